@@ -1,0 +1,23 @@
+//! tidegate: an adaptive HTTP/1.1 reverse proxy and load balancer, and the lab that measures it.
+//!
+//! The library is a house. A module imports only from the floors below its own:
+//!
+//! ```text
+//! bin/                                thin programs: flags, one call, an exit code
+//! lab/                                tools over processes and over the log
+//! proxy/                              ties sockets, HTTP and balancing together
+//! journal/                            one CSV schema for writer and readers
+//! reactor/  |  http/  |  balance/     know nothing of each other
+//! buffer, time                        ground
+//! ```
+//!
+//! `docs/architecture.md` tells why; `tests/tidy.rs` keeps it so.
+
+pub mod balance;
+pub mod buffer;
+pub mod http;
+pub mod journal;
+pub mod lab;
+pub mod proxy;
+pub mod reactor;
+pub mod time;
