@@ -1,0 +1,176 @@
+//! One look at the operating system per turn of the loop: events, timers and the clock.
+//!
+//! This is the only place of the program's request path that reads the clock. All else is told the
+//! time, so that all else can be tested with simulated time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::{Event, Source};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::{Key, Timers};
+
+/// Something that happened since the last turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The source registered under `key` became ready.
+    Ready {
+        /// The key it was registered with.
+        key: Key,
+        /// What is worth trying now.
+        readiness: Readiness,
+    },
+    /// A wake-up asked of [`Timers::wake_at`] is due.
+    Expired {
+        /// The key that asked.
+        key: Key,
+        /// The instant it asked for; not later than the turn's.
+        at: Instant,
+    },
+    /// Another thread used a [`Caller`], once or more often.
+    Called,
+}
+
+/// What the kernel reports of a source, or what is still known of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, as epoll gives them")]
+pub struct Readiness {
+    /// A read may find bytes.
+    pub readable: bool,
+    /// A write may find room.
+    pub writable: bool,
+    /// The peer has finished sending; bytes may precede its end.
+    pub read_closed: bool,
+    /// An error is pending, such as a reset or a refused connect; bytes may precede it.
+    pub failed: bool,
+}
+
+impl Readiness {
+    fn of(event: &Event) -> Self {
+        Self {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            read_closed: event.is_read_closed(),
+            failed: event.is_error(),
+        }
+    }
+}
+
+/// Wakes a [`Poller`] from another thread.
+#[derive(Debug, Clone)]
+pub struct Caller(Arc<Waker>);
+
+impl Caller {
+    /// Makes the poller's current or next turn end with a [`Wake::Called`].
+    ///
+    /// # Errors
+    /// Only if the operating system refuses the write to the poller's eventfd.
+    pub fn call(&self) -> io::Result<()> {
+        self.0.wake()
+    }
+}
+
+/// The event loop's view of the operating system.
+#[derive(Debug)]
+pub struct Poller {
+    poll: Poll,
+    events: Events,
+    timers: Timers,
+    caller: Caller,
+    now: Instant,
+}
+
+/// No slot and no fixed key reaches this index, so the caller's token is no one else's.
+const CALLER: Token = Token(usize::MAX);
+
+impl Poller {
+    /// A poller that takes up to `events_capacity` events per turn; what is beyond waits for the
+    /// next.
+    ///
+    /// # Errors
+    /// When the operating system gives no epoll or eventfd descriptor.
+    pub fn new(events_capacity: usize) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let caller = Caller(Arc::new(Waker::new(poll.registry(), CALLER)?));
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(events_capacity),
+            timers: Timers::default(),
+            caller,
+            now: read_clock(),
+        })
+    }
+
+    /// Waits for something to happen, fills `wakes` with it (readiness first, so that an answer and
+    /// its timeout in one turn count as an answer) and returns the instant the waiting ended.
+    ///
+    /// With `again`, for a caller that has work left over, it looks and does not wait. Otherwise it
+    /// waits until the next timer, counted from the start of the last turn: a timer can be late by
+    /// what the turn's work took, and the kernel rounds up to whole milliseconds.
+    /// A signal that interrupts the wait makes a turn without events.
+    ///
+    /// # Errors
+    /// Whatever `epoll_wait` fails with, except for an interruption.
+    pub fn turn(&mut self, wakes: &mut Vec<Wake>, again: bool) -> io::Result<Instant> {
+        wakes.clear();
+        let timeout = if again {
+            Some(Duration::ZERO)
+        } else {
+            self.timers.next().map(|at| at.saturating_duration_since(self.now))
+        };
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            outcome => outcome?,
+        }
+        self.now = read_clock();
+        wakes.extend(self.events.iter().map(|event| match event.token() {
+            CALLER => Wake::Called,
+            token => Wake::Ready { key: token.into(), readiness: Readiness::of(event) },
+        }));
+        while let Some((at, key)) = self.timers.pop_due(self.now) {
+            wakes.push(Wake::Expired { key, at });
+        }
+        Ok(self.now)
+    }
+
+    /// The instant of the last turn, or of construction before the first.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A handle with which other threads wake this poller.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
+    /// The pending wake-ups.
+    pub fn timers(&mut self) -> &mut Timers {
+        &mut self.timers
+    }
+
+    /// Registers a source for reading and writing, edge-triggered, once for its life: closing its
+    /// descriptor ends the registration.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does at its limit of watched descriptors.
+    pub fn register(&self, source: &mut impl Source, key: Key) -> io::Result<()> {
+        self.poll.registry().register(source, key.into(), Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Like [`Poller::register`] for what is never written, such as a listener.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does at its limit of watched descriptors.
+    pub fn register_readable(&self, source: &mut impl Source, key: Key) -> io::Result<()> {
+        self.poll.registry().register(source, key.into(), Interest::READABLE)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one clock read per turn of the loop")]
+fn read_clock() -> Instant {
+    Instant::now()
+}

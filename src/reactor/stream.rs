@@ -1,0 +1,200 @@
+//! A non-blocking TCP connection that remembers what the kernel said about it.
+//!
+//! Edge-triggered readiness is told once, so it must be kept until it is used up. Here, and only
+//! here, it is kept: a [`Readiness`] is noted when an event comes and cleared when an operation
+//! would block or comes up short. Coming up short proves as much as the extra system call that
+//! would block, and saves it.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use rustix::io::Errno;
+use socket2::SockRef;
+
+use super::{Key, Poller, Readiness};
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// Nothing for now; an event will tell.
+    Nothing,
+    /// The peer has finished sending.
+    End,
+}
+
+/// A connection registered with a [`Poller`]. Dropping it closes it and ends the registration.
+#[derive(Debug)]
+pub struct Stream {
+    socket: TcpStream,
+    known: Readiness,
+}
+
+impl Stream {
+    /// Starts to connect to `address` and registers the connection under `key`.
+    ///
+    /// It counts as writable at once: on the loopback the handshake is over before `connect`
+    /// returns, and elsewhere the first write would block and an event follows. A refusal shows as
+    /// [`Stream::failed`] after an event, or as the error of the first write.
+    ///
+    /// # Errors
+    /// When there is no descriptor, no local port or no route; none of it is the peer's doing.
+    pub fn connect(address: SocketAddr, key: Key, poller: &Poller) -> io::Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        Self::register(socket, Readiness { writable: true, ..Readiness::default() }, key, poller)
+    }
+
+    /// Registers a connection that a [`Listener`](super::Listener) accepted under `key`. It counts
+    /// as readable and writable until an attempt shows otherwise.
+    ///
+    /// # Errors
+    /// When the kernel refuses to watch one more descriptor.
+    pub fn accepted(socket: TcpStream, key: Key, poller: &Poller) -> io::Result<Self> {
+        let known = Readiness { readable: true, writable: true, ..Readiness::default() };
+        Self::register(socket, known, key, poller)
+    }
+
+    fn register(
+        mut socket: TcpStream,
+        known: Readiness,
+        key: Key,
+        poller: &Poller,
+    ) -> io::Result<Self> {
+        poller.register(&mut socket, key)?;
+        Ok(Self { socket, known })
+    }
+
+    /// Remembers what an event told. An end or an error is for life.
+    pub fn note(&mut self, event: Readiness) {
+        self.known.read_closed |= event.read_closed || event.failed;
+        self.known.failed |= event.failed;
+        self.known.readable |= event.readable || self.known.read_closed;
+        self.known.writable |= event.writable || event.failed;
+    }
+
+    /// Whether a read is worth trying.
+    #[must_use]
+    pub fn can_read(&self) -> bool {
+        self.known.readable
+    }
+
+    /// Whether a write is worth trying.
+    #[must_use]
+    pub fn can_write(&self) -> bool {
+        self.known.writable
+    }
+
+    /// Whether an event told of an error, such as a reset. Bytes that came before it can still be
+    /// read; [`Stream::connect_error`], or the read after them, names it.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.known.failed
+    }
+
+    /// Reads once, and again if a signal interrupts. An empty buffer brings [`Received::Nothing`].
+    ///
+    /// A short read means that the socket is drained, unless its end was announced: that edge won't
+    /// come again, so reading goes on until the end or the error is met.
+    ///
+    /// # Errors
+    /// The connection's failure, a reset for instance; it is over then.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        if buffer.is_empty() {
+            return Ok(Received::Nothing);
+        }
+        match uninterrupted(|| self.socket.read(buffer)) {
+            Ok(0) => {
+                self.known.readable = false;
+                Ok(Received::End)
+            }
+            Ok(count) => {
+                if count < buffer.len() && !self.known.read_closed {
+                    self.known.readable = false;
+                }
+                Ok(Received::Bytes(count))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.known.readable = false;
+                Ok(Received::Nothing)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes both parts, one after the other, with one system call, and again if a signal
+    /// interrupts; returns how many bytes of both together were taken, or `None` if none can be for
+    /// now and an event will tell. Two empty parts are written without a system call.
+    ///
+    /// # Errors
+    /// The connection's failure, also that of the connect; it is over then.
+    pub fn write(&mut self, parts: [&[u8]; 2]) -> io::Result<Option<usize>> {
+        let [first, second] = parts;
+        let written = match (first.is_empty(), second.is_empty()) {
+            (true, true) => return Ok(Some(0)),
+            (false, true) => uninterrupted(|| self.socket.write(first)),
+            (true, false) => uninterrupted(|| self.socket.write(second)),
+            (false, false) => {
+                uninterrupted(|| self.socket.write_vectored(&parts.map(IoSlice::new)))
+            }
+        };
+        match written {
+            Ok(count) => {
+                self.known.writable = count == first.len() + second.len();
+                Ok(Some(count))
+            }
+            Err(error) if would_block(&error) => {
+                self.known.writable = false;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the error pending on the socket: why a connect failed or a connection broke.
+    #[must_use]
+    pub fn connect_error(&self) -> Option<io::Error> {
+        self.socket.take_error().unwrap_or_else(Some)
+    }
+
+    /// Tells the peer that nothing more will be sent; reading goes on.
+    ///
+    /// # Errors
+    /// When the connection is not, or no longer, connected.
+    pub fn finish(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Closes so that the peer sees a reset and no orderly end: what it got is not whole.
+    pub fn reset(self) {
+        // Closing without the option would be the next best; there is no better answer to a
+        // refusal.
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+
+    /// The address of the other side; IPv4 is shown as such on a dual-stack socket too.
+    ///
+    /// # Errors
+    /// When the connection is not, or no longer, connected.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.peer_addr().map(super::listener::canonical)
+    }
+}
+
+/// A connection that is not yet established takes no bytes; that is no failure.
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock)
+        || Errno::from_io_error(error) == Some(Errno::NOTCONN)
+}
+
+fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
