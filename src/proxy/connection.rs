@@ -1,0 +1,111 @@
+//! The two kinds of connections a worker holds, and what ties one to the other.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::exchange::{ConnectFailure, Exchange};
+use crate::balance::BackendId;
+use crate::reactor::{Alarm, Key, Stream};
+
+/// A client's connection. While nothing is asked it is no more than this.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) stream: Stream,
+    pub(super) address: SocketAddr,
+    pub(super) peer: PeerName,
+    /// There from the first byte of a request to the last of its response.
+    pub(super) exchange: Option<Box<Exchange>>,
+    /// The upstream connection that serves the exchange.
+    pub(super) upstream: Option<Key>,
+    pub(super) alarm: Alarm,
+    /// When it is closed if no request comes.
+    pub(super) idle_until: Instant,
+}
+
+/// A connection to a backend.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) stream: Stream,
+    pub(super) backend: BackendId,
+    /// The client it serves; none while it waits in the pool.
+    pub(super) client: Option<Key>,
+    /// There until the first byte was sent.
+    pub(super) route: Option<Route>,
+    pub(super) alarm: Alarm,
+    /// When it is closed if nobody takes it from the pool.
+    pub(super) idle_until: Instant,
+}
+
+/// How far the search for an address that answers has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    /// Addresses tried before this one.
+    pub(super) step: usize,
+    /// Which of the backend's addresses this one is.
+    pub(super) index: usize,
+}
+
+/// A client's IP address as text, without an allocation per connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PeerName {
+    bytes: [u8; Self::LONGEST],
+    length: u8,
+}
+
+impl PeerName {
+    /// An IPv6 address with an IPv4 one in its end.
+    const LONGEST: usize = 45;
+
+    pub(super) fn new(address: IpAddr) -> Self {
+        let mut bytes = [0; Self::LONGEST];
+        let mut rest = &mut bytes[..];
+        // No address is longer than the array.
+        let _ = write!(rest, "{address}");
+        let left = rest.len();
+        let length = u8::try_from(Self::LONGEST - left).unwrap_or(0);
+        Self { bytes, length }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or("")
+    }
+}
+
+/// What kept a connection from being made, as the exchange needs to know it.
+pub(super) fn connect_failure(error: &std::io::Error) -> ConnectFailure {
+    use std::io::ErrorKind::{
+        AddrInUse, AddrNotAvailable, ConnectionRefused, ConnectionReset, OutOfMemory, TimedOut,
+    };
+    match error.kind() {
+        _ if crate::reactor::descriptors::are_exhausted(error) => ConnectFailure::OwnResources,
+        AddrInUse | AddrNotAvailable | OutOfMemory => ConnectFailure::OwnResources,
+        ConnectionRefused | ConnectionReset => ConnectFailure::Refused,
+        TimedOut => ConnectFailure::TimedOut,
+        _ => ConnectFailure::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_named_by_its_address() {
+        let longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        for text in ["127.0.0.1", "::1", "255.255.255.255", longest] {
+            let address: IpAddr = text.parse().expect("an address");
+            assert_eq!(PeerName::new(address).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn our_own_limits_are_no_fault_of_a_backend() {
+        for code in [24 /* EMFILE */, 23 /* ENFILE */, 99 /* EADDRNOTAVAIL */] {
+            let error = std::io::Error::from_raw_os_error(code);
+            assert_eq!(connect_failure(&error), ConnectFailure::OwnResources, "{error}");
+        }
+        let refused = std::io::Error::from_raw_os_error(111);
+        assert_eq!(connect_failure(&refused), ConnectFailure::Refused);
+    }
+}

@@ -1,0 +1,91 @@
+//! What the CSV will say of a request, gathered while it happens.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::super::fault::Fault;
+use crate::balance::BackendId;
+use crate::journal::Record;
+
+/// Bytes of a request line that are kept of a head that could not be parsed.
+const UNPARSED_LINE_BYTES: usize = 2048;
+
+/// The facts of one request.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// When its first byte arrived.
+    pub(super) arrived: Option<Instant>,
+    /// Method, then target.
+    line: Vec<u8>,
+    method_bytes: usize,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+    /// What was sent to the client.
+    pub(super) status: u16,
+    /// The backend tried last.
+    pub(super) backend: Option<BackendId>,
+    /// When a backend was first chosen.
+    pub(super) dispatched: Option<Instant>,
+    /// When the last byte of the upstream had come, or the last attempt ended.
+    pub(super) upstream_ended: Option<Instant>,
+    /// Of the last attempt; `None` for a pooled connection.
+    pub(super) connect: Option<Duration>,
+    /// Of the last attempt, connecting included.
+    pub(super) first_byte: Option<Duration>,
+    pub(super) attempts: u32,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Account {
+    /// Forgets all; the allocation stays.
+    pub(super) fn clear(&mut self) {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        *self = Self { line, ..Self::default() };
+    }
+
+    pub(super) fn name_request(&mut self, method: &[u8], target: &[u8]) {
+        self.line.clear();
+        self.line.extend_from_slice(method);
+        self.line.extend_from_slice(target);
+        self.method_bytes = method.len();
+    }
+
+    /// Names a request by the first line of a head that is no valid one, as far as it goes.
+    pub(super) fn name_unparsed(&mut self, raw: &[u8]) {
+        let start = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());
+        let raw = &raw[start..raw.len().min(start + UNPARSED_LINE_BYTES)];
+        let line = raw.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or(raw);
+        let mut words = line.split(|b| *b == b' ');
+        let (method, target) = (words.next().unwrap_or(b""), words.next().unwrap_or(b""));
+        self.name_request(method, target);
+    }
+
+    /// Names a request whose head never ended; one that was parsed keeps its name.
+    pub(super) fn name_if_unparsed(&mut self, raw: &[u8]) {
+        if self.line.is_empty() {
+            self.name_unparsed(raw);
+        }
+    }
+
+    /// The row, as it stands at `now`.
+    pub(super) fn record(&self, client: SocketAddr, now: Instant) -> Record<'_> {
+        let latency = |from: Instant| self.upstream_ended.unwrap_or(now).duration_since(from);
+        let (method, path) = self.line.split_at(self.method_bytes);
+        Record {
+            ended: now,
+            client,
+            backend: self.backend.map(BackendId::number),
+            status: self.status,
+            method,
+            path,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            latency: self.dispatched.map(latency),
+            connect: self.connect,
+            first_byte: self.first_byte,
+            attempts: self.attempts,
+            fault: self.fault.map(Fault::label),
+        }
+    }
+}

@@ -1,0 +1,554 @@
+//! One request and its response as a state machine without sockets, clocks or threads.
+//!
+//! Bytes come in by [`Exchange::space`] and [`Exchange::filled`], leave by [`Exchange::pending`] and
+//! [`Exchange::drained`], and whatever only a worker can do is asked for by [`Exchange::demand`].
+//! So every behaviour of the proxy is tested with byte strings and simulated time. It must not
+//! import `reactor`.
+//!
+//! The state is a pair of half-duplex machines. [`settle`](Exchange::settle) owns every transition
+//! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
+
+mod account;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+mod waits;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use self::account::Account;
+use super::fault::Fault;
+use super::pipe::Pipe;
+use super::settings::{Connections, Settings};
+use super::transfer::Transfer;
+use crate::balance::{BackendId, Balancer, Lease, Outcome, Tried};
+use crate::buffer::FreeList;
+use crate::http::{HeadSearch, Headers, MethodKind, ReplyOptions, Version, reply};
+use crate::journal::Record;
+
+/// Bytes of an unwanted request body that are read and dropped so that the client, still sending,
+/// gets to see its answer.
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a worker lends to an exchange while it works.
+pub struct Context<'a> {
+    /// The instant of this turn of the loop.
+    pub now: Instant,
+    /// What the proxy runs by.
+    pub settings: &'a Settings,
+    /// Chooses backends and learns from what they do.
+    pub balancer: &'a Balancer,
+    /// Blocks for bodies.
+    pub free: &'a mut FreeList,
+    /// Scratch for parsing a head.
+    pub headers: &'a mut Headers,
+    /// The current date as IMF-fixdate (RFC 9110 §5.6.7).
+    pub date: &'a [u8],
+    /// The client's IP address as text.
+    pub peer: &'a str,
+    /// Whether the proxy is stopping, so that each response is the last of its connection.
+    pub draining: bool,
+}
+
+/// The two ends of an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// The one that asks.
+    Client,
+    /// The backend that answers.
+    Upstream,
+}
+
+/// How a peer's stream came to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Closing {
+    /// In order: a FIN. What was received before is whole as far as it goes.
+    Finished,
+    /// By a reset or another error.
+    Reset,
+    /// A write failed. There may still be something to read.
+    WriteFailed,
+}
+
+/// Why no connection to a backend came about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConnectFailure {
+    /// Refused at every address.
+    Refused,
+    /// Nobody answered in time.
+    TimedOut,
+    /// No route, or another error on the way.
+    Unreachable,
+    /// This host lacks descriptors, ports or memory: no fault of the backend.
+    OwnResources,
+}
+
+/// How a client's connection is to be ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hangup {
+    /// Close it.
+    Close,
+    /// Reset it, so that what was sent can't be taken for whole.
+    Reset,
+}
+
+/// What the exchange needs a worker to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Demand {
+    /// Attach a connection to this backend, a pooled one unless it must be fresh.
+    Connect {
+        /// The backend chosen.
+        backend: BackendId,
+        /// Whether a pooled connection won't do.
+        fresh: bool,
+    },
+    /// The connection did not come about in time: try the backend's next address, or say
+    /// [`Exchange::unreachable`].
+    ConnectExpired,
+    /// Put the upstream connection back into the pool.
+    Recycle,
+    /// Close the upstream connection.
+    Discard,
+    /// End the stream towards the upstream (a tunnel's half-close).
+    FinishUpstream,
+    /// End the stream towards the client; it is still read.
+    FinishClient,
+    /// Write the row, then call [`Exchange::reported`].
+    Report,
+    /// End the client's connection; the exchange is over.
+    Hangup(Hangup),
+}
+
+/// The client's half.
+#[derive(Debug)]
+enum Request {
+    Head(HeadSearch),
+    Body(Transfer),
+    /// Seen whole. Nothing more is read before the response is done.
+    Done,
+    /// Answered early: what still comes is dropped, up to a limit.
+    Linger {
+        left_bytes: usize,
+        since: Instant,
+    },
+    /// Upgraded: bytes pass as they are.
+    Tunnel,
+    /// The client ended its half of the tunnel; what it sent is still on its way.
+    TunnelEnding,
+}
+
+/// The upstream's half.
+#[derive(Debug)]
+enum Response {
+    /// There is no request yet.
+    Idle,
+    /// A connection is being made.
+    AwaitUpstream,
+    Head {
+        search: HeadSearch,
+        interim: u32,
+    },
+    Body(Transfer),
+    Tunnel,
+    /// The upstream ended its half of the tunnel; what it sent is still on its way.
+    TunnelEnding,
+    /// Seen whole.
+    Done,
+    /// An answer of our own is on its way.
+    Reply,
+    /// Broken off: what is pending is sent, then the connection ends so that it shows.
+    Cut(Hangup),
+    /// The row is asked for; then the connection ends so, or serves on.
+    Ended(Option<Hangup>),
+}
+
+/// What of the request's head is needed after it is gone.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    method: MethodKind,
+    version: Version,
+    /// Whether the client's connection serves another request after this one.
+    keep_alive: bool,
+    /// Whether an upgrade was asked for.
+    upgrade: bool,
+    /// Whether the client takes the end of the connection for the end of the response.
+    until_close: bool,
+}
+
+impl Call {
+    const NONE: Self = Self {
+        method: MethodKind::Get,
+        version: Version::Http11,
+        keep_alive: false,
+        upgrade: false,
+        until_close: false,
+    };
+}
+
+/// One try at one backend.
+#[derive(Debug)]
+struct Attempt {
+    lease: Lease,
+    link: Link,
+    /// When the current connection was asked for.
+    since: Instant,
+}
+
+/// The upstream connection as the exchange sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Link {
+    Connecting,
+    /// `reused` came from the pool, so it may turn out to be stale.
+    Open {
+        reused: bool,
+    },
+    /// Takes no more bytes, but may still have an answer.
+    Deaf {
+        reused: bool,
+    },
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Exchange {
+    request: Request,
+    response: Response,
+    /// From client to upstream.
+    up: Pipe,
+    /// From upstream to client.
+    down: Pipe,
+    call: Call,
+    /// Field names that the request's and the response's `Connection` list, for their trailers.
+    request_named: Vec<u8>,
+    response_named: Vec<u8>,
+    attempt: Option<Attempt>,
+    /// Whether the upstream connection can serve another request.
+    reusable: bool,
+    tried: Tried,
+    demands: VecDeque<Demand>,
+    /// When the client, and the upstream, last made progress or began to be waited for.
+    client_moved: Instant,
+    upstream_moved: Instant,
+    account: Account,
+}
+
+impl Exchange {
+    /// An exchange that waits for a request.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            request: Request::Head(HeadSearch::default()),
+            response: Response::Idle,
+            up: Pipe::default(),
+            down: Pipe::default(),
+            call: Call::NONE,
+            request_named: Vec::new(),
+            response_named: Vec::new(),
+            attempt: None,
+            reusable: false,
+            tried: Tried::default(),
+            demands: VecDeque::new(),
+            client_moved: now,
+            upstream_moved: now,
+            account: Account::default(),
+        }
+    }
+
+    /// Makes it ready for another client's connection, its allocations kept.
+    pub fn reset(&mut self, now: Instant) {
+        self.up.clear();
+        self.down.clear();
+        self.demands.clear();
+        self.attempt = None;
+        self.next_request(now);
+    }
+
+    fn next_request(&mut self, now: Instant) {
+        self.request = Request::Head(HeadSearch::default());
+        self.response = Response::Idle;
+        self.up.discard_ready();
+        self.down.clear();
+        self.call = Call::NONE;
+        self.reusable = false;
+        self.tried = Tried::default();
+        (self.client_moved, self.upstream_moved) = (now, now);
+        self.account.clear();
+    }
+
+    /// Where bytes from `from` may be received. Empty means: do not read now.
+    pub fn space(&mut self, from: Side, free: &mut FreeList) -> &mut [u8] {
+        let wanted = match (from, &self.request, &self.response) {
+            (Side::Client, Request::Head(_), response) => matches!(response, Response::Idle),
+            (Side::Client, Request::Linger { left_bytes, .. }, _) => *left_bytes > 0,
+            (Side::Client, request, _) => matches!(request, Request::Body(_) | Request::Tunnel),
+            (Side::Upstream, _, Response::Body(transfer)) => transfer.wants_bytes(&self.down),
+            (Side::Upstream, _, response) => {
+                matches!(response, Response::Head { .. } | Response::Tunnel | Response::Done)
+            }
+        };
+        let pipe = if from == Side::Client { &mut self.up } else { &mut self.down };
+        if wanted { pipe.body.space(free) } else { &mut [] }
+    }
+
+    /// `count` bytes were received from `from` into [`Exchange::space`].
+    pub fn filled(&mut self, from: Side, count: usize, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| match from {
+            Side::Client => {
+                exchange.client_moved = context.now;
+                exchange.up.body.filled(count);
+                exchange.client_bytes(context);
+            }
+            Side::Upstream => {
+                exchange.upstream_moved = context.now;
+                exchange.down.body.filled(count);
+                exchange.upstream_bytes(context);
+            }
+        });
+    }
+
+    /// What should be sent to `to` now, as at most two runs.
+    #[must_use]
+    pub fn pending(&self, to: Side) -> [&[u8]; 2] {
+        match (to, &self.attempt) {
+            (Side::Client, _) => self.down.pending(),
+            (Side::Upstream, Some(Attempt { link: Link::Open { .. }, .. })) => self.up.pending(),
+            (Side::Upstream, _) => [&[], &[]],
+        }
+    }
+
+    /// The first `count` pending bytes were sent to `to`.
+    pub fn drained(&mut self, to: Side, count: usize, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| match to {
+            Side::Client => {
+                exchange.client_moved = context.now;
+                exchange.account.response_bytes += count as u64;
+                exchange.down.drained(count);
+                if exchange.down.is_drained() {
+                    exchange.upstream_bytes(context);
+                }
+            }
+            Side::Upstream => {
+                exchange.upstream_moved = context.now;
+                exchange.up.drained(count);
+            }
+        });
+    }
+
+    /// The stream from `side` ended, or can't be written to any more.
+    pub fn closed(&mut self, side: Side, how: Closing, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| match side {
+            Side::Client => exchange.client_closed(how, context),
+            Side::Upstream => exchange.upstream_closed(how, context),
+        });
+    }
+
+    /// The upstream connection demanded is there; `reused` tells that it came from the pool.
+    pub fn connected(&mut self, reused: bool, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| exchange.upstream_connected(reused, context));
+    }
+
+    /// The upstream connection demanded could not be made.
+    pub fn unreachable(&mut self, failure: ConnectFailure, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| exchange.connect_failed(failure, context));
+    }
+
+    /// A wait may be over: see [`Exchange::deadline`].
+    pub fn expired(&mut self, context: &mut Context<'_>) {
+        self.event(context, Self::end_waits);
+    }
+
+    /// The proxy has waited long enough for what is in flight.
+    pub fn stop(&mut self, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| {
+            exchange.call.keep_alive = false;
+            exchange.fail(Fault::Stopped, context);
+        });
+    }
+
+    /// The row demanded is written.
+    pub fn reported(&mut self, context: &mut Context<'_>) {
+        self.event(context, Self::after_the_row);
+    }
+
+    /// What a worker must do next, in order.
+    pub fn demand(&mut self) -> Option<Demand> {
+        self.demands.pop_front()
+    }
+
+    /// The row of the request that just ended, or is in flight.
+    #[must_use]
+    pub fn record(&self, client: SocketAddr, now: Instant) -> Record<'_> {
+        self.account.record(client, now)
+    }
+
+    /// Whether it waits for a request of which no byte has arrived.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!((&self.request, &self.response), (Request::Head(_), Response::Idle))
+            && self.account.arrived.is_none()
+    }
+
+    /// Gives back the blocks that hold nothing.
+    pub fn rest(&mut self, free: &mut FreeList) {
+        self.up.rest(free);
+        self.down.rest(free);
+    }
+
+    fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
+        let before = self.awaited();
+        act(self, context);
+        self.settle(context);
+        self.note_new_waits(before, context.now);
+    }
+
+    /// Every transition that depends on both halves.
+    fn settle(&mut self, context: &mut Context<'_>) {
+        if matches!(self.request, Request::TunnelEnding) && self.up.is_drained() {
+            self.request = Request::Done;
+            self.demands.push_back(Demand::FinishUpstream);
+        }
+        if matches!(self.response, Response::TunnelEnding) && self.down.is_drained() {
+            self.response = Response::Done;
+            self.demands.push_back(Demand::FinishClient);
+        }
+        if matches!(self.response, Response::Done) && self.attempt.is_some() {
+            self.settle_upstream(context);
+        }
+        if self.attempt.is_none() && self.down.is_drained() {
+            let ending = match self.response {
+                Response::Done | Response::Reply => None,
+                Response::Cut(hangup) => Some(hangup),
+                _ => return,
+            };
+            self.response = Response::Ended(ending);
+            self.demands.push_back(Demand::Report);
+        }
+    }
+
+    /// Lets go of the upstream connection once the response is whole and the request is, too.
+    fn settle_upstream(&mut self, context: &Context<'_>) {
+        match self.request {
+            Request::Tunnel | Request::TunnelEnding => return,
+            // An answer came early. An upstream that reads on gets the rest of the request; one
+            // that closes won't, and the client is kept reading until it has seen the answer.
+            Request::Body(_) | Request::Done if !self.up.is_drained() && self.reusable => return,
+            Request::Body(_) if self.reusable => return,
+            Request::Body(_) => self.linger(context.now),
+            _ => {}
+        }
+        let recycle = self.reusable
+            && context.settings.connections == Connections::Persistent
+            && matches!(self.request, Request::Done)
+            && matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
+        self.release(if recycle { Demand::Recycle } else { Demand::Discard }, context);
+    }
+
+    /// Ends the attempt, if there is one.
+    fn release(&mut self, how: Demand, context: &Context<'_>) {
+        if let Some(attempt) = self.attempt.take() {
+            self.account.upstream_ended = Some(context.now);
+            context.balancer.release(attempt.lease, context.now);
+            self.demands.push_back(how);
+            self.up.discard_ready();
+        }
+    }
+
+    /// What the client still sends is dropped from here on.
+    fn linger(&mut self, now: Instant) {
+        self.up.clear();
+        self.call.keep_alive = false;
+        self.request = Request::Linger { left_bytes: LINGER_BYTES, since: now };
+    }
+
+    /// Goes on after a row: another request, or the end of the connection.
+    fn after_the_row(&mut self, context: &mut Context<'_>) {
+        let Response::Ended(ending) = self.response else { return };
+        match (ending, &self.request) {
+            (Some(hangup), _) => self.demands.push_back(Demand::Hangup(hangup)),
+            (None, Request::Done) if self.call.keep_alive => {
+                self.next_request(context.now);
+                if !self.up.body.raw().is_empty() {
+                    self.client_bytes(context);
+                }
+            }
+            (None, Request::Done) if self.up.body.raw().is_empty() => {
+                self.demands.push_back(Demand::Hangup(Hangup::Close));
+            }
+            (None, Request::Linger { left_bytes: 0, .. }) => {
+                self.demands.push_back(Demand::Hangup(Hangup::Close));
+            }
+            _ => {
+                // A close with bytes unread would be a reset, and could overtake the answer.
+                self.linger(context.now);
+                self.demands.push_back(Demand::FinishClient);
+            }
+        }
+    }
+
+    /// Gives up on this request: answers it if that is still possible, else breaks it off visibly.
+    fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
+        self.account.fault.get_or_insert(fault);
+        if let Some(attempt) = self.attempt.as_mut().filter(|_| fault.blames_upstream()) {
+            context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
+        }
+        self.release(Demand::Discard, context);
+        match self.response {
+            Response::Reply | Response::Cut(_) | Response::Ended(_) => {}
+            Response::Done => self.linger(context.now),
+            Response::Tunnel | Response::TunnelEnding => self.cut(Hangup::Reset, context.now),
+            Response::Body(_) if !self.down.is_untouched() => {
+                let how = if self.call.until_close { Hangup::Reset } else { Hangup::Close };
+                self.cut(how, context.now);
+            }
+            _ => self.answer(fault.status(), fault.explanation(), context),
+        }
+    }
+
+    /// Ends the response where it stands.
+    fn cut(&mut self, how: Hangup, now: Instant) {
+        self.down.body.drop_all_raw();
+        self.linger(now);
+        self.response = Response::Cut(how);
+    }
+
+    /// Answers the request here.
+    fn answer(&mut self, status: u16, explanation: &str, context: &mut Context<'_>) {
+        if self.down.is_untouched() {
+            self.down.clear();
+        }
+        if !matches!(self.request, Request::Done) || self.call.version == Version::Http10 {
+            self.call.keep_alive = false;
+        }
+        self.call.keep_alive &= !context.draining
+            && context.settings.connections == Connections::Persistent;
+        let options = ReplyOptions {
+            close: !self.call.keep_alive,
+            date: context.date,
+            head_only: self.call.method == MethodKind::Head,
+        };
+        reply(self.down.head(), status, explanation, &options);
+        self.account.status = status;
+        self.response = Response::Reply;
+        if !matches!(self.request, Request::Done) {
+            self.linger(context.now);
+        }
+    }
+
+    /// The client left: nothing is owed to anyone but the row.
+    fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
+        self.release(Demand::Discard, context);
+        if matches!(self.response, Response::Ended(_)) || self.is_idle() {
+            self.demands.push_back(Demand::Hangup(Hangup::Close));
+            return;
+        }
+        self.account.fault = Some(fault);
+        self.account.status = fault.status();
+        self.up.clear();
+        self.down.clear();
+        self.request = Request::Done;
+        self.response = Response::Cut(Hangup::Close);
+    }
+}

@@ -1,0 +1,234 @@
+//! The client's half: from the first byte of a request to a backend that shall have it.
+
+use super::{
+    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Link, Request,
+    Response,
+};
+use crate::balance::Outcome;
+use crate::http::{
+    Framing, HeadError, HeadSearch, RequestHop, connection_named, parse_request, rewrite_request,
+};
+use crate::proxy::fault::Fault;
+use crate::proxy::settings::Connections;
+use crate::proxy::transfer::{TrailerRules, Transfer};
+
+impl Exchange {
+    /// Works on what the client sent.
+    pub(super) fn client_bytes(&mut self, context: &mut Context<'_>) {
+        match &mut self.request {
+            Request::Head(_) => self.request_head(context),
+            Request::Body(_) => self.request_body(context),
+            Request::Linger { left_bytes, .. } => {
+                *left_bytes = left_bytes.saturating_sub(self.up.body.raw().len());
+                self.up.body.drop_all_raw();
+                if *left_bytes == 0 && matches!(self.response, Response::Ended(_)) {
+                    self.demands.push_back(Demand::Hangup(Hangup::Close));
+                }
+            }
+            Request::Tunnel => {
+                let count = self.up.body.raw().len();
+                self.account.request_bytes += count as u64;
+                self.up.body.keep(count);
+            }
+            Request::Done | Request::TunnelEnding => {}
+        }
+    }
+
+    fn request_head(&mut self, context: &mut Context<'_>) {
+        // An empty line before a request is no part of it (RFC 9112 §2.2), and no reason to wait
+        // for the rest of a head.
+        while self.account.arrived.is_none() && self.up.body.raw().starts_with(b"\r\n") {
+            self.up.body.drop_raw(2);
+        }
+        let raw = self.up.body.raw();
+        if raw.is_empty() {
+            return;
+        }
+        self.account.arrived.get_or_insert(context.now);
+        let Request::Head(search) = &mut self.request else { return };
+        let found = match search.find(raw, context.settings.limits.head_bytes) {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(error) => return self.refuse(error, context),
+        };
+        let (out, raw) = self.up.head_and_raw();
+        let head = &raw[found.skip..found.end];
+        let request = match parse_request(head, context.headers) {
+            Ok(request) => request,
+            Err(error) => return self.refuse(error, context),
+        };
+        self.call = Call {
+            method: request.method_kind,
+            version: request.version,
+            keep_alive: request.keep_alive,
+            upgrade: request.upgrade,
+            until_close: false,
+        };
+        self.account.name_request(request.method.of(head), request.target.of(head));
+        connection_named(head, context.headers, &mut self.request_named);
+        let close = context.settings.connections == Connections::NonPersistent;
+        let hop = RequestHop { peer: context.peer, close };
+        rewrite_request(out, head, context.headers, &request, &hop);
+        self.up.body.drop_raw(found.end);
+        self.account.request_bytes += found.end as u64;
+        self.admit(request.framing, request.answer_here, context);
+    }
+
+    /// The head is valid: starts on the body, and finds a backend.
+    fn admit(&mut self, framing: Framing, answer_here: bool, context: &mut Context<'_>) {
+        self.request = match framing {
+            Framing::None => Request::Done,
+            Framing::Length(left) => Request::Body(Transfer::Length { left }),
+            Framing::Chunked => Request::Body(Transfer::chunked(false)),
+            // A request can't be delimited by the end of its connection (RFC 9112 §6.3).
+            Framing::UntilClose => return self.refuse(HeadError::BadRequest, context),
+        };
+        let limit = context.settings.limits.body_bytes;
+        if matches!(framing, Framing::Length(bytes) if limit.is_some_and(|limit| bytes > limit)) {
+            return self.fail(Fault::RequestTooLarge, context);
+        }
+        if answer_here {
+            self.up.discard_ready();
+            return self.answer(200, "the proxy answers", context);
+        }
+        self.request_body(context);
+        if matches!(self.response, Response::Idle) {
+            let whole = matches!(self.request, Request::Done);
+            self.up.coalesce(whole && self.call.method.is_idempotent());
+            self.dispatch(context);
+        }
+    }
+
+    fn request_body(&mut self, context: &mut Context<'_>) {
+        let Request::Body(transfer) = &mut self.request else { return };
+        let before = self.up.body.raw().len();
+        let mut rules = TrailerRules {
+            headers: context.headers,
+            named: &self.request_named,
+            limit: context.settings.limits.head_bytes,
+        };
+        let outcome = transfer.advance(&mut self.up, &mut rules);
+        self.account.request_bytes += (before - self.up.body.raw().len()) as u64;
+        let too_large = context
+            .settings
+            .limits
+            .body_bytes
+            .is_some_and(|limit| transfer.chunked_data_bytes() > limit);
+        match outcome {
+            Err(error) => self.fail(error.of_request(), context),
+            Ok(_) if too_large => self.fail(Fault::RequestTooLarge, context),
+            Ok(true) => self.request = Request::Done,
+            Ok(false) => {}
+        }
+    }
+
+    /// Refuses a head that is not to be served.
+    fn refuse(&mut self, error: HeadError, context: &mut Context<'_>) {
+        let raw = self.up.body.raw();
+        self.account.name_unparsed(raw);
+        self.account.request_bytes += raw.len() as u64;
+        self.fail(Fault::RequestHead(error), context);
+    }
+
+    /// Finds a backend that was not tried yet.
+    fn dispatch(&mut self, context: &mut Context<'_>) {
+        match context.balancer.acquire(self.tried, context.now) {
+            Some(lease) => {
+                let backend = lease.backend();
+                self.tried.insert(backend);
+                self.account.backend = Some(backend);
+                self.account.dispatched.get_or_insert(context.now);
+                self.attempt = Some(Attempt { lease, link: Link::Connecting, since: context.now });
+                self.connect(false, context);
+            }
+            None => self.fail(Fault::ConnectRefused, context),
+        }
+    }
+
+    fn connect(&mut self, fresh: bool, context: &Context<'_>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.link = Link::Connecting;
+        attempt.since = context.now;
+        self.account.attempts += 1;
+        (self.account.connect, self.account.first_byte) = (None, None);
+        self.response = Response::AwaitUpstream;
+        self.demands.push_back(Demand::Connect { backend: attempt.lease.backend(), fresh });
+    }
+
+    pub(super) fn upstream_connected(&mut self, reused: bool, context: &Context<'_>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.link = Link::Open { reused };
+        if !reused {
+            self.account.connect = Some(context.now.duration_since(attempt.since));
+        }
+        self.upstream_moved = context.now;
+        self.response = Response::Head { search: HeadSearch::default(), interim: 0 };
+    }
+
+    /// Nothing was sent, so any request may go to another backend.
+    pub(super) fn connect_failed(&mut self, why: ConnectFailure, context: &mut Context<'_>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        let fault = match why {
+            ConnectFailure::Refused => Fault::ConnectRefused,
+            ConnectFailure::TimedOut => Fault::ConnectTimeout,
+            ConnectFailure::Unreachable => Fault::ConnectUnreachable,
+            ConnectFailure::OwnResources => Fault::OwnResources,
+        };
+        if fault == Fault::OwnResources {
+            return self.fail(fault, context);
+        }
+        context.balancer.observe(&mut attempt.lease, Outcome::Unreachable, context.now);
+        let more = self.account.attempts < context.settings.limits.attempts;
+        if more && self.tried.len() < context.balancer.backends().len() {
+            if let Some(attempt) = self.attempt.take() {
+                context.balancer.release(attempt.lease, context.now);
+            }
+            self.dispatch(context);
+        } else {
+            self.fail(fault, context);
+        }
+    }
+
+    /// Whether a pooled connection that died in silence may be replaced by a fresh one: nothing was
+    /// sent at all, or sending it twice does no harm (RFC 9110 §9.2.2) and it is all still here.
+    pub(super) fn can_retry(&self) -> bool {
+        let reused = self.attempt.as_ref().is_some_and(|attempt| {
+            matches!(attempt.link, Link::Open { reused: true } | Link::Deaf { reused: true })
+        });
+        let harmless = self.call.method.is_idempotent() && self.up.can_rewind();
+        reused && (harmless || self.up.is_untouched())
+    }
+
+    /// Sends the request once more, on a fresh connection to the same backend.
+    pub(super) fn retry(&mut self, context: &mut Context<'_>) {
+        if let Some(attempt) = &mut self.attempt {
+            context.balancer.restart(&mut attempt.lease, context.now);
+        }
+        self.up.rewind();
+        self.down.clear();
+        self.demands.push_back(Demand::Discard);
+        self.connect(true, context);
+    }
+
+    pub(super) fn client_closed(&mut self, how: Closing, context: &mut Context<'_>) {
+        if how != Closing::Finished {
+            return self.abandon(Fault::ClientGone, context);
+        }
+        match self.request {
+            Request::Head(_) if self.account.arrived.is_none() => {
+                self.demands.push_back(Demand::Hangup(Hangup::Close));
+            }
+            Request::Head(_) | Request::Body(_) => {
+                self.account.name_if_unparsed(self.up.body.raw());
+                self.fail(Fault::RequestIncomplete, context);
+                self.request = Request::Done;
+            }
+            Request::Linger { .. } if matches!(self.response, Response::Ended(_)) => {
+                self.demands.push_back(Demand::Hangup(Hangup::Close));
+            }
+            Request::Linger { .. } => self.request = Request::Done,
+            Request::Tunnel => self.request = Request::TunnelEnding,
+            Request::Done | Request::TunnelEnding => self.call.keep_alive = false,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The upstream's half: from the first byte of an answer to its last.
+
+use super::{Call, Closing, Context, Exchange, Hangup, Link, Request, Response};
+use crate::balance::Outcome;
+use crate::buffer::BLOCK_BYTES;
+use crate::http::{
+    Asked, BodyOut, Framing, HeadSearch, MethodKind, ResponseHead, ResponseHop, Version,
+    connection_named, parse_response, rewrite_response,
+};
+use crate::proxy::fault::Fault;
+use crate::proxy::settings::Connections;
+use crate::proxy::transfer::{TrailerRules, Transfer};
+
+/// Interim responses (1xx) to one request. They reset the response timeout, so an upstream could
+/// otherwise hold a client for ever.
+const MAX_INTERIM: u32 = 100;
+
+impl Exchange {
+    /// Works on what the upstream sent.
+    pub(super) fn upstream_bytes(&mut self, context: &mut Context<'_>) {
+        match self.response {
+            Response::Head { .. } => while self.response_head(context) {},
+            Response::Body(_) => self.response_body(context),
+            Response::Tunnel => self.down.body.keep(self.down.body.raw().len()),
+            _ => self.drop_surplus(),
+        }
+    }
+
+    /// Bytes behind the end of a response belong to nobody (RFC 9112 §6.3), and a connection that
+    /// carries them can't be trusted with another request.
+    fn drop_surplus(&mut self) {
+        if !self.down.body.raw().is_empty() {
+            self.reusable = false;
+            self.down.body.drop_all_raw();
+        }
+    }
+
+    /// Works on one head; true when it was an interim one and the next may already be there.
+    fn response_head(&mut self, context: &mut Context<'_>) -> bool {
+        let Response::Head { search, interim } = &mut self.response else { return false };
+        let raw = self.down.body.raw();
+        if raw.is_empty() || self.down.pending()[0].len() > BLOCK_BYTES {
+            return false;
+        }
+        if let Some(attempt) = &self.attempt {
+            let since = attempt.since;
+            self.account.first_byte.get_or_insert_with(|| context.now.duration_since(since));
+        }
+        let found = match search.find(raw, context.settings.limits.head_bytes) {
+            Ok(Some(found)) if found.skip == 0 => found,
+            Ok(None) => return false,
+            Ok(Some(_)) => return self.refuse_response(crate::http::HeadError::BadRequest, context),
+            Err(error) => return self.refuse_response(error, context),
+        };
+        let asked = Asked { method: self.call.method, upgrade: self.call.upgrade };
+        let head = &raw[..found.end];
+        let response = match parse_response(head, context.headers, &asked) {
+            Ok(response) => response,
+            Err(error) => return self.refuse_response(error, context),
+        };
+        match response.status {
+            101 if !matches!(self.request, Request::Done) => {
+                self.fail(Fault::UnexpectedUpgrade, context);
+            }
+            101 => self.open_tunnel(&response, found.end, context),
+            100..=199 => {
+                *interim += 1;
+                if *interim > MAX_INTERIM {
+                    self.fail(Fault::TooManyInterim, context);
+                    return false;
+                }
+                *search = HeadSearch::default();
+                self.account.first_byte = None;
+                // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
+                if self.call.version == Version::Http11 {
+                    self.write_head(&response, BodyOut::None, found.end, context);
+                } else {
+                    self.down.body.drop_raw(found.end);
+                }
+                return true;
+            }
+            _ => self.final_head(&response, found.end, context),
+        }
+        false
+    }
+
+    fn refuse_response(
+        &mut self,
+        error: crate::http::HeadError,
+        context: &mut Context<'_>,
+    ) -> bool {
+        self.fail(Fault::ResponseHead(error), context);
+        false
+    }
+
+    fn final_head(&mut self, response: &ResponseHead, end: usize, context: &mut Context<'_>) {
+        self.observe_answer(response.status, context);
+        let http10 = self.call.version == Version::Http10;
+        let (body, transfer) = match response.framing {
+            Framing::None => (BodyOut::None, None),
+            Framing::Length(left) => (BodyOut::Length(left), Some(Transfer::Length { left })),
+            Framing::Chunked if http10 => (BodyOut::UntilClose, Some(Transfer::chunked(true))),
+            Framing::Chunked => (BodyOut::Chunked, Some(Transfer::chunked(false))),
+            Framing::UntilClose if http10 => {
+                (BodyOut::UntilClose, Some(Transfer::UntilClose { encoded: false }))
+            }
+            Framing::UntilClose => {
+                (BodyOut::Chunked, Some(Transfer::UntilClose { encoded: true }))
+            }
+        };
+        self.reusable = response.keep_alive;
+        self.call.until_close = body == BodyOut::UntilClose;
+        self.call.keep_alive &= !context.draining
+            && context.settings.connections == Connections::Persistent
+            && !self.call.until_close
+            // The upstream will not take the rest of the request, so nothing can follow it.
+            && (response.keep_alive || matches!(self.request, Request::Done));
+        if self.down.is_drained() {
+            self.down.forget_sent();
+        }
+        self.account.status = response.status;
+        self.write_head(response, body, end, context);
+        match transfer {
+            Some(transfer) => {
+                self.response = Response::Body(transfer);
+                self.response_body(context);
+                self.down.coalesce(false);
+            }
+            None => self.response_done(),
+        }
+    }
+
+    fn observe_answer(&mut self, status: u16, context: &Context<'_>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        let outcome =
+            if matches!(status, 502..=504) { Outcome::Failed } else { Outcome::Answered };
+        let first_byte_at = attempt.since + self.account.first_byte.unwrap_or_default();
+        context.balancer.observe(&mut attempt.lease, outcome, first_byte_at);
+    }
+
+    /// Rewrites the head that the raw bytes start with, and drops those.
+    fn write_head(
+        &mut self,
+        response: &ResponseHead,
+        body: BodyOut,
+        end: usize,
+        context: &Context<'_>,
+    ) {
+        let hop = ResponseHop {
+            client_version: self.call.version,
+            close: !self.call.keep_alive,
+            body,
+            date: context.date,
+        };
+        let (out, raw) = self.down.head_and_raw();
+        rewrite_response(out, &raw[..end], context.headers, response, &hop);
+        connection_named(&raw[..end], context.headers, &mut self.response_named);
+        self.down.body.drop_raw(end);
+    }
+
+    fn response_body(&mut self, context: &mut Context<'_>) {
+        let Response::Body(transfer) = &mut self.response else { return };
+        let mut rules = TrailerRules {
+            headers: context.headers,
+            named: &self.response_named,
+            limit: context.settings.limits.head_bytes,
+        };
+        match transfer.advance(&mut self.down, &mut rules) {
+            Ok(true) => self.response_done(),
+            Ok(false) => {}
+            Err(error) => self.fail(error.of_response(), context),
+        }
+    }
+
+    fn response_done(&mut self) {
+        self.response = Response::Done;
+        self.drop_surplus();
+    }
+
+    fn open_tunnel(&mut self, response: &ResponseHead, end: usize, context: &mut Context<'_>) {
+        self.observe_answer(response.status, context);
+        self.account.status = response.status;
+        self.write_head(response, BodyOut::None, end, context);
+        self.call = Call { keep_alive: false, ..self.call };
+        self.request = Request::Tunnel;
+        self.response = Response::Tunnel;
+        self.upstream_bytes(context);
+        self.client_bytes(context);
+    }
+
+    pub(super) fn upstream_closed(&mut self, how: Closing, context: &mut Context<'_>) {
+        self.reusable = false;
+        if how == Closing::WriteFailed {
+            // What it has answered may still be read, and reading tells how it ended.
+            if let Some(attempt) = &mut self.attempt
+                && let Link::Open { reused } = attempt.link
+            {
+                attempt.link = Link::Deaf { reused };
+            }
+            return;
+        }
+        match &mut self.response {
+            Response::Head { interim: 0, .. }
+                if self.down.body.raw().is_empty() && self.can_retry() =>
+            {
+                self.retry(context);
+            }
+            Response::Head { .. } | Response::AwaitUpstream => {
+                self.fail(Fault::UpstreamClosed, context);
+            }
+            Response::Body(transfer) => {
+                if how == Closing::Finished && transfer.end_of_stream(&mut self.down) {
+                    self.response_done();
+                } else {
+                    self.fail(Fault::ResponseTruncated, context);
+                }
+            }
+            Response::Tunnel if how == Closing::Finished => {
+                self.response = Response::TunnelEnding;
+            }
+            Response::Tunnel => {
+                self.account.fault = Some(Fault::UpstreamClosed);
+                self.release(super::Demand::Discard, context);
+                self.cut(Hangup::Reset, context.now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a `HEAD` was asked.
+    #[cfg(test)]
+    pub(super) fn asks_head(&self) -> bool {
+        self.call.method == MethodKind::Head
+    }
+}

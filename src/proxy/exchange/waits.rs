@@ -1,0 +1,168 @@
+//! Whom an exchange waits for, and until when.
+//!
+//! No timer is ever set or cleared: each deadline follows from the states and from when a side last
+//! moved, so none can be forgotten. A worker asks for the earliest one after each event.
+
+use std::time::Instant;
+
+use super::{
+    Context, Demand, Exchange, Fault, Hangup, Link, Request, Response,
+};
+use crate::proxy::settings::Timeouts;
+
+/// Seconds that a client whose request was answered early may take to see the answer.
+const LINGER_SECONDS: u64 = 10;
+
+/// What an exchange may be waiting for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wait {
+    /// The rest of the request's head.
+    Head,
+    /// More of the request's body.
+    ClientSends,
+    /// That the client takes what is ready for it.
+    ClientReads,
+    /// A connection to the upstream.
+    Connect,
+    /// That the upstream takes the request, or answers.
+    Upstream,
+    /// The client's end of stream, after its answer.
+    Linger,
+    /// Anything at all to move in a tunnel.
+    Tunnel,
+}
+
+const WAITS: [Wait; 7] = [
+    Wait::Head,
+    Wait::ClientSends,
+    Wait::ClientReads,
+    Wait::Connect,
+    Wait::Upstream,
+    Wait::Linger,
+    Wait::Tunnel,
+];
+
+/// Which sides are waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Awaited {
+    client: bool,
+    upstream: bool,
+}
+
+impl Exchange {
+    /// When [`Exchange::expired`] should be called, if nothing happens before.
+    #[must_use]
+    pub fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
+        WAITS.iter().filter_map(|wait| self.deadline_of(*wait, timeouts)).min()
+    }
+
+    fn deadline_of(&self, wait: Wait, timeouts: &Timeouts) -> Option<Instant> {
+        let tunnel = matches!(self.request, Request::Tunnel | Request::TunnelEnding)
+            || matches!(self.response, Response::Tunnel | Response::TunnelEnding);
+        match wait {
+            Wait::Head if matches!(self.request, Request::Head(_)) => {
+                self.account.arrived.map(|arrived| arrived + timeouts.header)
+            }
+            Wait::ClientSends if self.awaits_body() => Some(self.client_moved + timeouts.body),
+            Wait::ClientReads if !tunnel && !self.down.is_drained() => {
+                Some(self.client_moved + timeouts.body)
+            }
+            Wait::Connect => match &self.attempt {
+                Some(attempt) if attempt.link == Link::Connecting => {
+                    Some(attempt.since + timeouts.connect)
+                }
+                _ => None,
+            },
+            Wait::Upstream if self.awaits_upstream() => {
+                Some(self.upstream_moved + timeouts.response)
+            }
+            Wait::Linger => match self.request {
+                Request::Linger { since, .. } if matches!(self.response, Response::Ended(_)) => {
+                    Some(since + std::time::Duration::from_secs(LINGER_SECONDS))
+                }
+                _ => None,
+            },
+            Wait::Tunnel if tunnel => {
+                Some(self.client_moved.max(self.upstream_moved) + timeouts.client_idle)
+            }
+            _ => None,
+        }
+    }
+
+    fn awaits_body(&self) -> bool {
+        matches!(self.request, Request::Body(_)) && self.up.is_drained()
+    }
+
+    fn awaits_upstream(&self) -> bool {
+        let open = self.attempt.as_ref().is_some_and(|attempt| attempt.link != Link::Connecting);
+        let answer_due = matches!(self.response, Response::Head { .. } | Response::Body(_))
+            && !matches!(self.request, Request::Body(_))
+            && self.down.is_drained();
+        let tunnel = matches!(self.response, Response::Tunnel | Response::TunnelEnding);
+        open && !tunnel && (answer_due || !self.up.is_drained())
+    }
+
+    pub(super) fn awaited(&self) -> Awaited {
+        Awaited {
+            client: self.awaits_body() || !self.down.is_drained(),
+            upstream: self.awaits_upstream(),
+        }
+    }
+
+    /// A wait that began with this event counts from now, not from when that side last moved.
+    pub(super) fn note_new_waits(&mut self, before: Awaited, now: Instant) {
+        let after = self.awaited();
+        if after.client && !before.client {
+            self.client_moved = now;
+        }
+        if after.upstream && !before.upstream {
+            self.upstream_moved = now;
+        }
+    }
+
+    /// Ends every wait whose time has come. Ending one may end others.
+    pub(super) fn end_waits(&mut self, context: &mut Context<'_>) {
+        for wait in WAITS {
+            let due = self
+                .deadline_of(wait, &context.settings.timeouts)
+                .is_some_and(|deadline| deadline <= context.now);
+            if !due {
+                continue;
+            }
+            match wait {
+                Wait::Head => {
+                    self.account.name_unparsed(self.up.body.raw());
+                    self.fail(Fault::HeaderTimeout, context);
+                }
+                Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
+                Wait::ClientReads => self.stalled(context),
+                Wait::Connect => {
+                    if let Some(attempt) = &mut self.attempt {
+                        attempt.since = context.now;
+                    }
+                    self.demands.push_back(Demand::ConnectExpired);
+                }
+                Wait::Upstream => self.fail(Fault::ResponseTimeout, context),
+                Wait::Linger => self.demands.push_back(Demand::Hangup(Hangup::Close)),
+                Wait::Tunnel => self.tunnel_idle(context),
+            }
+        }
+    }
+
+    /// The client reads nothing. The row keeps the status if a part of the response was sent.
+    fn stalled(&mut self, context: &mut Context<'_>) {
+        let status = self.account.status;
+        let touched = !self.down.is_untouched();
+        self.abandon(Fault::ClientStalled, context);
+        if touched {
+            self.account.status = status;
+        }
+    }
+
+    /// Nothing moved in a tunnel: both ends are closed in order.
+    fn tunnel_idle(&mut self, context: &mut Context<'_>) {
+        self.release(Demand::Discard, context);
+        self.down.clear();
+        self.cut(Hangup::Close, context.now);
+    }
+}

@@ -1,0 +1,190 @@
+//! One direction of an exchange: the rewritten head, the body behind it, and what follows the body.
+//!
+//! It knows in which order bytes leave, and which of them could be sent once more. It does not know
+//! what they mean; that is the business of `http` and of [`super::transfer`].
+
+use crate::buffer::{Buffer, FreeList};
+
+/// A body of up to this many bytes joins the head, so that both leave in one `write`. Beyond it
+/// `writev` is cheaper than the copy.
+const COALESCE_BYTES: usize = 4096;
+
+/// Bytes on their way from one side to the other, sent in the order head, body, tail.
+#[derive(Debug, Default)]
+pub(super) struct Pipe {
+    head: Vec<u8>,
+    head_sent: usize,
+    /// The body's bytes, worked on in place.
+    pub(super) body: Buffer,
+    tail: Vec<u8>,
+    /// Bytes sent that are no longer here.
+    gone: u64,
+}
+
+impl Pipe {
+    /// The head, to be written to. Whatever is put there leaves before the body.
+    pub(super) fn head(&mut self) -> &mut Vec<u8> {
+        &mut self.head
+    }
+
+    /// The head to write to, beside the received bytes it is made from.
+    pub(super) fn head_and_raw(&mut self) -> (&mut Vec<u8>, &[u8]) {
+        (&mut self.head, self.body.raw())
+    }
+
+    /// Puts bytes behind everything that is ready.
+    pub(super) fn push_behind(&mut self, bytes: &[u8]) {
+        if self.body.ready().is_empty() && self.tail.is_empty() {
+            self.head.extend_from_slice(bytes);
+        } else {
+            self.tail.extend_from_slice(bytes);
+        }
+    }
+
+    /// Lets a small ready body join the head, or a larger one when `replay` asks for all of it, so
+    /// that the whole message can be sent again.
+    pub(super) fn coalesce(&mut self, replay: bool) {
+        let ready = self.body.ready();
+        if !ready.is_empty() && (replay || ready.len() <= COALESCE_BYTES) && self.tail.is_empty() {
+            self.head.extend_from_slice(ready);
+            let count = ready.len();
+            self.body.sent(count);
+        }
+    }
+
+    /// What should be sent next, as at most two runs.
+    pub(super) fn pending(&self) -> [&[u8]; 2] {
+        [&self.head[self.head_sent..], self.body.ready()]
+    }
+
+    /// Whether there is nothing to send.
+    pub(super) fn is_drained(&self) -> bool {
+        self.head_sent == self.head.len() && self.body.ready().is_empty()
+    }
+
+    /// The first `count` pending bytes were sent.
+    pub(super) fn drained(&mut self, count: usize) {
+        let of_head = count.min(self.head.len() - self.head_sent);
+        self.head_sent += of_head;
+        self.body.sent(count - of_head);
+        self.gone += (count - of_head) as u64;
+        if self.is_drained() && !self.tail.is_empty() {
+            self.gone += self.head.len() as u64;
+            self.head.clear();
+            self.head.append(&mut self.tail);
+            self.head_sent = 0;
+        }
+    }
+
+    /// Whether not one byte of what was put here was sent yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.head_sent == 0 && self.gone == 0
+    }
+
+    /// Whether all that was sent is still here, so that it can be sent again.
+    pub(super) fn can_rewind(&self) -> bool {
+        self.gone == 0
+    }
+
+    /// Starts sending from the first byte again.
+    pub(super) fn rewind(&mut self) {
+        self.head_sent = 0;
+    }
+
+    /// Forgets what was sent; what is pending, and raw bytes, stay.
+    pub(super) fn forget_sent(&mut self) {
+        self.head.drain(..self.head_sent);
+        (self.head_sent, self.gone) = (0, 0);
+    }
+
+    /// Forgets all that was ready to be sent; raw bytes stay.
+    pub(super) fn discard_ready(&mut self) {
+        self.head.clear();
+        self.tail.clear();
+        self.head_sent = 0;
+        self.gone = 0;
+        let ready = self.body.ready().len();
+        self.body.sent(ready);
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.discard_ready();
+        self.body.clear();
+    }
+
+    /// Gives the block back if nothing is in it.
+    pub(super) fn rest(&mut self, free: &mut FreeList) {
+        self.body.rest(free);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipe(head: &[u8], body: &[u8]) -> Pipe {
+        let mut pipe = Pipe::default();
+        pipe.head().extend_from_slice(head);
+        pipe.body.space(&mut FreeList::default())[..body.len()].copy_from_slice(body);
+        pipe.body.filled(body.len());
+        pipe.body.keep(body.len());
+        pipe
+    }
+
+    /// Sends everything in steps of `step` bytes.
+    fn send(pipe: &mut Pipe, step: usize) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while !pipe.is_drained() {
+            let pending = pipe.pending().concat();
+            let count = pending.len().min(step);
+            sent.extend_from_slice(&pending[..count]);
+            pipe.drained(count);
+        }
+        sent
+    }
+
+    #[test]
+    fn head_body_and_tail_leave_in_order_however_they_are_cut() {
+        for step in 1..20 {
+            let mut pipe = pipe(b"head", b"body");
+            pipe.push_behind(b"tail");
+            assert_eq!(send(&mut pipe, step), b"headbodytail");
+        }
+    }
+
+    #[test]
+    fn a_small_body_joins_the_head_and_can_be_sent_again() {
+        let mut pipe = pipe(b"head", b"body");
+        pipe.coalesce(false);
+        assert_eq!(pipe.pending(), [&b"headbody"[..], b""]);
+        assert_eq!(send(&mut pipe, 3), b"headbody");
+        assert!(pipe.can_rewind());
+        pipe.rewind();
+        assert_eq!(send(&mut pipe, 100), b"headbody");
+    }
+
+    #[test]
+    fn a_large_body_joins_the_head_only_to_be_replayed() {
+        let body = [b'x'; COALESCE_BYTES + 1];
+        let mut streamed = pipe(b"head", &body);
+        streamed.coalesce(false);
+        assert_eq!(streamed.pending()[0], b"head");
+        send(&mut streamed, 1000);
+        assert!(!streamed.can_rewind());
+        let mut replayed = pipe(b"head", &body);
+        replayed.coalesce(true);
+        send(&mut replayed, 1000);
+        assert!(replayed.can_rewind());
+    }
+
+    #[test]
+    fn forgetting_what_was_sent_keeps_what_was_not() {
+        let mut pipe = pipe(b"head", b"");
+        pipe.drained(3);
+        assert!(!pipe.is_untouched());
+        pipe.forget_sent();
+        assert!(pipe.is_untouched());
+        assert_eq!(send(&mut pipe, 10), b"d");
+    }
+}

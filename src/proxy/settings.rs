@@ -1,0 +1,144 @@
+//! What a worker runs by: one validated value, never changed while it is in use.
+//!
+//! The command line makes it, every worker reads it, and a new one can be handed over later. It
+//! knows nothing of how a flag is spelled.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::balance::Policy;
+use crate::time::format_duration;
+
+/// How a connection to an upstream is used.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Connections {
+    /// Kept alive in a pool and used again, last in first out.
+    Persistent,
+    /// Opened for each request and closed after it; the client's connection is closed, too.
+    NonPersistent,
+}
+
+impl Connections {
+    /// The name on the command line and in the CSV.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Persistent => "persistent",
+            Self::NonPersistent => "non-persistent",
+        }
+    }
+}
+
+/// One backend as configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Upstream {
+    /// The URL as given; it names the backend in the CSV.
+    pub url: String,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Every duration after which the proxy stops waiting.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// For a TCP connection to an upstream, per address.
+    pub connect: Duration,
+    /// Without a byte of progress from the upstream while it is the one awaited.
+    pub response: Duration,
+    /// For the whole head of a request, from its first byte.
+    pub header: Duration,
+    /// Without a byte of progress by the client, while it sends a body or reads a response.
+    pub body: Duration,
+    /// For an idle client connection, and for a tunnel in which nothing moves.
+    pub client_idle: Duration,
+    /// For an idle pooled upstream connection.
+    pub upstream_idle: Duration,
+    /// For what is in flight when the proxy is asked to stop.
+    pub drain: Duration,
+}
+
+/// Every amount beyond which the proxy refuses or holds back.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request's or a response's head.
+    pub head_bytes: usize,
+    /// Field lines of a head.
+    pub headers: usize,
+    /// Bytes of a request's body; `None` is no limit.
+    pub body_bytes: Option<u64>,
+    /// Client connections per worker; beyond it, accepting stops.
+    pub connections: usize,
+    /// Idle upstream connections per backend and worker.
+    pub pool: usize,
+    /// Backends tried per request.
+    pub attempts: u32,
+}
+
+/// All a proxy runs by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How a backend is chosen.
+    pub policy: Policy,
+    /// How upstream connections are used.
+    pub connections: Connections,
+    /// The addresses listened on.
+    pub listen: Vec<SocketAddr>,
+    /// The backends.
+    pub upstreams: Vec<Upstream>,
+    /// Event loops, one thread each.
+    pub workers: usize,
+    /// The core of each worker, in order; empty leaves the choice to the system.
+    pub cores: Vec<usize>,
+    /// How long a backend may go unobserved before it gets one probe.
+    pub resample_after: Option<Duration>,
+    /// How long a backend that refuses connections is left alone at first.
+    pub cooldown: Duration,
+    /// How long it is left alone at most.
+    pub cooldown_max: Duration,
+    /// Durations.
+    pub timeouts: Timeouts,
+    /// Amounts.
+    pub limits: Limits,
+    /// Whether each decision is printed.
+    pub verbose: bool,
+}
+
+impl Settings {
+    /// The settings as lines of `name value`, for `--check`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let or = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
+        let join = |values: Vec<String>| values.join(", ");
+        let (timeouts, limits) = (&self.timeouts, &self.limits);
+        let lines = [
+            ("policy", self.policy.to_string()),
+            ("connections", self.connections.name().to_owned()),
+            ("listen", join(self.listen.iter().map(ToString::to_string).collect())),
+            ("upstream", join(self.upstreams.iter().map(|u| u.url.clone()).collect())),
+            ("workers", self.workers.to_string()),
+            ("pin", match self.cores.as_slice() {
+                [] => "none".to_owned(),
+                cores => join(cores.iter().map(ToString::to_string).collect()),
+            }),
+            ("resample-after", or(self.resample_after.map(format_duration), "off")),
+            ("cooldown", format_duration(self.cooldown)),
+            ("cooldown-max", format_duration(self.cooldown_max)),
+            ("connect-timeout", format_duration(timeouts.connect)),
+            ("response-timeout", format_duration(timeouts.response)),
+            ("header-timeout", format_duration(timeouts.header)),
+            ("body-timeout", format_duration(timeouts.body)),
+            ("client-idle-timeout", format_duration(timeouts.client_idle)),
+            ("upstream-idle-timeout", format_duration(timeouts.upstream_idle)),
+            ("drain-timeout", format_duration(timeouts.drain)),
+            ("max-head-bytes", limits.head_bytes.to_string()),
+            ("max-headers", limits.headers.to_string()),
+            ("max-body-bytes", or(limits.body_bytes.map(|b| b.to_string()), "off")),
+            ("max-connections", format!("{} per worker", limits.connections)),
+            ("pool-size", format!("{} per backend and worker", limits.pool)),
+            ("max-attempts", limits.attempts.to_string()),
+        ];
+        lines.iter().map(|(name, value)| format!("{name:<22} {value}\n")).collect()
+    }
+}

@@ -1,0 +1,126 @@
+//! New clients: how they come in, and when the doors stay shut.
+//!
+//! Edge-triggered accept does not tell twice. So a door at which somebody may still be waiting is
+//! remembered, and tried again when a slot frees, when a timer rings, or in the next turn.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use super::super::connection::{Client, PeerName};
+use super::{DOOR, Worker};
+use crate::reactor::{Alarm, Key, Listener, Poller, Stream};
+
+/// Connections accepted at one door in one turn, so that clients already here are served, too.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long accepting pauses when descriptors or memory have run out.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Between two complaints about the same thing.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The sockets a worker listens on.
+pub(super) struct Doors {
+    listeners: Vec<Listener>,
+    /// Whether somebody may wait outside for a slot.
+    waiting: Vec<bool>,
+    complained: Option<Instant>,
+}
+
+impl Doors {
+    /// # Errors
+    /// When the system can't watch a listener.
+    pub(super) fn open(mut listeners: Vec<Listener>, poller: &Poller) -> io::Result<Self> {
+        for (key, listener) in keys().zip(&mut listeners) {
+            listener.register(key, poller)?;
+        }
+        Ok(Self { waiting: vec![false; listeners.len()], listeners, complained: None })
+    }
+
+    /// A slot is free: doors at which somebody may wait are tried again.
+    pub(super) fn slot_freed(&mut self, again: &mut Vec<Key>) {
+        for (key, waiting) in keys().zip(&mut self.waiting) {
+            if std::mem::take(waiting) {
+                again.push(key);
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &io::Error, now: Instant) {
+        if self.complained.is_some_and(|at| now.duration_since(at) < COMPLAINT_INTERVAL) {
+            return;
+        }
+        self.complained = Some(now);
+        // Nobody is left to tell that stderr is gone.
+        let _ = writeln!(
+            io::stderr(),
+            "tidegate: can't accept connections for now: {error}; \
+             existing ones are served on (raise `ulimit -n` or lower --max-connections)"
+        );
+    }
+}
+
+fn keys() -> impl Iterator<Item = Key> {
+    (0..).map(|index| Key::fixed(DOOR, index))
+}
+
+impl Worker {
+    /// Lets clients in.
+    pub(super) fn accept(&mut self, door: Key, now: Instant) {
+        let at = door.index() as usize;
+        for _ in 0..ACCEPTS_PER_TURN {
+            if at >= self.doors.listeners.len() {
+                return;
+            }
+            if self.clients.len() >= self.tools.settings.limits.connections {
+                self.doors.waiting[at] = true;
+                return;
+            }
+            match self.doors.listeners[at].accept() {
+                Ok(Some((socket, address))) => {
+                    let idle_until = now + self.idle_timeout();
+                    let poller = &mut self.poller;
+                    let admitted = self.clients.try_insert_with(|key| {
+                        let mut alarm = Alarm::default();
+                        alarm.set(Some(idle_until), key, poller.timers());
+                        Ok::<_, io::Error>(Client {
+                            stream: Stream::accepted(socket, key, poller)?,
+                            address,
+                            peer: PeerName::new(address.ip()),
+                            exchange: None,
+                            upstream: None,
+                            alarm,
+                            idle_until,
+                        })
+                    });
+                    if let Err(error) = admitted {
+                        self.doors.complain(&error, now);
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.doors.waiting[at] = true;
+                    self.doors.complain(&error, now);
+                    self.poller.timers().wake_at(door, now + PAUSE);
+                    return;
+                }
+            }
+        }
+        self.again.push(door);
+    }
+
+    /// Lets in who is already waiting, then closes the doors for good.
+    pub(super) fn close_doors(&mut self, now: Instant) {
+        for door in keys().take(self.doors.listeners.len()) {
+            loop {
+                self.again.clear();
+                self.accept(door, now);
+                if self.again.is_empty() {
+                    break;
+                }
+            }
+        }
+        self.doors.listeners.clear();
+        self.doors.waiting.clear();
+    }
+}

@@ -1,0 +1,303 @@
+//! One event loop: moves bytes between the sockets of `reactor` and the exchanges.
+//!
+//! It decides nothing about HTTP or balancing. Within a turn it first notes what happened to all
+//! connections, drops pooled ones that died, and only then works on exchanges, so that no request
+//! is handed to a connection whose end was in the same batch of events.
+
+mod accept;
+mod attempt;
+mod pump;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use self::accept::Doors;
+use super::connection::{Client, Upstream};
+use super::control::{Control, Phase};
+use super::directory::{Directory, LocalDirectory};
+use super::exchange::{Context, Exchange};
+use super::pool::Pool;
+use super::settings::Settings;
+use crate::balance::Balancer;
+use crate::buffer::FreeList;
+use crate::http::Headers;
+use crate::journal::Feed;
+use crate::reactor::{Key, Listener, Poller, Slots, Wake};
+
+/// Kinds of keys.
+const DOOR: u8 = 1;
+const CLIENT: u8 = 2;
+const UPSTREAM: u8 = 3;
+const CLOCK: u8 = 4;
+
+/// The alarm for the end of draining.
+const DRAIN_END: Key = Key::fixed(CLOCK, 0);
+
+/// Events taken from the system in one turn.
+const EVENTS_PER_TURN: usize = 1024;
+
+/// Exchanges kept for reuse.
+const SPARE_EXCHANGES: usize = 1024;
+
+/// How long an idle connection is kept when the proxy is stopping, so that a request already on its
+/// way is answered instead of reset.
+const DRAIN_QUIET: Duration = Duration::from_millis(250);
+
+/// What all workers share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) balancer: Arc<Balancer>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) control: Arc<Control>,
+}
+
+/// What a worker lends to its exchanges, beside the time.
+struct Tools {
+    settings: Arc<Settings>,
+    balancer: Arc<Balancer>,
+    feed: Feed,
+    free: FreeList,
+    headers: Headers,
+    date: DateLine,
+    draining: bool,
+}
+
+impl Tools {
+    fn context<'a>(&'a mut self, now: Instant, peer: &'a str) -> Context<'a> {
+        Context {
+            now,
+            settings: &self.settings,
+            balancer: &self.balancer,
+            free: &mut self.free,
+            headers: &mut self.headers,
+            date: self.date.text.as_bytes(),
+            peer,
+            draining: self.draining,
+        }
+    }
+}
+
+/// The current date, formatted once a second (RFC 9110 §6.6.1).
+struct DateLine {
+    text: String,
+    made: Instant,
+}
+
+impl DateLine {
+    fn new(now: Instant) -> Self {
+        Self { text: httpdate::fmt_http_date(SystemTime::now()), made: now }
+    }
+
+    fn refresh(&mut self, now: Instant) {
+        if now.duration_since(self.made) >= Duration::from_secs(1) {
+            *self = Self::new(now);
+        }
+    }
+}
+
+/// See the module's description.
+pub(super) struct Worker {
+    poller: Poller,
+    doors: Doors,
+    clients: Slots<Client>,
+    upstreams: Slots<Upstream>,
+    pool: Pool,
+    directory: LocalDirectory,
+    spare: Vec<Box<Exchange>>,
+    tools: Tools,
+    control: Arc<Control>,
+    /// Keys that have work left from this turn.
+    again: Vec<Key>,
+}
+
+impl Worker {
+    /// # Errors
+    /// When the system gives no descriptors for the loop.
+    pub(super) fn new(
+        listeners: Vec<Listener>,
+        shared: Shared,
+        feed: Feed,
+        poller: Poller,
+    ) -> io::Result<Self> {
+        let settings = shared.settings;
+        let now = poller.now();
+        Ok(Self {
+            doors: Doors::open(listeners, &poller)?,
+            clients: Slots::new(CLIENT),
+            upstreams: Slots::new(UPSTREAM),
+            pool: Pool::new(settings.upstreams.len(), settings.limits.pool),
+            directory: LocalDirectory::new(shared.directory),
+            spare: Vec::new(),
+            tools: Tools {
+                headers: Headers::new(settings.limits.headers),
+                settings,
+                balancer: shared.balancer,
+                feed,
+                free: FreeList::default(),
+                date: DateLine::new(now),
+                draining: false,
+            },
+            control: shared.control,
+            again: Vec::new(),
+            poller,
+        })
+    }
+
+    /// Serves until the proxy is told to stop and everything in flight has ended.
+    ///
+    /// # Errors
+    /// When the system's event interface fails, which is final.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut wakes = Vec::with_capacity(EVENTS_PER_TURN);
+        let mut ready = Vec::with_capacity(EVENTS_PER_TURN);
+        while !(self.tools.draining && self.clients.is_empty()) {
+            let now = self.poller.turn(&mut wakes, !self.again.is_empty())?;
+            self.tools.date.refresh(now);
+            ready.append(&mut self.again);
+            for wake in &wakes {
+                self.note(*wake, now, &mut ready);
+            }
+            for key in ready.drain(..) {
+                match key.tag() {
+                    DOOR => self.accept(key, now),
+                    _ => self.pump(key, now),
+                }
+            }
+            self.tools.feed.flush();
+        }
+        Ok(())
+    }
+
+    /// Notes what happened to a connection, and which exchange has to do with it.
+    fn note(&mut self, wake: Wake, now: Instant, ready: &mut Vec<Key>) {
+        match wake {
+            Wake::Ready { key, readiness } => match key.tag() {
+                CLIENT => {
+                    if let Some(client) = self.clients.get_mut(key) {
+                        client.stream.note(readiness);
+                        ready.push(key);
+                    }
+                }
+                UPSTREAM => {
+                    let Some(upstream) = self.upstreams.get_mut(key) else { return };
+                    upstream.stream.note(readiness);
+                    match upstream.client {
+                        Some(client) => ready.push(client),
+                        // Nothing is owed to us here: it is the end, or bytes nobody asked for.
+                        None if upstream.stream.can_read() => self.drop_pooled(key),
+                        None => {}
+                    }
+                }
+                _ => ready.push(key),
+            },
+            Wake::Expired { key, at } => self.expired(key, at, now, ready),
+            Wake::Called => self.called(now),
+        }
+    }
+
+    fn expired(&mut self, key: Key, at: Instant, now: Instant, ready: &mut Vec<Key>) {
+        match key.tag() {
+            CLIENT => {
+                let Some(client) = self.clients.get_mut(key) else { return };
+                if !client.alarm.rang(at) {
+                    return;
+                }
+                let timeouts = &self.tools.settings.timeouts;
+                let deadline = match &client.exchange {
+                    Some(exchange) => exchange.deadline(timeouts),
+                    None => Some(client.idle_until),
+                };
+                if deadline.is_none_or(|deadline| deadline > now) {
+                    client.alarm.set(deadline, key, self.poller.timers());
+                    return;
+                }
+                match &mut client.exchange {
+                    Some(exchange) => {
+                        exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
+                        ready.push(key);
+                    }
+                    None => self.drop_client(key),
+                }
+            }
+            UPSTREAM => {
+                let Some(upstream) = self.upstreams.get_mut(key) else { return };
+                if !upstream.alarm.rang(at) || upstream.client.is_some() {
+                    return;
+                }
+                if upstream.idle_until > now {
+                    let deadline = Some(upstream.idle_until);
+                    upstream.alarm.set(deadline, key, self.poller.timers());
+                } else {
+                    self.drop_pooled(key);
+                }
+            }
+            CLOCK => self.stop_all(now),
+            _ => ready.push(key),
+        }
+    }
+
+    /// Another thread has something to say.
+    fn called(&mut self, now: Instant) {
+        if self.control.phase() != Phase::Draining || self.tools.draining {
+            return;
+        }
+        self.tools.draining = true;
+        self.close_doors(now);
+        let timeout = self.tools.settings.timeouts.drain;
+        self.poller.timers().wake_at(DRAIN_END, now + timeout);
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            if let Some(client) = self.clients.get_mut(key)
+                && client.exchange.is_none()
+            {
+                client.idle_until = now + DRAIN_QUIET.min(timeout);
+                client.alarm.set(Some(client.idle_until), key, self.poller.timers());
+            }
+        }
+    }
+
+    /// Draining has lasted long enough.
+    fn stop_all(&mut self, now: Instant) {
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            match &mut client.exchange {
+                Some(exchange) => {
+                    exchange.stop(&mut self.tools.context(now, client.peer.as_str()));
+                    self.pump(key, now);
+                }
+                None => {}
+            }
+            self.drop_client(key);
+        }
+    }
+
+    /// Closes a pooled connection.
+    fn drop_pooled(&mut self, key: Key) {
+        if let Some(upstream) = self.upstreams.remove(key) {
+            self.pool.remove(upstream.backend, key);
+        }
+    }
+
+    /// Closes a client's connection, and the upstream's that serves it.
+    fn drop_client(&mut self, key: Key) -> Option<Client> {
+        let mut client = self.clients.remove(key)?;
+        if let Some(upstream) = client.upstream.take() {
+            self.upstreams.remove(upstream);
+        }
+        if let Some(exchange) = client.exchange.take() {
+            self.put_aside(exchange);
+        }
+        self.doors.slot_freed(&mut self.again);
+        Some(client)
+    }
+
+    /// Keeps an exchange that is over, for the next connection that needs one.
+    fn put_aside(&mut self, mut exchange: Box<Exchange>) {
+        exchange.reset(self.poller.now());
+        exchange.rest(&mut self.tools.free);
+        if self.spare.len() < SPARE_EXCHANGES {
+            self.spare.push(exchange);
+        }
+    }
+}
