@@ -1,1 +1,81 @@
-//! Not built yet.
+//! HTTP/1.1 as bytes in and verdicts out (RFC 9110, RFC 9112), strict by design.
+//!
+//! A proxy stands between two parsers that may disagree; whatever they could disagree about is
+//! refused here, and whatever is passed on is written anew in one plain form. The room exists so
+//! that those rules can be read and tested in one place, on byte strings, without a connection.
+//!
+//! It refuses to know sockets, clocks, backends and buffers: the caller owns the bytes, brings the
+//! date, and decides when to read and write.
+//!
+//! The way of a message: [`HeadSearch`] finds where its head ends, [`parse_request`] or
+//! [`parse_response`] judges it into spans and a [`Framing`], [`rewrite_request`] or
+//! [`rewrite_response`] writes the head for the next hop, [`Chunks`] walks a chunked body and
+//! [`rewrite_trailers`] cleans what follows it. What can't be forwarded gets a [`reply`].
+
+mod chunks;
+mod connection;
+mod error;
+mod framing;
+mod head;
+mod headers;
+mod host;
+mod list;
+mod method;
+mod name;
+mod reply;
+mod request;
+mod response;
+mod rewrite_request;
+mod rewrite_response;
+mod span;
+mod target;
+mod trailers;
+mod wire;
+
+pub use chunks::{Chunks, Part};
+pub use connection::connection_named;
+pub use error::{FramingError, HeadError};
+pub use framing::Framing;
+pub use head::{HeadEnd, HeadSearch};
+pub use headers::{Field, Headers};
+pub use method::Method;
+pub use name::Name;
+pub use reply::{ALLOW, ReplyOptions, reason_phrase, reply};
+pub use request::{RequestHead, offered_protocols, parse_request};
+pub use response::{Asked, ResponseHead, parse_response};
+pub use rewrite_request::{RequestHop, rewrite_request};
+pub use rewrite_response::{BodyOut, ResponseHop, rewrite_response};
+pub use span::Span;
+pub use target::Target;
+pub use trailers::rewrite_trailers;
+
+/// The longest head there is, in bytes: a [`Span`] can point no further.
+pub const LONGEST_HEAD: usize = u16::MAX as usize;
+
+/// The versions spoken here (RFC 9112 §2.3); every other is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0: no chunked coding, no interim responses, closed unless asked otherwise.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+impl Version {
+    /// Reads `HTTP/1.0` or `HTTP/1.1`, telling a version we don't speak from what is no version.
+    pub(self) fn parse(text: &[u8]) -> Result<Version, HeadError> {
+        match text {
+            b"HTTP/1.1" => Ok(Version::Http11),
+            b"HTTP/1.0" => Ok(Version::Http10),
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            {
+                Err(HeadError::UnsupportedVersion)
+            }
+            _ => Err(HeadError::BadVersion),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Finds where a head ends before anything in it is judged, so that parsing happens once, over
+//! whole heads, however many reads they took.
+
+use memchr::memchr_iter;
+
+use super::error::HeadError;
+
+/// Where a complete head lies in the bytes received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadEnd {
+    /// Bytes before the head to be thrown away: empty lines (RFC 9112 §2.2).
+    pub skip: usize,
+    /// Offset of the byte after the empty line that ends the head, from the first byte received.
+    /// The head is `bytes[skip..end]`.
+    pub end: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Request,
+    Response,
+}
+
+/// The search for the end of one head. It remembers how far it came: no byte is looked at twice.
+#[derive(Debug, Clone)]
+pub struct HeadSearch {
+    side: Side,
+    /// First byte of the head: whatever lies before are empty lines.
+    start: usize,
+    /// First byte of the line that is not known to end yet; `start <= line <= searched`.
+    line: usize,
+    searched: usize,
+}
+
+impl HeadSearch {
+    /// Searches for a request head; empty lines before it are skipped.
+    #[must_use]
+    pub fn request() -> HeadSearch {
+        HeadSearch { side: Side::Request, start: 0, line: 0, searched: 0 }
+    }
+
+    /// Searches for a response head, before which nothing is skipped.
+    #[must_use]
+    pub fn response() -> HeadSearch {
+        HeadSearch { side: Side::Response, ..HeadSearch::request() }
+    }
+
+    /// Looks for the end of the head among all `bytes` received so far, of which it may take up
+    /// the first `limit` at most.
+    ///
+    /// # Errors
+    /// A line feed without a carriage return, as soon as it is seen. No end within `limit`:
+    /// [`HeadError::UriTooLong`] when not even the request line ended, else
+    /// [`HeadError::HeadTooLarge`]. A response that starts with an empty line.
+    pub fn find(&mut self, bytes: &[u8], limit: usize) -> Result<Option<HeadEnd>, HeadError> {
+        let window = &bytes[..bytes.len().min(limit)];
+        let from = self.searched.min(window.len());
+        for feed in memchr_iter(b'\n', &window[from..]).map(|index| from + index) {
+            if feed == self.line || window[feed - 1] != b'\r' {
+                return Err(HeadError::BareLineFeed);
+            }
+            let line_is_empty = feed == self.line + 1;
+            let line_is_first = self.line == self.start;
+            self.line = feed + 1;
+            match (line_is_empty, line_is_first) {
+                (true, false) => return Ok(Some(HeadEnd { skip: self.start, end: self.line })),
+                (true, true) if self.side == Side::Response => {
+                    return Err(HeadError::BadStatusLine);
+                }
+                (true, true) => self.start = self.line,
+                (false, _) => {}
+            }
+        }
+        self.searched = window.len();
+        if bytes.len() < limit {
+            return Ok(None);
+        }
+        let in_request_line = self.side == Side::Request && self.line == self.start;
+        Err(if in_request_line { HeadError::UriTooLong } else { HeadError::HeadTooLarge })
+    }
+
+    /// Bytes seen that are empty lines before a request; if nothing follows them, no request has
+    /// begun.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.start
+    }
+}

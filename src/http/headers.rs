@@ -1,0 +1,120 @@
+//! The fields of a head as spans, in the order received, each name recognised once.
+
+use super::error::HeadError;
+use super::name::Name;
+use super::span::Span;
+
+/// One field line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// What the name means to us.
+    pub id: Name,
+    /// Whether a `Connection` field names this field, which ends its way here.
+    pub named: bool,
+    /// The name as written.
+    pub name: Span,
+    /// The value without the whitespace around it.
+    pub value: Span,
+}
+
+/// The fields of the head parsed last: scratch space that is used again for every head.
+#[derive(Debug)]
+pub struct Headers {
+    fields: Vec<Field>,
+    /// One bit for each [`Name`] that occurs, so that asking for an absent field costs nothing.
+    present: u32,
+    limit: usize,
+}
+
+/// Fields handed to httparse at a time. Its results borrow from the head, so they live on the
+/// stack; a longer head takes several rounds.
+const BATCH: usize = 24;
+
+impl Headers {
+    /// Space for heads of at most `max_headers` fields.
+    #[must_use]
+    pub fn new(max_headers: usize) -> Headers {
+        Headers { fields: Vec::new(), present: 0, limit: max_headers }
+    }
+
+    /// The fields in the order received.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Most fields a head may have.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn fields_mut(&mut self) -> &mut [Field] {
+        &mut self.fields
+    }
+
+    /// Whether a field of this name occurs.
+    #[must_use]
+    pub fn has(&self, id: Name) -> bool {
+        self.present & bit(id) != 0
+    }
+
+    /// The values of all fields of this name, in the order received.
+    pub fn values<'a>(&'a self, head: &'a [u8], id: Name) -> impl Iterator<Item = &'a [u8]> {
+        let fields = if self.has(id) { self.fields.as_slice() } else { &[] };
+        fields.iter().filter(move |field| field.id == id).map(|field| field.value.of(head))
+    }
+
+    /// Parses the field lines of `head` from offset `from` to its end, which must be the end of an
+    /// empty line.
+    pub(super) fn parse(&mut self, head: &[u8], from: usize) -> Result<(), HeadError> {
+        self.fields.clear();
+        self.present = 0;
+        let mut rest = &head[from..];
+        loop {
+            let mut batch = [httparse::EMPTY_HEADER; BATCH];
+            let consumed = match httparse::parse_headers(rest, &mut batch) {
+                Ok(httparse::Status::Complete((consumed, parsed))) => {
+                    let parsed = parsed.len();
+                    self.push(head, &batch[..parsed])?;
+                    Some(consumed)
+                }
+                Err(httparse::Error::TooManyHeaders) => {
+                    self.push(head, &batch)?;
+                    None
+                }
+                Ok(httparse::Status::Partial) | Err(_) => return Err(HeadError::BadField),
+            };
+            match consumed {
+                Some(all) if all == rest.len() => return Ok(()),
+                // An empty line before the end: the caller's idea of the end was another.
+                Some(_) => return Err(HeadError::BadField),
+                None => {
+                    let last = self.fields.last().map_or(from, |field| field.value.end());
+                    let line_end = memchr::memchr(b'\n', &head[last..]);
+                    rest = &head[last + line_end.ok_or(HeadError::BadField)? + 1..];
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, head: &[u8], parsed: &[httparse::Header<'_>]) -> Result<(), HeadError> {
+        if self.fields.len() + parsed.len() > self.limit {
+            return Err(HeadError::TooManyHeaders);
+        }
+        for header in parsed {
+            let id = Name::classify(header.name.as_bytes());
+            self.present |= bit(id);
+            self.fields.push(Field {
+                id,
+                named: false,
+                name: Span::within(head, header.name.as_bytes()),
+                value: Span::within(head, header.value),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn bit(id: Name) -> u32 {
+    1 << id as u32
+}

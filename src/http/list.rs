@@ -1,0 +1,71 @@
+//! Tokens, optional whitespace and comma-separated lists (RFC 9110 §5.6).
+
+/// Bytes a token may consist of (RFC 9110 §5.6.2).
+const TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte < 0x7f {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
+            || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
+
+/// Whether `text` is a token: at least one byte, and only those a token may have.
+pub(super) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| TOKEN_BYTES[usize::from(*byte)])
+}
+
+/// Spaces and tabs, the only whitespace there is around values and list elements.
+pub(super) fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// `text` without the spaces and tabs around it.
+pub(super) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_blank(*first)
+    {
+        text = rest;
+    }
+    while let [rest @ .., last] = text
+        && is_blank(*last)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// The elements of a comma-separated list, trimmed; empty ones are handed out as well, because
+/// most fields ignore them (RFC 9110 §5.6.1.2) but framing must not.
+pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens() {
+        for text in ["a", "X-A", "!#$%&'*+-.^_`|~09AZaz"] {
+            assert!(is_token(text.as_bytes()), "{text}");
+        }
+        for text in ["", " a", "a b", "a:", "a,b", "\"a\"", "a/b", "a;q=1", "é", "a\0", "(a)"] {
+            assert!(!is_token(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_split_at_commas_and_trimmed() {
+        let split = |list: &'static str| -> Vec<&str> {
+            elements(list.as_bytes()).map(|e| str::from_utf8(e).unwrap()).collect()
+        };
+        assert_eq!(split("a"), ["a"]);
+        assert_eq!(split(" a\t, b c ,,\t"), ["a", "b c", "", ""]);
+        assert_eq!(split(""), [""]);
+        assert_eq!(split("\u{b}a"), ["\u{b}a"]);
+    }
+}

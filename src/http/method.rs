@@ -1,0 +1,58 @@
+//! Request methods, as far as a proxy has to tell them apart (RFC 9110 §9).
+
+/// A request method. Methods are case-sensitive: `get` is an unknown one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`
+    Head,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `DELETE`
+    Delete,
+    /// `OPTIONS`
+    Options,
+    /// `TRACE`, refused here: it would echo fields that we and others add.
+    Trace,
+    /// `CONNECT`, refused here: a gateway opens no tunnels to where a client pleases.
+    Connect,
+    /// `PATCH`
+    Patch,
+    /// Any other token; forwarded as it is.
+    Other,
+}
+
+impl Method {
+    pub(super) fn classify(name: &[u8]) -> Method {
+        match name {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"POST" => Method::Post,
+            b"PUT" => Method::Put,
+            b"DELETE" => Method::Delete,
+            b"OPTIONS" => Method::Options,
+            b"TRACE" => Method::Trace,
+            b"CONNECT" => Method::Connect,
+            b"PATCH" => Method::Patch,
+            _ => Method::Other,
+        }
+    }
+
+    /// Whether sending the request twice is the same as sending it once (RFC 9110 §9.2.2).
+    /// Nothing is known of unknown methods, so they are not.
+    #[must_use]
+    pub fn is_idempotent(self) -> bool {
+        match self {
+            Method::Get
+            | Method::Head
+            | Method::Put
+            | Method::Delete
+            | Method::Options
+            | Method::Trace => true,
+            Method::Post | Method::Connect | Method::Patch | Method::Other => false,
+        }
+    }
+}

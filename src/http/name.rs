@@ -1,0 +1,132 @@
+//! The field names that mean something to a proxy, recognised once so that nothing is compared
+//! twice. All other names are opaque.
+
+/// A field name, or [`Name::Other`] when it says nothing to this hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "each is the field of that name")]
+pub enum Name {
+    Connection,
+    ContentLength,
+    Date,
+    Expect,
+    Host,
+    Http2Settings,
+    KeepAlive,
+    MaxForwards,
+    ProxyAuthenticate,
+    ProxyAuthenticationInfo,
+    ProxyAuthorization,
+    ProxyConnection,
+    Te,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    Via,
+    XForwardedFor,
+    XForwardedHost,
+    XForwardedProto,
+    Other,
+}
+
+impl Name {
+    /// Recognises a name, ignoring case. Length and first letter leave one candidate at most.
+    pub(super) fn classify(name: &[u8]) -> Name {
+        let Some(first) = name.first() else { return Name::Other };
+        let (candidate, id): (&[u8], Name) = match (name.len(), first.to_ascii_lowercase()) {
+            (2, b't') => (b"te", Name::Te),
+            (3, b'v') => (b"via", Name::Via),
+            (4, b'd') => (b"date", Name::Date),
+            (4, b'h') => (b"host", Name::Host),
+            (6, b'e') => (b"expect", Name::Expect),
+            (7, b't') => (b"trailer", Name::Trailer),
+            (7, b'u') => (b"upgrade", Name::Upgrade),
+            (10, b'c') => (b"connection", Name::Connection),
+            (10, b'k') => (b"keep-alive", Name::KeepAlive),
+            (12, b'm') => (b"max-forwards", Name::MaxForwards),
+            (14, b'c') => (b"content-length", Name::ContentLength),
+            (14, b'h') => (b"http2-settings", Name::Http2Settings),
+            (15, b'x') => (b"x-forwarded-for", Name::XForwardedFor),
+            (16, b'p') => (b"proxy-connection", Name::ProxyConnection),
+            (16, b'x') => (b"x-forwarded-host", Name::XForwardedHost),
+            (17, b't') => (b"transfer-encoding", Name::TransferEncoding),
+            (17, b'x') => (b"x-forwarded-proto", Name::XForwardedProto),
+            (18, b'p') => (b"proxy-authenticate", Name::ProxyAuthenticate),
+            (19, b'p') => (b"proxy-authorization", Name::ProxyAuthorization),
+            (25, b'p') => (b"proxy-authentication-info", Name::ProxyAuthenticationInfo),
+            _ => return Name::Other,
+        };
+        if name.eq_ignore_ascii_case(candidate) { id } else { Name::Other }
+    }
+
+    /// Whether the field concerns one connection only, whatever `Connection` says of it
+    /// (RFC 9110 §7.6.1). The proxy credentials are among them because this hop is the proxy they
+    /// are for, and a backend has no business with them (RFC 9110 §11.7).
+    pub(super) fn is_hop_by_hop(self) -> bool {
+        match self {
+            Name::Connection
+            | Name::Http2Settings
+            | Name::KeepAlive
+            | Name::ProxyAuthenticate
+            | Name::ProxyAuthenticationInfo
+            | Name::ProxyAuthorization
+            | Name::ProxyConnection
+            | Name::Te
+            | Name::TransferEncoding
+            | Name::Upgrade => true,
+            Name::ContentLength
+            | Name::Date
+            | Name::Expect
+            | Name::Host
+            | Name::MaxForwards
+            | Name::Trailer
+            | Name::Via
+            | Name::XForwardedFor
+            | Name::XForwardedHost
+            | Name::XForwardedProto
+            | Name::Other => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_recognised_in_any_case_and_near_misses_are_not() {
+        for (name, id) in [
+            ("te", Name::Te),
+            ("via", Name::Via),
+            ("date", Name::Date),
+            ("host", Name::Host),
+            ("expect", Name::Expect),
+            ("trailer", Name::Trailer),
+            ("upgrade", Name::Upgrade),
+            ("connection", Name::Connection),
+            ("keep-alive", Name::KeepAlive),
+            ("max-forwards", Name::MaxForwards),
+            ("content-length", Name::ContentLength),
+            ("http2-settings", Name::Http2Settings),
+            ("x-forwarded-for", Name::XForwardedFor),
+            ("proxy-connection", Name::ProxyConnection),
+            ("x-forwarded-host", Name::XForwardedHost),
+            ("transfer-encoding", Name::TransferEncoding),
+            ("x-forwarded-proto", Name::XForwardedProto),
+            ("proxy-authenticate", Name::ProxyAuthenticate),
+            ("proxy-authorization", Name::ProxyAuthorization),
+            ("proxy-authentication-info", Name::ProxyAuthenticationInfo),
+        ] {
+            assert_eq!(Name::classify(name.as_bytes()), id);
+            assert_eq!(Name::classify(name.to_ascii_uppercase().as_bytes()), id, "{name}");
+            let mut other = name.as_bytes().to_vec();
+            for index in 0..other.len() {
+                let kept = std::mem::replace(&mut other[index], b'_');
+                assert_eq!(Name::classify(&other), Name::Other, "{name} with _ at {index}");
+                other[index] = kept;
+            }
+            assert_eq!(Name::classify(&other[1..]), Name::Other, "{name} shortened");
+        }
+        assert_eq!(Name::classify(b""), Name::Other);
+    }
+}

@@ -1,0 +1,131 @@
+//! Judges a whole response head. A backend is trusted no more than a client: what it frames badly
+//! would desynchronise the connection that the next client's request is sent on.
+
+use super::connection::Options;
+use super::error::HeadError;
+use super::framing::{self, Framing};
+use super::headers::Headers;
+use super::list::elements;
+use super::method::Method;
+use super::name::Name;
+use super::span::Span;
+use super::{LONGEST_HEAD, Version};
+
+/// What the request was that a response answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: Method,
+    /// The protocols offered with it, as
+    /// [`offered_protocols`](super::offered_protocols) wrote them; empty if none was.
+    pub protocols: &'a [u8],
+}
+
+/// What a response head says. The spans point into the head it was parsed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// The backend's version.
+    pub version: Version,
+    /// 100 to 999.
+    pub status: u16,
+    /// The reason phrase, often empty.
+    pub reason: Span,
+    /// How the body is delimited; [`Framing::None`] for 1xx, 204, 304 and answers to `HEAD`.
+    pub framing: Framing,
+    /// The length that the head describes, which `HEAD` and 304 give without a body.
+    pub length: Option<u64>,
+    /// Whether the backend keeps the connection after this exchange. False as well if a body must
+    /// be feared where none may be.
+    pub keep_alive: bool,
+    /// A 101 to what was offered: after this head the connection speaks another protocol.
+    pub upgrade: bool,
+}
+
+impl ResponseHead {
+    /// Whether another response follows to the same request (RFC 9110 §15.2).
+    #[must_use]
+    pub fn is_interim(&self) -> bool {
+        self.status < 200 && !self.upgrade
+    }
+}
+
+/// Parses a head found by [`HeadSearch`](super::HeadSearch), empty line included.
+///
+/// # Errors
+/// Whatever two readers might read differently, and a protocol switched to that was not offered.
+/// All of them mean 502 for the client and the end of the backend's connection.
+pub fn parse_response(
+    head: &[u8],
+    headers: &mut Headers,
+    asked: Asked<'_>,
+) -> Result<ResponseHead, HeadError> {
+    if head.len() > LONGEST_HEAD {
+        return Err(HeadError::HeadTooLarge);
+    }
+    let line = StatusLine::parse(head)?;
+    headers.parse(head, line.end)?;
+    let options = Options::read(head, headers)?;
+    let StatusLine { version, status, reason, .. } = line;
+    let upgrade = status == 101;
+    if upgrade && (version == Version::Http10 || !is_answered(asked.protocols, head, headers)) {
+        return Err(HeadError::UnaskedUpgrade);
+    }
+    let (framing, length) = framing::of_response(version, status, asked.method, head, headers)?;
+    let wants_more = version == Version::Http11 || options.keep_alive;
+    let keep_alive = wants_more
+        && !options.close
+        && framing != Framing::UntilClose
+        && !(status == 204 && describes_body(head, headers));
+    Ok(ResponseHead { version, status, reason, framing, length, keep_alive, upgrade })
+}
+
+struct StatusLine {
+    version: Version,
+    status: u16,
+    reason: Span,
+    /// Offset of the first field line.
+    end: usize,
+}
+
+impl StatusLine {
+    /// `HTTP-version SP 3DIGIT SP [ reason-phrase ] CRLF`; the second space is often forgotten.
+    fn parse(head: &[u8]) -> Result<StatusLine, HeadError> {
+        let feed = memchr::memchr(b'\n', head).ok_or(HeadError::BadStatusLine)?;
+        let line = head[..feed].strip_suffix(b"\r").ok_or(HeadError::BareLineFeed)?;
+        let Some((version, [b' ', a @ b'1'..=b'9', b, c, rest @ ..])) = line.split_at_checked(8)
+        else {
+            return Err(HeadError::BadStatusLine);
+        };
+        let reason = match rest {
+            [] => rest,
+            [b' ', reason @ ..] => reason,
+            _ => return Err(HeadError::BadStatusLine),
+        };
+        let is_text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
+        if !b.is_ascii_digit() || !c.is_ascii_digit() || !reason.iter().all(is_text) {
+            return Err(HeadError::BadStatusLine);
+        }
+        let digit = |byte: &u8| u16::from(byte - b'0');
+        Ok(StatusLine {
+            version: Version::parse(version)?,
+            status: digit(a) * 100 + digit(b) * 10 + digit(c),
+            reason: Span::within(head, reason),
+            end: feed + 1,
+        })
+    }
+}
+
+/// Whether a 101 names the protocols changed to, and all of them were offered (RFC 9110 §7.8).
+fn is_answered(offered: &[u8], head: &[u8], headers: &Headers) -> bool {
+    let mut chosen =
+        headers.values(head, Name::Upgrade).flat_map(elements).filter(|p| !p.is_empty()).peekable();
+    chosen.peek().is_some()
+        && chosen.all(|protocol| elements(offered).any(|o| o.eq_ignore_ascii_case(protocol)))
+}
+
+/// Whether a head that can't have a body gives one a framing all the same. Some backends say
+/// `Content-Length: 0` in a 204, which is wrong but harmless.
+fn describes_body(head: &[u8], headers: &Headers) -> bool {
+    headers.has(Name::TransferEncoding)
+        || headers.values(head, Name::ContentLength).any(|value| value != b"0")
+}

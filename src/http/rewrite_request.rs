@@ -1,0 +1,101 @@
+//! Writes the head of a request for the next hop. What concerned the client's connection stays
+//! behind, what the backend should know of it is added, and the framing is our own.
+
+use super::Version;
+use super::framing::Framing;
+use super::headers::{Field, Headers};
+use super::name::Name;
+use super::request::{RequestHead, offered_protocols};
+use super::wire::{self, CRLF};
+
+/// What the next hop is told besides the request itself.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHop<'a> {
+    /// The client's address as text, for `X-Forwarded-For`.
+    pub peer: &'a str,
+    /// The `Host` of requests that name none, such as the backend's own authority. May be empty,
+    /// which the RFC allows but some servers refuse.
+    pub default_host: &'a str,
+    /// Whether the backend is asked to close its connection after the response. An upgrade is not
+    /// combined with that: its connection ends with the tunnel anyway.
+    pub close: bool,
+}
+
+/// Appends the head that forwards `request`, always as HTTP/1.1 and with at most one framing
+/// field. The order of the fields passed on is kept.
+pub fn rewrite_request(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    headers: &Headers,
+    request: &RequestHead,
+    hop: &RequestHop<'_>,
+) {
+    out.extend_from_slice(request.method_name.of(head));
+    out.push(b' ');
+    request.target.write(out, head, request.method);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let authority = request.authority.of(head);
+    let host = if authority.is_empty() { hop.default_host.as_bytes() } else { authority };
+    wire::field(out, "Host", host);
+    for field in headers.fields().iter().filter(|field| passes(field, request)) {
+        wire::copy(out, head, field);
+    }
+    write_forwarded(out, head, headers, request, hop.peer);
+    if let Some(forwards) = request.max_forwards {
+        wire::number(out, "Max-Forwards", forwards.saturating_sub(1));
+    }
+    match request.framing {
+        Framing::Length(length) => wire::number(out, "Content-Length", length),
+        Framing::Chunked => wire::field(out, "Transfer-Encoding", b"chunked"),
+        Framing::None | Framing::UntilClose => {}
+    }
+    if request.upgrade {
+        out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
+        offered_protocols(head, headers, out);
+        out.extend_from_slice(CRLF);
+    } else if hop.close {
+        wire::field(out, "Connection", b"close");
+    }
+    out.extend_from_slice(CRLF);
+}
+
+/// Whether a field goes on as it is. What we write ourselves doesn't, and `Connection` has no say
+/// in that: neither framing, `Host` nor the forwarded fields can be named away.
+fn passes(field: &Field, request: &RequestHead) -> bool {
+    match field.id {
+        Name::Other => !field.named,
+        Name::Host
+        | Name::ContentLength
+        | Name::Via
+        | Name::XForwardedFor
+        | Name::XForwardedHost
+        | Name::XForwardedProto => false,
+        // An HTTP/1.0 client can't wait for a 100, so it can't have asked for one.
+        Name::Expect => !field.named && request.version == Version::Http11,
+        Name::MaxForwards => request.max_forwards.is_none(),
+        Name::Trailer => !field.named && request.framing == Framing::Chunked,
+        id => !field.named && !id.is_hop_by_hop(),
+    }
+}
+
+/// Tells where the request comes from: appended to what earlier hops said of the way, in place of
+/// what anyone said of this hop's own connection.
+fn write_forwarded(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    headers: &Headers,
+    request: &RequestHead,
+    peer: &str,
+) {
+    let way = (Name::XForwardedFor, "X-Forwarded-For");
+    wire::append(out, head, headers, way, peer.as_bytes());
+    wire::field(out, "X-Forwarded-Proto", b"http");
+    if !request.authority.is_empty() {
+        wire::field(out, "X-Forwarded-Host", request.authority.of(head));
+    }
+    let received: &[u8] = match request.version {
+        Version::Http10 => b"1.0 tidegate",
+        Version::Http11 => b"1.1 tidegate",
+    };
+    wire::append(out, head, headers, (Name::Via, "Via"), received);
+}

@@ -1,0 +1,110 @@
+//! Writes the head of a response for the client: the backend's connection stays behind, and the
+//! body is framed the way the client can read.
+
+use super::headers::{Field, Headers};
+use super::name::Name;
+use super::response::ResponseHead;
+use super::wire::{self, CRLF};
+
+/// How the body goes to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyOut {
+    /// Not at all: 1xx, 204, 304 and answers to `HEAD`. A length described is passed on where one
+    /// may be.
+    None,
+    /// As so many bytes.
+    Length(u64),
+    /// In chunks; never to an HTTP/1.0 client.
+    Chunked,
+    /// Up to the end of the connection; says `Connection: close`.
+    UntilClose,
+}
+
+/// What the client is told besides the response itself.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseHop<'a> {
+    /// How the body is framed.
+    pub body: BodyOut,
+    /// Whether the connection ends after this response.
+    pub close: bool,
+    /// Whether the client speaks HTTP/1.0 and asked to keep the connection: it has to be told.
+    pub keep_alive_10: bool,
+    /// The date now, as an IMF-fixdate, for final responses that have none (RFC 9110 §6.6.1).
+    pub date: &'a [u8],
+}
+
+/// Appends the head that forwards `response`, always as HTTP/1.1. The order of the fields passed on
+/// is kept.
+pub fn rewrite_response(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    headers: &Headers,
+    response: &ResponseHead,
+    hop: &ResponseHop<'_>,
+) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(response.reason.of(head));
+    out.extend_from_slice(CRLF);
+    for field in headers.fields().iter().filter(|field| passes(field, hop.body)) {
+        wire::copy(out, head, field);
+    }
+    if response.status >= 200 {
+        if !headers.has(Name::Date) {
+            wire::field(out, "Date", hop.date);
+        }
+        write_framing(out, response, hop.body);
+    }
+    write_connection(out, head, headers, response, hop);
+    out.extend_from_slice(CRLF);
+}
+
+fn passes(field: &Field, body: BodyOut) -> bool {
+    match field.id {
+        Name::Other => !field.named,
+        Name::ContentLength => false,
+        // Named away it could not be counted as there.
+        Name::Date => true,
+        // Trailers are announced only where they can follow.
+        Name::Trailer => !field.named && matches!(body, BodyOut::Chunked | BodyOut::None),
+        id => !field.named && !id.is_hop_by_hop(),
+    }
+}
+
+fn write_framing(out: &mut Vec<u8>, response: &ResponseHead, body: BodyOut) {
+    match (body, response.length) {
+        (BodyOut::None, Some(described)) => wire::number(out, "Content-Length", described),
+        (BodyOut::Length(length), _) => wire::number(out, "Content-Length", length),
+        (BodyOut::Chunked, _) => wire::field(out, "Transfer-Encoding", b"chunked"),
+        (BodyOut::None, None) | (BodyOut::UntilClose, _) => {}
+    }
+}
+
+/// `Upgrade` is the one hop-by-hop field with a meaning for the client: the protocol changed to, or
+/// those a 426 demands. Interim responses say nothing of the connection.
+fn write_connection(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    headers: &Headers,
+    response: &ResponseHead,
+    hop: &ResponseHop<'_>,
+) {
+    let upgrade = matches!(response.status, 101 | 426) && headers.has(Name::Upgrade);
+    let close = hop.close || hop.body == BodyOut::UntilClose;
+    let options: &[u8] = match (upgrade, close) {
+        (true, _) if response.status == 101 => b"upgrade",
+        (true, true) => b"close, upgrade",
+        (true, false) => b"upgrade",
+        (false, _) if response.status < 200 => return,
+        (false, true) => b"close",
+        (false, false) if hop.keep_alive_10 => b"keep-alive",
+        (false, false) => return,
+    };
+    wire::field(out, "Connection", options);
+    if upgrade {
+        for field in headers.fields().iter().filter(|field| field.id == Name::Upgrade) {
+            wire::copy(out, head, field);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Cleans the trailer section of a chunked body. A careless backend may merge trailers into the
+//! head it has already acted upon, so nothing that frames, routes, authenticates or otherwise
+//! steers passes here (RFC 9110 §6.5.1).
+
+use super::LONGEST_HEAD;
+use super::error::HeadError;
+use super::headers::Headers;
+use super::list::elements;
+use super::name::Name;
+use super::wire::{self, CRLF};
+
+/// Names, beside those every [`Name`] stands for, that don't belong in a trailer section.
+const FORBIDDEN: [&[u8]; 23] = [
+    b"age",
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-location",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"expires",
+    b"forwarded",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"location",
+    b"pragma",
+    b"range",
+    b"retry-after",
+    b"set-cookie",
+    b"vary",
+    b"warning",
+    b"www-authenticate",
+];
+
+/// Appends what may be passed on of a trailer section and the empty line that ends it. `raw` is
+/// what [`Part::Trailer`](super::Part::Trailer) gave in all, empty line included; `named` is what
+/// [`connection_named`](super::connection_named) gave for the head.
+///
+/// # Errors
+/// A malformed field, or too many of them; nothing is appended then.
+pub fn rewrite_trailers(
+    out: &mut Vec<u8>,
+    raw: &[u8],
+    headers: &mut Headers,
+    named: &[u8],
+) -> Result<(), HeadError> {
+    if raw.len() > LONGEST_HEAD {
+        return Err(HeadError::HeadTooLarge);
+    }
+    headers.parse(raw, 0)?;
+    for field in headers.fields().iter().filter(|field| field.id == Name::Other) {
+        let name = field.name.of(raw);
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        if !FORBIDDEN.into_iter().any(is) && !elements(named).any(is) {
+            wire::copy(out, raw, field);
+        }
+    }
+    out.extend_from_slice(CRLF);
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The small pieces that heads are written from.
+
+use super::headers::{Field, Headers};
+use super::name::Name;
+
+pub(super) const CRLF: &[u8] = b"\r\n";
+
+/// Appends a field line for a value that is known to be valid.
+pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(CRLF);
+}
+
+/// Appends a field line whose value is a number.
+pub(super) fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+    field(out, name, itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a received field line, its name and value untouched, the space between them plain.
+pub(super) fn copy(out: &mut Vec<u8>, head: &[u8], received: &Field) {
+    out.extend_from_slice(received.name.of(head));
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(received.value.of(head));
+    out.extend_from_slice(CRLF);
+}
+
+/// Appends one line with the values of all received fields of that name and then `own`: a list
+/// field in which every hop adds its element.
+pub(super) fn append(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    headers: &Headers,
+    (id, name): (Name, &str),
+    own: &[u8],
+) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    for value in headers.values(head, id).filter(|value| !value.is_empty()) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    out.extend_from_slice(own);
+    out.extend_from_slice(CRLF);
+}
