@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::settings::Upstream;
-use crate::balance::BackendId;
 
 /// A host name that has no address.
 #[derive(Debug, thiserror::Error)]
@@ -126,14 +125,14 @@ impl LocalDirectory {
     /// The `step`th address to try, the one that answered last coming first, with its index.
     pub(super) fn address(
         &mut self,
-        backend: BackendId,
+        backend: usize,
         step: usize,
     ) -> Option<(usize, SocketAddr)> {
-        let entry = &self.shared.entries[backend.index()];
-        let (version, addresses) = &mut self.copies[backend.index()];
+        let entry = &self.shared.entries[backend];
+        let (version, addresses) = &mut self.copies[backend];
         let current = entry.version.load(Ordering::Acquire);
         if *version != current {
-            *addresses = self.shared.addresses(backend.index());
+            *addresses = self.shared.addresses(backend);
             *version = current;
         }
         if step >= addresses.len() {
@@ -144,17 +143,17 @@ impl LocalDirectory {
     }
 
     /// This address answered: it is tried first from now on.
-    pub(super) fn prefer(&self, backend: BackendId, index: usize) {
-        let preferred = &self.shared.entries[backend.index()].preferred;
+    pub(super) fn prefer(&self, backend: usize, index: usize) {
+        let preferred = &self.shared.entries[backend].preferred;
         if preferred.load(Ordering::Relaxed) != index {
             preferred.store(index, Ordering::Relaxed);
         }
     }
 
     /// No address answered: the name may have moved.
-    pub(super) fn doubt(&self, backend: BackendId) {
+    pub(super) fn doubt(&self, backend: usize) {
         // A full queue means that the helper has it on its list already.
-        let _ = self.shared.stale.try_send(backend.index());
+        let _ = self.shared.stale.try_send(backend);
     }
 }
 
@@ -170,15 +169,11 @@ mod tests {
         LocalDirectory::new(Arc::new(Directory::resolve(&[upstream(host)]).expect("resolves")))
     }
 
-    fn first() -> BackendId {
-        BackendId::from_index(0)
-    }
-
     #[test]
     fn an_address_stands_for_itself() {
         let mut directory = local("127.0.0.1");
-        assert_eq!(directory.address(first(), 0), Some((0, "127.0.0.1:8081".parse().expect("ok"))));
-        assert_eq!(directory.address(first(), 1), None);
+        assert_eq!(directory.address(0, 0), Some((0, "127.0.0.1:8081".parse().expect("ok"))));
+        assert_eq!(directory.address(0, 1), None);
     }
 
     #[test]
@@ -193,10 +188,10 @@ mod tests {
         let both: Vec<SocketAddr> =
             ["[::1]:8081", "127.0.0.1:8081"].map(|a| a.parse().expect("ok")).to_vec();
         directory.shared.entries[0].publish(both.clone());
-        assert_eq!(directory.address(first(), 0), Some((0, both[0])));
-        directory.prefer(first(), 1);
-        assert_eq!(directory.address(first(), 0), Some((1, both[1])));
-        assert_eq!(directory.address(first(), 1), Some((0, both[0])));
-        assert_eq!(directory.address(first(), 2), None);
+        assert_eq!(directory.address(0, 0), Some((0, both[0])));
+        directory.prefer(0, 1);
+        assert_eq!(directory.address(0, 0), Some((1, both[1])));
+        assert_eq!(directory.address(0, 1), Some((0, both[0])));
+        assert_eq!(directory.address(0, 2), None);
     }
 }

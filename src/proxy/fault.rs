@@ -36,6 +36,8 @@ pub enum Fault {
     ResponseTimeout,
     /// The upstream closed or reset the connection before a whole response head.
     UpstreamClosed,
+    /// The upstream switched protocols before it had the whole request.
+    EarlyUpgrade,
     /// The response's head is not valid.
     ResponseHead(HeadError),
     /// The response's body breaks its framing.
@@ -67,6 +69,7 @@ impl Fault {
             | Self::Stopped => 503,
             Self::ResponseTimeout => 504,
             Self::UpstreamClosed
+            | Self::EarlyUpgrade
             | Self::ResponseHead(_)
             | Self::ResponseBody(_)
             | Self::ResponseTrailers(_)
@@ -100,6 +103,7 @@ impl Fault {
             Self::OwnResources => "own_resources",
             Self::ResponseTimeout => "response_timeout",
             Self::UpstreamClosed => "upstream_closed",
+            Self::EarlyUpgrade => "early_upgrade",
             Self::ResponseHead(_) => "bad_response_head",
             Self::ResponseBody(_) => "bad_response_body",
             Self::ResponseTrailers(_) => "bad_response_trailers",
@@ -126,7 +130,8 @@ impl Fault {
             Self::OwnResources => "the proxy has no resources for another connection",
             Self::ResponseTimeout => "the backend did not answer in time",
             Self::UpstreamClosed => "the backend closed the connection without an answer",
-            Self::ResponseHead(_)
+            Self::EarlyUpgrade
+            | Self::ResponseHead(_)
             | Self::ResponseBody(_)
             | Self::ResponseTrailers(_)
             | Self::TooManyInterim => "the backend sent an invalid answer",

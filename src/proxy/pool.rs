@@ -3,7 +3,6 @@
 //! The one used last is the one least likely to have been closed meanwhile, and taking it lets the
 //! others idle out when load falls.
 
-use crate::balance::BackendId;
 use crate::reactor::Key;
 
 /// Keys of idle connections. A key leaves the pool before its connection is closed.
@@ -20,13 +19,13 @@ impl Pool {
     }
 
     /// The connection that was put back last.
-    pub(super) fn take(&mut self, backend: BackendId) -> Option<Key> {
-        self.idle[backend.index()].pop()
+    pub(super) fn take(&mut self, backend: usize) -> Option<Key> {
+        self.idle[backend].pop()
     }
 
     /// Keeps a connection; false when there are enough.
-    pub(super) fn put(&mut self, backend: BackendId, key: Key) -> bool {
-        let idle = &mut self.idle[backend.index()];
+    pub(super) fn put(&mut self, backend: usize, key: Key) -> bool {
+        let idle = &mut self.idle[backend];
         let room = idle.len() < self.limit;
         if room {
             idle.push(key);
@@ -35,8 +34,8 @@ impl Pool {
     }
 
     /// Forgets a connection that is about to be closed.
-    pub(super) fn remove(&mut self, backend: BackendId, key: Key) {
-        let idle = &mut self.idle[backend.index()];
+    pub(super) fn remove(&mut self, backend: usize, key: Key) {
+        let idle = &mut self.idle[backend];
         if let Some(at) = idle.iter().rposition(|other| *other == key) {
             idle.remove(at);
         }

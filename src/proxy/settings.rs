@@ -106,6 +106,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The `Host` for a request that came without one: HTTP/1.0 allows that, HTTP/1.1 does not.
+    #[must_use]
+    pub fn default_host(&self) -> &str {
+        self.upstreams.first().map_or("", |first| first.url.trim_start_matches("http://"))
+    }
+
     /// The settings as lines of `name value`, for `--check`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -58,13 +58,13 @@ pub(super) struct TrailerRules<'a> {
     pub(super) headers: &'a mut Headers,
     /// The field names that the message's `Connection` field lists.
     pub(super) named: &'a [u8],
-    /// Bytes of a trailer section.
-    pub(super) limit: usize,
 }
 
 impl Transfer {
-    pub(super) fn chunked(decoded: bool) -> Self {
-        Self::Chunked { chunks: Chunks::new(), decoded, data_bytes: 0, trailers: Vec::new() }
+    /// Chunks, with at most `trailer_limit` bytes of trailers behind the last.
+    pub(super) fn chunked(decoded: bool, trailer_limit: usize) -> Self {
+        let chunks = Chunks::new(trailer_limit);
+        Self::Chunked { chunks, decoded, data_bytes: 0, trailers: Vec::new() }
     }
 
     /// Bytes of the body proper that came through a chunked transfer.
@@ -96,7 +96,7 @@ impl Transfer {
                 Ok(*left == 0)
             }
             Self::Chunked { chunks, decoded, data_bytes, trailers } => {
-                if !scan(chunks, *decoded, data_bytes, trailers, pipe, rules.limit)? {
+                if !scan(chunks, *decoded, data_bytes, trailers, pipe)? {
                     return Ok(false);
                 }
                 if !trailers.is_empty() {
@@ -141,7 +141,6 @@ fn scan(
     data_bytes: &mut u64,
     trailers: &mut Vec<u8>,
     pipe: &mut Pipe,
-    trailer_limit: usize,
 ) -> Result<bool, TransferError> {
     loop {
         let raw = pipe.body.raw();
@@ -150,9 +149,6 @@ fn scan(
             Part::End => return Ok(true),
             Part::Trailer => {
                 trailers.extend_from_slice(&raw[..count]);
-                if trailers.len() > trailer_limit {
-                    return Err(TransferError::Trailers(HeadError::HeadTooLarge));
-                }
                 pipe.body.drop_raw(count);
             }
             Part::Data => {

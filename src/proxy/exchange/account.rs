@@ -75,7 +75,7 @@ impl Account {
         Record {
             ended: now,
             client,
-            backend: self.backend.map(BackendId::number),
+            backend: self.backend.map(|backend| backend.index()),
             status: self.status,
             method,
             path,

@@ -26,7 +26,7 @@ use super::settings::{Connections, Settings};
 use super::transfer::Transfer;
 use crate::balance::{BackendId, Balancer, Lease, Outcome, Tried};
 use crate::buffer::FreeList;
-use crate::http::{HeadSearch, Headers, MethodKind, ReplyOptions, Version, reply};
+use crate::http::{HeadSearch, Headers, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
 
 /// Bytes of an unwanted request body that are read and dropped so that the client, still sending,
@@ -168,22 +168,19 @@ enum Response {
 /// What of the request's head is needed after it is gone.
 #[derive(Clone, Copy, Debug)]
 struct Call {
-    method: MethodKind,
+    method: Method,
     version: Version,
     /// Whether the client's connection serves another request after this one.
     keep_alive: bool,
-    /// Whether an upgrade was asked for.
-    upgrade: bool,
     /// Whether the client takes the end of the connection for the end of the response.
     until_close: bool,
 }
 
 impl Call {
     const NONE: Self = Self {
-        method: MethodKind::Get,
+        method: Method::Get,
         version: Version::Http11,
         keep_alive: false,
-        upgrade: false,
         until_close: false,
     };
 }
@@ -224,6 +221,8 @@ pub struct Exchange {
     /// Field names that the request's and the response's `Connection` list, for their trailers.
     request_named: Vec<u8>,
     response_named: Vec<u8>,
+    /// The protocols that the client offered to change to.
+    offered: Vec<u8>,
     attempt: Option<Attempt>,
     /// Whether the upstream connection can serve another request.
     reusable: bool,
@@ -240,13 +239,14 @@ impl Exchange {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
-            request: Request::Head(HeadSearch::default()),
+            request: Request::Head(HeadSearch::request()),
             response: Response::Idle,
             up: Pipe::default(),
             down: Pipe::default(),
             call: Call::NONE,
             request_named: Vec::new(),
             response_named: Vec::new(),
+            offered: Vec::new(),
             attempt: None,
             reusable: false,
             tried: Tried::default(),
@@ -267,11 +267,14 @@ impl Exchange {
     }
 
     fn next_request(&mut self, now: Instant) {
-        self.request = Request::Head(HeadSearch::default());
+        self.request = Request::Head(HeadSearch::request());
         self.response = Response::Idle;
         self.up.discard_ready();
         self.down.clear();
         self.call = Call::NONE;
+        self.request_named.clear();
+        self.response_named.clear();
+        self.offered.clear();
         self.reusable = false;
         self.tried = Tried::default();
         (self.client_moved, self.upstream_moved) = (now, now);
@@ -450,7 +453,7 @@ impl Exchange {
     fn release(&mut self, how: Demand, context: &Context<'_>) {
         if let Some(attempt) = self.attempt.take() {
             self.account.upstream_ended = Some(context.now);
-            context.balancer.release(attempt.lease, context.now);
+            context.balancer.release(attempt.lease);
             self.demands.push_back(how);
             self.up.discard_ready();
         }
@@ -527,7 +530,8 @@ impl Exchange {
         let options = ReplyOptions {
             close: !self.call.keep_alive,
             date: context.date,
-            head_only: self.call.method == MethodKind::Head,
+            head_only: self.call.method == Method::Head,
+            allow: status == 405,
         };
         reply(self.down.head(), status, explanation, &options);
         self.account.status = status;

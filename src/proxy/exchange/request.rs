@@ -6,7 +6,8 @@ use super::{
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadError, HeadSearch, RequestHop, connection_named, parse_request, rewrite_request,
+    Framing, HeadError, HeadSearch, RequestHop, connection_named, offered_protocols, parse_request,
+    rewrite_request,
 };
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
@@ -58,20 +59,23 @@ impl Exchange {
             Err(error) => return self.refuse(error, context),
         };
         self.call = Call {
-            method: request.method_kind,
+            method: request.method,
             version: request.version,
             keep_alive: request.keep_alive,
-            upgrade: request.upgrade,
             until_close: false,
         };
-        self.account.name_request(request.method.of(head), request.target.of(head));
+        self.account.name_request(request.method_name.of(head), request.target.span().of(head));
         connection_named(head, context.headers, &mut self.request_named);
         let close = context.settings.connections == Connections::NonPersistent;
-        let hop = RequestHop { peer: context.peer, close };
+        if request.upgrade {
+            offered_protocols(head, context.headers, &mut self.offered);
+        }
+        let default_host = context.settings.default_host();
+        let hop = RequestHop { peer: context.peer, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);
         self.up.body.drop_raw(found.end);
         self.account.request_bytes += found.end as u64;
-        self.admit(request.framing, request.answer_here, context);
+        self.admit(request.framing, request.ends_here(), context);
     }
 
     /// The head is valid: starts on the body, and finds a backend.
@@ -79,9 +83,9 @@ impl Exchange {
         self.request = match framing {
             Framing::None => Request::Done,
             Framing::Length(left) => Request::Body(Transfer::Length { left }),
-            Framing::Chunked => Request::Body(Transfer::chunked(false)),
+            Framing::Chunked => Request::Body(Transfer::chunked(false, context.settings.limits.head_bytes)),
             // A request can't be delimited by the end of its connection (RFC 9112 §6.3).
-            Framing::UntilClose => return self.refuse(HeadError::BadRequest, context),
+            Framing::UntilClose => return self.refuse(HeadError::BadLength, context),
         };
         let limit = context.settings.limits.body_bytes;
         if matches!(framing, Framing::Length(bytes) if limit.is_some_and(|limit| bytes > limit)) {
@@ -102,11 +106,8 @@ impl Exchange {
     fn request_body(&mut self, context: &mut Context<'_>) {
         let Request::Body(transfer) = &mut self.request else { return };
         let before = self.up.body.raw().len();
-        let mut rules = TrailerRules {
-            headers: context.headers,
-            named: &self.request_named,
-            limit: context.settings.limits.head_bytes,
-        };
+        let mut rules =
+            TrailerRules { headers: context.headers, named: &self.request_named };
         let outcome = transfer.advance(&mut self.up, &mut rules);
         self.account.request_bytes += (before - self.up.body.raw().len()) as u64;
         let too_large = context
@@ -162,7 +163,7 @@ impl Exchange {
             self.account.connect = Some(context.now.duration_since(attempt.since));
         }
         self.upstream_moved = context.now;
-        self.response = Response::Head { search: HeadSearch::default(), interim: 0 };
+        self.response = Response::Head { search: HeadSearch::response(), interim: 0 };
     }
 
     /// Nothing was sent, so any request may go to another backend.
@@ -181,7 +182,7 @@ impl Exchange {
         let more = self.account.attempts < context.settings.limits.attempts;
         if more && self.tried.len() < context.balancer.backends().len() {
             if let Some(attempt) = self.attempt.take() {
-                context.balancer.release(attempt.lease, context.now);
+                context.balancer.release(attempt.lease);
             }
             self.dispatch(context);
         } else {

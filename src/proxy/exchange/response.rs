@@ -4,7 +4,7 @@ use super::{Call, Closing, Context, Exchange, Hangup, Link, Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
-    Asked, BodyOut, Framing, HeadSearch, MethodKind, ResponseHead, ResponseHop, Version,
+    Asked, BodyOut, Framing, HeadError, HeadSearch, ResponseHead, ResponseHop, Version,
     connection_named, parse_response, rewrite_response,
 };
 use crate::proxy::fault::Fault;
@@ -46,47 +46,46 @@ impl Exchange {
             let since = attempt.since;
             self.account.first_byte.get_or_insert_with(|| context.now.duration_since(since));
         }
-        let found = match search.find(raw, context.settings.limits.head_bytes) {
-            Ok(Some(found)) if found.skip == 0 => found,
+        let end = match search.find(raw, context.settings.limits.head_bytes) {
+            Ok(Some(found)) => found.end,
             Ok(None) => return false,
-            Ok(Some(_)) => return self.refuse_response(crate::http::HeadError::BadRequest, context),
             Err(error) => return self.refuse_response(error, context),
         };
-        let asked = Asked { method: self.call.method, upgrade: self.call.upgrade };
-        let head = &raw[..found.end];
+        let asked = Asked { method: self.call.method, protocols: &self.offered };
+        let head = &raw[..end];
         let response = match parse_response(head, context.headers, &asked) {
             Ok(response) => response,
             Err(error) => return self.refuse_response(error, context),
         };
         match response.status {
             101 if !matches!(self.request, Request::Done) => {
-                self.fail(Fault::UnexpectedUpgrade, context);
+                self.fail(Fault::EarlyUpgrade, context);
             }
-            101 => self.open_tunnel(&response, found.end, context),
+            101 => self.open_tunnel(&response, end, context),
             100..=199 => {
                 *interim += 1;
                 if *interim > MAX_INTERIM {
                     self.fail(Fault::TooManyInterim, context);
                     return false;
                 }
-                *search = HeadSearch::default();
+                *search = HeadSearch::response();
                 self.account.first_byte = None;
                 // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
                 if self.call.version == Version::Http11 {
-                    self.write_head(&response, BodyOut::None, found.end, context);
+                    self.write_head(&response, BodyOut::None, end, context);
                 } else {
-                    self.down.body.drop_raw(found.end);
+                    self.down.body.drop_raw(end);
                 }
                 return true;
             }
-            _ => self.final_head(&response, found.end, context),
+            _ => self.final_head(&response, end, context),
         }
         false
     }
 
     fn refuse_response(
         &mut self,
-        error: crate::http::HeadError,
+        error: HeadError,
         context: &mut Context<'_>,
     ) -> bool {
         self.fail(Fault::ResponseHead(error), context);
@@ -95,12 +94,13 @@ impl Exchange {
 
     fn final_head(&mut self, response: &ResponseHead, end: usize, context: &mut Context<'_>) {
         self.observe_answer(response.status, context);
+        let limit = context.settings.limits.head_bytes;
         let http10 = self.call.version == Version::Http10;
         let (body, transfer) = match response.framing {
             Framing::None => (BodyOut::None, None),
             Framing::Length(left) => (BodyOut::Length(left), Some(Transfer::Length { left })),
-            Framing::Chunked if http10 => (BodyOut::UntilClose, Some(Transfer::chunked(true))),
-            Framing::Chunked => (BodyOut::Chunked, Some(Transfer::chunked(false))),
+            Framing::Chunked if http10 => (BodyOut::UntilClose, Some(Transfer::chunked(true, limit))),
+            Framing::Chunked => (BodyOut::Chunked, Some(Transfer::chunked(false, limit))),
             Framing::UntilClose if http10 => {
                 (BodyOut::UntilClose, Some(Transfer::UntilClose { encoded: false }))
             }
@@ -147,9 +147,9 @@ impl Exchange {
         context: &Context<'_>,
     ) {
         let hop = ResponseHop {
-            client_version: self.call.version,
-            close: !self.call.keep_alive,
             body,
+            close: !self.call.keep_alive,
+            keep_alive_10: self.call.version == Version::Http10 && self.call.keep_alive,
             date: context.date,
         };
         let (out, raw) = self.down.head_and_raw();
@@ -160,11 +160,8 @@ impl Exchange {
 
     fn response_body(&mut self, context: &mut Context<'_>) {
         let Response::Body(transfer) = &mut self.response else { return };
-        let mut rules = TrailerRules {
-            headers: context.headers,
-            named: &self.response_named,
-            limit: context.settings.limits.head_bytes,
-        };
+        let mut rules =
+            TrailerRules { headers: context.headers, named: &self.response_named };
         match transfer.advance(&mut self.down, &mut rules) {
             Ok(true) => self.response_done(),
             Ok(false) => {}
@@ -225,11 +222,5 @@ impl Exchange {
             }
             _ => {}
         }
-    }
-
-    /// Whether a `HEAD` was asked.
-    #[cfg(test)]
-    pub(super) fn asks_head(&self) -> bool {
-        self.call.method == MethodKind::Head
     }
 }

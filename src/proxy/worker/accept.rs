@@ -65,20 +65,27 @@ fn keys() -> impl Iterator<Item = Key> {
 }
 
 impl Worker {
-    /// Lets clients in.
+    /// Lets clients in; what is left over waits for the next turn.
     pub(super) fn accept(&mut self, door: Key, now: Instant) {
+        if self.accept_some(door, now) {
+            self.again.push(door);
+        }
+    }
+
+    /// Whether there may be more to accept at once.
+    fn accept_some(&mut self, door: Key, now: Instant) -> bool {
         let at = door.index() as usize;
         for _ in 0..ACCEPTS_PER_TURN {
             if at >= self.doors.listeners.len() {
-                return;
+                return false;
             }
             if self.clients.len() >= self.tools.settings.limits.connections {
                 self.doors.waiting[at] = true;
-                return;
+                return false;
             }
             match self.doors.listeners[at].accept() {
                 Ok(Some((socket, address))) => {
-                    let idle_until = now + self.idle_timeout();
+                    let idle_until = now + self.tools.settings.timeouts.client_idle;
                     let poller = &mut self.poller;
                     let admitted = self.clients.try_insert_with(|key| {
                         let mut alarm = Alarm::default();
@@ -97,28 +104,22 @@ impl Worker {
                         self.doors.complain(&error, now);
                     }
                 }
-                Ok(None) => return,
+                Ok(None) => return false,
                 Err(error) => {
                     self.doors.waiting[at] = true;
                     self.doors.complain(&error, now);
                     self.poller.timers().wake_at(door, now + PAUSE);
-                    return;
+                    return false;
                 }
             }
         }
-        self.again.push(door);
+        true
     }
 
     /// Lets in who is already waiting, then closes the doors for good.
     pub(super) fn close_doors(&mut self, now: Instant) {
         for door in keys().take(self.doors.listeners.len()) {
-            loop {
-                self.again.clear();
-                self.accept(door, now);
-                if self.again.is_empty() {
-                    break;
-                }
-            }
+            while self.accept_some(door, now) {}
         }
         self.doors.listeners.clear();
         self.doors.waiting.clear();

@@ -275,7 +275,7 @@ impl Worker {
     /// Closes a pooled connection.
     fn drop_pooled(&mut self, key: Key) {
         if let Some(upstream) = self.upstreams.remove(key) {
-            self.pool.remove(upstream.backend, key);
+            self.pool.remove(upstream.backend.index(), key);
         }
     }
 

@@ -1,0 +1,119 @@
+//! Upstream connections: taken from the pool or opened, address by address, and put back.
+
+use std::io;
+use std::time::Instant;
+
+use super::super::connection::{Route, Upstream, connect_failure};
+use super::super::exchange::ConnectFailure;
+use super::super::settings::Connections;
+use super::Worker;
+use crate::balance::BackendId;
+use crate::reactor::{Alarm, Key, Stream};
+
+impl Worker {
+    /// Attaches a connection to `backend` to a client's exchange.
+    pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
+        if self.tools.settings.verbose {
+            self.tools.feed.say(&self.tools.balancer.explain(backend));
+        }
+        let pooled = self.tools.settings.connections == Connections::Persistent && !fresh;
+        let taken = if pooled { self.pool.take(backend.index()) } else { None };
+        let Some(taken) = taken else {
+            return self.open(key, backend, 0, ConnectFailure::Unreachable, now);
+        };
+        if let (Some(client), Some(upstream)) =
+            (self.clients.get_mut(key), self.upstreams.get_mut(taken))
+        {
+            upstream.client = Some(key);
+            client.upstream = Some(taken);
+            let mut context = self.tools.context(now, client.peer.as_str());
+            if let Some(exchange) = &mut client.exchange {
+                exchange.connected(true, &mut context);
+            }
+        }
+    }
+
+    /// Opens a connection to the `step`th address of a backend, or to the first one after it that
+    /// does not fail at once.
+    fn open(
+        &mut self,
+        key: Key,
+        backend: BackendId,
+        mut step: usize,
+        mut failure: ConnectFailure,
+        now: Instant,
+    ) {
+        while let Some((index, address)) = self.directory.address(backend.index(), step) {
+            let poller = &self.poller;
+            let opened = self.upstreams.try_insert_with(|upstream| {
+                Ok::<_, io::Error>(Upstream {
+                    stream: Stream::connect(address, upstream, poller)?,
+                    backend,
+                    client: Some(key),
+                    route: Some(Route { step, index }),
+                    alarm: Alarm::default(),
+                    idle_until: now,
+                })
+            });
+            match opened {
+                Ok(upstream) => {
+                    if let Some(client) = self.clients.get_mut(key) {
+                        client.upstream = Some(upstream);
+                    }
+                    return;
+                }
+                Err(error) => failure = connect_failure(&error),
+            }
+            if failure == ConnectFailure::OwnResources {
+                break;
+            }
+            step += 1;
+        }
+        if failure != ConnectFailure::OwnResources {
+            self.directory.doubt(backend.index());
+        }
+        if let Some(client) = self.clients.get_mut(key)
+            && let Some(exchange) = &mut client.exchange
+        {
+            let mut context = self.tools.context(now, client.peer.as_str());
+            exchange.unreachable(failure, &mut context);
+        }
+    }
+
+    /// The connection being made to a backend failed: goes on with its next address.
+    pub(super) fn connect_failed(&mut self, key: Key, failure: ConnectFailure, now: Instant) {
+        let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
+        if let Some(upstream) = link.and_then(|link| self.upstreams.remove(link))
+            && let Some(route) = upstream.route
+        {
+            self.open(key, upstream.backend, route.step + 1, failure, now);
+        }
+    }
+
+    /// Puts a client's upstream connection back into the pool, if it is fit for it.
+    pub(super) fn recycle(&mut self, key: Key, now: Instant) {
+        let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
+        let Some((link, upstream)) =
+            link.and_then(|link| Some((link, self.upstreams.get_mut(link)?)))
+        else {
+            return;
+        };
+        upstream.client = None;
+        // Something is left to be read: more than was asked for, or the end.
+        let fit = !upstream.stream.can_read();
+        if fit && self.pool.put(upstream.backend.index(), link) {
+            upstream.idle_until = now + self.tools.settings.timeouts.upstream_idle;
+            upstream.alarm.set(Some(upstream.idle_until), link, self.poller.timers());
+        } else {
+            self.upstreams.remove(link);
+        }
+    }
+
+    /// Closes a client's upstream connection.
+    pub(super) fn discard(&mut self, key: Key) {
+        let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
+        if let Some(link) = link {
+            self.upstreams.remove(link);
+        }
+    }
+}

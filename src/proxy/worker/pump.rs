@@ -1,0 +1,217 @@
+//! Moves one exchange on as far as its sockets allow, and does what it demands.
+
+use std::time::Instant;
+
+use super::super::connection::{Client, Route, Upstream, connect_failure};
+use super::super::exchange::{
+    Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side,
+};
+use super::Worker;
+use crate::reactor::{Key, Received, Stream};
+
+/// Rounds of reading and writing for one exchange in one turn, so that a large body does not keep
+/// others waiting.
+const ROUNDS_PER_TURN: usize = 16;
+
+/// What came of a round.
+enum Round {
+    /// Nothing more can be done before an event.
+    Still,
+    Moved,
+    /// The upstream connection did not come about.
+    ConnectFailed(ConnectFailure),
+}
+
+impl Worker {
+    /// Moves a client's exchange on.
+    pub(super) fn pump(&mut self, key: Key, now: Instant) {
+        for _ in 0..ROUNDS_PER_TURN {
+            let Some(client) = self.clients.get_mut(key) else { return };
+            if client.exchange.is_none() {
+                if !client.stream.can_read() {
+                    return;
+                }
+                let fresh = || Box::new(Exchange::new(now));
+                client.exchange = Some(self.spare.pop().unwrap_or_else(fresh));
+            }
+            let upstream = client.upstream.and_then(|link| self.upstreams.get_mut(link));
+            let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
+            let mut context = self.tools.context(now, peer.as_str());
+            let round = round(stream, upstream, exchange, &mut context);
+            if let Round::ConnectFailed(failure) = round {
+                self.connect_failed(key, failure, now);
+            }
+            let demanded = self.fulfil_demands(key, now);
+            if matches!(round, Round::Still) && !demanded {
+                return self.settle(key, now);
+            }
+        }
+        self.again.push(key);
+        self.settle(key, now);
+    }
+
+    /// Gives back what an exchange does not need while it waits, and sets its alarm.
+    fn settle(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let timeouts = &self.tools.settings.timeouts;
+        match client.exchange.take() {
+            Some(exchange) if exchange.is_idle() => {
+                let quiet = if self.tools.draining {
+                    super::DRAIN_QUIET.min(timeouts.client_idle)
+                } else {
+                    timeouts.client_idle
+                };
+                client.idle_until = now + quiet;
+                client.alarm.set(Some(client.idle_until), key, self.poller.timers());
+                self.put_aside(exchange);
+            }
+            Some(mut exchange) => {
+                exchange.rest(&mut self.tools.free);
+                client.alarm.set(exchange.deadline(timeouts), key, self.poller.timers());
+                client.exchange = Some(exchange);
+            }
+            None => {}
+        }
+    }
+
+    /// Does what the exchange demands, in order; whether there was anything.
+    fn fulfil_demands(&mut self, key: Key, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(client) = self.clients.get_mut(key) {
+            let Some(demand) = client.exchange.as_mut().and_then(|exchange| exchange.demand())
+            else {
+                break;
+            };
+            any = true;
+            match demand {
+                Demand::Connect { backend, fresh } => self.connect(key, backend, fresh, now),
+                Demand::ConnectExpired => {
+                    self.connect_failed(key, ConnectFailure::TimedOut, now);
+                }
+                Demand::Recycle => self.recycle(key, now),
+                Demand::Discard => self.discard(key),
+                Demand::FinishUpstream => self.finish_upstream(key),
+                Demand::FinishClient => {
+                    // A client that is gone already will be noticed by reading.
+                    let _ = client.stream.finish();
+                }
+                Demand::Report => self.report(key, now),
+                Demand::Hangup(how) => {
+                    let client = self.drop_client(key);
+                    if let (Some(client), Hangup::Reset) = (client, how) {
+                        client.stream.reset();
+                    }
+                }
+            }
+        }
+        any
+    }
+
+    fn finish_upstream(&mut self, key: Key) {
+        let link = self.clients.get(key).and_then(|client| client.upstream);
+        if let Some(upstream) = link.and_then(|link| self.upstreams.get_mut(link)) {
+            // An upstream that is gone already will be noticed by reading.
+            let _ = upstream.stream.finish();
+        }
+    }
+
+    fn report(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = &mut client.exchange else { return };
+        self.tools.feed.record(&exchange.record(client.address, now));
+        exchange.reported(&mut self.tools.context(now, client.peer.as_str()));
+    }
+}
+
+/// Reads and writes once in each direction, as far as the sockets are ready.
+fn round(
+    client: &mut Stream,
+    mut upstream: Option<&mut Upstream>,
+    exchange: &mut Exchange,
+    context: &mut Context<'_>,
+) -> Round {
+    if client.failed() {
+        exchange.closed(Side::Client, Closing::Reset, context);
+        return Round::Moved;
+    }
+    let mut moved = receive(client, Side::Client, exchange, context);
+    if let Some(upstream) = &mut upstream {
+        match send_upstream(upstream, exchange, context) {
+            Round::Still => {}
+            Round::Moved => moved = true,
+            failed @ Round::ConnectFailed(_) => return failed,
+        }
+        if upstream.route.is_none() {
+            moved |= receive(&mut upstream.stream, Side::Upstream, exchange, context);
+        }
+    }
+    match send(client, Side::Client, exchange, context) {
+        Ok(sent) => moved |= sent,
+        Err(_) => {
+            exchange.closed(Side::Client, Closing::WriteFailed, context);
+            moved = true;
+        }
+    }
+    if moved { Round::Moved } else { Round::Still }
+}
+
+/// Reads once, if the exchange has room.
+fn receive(
+    stream: &mut Stream,
+    side: Side,
+    exchange: &mut Exchange,
+    context: &mut Context<'_>,
+) -> bool {
+    if !stream.can_read() {
+        return false;
+    }
+    let space = exchange.space(side, context.free);
+    if space.is_empty() {
+        return false;
+    }
+    match stream.read(space) {
+        Ok(Received::Bytes(count)) => exchange.filled(side, count, context),
+        Ok(Received::Nothing) => return false,
+        Ok(Received::End) => exchange.closed(side, Closing::Finished, context),
+        Err(_) => exchange.closed(side, Closing::Reset, context),
+    }
+    true
+}
+
+/// Writes once, if there is something to write.
+fn send(
+    stream: &mut Stream,
+    side: Side,
+    exchange: &mut Exchange,
+    context: &mut Context<'_>,
+) -> std::io::Result<bool> {
+    if !stream.can_write() {
+        return Ok(false);
+    }
+    let pending = exchange.pending(side);
+    if pending.iter().all(|part| part.is_empty()) {
+        return Ok(false);
+    }
+    let sent = stream.write(pending)?;
+    if let Some(count) = sent {
+        exchange.drained(side, count, context);
+    }
+    Ok(sent.is_some())
+}
+
+/// Writes to the upstream once. The first byte it takes proves that the connection was made.
+fn send_upstream(
+    upstream: &mut Upstream,
+    exchange: &mut Exchange,
+    context: &mut Context<'_>,
+) -> Round {
+    match send(&mut upstream.stream, Side::Upstream, exchange, context) {
+        Ok(false) => Round::Still,
+        Ok(true) => Round::Moved,
+        Err(error) if upstream.route.is_some() => Round::ConnectFailed(connect_failure(&error)),
+        Err(_) => {
+            exchange.closed(Side::Upstream, Closing::WriteFailed, context);
+            Round::Moved
+        }
+    }
+}
