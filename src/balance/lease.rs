@@ -1,0 +1,75 @@
+//! One attempt at one backend, from the choice to the backend's last byte.
+
+use std::time::Instant;
+
+use super::set::BackendId;
+
+/// What became of an attempt.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Outcome {
+    /// The first byte of a final response came that is none of 502, 503 and 504. The time it took
+    /// is the sample.
+    Answered,
+    /// A reset, a timeout, nonsense, or a 502, 503 or 504 of the backend. The sample is
+    /// [`super::Options::failure_sample`], however short the failure took: a backend that fails fast
+    /// must not attract requests. It also prolongs a cool-off that the attempt was to end.
+    Failed,
+    /// The connect was refused or timed out at every address. The backend cools off; there is no
+    /// sample, for nothing was measured. Never report an error of our own (no file descriptor, no
+    /// local port) as this: such an attempt is released without an outcome.
+    Unreachable,
+}
+
+/// The right to send one request to one backend.
+///
+/// It counts as outstanding from [`super::Balancer::acquire`] to [`super::Balancer::release`], which
+/// is at the upstream's last byte. A lease that is dropped instead counts for ever.
+#[must_use = "a lease counts as outstanding until it is released"]
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) backend: BackendId,
+    pub(super) started: Instant,
+    /// Whether this attempt still holds its backend's probe.
+    pub(super) probe: bool,
+    /// The last outcome that counted.
+    observed: Option<Outcome>,
+}
+
+impl Lease {
+    pub(super) fn new(backend: BackendId, started: Instant, probe: bool) -> Self {
+        Self { backend, started, probe, observed: None }
+    }
+
+    /// The backend to send the request to.
+    #[must_use]
+    pub fn backend(&self) -> BackendId {
+        self.backend
+    }
+
+    /// When the attempt started; its sample is measured from here.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Whether the request went to this backend to learn of it, not because it was the best. False
+    /// once an outcome was observed, for then it has been learned.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// Whether `outcome` counts. The first one does; after [`Outcome::Answered`] one failure does,
+    /// too: a backend that answers at once and breaks off in the middle is not a fast one.
+    pub(super) fn admits(&mut self, outcome: Outcome) -> bool {
+        let counts = match self.observed {
+            None => true,
+            Some(Outcome::Answered) => outcome == Outcome::Failed,
+            Some(Outcome::Failed | Outcome::Unreachable) => false,
+        };
+        if counts {
+            self.observed = Some(outcome);
+        }
+        counts
+    }
+}
