@@ -123,11 +123,7 @@ impl LocalDirectory {
     }
 
     /// The `step`th address to try, the one that answered last coming first, with its index.
-    pub(super) fn address(
-        &mut self,
-        backend: usize,
-        step: usize,
-    ) -> Option<(usize, SocketAddr)> {
+    pub(super) fn address(&mut self, backend: usize, step: usize) -> Option<(usize, SocketAddr)> {
         let entry = &self.shared.entries[backend];
         let (version, addresses) = &mut self.copies[backend];
         let current = entry.version.load(Ordering::Acquire);

@@ -1,12 +1,20 @@
 //! Ties sockets, HTTP and balancing together.
 //!
-//! [`exchange`] decides what happens to a request, without touching a socket; `worker` moves the
-//! bytes it decides on. Everything they are told is in [`settings`].
+//! [`exchange`] decides what happens to a request, without touching a socket; a worker moves the
+//! bytes it decides on; [`Server`] runs the workers. Everything they are told is in [`settings`].
 
+mod connection;
+mod control;
+mod directory;
 pub mod exchange;
 mod fault;
 mod pipe;
+mod pool;
+mod server;
 pub mod settings;
 mod transfer;
+mod worker;
 
+pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
+pub use server::{Server, StartError, Stopper};

@@ -124,10 +124,13 @@ impl Settings {
             ("listen", join(self.listen.iter().map(ToString::to_string).collect())),
             ("upstream", join(self.upstreams.iter().map(|u| u.url.clone()).collect())),
             ("workers", self.workers.to_string()),
-            ("pin", match self.cores.as_slice() {
-                [] => "none".to_owned(),
-                cores => join(cores.iter().map(ToString::to_string).collect()),
-            }),
+            (
+                "pin",
+                match self.cores.as_slice() {
+                    [] => "none".to_owned(),
+                    cores => join(cores.iter().map(ToString::to_string).collect()),
+                },
+            ),
             ("resample-after", or(self.resample_after.map(format_duration), "off")),
             ("cooldown", format_duration(self.cooldown)),
             ("cooldown-max", format_duration(self.cooldown_max)),

@@ -11,8 +11,6 @@
 mod account;
 mod request;
 mod response;
-#[cfg(test)]
-mod tests;
 mod waits;
 
 use std::collections::VecDeque;
@@ -317,8 +315,8 @@ impl Exchange {
     pub fn pending(&self, to: Side) -> [&[u8]; 2] {
         match (to, &self.attempt) {
             (Side::Client, _) => self.down.pending(),
-            (Side::Upstream, Some(Attempt { link: Link::Open { .. }, .. })) => self.up.pending(),
-            (Side::Upstream, _) => [&[], &[]],
+            (Side::Upstream, Some(Attempt { link: Link::Deaf { .. }, .. }) | None) => [&[], &[]],
+            (Side::Upstream, Some(_)) => self.up.pending(),
         }
     }
 
@@ -336,6 +334,9 @@ impl Exchange {
             Side::Upstream => {
                 exchange.upstream_moved = context.now;
                 exchange.up.drained(count);
+                if matches!(exchange.response, Response::AwaitUpstream) {
+                    exchange.upstream_connected(false, context);
+                }
             }
         });
     }
@@ -348,9 +349,10 @@ impl Exchange {
         });
     }
 
-    /// The upstream connection demanded is there; `reused` tells that it came from the pool.
-    pub fn connected(&mut self, reused: bool, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| exchange.upstream_connected(reused, context));
+    /// The upstream connection demanded came from the pool. A new one needs no such word: the first
+    /// byte it takes proves it.
+    pub fn connected(&mut self, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| exchange.upstream_connected(true, context));
     }
 
     /// The upstream connection demanded could not be made.
@@ -525,8 +527,8 @@ impl Exchange {
         if !matches!(self.request, Request::Done) || self.call.version == Version::Http10 {
             self.call.keep_alive = false;
         }
-        self.call.keep_alive &= !context.draining
-            && context.settings.connections == Connections::Persistent;
+        self.call.keep_alive &=
+            !context.draining && context.settings.connections == Connections::Persistent;
         let options = ReplyOptions {
             close: !self.call.keep_alive,
             date: context.date,
@@ -548,8 +550,8 @@ impl Exchange {
             self.demands.push_back(Demand::Hangup(Hangup::Close));
             return;
         }
-        self.account.fault = Some(fault);
-        self.account.status = fault.status();
+        self.account.fault.get_or_insert(fault);
+        self.account.status = 499;
         self.up.clear();
         self.down.clear();
         self.request = Request::Done;

@@ -64,7 +64,8 @@ impl Exchange {
             keep_alive: request.keep_alive,
             until_close: false,
         };
-        self.account.name_request(request.method_name.of(head), request.target.span().of(head));
+        self.account
+            .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
         connection_named(head, context.headers, &mut self.request_named);
         let close = context.settings.connections == Connections::NonPersistent;
         if request.upgrade {
@@ -83,7 +84,9 @@ impl Exchange {
         self.request = match framing {
             Framing::None => Request::Done,
             Framing::Length(left) => Request::Body(Transfer::Length { left }),
-            Framing::Chunked => Request::Body(Transfer::chunked(false, context.settings.limits.head_bytes)),
+            Framing::Chunked => {
+                Request::Body(Transfer::chunked(false, context.settings.limits.head_bytes))
+            }
             // A request can't be delimited by the end of its connection (RFC 9112 §6.3).
             Framing::UntilClose => return self.refuse(HeadError::BadLength, context),
         };
@@ -106,8 +109,7 @@ impl Exchange {
     fn request_body(&mut self, context: &mut Context<'_>) {
         let Request::Body(transfer) = &mut self.request else { return };
         let before = self.up.body.raw().len();
-        let mut rules =
-            TrailerRules { headers: context.headers, named: &self.request_named };
+        let mut rules = TrailerRules { headers: context.headers, named: &self.request_named };
         let outcome = transfer.advance(&mut self.up, &mut rules);
         self.account.request_bytes += (before - self.up.body.raw().len()) as u64;
         let too_large = context

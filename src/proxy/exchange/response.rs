@@ -1,6 +1,6 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Call, Closing, Context, Exchange, Hangup, Link, Request, Response};
+use super::{Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -53,7 +53,7 @@ impl Exchange {
         };
         let asked = Asked { method: self.call.method, protocols: &self.offered };
         let head = &raw[..end];
-        let response = match parse_response(head, context.headers, &asked) {
+        let response = match parse_response(head, context.headers, asked) {
             Ok(response) => response,
             Err(error) => return self.refuse_response(error, context),
         };
@@ -83,11 +83,7 @@ impl Exchange {
         false
     }
 
-    fn refuse_response(
-        &mut self,
-        error: HeadError,
-        context: &mut Context<'_>,
-    ) -> bool {
+    fn refuse_response(&mut self, error: HeadError, context: &mut Context<'_>) -> bool {
         self.fail(Fault::ResponseHead(error), context);
         false
     }
@@ -99,14 +95,14 @@ impl Exchange {
         let (body, transfer) = match response.framing {
             Framing::None => (BodyOut::None, None),
             Framing::Length(left) => (BodyOut::Length(left), Some(Transfer::Length { left })),
-            Framing::Chunked if http10 => (BodyOut::UntilClose, Some(Transfer::chunked(true, limit))),
+            Framing::Chunked if http10 => {
+                (BodyOut::UntilClose, Some(Transfer::chunked(true, limit)))
+            }
             Framing::Chunked => (BodyOut::Chunked, Some(Transfer::chunked(false, limit))),
             Framing::UntilClose if http10 => {
                 (BodyOut::UntilClose, Some(Transfer::UntilClose { encoded: false }))
             }
-            Framing::UntilClose => {
-                (BodyOut::Chunked, Some(Transfer::UntilClose { encoded: true }))
-            }
+            Framing::UntilClose => (BodyOut::Chunked, Some(Transfer::UntilClose { encoded: true })),
         };
         self.reusable = response.keep_alive;
         self.call.until_close = body == BodyOut::UntilClose;
@@ -132,8 +128,7 @@ impl Exchange {
 
     fn observe_answer(&mut self, status: u16, context: &Context<'_>) {
         let Some(attempt) = &mut self.attempt else { return };
-        let outcome =
-            if matches!(status, 502..=504) { Outcome::Failed } else { Outcome::Answered };
+        let outcome = if matches!(status, 502..=504) { Outcome::Failed } else { Outcome::Answered };
         let first_byte_at = attempt.since + self.account.first_byte.unwrap_or_default();
         context.balancer.observe(&mut attempt.lease, outcome, first_byte_at);
     }
@@ -160,8 +155,7 @@ impl Exchange {
 
     fn response_body(&mut self, context: &mut Context<'_>) {
         let Response::Body(transfer) = &mut self.response else { return };
-        let mut rules =
-            TrailerRules { headers: context.headers, named: &self.response_named };
+        let mut rules = TrailerRules { headers: context.headers, named: &self.response_named };
         match transfer.advance(&mut self.down, &mut rules) {
             Ok(true) => self.response_done(),
             Ok(false) => {}
@@ -188,6 +182,9 @@ impl Exchange {
     pub(super) fn upstream_closed(&mut self, how: Closing, context: &mut Context<'_>) {
         self.reusable = false;
         if how == Closing::WriteFailed {
+            if matches!(self.request, Request::Tunnel | Request::TunnelEnding) {
+                return self.break_tunnel(Hangup::Close, context);
+            }
             // What it has answered may still be read, and reading tells how it ended.
             if let Some(attempt) = &mut self.attempt
                 && let Link::Open { reused } = attempt.link
@@ -196,12 +193,10 @@ impl Exchange {
             }
             return;
         }
+        let silent = self.down.body.raw().is_empty();
+        let may_retry = silent && self.can_retry();
         match &mut self.response {
-            Response::Head { interim: 0, .. }
-                if self.down.body.raw().is_empty() && self.can_retry() =>
-            {
-                self.retry(context);
-            }
+            Response::Head { interim: 0, .. } if may_retry => self.retry(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
             }
@@ -215,12 +210,15 @@ impl Exchange {
             Response::Tunnel if how == Closing::Finished => {
                 self.response = Response::TunnelEnding;
             }
-            Response::Tunnel => {
-                self.account.fault = Some(Fault::UpstreamClosed);
-                self.release(super::Demand::Discard, context);
-                self.cut(Hangup::Reset, context.now);
-            }
+            Response::Tunnel => self.break_tunnel(Hangup::Reset, context),
             _ => {}
         }
+    }
+
+    /// A tunnel is no response that could fail, so the backend's estimate is left alone.
+    pub(super) fn break_tunnel(&mut self, how: Hangup, context: &Context<'_>) {
+        self.account.fault.get_or_insert(Fault::UpstreamClosed);
+        self.release(Demand::Discard, context);
+        self.cut(how, context.now);
     }
 }

@@ -5,9 +5,7 @@
 
 use std::time::Instant;
 
-use super::{
-    Context, Demand, Exchange, Fault, Hangup, Link, Request, Response,
-};
+use super::{Context, Demand, Exchange, Fault, Hangup, Link, Request, Response};
 use crate::proxy::settings::Timeouts;
 
 /// Seconds that a client whose request was answered early may take to see the answer.

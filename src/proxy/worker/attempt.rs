@@ -28,7 +28,7 @@ impl Worker {
             client.upstream = Some(taken);
             let mut context = self.tools.context(now, client.peer.as_str());
             if let Some(exchange) = &mut client.exchange {
-                exchange.connected(true, &mut context);
+                exchange.connected(&mut context);
             }
         }
     }

@@ -16,7 +16,7 @@ use self::accept::Doors;
 use super::connection::{Client, Upstream};
 use super::control::{Control, Phase};
 use super::directory::{Directory, LocalDirectory};
-use super::exchange::{Context, Exchange};
+use super::exchange::{Closing, Context, Exchange, Side};
 use super::pool::Pool;
 use super::settings::Settings;
 use crate::balance::Balancer;
@@ -218,7 +218,7 @@ impl Worker {
                         exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
                         ready.push(key);
                     }
-                    None => self.drop_client(key),
+                    None => drop(self.drop_client(key)),
                 }
             }
             UPSTREAM => {
@@ -261,15 +261,23 @@ impl Worker {
     fn stop_all(&mut self, now: Instant) {
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
-            match &mut client.exchange {
-                Some(exchange) => {
-                    exchange.stop(&mut self.tools.context(now, client.peer.as_str()));
-                    self.pump(key, now);
-                }
-                None => {}
+            if let Some(exchange) = &mut client.exchange {
+                exchange.stop(&mut self.tools.context(now, client.peer.as_str()));
+                self.pump(key, now);
             }
-            self.drop_client(key);
+            self.abort(key, now);
         }
+    }
+
+    /// Ends a client's connection whatever its state; a request in flight gets its row.
+    fn abort(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if let Some(exchange) = &mut client.exchange {
+            let mut context = self.tools.context(now, client.peer.as_str());
+            exchange.closed(Side::Client, Closing::Reset, &mut context);
+            self.fulfil_demands(key, now);
+        }
+        self.drop_client(key);
     }
 
     /// Closes a pooled connection.

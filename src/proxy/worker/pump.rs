@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use super::super::connection::{Client, Route, Upstream, connect_failure};
-use super::super::exchange::{
-    Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side,
-};
+use super::super::connection::{Client, Upstream, connect_failure};
+use super::super::directory::LocalDirectory;
+use super::super::exchange::{Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side};
 use super::Worker;
 use crate::reactor::{Key, Received, Stream};
 
@@ -37,7 +36,7 @@ impl Worker {
             let upstream = client.upstream.and_then(|link| self.upstreams.get_mut(link));
             let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
             let mut context = self.tools.context(now, peer.as_str());
-            let round = round(stream, upstream, exchange, &mut context);
+            let round = round(stream, upstream, exchange, &self.directory, &mut context);
             if let Round::ConnectFailed(failure) = round {
                 self.connect_failed(key, failure, now);
             }
@@ -75,7 +74,7 @@ impl Worker {
     }
 
     /// Does what the exchange demands, in order; whether there was anything.
-    fn fulfil_demands(&mut self, key: Key, now: Instant) -> bool {
+    pub(super) fn fulfil_demands(&mut self, key: Key, now: Instant) -> bool {
         let mut any = false;
         while let Some(client) = self.clients.get_mut(key) {
             let Some(demand) = client.exchange.as_mut().and_then(|exchange| exchange.demand())
@@ -128,6 +127,7 @@ fn round(
     client: &mut Stream,
     mut upstream: Option<&mut Upstream>,
     exchange: &mut Exchange,
+    directory: &LocalDirectory,
     context: &mut Context<'_>,
 ) -> Round {
     if client.failed() {
@@ -136,7 +136,7 @@ fn round(
     }
     let mut moved = receive(client, Side::Client, exchange, context);
     if let Some(upstream) = &mut upstream {
-        match send_upstream(upstream, exchange, context) {
+        match send_upstream(upstream, exchange, directory, context) {
             Round::Still => {}
             Round::Moved => moved = true,
             failed @ Round::ConnectFailed(_) => return failed,
@@ -203,11 +203,17 @@ fn send(
 fn send_upstream(
     upstream: &mut Upstream,
     exchange: &mut Exchange,
+    directory: &LocalDirectory,
     context: &mut Context<'_>,
 ) -> Round {
     match send(&mut upstream.stream, Side::Upstream, exchange, context) {
         Ok(false) => Round::Still,
-        Ok(true) => Round::Moved,
+        Ok(true) => {
+            if let Some(route) = upstream.route.take() {
+                directory.prefer(upstream.backend.index(), route.index);
+            }
+            Round::Moved
+        }
         Err(error) if upstream.route.is_some() => Round::ConnectFailed(connect_failure(&error)),
         Err(_) => {
             exchange.closed(Side::Upstream, Closing::WriteFailed, context);

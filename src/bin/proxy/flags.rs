@@ -1,0 +1,571 @@
+//! The command line of `tidegate`: flags as typed, and the settings they make.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Parser, ValueEnum};
+use tidegate::balance::{MAX_BACKENDS, MAX_WINDOW, Policy};
+use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+use tidegate::reactor::cores;
+use tidegate::time::parse_duration;
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  tidegate
+      round-robin over http://localhost:8081, :8082 and :8083, on port 9090
+  tidegate adaptive_ewma --connections non-persistent
+  tidegate adaptive_sma --listen 127.0.0.1:8080 --upstream http://a:80 --upstream http://b:80
+  tidegate adaptive_ewma --workers 2 --pin auto --log none
+  tidegate --check --upstream http://a:80
+
+SIGNALS
+  SIGTERM, SIGINT   finish what is in flight and exit; a second one exits at once
+  SIGHUP            reopen the log
+
+EXIT STATUS
+  0  stopped by a signal, or --check and --health found all well
+  1  could not start, or --health got no answer
+  2  a flag, an upstream or the log's path is wrong";
+
+/// An adaptive HTTP/1.1 reverse proxy and load balancer.
+///
+/// Durations are written as 500ms, 2s or 1m.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Flags {
+    /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
+    #[arg(value_name = "POLICY", default_value = "round-robin", value_parser = policy_name)]
+    policy: Policy,
+
+    #[command(flatten)]
+    proxying: Proxying,
+    #[command(flatten)]
+    balancing: Balancing,
+    #[command(flatten)]
+    speed: Speed,
+    #[command(flatten)]
+    timeouts: TimeoutFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
+    pub(crate) mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ConnectionMode {
+    /// Kept alive and used again
+    Persistent,
+    /// Opened for each request; the client's connection is closed after it, too
+    #[value(alias = "non_persistent")]
+    NonPersistent,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Proxying")]
+struct Proxying {
+    /// How upstream connections are used
+    #[arg(long, value_name = "MODE", value_enum, default_value = "persistent")]
+    connections: ConnectionMode,
+
+    /// Address to listen on; may be repeated, `[::]:9090` takes IPv4 as well
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:9090", value_parser = listener)]
+    listen: Vec<SocketAddr>,
+
+    /// A backend, `http://host[:port]`; may be repeated
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = upstream,
+        default_values = ["http://localhost:8081", "http://localhost:8082", "http://localhost:8083"],
+    )]
+    upstream: Vec<Upstream>,
+
+    /// CSV file for one row per request, or `none` [default: logs/<policy>_<connections>.csv]
+    #[arg(long, value_name = "FILE|none")]
+    log: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Balancing")]
+struct Balancing {
+    /// Response times that `adaptive_sma` averages
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = window)]
+    sma_window: usize,
+
+    /// Weight of the newest response time in `adaptive_ewma`, above 0 and at most 1
+    #[arg(long, value_name = "X", default_value_t = 0.2, value_parser = alpha)]
+    ewma_alpha: f64,
+
+    /// How long a backend may go unobserved before it gets one probe, or `off`
+    #[arg(long, value_name = "DURATION|off", default_value = "off", value_parser = or_off)]
+    resample_after: Setting<Duration>,
+
+    /// How long a backend that refuses connections is left alone at first; doubles each time
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = positive)]
+    cooldown: Duration,
+
+    /// How long it is left alone at most
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
+    cooldown_max: Duration,
+
+    /// Backends tried per request
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: u32,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Cores")]
+struct Speed {
+    /// Event loops, one thread each; `auto` is one per available core
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = or_auto)]
+    workers: Setting<usize>,
+
+    /// Cores the workers stay on: `auto` (one each), `none`, or a list like 0,2
+    #[arg(long, value_name = "auto|none|LIST", default_value = "none", value_parser = pin)]
+    pin: Pin,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Timeouts")]
+struct TimeoutFlags {
+    /// For a connection to a backend, per address
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive)]
+    connect_timeout: Duration,
+
+    /// Without progress from the backend; the client gets 504
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
+    response_timeout: Duration,
+
+    /// For the whole head of a request
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
+    header_timeout: Duration,
+
+    /// Without progress by the client, sending a body or reading a response
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
+    body_timeout: Duration,
+
+    /// For an idle client connection, or a tunnel in which nothing moves
+    #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = positive)]
+    client_idle_timeout: Duration,
+
+    /// For an idle backend connection
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
+    upstream_idle_timeout: Duration,
+
+    /// For what is in flight when the proxy is stopped
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    drain_timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+struct LimitFlags {
+    /// Bytes of a request's or a response's head, at most 65535
+    #[arg(
+        long, value_name = "BYTES", default_value_t = 16384,
+        value_parser = clap::value_parser!(u16).range(256..),
+    )]
+    max_head_bytes: u16,
+
+    /// Header fields of a request or a response
+    #[arg(
+        long, value_name = "N", default_value_t = 100,
+        value_parser = clap::value_parser!(u16).range(1..=4096),
+    )]
+    max_headers: u16,
+
+    /// Bytes of a request's body, or `off`
+    #[arg(long, value_name = "BYTES|off", default_value = "off", value_parser = bytes_or_off)]
+    max_body_bytes: Setting<u64>,
+
+    /// Client connections per worker; beyond it, accepting stops
+    #[arg(
+        long, value_name = "N", default_value_t = 10_240,
+        value_parser = clap::value_parser!(u32).range(1..),
+    )]
+    max_connections: u32,
+
+    /// Idle connections kept per backend and worker
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pool_size: u32,
+}
+
+/// What to do instead of serving, or beside it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Other")]
+pub(crate) struct Mode {
+    /// Print a line per decision
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Check the flags, resolve the upstreams, print the settings, and exit
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Exit with 0 if a proxy answers at the address of --listen, else with 1
+    #[arg(long)]
+    pub(crate) health: bool,
+}
+
+/// A value, or the word that stands for none.
+#[derive(Clone, Copy, Debug)]
+struct Setting<T>(Option<T>);
+
+/// Where workers run.
+#[derive(Clone, Debug)]
+enum Pin {
+    None,
+    Auto,
+    List(Vec<usize>),
+}
+
+fn policy_name(text: &str) -> Result<Policy, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn window(text: &str) -> Result<usize, String> {
+    let refuse = || format!("give a number of samples from 1 to {MAX_WINDOW}");
+    text.parse().ok().filter(|n| (1..=MAX_WINDOW).contains(n)).ok_or_else(refuse)
+}
+
+fn alpha(text: &str) -> Result<f64, String> {
+    let refuse = || "give a number above 0 and at most 1, such as 0.2".to_owned();
+    text.parse().ok().filter(|x| *x > 0.0 && *x <= 1.0).ok_or_else(refuse)
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.is_zero() { Err("it must be longer than 0".to_owned()) } else { Ok(duration) }
+}
+
+fn or_off(text: &str) -> Result<Setting<Duration>, String> {
+    if text == "off" { Ok(Setting(None)) } else { positive(text).map(Some).map(Setting) }
+}
+
+fn or_auto(text: &str) -> Result<Setting<usize>, String> {
+    const MOST: usize = 1024;
+    let refuse = || format!("give a number from 1 to {MOST}, or `auto`");
+    match text {
+        "auto" => Ok(Setting(None)),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|n| (1..=MOST).contains(n))
+            .map(|n| Setting(Some(n)))
+            .ok_or_else(refuse),
+    }
+}
+
+fn bytes_or_off(text: &str) -> Result<Setting<u64>, String> {
+    match text {
+        "off" => Ok(Setting(None)),
+        _ => text
+            .parse()
+            .map(|n| Setting(Some(n)))
+            .map_err(|_| "give a number of bytes, or `off`".to_owned()),
+    }
+}
+
+fn pin(text: &str) -> Result<Pin, String> {
+    match text {
+        "none" => Ok(Pin::None),
+        "auto" => Ok(Pin::Auto),
+        list => list
+            .split(',')
+            .map(|core| core.trim().parse())
+            .collect::<Result<_, _>>()
+            .map(Pin::List)
+            .map_err(|_| "give `auto`, `none`, or core numbers like 0,2".to_owned()),
+    }
+}
+
+fn listener(text: &str) -> Result<SocketAddr, String> {
+    let refuse = || "give an address and a port, such as 127.0.0.1:9090 or [::]:9090".to_owned();
+    text.parse().map_err(|_| refuse())
+}
+
+/// Reads `http://host[:port]`; the port is 80 unless given.
+fn upstream(text: &str) -> Result<Upstream, String> {
+    const FORM: &str = "give http://host or http://host:port";
+    let Some(authority) = text.strip_prefix("http://") else {
+        return Err(if text.starts_with("https://") {
+            "TLS towards backends is not supported, give an http:// URL".to_owned()
+        } else {
+            format!("it must start with http://; {FORM}")
+        });
+    };
+    if let Some(at) = authority.find(['/', '?', '#']) {
+        return Err(format!(
+            "`{}` can't be part of it, requests keep their own path; {FORM}",
+            &authority[at..]
+        ));
+    }
+    if authority.contains('@') {
+        return Err(format!("user names are not supported; {FORM}"));
+    }
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            let address: std::net::Ipv6Addr =
+                address.parse().map_err(|_| format!("`{address}` is no IPv6 address"))?;
+            let port = rest.strip_prefix(':').or(rest.is_empty().then_some("80"));
+            (address.to_string(), port.ok_or_else(|| FORM.to_owned())?)
+        }
+        None => match authority.split_once(':') {
+            Some((_, port)) if port.contains(':') => {
+                return Err("an IPv6 address needs brackets: http://[::1]:8081".to_owned());
+            }
+            Some((host, port)) => (host.to_owned(), port),
+            None => (authority.to_owned(), "80"),
+        },
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    if host.is_empty() || !host.chars().all(plain) {
+        return Err(format!("`{host}` is no host name; {FORM}"));
+    }
+    let number = port.parse::<u16>().ok().filter(|number| *number > 0);
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let port = number.filter(|_| digits).ok_or_else(|| format!("`{port}` is no port; {FORM}"))?;
+    Ok(Upstream { url: text.to_owned(), host, port })
+}
+
+impl Flags {
+    /// The settings these flags ask for.
+    ///
+    /// # Errors
+    /// What can't be, or can't be on this machine.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let policy = match self.policy {
+            Policy::RoundRobin => Policy::RoundRobin,
+            Policy::AdaptiveSma { .. } => Policy::AdaptiveSma { window: self.balancing.sma_window },
+            Policy::AdaptiveEwma { .. } => {
+                Policy::AdaptiveEwma { alpha: self.balancing.ewma_alpha }
+            }
+        };
+        let count = self.proxying.upstream.len();
+        ensure!(
+            count <= MAX_BACKENDS,
+            "--upstream: {count} are too many, {MAX_BACKENDS} is the most"
+        );
+        ensure!(
+            self.balancing.cooldown <= self.balancing.cooldown_max,
+            "--cooldown must not be longer than --cooldown-max"
+        );
+        let (workers, cores) = self.speed.place()?;
+        Ok(Settings {
+            policy,
+            connections: match self.proxying.connections {
+                ConnectionMode::Persistent => Connections::Persistent,
+                ConnectionMode::NonPersistent => Connections::NonPersistent,
+            },
+            listen: self.proxying.listen.clone(),
+            upstreams: self.proxying.upstream.clone(),
+            workers,
+            cores,
+            resample_after: self.balancing.resample_after.0,
+            cooldown: self.balancing.cooldown,
+            cooldown_max: self.balancing.cooldown_max,
+            timeouts: self.timeouts.settings(),
+            limits: Limits {
+                head_bytes: usize::from(self.limits.max_head_bytes),
+                headers: usize::from(self.limits.max_headers),
+                body_bytes: self.limits.max_body_bytes.0,
+                connections: self.limits.max_connections as usize,
+                pool: self.limits.pool_size as usize,
+                attempts: self.balancing.max_attempts,
+            },
+            verbose: self.mode.verbose,
+        })
+    }
+
+    /// Where the rows go; `None` for nowhere.
+    pub(crate) fn log(&self, settings: &Settings) -> Option<PathBuf> {
+        match &self.proxying.log {
+            Some(path) if path.as_os_str() == "none" => None,
+            Some(path) => Some(path.clone()),
+            None => {
+                let connections = settings.connections.name().replace('-', "_");
+                Some(format!("logs/{}_{connections}.csv", settings.policy).into())
+            }
+        }
+    }
+}
+
+impl TimeoutFlags {
+    fn settings(&self) -> Timeouts {
+        Timeouts {
+            connect: self.connect_timeout,
+            response: self.response_timeout,
+            header: self.header_timeout,
+            body: self.body_timeout,
+            client_idle: self.client_idle_timeout,
+            upstream_idle: self.upstream_idle_timeout,
+            drain: self.drain_timeout,
+        }
+    }
+}
+
+impl Speed {
+    /// How many workers there are, and their cores.
+    fn place(&self) -> Result<(usize, Vec<usize>)> {
+        let allowed = cores::allowed().context("--pin: the system doesn't tell its cores")?;
+        match (&self.pin, self.workers.0) {
+            (Pin::None, workers) => Ok((workers.unwrap_or_else(cores::available), Vec::new())),
+            (Pin::Auto, workers) => {
+                let workers = workers.unwrap_or_else(cores::available);
+                Ok((workers, allowed.iter().copied().cycle().take(workers).collect()))
+            }
+            (Pin::List(list), workers) => {
+                if let Some(core) = list.iter().find(|core| !allowed.contains(core)) {
+                    bail!(
+                        "--pin: there is no core {core} to run on; the allowed ones are {allowed:?}"
+                    );
+                }
+                let workers = workers.unwrap_or(list.len());
+                ensure!(
+                    list.len() >= workers,
+                    "--pin names {} cores for {workers} workers; name one for each",
+                    list.len()
+                );
+                Ok((workers, list[..workers].to_vec()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(args: &[&str]) -> Flags {
+        Flags::try_parse_from([&["tidegate"], args].concat()).expect("valid flags")
+    }
+
+    fn refusal(args: &[&str]) -> String {
+        match Flags::try_parse_from([&["tidegate"], args].concat()) {
+            Ok(flags) => flags.settings().expect_err("refused").to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn without_flags_it_is_the_original_experiment() {
+        let flags = flags(&[]);
+        let settings = flags.settings().expect("settings");
+        assert_eq!(settings.policy, Policy::RoundRobin);
+        assert_eq!(settings.connections, Connections::Persistent);
+        assert_eq!(settings.listen, ["0.0.0.0:9090".parse().expect("ok")]);
+        let urls: Vec<_> = settings.upstreams.iter().map(|u| u.url.as_str()).collect();
+        assert_eq!(
+            urls,
+            ["http://localhost:8081", "http://localhost:8082", "http://localhost:8083"]
+        );
+        let log = flags.log(&settings);
+        assert_eq!(log, Some("logs/round-robin_persistent.csv".into()));
+    }
+
+    #[test]
+    fn every_policy_is_known_by_both_spellings_and_gets_its_parameter() {
+        for (name, policy) in [
+            ("round-robin", Policy::RoundRobin),
+            ("round_robin", Policy::RoundRobin),
+            ("adaptive_sma", Policy::AdaptiveSma { window: 5 }),
+            ("adaptive-sma", Policy::AdaptiveSma { window: 5 }),
+            ("adaptive_ewma", Policy::AdaptiveEwma { alpha: 0.5 }),
+            ("adaptive-ewma", Policy::AdaptiveEwma { alpha: 0.5 }),
+        ] {
+            let flags = flags(&[name, "--sma-window", "5", "--ewma-alpha", "0.5"]);
+            assert_eq!(flags.settings().expect("settings").policy, policy, "{name}");
+        }
+        assert!(refusal(&["fastest"]).contains("adaptive_ewma"));
+    }
+
+    #[test]
+    fn the_log_is_named_after_the_policy_and_the_connections() {
+        let flags = flags(&["adaptive-ewma", "--connections", "non-persistent"]);
+        let log = flags.log(&flags.settings().expect("settings"));
+        assert_eq!(log, Some("logs/adaptive_ewma_non_persistent.csv".into()));
+    }
+
+    #[test]
+    fn the_log_can_be_named_or_left_out() {
+        let named = flags(&["--log", "x/y.csv"]);
+        assert_eq!(named.log(&named.settings().expect("settings")), Some("x/y.csv".into()));
+        let none = flags(&["--log", "none"]);
+        assert_eq!(none.log(&none.settings().expect("settings")), None);
+    }
+
+    #[test]
+    fn an_upstream_is_a_host_and_a_port() {
+        for (text, host, port) in [
+            ("http://localhost:8081", "localhost", 8081),
+            ("http://10.0.0.1", "10.0.0.1", 80),
+            ("http://[::1]:8081", "::1", 8081),
+            ("http://[::1]", "::1", 80),
+            ("http://my_service.internal:1", "my_service.internal", 1),
+        ] {
+            let parsed = upstream(text).expect(text);
+            assert_eq!(
+                (parsed.host.as_str(), parsed.port, parsed.url.as_str()),
+                (host, port, text)
+            );
+        }
+    }
+
+    #[test]
+    fn an_upstream_that_is_none_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("https://a", "TLS"),
+            ("localhost:8081", "http://"),
+            ("http://a/", "`/`"),
+            ("http://a:80/api", "`/api`"),
+            ("http://a?x", "`?x`"),
+            ("http://", "host name"),
+            ("http://:80", "host name"),
+            ("http://a:0", "`0` is no port"),
+            ("http://a:65536", "no port"),
+            ("http://a:+80", "no port"),
+            ("http://a:", "no port"),
+            ("http://u@a", "user"),
+            ("http://::1", "brackets"),
+            ("http://[::1", "brackets"),
+            ("http://[::1]x", "http://host"),
+            ("http://a b", "host name"),
+        ] {
+            let refusal = upstream(text).expect_err(text);
+            assert!(refusal.contains(reason), "{text}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_the_name_of_their_flag() {
+        for args in [
+            ["--sma-window", "0"],
+            ["--ewma-alpha", "0"],
+            ["--ewma-alpha", "NaN"],
+            ["--ewma-alpha", "1.1"],
+            ["--response-timeout", "0s"],
+            ["--response-timeout", "5"],
+            ["--max-head-bytes", "65536"],
+            ["--max-attempts", "0"],
+            ["--workers", "0"],
+            ["--listen", "9090"],
+            ["--pin", "x"],
+            ["--pin", "100000"],
+            ["--cooldown", "6s"],
+        ] {
+            let refusal = refusal(&args);
+            assert!(refusal.contains(args[0]), "{args:?}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_cores_decides_how_many_workers_there_are() {
+        let core = cores::allowed().expect("cores")[0].to_string();
+        let list = format!("{core},{core}");
+        let settings = flags(&["--pin", &list]).settings().expect("settings");
+        assert_eq!((settings.workers, settings.cores.len()), (2, 2));
+        assert!(refusal(&["--pin", &list, "--workers", "3"]).contains("name one for each"));
+    }
+}

@@ -1,0 +1,193 @@
+//! `tidegate`: the proxy. Flags in, one call, an exit code out.
+
+mod flags;
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use flags::Flags;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+use tidegate::journal::{Journal, Options, Reopener, Totals};
+use tidegate::proxy::settings::Settings;
+use tidegate::proxy::{Directory, Server, StartError, Stopper};
+use tidegate::reactor::descriptors;
+
+/// A flag, an upstream or a path is wrong.
+const MISUSE: u8 = 2;
+
+/// How long `--health` waits for an answer.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let settings = match flags.settings() {
+        Ok(settings) => settings,
+        Err(error) => return fail(MISUSE, &error),
+    };
+    if flags.mode.health {
+        return health(settings.listen[0]);
+    }
+    if flags.mode.check {
+        return check(&flags, &settings);
+    }
+    match serve(&flags, settings) {
+        Ok(code) | Err(code) => code,
+    }
+}
+
+/// Runs the proxy until it is stopped.
+fn serve(flags: &Flags, settings: Settings) -> Result<ExitCode, ExitCode> {
+    raise_descriptors(&settings);
+    let log = flags.log(&settings);
+    // The handlers come first: a signal that arrives while starting must not be lost.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(|e| fail(1, &e))?;
+    let (journal, feeds) = Journal::start(Options {
+        path: log.clone(),
+        backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
+        routing_mode: settings.policy.to_string(),
+        connection: settings.connections.name().to_owned(),
+        workers: settings.workers,
+        verbose: settings.verbose,
+    })
+    .map_err(|error| fail(MISUSE, &error))?;
+    let greeting = settings.clone();
+    let server = Server::start(settings, feeds).map_err(|error| match error {
+        StartError::Resolve(_) | StartError::Balance(_) => fail(MISUSE, &error),
+        StartError::Listen { .. } | StartError::Worker(_) => fail(1, &error),
+    })?;
+    greet(&greeting, server.addresses(), log.as_deref());
+    obey(signals, server.stopper(), journal.reopener());
+    let outcome = server.join();
+    let totals = journal.close();
+    say_totals(&totals);
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(fail(1, &error)),
+    }
+}
+
+/// Listens to signals on a thread of its own.
+fn obey(mut signals: Signals, stopper: Stopper, reopener: Reopener) {
+    let watch = move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => reopener.reopen(),
+                // The size limit of a file was reached; the write that hit it reports it.
+                SIGXFSZ => {}
+                _ if stopping => std::process::exit(128 + signal),
+                _ => {
+                    stopping = true;
+                    stopper.drain();
+                }
+            }
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("signals".to_owned()).spawn(watch) {
+        complain(&format!("no thread for signals: {error}; only SIGKILL will stop this proxy"));
+    }
+}
+
+fn check(flags: &Flags, settings: &Settings) -> ExitCode {
+    let directory = match Directory::resolve(&settings.upstreams) {
+        Ok(directory) => directory,
+        Err(error) => return fail(MISUSE, &error),
+    };
+    let mut text = settings.describe();
+    let log = flags.log(settings).map_or("none".to_owned(), |path| path.display().to_string());
+    text.push_str(&format!("{:<22} {log}\n", "log"));
+    for (index, upstream) in settings.upstreams.iter().enumerate() {
+        let addresses = directory.addresses(index);
+        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("{:<22} {}\n", upstream.url, list.join(", ")));
+    }
+    say(&text);
+    ExitCode::SUCCESS
+}
+
+/// Asks the proxy itself, not a backend: an `OPTIONS` that may go no further (RFC 9110 §7.6.2).
+fn health(listen: SocketAddr) -> ExitCode {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let address = SocketAddr::new(ip, listen.port());
+    match ask(address) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => fail(1, &format!("what answers at {address} is no healthy proxy")),
+        Err(error) => fail(1, &format!("no proxy answers at {address}: {error}")),
+    }
+}
+
+fn ask(address: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
+    stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
+    stream.set_write_timeout(Some(HEALTH_TIMEOUT))?;
+    stream.write_all(
+        b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n",
+    )?;
+    let mut answer = Vec::new();
+    io::Read::read_to_end(&mut stream, &mut answer)?;
+    Ok(answer.starts_with(b"HTTP/1.1 200 "))
+}
+
+/// Says so when not even one worker can hold the connections it may accept.
+fn raise_descriptors(settings: &Settings) {
+    /// For the log, the loops, and connections to backends.
+    const OTHERS: u64 = 1024;
+    let connections = settings.limits.connections as u64;
+    match descriptors::raise_limit() {
+        Ok(limit) if limit < connections + OTHERS => complain(&format!(
+            "only {limit} file descriptors may be open, too few for {connections} connections; \
+             raise `ulimit -n` or lower --max-connections"
+        )),
+        Ok(_) => {}
+        Err(error) => complain(&format!("can't raise the limit of file descriptors: {error}")),
+    }
+}
+
+fn greet(settings: &Settings, addresses: &[SocketAddr], log: Option<&std::path::Path>) {
+    let mut text = String::new();
+    for address in addresses {
+        text.push_str(&format!("listening on http://{address}\n"));
+    }
+    let log = log.map_or("no log".to_owned(), |path| format!("log {}", path.display()));
+    text.push_str(&format!(
+        "policy {}, {} connections, {} workers, {log}\n",
+        settings.policy,
+        settings.connections.name(),
+        settings.workers
+    ));
+    for upstream in &settings.upstreams {
+        text.push_str(&format!("upstream {}\n", upstream.url));
+    }
+    say(&text);
+}
+
+fn say_totals(totals: &Totals) {
+    say(&format!(
+        "{} requests, {} errors, {} rows, {} rows lost\n",
+        totals.requests, totals.errors, totals.rows, totals.lost
+    ));
+}
+
+/// Nobody is left to tell when stdout is gone.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "tidegate: {text}");
+}
+
+fn fail(code: u8, error: &impl std::fmt::Display) -> ExitCode {
+    complain(&format!("{error:#}"));
+    ExitCode::from(code)
+}
