@@ -110,8 +110,8 @@ impl RequestLine {
     }
 }
 
-/// The authority a request is for (RFC 9112 §3.2, §3.3). HTTP/1.1 demands exactly one valid `Host`
-/// even if an absolute target overrules it; a valid one may be empty where no authority is known.
+/// The authority a request is for (RFC 9112 §3.2, §3.3). HTTP/1.1 demands one valid `Host`,
+/// even if an absolute target overrules it; it may be empty where no authority is known.
 fn authority(line: &RequestLine, head: &[u8], headers: &Headers) -> Result<Span, HeadError> {
     let mut hosts = headers.fields().iter().filter(|field| field.id == Name::Host);
     let (host, more) = (hosts.next(), hosts.next());
