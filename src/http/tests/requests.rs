@@ -315,21 +315,20 @@ fn an_upgrade_needs_the_option_a_protocol_and_http_1_1() {
     let offers = |version: &str, lines: &str| {
         let parsed = accepted(head(&format!("GET / HTTP/{version}"), &format!("Host: a\n{lines}")));
         let mut offered = Vec::new();
-        offered_protocols(&parsed.bytes, &parsed.headers, &mut offered);
-        (parsed.head.upgrade, String::from_utf8(offered).unwrap())
+        offered_protocols(&parsed.bytes, &parsed.headers, &parsed.head, &mut offered);
+        assert_eq!(parsed.head.upgrade, !offered.is_empty());
+        String::from_utf8(offered).unwrap()
     };
-    let yes = |list: &str| (true, list.to_owned());
-    let no = |list: &str| (false, list.to_owned());
     let asked = "Connection: keep-alive, Upgrade\nUpgrade: ";
-    assert_eq!(offers("1.1", &format!("{asked}websocket")), yes("websocket"));
-    assert_eq!(offers("1.1", &format!("{asked}H2C, WebSocket,foo/2")), yes("WebSocket, foo/2"));
-    assert_eq!(offers("1.1", &format!("{asked}a\nUpgrade: b")), yes("a, b"));
-    assert_eq!(offers("1.1", &format!("{asked}h2c")), no(""));
-    assert_eq!(offers("1.1", &format!("{asked}h2c/1, ,a b,/,x/")), no(""));
-    assert_eq!(offers("1.1", "Connection: upgrade"), no(""));
-    assert_eq!(offers("1.1", "Upgrade: websocket"), no("websocket"));
-    assert_eq!(offers("1.1", "Connection: upgrades\nUpgrade: websocket"), no("websocket"));
-    assert_eq!(offers("1.0", &format!("{asked}websocket")), no("websocket"));
+    assert_eq!(offers("1.1", &format!("{asked}websocket")), "websocket");
+    assert_eq!(offers("1.1", &format!("{asked}H2C, WebSocket,foo/2")), "WebSocket, foo/2");
+    assert_eq!(offers("1.1", &format!("{asked}a\nUpgrade: b")), "a, b");
+    assert_eq!(offers("1.1", &format!("{asked}h2c")), "");
+    assert_eq!(offers("1.1", &format!("{asked}h2c/1, ,a b,/,x/")), "");
+    assert_eq!(offers("1.1", "Connection: upgrade"), "");
+    assert_eq!(offers("1.1", "Upgrade: websocket"), "");
+    assert_eq!(offers("1.1", "Connection: upgrades\nUpgrade: websocket"), "");
+    assert_eq!(offers("1.0", &format!("{asked}websocket")), "");
 }
 
 #[test]
@@ -369,4 +368,18 @@ fn max_forwards_counts_for_options() {
         assert_eq!(options(lines).map(|p| p.head), Err(HeadError::BadMaxForwards), "{lines}");
     }
     assert_eq!(accepted(with("Max-Forwards: x")).head.max_forwards, None);
+}
+
+#[test]
+fn nothing_is_carried_over_from_one_head_to_the_next() {
+    let mut headers = Headers::new(100);
+    let first =
+        with("Transfer-Encoding: chunked\nConnection: x, close\nX: y\nExpect: 100-continue");
+    parse_request(first.as_bytes(), &mut headers).unwrap();
+    let second = with("Content-Length: 5\nX: y");
+    let parsed = parse_request(second.as_bytes(), &mut headers).unwrap();
+    assert_eq!(parsed, accepted(&second).head);
+    assert_eq!(headers.fields().len(), 3);
+    assert!(headers.fields().iter().all(|field| !field.named));
+    assert!(headers.has(Name::ContentLength) && !headers.has(Name::TransferEncoding));
 }
