@@ -110,8 +110,8 @@ impl RequestLine {
     }
 }
 
-/// The authority a request is for (RFC 9112 §3.2, §3.3). HTTP/1.1 demands exactly one valid `Host`
-/// even if an absolute target overrules it; a valid one may be empty where no authority is known.
+/// The authority a request is for (RFC 9112 §3.2, §3.3). HTTP/1.1 demands one valid `Host`,
+/// even if an absolute target overrules it; it may be empty where no authority is known.
 fn authority(line: &RequestLine, head: &[u8], headers: &Headers) -> Result<Span, HeadError> {
     let mut hosts = headers.fields().iter().filter(|field| field.id == Name::Host);
     let (host, more) = (hosts.next(), hosts.next());
@@ -143,9 +143,12 @@ fn offers<'a>(head: &'a [u8], headers: &'a Headers) -> impl Iterator<Item = &'a 
     })
 }
 
-/// Appends the protocols a request offers to change to, as a list: what is sent to the backend, and
-/// what [`Asked`](super::Asked) holds its answer to.
-pub fn offered_protocols(head: &[u8], headers: &Headers, out: &mut Vec<u8>) {
+/// Appends the protocols a request offers to change to, as a list, or nothing if it offers none:
+/// what is sent to the backend, and what [`Asked`](super::Asked) holds its answer to.
+pub fn offered_protocols(head: &[u8], headers: &Headers, request: &RequestHead, out: &mut Vec<u8>) {
+    if !request.upgrade {
+        return;
+    }
     for (index, protocol) in offers(head, headers).enumerate() {
         if index > 0 {
             out.extend_from_slice(b", ");

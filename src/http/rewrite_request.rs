@@ -51,7 +51,7 @@ pub fn rewrite_request(
     }
     if request.upgrade {
         out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
-        offered_protocols(head, headers, out);
+        offered_protocols(head, headers, request, out);
         out.extend_from_slice(CRLF);
     } else if hop.close {
         wire::field(out, "Connection", b"close");

@@ -64,7 +64,7 @@ fn passes(field: &Field, body: BodyOut) -> bool {
     match field.id {
         Name::Other => !field.named,
         Name::ContentLength => false,
-        // Named away it could not be counted as there.
+        // A final response has a date, and is given one only if none was received.
         Name::Date => true,
         // Trailers are announced only where they can follow.
         Name::Trailer => !field.named && matches!(body, BodyOut::Chunked | BodyOut::None),

@@ -1,0 +1,201 @@
+//! What the backend gets to see of a request.
+
+use super::*;
+
+const HOP: RequestHop<'static> =
+    RequestHop { peer: "192.0.2.7", default_host: "backend:8081", close: false };
+
+#[track_caller]
+fn rewrite(bytes: impl AsRef<[u8]>, hop: &RequestHop<'_>) -> String {
+    let parsed = request(bytes).unwrap();
+    let mut out = Vec::new();
+    rewrite_request(&mut out, &parsed.bytes, &parsed.headers, &parsed.head, hop);
+    let text: String = out.iter().map(|byte| char::from(*byte)).collect();
+    // With a body of the kind it announces, the judge has nothing to object to.
+    let body = match parsed.head.framing {
+        Framing::Chunked => b"0\r\n\r\n".to_vec(),
+        Framing::Length(length) => vec![b'x'; usize::try_from(length).unwrap()],
+        Framing::None | Framing::UntilClose => Vec::new(),
+    };
+    let message = judge::request(&[out.as_slice(), &body].concat()).expect(&text);
+    assert_eq!(message.body, body[..message.body.len()]);
+    assert_eq!(message.start[2], "HTTP/1.1");
+    // The next proxy of this kind understands the same.
+    let again = request(&out).unwrap();
+    assert_eq!(again.head.framing, parsed.head.framing);
+    assert_eq!(again.head.upgrade, parsed.head.upgrade);
+    text
+}
+
+/// The fields of a rewritten head, but for those every request gets from us.
+#[track_caller]
+fn passed(lines: &str) -> Vec<String> {
+    let text = rewrite(with(lines), &HOP);
+    let ours = ["GET ", "Host: a", "X-Forwarded-", "Via: "];
+    let lines = text.split_terminator("\r\n").filter(|line| !line.is_empty());
+    lines.filter(|line| !ours.iter().any(|own| line.starts_with(own))).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_plain_request_gets_host_first_and_our_fields_last() {
+    let bytes =
+        "GET /x?y HTTP/1.1\r\nAccept: */*\r\nX-A: \t b c \t \r\nhOsT:\ta:80\r\nx-a:\r\n\r\n";
+    assert_eq!(
+        rewrite(bytes, &HOP),
+        "GET /x?y HTTP/1.1\r\nHost: a:80\r\nAccept: */*\r\nX-A: b c\r\nx-a: \r\n\
+         X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a:80\r\n\
+         Via: 1.1 tidegate\r\n\r\n"
+    );
+}
+
+#[test]
+fn output_is_appended() {
+    let parsed = request(with("")).unwrap();
+    let mut out = b"before".to_vec();
+    rewrite_request(&mut out, &parsed.bytes, &parsed.headers, &parsed.head, &HOP);
+    assert!(out.starts_with(b"beforeGET / HTTP/1.1\r\n"));
+}
+
+#[test]
+fn http_1_0_becomes_1_1_with_a_host_made_up() {
+    let text =
+        rewrite("GET / HTTP/1.0\r\nExpect: 100-continue\r\nX-Forwarded-Host: x\r\n\r\n", &HOP);
+    assert_eq!(
+        text,
+        "GET / HTTP/1.1\r\nHost: backend:8081\r\nX-Forwarded-For: 192.0.2.7\r\n\
+         X-Forwarded-Proto: http\r\nVia: 1.0 tidegate\r\n\r\n"
+    );
+    let no_default = RequestHop { default_host: "", ..HOP };
+    assert!(rewrite("GET / HTTP/1.0\r\n\r\n", &no_default).contains("\r\nHost: \r\n"));
+    assert!(
+        rewrite("GET / HTTP/1.1\r\nHost:\r\n\r\n", &HOP).contains("\r\nHost: backend:8081\r\n")
+    );
+    assert!(rewrite("GET / HTTP/1.0\r\nHost: b\r\n\r\n", &HOP).contains("\r\nHost: b\r\n"));
+}
+
+#[test]
+fn absolute_targets_become_origin_form_and_rule_the_host() {
+    for (method, target, line) in [
+        ("GET", "http://b.example/x?y", "GET /x?y HTTP/1.1\r\nHost: b.example\r\n"),
+        ("GET", "http://b.example", "GET / HTTP/1.1\r\nHost: b.example\r\n"),
+        ("GET", "http://b.example?q", "GET /?q HTTP/1.1\r\nHost: b.example\r\n"),
+        ("GET", "HTTP://b:80//x", "GET //x HTTP/1.1\r\nHost: b:80\r\n"),
+        ("OPTIONS", "http://b.example", "OPTIONS * HTTP/1.1\r\nHost: b.example\r\n"),
+        ("OPTIONS", "http://b.example/", "OPTIONS / HTTP/1.1\r\nHost: b.example\r\n"),
+        ("OPTIONS", "http://b.example?q", "OPTIONS /?q HTTP/1.1\r\nHost: b.example\r\n"),
+        ("OPTIONS", "*", "OPTIONS * HTTP/1.1\r\nHost: a\r\n"),
+    ] {
+        let text = rewrite(head(&format!("{method} {target} HTTP/1.1"), "Host: a"), &HOP);
+        assert!(text.starts_with(line), "{text}");
+    }
+    let text = rewrite(head("GET http://b/ HTTP/1.1", "Host: a"), &HOP);
+    assert!(text.contains("X-Forwarded-Host: b\r\n") && !text.contains("Host: a\r\n"));
+}
+
+#[test]
+fn what_concerns_the_clients_connection_stays_behind() {
+    for line in [
+        "Connection: close",
+        "Connection: keep-alive",
+        "Keep-Alive: timeout=5",
+        "Proxy-Connection: keep-alive",
+        "Proxy-Authorization: Basic x",
+        "Proxy-Authenticate: Basic",
+        "TE: trailers",
+        "Upgrade: websocket",
+        "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+        "Trailer: X-T",
+        "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMA",
+    ] {
+        assert_eq!(passed(line), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn named_fields_stay_behind_but_for_those_that_are_ours() {
+    let lines = "Connection: x-foo ,\tX-BAR,,close\nConnection: cookie\nX-Foo: 1\nx-bar: 2\n\
+                 X-Foo: 3\nX-Foot: 4\nCookie: c\nX-Fo: 5";
+    assert_eq!(passed(lines), ["X-Foot: 4", "X-Fo: 5"]);
+    let lines = "Connection: host, content-length, x-forwarded-for, x-forwarded-host, via, \
+                 x-forwarded-proto, date, max-forwards\nContent-Length: 3\n\
+                 X-Forwarded-For: 1.2.3.4\nVia: 1.1 x";
+    let text = rewrite(with(lines), &HOP);
+    for kept in [
+        "Host: a",
+        "Content-Length: 3",
+        "X-Forwarded-For: 1.2.3.4, 192.0.2.7",
+        "X-Forwarded-Host: a",
+        "X-Forwarded-Proto: http",
+        "Via: 1.1 x, 1.1 tidegate",
+    ] {
+        assert!(text.contains(&format!("\r\n{kept}\r\n")), "{kept}: {text}");
+    }
+    let chunked = passed("Connection: transfer-encoding\nTransfer-Encoding: chunked");
+    assert_eq!(chunked, ["Transfer-Encoding: chunked"]);
+}
+
+#[test]
+fn the_way_of_the_request_is_told() {
+    let lines = "X-Forwarded-For: 6.6.6.6\nX-A: b\nx-forwarded-for:\nX-Forwarded-For: a, b\n\
+                 X-Forwarded-Proto: https\nX-Forwarded-Host: evil\nVia: 1.0 one\n\
+                 via: 1.1 two, 1.1 three";
+    let text = rewrite(with(lines), &HOP);
+    let told = "X-A: b\r\nX-Forwarded-For: 6.6.6.6, a, b, 192.0.2.7\r\nX-Forwarded-Proto: http\r\n\
+                X-Forwarded-Host: a\r\nVia: 1.0 one, 1.1 two, 1.1 three, 1.1 tidegate\r\n\r\n";
+    assert!(text.ends_with(told), "{text}");
+    assert_eq!(text.matches("orwarded-").count(), 3);
+}
+
+#[test]
+fn the_framing_is_written_anew() {
+    assert_eq!(passed("content-length:\t0005"), ["Content-Length: 5"]);
+    assert_eq!(passed("Content-Length: 0"), ["Content-Length: 0"]);
+    let lines = "Trailer: X-T\nTRANSFER-encoding:  CHUNKED";
+    assert_eq!(passed(lines), ["Trailer: X-T", "Transfer-Encoding: chunked"]);
+    let named = format!("{lines}\nConnection: trailer");
+    assert_eq!(passed(&named), ["Transfer-Encoding: chunked"]);
+}
+
+#[test]
+fn expectations_pass_from_http_1_1_only() {
+    let expect = "Expect: 100-continue";
+    assert_eq!(passed(expect), [expect]);
+    assert!(
+        !rewrite(head("POST / HTTP/1.0", &format!("Host: a\n{expect}")), &HOP).contains("Expect")
+    );
+    assert_eq!(passed(&format!("{expect}\nConnection: expect")), [""; 0]);
+}
+
+#[test]
+fn max_forwards_is_counted_down_for_options_only() {
+    let options = |value: &str| {
+        let lines = format!("Host: a\nMax-Forwards: {value}");
+        rewrite(head("OPTIONS * HTTP/1.1", &lines), &HOP)
+    };
+    assert!(options("5").contains("\r\nMax-Forwards: 4\r\n"));
+    assert!(options("99999999999999999999").contains("\r\nMax-Forwards: 18446744073709551614\r\n"));
+    assert_eq!(options("1").matches("Max-Forwards").count(), 1);
+    assert_eq!(passed("Max-Forwards: 5"), ["Max-Forwards: 5"]);
+}
+
+#[test]
+fn the_backend_connection_is_asked_to_close_or_to_change() {
+    let close = RequestHop { close: true, ..HOP };
+    let text = rewrite(with("Connection: keep-alive"), &close);
+    assert!(text.ends_with("\r\nConnection: close\r\n\r\n"), "{text}");
+    let offer = "Connection: keep-alive, Upgrade\nUpgrade: h2c, websocket\nUpgrade: foo/2\nX-A: b";
+    let offered = "\r\nConnection: upgrade\r\nUpgrade: websocket, foo/2\r\n\r\n";
+    for hop in [&HOP, &close] {
+        let text = rewrite(with(offer), hop);
+        assert!(text.ends_with(offered), "{text}");
+        assert_eq!(text.matches("Connection").count(), 1);
+    }
+    let from_1_0 = rewrite(head("GET / HTTP/1.0", &format!("Host: a\n{offer}")), &HOP);
+    assert!(!from_1_0.contains("pgrade"), "{from_1_0}");
+}
+
+#[test]
+fn opaque_bytes_and_the_order_of_lines_are_kept() {
+    let lines = "X-A: 1\nX-B: z\u{e9}\nX-A: 2\nCookie: a\nCookie: b";
+    assert_eq!(passed(lines), ["X-A: 1", "X-B: z\u{c3}\u{a9}", "X-A: 2", "Cookie: a", "Cookie: b"]);
+}
