@@ -1,8 +1,8 @@
 use super::*;
 use crate::reactor::{Received, Slots};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 const KEY: Key = Key::fixed(1, 0);
 
@@ -17,6 +17,14 @@ fn pair() -> (Loop, Stream, TcpStream) {
     let socket = mio::net::TcpStream::from_std(socket);
     let stream = Stream::accepted(socket, KEY, &turning.poller).unwrap();
     (turning, stream, peer)
+}
+
+/// A socket that holds a port and does not listen on it.
+fn bound() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 #[test]
@@ -138,7 +146,7 @@ fn a_fresh_connection_takes_its_first_write_without_an_event() {
 #[test]
 fn a_refused_connection_says_why() {
     let mut turning = Loop::new();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_bound, address) = bound();
     let mut stream = Stream::connect(address, KEY, &turning.poller).unwrap();
     turning.watch("the refusal", KEY, &mut stream, |stream, _| stream.failed());
     assert_eq!(stream.connect_error().unwrap().kind(), ErrorKind::ConnectionRefused);
@@ -147,11 +155,8 @@ fn a_refused_connection_says_why() {
 #[test]
 fn a_write_before_the_handshake_waits_for_it() {
     let turning = Loop::new();
-    let listener =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let (listener, address) = bound();
     listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
     // Nobody accepts, so the queue fills up and the kernel leaves further handshakes unanswered.
     let mut streams = Slots::new(1);
     let unanswered = (0..64).find_map(|_| {
