@@ -15,6 +15,8 @@ mod listener;
 mod poller;
 mod slots;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use alarm::Alarm;

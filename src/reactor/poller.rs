@@ -143,7 +143,7 @@ impl Poller {
 
     /// A handle with which other threads wake this poller.
     #[must_use]
-    pub fn caller(&self) -> Caller {
+    pub fn waker(&self) -> Caller {
         self.caller.clone()
     }
 

@@ -170,8 +170,7 @@ impl Stream {
 
     /// Closes so that the peer sees a reset and no orderly end: what it got is not whole.
     pub fn reset(self) {
-        // Closing without the option would be the next best; there is no better answer to a
-        // refusal.
+        // Should the option be refused, an orderly close is the best that is left.
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 

@@ -1,0 +1,68 @@
+//! The reactor against real sockets on the loopback.
+//!
+//! Nothing here sleeps: each wait is for an event, and a timer of the poller's own makes a wait in
+//! vain a failure.
+
+mod listener;
+mod poller;
+mod stream;
+
+use std::time::{Duration, Instant};
+
+use super::{Key, Listener, Poller, Readiness, Stream, Wake};
+
+/// Long enough for any machine; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const PATIENCE_OVER: Key = Key::fixed(250, 0);
+
+/// A poller that waits with a deadline.
+struct Loop {
+    poller: Poller,
+    wakes: Vec<Wake>,
+}
+
+impl Loop {
+    fn new() -> Self {
+        Self { poller: Poller::new(64).unwrap(), wakes: Vec::new() }
+    }
+
+    /// Turns until `look` makes something of a wake.
+    fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Poller, Wake) -> Option<T>) -> T {
+        let deadline = self.poller.now() + PATIENCE;
+        self.poller.timers().wake_at(PATIENCE_OVER, deadline);
+        loop {
+            self.poller.turn(&mut self.wakes, false).unwrap();
+            for wake in &self.wakes {
+                assert_ne!(*wake, Wake::Expired { key: PATIENCE_OVER, at: deadline }, "{what}");
+                if let Some(found) = look(&self.poller, *wake) {
+                    return found;
+                }
+            }
+        }
+    }
+
+    /// Turns, noting what `stream` (registered under `key`) is told, until `done`.
+    fn watch(
+        &mut self,
+        what: &str,
+        key: Key,
+        stream: &mut Stream,
+        done: impl Fn(&Stream, Readiness) -> bool,
+    ) {
+        self.until(what, |_, wake| match wake {
+            Wake::Ready { key: ready, readiness } if ready == key => {
+                stream.note(readiness);
+                done(stream, readiness).then_some(())
+            }
+            _ => None,
+        });
+    }
+}
+
+/// A listener on the loopback, and the instant no longer than which a plain loop may go on.
+fn listener() -> (Listener, Instant) {
+    #[expect(clippy::disallowed_methods, reason = "a test may look at the clock to give up")]
+    let deadline = Instant::now() + PATIENCE;
+    (Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap(), deadline)
+}

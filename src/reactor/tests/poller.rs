@@ -1,0 +1,71 @@
+use super::*;
+
+const TIMER: Key = Key::fixed(1, 7);
+
+#[test]
+fn a_call_from_another_thread_ends_the_wait() {
+    let mut turning = Loop::new();
+    let caller = turning.poller.waker();
+    let thread = std::thread::spawn(move || caller.clone().call().unwrap());
+    turning.until("being called", |_, wake| (wake == Wake::Called).then_some(()));
+    thread.join().unwrap();
+}
+
+#[test]
+fn timers_expire_in_order_and_not_before_their_time() {
+    let mut turning = Loop::new();
+    let start = turning.poller.now();
+    let [soon, later] = [2, 5].map(|ms| start + Duration::from_millis(ms));
+    turning.poller.timers().wake_at(TIMER, later);
+    turning.poller.timers().wake_at(TIMER, soon);
+    let mut expired = Vec::new();
+    turning.until("both timers", |poller, wake| {
+        if let Wake::Expired { key: TIMER, at } = wake {
+            assert!(at <= poller.now(), "expired early");
+            expired.push(at);
+        }
+        (expired.len() == 2).then_some(())
+    });
+    assert_eq!(expired, [soon, later]);
+}
+
+#[test]
+fn work_left_over_makes_a_turn_that_does_not_wait() {
+    let mut poller = Poller::new(8).unwrap();
+    let mut wakes = vec![Wake::Called];
+    let before = poller.now();
+    poller.timers().wake_at(TIMER, before + PATIENCE);
+    let now = poller.turn(&mut wakes, true).unwrap();
+    assert_eq!(wakes, [], "the list is cleared and the timer not due");
+    assert!(before <= now && now < before + PATIENCE);
+    assert_eq!(poller.now(), now);
+}
+
+#[test]
+fn readiness_comes_before_expiry_in_one_turn() {
+    let mut poller = Poller::new(8).unwrap();
+    let now = poller.now();
+    poller.timers().wake_at(TIMER, now);
+    poller.waker().call().unwrap();
+    let mut wakes = Vec::new();
+    poller.turn(&mut wakes, false).unwrap();
+    assert_eq!(wakes, [Wake::Called, Wake::Expired { key: TIMER, at: now }]);
+}
+
+#[test]
+fn what_exceeds_the_capacity_comes_with_the_next_turns() {
+    let mut turning = Loop { poller: Poller::new(1).unwrap(), wakes: Vec::new() };
+    let mut listeners: Vec<_> = (0..3).map(|_| listener().0).collect();
+    let mut peers = Vec::new();
+    for (index, listener) in (0..).zip(&mut listeners) {
+        listener.register(Key::fixed(2, index), &turning.poller).unwrap();
+        peers.push(std::net::TcpStream::connect(listener.local_addr()).unwrap());
+    }
+    let mut ready = std::collections::BTreeSet::new();
+    turning.until("an event of each", |_, wake| {
+        if let Wake::Ready { key, .. } = wake {
+            ready.insert(key.index());
+        }
+        (ready.len() == 3).then_some(())
+    });
+}

@@ -1,0 +1,214 @@
+use super::*;
+use crate::reactor::{Received, Slots};
+use socket2::{Domain, SockRef, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+
+const KEY: Key = Key::fixed(1, 0);
+
+/// An accepted stream and its blocking peer.
+fn pair() -> (Loop, Stream, TcpStream) {
+    let turning = Loop::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let socket = mio::net::TcpStream::from_std(socket);
+    let stream = Stream::accepted(socket, KEY, &turning.poller).unwrap();
+    (turning, stream, peer)
+}
+
+/// A socket that holds a port and does not listen on it.
+fn bound() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+#[test]
+fn an_accepted_stream_is_tried_at_once_and_learns_that_it_must_wait() {
+    let (mut turning, mut stream, mut peer) = pair();
+    assert!(stream.can_read() && stream.can_write() && !stream.failed());
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Nothing);
+    assert!(!stream.can_read());
+    peer.write_all(b"hello").unwrap();
+    turning.watch("bytes", KEY, &mut stream, |stream, _| stream.can_read());
+    let mut buffer = [0; 8];
+    assert_eq!(stream.read(&mut buffer).unwrap(), Received::Bytes(5));
+    assert_eq!(&buffer[..5], b"hello");
+}
+
+#[test]
+fn a_full_read_leaves_the_stream_readable_and_a_short_one_does_not() {
+    let (mut turning, mut stream, mut peer) = pair();
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Nothing);
+    peer.write_all(b"123456").unwrap();
+    turning.watch("bytes", KEY, &mut stream, |stream, _| stream.can_read());
+    let mut buffer = [0; 4];
+    assert_eq!(stream.read(&mut buffer).unwrap(), Received::Bytes(4));
+    assert!(stream.can_read());
+    assert_eq!(stream.read(&mut buffer).unwrap(), Received::Bytes(2));
+    assert!(!stream.can_read());
+}
+
+#[test]
+fn a_read_into_no_room_is_neither_an_end_nor_a_drain() {
+    let (_turning, mut stream, _peer) = pair();
+    assert_eq!(stream.read(&mut []).unwrap(), Received::Nothing);
+    assert!(stream.can_read());
+}
+
+#[test]
+fn an_end_that_comes_with_bytes_is_read_on_to() {
+    let (mut turning, mut stream, mut peer) = pair();
+    peer.write_all(b"bye").unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    turning.watch("the end", KEY, &mut stream, |_, event| event.read_closed);
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Bytes(3));
+    assert!(stream.can_read(), "that edge will not come again");
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::End);
+    assert!(!stream.can_read() && !stream.failed());
+    assert_eq!(stream.write([b"still", b" open"]).unwrap(), Some(10));
+    let mut got = [0; 10];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"still open");
+}
+
+#[test]
+fn a_reset_shows_as_failed_and_as_the_error_of_the_next_read() {
+    let (mut turning, mut stream, peer) = pair();
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Nothing);
+    SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(peer);
+    turning.watch("the reset", KEY, &mut stream, |stream, _| stream.failed());
+    assert!(stream.can_read() && stream.can_write(), "an operation is to meet the error");
+    assert_eq!(stream.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn both_parts_of_a_write_arrive_in_order_and_an_empty_one_is_no_matter() {
+    let (_turning, mut stream, mut peer) = pair();
+    for (parts, whole) in [
+        ([&b"head"[..], &b"body"[..]], &b"headbody"[..]),
+        ([b"head", b""], b"head"),
+        ([b"", b"body"], b"body"),
+        ([b"", b""], b""),
+    ] {
+        assert_eq!(stream.write(parts).unwrap(), Some(whole.len()));
+        assert!(stream.can_write());
+        let mut got = vec![0; whole.len()];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(got, whole);
+    }
+}
+
+#[test]
+fn a_write_that_comes_up_short_waits_for_an_event() {
+    let (mut turning, mut stream, mut peer) = pair();
+    let megabyte = vec![7; 1 << 20];
+    let mut sent = 0;
+    while stream.can_write() {
+        let taken = stream.write([&megabyte, &megabyte]).unwrap();
+        assert_eq!(stream.can_write(), taken == Some(2 << 20), "a short write clears writability");
+        sent += taken.unwrap_or(0);
+    }
+    assert_eq!(stream.write([&megabyte, b""]).unwrap(), None);
+    let reader = std::thread::spawn(move || {
+        let mut got = vec![0; sent];
+        peer.read_exact(&mut got).map(|()| peer)
+    });
+    turning.watch("room", KEY, &mut stream, |stream, _| stream.can_write());
+    assert!(stream.write([b"on", b""]).unwrap().is_some());
+    reader.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_fresh_connection_takes_its_first_write_without_an_event() {
+    let mut turning = Loop::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut stream = Stream::connect(address, KEY, &turning.poller).unwrap();
+    assert!(stream.can_write() && !stream.can_read());
+    assert_eq!(stream.peer_addr().unwrap(), address);
+    if stream.write([b"first", b""]).unwrap().is_none() {
+        turning.watch("the connection", KEY, &mut stream, |stream, _| stream.can_write());
+        assert_eq!(stream.write([b"first", b""]).unwrap(), Some(5));
+    }
+    let (mut peer, _) = listener.accept().unwrap();
+    let mut got = [0; 5];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"first");
+    assert!(stream.connect_error().is_none());
+}
+
+#[test]
+fn a_refused_connection_says_why() {
+    let mut turning = Loop::new();
+    let (_bound, address) = bound();
+    let mut stream = Stream::connect(address, KEY, &turning.poller).unwrap();
+    turning.watch("the refusal", KEY, &mut stream, |stream, _| stream.failed());
+    assert_eq!(stream.connect_error().unwrap().kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_write_before_the_handshake_waits_for_it() {
+    let turning = Loop::new();
+    let (listener, address) = bound();
+    listener.listen(0).unwrap();
+    // Nobody accepts, so the queue fills up and the kernel leaves further handshakes unanswered.
+    let mut streams = Slots::new(1);
+    let unanswered = (0..64).find_map(|_| {
+        let key =
+            streams.try_insert_with(|key| Stream::connect(address, key, &turning.poller)).unwrap();
+        let stream = streams.get_mut(key).unwrap();
+        stream.write([b"early", b""]).unwrap().is_none().then_some(key)
+    });
+    let stream = streams.get_mut(unanswered.expect("a handshake left unanswered")).unwrap();
+    assert!(!stream.can_write() && !stream.failed());
+}
+
+#[test]
+fn finishing_ends_our_side_only() {
+    let (mut turning, mut stream, mut peer) = pair();
+    stream.finish().unwrap();
+    let mut rest = Vec::new();
+    assert_eq!(peer.read_to_end(&mut rest).unwrap(), 0);
+    peer.write_all(b"answer").unwrap();
+    drop(peer);
+    turning.watch("the end", KEY, &mut stream, |_, event| event.read_closed);
+    assert!(!stream.failed(), "two orderly ends are no failure");
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Bytes(6));
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::End);
+}
+
+#[test]
+fn a_reset_of_ours_is_one_to_the_peer_and_a_drop_is_an_orderly_end() {
+    let (_turning, stream, mut peer) = pair();
+    stream.reset();
+    assert_eq!(peer.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let (_turning, stream, mut peer) = pair();
+    drop(stream);
+    assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0);
+}
+
+#[test]
+fn an_event_for_a_stream_that_has_been_replaced_finds_nobody() {
+    let mut turning = Loop::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut streams = Slots::new(1);
+    let old =
+        streams.try_insert_with(|key| Stream::connect(address, key, &turning.poller)).unwrap();
+    let stale = turning.until("the connection", |_, wake| match wake {
+        Wake::Ready { key, .. } => Some(key),
+        _ => None,
+    });
+    assert_eq!(stale, old);
+    drop(streams.remove(old));
+    let new =
+        streams.try_insert_with(|key| Stream::connect(address, key, &turning.poller)).unwrap();
+    assert_eq!(new.index(), old.index());
+    assert!(streams.get(stale).is_none() && streams.get(new).is_some());
+}
