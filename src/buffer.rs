@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn raw_bytes_at_the_end_of_a_block_can_still_grow() {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
-        receive(&mut buffer, &mut free, &[b'x'; BLOCK_BYTES]);
+        receive(&mut buffer, &mut free, &vec![b'x'; BLOCK_BYTES]);
         buffer.drop_raw(10);
         assert_eq!(buffer.space(&mut free).len(), 10);
         assert_eq!(buffer.raw().len(), BLOCK_BYTES - 10);
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn append_fits_behind_a_full_block() {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
-        receive(&mut buffer, &mut free, &[b'x'; BLOCK_BYTES]);
+        receive(&mut buffer, &mut free, &vec![b'x'; BLOCK_BYTES]);
         buffer.keep(BLOCK_BYTES);
         buffer.append(b"\r\n");
         assert!(buffer.ready().ends_with(b"x\r\n"));

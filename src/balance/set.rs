@@ -13,6 +13,12 @@ impl BackendId {
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// The same place, in the width in which it is stored.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0
+    }
 }
 
 /// The backends that a request has already tried in vain.

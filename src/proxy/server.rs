@@ -116,7 +116,7 @@ impl Server {
         for (index, ((listeners, feed), poller)) in
             per_worker.into_iter().zip(feeds).zip(pollers).enumerate()
         {
-            control.add(poller.caller());
+            control.add(poller.waker());
             let core = shared.settings.cores.get(index).copied();
             let worker = Worker::new(listeners, shared.clone(), feed, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));

@@ -3,6 +3,7 @@
 //! The command line makes it, every worker reads it, and a new one can be handed over later. It
 //! knows nothing of how a flag is spelled.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -148,6 +149,11 @@ impl Settings {
             ("pool-size", format!("{} per backend and worker", limits.pool)),
             ("max-attempts", limits.attempts.to_string()),
         ];
-        lines.iter().map(|(name, value)| format!("{name:<22} {value}\n")).collect()
+        let mut text = String::new();
+        for (name, value) in lines {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{name:<22} {value}");
+        }
+        text
     }
 }

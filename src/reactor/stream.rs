@@ -49,12 +49,13 @@ impl Stream {
     }
 
     /// Registers a connection that a [`Listener`](super::Listener) accepted under `key`. It counts
-    /// as readable and writable until an attempt shows otherwise.
+    /// as writable; what it has sent already makes the first event, so that no read is tried in
+    /// vain.
     ///
     /// # Errors
     /// When the kernel refuses to watch one more descriptor.
     pub fn accepted(socket: TcpStream, key: Key, poller: &Poller) -> io::Result<Self> {
-        let known = Readiness { readable: true, writable: true, ..Readiness::default() };
+        let known = Readiness { writable: true, ..Readiness::default() };
         Self::register(socket, known, key, poller)
     }
 

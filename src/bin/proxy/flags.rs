@@ -129,6 +129,7 @@ struct Speed {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Timeouts")]
+#[expect(clippy::struct_field_names, reason = "a field's name is its flag's")]
 struct TimeoutFlags {
     /// For a connection to a backend, per address
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive)]

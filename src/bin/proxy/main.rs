@@ -2,7 +2,8 @@
 
 mod flags;
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::thread;
@@ -46,7 +47,7 @@ fn serve(flags: &Flags, settings: Settings) -> Result<ExitCode, ExitCode> {
     let log = flags.log(&settings);
     // The handlers come first: a signal that arrives while starting must not be lost.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(|e| fail(1, &e))?;
-    let (journal, feeds) = Journal::start(Options {
+    let (journal, feeds) = Journal::start(&Options {
         path: log.clone(),
         backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
         routing_mode: settings.policy.to_string(),
@@ -100,11 +101,15 @@ fn check(flags: &Flags, settings: &Settings) -> ExitCode {
     };
     let mut text = settings.describe();
     let log = flags.log(settings).map_or("none".to_owned(), |path| path.display().to_string());
-    text.push_str(&format!("{:<22} {log}\n", "log"));
+    let mut line = |name: &str, value: &str| {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{name:<22} {value}");
+    };
+    line("log", &log);
     for (index, upstream) in settings.upstreams.iter().enumerate() {
         let addresses = directory.addresses(index);
         let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        text.push_str(&format!("{:<22} {}\n", upstream.url, list.join(", ")));
+        line(&upstream.url, &list.join(", "));
     }
     say(&text);
     ExitCode::SUCCESS
@@ -153,19 +158,21 @@ fn raise_descriptors(settings: &Settings) {
 }
 
 fn greet(settings: &Settings, addresses: &[SocketAddr], log: Option<&std::path::Path>) {
+    // Writing to a String can't fail.
     let mut text = String::new();
     for address in addresses {
-        text.push_str(&format!("listening on http://{address}\n"));
+        let _ = writeln!(text, "listening on http://{address}");
     }
     let log = log.map_or("no log".to_owned(), |path| format!("log {}", path.display()));
-    text.push_str(&format!(
-        "policy {}, {} connections, {} workers, {log}\n",
+    let _ = writeln!(
+        text,
+        "policy {}, {} connections, {} workers, {log}",
         settings.policy,
         settings.connections.name(),
         settings.workers
-    ));
+    );
     for upstream in &settings.upstreams {
-        text.push_str(&format!("upstream {}\n", upstream.url));
+        let _ = writeln!(text, "upstream {}", upstream.url);
     }
     say(&text);
 }

@@ -75,7 +75,7 @@ impl Account {
         Record {
             ended: now,
             client,
-            backend: self.backend.map(|backend| backend.index() as u16),
+            backend: self.backend.map(BackendId::number),
             status: self.status,
             method,
             path,

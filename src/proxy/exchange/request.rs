@@ -68,9 +68,7 @@ impl Exchange {
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
         connection_named(head, context.headers, &mut self.request_named);
         let close = context.settings.connections == Connections::NonPersistent;
-        if request.upgrade {
-            offered_protocols(head, context.headers, &mut self.offered);
-        }
+        offered_protocols(head, context.headers, &request, &mut self.offered);
         let default_host = context.settings.default_host();
         let hop = RequestHop { peer: context.peer, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);

@@ -105,6 +105,7 @@ pub(super) struct Worker {
     upstreams: Slots<Upstream>,
     pool: Pool,
     directory: LocalDirectory,
+    #[expect(clippy::vec_box, reason = "they move between here and the clients")]
     spare: Vec<Box<Exchange>>,
     tools: Tools,
     control: Arc<Control>,

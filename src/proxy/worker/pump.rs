@@ -145,12 +145,11 @@ fn round(
             moved |= receive(&mut upstream.stream, Side::Upstream, exchange, context);
         }
     }
-    match send(client, Side::Client, exchange, context) {
-        Ok(sent) => moved |= sent,
-        Err(_) => {
-            exchange.closed(Side::Client, Closing::WriteFailed, context);
-            moved = true;
-        }
+    if let Ok(sent) = send(client, Side::Client, exchange, context) {
+        moved |= sent;
+    } else {
+        exchange.closed(Side::Client, Closing::WriteFailed, context);
+        moved = true;
     }
     if moved { Round::Moved } else { Round::Still }
 }
