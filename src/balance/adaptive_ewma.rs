@@ -1,8 +1,9 @@
-//! The exponentially weighted moving average: a backend is as fast as it was, corrected by a part of
-//! each new answer's surprise.
+//! The exponentially weighted moving average: a backend is as fast as it was, corrected by a part
+//! of each new answer's surprise.
 //!
 //! The weight is per sample, not per time: a backend without traffic keeps its estimate for ever. A
-//! plain argmin, kept as published: it herds, and never looks again at a backend that was once slow.
+//! plain argmin, kept as published: it herds, and never looks again at a backend that was once
+//! slow.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use super::fleet::{Backend, Fleet};
 use super::selector::Selector;
 use super::set::{BackendId, Candidates};
 
-/// Chooses the lowest average, where `average += alpha * (sample - average)` and the first sample is
-/// the first average.
+/// Chooses the lowest average, where `average += alpha * (sample - average)` and the first sample
+/// is the first average.
 #[derive(Debug)]
 pub(super) struct AdaptiveEwma {
     alpha: f64,

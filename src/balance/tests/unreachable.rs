@@ -109,7 +109,8 @@ fn with_all_cooling_off_the_one_due_soonest_is_tried_rather_than_none() {
         }
         assert!(scene.acquire_other(tried).is_none());
 
-        // Refusals before a backend was due tell nothing new. The first to be back is found at once.
+        // Refusals before a backend was due tell nothing new. The first to be back is found at
+        // once.
         let lease = scene.acquire();
         assert_eq!(lease.backend().index(), 1, "{policy}");
         scene.answer_after(1, lease);
