@@ -51,3 +51,41 @@ impl Selector for AdaptiveSma {
         self.window
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::set::BackendSet;
+    use super::super::tests::{epoch, fleet, ms};
+    use super::*;
+
+    #[test]
+    fn the_estimate_is_the_mean_of_the_last_window_of_samples() {
+        let estimates_ms = |window, samples_ms: &[u64]| -> Vec<u128> {
+            let policy = AdaptiveSma::new(window).unwrap();
+            let fleet = fleet(1, policy.samples_remembered());
+            let [backend] = fleet.backends() else { unreachable!() };
+            assert_eq!(policy.estimate(backend), None);
+            let after = |sample: &u64| {
+                policy.observe(backend, ms(*sample), epoch());
+                policy.estimate(backend).unwrap().as_millis()
+            };
+            samples_ms.iter().map(after).collect()
+        };
+        assert_eq!(estimates_ms(3, &[10, 20, 60, 400, 20]), [10, 15, 30, 160, 160]);
+        assert_eq!(estimates_ms(1, &[10, 20, 60]), [10, 20, 60]);
+        assert_eq!(estimates_ms(1000, &[10, 20, 60]), [10, 15, 30]);
+    }
+
+    #[test]
+    fn the_lowest_mean_is_chosen_not_the_lowest_last_sample() {
+        let policy = AdaptiveSma::new(3).unwrap();
+        let fleet = fleet(2, policy.samples_remembered());
+        for (backend, samples_ms) in fleet.backends().iter().zip([[400, 400, 10], [200; 3]]) {
+            for sample in samples_ms {
+                policy.observe(backend, ms(sample), epoch());
+            }
+        }
+        let both = BackendSet::first(2);
+        assert_eq!(policy.select(&fleet, both, epoch()).map(BackendId::index), Some(1));
+    }
+}

@@ -147,7 +147,8 @@ impl Balancer {
         let (started, at) = (self.fleet.micros(lease.started), self.fleet.micros(now));
         match outcome {
             Outcome::Answered => {
-                self.record(backend, now.saturating_duration_since(lease.started), now);
+                let latency = now.saturating_duration_since(lease.started);
+                self.record(backend, latency, now);
                 backend.cooling.answered(started);
             }
             Outcome::Failed => {

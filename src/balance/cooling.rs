@@ -1,7 +1,8 @@
 //! Keeping requests off a backend that nobody can reach.
 //!
 //! A refused or timed-out connect cools a backend off. When the time is over it stays off for all
-//! but one request, the probe: an answer ends the cool-off, another failure doubles it up to a limit.
+//! but one request, the probe: an answer ends the cool-off, another failure doubles it up to a
+//! limit.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -37,8 +38,8 @@ pub(super) enum Temperature {
     Due,
 }
 
-/// When a backend was last found unreachable, and how often in a row, in one word: since when in the
-/// upper 56 bits (enough for two thousand years), failures in the lower 8. Zero is warm.
+/// When a backend was last found unreachable, and how often in a row, in one word: since when in
+/// the upper 56 bits (enough for two thousand years), failures in the lower 8. Zero is warm.
 #[derive(Debug, Default)]
 pub(super) struct Cooling(AtomicU64);
 
@@ -58,7 +59,7 @@ impl Outage {
     }
 
     fn pack(self) -> u64 {
-        self.since.min(MAX_SINCE) << FAILURE_BITS | u64::from(self.failures)
+        self.since << FAILURE_BITS | u64::from(self.failures)
     }
 
     fn due(self, backoff: Backoff) -> Micros {

@@ -11,8 +11,8 @@ pub enum Outcome {
     /// is the sample.
     Answered,
     /// A reset, a timeout, nonsense, or a 502, 503 or 504 of the backend. The sample is
-    /// [`super::Options::failure_sample`], however short the failure took: a backend that fails fast
-    /// must not attract requests. It also prolongs a cool-off that the attempt was to end.
+    /// [`super::Options::failure_sample`], however short the failure took: a backend that fails
+    /// fast must not attract requests. It also prolongs a cool-off that the attempt was to end.
     Failed,
     /// The connect was refused or timed out at every address. The backend cools off; there is no
     /// sample, for nothing was measured. Never report an error of our own (no file descriptor, no
@@ -22,8 +22,9 @@ pub enum Outcome {
 
 /// The right to send one request to one backend.
 ///
-/// It counts as outstanding from [`super::Balancer::acquire`] to [`super::Balancer::release`], which
-/// is at the upstream's last byte. A lease that is dropped instead counts for ever.
+/// It counts as outstanding from [`super::Balancer::acquire`] to [`super::Balancer::release`],
+/// which is at the upstream's last byte. A lease that is dropped instead counts for ever, and so
+/// does its probe.
 #[must_use = "a lease counts as outstanding until it is released"]
 #[derive(Debug)]
 pub struct Lease {

@@ -1,9 +1,9 @@
 //! Which backend serves the next request.
 //!
-//! One [`Balancer`] is shared by all workers through an `Arc`. It hands out a [`Lease`] per attempt,
-//! learns from the attempt's [`Outcome`], and keeps backends off for a while that nobody can reach.
-//! Which backend is best is the theory of a [`Selector`], one file each; everything the theories
-//! share (probes, cooling off, what counts as a sample) is decided here once.
+//! One [`Balancer`] is shared by all workers through an `Arc`. It hands out a [`Lease`] per
+//! attempt, learns from the attempt's [`Outcome`], and keeps backends off for a while that nobody
+//! can reach. Which backend is best is the theory of a [`Selector`], one file each; everything the
+//! theories share (probes, cooling off, what counts as a sample) is decided here once.
 //!
 //! The room refuses to know sockets, HTTP and the clock: time enters as `now`, a backend is a name
 //! and an index. Nothing on a request's path allocates or locks. The state is relaxed atomics, for

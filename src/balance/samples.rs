@@ -10,8 +10,8 @@ pub(super) const LONGEST_SAMPLE: Duration = Duration::from_secs(24 * 3600);
 /// capacity.
 ///
 /// No sample is ever lost: the swap tells each writer exactly what it replaced, so the additions to
-/// the sum make up for each other in any order, and at rest `sum` is the sum of the ring. A mean read
-/// between a writer's two steps is off by that one sample for some nanoseconds.
+/// the sum make up for each other in any order, and at rest `sum` is the sum of the ring. A mean
+/// read between a writer's two steps is off by that one sample for some nanoseconds.
 #[derive(Debug)]
 pub(super) struct Samples {
     ring_ns: Box<[AtomicI64]>,

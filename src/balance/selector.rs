@@ -7,8 +7,8 @@ use super::set::{BackendId, Candidates};
 
 /// A theory of which backend is best.
 ///
-/// It holds parameters only. What is known of the backends lives in the [`Fleet`], which all workers
-/// share; selecting changes nothing there but the rotation.
+/// It holds parameters only. What is known of the backends lives in the [`Fleet`], which all
+/// workers share; selecting changes nothing there but the rotation.
 pub trait Selector: Send + Sync {
     /// Chooses among `candidates`, all of which take requests; `None` only when there are none.
     fn select(&self, fleet: &Fleet, candidates: Candidates, now: Instant) -> Option<BackendId>;

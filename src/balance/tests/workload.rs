@@ -1,0 +1,93 @@
+//! The workload that the project is about, in a simulation of discrete events: a hundred clients in
+//! a closed loop, three backends with the latency profiles of the test backend.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::*;
+
+const CLIENTS: usize = 100;
+const RUN: Duration = Duration::from_secs(30);
+const PROFILES_MS: [&[u64]; 3] = [&[10, 15, 20, 400, 400, 400, 10, 15, 20], &[200], &[250]];
+
+struct Measured {
+    requests: [usize; 3],
+    latencies_ms: Vec<u64>,
+}
+
+impl Measured {
+    fn of(policy: Policy) -> Self {
+        let mut scene = Scene::of(3, policy);
+        let start = scene.now;
+        let mut profiles = PROFILES_MS.map(|profile| profile.iter().cycle());
+        let mut measured = Self { requests: [0; 3], latencies_ms: Vec::new() };
+        let mut attempts: Vec<Option<Lease>> = (0..CLIENTS).map(|_| None).collect();
+        let mut events: BinaryHeap<_> =
+            (0..CLIENTS).map(|client| Reverse((start, client))).collect();
+        while let Some(Reverse((now, client))) = events.pop().filter(|e| e.0.0 < start + RUN) {
+            scene.now = now;
+            if let Some(lease) = attempts[client].take() {
+                let latency = now - lease.started();
+                measured.requests[lease.backend().index()] += 1;
+                measured.latencies_ms.push(u64::try_from(latency.as_millis()).unwrap());
+                scene.finish(lease, Outcome::Answered);
+            }
+            let lease = scene.acquire();
+            let latency = profiles[lease.backend().index()].next().unwrap();
+            events.push(Reverse((now + ms(*latency), client)));
+            attempts[client] = Some(lease);
+        }
+        measured.latencies_ms.sort_unstable();
+        measured
+    }
+
+    fn total(&self) -> usize {
+        self.latencies_ms.len()
+    }
+
+    fn share_percent(&self, index: usize) -> f64 {
+        100.0 * self.requests[index] as f64 / self.total() as f64
+    }
+
+    fn per_second(&self) -> f64 {
+        self.total() as f64 / RUN.as_secs_f64()
+    }
+
+    fn mean_ms(&self) -> f64 {
+        self.latencies_ms.iter().sum::<u64>() as f64 / self.total() as f64
+    }
+
+    fn p95_ms(&self) -> u64 {
+        self.latencies_ms[self.total() * 95 / 100]
+    }
+}
+
+#[test]
+fn round_robin_gives_each_a_third() {
+    let measured = Measured::of(Policy::RoundRobin);
+    for index in 0..3 {
+        assert!((measured.share_percent(index) - 100.0 / 3.0).abs() < 0.2, "{measured:?}");
+    }
+    assert!((495.0..510.0).contains(&measured.per_second()), "{measured:?}");
+    assert!((195.0..200.0).contains(&measured.mean_ms()), "{measured:?}");
+    assert_eq!(measured.p95_ms(), 400);
+}
+
+#[test]
+fn the_adaptive_policies_end_with_the_steady_backend_carrying_nearly_all() {
+    for policy in [SMA, EWMA] {
+        let measured = Measured::of(policy);
+        assert!(measured.share_percent(1) > 95.0, "{policy}: {measured:?}");
+        assert!(measured.requests.iter().all(|requests| *requests > 0), "each was probed");
+        assert!((490.0..505.0).contains(&measured.per_second()), "{policy}: {measured:?}");
+        assert!((198.0..202.0).contains(&measured.mean_ms()), "{policy}: {measured:?}");
+        assert_eq!(measured.p95_ms(), 200, "{policy}: {measured:?}");
+    }
+}
+
+impl std::fmt::Debug for Measured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rate, mean, p95) = (self.per_second(), self.mean_ms(), self.p95_ms());
+        write!(f, "{:?}, {rate:.1} req/s, mean {mean:.1} ms, p95 {p95} ms", self.requests)
+    }
+}
