@@ -15,7 +15,7 @@ use tidegate::reactor::{Caller, descriptors};
 
 /// A test backend: greets every request after the delay its profile says.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tidegate-backend", version, after_help = EXAMPLES)]
 struct Flags {
     /// Port to listen on; 0 has the system choose one
     #[arg(long, env = "PORT", default_value_t = 8080, help_heading = "Listening")]
