@@ -1,0 +1,50 @@
+//! Why there can be no log, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A log that cannot be written. Each message names the file and a way out.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file or its folder cannot be made, opened, moved aside or written to.
+    #[error(
+        "cannot write the log `{}`: {source}; name another file with --log, or --log none",
+        path.display()
+    )]
+    Unwritable {
+        /// The log as it was named.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process holds the lock on this log.
+    #[error(
+        "another process is writing the log `{}`; stop it, or name another file with --log",
+        path.display()
+    )]
+    Locked {
+        /// The log as it was named.
+        path: PathBuf,
+    },
+    /// The file holds something else than rows of our schema, and is left alone.
+    #[error(
+        "`{}` exists and is no log of this format; name another file with --log, or move it away",
+        path.display()
+    )]
+    NotALog {
+        /// The log as it was named.
+        path: PathBuf,
+    },
+    /// The path is a named pipe that nothing reads, which would hold us up at start.
+    #[error(
+        "nothing reads the pipe `{}`; start its reader first, or name a file with --log",
+        path.display()
+    )]
+    NoReader {
+        /// The log as it was named.
+        path: PathBuf,
+    },
+    /// The system gave us no thread.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[source] io::Error),
+}
