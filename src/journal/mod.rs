@@ -141,16 +141,6 @@ impl Journal {
         self.moved_aside.as_deref()
     }
 
-    /// Goes on in a new file if the old one was renamed (SIGHUP, after a rotation).
-    ///
-    /// Returns at once. Requests recorded before are in the old file and later ones in the new, no
-    /// row in both. If the new file cannot be written, the old one is kept and the reason said on
-    /// standard error. Until this is called the renamed file is written on.
-    pub fn reopen(&self) {
-        self.orders.reopen.store(true, Ordering::Release);
-        self.wake();
-    }
-
     /// Writes out all that was recorded, ends the thread and tells what became of the requests.
     ///
     /// The feeds have to be dropped or idle: a record made meanwhile may be in neither count. A log
@@ -174,6 +164,28 @@ impl Journal {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
         }
+    }
+
+    /// A handle that can be given to the thread that listens to signals.
+    #[must_use]
+    pub fn reopener(&self) -> Reopener {
+        Reopener(Arc::clone(&self.orders))
+    }
+}
+
+/// Has the writer thread look at the log's path again.
+#[derive(Clone, Debug)]
+pub struct Reopener(Arc<Orders>);
+
+impl Reopener {
+    /// Goes on in a new file if the old one was renamed (SIGHUP, after a rotation).
+    ///
+    /// Returns at once; the thread obeys within its next round. Requests recorded before are in the
+    /// old file and later ones in the new, no row in both. If the new file cannot be written, the
+    /// old one is kept and the reason said on standard error. Until this is called the renamed file
+    /// is written on.
+    pub fn reopen(&self) {
+        self.0.reopen.store(true, Ordering::Release);
     }
 }
 

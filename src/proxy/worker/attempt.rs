@@ -14,7 +14,8 @@ impl Worker {
     /// Attaches a connection to `backend` to a client's exchange.
     pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
         if self.tools.settings.verbose {
-            self.tools.feed.say(&self.tools.balancer.explain(backend));
+            let line = self.tools.balancer.explain(backend);
+            self.tools.feed.say(format_args!("{line}"));
         }
         let pooled = self.tools.settings.connections == Connections::Persistent && !fresh;
         let taken = if pooled { self.pool.take(backend.index()) } else { None };

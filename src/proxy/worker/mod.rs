@@ -166,7 +166,6 @@ impl Worker {
                     _ => self.pump(key, now),
                 }
             }
-            self.tools.feed.flush();
         }
         Ok(())
     }
