@@ -137,7 +137,7 @@ impl Backend {
                         }
                     }
                     Wake::Ready { key, readiness } => self.ready(key, readiness, now),
-                    Wake::Expired { key, at } => self.expired(key, at, now),
+                    Wake::Expired { key, .. } => self.expired(key, now),
                 }
             }
         }
@@ -170,10 +170,9 @@ impl Backend {
         }
     }
 
-    fn expired(&mut self, key: Key, at: Instant, now: Instant) {
-        let Some(client) = self.clients.get_mut(key).filter(|client| client.due == Some(at)) else {
-            return;
-        };
+    /// A client has at most one wake-up pending: it sets the next when the last has come.
+    fn expired(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         client.due = None;
         if client.is_lingering {
             self.clients.remove(key);
