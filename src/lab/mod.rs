@@ -1,1 +1,3 @@
-//! Not built yet.
+//! Tools around the proxy: what it is measured against and with.
+
+pub mod backend;

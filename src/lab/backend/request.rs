@@ -1,0 +1,246 @@
+//! The little of a request that decides how it is answered.
+
+use httparse::{Header, Status};
+
+use super::body::{Body, Chunked};
+
+/// A head longer than this is refused.
+pub(super) const MOST_HEAD_BYTES: usize = 16 * 1024;
+
+/// A head with more fields than this is refused.
+const MOST_FIELDS: usize = 100;
+
+/// A request whose head has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) asked: Asked,
+    pub(super) expects_continue: bool,
+    pub(super) body: Body,
+    pub(super) head_bytes: usize,
+}
+
+/// What its answer depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) kind: Kind,
+    pub(super) persistence: Persistence,
+}
+
+/// The kinds of request that are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Whatever the method, it is greeted.
+    Ordinary,
+    /// HEAD, which is answered without the body.
+    Head,
+    /// `OPTIONS *`, which RFC 9110 §9.3.7 calls a "ping": answered at once, outside the cycle.
+    Ping,
+}
+
+/// How the connection goes on after the answer (RFC 9112 §9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// It persists, as HTTP/1.1 assumes.
+    Assumed,
+    /// It persists, which an HTTP/1.0 client asked for and must be told.
+    Agreed,
+    /// It is closed.
+    Closing,
+}
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is no HTTP/1 request.
+    Malformed,
+    /// Its head exceeds the limits.
+    TooLarge,
+}
+
+impl Request {
+    /// Reads the head that `bytes` begin with; `None` if it is not whole yet.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Refusal> {
+        let mut fields = [const { std::mem::MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut request = httparse::Request::new(&mut []);
+        let head_bytes = match request.parse_with_uninit_headers(bytes, &mut fields) {
+            Ok(Status::Complete(length)) if length <= MOST_HEAD_BYTES => length,
+            Ok(Status::Partial) if bytes.len() < MOST_HEAD_BYTES => return Ok(None),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
+            Err(_) => return Err(Refusal::Malformed),
+        };
+        let is_newest = request.version == Some(1);
+        let kind = match (request.method, request.path) {
+            (Some("HEAD"), _) => Kind::Head,
+            (Some("OPTIONS"), Some("*")) => Kind::Ping,
+            _ => Kind::Ordinary,
+        };
+        let fields = &*request.headers;
+        if is_newest && values(fields, "host").count() != 1 {
+            return Err(Refusal::Malformed);
+        }
+        let expects = has_token(fields, "expect", "100-continue");
+        Ok(Some(Self {
+            asked: Asked { kind, persistence: persistence(fields, is_newest) },
+            expects_continue: is_newest && expects,
+            body: body(fields, is_newest)?,
+            head_bytes,
+        }))
+    }
+}
+
+fn persistence(fields: &[Header], is_newest: bool) -> Persistence {
+    if has_token(fields, "connection", "close") {
+        Persistence::Closing
+    } else if is_newest {
+        Persistence::Assumed
+    } else if has_token(fields, "connection", "keep-alive") {
+        Persistence::Agreed
+    } else {
+        Persistence::Closing
+    }
+}
+
+/// The framing of RFC 9112 §6.3, of which whatever is not plain is refused.
+fn body(fields: &[Header], is_newest: bool) -> Result<Body, Refusal> {
+    let mut codings = values(fields, "transfer-encoding");
+    let mut lengths = values(fields, "content-length");
+    match (codings.next(), lengths.next()) {
+        (None, None) => Ok(Body::Length(0)),
+        (None, Some(length)) if lengths.all(|other| other == length) => decimal(length),
+        (Some(coding), None)
+            if is_newest && coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() =>
+        {
+            Ok(Body::Chunked(Chunked::default()))
+        }
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+fn decimal(digits: &[u8]) -> Result<Body, Refusal> {
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .map(Body::Length)
+        .ok_or(Refusal::Malformed)
+}
+
+fn values<'h>(fields: &'h [Header], name: &'static str) -> impl Iterator<Item = &'h [u8]> {
+    fields
+        .iter()
+        .filter(move |field| field.name.eq_ignore_ascii_case(name))
+        .map(|field| field.value)
+}
+
+fn has_token(fields: &[Header], name: &'static str, token: &str) -> bool {
+    values(fields, name)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(head: &str) -> Result<Option<Request>, Refusal> {
+        Request::parse(head.as_bytes())
+    }
+
+    fn parsed(lines: &str) -> Request {
+        let head = format!("{}\r\n\r\n", lines.replace('\n', "\r\n"));
+        let request = parse(&head).unwrap().expect("a whole head");
+        assert_eq!(request.head_bytes, head.len());
+        for end in 0..head.len() {
+            assert_eq!(parse(&head[..end]), Ok(None), "{:?}", &head[..end]);
+        }
+        request
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        for (line, kind) in [
+            ("GET / HTTP/1.1", Kind::Ordinary),
+            ("POST /* HTTP/1.1", Kind::Ordinary),
+            ("HEAD / HTTP/1.1", Kind::Head),
+            ("OPTIONS * HTTP/1.1", Kind::Ping),
+            ("OPTIONS / HTTP/1.1", Kind::Ordinary),
+        ] {
+            assert_eq!(parsed(&format!("{line}\nHost: a")).asked.kind, kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn persistence_follows_version_and_connection() {
+        for (head, persistence) in [
+            ("GET / HTTP/1.1\nHost: a", Persistence::Assumed),
+            ("GET / HTTP/1.1\nHost: a\nConnection: keep-alive", Persistence::Assumed),
+            ("GET / HTTP/1.1\nHost: a\nConnection: x, Close", Persistence::Closing),
+            ("GET / HTTP/1.1\nHost: a\nConnection: x\nConnection: close", Persistence::Closing),
+            ("GET / HTTP/1.1\nHost: a\nConnection: closed", Persistence::Assumed),
+            ("GET / HTTP/1.0", Persistence::Closing),
+            ("GET / HTTP/1.0\nConnection: Keep-Alive", Persistence::Agreed),
+            ("GET / HTTP/1.0\nConnection: keep-alive, close", Persistence::Closing),
+        ] {
+            assert_eq!(parsed(head).asked.persistence, persistence, "{head}");
+        }
+    }
+
+    #[test]
+    fn bodies_are_framed() {
+        for (field, body) in [
+            ("Accept: */*", Body::Length(0)),
+            ("Content-Length: 0", Body::Length(0)),
+            ("content-length: 12", Body::Length(12)),
+            ("Content-Length: 12\nContent-Length: 12", Body::Length(12)),
+            ("Transfer-Encoding: Chunked", Body::Chunked(Chunked::Start)),
+        ] {
+            assert_eq!(parsed(&format!("PUT / HTTP/1.1\nHost: a\n{field}")).body, body, "{field}");
+        }
+    }
+
+    #[test]
+    fn continue_is_expected_by_the_newest_version_only() {
+        let head = "POST / HTTP/1.1\nHost: a\nContent-Length: 1\nExpect: 100-Continue";
+        assert!(parsed(head).expects_continue);
+        assert!(!parsed(&head.replace("1.1", "1.0")).expects_continue);
+        assert!(!parsed(&head.replace("100-Continue", "200-ok")).expects_continue);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for head in [
+            "\0\0\0\0",
+            "nonsense\r\n\r\n",
+            "GET / HTTP/2.0\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
+            "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            assert_eq!(parse(head), Err(Refusal::Malformed), "{head}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_to_the_byte() {
+        let sized = |bytes: usize| {
+            let frame = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n";
+            frame.replace("X: ", &format!("X: {}", "x".repeat(bytes - frame.len())))
+        };
+        assert!(matches!(parse(&sized(MOST_HEAD_BYTES)), Ok(Some(_))));
+        assert_eq!(parse(&sized(MOST_HEAD_BYTES + 1)), Err(Refusal::TooLarge));
+        let long = sized(2 * MOST_HEAD_BYTES);
+        assert_eq!(parse(&long[..MOST_HEAD_BYTES - 1]), Ok(None));
+        assert_eq!(parse(&long[..MOST_HEAD_BYTES]), Err(Refusal::TooLarge));
+        let fields = |count| "GET / HTTP/1.1\r\nHost: a\r\n".to_owned() + &"X: y\r\n".repeat(count);
+        assert!(matches!(parse(&(fields(99) + "\r\n")), Ok(Some(_))));
+        assert_eq!(parse(&(fields(100) + "\r\n")), Err(Refusal::TooLarge));
+    }
+}
