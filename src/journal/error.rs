@@ -1,38 +1,50 @@
-//! Why a log can't be written from the start.
+//! Why there can be no log, and what to do about it.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A log that can't be opened. Each message names the path and says what can be done.
+/// A log that cannot be written. Each message names the file and a way out.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The folder can't be made, or the file can't be opened.
+    /// The file or its folder cannot be made, opened, moved aside or written to.
     #[error(
-        "can't write the log {}: {source}; choose another place with --log FILE, or --log none",
+        "cannot write the log `{}`: {source}; name another file with --log, or --log none",
         path.display()
     )]
-    Open {
-        /// The file.
+    Unwritable {
+        /// The log as it was named.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// Another process writes this very file.
+    /// Another process holds the lock on this log.
     #[error(
-        "the log {} is being written by another proxy; choose another file with --log FILE",
+        "another process is writing the log `{}`; stop it, or name another file with --log",
         path.display()
     )]
     Locked {
-        /// The file.
+        /// The log as it was named.
         path: PathBuf,
     },
-    /// There is a pipe at the path, and nobody reads from it.
-    #[error("the log {} is a pipe without a reader; start its reader first", path.display())]
+    /// The file holds something else than rows of our schema, and is left alone.
+    #[error(
+        "`{}` exists and is no log of this format; name another file with --log, or move it away",
+        path.display()
+    )]
+    NotALog {
+        /// The log as it was named.
+        path: PathBuf,
+    },
+    /// The path is a named pipe that nothing reads, which would hold us up at start.
+    #[error(
+        "nothing reads the pipe `{}`; start its reader first, or name a file with --log",
+        path.display()
+    )]
     NoReader {
-        /// The pipe.
+        /// The log as it was named.
         path: PathBuf,
     },
-    /// The system gives no thread for the writer.
-    #[error("can't start the log's thread: {0}")]
-    Thread(io::Error),
+    /// The system gave us no thread.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[source] io::Error),
 }

@@ -1,170 +1,266 @@
-//! The file rows go to: opened without ever mixing two runs, written whole row by whole row.
+//! The log as a file: claimed by a lock, begun with a header, an older one moved aside.
+//!
+//! Rows of two runs are never mixed and no file is ever overwritten. A path may also be standard
+//! output, a pipe or a device; those are written as they are: not locked, not moved, not cut.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
 
 use super::error::JournalError;
-use super::row::HEADER;
+use super::medium::Medium;
+use super::schema::{COLUMNS, CONTRACT_COLUMNS, header};
 
-/// An open log.
+/// Standard output by its usual name. Opening that name would write over what is already there if
+/// it is a file, and fails if it is a socket; so its descriptor is taken instead.
+const STDOUT: &str = "/dev/stdout";
+
+/// A log that is ours to write.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     file: File,
-    /// Whether it can be cut back, locked and moved aside.
-    regular: bool,
+    kind: Kind,
+    moved_aside: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A file of our own under a name: locked, and cut back after a short write.
+    Regular,
+    /// Standard output, a pipe or a device.
+    Stream,
+}
+
+/// What stands in a file that is to become our log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contents {
+    Nothing,
+    OurHeader,
+    OurRows,
+    /// Rows of another version of this format, or of another tool.
+    OtherRows,
+    SomethingElse,
 }
 
 impl LogFile {
-    /// Starts a log at `path`. Folders are made, and a log of an earlier run is moved aside.
-    pub(super) fn start(path: &Path) -> Result<Self, JournalError> {
-        let refuse = |source| JournalError::Open { path: path.to_owned(), source };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(refuse)?;
-        }
-        match fs::metadata(path) {
-            Ok(found) if found.file_type().is_fifo() => return Self::open_pipe(path),
-            Ok(found) if !found.is_file() => {
-                let file = OpenOptions::new().append(true).open(path).map_err(refuse)?;
-                let mut log = Self { path: path.to_owned(), file, regular: false };
-                log.put_header().map_err(refuse)?;
-                return Ok(log);
-            }
-            _ => {}
-        }
-        let earlier = Self::open_locked(path)?;
-        if !earlier.holds_rows().map_err(refuse)? {
-            return earlier.with_header();
-        }
-        // The lock is held until the file has its new name, so no other proxy writes to it.
-        let aside = free_name(path, &earlier.file).map_err(refuse)?;
-        fs::rename(path, aside).map_err(refuse)?;
-        Self::open_locked(path)?.with_header()
-    }
-
-    /// Opens the path again, after a rotation; `None` if the file there is the one already open.
-    pub(super) fn reopen(&self) -> Result<Option<Self>, JournalError> {
-        let refuse = |source| JournalError::Open { path: self.path.clone(), source };
-        if !self.regular {
-            return Ok(None);
-        }
-        let ours = self.file.metadata().map_err(refuse)?;
-        match fs::metadata(&self.path) {
-            Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => Ok(None),
-            _ => Self::open_locked(&self.path)?.with_header().map(Some),
-        }
-    }
-
-    fn open_locked(path: &Path) -> Result<Self, JournalError> {
-        let refuse = |source| JournalError::Open { path: path.to_owned(), source };
-        let file =
-            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(refuse)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), file, regular: true }),
-            Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path: path.to_owned() }),
-            // A file system without locks has to do without.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                Ok(Self { path: path.to_owned(), file, regular: true })
-            }
-            Err(TryLockError::Error(error)) => Err(refuse(error)),
-        }
-    }
-
-    /// A pipe is opened without waiting for a reader, and written with waiting: the ring in front of
-    /// the writer takes what a slow reader leaves.
-    fn open_pipe(path: &Path) -> Result<Self, JournalError> {
-        let refuse = |source| JournalError::Open { path: path.to_owned(), source };
-        let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let opened = OpenOptions::new().append(true).custom_flags(no_wait).open(path);
-        let file = opened.map_err(|error| match error.raw_os_error() {
-            Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
-                JournalError::NoReader { path: path.to_owned() }
-            }
-            _ => refuse(error),
-        })?;
-        rustix::fs::fcntl_setfl(&file, OFlags::APPEND).map_err(|error| refuse(error.into()))?;
-        let mut log = Self { path: path.to_owned(), file, regular: false };
-        log.put_header().map_err(refuse)?;
+    /// Opens the log of a new run, makes its folders and writes its header.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub(super) fn create(path: &Path) -> Result<Self, JournalError> {
+        let log = if path == Path::new(STDOUT) {
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            let file = File::from(stdout.map_err(|source| unwritable(path, source))?);
+            Self::new(path, file, Kind::Stream, None)
+        } else if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            Self::new(path, open_stream(path)?, Kind::Stream, None)
+        } else {
+            let (file, moved_aside) = open_fresh(path)?;
+            Self::new(path, file, Kind::Regular, moved_aside)
+        };
+        log.begin().map_err(|source| unwritable(path, source))?;
         Ok(log)
     }
 
-    fn with_header(mut self) -> Result<Self, JournalError> {
-        let empty = self.file.metadata().map(|found| found.len() == 0);
-        let written = empty.and_then(|empty| if empty { self.put_header() } else { Ok(()) });
-        written.map_err(|source| JournalError::Open { path: self.path.clone(), source })?;
-        Ok(self)
+    fn new(path: &Path, file: File, kind: Kind, moved_aside: Option<PathBuf>) -> Self {
+        Self { path: path.to_owned(), file, kind, moved_aside }
     }
 
-    fn put_header(&mut self) -> io::Result<()> {
-        self.file.write_all(format!("{HEADER}\n").as_bytes())
+    /// Where the log of an earlier run went.
+    pub(super) fn moved_aside(&self) -> Option<&Path> {
+        self.moved_aside.as_deref()
     }
 
-    /// Whether there is more in it than our header.
-    fn holds_rows(&self) -> io::Result<bool> {
+    /// Writes what has to stand before the first row: a header, or the end of a torn last line.
+    fn begin(&self) -> io::Result<()> {
         let length = self.file.metadata()?.len();
-        let header = format!("{HEADER}\n");
-        if length != header.len() as u64 {
-            return Ok(length > 0);
+        let mut last = [b'\n'];
+        if self.kind == Kind::Regular && length > 0 {
+            self.file.read_at(&mut last, length - 1)?;
+            return if last == *b"\n" { Ok(()) } else { (&self.file).write_all(b"\n") };
         }
-        Ok(fs::read(&self.path)? != header.as_bytes())
+        (&self.file).write_all(header().as_bytes())
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    fn take_back(&self, count: u64) -> io::Result<()> {
+        if self.kind == Kind::Stream {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        // Asked anew, for the file may have been cut by another program meanwhile.
+        self.file.set_len(self.file.metadata()?.len().saturating_sub(count))
+    }
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
     }
 
-    /// Writes whole rows, each ended by a line feed. A write that comes up short is cut back to the
-    /// last whole row.
-    ///
-    /// # Errors
-    /// What the system said, and how many rows of this batch are in the file all the same.
-    pub(super) fn write(&mut self, rows: &[u8]) -> Result<(), (u64, io::Error)> {
-        let mut written = 0;
-        while written < rows.len() {
-            match self.file.write(&rows[written..]) {
-                Ok(0) => {
-                    return Err((self.cut_back(rows, written), io::ErrorKind::WriteZero.into()));
-                }
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err((self.cut_back(rows, written), error)),
-            }
-        }
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
 
-    /// The last `written` bytes of the file end somewhere in `rows`: removes the row that was begun.
-    /// Returns how many rows stay.
-    fn cut_back(&self, rows: &[u8], written: usize) -> u64 {
-        let whole = memchr::memrchr(b'\n', &rows[..written]).map_or(0, |at| at + 1);
-        let begun = (written - whole) as u64;
-        if begun > 0 && self.regular {
-            let cut = self.file.metadata().map(|found| found.len().saturating_sub(begun));
-            // If even that fails the reader finds one broken row, which it counts.
-            let _ = cut.and_then(|length| self.file.set_len(length));
+impl Medium for LogFile {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn take_back(&mut self, count: u64) -> io::Result<()> {
+        LogFile::take_back(self, count)
+    }
+
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        if self.kind == Kind::Stream {
+            return Ok(());
         }
-        memchr::memchr_iter(b'\n', &rows[..whole]).count() as u64
+        let failed = |source| unwritable(&self.path, source);
+        // Our own lock is in the way of a second one on the same file.
+        if is_at(&self.file, &self.path) {
+            return self.begin().map_err(failed);
+        }
+        let file = open_locked(&self.path)?;
+        if !matches!(
+            contents(&file).map_err(failed)?,
+            Contents::Nothing | Contents::OurHeader | Contents::OurRows
+        ) {
+            return Err(JournalError::NotALog { path: self.path.clone() });
+        }
+        let reopened = Self::new(&self.path, file, Kind::Regular, None);
+        reopened.begin().map_err(failed)?;
+        *self = reopened;
+        Ok(())
     }
 }
 
-/// A name for an earlier log that no file has: `x.csv` becomes `x.2026-11-23T10-11-12.csv`, by the
-/// time of its last row.
-fn free_name(path: &Path, file: &File) -> io::Result<PathBuf> {
-    let modified = jiff::Timestamp::try_from(file.metadata()?.modified()?).unwrap_or_default();
-    let date = modified.strftime("%Y-%m-%dT%H-%M-%S").to_string();
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let extension =
-        path.extension().map_or(String::new(), |text| format!(".{}", text.to_string_lossy()));
-    let mut name = path.with_file_name(format!("{stem}.{date}{extension}"));
-    for count in 1.. {
-        if !name.exists() {
-            break;
-        }
-        name = path.with_file_name(format!("{stem}.{date}-{count}{extension}"));
-    }
-    Ok(name)
+fn unwritable(path: &Path, source: io::Error) -> JournalError {
+    JournalError::Unwritable { path: path.to_owned(), source }
 }
+
+/// Opens what is no regular file. A pipe that nothing reads is refused rather than waited for.
+fn open_stream(path: &Path) -> Result<File, JournalError> {
+    let failed = |source| unwritable(path, source);
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().write(true).custom_flags(nonblocking).open(path);
+    let file = opened.map_err(|source| {
+        let is_pipe = fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+        match source.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NXIO) if is_pipe => JournalError::NoReader { path: path.to_owned() },
+            _ => failed(source),
+        }
+    })?;
+    // From here on the thread may wait for a slow reader; the rings count what it misses.
+    let blocking = rustix::fs::fcntl_getfl(&file).map(|flags| flags.difference(OFlags::NONBLOCK));
+    let set = blocking.and_then(|flags| rustix::fs::fcntl_setfl(&file, flags));
+    set.map_err(|errno| failed(errno.into()))?;
+    Ok(file)
+}
+
+/// Opens a log without rows, moving one that has rows aside.
+fn open_fresh(path: &Path) -> Result<(File, Option<PathBuf>), JournalError> {
+    let failed = |source| unwritable(path, source);
+    let file = open_locked(path)?;
+    match contents(&file).map_err(failed)? {
+        Contents::Nothing | Contents::OurHeader => Ok((file, None)),
+        Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
+        Contents::OurRows | Contents::OtherRows => {
+            // The lock is held until the new file has its own.
+            let aside = move_aside(&file, path).map_err(failed)?;
+            Ok((open_locked(path)?, Some(aside)))
+        }
+    }
+}
+
+/// Opens or makes the file at `path`, with its folders, and takes the writer's lock on it.
+fn open_locked(path: &Path) -> Result<File, JournalError> {
+    let failed = |source| unwritable(path, source);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    loop {
+        let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
+        let file = opened.map_err(failed)?;
+        // A file system that knows no locks must not keep us from writing.
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            == Err(Errno::WOULDBLOCK)
+        {
+            return Err(JournalError::Locked { path: path.to_owned() });
+        }
+        // Whoever held the lock just now may have moved the file away.
+        if is_at(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether `path` still names the open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
+}
+
+fn contents(file: &File) -> io::Result<Contents> {
+    let (header, contract) = (header(), COLUMNS[..CONTRACT_COLUMNS].join(","));
+    // One byte more than the header tells whether rows follow it.
+    let mut start = vec![0; header.len() + 1];
+    let length = read_start(file, &mut start)?;
+    start.truncate(length);
+    Ok(match start.strip_prefix(header.as_bytes()) {
+        _ if start.is_empty() => Contents::Nothing,
+        Some([]) => Contents::OurHeader,
+        Some(_) => Contents::OurRows,
+        None if start.starts_with(contract.as_bytes()) => Contents::OtherRows,
+        None => Contents::SomethingElse,
+    })
+}
+
+fn read_start(file: &File, start: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    loop {
+        match file.read_at(&mut start[length..], length as u64)? {
+            0 => return Ok(length),
+            count => length += count,
+        }
+    }
+}
+
+/// Renames a log after the date of its last row, beside its old place, and never over another file.
+fn move_aside(file: &File, path: &Path) -> io::Result<PathBuf> {
+    let modified = file.metadata()?.modified()?;
+    // A link stays where it is, and its target is moved.
+    let path = fs::canonicalize(path)?;
+    let mut taken = 0;
+    loop {
+        let aside = aside_name(&path, modified, taken);
+        if fs::symlink_metadata(&aside).is_err() {
+            fs::rename(&path, &aside)?;
+            return Ok(aside);
+        }
+        taken += 1;
+    }
+}
+
+/// `logs/x.csv` becomes `logs/x.2026-11-23T10-11-12Z.csv`, or `…Z-1.csv` if that name is taken.
+fn aside_name(path: &Path, modified: SystemTime, taken: u32) -> PathBuf {
+    let date = jiff::Timestamp::try_from(modified).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(date.strftime(".%Y-%m-%dT%H-%M-%SZ").to_string());
+    if taken > 0 {
+        name.push(format!("-{taken}"));
+    }
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,196 @@
-//! The log: one CSV row per request, written beside the request path.
+//! One CSV row per request, written off the request path.
 //!
-//! Workers put [`Record`]s into a [`Feed`] each; one thread makes rows of them and writes them in
-//! batches. A feed never blocks and makes no system call: when the thread or the disk can't keep
-//! up, rows are dropped and counted, so that rows written plus rows lost are always the requests.
-//! The CSV is a public contract; [`HEADER`] and [`Row`] are its two sides.
+//! A worker must never wait for a disk, so it hands each ended request to its own [`Feed`], a ring
+//! in memory, without a lock, an allocation or a system call. One thread empties the rings every
+//! 50 ms and writes the rows in batches. What a slow or full disk cannot take is counted as lost,
+//! so that rows + lost = requests whatever happens.
 //!
-//! It refuses to know what a request is beyond its record, and who reads the file.
+//! The [`schema`](Row) is here once for the writer and all readers. This room knows no sockets, no
+//! HTTP and no balancing: method, path and fault are text to it, a backend is an index into a
+//! list of names.
 
+mod console;
 mod error;
 mod feed;
 mod file;
-mod frame;
-mod row;
-mod stamp;
+mod log;
+mod medium;
+mod ring;
+mod schema;
+mod trouble;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::JournalError;
-pub use feed::Feed;
-pub use frame::{LONGEST_METHOD, LONGEST_PATH, Record};
-pub use row::{HEADER, Row, RowError, read_rows};
-pub use writer::{Journal, Options, Reopener, Totals};
+pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
+pub use schema::{
+    COLUMNS, CONTRACT_COLUMNS, Columns, ReadError, Row, RowError, RowReader, RowWriter, header,
+};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use console::Console;
+use feed::Tally;
+use file::LogFile;
+use log::{Labels, Log};
+use medium::Medium;
+use ring::Room;
+use writer::{Writer, Written};
+
+/// What the journal has to know before the first request.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The CSV file, `/dev/stdout`, or `None` for no log at all.
+    pub path: Option<PathBuf>,
+    /// The `backend_url` column by backend index, as configured.
+    pub backends: Vec<String>,
+    /// The `routing_mode` column.
+    pub routing_mode: String,
+    /// The `connection` column: `persistent` or `non-persistent`, as the flag spells it.
+    pub connection: String,
+    /// How many feeds to make; a feed's place in the answer is its `worker` column.
+    pub workers: usize,
+    /// Whether lines given to [`Feed::say`] are printed on standard output.
+    pub verbose: bool,
+}
+
+/// The handle on the writer thread.
+///
+/// Dropping it ends the thread as [`Journal::close`] does, without telling the totals.
+#[derive(Debug)]
+pub struct Journal {
+    orders: Arc<Orders>,
+    tallies: Vec<Arc<Tally>>,
+    thread: Option<JoinHandle<Written>>,
+    moved_aside: Option<PathBuf>,
+}
+
+/// What became of all requests; `rows + lost == requests` unless there is no log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests recorded by all feeds.
+    pub requests: u64,
+    /// Those of them that were answered 4xx or 5xx or had a fault.
+    pub errors: u64,
+    /// Rows that are whole in the log. Without a log: 0.
+    pub rows: u64,
+    /// Rows for which a ring or the disk had no room. Without a log: 0.
+    pub lost: u64,
+}
+
+/// What the handle asks of the writer thread.
+#[derive(Debug, Default)]
+struct Orders {
+    reopen: AtomicBool,
+    close: AtomicBool,
+}
+
+impl Journal {
+    /// Opens the log, moves one of an earlier run aside and starts the writer thread. With neither
+    /// a log nor `verbose` there is no thread, and the feeds only count.
+    ///
+    /// # Errors
+    /// When the log cannot be written, another process writes it, or the file is no log.
+    pub fn start(options: Options) -> Result<(Self, Vec<Feed>), JournalError> {
+        let log = options.path.as_deref().map(LogFile::create).transpose()?;
+        let moved_aside = log.as_ref().and_then(LogFile::moved_aside).map(Path::to_owned);
+        let (mut journal, feeds) = Self::start_on(log, options, feed::ROOM)?;
+        journal.moved_aside = moved_aside;
+        Ok((journal, feeds))
+    }
+
+    fn start_on<M>(
+        medium: Option<M>,
+        options: Options,
+        room: Room,
+    ) -> Result<(Self, Vec<Feed>), JournalError>
+    where
+        M: Medium + Send + 'static,
+    {
+        let Options { backends, routing_mode, connection, workers, verbose, .. } = options;
+        let logs = medium.is_some();
+        let (feeds, outlets): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| Feed::new(logs, verbose, room)).unzip();
+        let tallies: Vec<_> = feeds.iter().map(Feed::tally).collect();
+        let orders = Arc::<Orders>::default();
+        let mut journal = Self { orders, tallies, thread: None, moved_aside: None };
+        if logs || verbose {
+            let labels = Labels { backends, routing_mode, connection };
+            let writer = Writer {
+                outlets: outlets.into_iter().flatten().collect(),
+                tallies: journal.tallies.clone(),
+                log: medium.map(|medium| Log::new(medium, labels)),
+                console: verbose.then(Console::stdout),
+            };
+            let orders = Arc::clone(&journal.orders);
+            let thread = thread::Builder::new().name("journal".to_owned());
+            let spawned = thread.spawn(move || writer.run(&orders));
+            journal.thread = Some(spawned.map_err(JournalError::Thread)?);
+        }
+        Ok((journal, feeds))
+    }
+
+    /// Where the log of an earlier run was moved, if there was one.
+    #[must_use]
+    pub fn moved_aside(&self) -> Option<&Path> {
+        self.moved_aside.as_deref()
+    }
+
+    /// Writes out all that was recorded, ends the thread and tells what became of the requests.
+    ///
+    /// The feeds have to be dropped or idle: a record made meanwhile may be in neither count. A log
+    /// that is a pipe with a stalled reader is waited for.
+    #[must_use]
+    pub fn close(mut self) -> Totals {
+        self.end()
+    }
+
+    fn end(&mut self) -> Totals {
+        self.orders.close.store(true, Ordering::Release);
+        self.wake();
+        let ended = self.thread.take().and_then(|thread| thread.join().ok());
+        let Written { rows, lost } = ended.unwrap_or_default();
+        let requests = self.tallies.iter().map(|tally| tally.requests()).sum();
+        let errors = self.tallies.iter().map(|tally| tally.errors()).sum();
+        Totals { requests, errors, rows, lost }
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+
+    /// A handle that can be given to the thread that listens to signals.
+    #[must_use]
+    pub fn reopener(&self) -> Reopener {
+        Reopener(Arc::clone(&self.orders))
+    }
+}
+
+/// Has the writer thread look at the log's path again.
+#[derive(Clone, Debug)]
+pub struct Reopener(Arc<Orders>);
+
+impl Reopener {
+    /// Goes on in a new file if the old one was renamed (SIGHUP, after a rotation).
+    ///
+    /// Returns at once; the thread obeys within its next round. Requests recorded before are in the
+    /// old file and later ones in the new, no row in both. If the new file cannot be written, the
+    /// old one is kept and the reason said on standard error. Until this is called the renamed file
+    /// is written on.
+    pub fn reopen(&self) {
+        self.0.reopen.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _totals = self.end();
+    }
+}

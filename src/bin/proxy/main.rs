@@ -47,7 +47,7 @@ fn serve(flags: &Flags, settings: Settings) -> Result<ExitCode, ExitCode> {
     let log = flags.log(&settings);
     // The handlers come first: a signal that arrives while starting must not be lost.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(|e| fail(1, &e))?;
-    let (journal, feeds) = Journal::start(&Options {
+    let (journal, feeds) = Journal::start(Options {
         path: log.clone(),
         backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
         routing_mode: settings.policy.to_string(),

@@ -118,32 +118,29 @@ impl Exchange {
         }
     }
 
-    /// Ends every wait whose time has come. Ending one may end others.
+    /// Ends the first wait whose time has come. What it leads to is waited for anew.
     pub(super) fn end_waits(&mut self, context: &mut Context<'_>) {
-        for wait in WAITS {
-            let due = self
-                .deadline_of(wait, &context.settings.timeouts)
-                .is_some_and(|deadline| deadline <= context.now);
-            if !due {
-                continue;
+        let timeouts = &context.settings.timeouts;
+        let is_due = |wait: &Wait| {
+            self.deadline_of(*wait, timeouts).is_some_and(|deadline| deadline <= context.now)
+        };
+        let Some(wait) = WAITS.into_iter().find(is_due) else { return };
+        match wait {
+            Wait::Head => {
+                self.account.name_unparsed(self.up.body.raw());
+                self.fail(Fault::HeaderTimeout, context);
             }
-            match wait {
-                Wait::Head => {
-                    self.account.name_unparsed(self.up.body.raw());
-                    self.fail(Fault::HeaderTimeout, context);
+            Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
+            Wait::ClientReads => self.stalled(context),
+            Wait::Connect => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.since = context.now;
                 }
-                Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
-                Wait::ClientReads => self.stalled(context),
-                Wait::Connect => {
-                    if let Some(attempt) = &mut self.attempt {
-                        attempt.since = context.now;
-                    }
-                    self.demands.push_back(Demand::ConnectExpired);
-                }
-                Wait::Upstream => self.fail(Fault::ResponseTimeout, context),
-                Wait::Linger => self.demands.push_back(Demand::Hangup(Hangup::Close)),
-                Wait::Tunnel => self.tunnel_idle(context),
+                self.demands.push_back(Demand::ConnectExpired);
             }
+            Wait::Upstream => self.fail(Fault::ResponseTimeout, context),
+            Wait::Linger => self.demands.push_back(Demand::Hangup(Hangup::Close)),
+            Wait::Tunnel => self.tunnel_idle(context),
         }
     }
 

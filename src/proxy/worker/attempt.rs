@@ -8,13 +8,14 @@ use super::super::exchange::ConnectFailure;
 use super::super::settings::Connections;
 use super::Worker;
 use crate::balance::BackendId;
-use crate::reactor::{Alarm, Key, Stream};
+use crate::reactor::{Key, Stream};
 
 impl Worker {
     /// Attaches a connection to `backend` to a client's exchange.
     pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
         if self.tools.settings.verbose {
-            self.tools.feed.say(&self.tools.balancer.explain(backend));
+            let line = self.tools.balancer.explain(backend);
+            self.tools.feed.say(format_args!("{line}"));
         }
         let pooled = self.tools.settings.connections == Connections::Persistent && !fresh;
         let taken = if pooled { self.pool.take(backend.index()) } else { None };
@@ -51,7 +52,6 @@ impl Worker {
                     backend,
                     client: Some(key),
                     route: Some(Route { step, index }),
-                    alarm: Alarm::default(),
                     idle_until: now,
                 })
             });
@@ -103,7 +103,8 @@ impl Worker {
         let fit = !upstream.stream.can_read();
         if fit && self.pool.put(upstream.backend.index(), link) {
             upstream.idle_until = now + self.tools.settings.timeouts.upstream_idle;
-            upstream.alarm.set(Some(upstream.idle_until), link, self.poller.timers());
+            let deadline = Some(upstream.idle_until);
+            self.upstream_alarms.set(deadline, link, self.poller.timers());
         } else {
             self.upstreams.remove(link);
         }

@@ -1,0 +1,133 @@
+//! The way from one worker to the writer thread: entries of one size, and their texts beside them.
+//!
+//! Two rings of the same pair travel together so that an entry stays a plain typed value while its
+//! texts take only the bytes they have. An entry goes in whole or not at all, and is seen only
+//! after its texts. Neither end ever waits, and neither knows what an entry means.
+
+use rtrb::{Consumer, Producer, RingBuffer};
+
+/// The texts that travel with one entry.
+pub(super) const TEXTS: usize = 2;
+
+/// A worker's end.
+#[derive(Debug)]
+pub(super) struct Inlet<T> {
+    entries: Producer<Slot<T>>,
+    texts: Producer<u8>,
+}
+
+/// The writer thread's end.
+#[derive(Debug)]
+pub(super) struct Outlet<T> {
+    entries: Consumer<Slot<T>>,
+    texts: Consumer<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot<T> {
+    entry: T,
+    text_bytes: [usize; TEXTS],
+}
+
+/// How much a ring can hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) entries: usize,
+    /// For the texts of all entries together.
+    pub(super) text_bytes: usize,
+}
+
+/// Makes the two ends of a ring.
+pub(super) fn ring<T: Copy>(room: Room) -> (Inlet<T>, Outlet<T>) {
+    let (entries_in, entries_out) = RingBuffer::new(room.entries);
+    let (texts_in, texts_out) = RingBuffer::new(room.text_bytes);
+    let inlet = Inlet { entries: entries_in, texts: texts_in };
+    (inlet, Outlet { entries: entries_out, texts: texts_out })
+}
+
+impl<T: Copy> Inlet<T> {
+    /// Puts an entry and its texts in; `false` if there is no room for all of it.
+    #[must_use]
+    pub(super) fn push(&mut self, entry: T, texts: [&[u8]; TEXTS]) -> bool {
+        let text_bytes = texts.map(<[u8]>::len);
+        if self.entries.is_full() || !has_room(&self.texts, text_bytes.iter().sum()) {
+            return false;
+        }
+        // The room was there a moment ago and the other end can only make more.
+        let texts_in = texts.iter().all(|text| self.texts.push_entire_slice(text).is_ok());
+        texts_in && self.entries.push(Slot { entry, text_bytes }).is_ok()
+    }
+
+    /// Whether half of either ring is taken: the sign to leave out what matters less.
+    pub(super) fn is_half_full(&self) -> bool {
+        !has_room(&self.entries, self.entries.buffer().capacity() / 2)
+            || !has_room(&self.texts, self.texts.buffer().capacity() / 2)
+    }
+}
+
+/// Looks at the other end's cache line only if the room known of does not do.
+fn has_room<T>(ring: &Producer<T>, count: usize) -> bool {
+    ring.cached_slots() >= count || ring.slots() >= count
+}
+
+impl<T: Copy> Outlet<T> {
+    /// How many entries can be taken now; more may have come in by then.
+    pub(super) fn len(&self) -> usize {
+        self.entries.slots()
+    }
+
+    /// Takes the oldest entry out and gives its texts, in `scratch`, beside it.
+    pub(super) fn pop<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Option<(T, [&'s [u8]; TEXTS])> {
+        let Slot { entry, text_bytes } = self.entries.pop().ok()?;
+        scratch.resize(text_bytes.iter().sum(), 0);
+        self.texts.pop_entire_slice(scratch).ok()?;
+        let (first, second) = scratch.split_at(text_bytes[0]);
+        Some((entry, [first, second]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_out_whole_and_in_order_across_every_wrap() {
+        let (mut inlet, mut outlet) = ring::<usize>(Room { entries: 3, text_bytes: 11 });
+        let mut scratch = Vec::new();
+        for turn in 0..200 {
+            let first = vec![b'a'; turn % 5];
+            let second = vec![b'b'; turn % 7];
+            assert!(inlet.push(turn, [&first, &second]));
+            assert_eq!(outlet.len(), 1);
+            assert_eq!(outlet.pop(&mut scratch), Some((turn, [&first[..], &second[..]])));
+        }
+        assert_eq!(outlet.pop(&mut scratch), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_whole() {
+        let (mut inlet, mut outlet) = ring::<u8>(Room { entries: 2, text_bytes: 4 });
+        let mut scratch = Vec::new();
+        assert!(inlet.push(1, [b"ab", b"c"]));
+        assert!(!inlet.push(2, [b"d", b"e"]), "two bytes of text where one has room");
+        assert!(inlet.push(3, [b"", b"f"]));
+        assert!(!inlet.push(4, [b"", b""]), "no room for a third entry");
+        assert_eq!(outlet.pop(&mut scratch), Some((1, [&b"ab"[..], &b"c"[..]])));
+        assert_eq!(outlet.pop(&mut scratch), Some((3, [&b""[..], &b"f"[..]])));
+        assert_eq!(outlet.pop(&mut scratch), None);
+    }
+
+    #[test]
+    fn half_full_by_entries_or_by_text() {
+        let (mut inlet, mut outlet) = ring::<u8>(Room { entries: 4, text_bytes: 8 });
+        assert!(!inlet.is_half_full());
+        assert!(inlet.push(1, [b"12345", b""]));
+        assert!(inlet.is_half_full(), "three bytes left of eight");
+        assert!(outlet.pop(&mut Vec::new()).is_some());
+        assert!(!inlet.is_half_full());
+        for entry in 0..3 {
+            assert!(inlet.push(entry, [b"", b""]));
+        }
+        assert!(inlet.is_half_full(), "one entry left of four");
+    }
+}

@@ -1,0 +1,365 @@
+//! The one CSV schema: its columns, how a row is written and how it is read back.
+//!
+//! The first five columns are a public contract, and other tools write them alone; so readers find
+//! the columns by the header and go without the others. A row written here is one line of printable
+//! ASCII whatever the request held, so that line tools and CSV readers agree on where it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+
+/// The columns in order. `latency_ms` and its kin are decimal milliseconds with three digits.
+pub const COLUMNS: [&str; 16] = [
+    "timestamp",
+    "backend_url",
+    "latency_ms",
+    "status_code",
+    "routing_mode",
+    "connection",
+    "worker",
+    "client",
+    "method",
+    "path",
+    "request_bytes",
+    "response_bytes",
+    "connect_ms",
+    "first_byte_ms",
+    "attempts",
+    "fault",
+];
+
+/// How many of [`COLUMNS`], from the first, every log of this format has.
+pub const CONTRACT_COLUMNS: usize = 5;
+
+/// The header row with its line end.
+#[must_use]
+pub fn header() -> String {
+    COLUMNS.join(",") + "\n"
+}
+
+/// One row. What a five-column log does not have, and what is empty, is `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// When the request ended, in microseconds since 1970 UTC.
+    pub timestamp_us: i64,
+    /// The backend as configured, `None` if the request was never dispatched.
+    pub backend_url: Option<&'a str>,
+    /// From dispatch to the upstream's last byte.
+    pub latency: Option<Duration>,
+    /// What was sent to the client, 499 if it left first.
+    pub status: u16,
+    /// The balancing policy.
+    pub routing_mode: &'a str,
+    /// `persistent` or `non-persistent`.
+    pub connection: Option<&'a str>,
+    /// The index of the worker that served it.
+    pub worker: Option<usize>,
+    /// The client's address.
+    pub client: Option<SocketAddr>,
+    /// The method. Any bytes can be written; what is read back is what [`RowWriter`] made of them.
+    pub method: Option<&'a [u8]>,
+    /// The request target, treated as the method is.
+    pub path: Option<&'a [u8]>,
+    /// Bytes that came from the client.
+    pub request_bytes: Option<u64>,
+    /// Bytes that went to the client.
+    pub response_bytes: Option<u64>,
+    /// From the start of the last attempt to its connection.
+    pub connect: Option<Duration>,
+    /// From the start of the last attempt to the first byte of its response.
+    pub first_byte: Option<Duration>,
+    /// How many backends were tried.
+    pub attempts: Option<u32>,
+    /// The label of what went wrong, if anything did.
+    pub fault: Option<&'a str>,
+}
+
+impl Row<'_> {
+    /// Whether the request counts as an error: 4xx, 5xx or a fault.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.status >= 400 || self.fault.is_some()
+    }
+}
+
+/// Writes rows. Keeps the date text of the last second, for rows come by the thousand in each.
+#[derive(Debug, Default)]
+pub struct RowWriter {
+    second: Option<i64>,
+    date_and_time: String,
+}
+
+impl RowWriter {
+    /// Appends a row and its line end to `out`.
+    ///
+    /// Text that is not plain is quoted (RFC 4180 §2), and its bytes outside printable ASCII are
+    /// percent-encoded (RFC 3986 §2.1): line ends and broken UTF-8 do not get into the log.
+    pub fn write(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+        self.write_timestamp(row.timestamp_us, out);
+        let mut fields = Fields { out, digits: itoa::Buffer::new() };
+        fields.text(row.backend_url);
+        fields.millis(row.latency);
+        fields.number(Some(row.status));
+        fields.text(Some(row.routing_mode));
+        fields.text(row.connection);
+        fields.number(row.worker);
+        fields.client(row.client);
+        fields.text(row.method);
+        fields.text(row.path);
+        fields.number(row.request_bytes);
+        fields.number(row.response_bytes);
+        fields.millis(row.connect);
+        fields.millis(row.first_byte);
+        fields.number(row.attempts);
+        fields.text(row.fault);
+        out.push(b'\n');
+    }
+
+    /// RFC 3339 in UTC with microseconds: `2026-11-23T10:11:12.123456Z`.
+    fn write_timestamp(&mut self, timestamp_us: i64, out: &mut Vec<u8>) {
+        let second = timestamp_us.div_euclid(1_000_000);
+        if self.second != Some(second) {
+            let time = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
+            self.date_and_time = time.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+            self.second = Some(second);
+        }
+        out.extend_from_slice(self.date_and_time.as_bytes());
+        out.push(b'.');
+        pad(out, itoa::Buffer::new().format(timestamp_us.rem_euclid(1_000_000)), 6);
+        out.push(b'Z');
+    }
+}
+
+/// The fields of one row after its first, each with the comma before it.
+struct Fields<'o> {
+    out: &'o mut Vec<u8>,
+    digits: itoa::Buffer,
+}
+
+impl Fields<'_> {
+    fn number(&mut self, number: Option<impl itoa::Integer>) {
+        self.out.push(b',');
+        if let Some(number) = number {
+            self.out.extend_from_slice(self.digits.format(number).as_bytes());
+        }
+    }
+
+    fn millis(&mut self, duration: Option<Duration>) {
+        let micros = duration.map(|duration| duration.as_micros());
+        self.number(micros.map(|micros| micros / 1000));
+        if let Some(micros) = micros {
+            self.out.push(b'.');
+            pad(self.out, self.digits.format(micros % 1000), 3);
+        }
+    }
+
+    fn client(&mut self, client: Option<SocketAddr>) {
+        use io::Write as _;
+        self.out.push(b',');
+        if let Some(client) = client {
+            // Writing to a vector cannot fail.
+            let _ = write!(self.out, "{client}");
+        }
+    }
+
+    fn text(&mut self, text: Option<impl AsRef<[u8]>>) {
+        self.out.push(b',');
+        let Some(text) = text else { return };
+        let text = text.as_ref();
+        if text.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',')) {
+            self.out.extend_from_slice(text);
+        } else {
+            self.quoted(text);
+        }
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        self.out.push(b'"');
+        for &byte in text {
+            match byte {
+                b'"' => self.out.extend_from_slice(b"\"\""),
+                b' '..=b'~' => self.out.push(byte),
+                _ => self.out.extend_from_slice(&[
+                    b'%',
+                    HEX[usize::from(byte >> 4)],
+                    HEX[usize::from(byte & 15)],
+                ]),
+            }
+        }
+        self.out.push(b'"');
+    }
+}
+
+/// Appends a number of at most `width` digits with its leading zeros, six at most.
+fn pad(out: &mut Vec<u8>, digits: &str, width: usize) {
+    out.extend_from_slice(&b"000000"[..width.saturating_sub(digits.len())]);
+    out.extend_from_slice(digits.as_bytes());
+}
+
+/// Where each of [`COLUMNS`] stands in a log, as its header tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns([Option<usize>; COLUMNS.len()]);
+
+impl Columns {
+    /// Reads a header; `None` if it does not begin with the columns of the contract.
+    #[must_use]
+    pub fn find(header: &csv::ByteRecord) -> Option<Self> {
+        let place = |name: &str| header.iter().position(|field| field == name.as_bytes());
+        let columns = COLUMNS.map(place);
+        let contract = columns[..CONTRACT_COLUMNS].iter().enumerate();
+        contract.into_iter().all(|(at, place)| *place == Some(at)).then_some(Self(columns))
+    }
+}
+
+/// A field that does not say what its column holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is no {column}")]
+pub struct RowError {
+    /// The name of the column.
+    pub column: &'static str,
+    /// The field, with broken UTF-8 replaced.
+    pub value: String,
+}
+
+impl<'a> Row<'a> {
+    /// Reads one row of a log with these columns.
+    ///
+    /// Whole milliseconds are accepted, and timestamps with any offset or with none, which are
+    /// taken as UTC.
+    ///
+    /// # Errors
+    /// The first field, in the order of [`COLUMNS`], that does not fit its column.
+    pub fn parse(columns: &Columns, record: &'a csv::ByteRecord) -> Result<Self, RowError> {
+        let mut fields = RecordFields { columns, record, column: 0 };
+        Ok(Self {
+            timestamp_us: fields.required(parse_timestamp)?,
+            backend_url: fields.text()?,
+            latency: fields.optional(parse_millis)?,
+            status: fields.required(parse)?,
+            routing_mode: fields.text()?.unwrap_or_default(),
+            connection: fields.text()?,
+            worker: fields.optional(parse)?,
+            client: fields.optional(parse)?,
+            method: fields.bytes(),
+            path: fields.bytes(),
+            request_bytes: fields.optional(parse)?,
+            response_bytes: fields.optional(parse)?,
+            connect: fields.optional(parse_millis)?,
+            first_byte: fields.optional(parse_millis)?,
+            attempts: fields.optional(parse)?,
+            fault: fields.text()?,
+        })
+    }
+}
+
+/// Walks a record in the order of [`COLUMNS`].
+struct RecordFields<'c, 'a> {
+    columns: &'c Columns,
+    record: &'a csv::ByteRecord,
+    column: usize,
+}
+
+impl<'a> RecordFields<'_, 'a> {
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let place = self.columns.0[self.column];
+        self.column += 1;
+        place.and_then(|place| self.record.get(place)).filter(|field| !field.is_empty())
+    }
+
+    fn text(&mut self) -> Result<Option<&'a str>, RowError> {
+        let Some(field) = self.bytes() else { return Ok(None) };
+        str::from_utf8(field).map(Some).map_err(|_| self.refuse(field))
+    }
+
+    fn optional<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, RowError> {
+        let Some(text) = self.text()? else { return Ok(None) };
+        parse(text.trim()).map(Some).ok_or_else(|| self.refuse(text.as_bytes()))
+    }
+
+    fn required<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T, RowError> {
+        self.optional(parse)?.ok_or_else(|| self.refuse(b""))
+    }
+
+    /// The error for the field that was just read.
+    fn refuse(&self, field: &[u8]) -> RowError {
+        let value = String::from_utf8_lossy(field).into_owned();
+        RowError { column: COLUMNS[self.column - 1], value }
+    }
+}
+
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn parse_millis(text: &str) -> Option<Duration> {
+    let millis: f64 = parse(text)?;
+    Duration::try_from_secs_f64(millis / 1000.0).ok()
+}
+
+fn parse_timestamp(text: &str) -> Option<i64> {
+    let zoned = text.parse::<Timestamp>().ok();
+    let time = zoned.or_else(|| {
+        let local = text.parse::<civil::DateTime>().ok()?;
+        Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    });
+    time.map(Timestamp::as_microsecond)
+}
+
+/// Reads a log row by row.
+#[derive(Debug)]
+pub struct RowReader<R> {
+    source: csv::Reader<R>,
+    columns: Columns,
+    record: csv::ByteRecord,
+}
+
+/// Why a log or one of its rows cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The first row is not a header of this format.
+    #[error("the first row is no header of this format")]
+    NoHeader,
+    /// A row does not fit its header. The reader can go on after it.
+    #[error("row {row}: {error}")]
+    Row {
+        /// Counted from 1, the header not counted.
+        row: u64,
+        /// The field that does not fit.
+        error: RowError,
+    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+}
+
+impl<R: io::Read> RowReader<R> {
+    /// Reads the header of a log.
+    ///
+    /// # Errors
+    /// When it is no header of this format, or cannot be read.
+    pub fn new(source: R) -> Result<Self, ReadError> {
+        let mut source = csv::ReaderBuilder::new().flexible(true).from_reader(source);
+        let columns = Columns::find(source.byte_headers()?).ok_or(ReadError::NoHeader)?;
+        Ok(Self { source, columns, record: csv::ByteRecord::new() })
+    }
+
+    /// Reads the next row, `None` at the end.
+    ///
+    /// # Errors
+    /// When the row does not fit the columns, or cannot be read.
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, ReadError> {
+        if !self.source.read_byte_record(&mut self.record)? {
+            return Ok(None);
+        }
+        let row = self.source.position().record().saturating_sub(1);
+        let parsed = Row::parse(&self.columns, &self.record);
+        parsed.map(Some).map_err(|error| ReadError::Row { row, error })
+    }
+}
+
+#[cfg(test)]
+mod tests;
