@@ -58,7 +58,9 @@ enum Task {
 #[derive(Args, Debug)]
 struct UpFlags {
     /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
-    #[arg(value_name = "POLICY", default_value = "round-robin", value_parser = str::parse::<Policy>)]
+    #[arg(
+        value_name = "POLICY", default_value = "round-robin", value_parser = str::parse::<Policy>,
+    )]
     policy: Policy,
 
     /// How upstream connections are used
