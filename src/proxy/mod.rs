@@ -1,7 +1,8 @@
 //! Ties sockets, HTTP and balancing together.
 //!
 //! [`exchange`] decides what happens to a request, without touching a socket; a worker moves the
-//! bytes it decides on; [`Bound`] and [`Server`] run the workers. Everything they are told is in [`settings`].
+//! bytes it decides on; [`Bound`] and [`Server`] run the workers. Everything they are told is in
+//! [`settings`].
 
 mod connection;
 mod control;

@@ -1,6 +1,7 @@
 //! `tidegate`: the proxy. Flags in, one call, an exit code out.
 
 mod flags;
+mod values;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -64,6 +65,9 @@ fn serve(flags: &Flags, settings: &Settings) -> Result<ExitCode, ExitCode> {
     let server =
         bound.start(feeds).map_err(|error| fail(1, &format!("can't start a worker: {error}")))?;
     greet(settings, &addresses, log.as_deref());
+    if let Some(aside) = journal.moved_aside() {
+        say(&format!("an earlier log was moved to {}\n", aside.display()));
+    }
     obey(signals, server.stopper(), journal.reopener());
     let outcome = server.join();
     let totals = journal.close();

@@ -1,9 +1,9 @@
 //! One request and its response as a state machine without sockets, clocks or threads.
 //!
-//! Bytes come in by [`Exchange::space`] and [`Exchange::filled`], leave by [`Exchange::pending`] and
-//! [`Exchange::drained`], and whatever only a worker can do is asked for by [`Exchange::demand`].
-//! So every behaviour of the proxy is tested with byte strings and simulated time. It must not
-//! import `reactor`.
+//! Bytes come in by [`Exchange::space`] and [`Exchange::filled`], leave by [`Exchange::pending`]
+//! and [`Exchange::drained`], and whatever only a worker can do is asked for by
+//! [`Exchange::demand`]. So every behaviour of the proxy is tested with byte strings and simulated
+//! time. It must not import `reactor`.
 //!
 //! The state is a pair of half-duplex machines. [`settle`](Exchange::settle) owns every transition
 //! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
