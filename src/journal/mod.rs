@@ -143,9 +143,9 @@ impl Journal {
 
     /// Goes on in a new file if the old one was renamed (SIGHUP, after a rotation).
     ///
-    /// Returns at once. Requests recorded before are in the old file and later ones in the new, no
-    /// row in both. If the new file cannot be written, the old one is kept and the reason said on
-    /// standard error. Until this is called the renamed file is written on.
+    /// Returns at once; the thread first writes what was recorded before to the old file. No row is
+    /// lost or in both. If the new file cannot be written, the old one is kept and the reason said
+    /// on standard error. Until this is called the renamed file is written on.
     pub fn reopen(&self) {
         self.orders.reopen.store(true, Ordering::Release);
         self.wake();

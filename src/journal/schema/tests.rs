@@ -84,7 +84,7 @@ fn milliseconds_have_three_digits() {
         (Duration::from_micros(1_010), ",1.010,"),
         (Duration::from_millis(200), ",200.000,"),
         (Duration::from_secs(86_400), ",86400000.000,"),
-        (Duration::MAX, ",18446744073709551615999.999,"),
+        (Duration::MAX, ",18446744073709551.615,"),
     ] {
         let row = written(&Row { latency: Some(duration), ..bare_row() });
         assert!(row.contains(text), "{duration:?}: {row}");
