@@ -347,12 +347,13 @@ fn reopening_under_load_loses_and_doubles_no_row() {
         poll_until("rows", || fs::metadata(&path).is_ok_and(|log| log.len() > 500));
         fs::rename(&path, folder.path().join(format!("{rotation}.csv"))).expect("renamed");
         journal.reopen();
+        // Only then more, or all of it could go to the old file and none be left for the new one.
+        poll_until("the new file", || path.exists());
         rotations.store(rotation + 1, Ordering::Relaxed);
     }
     for worker in workers {
         worker.join().expect("worker");
     }
-    poll_until("the last file", || path.exists());
     let totals = journal.close();
 
     let requests = 2 * ROTATIONS * REQUESTS_PER_ROTATION;
