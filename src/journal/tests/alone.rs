@@ -1,5 +1,5 @@
-//! What needs a process of its own, for limits and standard output belong to the whole process: this
-//! test binary is started again with one test and the log it is to write.
+//! What needs a process of its own, for limits and standard output belong to the whole process:
+//! this test binary is started again with one test and the log it is to write.
 
 use super::*;
 
