@@ -72,10 +72,8 @@ impl Child {
     /// Asks the child to finish its work and end.
     pub(super) fn terminate(&self) {
         // The child has not been waited for, so its id can't be anybody else's.
-        if let Some(id) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
-            // It fails only for a child that has ended already.
-            let _ = kill_process(id, Signal::TERM);
-        }
+        // It fails only for one that has ended already.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
     }
 
     /// Ends the child at once.
