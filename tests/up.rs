@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use running::{PATIENCE, Running, free_ports, is_open, until};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
@@ -33,8 +33,8 @@ fn lab(args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } = lab(args).output().unwrap();
-    (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
+    let (status, said) = Running::start(&mut lab(args)).ends();
+    (status.code(), said)
 }
 
 impl Stack {
@@ -232,9 +232,8 @@ fn commands(scripts: &[(&str, &str)]) -> TempDir {
 }
 
 fn set_up(path: &TempDir) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } =
-        lab(&["setup"]).env("PATH", path.path()).output().unwrap();
-    (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
+    let (status, said) = Running::start(lab(&["setup"]).env("PATH", path.path())).ends();
+    (status.code(), said)
 }
 
 #[test]

@@ -35,9 +35,6 @@ impl Child {
         args: &[OsString],
     ) -> io::Result<Self> {
         let mut process = leash::command(lab, program, args)
-            // What a shell exports for other programs must not change what the flags say.
-            .env_remove("PORT")
-            .env_remove("SERVER_ID")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
