@@ -1,10 +1,10 @@
 //! One [`Alarm`] per place of a table, outliving what lives there.
 //!
-//! A connection that ends leaves its entries in the timer heap, for nothing is ever taken back. Were
-//! each new connection to queue its own, a proxy that serves 20,000 short connections a second
-//! would hold a million entries for the dead. So the place keeps the alarm: an entry queued for one
-//! occupant rings for the next, who looks at its own deadline, and the heap grows with the places
-//! in use and not with the connections made.
+//! A connection that ends leaves its entries in the timer heap, for nothing is ever taken back.
+//! Were each new connection to queue its own, a proxy that serves 20,000 short connections a
+//! second would hold a million entries for the dead. So the place keeps the alarm: an entry queued
+//! for one occupant rings for the next, who looks at its own deadline, and the heap grows with the
+//! places in use and not with the connections made.
 
 use std::time::Instant;
 

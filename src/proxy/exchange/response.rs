@@ -194,9 +194,8 @@ impl Exchange {
             return;
         }
         let silent = self.down.body.raw().is_empty();
-        let may_retry = silent && self.can_retry();
         match &mut self.response {
-            Response::Head { interim: 0, .. } if may_retry => self.retry(context),
+            Response::Head { interim: 0, .. } if silent => self.lost_in_silence(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
             }
