@@ -113,6 +113,12 @@ impl Pipe {
         self.body.clear();
     }
 
+    /// Bytes of memory in use beside the body's block.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
     /// Gives the block back if nothing is in it.
     pub(super) fn rest(&mut self, free: &mut FreeList) {
         self.body.rest(free);

@@ -13,6 +13,9 @@ mod request;
 mod response;
 mod waits;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
