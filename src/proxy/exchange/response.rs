@@ -72,6 +72,7 @@ impl Exchange {
                 self.account.first_byte = None;
                 // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
                 if self.call.version == Version::Http11 {
+                    self.down.free_sent();
                     self.write_head(&response, BodyOut::None, end, context);
                 } else {
                     self.down.body.drop_raw(end);

@@ -157,3 +157,45 @@ fn large_bodies_stream_through_a_bounded_buffer() {
         assert_eq!((row.fault, row.response_bytes), (None, got.len() as u64));
     }
 }
+
+#[test]
+fn a_client_that_reads_nothing_holds_back_the_backend() {
+    for framing in ["Content-Length: 1000000\r\n", "", CHUNKED] {
+        let mut rig = Rig::new();
+        rig.client(GET);
+        rig.client.window = 0;
+        rig.upstream(format!("HTTP/1.1 200 OK\r\n{framing}\r\n"));
+        let piece = "x".repeat(0x300);
+        let chunk = format!("300\r\n{piece}\r\n");
+        for _ in 0..300 {
+            rig.upstream(if framing == CHUNKED { &chunk } else { &piece });
+        }
+        assert!(rig.unread(Side::Upstream) > 100_000, "{framing}");
+    }
+}
+
+#[test]
+fn an_endless_answer_in_small_pieces_leaves_nothing_behind() {
+    let mut rig = Rig::new();
+    rig.client(GET);
+    rig.upstream("HTTP/1.1 200 OK\r\n\r\n");
+    for _ in 0..1000 {
+        rig.upstream("x".repeat(1000));
+    }
+    rig.upstream_ends(Closing::Finished);
+    let got = rig.client_got();
+    let message = judge::response(got.as_bytes(), "GET").expect("whole");
+    assert_eq!(message.body.len(), 1_000_000);
+}
+
+#[test]
+fn large_interim_responses_leave_nothing_behind() {
+    let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(15_000));
+    let mut rig = Rig::new();
+    rig.client(GET);
+    for _ in 0..100 {
+        rig.upstream(&hints);
+    }
+    rig.upstream(OK);
+    assert_eq!(rig.client_got(), hints.repeat(100) + OK_FORWARDED);
+}
