@@ -116,6 +116,8 @@ impl Exchange {
             self.down.forget_sent();
         }
         self.account.status = response.status;
+        let head = &self.down.body.raw()[..end];
+        connection_named(head, context.headers, &mut self.response_named);
         self.write_head(response, body, end, context);
         match transfer {
             Some(transfer) => {
@@ -150,7 +152,6 @@ impl Exchange {
         };
         let (out, raw) = self.down.head_and_raw();
         rewrite_response(out, &raw[..end], context.headers, response, &hop);
-        connection_named(&raw[..end], context.headers, &mut self.response_named);
         self.down.body.drop_raw(end);
     }
 

@@ -56,6 +56,16 @@ fn trailers_that_steer_and_those_named_by_connection_are_dropped() {
 }
 
 #[test]
+fn what_an_interim_response_names_is_not_named_by_the_final_one() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nConnection: X-Sum\r\n\r\n";
+    let outcome = Scene::new()
+        .client(GET)
+        .upstream(format!("{hints}HTTP/1.1 200 OK\r\n{CHUNKED}\r\n0\r\nX-Sum: 6\r\n\r\n"))
+        .play();
+    assert!(outcome.client.ends_with("0\r\nX-Sum: 6\r\n\r\n"), "{}", outcome.client);
+}
+
+#[test]
 fn chunks_become_bare_data_for_an_http_10_client() {
     let outcome = Scene::new()
         .client("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
