@@ -536,7 +536,7 @@ impl Exchange {
             close: !self.call.keep_alive,
             date: context.date,
             head_only: self.call.method == Method::Head,
-            allow: status == 405,
+            allow: matches!(status, 200 | 405),
         };
         reply(self.down.head(), status, explanation, &options);
         self.account.status = status;

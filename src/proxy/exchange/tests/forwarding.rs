@@ -221,3 +221,15 @@ fn an_invalid_response_head_is_a_502_and_its_connection_is_dropped() {
         assert_eq!((row.status, row.fault), (502, Some(fault)), "{head}");
     }
 }
+
+#[test]
+fn options_that_may_go_no_further_are_answered_here() {
+    let options = "OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
+    let outcome = Scene::new().client(options).client(GET).upstream(OK).play();
+    let (own, rest) = outcome.client.split_at(outcome.client.len() - OK_FORWARDED.len());
+    assert_reply(own, 200, false);
+    assert!(own.contains("\r\nAllow: GET, "), "{own}");
+    assert_eq!(rest, OK_FORWARDED);
+    assert_eq!(outcome.upstreams, [GET_FORWARDED]);
+    assert_eq!((outcome.rows[0].backend, outcome.rows[0].fault), (None, None));
+}
