@@ -15,6 +15,9 @@ mod state;
 mod terms;
 mod waits;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -361,7 +364,7 @@ impl Exchange {
             close: !self.call.keep_alive,
             date: context.date,
             head_only: self.call.method == Method::Head,
-            allow: status == 405,
+            allow: matches!(status, 200 | 405),
         };
         reply(self.down.head(), status, explanation, &options);
         self.account.status = status;
