@@ -5,7 +5,7 @@
 //! [`Exchange::demand`]. So every behaviour of the proxy is tested with byte strings and simulated
 //! time. It must not import `reactor`.
 //!
-//! The state is a pair of half-duplex machines. [`settle`](Exchange::settle) owns every transition
+//! The state is a pair of half-duplex machines. `settle` owns every transition
 //! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
 
 mod account;

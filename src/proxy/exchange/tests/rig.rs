@@ -1,6 +1,9 @@
 //! A worker and both of its peers without a socket: the exchange is driven as the worker drives it,
 //! and everything it must never do is checked while it happens.
 
+use crate::balance::Balancer;
+use crate::http::Headers;
+use crate::proxy::settings::Settings;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
