@@ -37,9 +37,11 @@ impl Exchange {
 
     fn request_head(&mut self, context: &mut Context<'_>) {
         // An empty line before a request is no part of it (RFC 9112 §2.2), and no reason to wait
-        // for the rest of a head.
-        while self.account.arrived.is_none() && self.up.body.raw().starts_with(b"\r\n") {
+        // for the rest of a head, even if its first half was one.
+        while self.up.body.raw().starts_with(b"\r\n") {
             self.up.body.drop_raw(2);
+            self.request = Request::Head(HeadSearch::request());
+            self.account.arrived = None;
         }
         let raw = self.up.body.raw();
         if raw.is_empty() {

@@ -287,6 +287,7 @@ impl Rig {
     /// Calls the exchange with what a worker lends it.
     pub(super) fn act<T>(&mut self, act: impl FnOnce(&mut Exchange, &mut Context<'_>) -> T) -> T {
         let was_idle = self.exchange.is_idle();
+        let was_half_an_empty_line = self.exchange.up.body.raw() == b"\r";
         let mut context = Context {
             now: self.now,
             settings: &self.settings,
@@ -301,6 +302,8 @@ impl Rig {
         if was_idle && !self.exchange.is_idle() {
             assert!(!self.owes_row);
             self.owes_row = true;
+        } else if was_half_an_empty_line && self.exchange.is_idle() {
+            self.owes_row = false;
         }
         self.check_memory();
         result
