@@ -498,6 +498,7 @@ impl Exchange {
 
     /// Gives up on this request: answers it if that is still possible, else breaks it off visibly.
     fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
+        self.name_unparsed();
         self.account.fault.get_or_insert(fault);
         if let Some(attempt) = self.attempt.as_mut().filter(|_| fault.blames_upstream()) {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
@@ -547,6 +548,15 @@ impl Exchange {
         }
     }
 
+    /// A request whose head never became one is named by what there is of it.
+    fn name_unparsed(&mut self) {
+        if matches!(self.request, Request::Head(_)) {
+            let raw = self.up.body.raw();
+            self.account.name_unparsed(raw);
+            self.account.request_bytes += raw.len() as u64;
+        }
+    }
+
     /// The client left: nothing is owed to anyone but the row.
     fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
         self.release(Demand::Discard, context);
@@ -554,6 +564,7 @@ impl Exchange {
             self.demands.push_back(Demand::Hangup(Hangup::Close));
             return;
         }
+        self.name_unparsed();
         self.account.fault.get_or_insert(fault);
         self.account.status = 499;
         self.up.clear();

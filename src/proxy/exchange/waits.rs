@@ -126,10 +126,7 @@ impl Exchange {
         };
         let Some(wait) = WAITS.into_iter().find(is_due) else { return };
         match wait {
-            Wait::Head => {
-                self.account.name_unparsed(self.up.body.raw());
-                self.fail(Fault::HeaderTimeout, context);
-            }
+            Wait::Head => self.fail(Fault::HeaderTimeout, context),
             Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
             Wait::ClientReads => self.stalled(context),
             Wait::Connect => {

@@ -51,6 +51,28 @@ fn a_row_tells_the_whole_story() {
 }
 
 #[test]
+fn rows_of_one_connection_have_nothing_of_each_other() {
+    let mut rig = Rig::with(2, Policy::RoundRobin);
+    rig.servers[0].dials = vec![Dial::Refuses];
+    rig.client("PUT /one HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    rig.advance_ms(9);
+    rig.upstream("HTTP/1.1 502 Bad\r\nContent-Length: 3\r\n\r\nxyz");
+    assert_eq!((rig.row().attempts, rig.client_got().is_empty()), (2, false));
+    rig.client("BREW ");
+    rig.client_ends(Closing::Finished);
+    let reply = rig.client_got();
+    let expected = Row {
+        status: 400,
+        method: "BREW".to_owned(),
+        request_bytes: 5,
+        response_bytes: reply.len() as u64,
+        fault: Some("request_incomplete"),
+        ..Row::default()
+    };
+    assert_eq!(rig.row(), expected);
+}
+
+#[test]
 fn the_first_byte_is_that_of_the_final_response() {
     let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);

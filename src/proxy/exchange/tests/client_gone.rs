@@ -15,6 +15,16 @@ fn assert_left(rig: &mut Rig) -> Row {
 }
 
 #[test]
+fn a_reset_in_the_head_names_what_was_asked() {
+    let mut rig = Rig::new();
+    rig.client("GET /x HTTP/1.1\r\nHo");
+    rig.client_ends(Closing::Reset);
+    let row = assert_left(&mut rig);
+    assert_eq!((row.method.as_str(), row.path.as_str()), ("GET", "/x"));
+    assert_eq!((row.request_bytes, row.backend, row.latency), (19, None, None));
+}
+
+#[test]
 fn a_reset_while_connecting_leaves_the_backend_alone() {
     let mut rig = Rig::new();
     rig.servers[0].dials = vec![Dial::Hangs];
@@ -100,6 +110,18 @@ fn an_end_behind_pipelined_requests_comes_after_all_answers() {
         .play();
     assert_eq!(outcome.client, OK_FORWARDED.repeat(2));
     assert_eq!((outcome.rows.len(), outcome.over), (2, Some(Hangup::Close)));
+}
+
+#[test]
+fn an_end_in_the_head_is_a_400() {
+    for head in ["G", "GET /x", "GET /x HTTP/1.1\r\nHost: a\r\n"] {
+        let outcome = Scene::new().client(head).client_ends(Closing::Finished).play();
+        assert_reply(&outcome.client, 400, true);
+        let row = outcome.row();
+        assert_eq!((row.status, row.fault), (400, Some("request_incomplete")));
+        assert_eq!(row.request_bytes, head.len() as u64);
+        assert!(head.starts_with(&row.method) && head.contains(&row.path), "{row:?}");
+    }
 }
 
 #[test]

@@ -47,6 +47,21 @@ fn an_answer_that_began_before_is_finished() {
 }
 
 #[test]
+fn when_time_is_up_what_waits_gets_a_503() {
+    let part = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx";
+    for request in [GET, part, "GET / HT"] {
+        let mut rig = Rig::new();
+        rig.client(request);
+        rig.act(Exchange::stop);
+        rig.run();
+        assert_reply(&rig.client_got(), 503, true);
+        let row = rig.row();
+        assert_eq!((row.status, row.fault), (503, Some("stopped")));
+        assert!(request.starts_with(&format!("{} {}", row.method, row.path)), "{row:?}");
+    }
+}
+
+#[test]
 fn when_time_is_up_an_answer_on_its_way_is_cut() {
     let (whole, old) = (GET, "GET / HTTP/1.0\r\nHost: a\r\n\r\n");
     for (request, framing, how) in [

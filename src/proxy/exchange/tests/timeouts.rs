@@ -9,6 +9,25 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
 const OLD: &str = "GET / HTTP/1.0\r\nHost: a\r\n\r\n";
 
 #[test]
+fn a_head_must_be_whole_in_time_however_it_drips() {
+    let mut rig = Rig::new();
+    rig.advance_ms(60_000);
+    for byte in "GET /slow".chars() {
+        rig.client(byte.to_string());
+        rig.advance_ms(500);
+    }
+    assert_eq!(rig.client_got(), "");
+    rig.advance_ms(499);
+    assert_eq!(rig.client_got(), "");
+    rig.advance_ms(1);
+    assert_reply(&rig.client_got(), 408, true);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault), (408, Some("header_timeout")));
+    assert_eq!((row.method.as_str(), row.path.as_str()), ("GET", "/slow"));
+    assert_eq!((row.request_bytes, row.attempts), (9, 0));
+}
+
+#[test]
 fn the_clock_of_a_pipelined_head_starts_with_its_turn() {
     let mut rig = Rig::new();
     rig.client(GET.to_owned() + "GET / HT");
