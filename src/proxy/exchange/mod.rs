@@ -371,6 +371,9 @@ impl Exchange {
     /// The proxy has waited long enough for what is in flight.
     pub fn stop(&mut self, context: &mut Context<'_>) {
         self.event(context, |exchange, context| {
+            if exchange.is_idle() {
+                return exchange.demands.push_back(Demand::Hangup(Hangup::Close));
+            }
             exchange.call.keep_alive = false;
             exchange.fail(Fault::Stopped, context);
         });

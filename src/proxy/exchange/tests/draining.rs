@@ -82,3 +82,12 @@ fn when_time_is_up_an_answer_on_its_way_is_cut() {
         assert_eq!(is_whole, request == old, "{got}");
     }
 }
+
+#[test]
+fn when_time_is_up_a_client_that_asked_nothing_is_told_nothing() {
+    let mut rig = Rig::new();
+    rig.act(Exchange::stop);
+    rig.run();
+    assert_eq!((rig.client_got().as_str(), rig.rows()), ("", Vec::new()));
+    assert_eq!(rig.over, Some(Hangup::Close));
+}
