@@ -452,8 +452,7 @@ impl Exchange {
         }
         let recycle = self.reusable
             && context.settings.connections == Connections::Persistent
-            && matches!(self.request, Request::Done)
-            && matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
+            && matches!(self.request, Request::Done);
         self.release(if recycle { Demand::Recycle } else { Demand::Discard }, context);
     }
 

@@ -1,6 +1,6 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
+use super::{Attempt, Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -105,13 +105,15 @@ impl Exchange {
             }
             Framing::UntilClose => (BodyOut::Chunked, Some(Transfer::UntilClose { encoded: true })),
         };
-        self.reusable = response.keep_alive;
+        // One that takes no more bytes will not take the rest of the request either.
+        let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
+        self.reusable = response.keep_alive && is_open;
         self.call.until_close = body == BodyOut::UntilClose;
         self.call.keep_alive &= !context.draining
             && context.settings.connections == Connections::Persistent
             && !self.call.until_close
             // The upstream will not take the rest of the request, so nothing can follow it.
-            && (response.keep_alive || matches!(self.request, Request::Done));
+            && (self.reusable || matches!(self.request, Request::Done));
         if self.down.is_drained() {
             self.down.forget_sent();
         }
