@@ -559,7 +559,8 @@ impl Exchange {
         }
     }
 
-    /// The client left: nothing is owed to anyone but the row.
+    /// The client left: nothing is owed to anyone but the row. The reset keeps one that comes back
+    /// to what the system still holds for it from taking that for whole.
     fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
         self.release(Demand::Discard, context);
         if matches!(self.response, Response::Ended(_)) || self.is_idle() {
@@ -572,6 +573,6 @@ impl Exchange {
         self.up.clear();
         self.down.clear();
         self.request = Request::Done;
-        self.response = Response::Cut(Hangup::Close);
+        self.response = Response::Cut(Hangup::Reset);
     }
 }

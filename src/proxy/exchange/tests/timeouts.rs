@@ -72,6 +72,21 @@ fn a_body_that_no_one_takes_is_not_the_clients_fault() {
 }
 
 #[test]
+fn a_client_that_reads_nothing_is_left() {
+    let mut rig = Rig::new();
+    rig.client(GET);
+    rig.advance_ms(9000);
+    rig.client.window = 10;
+    rig.upstream(OK);
+    rig.advance_ms(29_999);
+    assert_eq!(rig.over, None);
+    rig.advance_ms(1);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault), (200, Some("client_stalled")), "a part was sent");
+    assert_eq!((row.response_bytes, rig.over), (10, Some(Hangup::Reset)));
+}
+
+#[test]
 fn a_client_that_has_read_nothing_at_all_is_as_good_as_gone() {
     let mut rig = Rig::new();
     rig.client(GET);
@@ -94,6 +109,17 @@ fn a_client_that_reads_slowly_is_served() {
         rig.run();
     }
     assert_eq!((rig.client_got().as_str(), rig.row().fault), (OK_FORWARDED, None));
+}
+
+#[test]
+fn a_client_that_stalls_before_an_unmarked_end_is_reset() {
+    let mut rig = Rig::new();
+    rig.client(OLD);
+    rig.upstream("HTTP/1.1 200 OK\r\n\r\nhello");
+    rig.client.window = 0;
+    rig.upstream("world");
+    rig.advance_ms(30_000);
+    assert_eq!((rig.row().status, rig.over), (200, Some(Hangup::Reset)));
 }
 
 #[test]
