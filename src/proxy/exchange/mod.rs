@@ -543,7 +543,6 @@ impl Exchange {
         };
         reply(self.down.head(), status, explanation, &options);
         self.account.status = status;
-        self.client_moved = context.now;
         self.response = Response::Reply;
         if !matches!(self.request, Request::Done) {
             self.linger(context.now);

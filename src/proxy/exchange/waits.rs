@@ -40,10 +40,11 @@ const WAITS: [Wait; 7] = [
     Wait::Tunnel,
 ];
 
-/// Which sides are waited for.
+/// What is waited for, of each side.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Awaited {
-    client: bool,
+    client_sends: bool,
+    client_reads: bool,
     upstream: bool,
 }
 
@@ -102,7 +103,8 @@ impl Exchange {
 
     pub(super) fn awaited(&self) -> Awaited {
         Awaited {
-            client: self.awaits_body() || !self.down.is_drained(),
+            client_sends: self.awaits_body(),
+            client_reads: !self.down.is_drained(),
             upstream: self.awaits_upstream(),
         }
     }
@@ -110,7 +112,9 @@ impl Exchange {
     /// A wait that began with this event counts from now, not from when that side last moved.
     pub(super) fn note_new_waits(&mut self, before: Awaited, now: Instant) {
         let after = self.awaited();
-        if after.client && !before.client {
+        let sends = after.client_sends && !before.client_sends;
+        let reads = after.client_reads && !before.client_reads;
+        if sends || reads {
             self.client_moved = now;
         }
         if after.upstream && !before.upstream {

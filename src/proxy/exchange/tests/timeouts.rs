@@ -137,6 +137,20 @@ fn an_answer_of_ours_gets_the_time_that_any_answer_gets() {
 }
 
 #[test]
+fn an_early_answer_gets_the_time_that_any_answer_gets() {
+    let mut rig = Rig::new();
+    rig.client(POST);
+    rig.client.window = 0;
+    rig.advance_ms(29_000);
+    rig.upstream("HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    rig.advance_ms(29_999);
+    assert_eq!(rig.over, None);
+    rig.client.window = usize::MAX;
+    rig.run();
+    assert!(rig.client_got().starts_with("HTTP/1.1 413 "));
+}
+
+#[test]
 fn a_silent_backend_is_a_504_and_pays_for_it() {
     let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
