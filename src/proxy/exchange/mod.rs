@@ -408,6 +408,12 @@ impl Exchange {
         self.down.rest(free);
     }
 
+    /// Whether bytes pass as they are in at least one direction.
+    fn is_tunnel(&self) -> bool {
+        matches!(self.request, Request::Tunnel | Request::TunnelEnding)
+            || matches!(self.response, Response::Tunnel | Response::TunnelEnding)
+    }
+
     fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
         let before = self.awaited();
         act(self, context);

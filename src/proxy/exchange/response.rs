@@ -186,7 +186,7 @@ impl Exchange {
     pub(super) fn upstream_closed(&mut self, how: Closing, context: &mut Context<'_>) {
         self.reusable = false;
         if how == Closing::WriteFailed {
-            if matches!(self.request, Request::Tunnel | Request::TunnelEnding) {
+            if self.is_tunnel() {
                 return self.break_tunnel(Hangup::Close, context);
             }
             // What it has answered may still be read, and reading tells how it ended.
@@ -199,7 +199,9 @@ impl Exchange {
         }
         let silent = self.down.body.raw().is_empty();
         let may_retry = silent && self.can_retry();
+        let breaks_tunnel = how == Closing::Reset && self.is_tunnel();
         match &mut self.response {
+            _ if breaks_tunnel => self.break_tunnel(Hangup::Reset, context),
             Response::Head { interim: 0, .. } if may_retry => self.retry(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
@@ -211,10 +213,7 @@ impl Exchange {
                     self.fail(Fault::ResponseTruncated, context);
                 }
             }
-            Response::Tunnel if how == Closing::Finished => {
-                self.response = Response::TunnelEnding;
-            }
-            Response::Tunnel => self.break_tunnel(Hangup::Reset, context),
+            Response::Tunnel => self.response = Response::TunnelEnding,
             _ => {}
         }
     }

@@ -56,14 +56,12 @@ impl Exchange {
     }
 
     fn deadline_of(&self, wait: Wait, timeouts: &Timeouts) -> Option<Instant> {
-        let tunnel = matches!(self.request, Request::Tunnel | Request::TunnelEnding)
-            || matches!(self.response, Response::Tunnel | Response::TunnelEnding);
         match wait {
             Wait::Head if matches!(self.request, Request::Head(_)) => {
                 self.account.arrived.map(|arrived| arrived + timeouts.header)
             }
             Wait::ClientSends if self.awaits_body() => Some(self.client_moved + timeouts.body),
-            Wait::ClientReads if !tunnel && !self.down.is_drained() => {
+            Wait::ClientReads if !self.is_tunnel() && !self.down.is_drained() => {
                 Some(self.client_moved + timeouts.body)
             }
             Wait::Connect => match &self.attempt {
@@ -81,7 +79,7 @@ impl Exchange {
                 }
                 _ => None,
             },
-            Wait::Tunnel if tunnel => {
+            Wait::Tunnel if self.is_tunnel() => {
                 Some(self.client_moved.max(self.upstream_moved) + timeouts.client_idle)
             }
             _ => None,
@@ -97,8 +95,7 @@ impl Exchange {
         let answer_due = matches!(self.response, Response::Head { .. } | Response::Body(_))
             && !matches!(self.request, Request::Body(_))
             && self.down.is_drained();
-        let tunnel = matches!(self.response, Response::Tunnel | Response::TunnelEnding);
-        open && !tunnel && (answer_due || !self.up.is_drained())
+        open && !self.is_tunnel() && (answer_due || !self.up.is_drained())
     }
 
     pub(super) fn awaited(&self) -> Awaited {

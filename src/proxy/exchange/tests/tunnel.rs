@@ -120,6 +120,16 @@ fn a_backend_that_resets_resets_the_client() {
 }
 
 #[test]
+fn a_backend_that_resets_behind_its_end_resets_the_client_too() {
+    let mut rig = open();
+    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(Closing::Reset);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault), (101, Some("upstream_closed")));
+    assert_eq!(rig.over, Some(Hangup::Reset));
+}
+
+#[test]
 fn a_backend_that_takes_no_more_ends_the_tunnel() {
     let mut rig = open();
     rig.upstream_ends(Closing::WriteFailed);
@@ -154,6 +164,25 @@ fn a_tunnel_in_which_nothing_moves_is_closed() {
     let row = rig.row();
     assert_eq!((row.status, row.fault, rig.over), (101, None, Some(Hangup::Close)));
     assert_eq!(row.latency, Some(std::time::Duration::from_millis(3 * 74_999 + 1)));
+}
+
+#[test]
+fn a_half_open_tunnel_has_the_same_time() {
+    let mut rig = open();
+    rig.upstream_ends(Closing::Finished);
+    rig.upstream_socket().window = 0;
+    rig.client("x");
+    rig.advance_ms(74_999);
+    assert_eq!(rig.over, None);
+    rig.advance_ms(1);
+    assert_eq!((rig.row().fault, rig.over), (None, Some(Hangup::Close)));
+
+    let mut rig = open();
+    rig.client_ends(Closing::Finished);
+    rig.advance_ms(74_999);
+    assert_eq!(rig.over, None);
+    rig.advance_ms(1);
+    assert_eq!((rig.row().fault, rig.over), (None, Some(Hangup::Close)));
 }
 
 #[test]
