@@ -514,8 +514,8 @@ impl Exchange {
         self.release(Demand::Discard, context);
         match self.response {
             Response::Reply | Response::Cut(_) | Response::Ended(_) => {}
+            _ if self.is_tunnel() => self.cut(Hangup::Reset, context.now),
             Response::Done => self.linger(context.now),
-            Response::Tunnel | Response::TunnelEnding => self.cut(Hangup::Reset, context.now),
             Response::Body(_) if !self.down.is_untouched() => {
                 let how = if self.call.until_close { Hangup::Reset } else { Hangup::Close };
                 self.cut(how, context.now);

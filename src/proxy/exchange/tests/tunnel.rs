@@ -232,8 +232,15 @@ fn a_switch_before_the_body_ended_is_a_502() {
 
 #[test]
 fn a_tunnel_is_cut_when_the_proxy_stops() {
-    let mut rig = open();
-    rig.act(Exchange::stop);
-    rig.run();
-    assert_eq!((rig.row().fault, rig.over), (Some("stopped"), Some(Hangup::Reset)));
+    for ended in [None, Some(Side::Client), Some(Side::Upstream)] {
+        let mut rig = open();
+        match ended {
+            Some(Side::Client) => rig.client_ends(Closing::Finished),
+            Some(Side::Upstream) => rig.upstream_ends(Closing::Finished),
+            None => {}
+        }
+        rig.act(Exchange::stop);
+        rig.run();
+        assert_eq!((rig.row().fault, rig.over), (Some("stopped"), Some(Hangup::Reset)));
+    }
 }
