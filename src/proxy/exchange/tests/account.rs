@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::balance::Policy;
 
+#[expect(clippy::unnecessary_wraps, reason = "rows hold optional durations")]
 fn ms(millis: u64) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
