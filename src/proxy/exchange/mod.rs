@@ -5,7 +5,7 @@
 //! [`Exchange::demand`]. So every behaviour of the proxy is tested with byte strings and simulated
 //! time. It must not import `reactor`.
 //!
-//! The state is a pair of half-duplex machines. [`settle`](Exchange::settle) owns every transition
+//! The state is a pair of half-duplex machines. `settle` owns every transition
 //! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
 
 mod account;
@@ -14,6 +14,9 @@ mod response;
 mod state;
 mod terms;
 mod waits;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -361,7 +364,7 @@ impl Exchange {
             close: !self.call.keep_alive,
             date: context.date,
             head_only: self.call.method == Method::Head,
-            allow: status == 405,
+            allow: matches!(status, 200 | 405),
         };
         reply(self.down.head(), status, explanation, &options);
         self.account.status = status;

@@ -72,6 +72,7 @@ impl Exchange {
                 self.account.first_byte = None;
                 // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
                 if self.call.version == Version::Http11 {
+                    self.down.free_sent();
                     self.write_head(&response, BodyOut::None, end, context);
                 } else {
                     self.down.body.drop_raw(end);
@@ -115,6 +116,8 @@ impl Exchange {
             self.down.forget_sent();
         }
         self.account.status = response.status;
+        let head = &self.down.body.raw()[..end];
+        connection_named(head, context.headers, &mut self.response_named);
         self.write_head(response, body, end, context);
         match transfer {
             Some(transfer) => {
@@ -149,7 +152,6 @@ impl Exchange {
         };
         let (out, raw) = self.down.head_and_raw();
         rewrite_response(out, &raw[..end], context.headers, response, &hop);
-        connection_named(&raw[..end], context.headers, &mut self.response_named);
         self.down.body.drop_raw(end);
     }
 

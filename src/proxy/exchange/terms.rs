@@ -80,7 +80,7 @@ pub enum Demand {
         fresh: bool,
     },
     /// The connection did not come about in time: try the backend's next address, or say
-    /// [`Exchange::unreachable`].
+    /// [`Exchange::unreachable`](super::Exchange::unreachable).
     ConnectExpired,
     /// Put the upstream connection back into the pool.
     Recycle,
@@ -90,7 +90,7 @@ pub enum Demand {
     FinishUpstream,
     /// End the stream towards the client; it is still read.
     FinishClient,
-    /// Write the row, then call [`Exchange::reported`].
+    /// Write the row, then call [`Exchange::reported`](super::Exchange::reported).
     Report,
     /// End the client's connection; the exchange is over.
     Hangup(Hangup),
