@@ -33,7 +33,7 @@ fn lab(args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
-    let (status, said) = Running::start(&mut lab(args)).ends();
+    let (status, said) = Running::start(&mut lab(args)).ends(PATIENCE);
     (status.code(), said)
 }
 
@@ -91,7 +91,7 @@ fn it_serves_until_ctrl_c_and_leaves_nothing_behind() {
     assert!(first.contains("Hello from A \u{2013} simulated 10ms"), "nor the backend: {first}");
     let (ports, rows) = (stack.ports(), stack.folder.path().join("rows.csv"));
     stack.lab.press_ctrl_c();
-    let (status, said) = stack.lab.ends();
+    let (status, said) = stack.lab.ends(PATIENCE);
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("proxy     | 1 requests, 0 errors, 1 rows, 0 rows lost"), "{said}");
     assert!(fs::read_to_string(rows).unwrap().contains("adaptive_ewma"));
@@ -110,7 +110,7 @@ fn what_is_in_flight_is_answered_before_the_backends_go() {
         let answer = answer(client);
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
-    let (status, said) = stack.lab.ends();
+    let (status, said) = stack.lab.ends(PATIENCE);
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("2 requests, 0 errors, 2 rows"), "{said}");
 }
@@ -129,7 +129,7 @@ fn a_second_signal_ends_it_at_once() {
     assert!(is_open(stack.backends[0]), "backends stay as long as the proxy works");
     stack.lab.press_ctrl_c();
     let ports = stack.ports();
-    let (status, said) = stack.lab.ends();
+    let (status, said) = stack.lab.ends(PATIENCE);
     assert_eq!(status.code(), Some(130), "{said}");
     nobody_listens(&ports);
     drop(clients);
@@ -143,7 +143,7 @@ fn a_child_that_dies_is_named_and_ends_the_rest() {
         let owner = ports::owner(ports[victim]).unwrap();
         let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
         kill_process(pid, Signal::KILL).unwrap();
-        let (status, said) = stack.lab.ends();
+        let (status, said) = stack.lab.ends(PATIENCE);
         let name = ["proxy", "backend A", "backend B", "backend C"][victim];
         assert!(said.contains(&format!("tidegate-lab: {name} was killed by signal 9")), "{said}");
         assert_eq!(status.code(), Some(1), "{said}");
@@ -217,7 +217,7 @@ fn what_other_programs_need_in_the_environment_changes_nothing() {
     lab.says("backend A listening", PATIENCE);
     lab.says(READY, PATIENCE);
     lab.signal(Signal::INT);
-    assert_eq!(lab.ends().0.code(), Some(0));
+    assert_eq!(lab.ends(PATIENCE).0.code(), Some(0));
 }
 
 /// A folder with commands that are shell scripts.
@@ -232,7 +232,7 @@ fn commands(scripts: &[(&str, &str)]) -> TempDir {
 }
 
 fn set_up(path: &TempDir) -> (Option<i32>, String) {
-    let (status, said) = Running::start(lab(&["setup"]).env("PATH", path.path())).ends();
+    let (status, said) = Running::start(lab(&["setup"]).env("PATH", path.path())).ends(PATIENCE);
     (status.code(), said)
 }
 

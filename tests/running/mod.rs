@@ -1,5 +1,7 @@
 //! Programs that tests run, with all they say, and the free ports they run on.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -78,9 +80,9 @@ impl Running {
         }
     }
 
-    /// Waits until it ends: how, and all it ever said.
-    pub(crate) fn ends(mut self) -> (ExitStatus, String) {
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+    /// Waits until it ends, which it does before it is silent for `patience`: how, and all it said.
+    pub(crate) fn ends(mut self, patience: Duration) -> (ExitStatus, String) {
+        while let Ok(line) = self.lines.recv_timeout(patience) {
             self.said += &line;
         }
         let mut status = None;
