@@ -14,6 +14,7 @@ mod forwarding;
 mod judge;
 mod keep_alive;
 mod pooled;
+mod properties;
 mod retries;
 mod rig;
 mod scene;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::DATE;
+use super::{DATE, judge};
 use crate::balance::{Options, Policy};
 use crate::buffer::BLOCK_BYTES;
 use crate::proxy::settings::{Limits, Timeouts, Upstream};
@@ -92,12 +92,11 @@ pub(super) struct Row {
 
 impl Row {
     fn of(record: &Record<'_>) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
             backend: record.backend,
             status: record.status,
-            method: text(record.method),
-            path: text(record.path),
+            method: judge::text(record.method),
+            path: judge::text(record.path),
             request_bytes: record.request_bytes,
             response_bytes: record.response_bytes,
             latency: record.latency,
