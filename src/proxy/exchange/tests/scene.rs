@@ -108,8 +108,8 @@ impl Scene {
             outcome.upstreams.clear();
             outcome.finished = false;
             for row in &mut outcome.rows {
-                let Row { status, fault, method, path, .. } = row.clone();
-                *row = Row { status, fault, method, path, ..Row::default() };
+                let Row { status, method, path, fault, .. } = row.clone();
+                *row = Row { status, method, path, fault, ..Row::default() };
             }
             outcome
         })
@@ -171,10 +171,9 @@ impl Scene {
 
 fn feed(rig: &mut Rig, from: Side, bytes: &[u8], manner: Manner) {
     let pieces: Vec<&[u8]> = match manner {
-        Manner::Whole | Manner::Reluctant(_) => vec![bytes],
         Manner::Pieces(size) | Manner::Both(size, _) => bytes.chunks(size).collect(),
         Manner::CutAt(at) if at < bytes.len() => vec![&bytes[..at], &bytes[at..]],
-        Manner::CutAt(_) => vec![bytes],
+        Manner::Whole | Manner::Reluctant(_) | Manner::CutAt(_) => vec![bytes],
     };
     for piece in pieces {
         if from == Side::Upstream && rig.attached.is_none() {
