@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::balance::Policy;
 
-#[expect(clippy::unnecessary_wraps, reason = "rows hold optional durations")]
-fn ms(millis: u64) -> Option<Duration> {
-    Some(Duration::from_millis(millis))
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 #[test]
@@ -42,9 +41,9 @@ fn a_row_tells_the_whole_story() {
         path: "/a/b?c=d".to_owned(),
         request_bytes: request.len() as u64 + 5,
         response_bytes: sent.len() as u64,
-        latency: ms(400 + 30 + 2 + 3 + 50),
-        connect: ms(400),
-        first_byte: ms(400 + 30 + 2),
+        latency: Some(ms(400 + 30 + 2 + 3 + 50)),
+        connect: Some(ms(400)),
+        first_byte: Some(ms(400 + 30 + 2)),
         attempts: 1,
         fault: None,
     };
@@ -86,8 +85,8 @@ fn the_first_byte_is_that_of_the_final_response() {
     rig.advance_ms(8);
     rig.upstream(&OK[OK.len() - 1..]);
     let row = rig.row();
-    assert_eq!((row.first_byte, row.latency), (ms(3), ms(15)));
-    assert_eq!(rig.estimate(0), ms(3), "a sample ends with the first byte");
+    assert_eq!((row.first_byte, row.latency), (Some(ms(3)), Some(ms(15))));
+    assert_eq!(rig.estimate(0), Some(ms(3)), "a sample ends with the first byte");
 }
 
 #[test]
@@ -98,11 +97,11 @@ fn a_sample_holds_neither_a_slow_client_nor_a_long_body() {
     rig.client.window = 0;
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
     rig.advance_ms(5000);
-    assert_eq!((rig.estimate(0), rig.balancer.backends()[0].outstanding()), (ms(7), 1));
+    assert_eq!((rig.estimate(0), rig.balancer.backends()[0].outstanding()), (Some(ms(7)), 1));
     rig.client.window = usize::MAX;
     rig.run();
     rig.upstream("k");
-    assert_eq!(rig.row().latency, ms(5007));
+    assert_eq!(rig.row().latency, Some(ms(5007)));
 }
 
 #[test]
@@ -129,7 +128,7 @@ fn a_500_is_an_answer() {
     rig.client(GET);
     rig.advance_ms(3);
     rig.upstream("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!((rig.estimate(0), rig.row().status), (ms(3), 500));
+    assert_eq!((rig.estimate(0), rig.row().status), (Some(ms(3)), 500));
 }
 
 #[test]

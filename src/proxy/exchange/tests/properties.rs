@@ -136,12 +136,12 @@ enum Action {
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
     let side = || select(&[Side::Client, Side::Upstream][..]);
-    let size = || prop_oneof![1..20_usize, 1..1000_usize, 1..100_000_usize];
+    let count = || prop_oneof![1..20_usize, 1..1000_usize, 1..100_000_usize];
     let how = select(&[Closing::Finished, Closing::Reset, Closing::WriteFailed][..]);
     let dial = select(&[Dial::Answers, Dial::Hangs, Dial::Refuses, Dial::NoResources][..]);
     let action = prop_oneof![
-        40 => (side(), size()).prop_map(|(side, size)| Action::Send(side, size)),
-        40 => (side(), size()).prop_map(|(side, size)| Action::Take(side, size)),
+        40 => (side(), count()).prop_map(|(side, count)| Action::Send(side, count)),
+        40 => (side(), count()).prop_map(|(side, count)| Action::Take(side, count)),
         8 => prop_oneof![0..100_u64, 0..40_000_u64].prop_map(Action::Advance),
         4 => Just(Action::ExpireEarly),
         4 => (side(), how).prop_map(|(side, how)| Action::End(side, how)),
@@ -154,25 +154,24 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 
 /// Plays one action; `streams` are what client and backend have still to send.
 fn play(rig: &mut Rig, action: Action, streams: &mut [&[u8]; 2]) {
+    let nobody_is_there = rig.attached.is_none();
     match action {
+        Action::Send(Side::Upstream, _)
+        | Action::Take(Side::Upstream, _)
+        | Action::End(Side::Upstream, _)
+            if nobody_is_there => {}
         Action::Send(side, count) => {
             let stream = &mut streams[usize::from(side == Side::Upstream)];
             let (piece, rest) = stream.split_at(count.min(stream.len()));
-            if side == Side::Client || rig.attached.is_some() {
-                rig.arrive(side, piece);
-                *stream = rest;
-            }
+            rig.arrive(side, piece);
+            *stream = rest;
         }
         Action::Take(Side::Client, count) => rig.client.window = count,
-        Action::Take(Side::Upstream, count) if rig.attached.is_some() => {
-            rig.upstream_socket().window = count;
-        }
-        Action::Take(..) => {}
+        Action::Take(Side::Upstream, count) => rig.upstream_socket().window = count,
         Action::Advance(millis) => rig.advance_ms(millis),
         Action::ExpireEarly => rig.act(Exchange::expired),
         Action::End(Side::Client, how) => rig.client_ends(how),
-        Action::End(Side::Upstream, how) if rig.attached.is_some() => rig.upstream_ends(how),
-        Action::End(..) => {}
+        Action::End(Side::Upstream, how) => rig.upstream_ends(how),
         Action::Dial(backend, dial) => rig.servers[backend].dials = vec![dial],
         Action::Drain => rig.draining = true,
         Action::Stop => rig.act(Exchange::stop),
@@ -191,7 +190,9 @@ fn judge_upstreams(rig: &Rig, rows: &[Row]) {
         };
         let rows = lines.iter().map(|line| row(line).expect("a row")).collect::<Vec<_>>();
         assert!(rows.is_sorted_by(|a, b| a < b), "{lines:?}");
-        lines.into_iter().for_each(|line| *times_sent.entry(line).or_default() += 1);
+        for line in lines {
+            *times_sent.entry(line).or_default() += 1;
+        }
     }
     for (line, times) in &times_sent {
         assert!(*times == 1 || *times == 2 && !line.starts_with("POST "), "{times} times {line}");
