@@ -4,6 +4,8 @@
 //! as its first line) and are strict where text can't tell. An exception stands in [`EXCEPTIONS`]
 //! with its reason, and must still be needed. Every check is shown to fail on a bad sample.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 
@@ -53,7 +55,9 @@ struct Line {
 /// What a check found: the line's number, from 1, and what is wrong.
 type Findings = Vec<(usize, String)>;
 
-const CHECKS: [(&str, fn(&Source) -> Findings); 10] = [
+type Check = fn(&Source) -> Findings;
+
+const CHECKS: [(&str, Check); 10] = [
     ("columns", columns),
     ("file length", file_length),
     ("function length", function_length),
@@ -191,11 +195,11 @@ fn floors(source: &Source) -> Findings {
     let Some(own) = floor_of(room) else {
         return vec![(1, format!("`{room}` stands on no floor; give it one"))];
     };
-    let root = if room == "bin" { "tidegate::" } else { "crate::" };
+    let library = if room == "bin" { "tidegate::" } else { "crate::" };
     let mut findings = Vec::new();
     for (number, line) in source.code() {
-        for (at, _) in line.text.match_indices(root) {
-            let path = &line.text[at + root.len()..];
+        for (at, _) in line.text.match_indices(library) {
+            let path = &line.text[at + library.len()..];
             let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
             let other = &path[..end];
             let is_below = floor_of(other).is_some_and(|floor| floor < own);
@@ -215,7 +219,7 @@ fn supers(source: &Source) -> Findings {
         return Vec::new();
     }
     let climbs =
-        |line: &Line| (1..).take_while(|&n| line.text.contains(&"super::".repeat(n))).count();
+        |line: &Line| (1..9).take_while(|&n| line.text.contains(&"super::".repeat(n))).count();
     source
         .code()
         // A module of tests within the file is one deeper.

@@ -35,9 +35,6 @@ impl Child {
         args: &[OsString],
     ) -> io::Result<Self> {
         let mut process = leash::command(lab, program, args)
-            // What a shell exports for other programs must not change what the flags say.
-            .env_remove("PORT")
-            .env_remove("SERVER_ID")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -72,10 +69,8 @@ impl Child {
     /// Asks the child to finish its work and end.
     pub(super) fn terminate(&self) {
         // The child has not been waited for, so its id can't be anybody else's.
-        if let Some(id) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
-            // It fails only for a child that has ended already.
-            let _ = kill_process(id, Signal::TERM);
-        }
+        // It fails only for one that has ended already.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
     }
 
     /// Ends the child at once.

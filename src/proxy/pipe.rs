@@ -91,10 +91,17 @@ impl Pipe {
         self.head_sent = 0;
     }
 
-    /// Forgets what was sent; what is pending, and raw bytes, stay.
-    pub(super) fn forget_sent(&mut self) {
+    /// Frees the part of the head that was sent, which can't be sent again then.
+    pub(super) fn free_sent(&mut self) {
         self.head.drain(..self.head_sent);
-        (self.head_sent, self.gone) = (0, 0);
+        self.gone += self.head_sent as u64;
+        self.head_sent = 0;
+    }
+
+    /// Forgets that anything was sent; what is pending, and raw bytes, stay.
+    pub(super) fn forget_sent(&mut self) {
+        self.free_sent();
+        self.gone = 0;
     }
 
     /// Forgets all that was ready to be sent; raw bytes stay.
@@ -111,6 +118,12 @@ impl Pipe {
     pub(super) fn clear(&mut self) {
         self.discard_ready();
         self.body.clear();
+    }
+
+    /// Bytes of memory in use beside the body's block.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.head.len() + self.tail.len()
     }
 
     /// Gives the block back if nothing is in it.

@@ -77,7 +77,7 @@ impl Transfer {
 
     /// Whether more may be received. A chunk made here must have left before the next is made.
     pub(super) fn wants_bytes(&self, pipe: &Pipe) -> bool {
-        !matches!(self, Self::UntilClose { encoded: true }) || pipe.body.ready().is_empty()
+        !matches!(self, Self::UntilClose { encoded: true }) || pipe.is_drained()
     }
 
     /// Works on the raw bytes of `pipe`; true when the body has been seen whole. Bytes behind its
@@ -166,6 +166,7 @@ fn scan(
 
 /// Makes one chunk of all raw bytes.
 fn encode(pipe: &mut Pipe) {
+    pipe.free_sent();
     let (head, raw) = pipe.head_and_raw();
     let count = raw.len();
     if count == 0 {

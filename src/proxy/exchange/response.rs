@@ -1,6 +1,6 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
+use super::{Attempt, Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -72,6 +72,7 @@ impl Exchange {
                 self.account.first_byte = None;
                 // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
                 if self.call.version == Version::Http11 {
+                    self.down.free_sent();
                     self.write_head(&response, BodyOut::None, end, context);
                 } else {
                     self.down.body.drop_raw(end);
@@ -104,17 +105,21 @@ impl Exchange {
             }
             Framing::UntilClose => (BodyOut::Chunked, Some(Transfer::UntilClose { encoded: true })),
         };
-        self.reusable = response.keep_alive;
+        // One that takes no more bytes will not take the rest of the request either.
+        let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
+        self.reusable = response.keep_alive && is_open;
         self.call.until_close = body == BodyOut::UntilClose;
         self.call.keep_alive &= !context.draining
             && context.settings.connections == Connections::Persistent
             && !self.call.until_close
             // The upstream will not take the rest of the request, so nothing can follow it.
-            && (response.keep_alive || matches!(self.request, Request::Done));
+            && (self.reusable || matches!(self.request, Request::Done));
         if self.down.is_drained() {
             self.down.forget_sent();
         }
         self.account.status = response.status;
+        let head = &self.down.body.raw()[..end];
+        connection_named(head, context.headers, &mut self.response_named);
         self.write_head(response, body, end, context);
         match transfer {
             Some(transfer) => {
@@ -149,7 +154,6 @@ impl Exchange {
         };
         let (out, raw) = self.down.head_and_raw();
         rewrite_response(out, &raw[..end], context.headers, response, &hop);
-        connection_named(&raw[..end], context.headers, &mut self.response_named);
         self.down.body.drop_raw(end);
     }
 
@@ -182,7 +186,7 @@ impl Exchange {
     pub(super) fn upstream_closed(&mut self, how: Closing, context: &mut Context<'_>) {
         self.reusable = false;
         if how == Closing::WriteFailed {
-            if matches!(self.request, Request::Tunnel | Request::TunnelEnding) {
+            if self.is_tunnel() {
                 return self.break_tunnel(Hangup::Close, context);
             }
             // What it has answered may still be read, and reading tells how it ended.
@@ -194,9 +198,10 @@ impl Exchange {
             return;
         }
         let silent = self.down.body.raw().is_empty();
-        let may_retry = silent && self.can_retry();
+        let breaks_tunnel = how == Closing::Reset && self.is_tunnel();
         match &mut self.response {
-            Response::Head { interim: 0, .. } if may_retry => self.retry(context),
+            _ if breaks_tunnel => self.break_tunnel(Hangup::Reset, context),
+            Response::Head { interim: 0, .. } if silent => self.lost_in_silence(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
             }
@@ -207,10 +212,7 @@ impl Exchange {
                     self.fail(Fault::ResponseTruncated, context);
                 }
             }
-            Response::Tunnel if how == Closing::Finished => {
-                self.response = Response::TunnelEnding;
-            }
-            Response::Tunnel => self.break_tunnel(Hangup::Reset, context),
+            Response::Tunnel => self.response = Response::TunnelEnding,
             _ => {}
         }
     }

@@ -1,0 +1,573 @@
+//! A worker and both of its peers without a socket: the exchange is driven as the worker drives it,
+//! and everything it must never do is checked while it happens.
+
+use crate::balance::Balancer;
+use crate::http::Headers;
+use crate::proxy::settings::Settings;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::super::*;
+use super::{DATE, judge};
+use crate::balance::{Options, Policy};
+use crate::buffer::BLOCK_BYTES;
+use crate::proxy::settings::{Limits, Timeouts, Upstream};
+
+/// Rounds after which an exchange that still moves is taken to move for ever.
+const MANY_ROUNDS: usize = 100_000;
+
+/// A peer's connection as the proxy sees it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    /// What the peer has sent and the proxy has not read.
+    inbox: VecDeque<u8>,
+    /// How its stream ends behind that.
+    end: Option<Closing>,
+    /// What it has received.
+    pub(super) received: Vec<u8>,
+    /// Whether the proxy has ended its own stream.
+    pub(super) finished: bool,
+    /// Bytes it still takes.
+    pub(super) window: usize,
+    /// Whether writes to it fail.
+    pub(super) broken: bool,
+}
+
+impl Default for Socket {
+    fn default() -> Self {
+        Self {
+            inbox: VecDeque::new(),
+            end: None,
+            received: Vec::new(),
+            finished: false,
+            window: usize::MAX,
+            broken: false,
+        }
+    }
+}
+
+/// What comes of a connect to one address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Dial {
+    Answers,
+    Hangs,
+    Refuses,
+    NoRoute,
+    /// This host can't even try.
+    NoResources,
+}
+
+/// A connection to a backend.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    pub(super) backend: usize,
+    /// The place of the backend's address that it is made to; none once it is made.
+    step: Option<usize>,
+    pub(super) closed: bool,
+}
+
+/// A backend: its addresses, and idle connections to it.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) dials: Vec<Dial>,
+    pub(super) pool: Vec<usize>,
+}
+
+/// A row, kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Row {
+    pub(super) backend: Option<u16>,
+    pub(super) status: u16,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+    pub(super) latency: Option<Duration>,
+    pub(super) connect: Option<Duration>,
+    pub(super) first_byte: Option<Duration>,
+    pub(super) attempts: u32,
+    pub(super) fault: Option<&'static str>,
+}
+
+impl Row {
+    fn of(record: &Record<'_>) -> Self {
+        Self {
+            backend: record.backend,
+            status: record.status,
+            method: judge::text(record.method),
+            path: judge::text(record.path),
+            request_bytes: record.request_bytes,
+            response_bytes: record.response_bytes,
+            latency: record.latency,
+            connect: record.connect,
+            first_byte: record.first_byte,
+            attempts: record.attempts,
+            fault: record.fault,
+        }
+    }
+}
+
+/// See the module's description.
+pub(super) struct Rig {
+    pub(super) exchange: Exchange,
+    pub(super) settings: Settings,
+    pub(super) balancer: Balancer,
+    free: FreeList,
+    headers: Headers,
+    pub(super) now: Instant,
+    pub(super) draining: bool,
+    pub(super) client: Socket,
+    pub(super) servers: Vec<Server>,
+    /// Every connection ever made to a backend.
+    pub(super) connections: Vec<Connection>,
+    pub(super) attached: Option<usize>,
+    /// Most bytes that a peer takes at once.
+    pub(super) write_bytes: usize,
+    rows: Vec<Row>,
+    /// Whether a request has begun whose row is not written.
+    owes_row: bool,
+    pub(super) over: Option<Hangup>,
+}
+
+impl Rig {
+    /// One backend, round robin.
+    pub(super) fn new() -> Self {
+        Self::with(1, Policy::RoundRobin)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "no other source of a first instant")]
+    pub(super) fn with(backends: usize, policy: Policy) -> Self {
+        let now = Instant::now();
+        let settings = settings(backends, policy);
+        let options = Options {
+            policy,
+            resample_after: None,
+            cooldown: settings.cooldown,
+            cooldown_max: settings.cooldown_max,
+            failure_sample: settings.timeouts.response,
+        };
+        let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
+        let server = || Server { dials: vec![Dial::Answers], pool: Vec::new() };
+        Self {
+            exchange: Exchange::new(now),
+            headers: Headers::new(settings.limits.headers),
+            settings,
+            balancer: Balancer::new(names, options, now).expect("valid options"),
+            free: FreeList::default(),
+            now,
+            draining: false,
+            client: Socket::default(),
+            servers: std::iter::repeat_with(server).take(backends).collect(),
+            connections: Vec::new(),
+            attached: None,
+            write_bytes: usize::MAX,
+            rows: Vec::new(),
+            owes_row: false,
+            over: None,
+        }
+    }
+
+    /// An idle connection to a backend waits in its pool.
+    pub(super) fn pool(&mut self, backend: usize) {
+        self.servers[backend].pool.push(self.connections.len());
+        let socket = Socket::default();
+        self.connections.push(Connection { socket, backend, step: None, closed: false });
+    }
+
+    /// Bytes arrive and wait to be read.
+    #[track_caller]
+    pub(super) fn arrive(&mut self, from: Side, bytes: &[u8]) {
+        match from {
+            Side::Client => self.client.inbox.extend(bytes),
+            Side::Upstream => self.upstream_socket().inbox.extend(bytes),
+        }
+    }
+
+    /// The client sends.
+    pub(super) fn client(&mut self, bytes: impl AsRef<[u8]>) {
+        self.arrive(Side::Client, bytes.as_ref());
+        self.run();
+    }
+
+    /// The backend in use sends.
+    #[track_caller]
+    pub(super) fn upstream(&mut self, bytes: impl AsRef<[u8]>) {
+        self.arrive(Side::Upstream, bytes.as_ref());
+        self.run();
+    }
+
+    pub(super) fn client_ends(&mut self, how: Closing) {
+        match how {
+            Closing::WriteFailed => self.client.broken = true,
+            _ => self.client.end = Some(how),
+        }
+        self.run();
+    }
+
+    #[track_caller]
+    pub(super) fn upstream_ends(&mut self, how: Closing) {
+        let socket = self.upstream_socket();
+        match how {
+            Closing::WriteFailed => socket.broken = true,
+            _ => socket.end = Some(how),
+        }
+        self.run();
+    }
+
+    /// The connection that serves the exchange.
+    #[track_caller]
+    pub(super) fn upstream_socket(&mut self) -> &mut Socket {
+        let attached = self.attached.expect("a connection to a backend");
+        &mut self.connections[attached].socket
+    }
+
+    /// Bytes that a peer has sent and nobody has read.
+    pub(super) fn unread(&self, side: Side) -> usize {
+        match (side, self.attached) {
+            (Side::Client, _) => self.client.inbox.len(),
+            (Side::Upstream, Some(attached)) => self.connections[attached].socket.inbox.len(),
+            (Side::Upstream, None) => 0,
+        }
+    }
+
+    /// What the client received since it was last asked.
+    pub(super) fn client_got(&mut self) -> String {
+        let bytes = std::mem::take(&mut self.client.received);
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// What the last connection to a backend that got anything received since it was last asked.
+    pub(super) fn upstream_got(&mut self) -> String {
+        let last = self.connections.iter_mut().rev().find(|c| !c.socket.received.is_empty());
+        let bytes = last.map(|c| std::mem::take(&mut c.socket.received)).unwrap_or_default();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// The one row written since it was last asked.
+    #[track_caller]
+    pub(super) fn row(&mut self) -> Row {
+        let rows = self.rows();
+        let [row] = rows.as_slice() else { panic!("one row, not {rows:?}") };
+        row.clone()
+    }
+
+    pub(super) fn rows(&mut self) -> Vec<Row> {
+        std::mem::take(&mut self.rows)
+    }
+
+    /// The latency that the policy expects of a backend.
+    pub(super) fn estimate(&self, backend: usize) -> Option<Duration> {
+        self.balancer.estimate(&self.balancer.backends()[backend])
+    }
+
+    pub(super) fn is_cooling(&self, backend: usize) -> bool {
+        self.balancer.backends()[backend].is_cooling()
+    }
+
+    /// Time passes; every deadline on the way is met exactly.
+    pub(super) fn advance(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        for _ in 0..MANY_ROUNDS {
+            match self.exchange.deadline(&self.settings.timeouts) {
+                Some(at) if at <= end && self.over.is_none() => {
+                    self.now = self.now.max(at);
+                    self.act(Exchange::expired);
+                    self.run();
+                }
+                _ => return self.now = end,
+            }
+        }
+        panic!("a deadline that is never met");
+    }
+
+    /// As [`Rig::advance`].
+    pub(super) fn advance_ms(&mut self, millis: u64) {
+        self.advance(Duration::from_millis(millis));
+    }
+
+    /// Calls the exchange with what a worker lends it.
+    pub(super) fn act<T>(&mut self, act: impl FnOnce(&mut Exchange, &mut Context<'_>) -> T) -> T {
+        let was_idle = self.exchange.is_idle();
+        let was_half_an_empty_line = self.exchange.up.body.raw() == b"\r";
+        let mut context = Context {
+            now: self.now,
+            settings: &self.settings,
+            balancer: &self.balancer,
+            free: &mut self.free,
+            headers: &mut self.headers,
+            date: DATE.as_bytes(),
+            peer: "192.0.2.7",
+            draining: self.draining,
+        };
+        let result = act(&mut self.exchange, &mut context);
+        if was_idle && !self.exchange.is_idle() {
+            assert!(!self.owes_row);
+            self.owes_row = true;
+        } else if was_half_an_empty_line && self.exchange.is_idle() {
+            self.owes_row = false;
+        }
+        self.check_memory();
+        result
+    }
+
+    /// A few blocks at most, whatever the peers do.
+    fn check_memory(&self) {
+        for side in [Side::Client, Side::Upstream] {
+            let [head, body] = self.exchange.pending(side);
+            assert!(head.len() + body.len() < 4 * BLOCK_BYTES, "{side:?} is owed too much");
+        }
+        for pipe in [&self.exchange.up, &self.exchange.down] {
+            assert!(pipe.held_bytes() < 4 * BLOCK_BYTES, "a pipe holds too much");
+        }
+    }
+
+    /// Moves everything that can be moved.
+    pub(super) fn run(&mut self) {
+        for _ in 0..MANY_ROUNDS {
+            if !self.round() {
+                return;
+            }
+        }
+        panic!("it never rests: {:?} {:?}", self.exchange.request, self.exchange.response);
+    }
+
+    /// One round of the worker; whether anything moved.
+    pub(super) fn round(&mut self) -> bool {
+        if self.over.is_some() {
+            return false;
+        }
+        let moved = if self.client.end == Some(Closing::Reset) {
+            self.act(|exchange, context| exchange.closed(Side::Client, Closing::Reset, context));
+            true
+        } else {
+            let received = self.receive(Side::Client);
+            let upstream = self.send_upstream() | self.receive(Side::Upstream);
+            received | upstream | self.send(Side::Client)
+        };
+        let demanded = self.fulfil_demands();
+        if self.over.is_none() && self.exchange.is_idle() && !(moved || demanded) {
+            // A worker keeps no exchange for an idle client.
+            self.exchange.reset(self.now);
+            self.exchange.rest(&mut self.free);
+            assert!(!self.exchange.up.body.holds_block() && !self.exchange.down.body.holds_block());
+        }
+        moved || demanded
+    }
+
+    fn socket(&mut self, side: Side) -> Option<&mut Socket> {
+        match side {
+            Side::Client => Some(&mut self.client),
+            Side::Upstream => {
+                let connection = &mut self.connections[self.attached?];
+                connection.step.is_none().then_some(&mut connection.socket)
+            }
+        }
+    }
+
+    fn receive(&mut self, side: Side) -> bool {
+        let nothing_new = |socket: &Socket| socket.inbox.is_empty() && socket.end.is_none();
+        if self.socket(side).is_none_or(|socket| nothing_new(socket)) {
+            return false;
+        }
+        let space = self.exchange.space(side, &mut self.free);
+        if space.is_empty() {
+            return false;
+        }
+        let socket = match side {
+            Side::Client => &mut self.client,
+            Side::Upstream => &mut self.connections[self.attached.expect("checked")].socket,
+        };
+        let count = space.len().min(socket.inbox.len());
+        for (byte, sent) in space.iter_mut().zip(socket.inbox.drain(..count)) {
+            *byte = sent;
+        }
+        if count > 0 {
+            self.act(|exchange, context| exchange.filled(side, count, context));
+        } else if let Some(how) = socket.end {
+            if how == Closing::Finished {
+                socket.end = None; // An end is read once, an error as often as one asks.
+            }
+            self.act(|exchange, context| exchange.closed(side, how, context));
+        }
+        true
+    }
+
+    fn send(&mut self, side: Side) -> bool {
+        let bytes = self.exchange.pending(side).concat();
+        let most = self.write_bytes;
+        let Some(socket) = self.socket(side) else { return false };
+        if bytes.is_empty() || socket.window == 0 {
+            return false;
+        }
+        assert!(!socket.finished, "{side:?} is sent bytes behind the end");
+        if std::mem::take(&mut socket.broken) {
+            self.act(|exchange, context| exchange.closed(side, Closing::WriteFailed, context));
+            return true;
+        }
+        let count = bytes.len().min(most).min(socket.window);
+        socket.received.extend_from_slice(&bytes[..count]);
+        if socket.window != usize::MAX {
+            socket.window -= count;
+        }
+        self.act(|exchange, context| exchange.drained(side, count, context));
+        true
+    }
+
+    /// The first byte that a new connection takes proves that it was made.
+    fn send_upstream(&mut self) -> bool {
+        let Some(attached) = self.attached else { return false };
+        let connection = &mut self.connections[attached];
+        if let Some(step) = connection.step {
+            match self.servers[connection.backend].dials[step] {
+                Dial::Answers => connection.step = None,
+                Dial::Hangs => return false,
+                Dial::Refuses => return self.connect_failed(ConnectFailure::Refused),
+                Dial::NoRoute => return self.connect_failed(ConnectFailure::Unreachable),
+                Dial::NoResources => return self.connect_failed(ConnectFailure::OwnResources),
+            }
+        }
+        self.send(Side::Upstream)
+    }
+
+    fn connect_failed(&mut self, failure: ConnectFailure) -> bool {
+        let attached = self.attached.take().expect("a connection being made");
+        let connection = &mut self.connections[attached];
+        connection.closed = true;
+        let (backend, step) = (connection.backend, connection.step.expect("not made yet") + 1);
+        if step < self.servers[backend].dials.len() && failure != ConnectFailure::OwnResources {
+            self.open(backend, step);
+        } else {
+            self.act(|exchange, context| exchange.unreachable(failure, context));
+        }
+        true
+    }
+
+    fn open(&mut self, backend: usize, step: usize) {
+        self.attached = Some(self.connections.len());
+        let (socket, step) = (Socket::default(), Some(step));
+        self.connections.push(Connection { socket, backend, step, closed: false });
+    }
+
+    fn fulfil_demands(&mut self) -> bool {
+        let mut any = false;
+        while self.over.is_none()
+            && let Some(demand) = self.exchange.demand()
+        {
+            any = true;
+            self.fulfil(demand);
+        }
+        any
+    }
+
+    fn fulfil(&mut self, demand: Demand) {
+        match demand {
+            Demand::Connect { backend, fresh } => {
+                assert_eq!(self.attached, None, "one connection at a time");
+                let backend = backend.index();
+                let pooled = self.settings.connections == Connections::Persistent && !fresh;
+                match pooled.then(|| self.servers[backend].pool.pop()).flatten() {
+                    None => self.open(backend, 0),
+                    Some(connection) => {
+                        self.attached = Some(connection);
+                        self.act(Exchange::connected);
+                    }
+                }
+            }
+            Demand::ConnectExpired => {
+                self.connect_failed(ConnectFailure::TimedOut);
+            }
+            Demand::Recycle => {
+                let attached = self.attached.take().expect("a connection to put back");
+                let Connection { socket, backend, closed, .. } = &mut self.connections[attached];
+                assert!(!socket.finished && !*closed);
+                if socket.inbox.is_empty() && socket.end.is_none() {
+                    self.servers[*backend].pool.push(attached);
+                } else {
+                    *closed = true;
+                }
+            }
+            Demand::Discard => {
+                if let Some(attached) = self.attached.take() {
+                    self.connections[attached].closed = true;
+                }
+            }
+            Demand::FinishUpstream => self.upstream_socket().finished = true,
+            Demand::FinishClient => self.client.finished = true,
+            Demand::Report => self.report(),
+            Demand::Hangup(how) => {
+                assert!(!self.owes_row, "no row before the connection ends");
+                assert_eq!(self.attached, None, "the backend's connection is forgotten");
+                self.over = Some(how);
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        assert!(std::mem::take(&mut self.owes_row), "a row without a request");
+        let address = "192.0.2.7:4711".parse().expect("an address");
+        let record = self.exchange.record(address, self.now);
+        assert_eq!((record.ended, record.client), (self.now, address));
+        self.rows.push(Row::of(&record));
+        self.act(Exchange::reported);
+        if !self.exchange.is_idle() && !matches!(self.exchange.response, Response::Ended(_)) {
+            assert!(!self.owes_row || self.exchange.account.arrived.is_some());
+            self.owes_row = true;
+        }
+    }
+}
+
+impl Drop for Rig {
+    /// However a test leaves it, the request in flight gets its row and no lease is left.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.client_ends(Closing::Reset);
+        assert!(!self.owes_row, "a request without a row");
+        assert!(self.over.is_some(), "the client's connection outlives the client");
+        for backend in self.balancer.backends() {
+            assert_eq!(backend.outstanding(), 0, "a lease was not released");
+        }
+        let open = self.connections.iter().filter(|connection| !connection.closed).count();
+        let pooled: usize = self.servers.iter().map(|server| server.pool.len()).sum();
+        assert_eq!(open, pooled, "a backend's connection was forgotten");
+    }
+}
+
+fn settings(backends: usize, policy: Policy) -> Settings {
+    let upstream = |index| {
+        let port = 8081 + index;
+        Upstream { url: format!("http://b:{port}"), host: "b".to_owned(), port }
+    };
+    let seconds = Duration::from_secs;
+    Settings {
+        policy,
+        connections: Connections::Persistent,
+        listen: Vec::new(),
+        upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
+        workers: 1,
+        cores: Vec::new(),
+        resample_after: None,
+        cooldown: Duration::from_millis(500),
+        cooldown_max: seconds(5),
+        timeouts: Timeouts {
+            connect: seconds(1),
+            response: seconds(10),
+            header: seconds(5),
+            body: seconds(30),
+            client_idle: seconds(75),
+            upstream_idle: seconds(30),
+            drain: seconds(10),
+        },
+        limits: Limits {
+            head_bytes: 16 * 1024,
+            headers: 100,
+            body_bytes: None,
+            connections: 10_240,
+            pool: 256,
+            attempts: 3,
+        },
+        verbose: false,
+    }
+}
