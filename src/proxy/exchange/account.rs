@@ -61,13 +61,6 @@ impl Account {
         self.name_request(method, target);
     }
 
-    /// Names a request whose head never ended; one that was parsed keeps its name.
-    pub(super) fn name_if_unparsed(&mut self, raw: &[u8]) {
-        if self.line.is_empty() {
-            self.name_unparsed(raw);
-        }
-    }
-
     /// The row, as it stands at `now`.
     pub(super) fn record(&self, client: SocketAddr, now: Instant) -> Record<'_> {
         let latency = |from: Instant| self.upstream_ended.unwrap_or(now).duration_since(from);

@@ -199,6 +199,9 @@ impl Exchange {
     /// The proxy has waited long enough for what is in flight.
     pub fn stop(&mut self, context: &mut Context<'_>) {
         self.event(context, |exchange, context| {
+            if exchange.is_idle() {
+                return exchange.demands.push_back(Demand::Hangup(Hangup::Close));
+            }
             exchange.call.keep_alive = false;
             exchange.fail(Fault::Stopped, context);
         });
@@ -231,6 +234,12 @@ impl Exchange {
     pub fn rest(&mut self, free: &mut FreeList) {
         self.up.rest(free);
         self.down.rest(free);
+    }
+
+    /// Whether bytes pass as they are in at least one direction.
+    fn is_tunnel(&self) -> bool {
+        matches!(self.request, Request::Tunnel | Request::TunnelEnding)
+            || matches!(self.response, Response::Tunnel | Response::TunnelEnding)
     }
 
     fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
@@ -277,8 +286,7 @@ impl Exchange {
         }
         let recycle = self.reusable
             && context.settings.connections == Connections::Persistent
-            && matches!(self.request, Request::Done)
-            && matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
+            && matches!(self.request, Request::Done);
         self.release(if recycle { Demand::Recycle } else { Demand::Discard }, context);
     }
 
@@ -326,6 +334,7 @@ impl Exchange {
 
     /// Gives up on this request: answers it if that is still possible, else breaks it off visibly.
     fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
+        self.name_unparsed();
         self.account.fault.get_or_insert(fault);
         if let Some(attempt) = self.attempt.as_mut().filter(|_| fault.blames_upstream()) {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
@@ -333,8 +342,8 @@ impl Exchange {
         self.release(Demand::Discard, context);
         match self.response {
             Response::Reply | Response::Cut(_) | Response::Ended(_) => {}
+            _ if self.is_tunnel() => self.cut(Hangup::Reset, context.now),
             Response::Done => self.linger(context.now),
-            Response::Tunnel | Response::TunnelEnding => self.cut(Hangup::Reset, context.now),
             Response::Body(_) if !self.down.is_untouched() => {
                 let how = if self.call.until_close { Hangup::Reset } else { Hangup::Close };
                 self.cut(how, context.now);
@@ -368,25 +377,35 @@ impl Exchange {
         };
         reply(self.down.head(), status, explanation, &options);
         self.account.status = status;
-        self.client_moved = context.now;
         self.response = Response::Reply;
         if !matches!(self.request, Request::Done) {
             self.linger(context.now);
         }
     }
 
-    /// The client left: nothing is owed to anyone but the row.
+    /// A request whose head never became one is named by what there is of it.
+    fn name_unparsed(&mut self) {
+        if matches!(self.request, Request::Head(_)) {
+            let raw = self.up.body.raw();
+            self.account.name_unparsed(raw);
+            self.account.request_bytes += raw.len() as u64;
+        }
+    }
+
+    /// The client left: nothing is owed to anyone but the row. The reset keeps one that comes back
+    /// to what the system still holds for it from taking that for whole.
     fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
         self.release(Demand::Discard, context);
         if matches!(self.response, Response::Ended(_)) || self.is_idle() {
             self.demands.push_back(Demand::Hangup(Hangup::Close));
             return;
         }
+        self.name_unparsed();
         self.account.fault.get_or_insert(fault);
         self.account.status = 499;
         self.up.clear();
         self.down.clear();
         self.request = Request::Done;
-        self.response = Response::Cut(Hangup::Close);
+        self.response = Response::Cut(Hangup::Reset);
     }
 }

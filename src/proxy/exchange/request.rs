@@ -6,7 +6,7 @@ use super::{
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadError, HeadSearch, RequestHop, connection_named, offered_protocols, parse_request,
+    Framing, HeadSearch, RequestHop, connection_named, offered_protocols, parse_request,
     rewrite_request,
 };
 use crate::proxy::fault::Fault;
@@ -37,9 +37,11 @@ impl Exchange {
 
     fn request_head(&mut self, context: &mut Context<'_>) {
         // An empty line before a request is no part of it (RFC 9112 §2.2), and no reason to wait
-        // for the rest of a head.
-        while self.account.arrived.is_none() && self.up.body.raw().starts_with(b"\r\n") {
+        // for the rest of a head, even if its first half was one.
+        while self.up.body.raw().starts_with(b"\r\n") {
             self.up.body.drop_raw(2);
+            self.request = Request::Head(HeadSearch::request());
+            self.account.arrived = None;
         }
         let raw = self.up.body.raw();
         if raw.is_empty() {
@@ -50,13 +52,13 @@ impl Exchange {
         let found = match search.find(raw, context.settings.limits.head_bytes) {
             Ok(Some(found)) => found,
             Ok(None) => return,
-            Err(error) => return self.refuse(error, context),
+            Err(error) => return self.fail(Fault::RequestHead(error), context),
         };
         let (out, raw) = self.up.head_and_raw();
         let head = &raw[found.skip..found.end];
         let request = match parse_request(head, context.headers) {
             Ok(request) => request,
-            Err(error) => return self.refuse(error, context),
+            Err(error) => return self.fail(Fault::RequestHead(error), context),
         };
         self.call = Call {
             method: request.method,
@@ -80,13 +82,12 @@ impl Exchange {
     /// The head is valid: starts on the body, and finds a backend.
     fn admit(&mut self, framing: Framing, answer_here: bool, context: &mut Context<'_>) {
         self.request = match framing {
-            Framing::None => Request::Done,
+            // A request can't end with its connection (RFC 9112 §6.3); that is for responses only.
+            Framing::None | Framing::UntilClose => Request::Done,
             Framing::Length(left) => Request::Body(Transfer::Length { left }),
             Framing::Chunked => {
                 Request::Body(Transfer::chunked(false, context.settings.limits.head_bytes))
             }
-            // A request can't be delimited by the end of its connection (RFC 9112 §6.3).
-            Framing::UntilClose => return self.refuse(HeadError::BadLength, context),
         };
         let limit = context.settings.limits.body_bytes;
         if matches!(framing, Framing::Length(bytes) if limit.is_some_and(|limit| bytes > limit)) {
@@ -121,14 +122,6 @@ impl Exchange {
             Ok(true) => self.request = Request::Done,
             Ok(false) => {}
         }
-    }
-
-    /// Refuses a head that is not to be served.
-    fn refuse(&mut self, error: HeadError, context: &mut Context<'_>) {
-        let raw = self.up.body.raw();
-        self.account.name_unparsed(raw);
-        self.account.request_bytes += raw.len() as u64;
-        self.fail(Fault::RequestHead(error), context);
     }
 
     /// Finds a backend that was not tried yet.
@@ -233,7 +226,6 @@ impl Exchange {
                 self.demands.push_back(Demand::Hangup(Hangup::Close));
             }
             Request::Head(_) | Request::Body(_) => {
-                self.account.name_if_unparsed(self.up.body.raw());
                 self.fail(Fault::RequestIncomplete, context);
                 self.request = Request::Done;
             }

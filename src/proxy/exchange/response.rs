@@ -1,6 +1,6 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
+use super::{Attempt, Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -105,13 +105,15 @@ impl Exchange {
             }
             Framing::UntilClose => (BodyOut::Chunked, Some(Transfer::UntilClose { encoded: true })),
         };
-        self.reusable = response.keep_alive;
+        // One that takes no more bytes will not take the rest of the request either.
+        let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
+        self.reusable = response.keep_alive && is_open;
         self.call.until_close = body == BodyOut::UntilClose;
         self.call.keep_alive &= !context.draining
             && context.settings.connections == Connections::Persistent
             && !self.call.until_close
             // The upstream will not take the rest of the request, so nothing can follow it.
-            && (response.keep_alive || matches!(self.request, Request::Done));
+            && (self.reusable || matches!(self.request, Request::Done));
         if self.down.is_drained() {
             self.down.forget_sent();
         }
@@ -184,7 +186,7 @@ impl Exchange {
     pub(super) fn upstream_closed(&mut self, how: Closing, context: &mut Context<'_>) {
         self.reusable = false;
         if how == Closing::WriteFailed {
-            if matches!(self.request, Request::Tunnel | Request::TunnelEnding) {
+            if self.is_tunnel() {
                 return self.break_tunnel(Hangup::Close, context);
             }
             // What it has answered may still be read, and reading tells how it ended.
@@ -196,7 +198,9 @@ impl Exchange {
             return;
         }
         let silent = self.down.body.raw().is_empty();
+        let breaks_tunnel = how == Closing::Reset && self.is_tunnel();
         match &mut self.response {
+            _ if breaks_tunnel => self.break_tunnel(Hangup::Reset, context),
             Response::Head { interim: 0, .. } if silent => self.lost_in_silence(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
@@ -208,10 +212,7 @@ impl Exchange {
                     self.fail(Fault::ResponseTruncated, context);
                 }
             }
-            Response::Tunnel if how == Closing::Finished => {
-                self.response = Response::TunnelEnding;
-            }
-            Response::Tunnel => self.break_tunnel(Hangup::Reset, context),
+            Response::Tunnel => self.response = Response::TunnelEnding,
             _ => {}
         }
     }

@@ -4,17 +4,23 @@
 //! [`Rig`] plays the worker and both peers. What must not depend on how bytes are cut is written as
 //! a [`Scene`] and played whole, byte by byte, cut at every place and through reluctant sockets.
 
+mod account;
 mod bodies;
+mod client_gone;
+mod draining;
 mod early;
 mod failover;
 mod forwarding;
 mod judge;
 mod keep_alive;
 mod pooled;
+mod properties;
 mod retries;
 mod rig;
 mod scene;
+mod timeouts;
 mod truncation;
+mod tunnel;
 
 use self::rig::{Dial, Rig, Row};
 use self::scene::Scene;

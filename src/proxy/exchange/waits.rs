@@ -40,10 +40,11 @@ const WAITS: [Wait; 7] = [
     Wait::Tunnel,
 ];
 
-/// Which sides are waited for.
+/// What is waited for, of each side.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Awaited {
-    client: bool,
+    client_sends: bool,
+    client_reads: bool,
     upstream: bool,
 }
 
@@ -55,14 +56,12 @@ impl Exchange {
     }
 
     fn deadline_of(&self, wait: Wait, timeouts: &Timeouts) -> Option<Instant> {
-        let tunnel = matches!(self.request, Request::Tunnel | Request::TunnelEnding)
-            || matches!(self.response, Response::Tunnel | Response::TunnelEnding);
         match wait {
             Wait::Head if matches!(self.request, Request::Head(_)) => {
                 self.account.arrived.map(|arrived| arrived + timeouts.header)
             }
             Wait::ClientSends if self.awaits_body() => Some(self.client_moved + timeouts.body),
-            Wait::ClientReads if !tunnel && !self.down.is_drained() => {
+            Wait::ClientReads if !self.is_tunnel() && !self.down.is_drained() => {
                 Some(self.client_moved + timeouts.body)
             }
             Wait::Connect => match &self.attempt {
@@ -80,7 +79,7 @@ impl Exchange {
                 }
                 _ => None,
             },
-            Wait::Tunnel if tunnel => {
+            Wait::Tunnel if self.is_tunnel() => {
                 Some(self.client_moved.max(self.upstream_moved) + timeouts.client_idle)
             }
             _ => None,
@@ -96,13 +95,13 @@ impl Exchange {
         let answer_due = matches!(self.response, Response::Head { .. } | Response::Body(_))
             && !matches!(self.request, Request::Body(_))
             && self.down.is_drained();
-        let tunnel = matches!(self.response, Response::Tunnel | Response::TunnelEnding);
-        open && !tunnel && (answer_due || !self.up.is_drained())
+        open && !self.is_tunnel() && (answer_due || !self.up.is_drained())
     }
 
     pub(super) fn awaited(&self) -> Awaited {
         Awaited {
-            client: self.awaits_body() || !self.down.is_drained(),
+            client_sends: self.awaits_body(),
+            client_reads: !self.down.is_drained(),
             upstream: self.awaits_upstream(),
         }
     }
@@ -110,7 +109,9 @@ impl Exchange {
     /// A wait that began with this event counts from now, not from when that side last moved.
     pub(super) fn note_new_waits(&mut self, before: Awaited, now: Instant) {
         let after = self.awaited();
-        if after.client && !before.client {
+        let sends = after.client_sends && !before.client_sends;
+        let reads = after.client_reads && !before.client_reads;
+        if sends || reads {
             self.client_moved = now;
         }
         if after.upstream && !before.upstream {
@@ -126,10 +127,7 @@ impl Exchange {
         };
         let Some(wait) = WAITS.into_iter().find(is_due) else { return };
         match wait {
-            Wait::Head => {
-                self.account.name_unparsed(self.up.body.raw());
-                self.fail(Fault::HeaderTimeout, context);
-            }
+            Wait::Head => self.fail(Fault::HeaderTimeout, context),
             Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
             Wait::ClientReads => self.stalled(context),
             Wait::Connect => {

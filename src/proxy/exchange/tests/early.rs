@@ -60,6 +60,21 @@ fn a_backend_that_answers_early_and_then_ends_gets_no_more() {
 }
 
 #[test]
+fn a_backend_that_answers_early_and_stops_reading_is_still_heard() {
+    let outcome = Scene::new()
+        .client(POST)
+        .upstream_ends(Closing::WriteFailed)
+        .client("0123456789")
+        .upstream(OK)
+        .client_ends(Closing::Finished)
+        .play();
+    assert!(outcome.client.ends_with("\r\n\r\nok"), "{}", outcome.client);
+    assert!(outcome.client.contains("\r\nConnection: close\r\n") || !outcome.finished);
+    assert_eq!((outcome.row().status, outcome.row().fault), (200, None));
+    assert_eq!(outcome.over, Some(Hangup::Close));
+}
+
+#[test]
 fn a_client_that_ends_before_its_body_does_is_refused() {
     let outcome =
         Scene::new().client(POST.to_owned() + "01234").client_ends(Closing::Finished).play();

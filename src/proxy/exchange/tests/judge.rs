@@ -42,7 +42,8 @@ fn wrong<T>(what: &str, bytes: &[u8]) -> Verdict<T> {
     Err(Flaw::Wrong(format!("{what}: {}", bytes.escape_ascii())))
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Each byte as the character of its number.
+pub(super) fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 

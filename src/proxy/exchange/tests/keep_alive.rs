@@ -114,6 +114,31 @@ fn an_invalid_request_is_refused_after_the_ones_before_it_and_ends_the_connectio
 }
 
 #[test]
+fn empty_lines_between_requests_are_no_requests() {
+    let outcome = Scene::new()
+        .client("\r\n\r\n".to_owned() + GET)
+        .upstream(OK)
+        .client("\r\n")
+        .client(GET)
+        .upstream(OK)
+        .client("\r\n\r\n")
+        .client_ends(Closing::Finished)
+        .play();
+    assert_eq!(outcome.client, OK_FORWARDED.repeat(2));
+    assert_eq!((outcome.rows.len(), outcome.over), (2, Some(Hangup::Close)));
+}
+
+#[test]
+fn an_empty_line_starts_no_clock() {
+    let mut rig = Rig::new();
+    rig.client("\r");
+    rig.client("\n");
+    rig.advance_ms(100_000);
+    assert_eq!((rig.over, rig.rows()), (None, Vec::new()));
+    assert!(rig.exchange.is_idle());
+}
+
+#[test]
 fn http_10_connections_are_kept_when_asked_and_told_so() {
     let asking = "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n";
     let outcome = Scene::new().client(asking.repeat(2)).upstream(OK).upstream(OK).play();

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::DATE;
+use super::{DATE, judge};
 use crate::balance::{Options, Policy};
 use crate::buffer::BLOCK_BYTES;
 use crate::proxy::settings::{Limits, Timeouts, Upstream};
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
-const MANY_ROUNDS: usize = 1_000_000;
+const MANY_ROUNDS: usize = 100_000;
 
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]
@@ -92,12 +92,11 @@ pub(super) struct Row {
 
 impl Row {
     fn of(record: &Record<'_>) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
             backend: record.backend,
             status: record.status,
-            method: text(record.method),
-            path: text(record.path),
+            method: judge::text(record.method),
+            path: judge::text(record.path),
             request_bytes: record.request_bytes,
             response_bytes: record.response_bytes,
             latency: record.latency,
@@ -279,7 +278,7 @@ impl Rig {
                 _ => return self.now = end,
             }
         }
-        panic!("a deadline that is never met: {:?}", self.exchange);
+        panic!("a deadline that is never met");
     }
 
     /// As [`Rig::advance`].
@@ -290,6 +289,7 @@ impl Rig {
     /// Calls the exchange with what a worker lends it.
     pub(super) fn act<T>(&mut self, act: impl FnOnce(&mut Exchange, &mut Context<'_>) -> T) -> T {
         let was_idle = self.exchange.is_idle();
+        let was_half_an_empty_line = self.exchange.up.body.raw() == b"\r";
         let mut context = Context {
             now: self.now,
             settings: &self.settings,
@@ -304,6 +304,8 @@ impl Rig {
         if was_idle && !self.exchange.is_idle() {
             assert!(!self.owes_row);
             self.owes_row = true;
+        } else if was_half_an_empty_line && self.exchange.is_idle() {
+            self.owes_row = false;
         }
         self.check_memory();
         result
@@ -327,7 +329,7 @@ impl Rig {
                 return;
             }
         }
-        panic!("it never rests: {:?}", self.exchange);
+        panic!("it never rests: {:?} {:?}", self.exchange.request, self.exchange.response);
     }
 
     /// One round of the worker; whether anything moved.
