@@ -478,6 +478,7 @@ impl Rig {
                 let attached = self.attached.take().expect("a connection to put back");
                 let Connection { socket, backend, closed, .. } = &mut self.connections[attached];
                 assert!(!socket.finished && !*closed);
+                assert_eq!(self.settings.connections, Connections::Persistent);
                 if socket.inbox.is_empty() && socket.end.is_none() {
                     self.servers[*backend].pool.push(attached);
                 } else {
