@@ -94,7 +94,6 @@ impl Exchange {
             return self.fail(Fault::RequestTooLarge, context);
         }
         if answer_here {
-            self.up.discard_ready();
             return self.answer(200, "the proxy answers", context);
         }
         self.request_body(context);
@@ -144,7 +143,6 @@ impl Exchange {
         attempt.link = Link::Connecting;
         attempt.since = context.now;
         self.account.attempts += 1;
-        (self.account.connect, self.account.first_byte) = (None, None);
         self.response = Response::AwaitUpstream;
         self.demands.push_back(Demand::Connect { backend: attempt.lease.backend(), fresh });
     }
