@@ -1,10 +1,14 @@
-//! Who the rig talks to, and the rows it has collected.
+//! What a rig stands between: sockets and backends that do as they are told, the rows it writes,
+//! and the settings it runs by.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::super::*;
 use super::judge;
+use crate::balance::Policy;
+use crate::proxy::settings::Settings;
+use crate::proxy::settings::{Limits, Timeouts, Upstream};
 
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]
@@ -95,5 +99,43 @@ impl Row {
             attempts: record.attempts,
             fault: record.fault,
         }
+    }
+}
+
+/// Defaults like those of the flags, and timeouts that can be told from each other.
+pub(super) fn settings(backends: usize, policy: Policy) -> Settings {
+    let upstream = |index| {
+        let port = 8081 + index;
+        Upstream { url: format!("http://b:{port}"), host: "b".to_owned(), port }
+    };
+    let seconds = Duration::from_secs;
+    Settings {
+        policy,
+        connections: Connections::Persistent,
+        listen: Vec::new(),
+        upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
+        workers: 1,
+        cores: Vec::new(),
+        resample_after: None,
+        cooldown: Duration::from_millis(500),
+        cooldown_max: seconds(5),
+        timeouts: Timeouts {
+            connect: seconds(1),
+            response: seconds(10),
+            header: seconds(5),
+            body: seconds(30),
+            client_idle: seconds(75),
+            upstream_idle: seconds(30),
+            drain: seconds(10),
+        },
+        limits: Limits {
+            head_bytes: 16 * 1024,
+            headers: 100,
+            body_bytes: None,
+            connections: 10_240,
+            pool: 256,
+            attempts: 3,
+        },
+        verbose: false,
     }
 }

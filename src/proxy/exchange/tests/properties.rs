@@ -14,11 +14,9 @@ use crate::balance::Policy;
 /// Bodies that a careless reader would take for requests.
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// A stream, shown as text.
+/// A stream, shown as text, and whether a byte of it was damaged.
 #[derive(Clone)]
-struct Stream(Vec<u8>, Damaged);
-
-type Damaged = bool;
+struct Stream(Vec<u8>, bool);
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::super::*;
 use super::DATE;
-use super::peers::{Connection, Dial, Row, Server, Socket};
+use super::peers::{Connection, Dial, Row, Server, Socket, settings};
 use crate::balance::{Options, Policy};
 use crate::buffer::BLOCK_BYTES;
-use crate::proxy::settings::{Limits, Timeouts, Upstream};
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 const MANY_ROUNDS: usize = 100_000;
@@ -389,6 +388,7 @@ impl Rig {
                 let attached = self.attached.take().expect("a connection to put back");
                 let Connection { socket, backend, closed, .. } = &mut self.connections[attached];
                 assert!(!socket.finished && !*closed);
+                assert_eq!(self.settings.connections, Connections::Persistent);
                 if socket.inbox.is_empty() && socket.end.is_none() {
                     self.servers[*backend].pool.push(attached);
                 } else {
@@ -440,42 +440,5 @@ impl Drop for Rig {
         let open = self.connections.iter().filter(|connection| !connection.closed).count();
         let pooled: usize = self.servers.iter().map(|server| server.pool.len()).sum();
         assert_eq!(open, pooled, "a backend's connection was forgotten");
-    }
-}
-
-fn settings(backends: usize, policy: Policy) -> Settings {
-    let upstream = |index| {
-        let port = 8081 + index;
-        Upstream { url: format!("http://b:{port}"), host: "b".to_owned(), port }
-    };
-    let seconds = Duration::from_secs;
-    Settings {
-        policy,
-        connections: Connections::Persistent,
-        listen: Vec::new(),
-        upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
-        workers: 1,
-        cores: Vec::new(),
-        resample_after: None,
-        cooldown: Duration::from_millis(500),
-        cooldown_max: seconds(5),
-        timeouts: Timeouts {
-            connect: seconds(1),
-            response: seconds(10),
-            header: seconds(5),
-            body: seconds(30),
-            client_idle: seconds(75),
-            upstream_idle: seconds(30),
-            drain: seconds(10),
-        },
-        limits: Limits {
-            head_bytes: 16 * 1024,
-            headers: 100,
-            body_bytes: None,
-            connections: 10_240,
-            pool: 256,
-            attempts: 3,
-        },
-        verbose: false,
     }
 }

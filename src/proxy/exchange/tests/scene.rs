@@ -1,8 +1,6 @@
 //! A fixed course of events, played with the same bytes cut in every way. Whatever the cuts, both
 //! peers get the same bytes and the log the same rows.
 
-use super::peers::Row;
-use super::rig::Rig;
 use super::*;
 
 #[derive(Clone, Debug)]
