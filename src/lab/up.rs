@@ -54,7 +54,7 @@ pub enum UpError {
     #[error("port {0} is named twice; every program needs its own")]
     PortTwice(u16),
     /// Somebody else has the port.
-    #[error("port {port} for {name} is taken{}; stop that, or choose another with {flag}",
+    #[error("port {port} for {name} is taken{}; stop that, or choose others, such as {way_out}",
         .owner.as_ref().map_or(String::new(), |owner| format!(" by {owner}")))]
     PortTaken {
         /// The port.
@@ -63,8 +63,8 @@ pub enum UpError {
         name: String,
         /// Who has it, if that can be seen.
         owner: Option<Owner>,
-        /// The flag that chooses another.
-        flag: &'static str,
+        /// The flag that chooses others, with an example.
+        way_out: &'static str,
     },
     /// The port can't be had for another reason.
     #[error("can't listen on port {port} for {name}: {source}")]
@@ -201,17 +201,20 @@ fn check_ports(plan: &Plan) -> Result<(), UpError> {
     }
     for (id, port) in BACKENDS.into_iter().zip(plan.backend_ports) {
         // The proxy goes to `localhost`, so somebody else's port counts in both families.
-        ports::probe_localhost(port)
-            .map_err(|source| unavailable(port, &backend_name(id), "--backend-ports", source))?;
+        ports::probe_localhost(port).map_err(|source| {
+            unavailable(port, &backend_name(id), "--backend-ports 18081,18082,18083", source)
+        })?;
     }
     ports::probe(plan.listen)
-        .map_err(|source| unavailable(plan.listen.port(), "the proxy", "--port", source))
+        .map_err(|source| unavailable(plan.listen.port(), "the proxy", "--port 19090", source))
 }
 
-fn unavailable(port: u16, name: &str, flag: &'static str, source: io::Error) -> UpError {
+fn unavailable(port: u16, name: &str, way_out: &'static str, source: io::Error) -> UpError {
     let name = name.to_owned();
     match source.kind() {
-        ErrorKind::AddrInUse => UpError::PortTaken { port, name, owner: ports::owner(port), flag },
+        ErrorKind::AddrInUse => {
+            UpError::PortTaken { port, name, owner: ports::owner(port), way_out }
+        }
         _ => UpError::Port { port, name, source },
     }
 }

@@ -296,7 +296,6 @@ impl Exchange {
             self.account.upstream_ended = Some(context.now);
             context.balancer.release(attempt.lease);
             self.demands.push_back(how);
-            self.up.discard_ready();
         }
     }
 

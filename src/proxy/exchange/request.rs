@@ -94,7 +94,6 @@ impl Exchange {
             return self.fail(Fault::RequestTooLarge, context);
         }
         if answer_here {
-            self.up.discard_ready();
             return self.answer(200, "the proxy answers", context);
         }
         self.request_body(context);

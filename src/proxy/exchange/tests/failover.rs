@@ -149,3 +149,26 @@ fn a_request_body_waits_while_backends_are_tried() {
     rig.upstream(OK);
     assert_eq!((rig.client_got().as_str(), rig.row().attempts), (OK_FORWARDED, 3));
 }
+
+#[test]
+fn each_address_has_its_own_time() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.servers[0].dials = vec![Dial::Hangs, Dial::Hangs, Dial::Answers];
+    rig.client(GET);
+    rig.advance_ms(1999);
+    assert_eq!((rig.connections.len(), rig.upstream_got().as_str()), (2, ""));
+    rig.advance_ms(1);
+    assert_eq!(rig.upstream_got(), GET_FORWARDED);
+    rig.upstream(OK);
+    assert_eq!(rig.row().attempts, 1);
+}
+
+#[test]
+fn a_refusal_of_ours_suits_the_request() {
+    let mut rig = rig([Dial::Refuses; 3]);
+    rig.client("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(rig.client_got().ends_with("\r\n\r\n"), "no body for HEAD");
+    rig.rows();
+    rig.client("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+    assert_reply(&rig.client_got(), 503, true);
+}
