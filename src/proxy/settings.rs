@@ -75,6 +75,8 @@ pub struct Limits {
     pub pool: usize,
     /// Backends tried per request.
     pub attempts: u32,
+    /// Requests sent again, per hundred requests.
+    pub retry_percent: u8,
 }
 
 /// All a proxy runs by.
@@ -156,6 +158,7 @@ impl Settings {
             ("max-connections", format!("{} per worker", limits.connections)),
             ("pool-size", format!("{} per backend and worker", limits.pool)),
             ("max-attempts", limits.attempts.to_string()),
+            ("retry-budget", format!("{} % of requests", limits.retry_percent)),
         ];
         let mut text = String::new();
         for (name, value) in lines {

@@ -123,6 +123,13 @@ struct Balancing {
         value_parser = clap::value_parser!(u32).range(1..),
     )]
     max_attempts: u32,
+
+    /// Requests sent again per hundred requests, at least 3 a second; 0 sends none again
+    #[arg(
+        long, value_name = "PERCENT", default_value_t = 20,
+        value_parser = clap::value_parser!(u8).range(..=100),
+    )]
+    retry_budget: u8,
 }
 
 #[derive(Args, Debug)]
@@ -264,6 +271,7 @@ impl Flags {
                 connections: self.limits.max_connections as usize,
                 pool: self.limits.pool_size as usize,
                 attempts: self.balancing.max_attempts,
+                retry_percent: self.balancing.retry_budget,
             },
             verbose: self.mode.verbose,
         })

@@ -1,5 +1,6 @@
 //! Backends that can't be reached: another one is tried, for nothing was sent yet.
 
+use crate::proxy::budget::RetryBudget;
 use std::time::Duration;
 
 use super::*;
@@ -124,6 +125,16 @@ fn what_a_backend_lost_in_silence_goes_to_another_if_that_does_no_harm() {
     let row = rig.row();
     assert_eq!((row.status, row.fault, row.attempts, row.backend), (200, None, 2, Some(1)));
     assert_eq!(rig.connections.len(), 2);
+}
+
+#[test]
+fn what_may_be_sent_again_is_limited() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.budget = RetryBudget::new(0, rig.now);
+    rig.client(GET);
+    rig.upstream_ends(Closing::Reset);
+    assert_reply(&rig.client_got(), 502, false);
+    assert_eq!(rig.row().attempts, 1);
 }
 
 #[test]

@@ -135,6 +135,7 @@ pub(super) fn settings(backends: usize, policy: Policy) -> Settings {
             connections: 10_240,
             pool: 256,
             attempts: 3,
+            retry_percent: 20,
         },
         verbose: false,
     }

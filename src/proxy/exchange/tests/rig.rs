@@ -3,6 +3,7 @@
 
 use crate::balance::Balancer;
 use crate::http::Headers;
+use crate::proxy::budget::RetryBudget;
 use crate::proxy::settings::Settings;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ pub(super) struct Rig {
     pub(super) exchange: Exchange,
     pub(super) settings: Settings,
     pub(super) balancer: Balancer,
+    pub(super) budget: RetryBudget,
     free: FreeList,
     headers: Headers,
     pub(super) now: Instant,
@@ -61,6 +63,7 @@ impl Rig {
             headers: Headers::new(settings.limits.headers),
             settings,
             balancer: Balancer::new(names, options, now).expect("valid options"),
+            budget: RetryBudget::new(20, now),
             free: FreeList::default(),
             now,
             draining: false,
@@ -201,6 +204,7 @@ impl Rig {
             now: self.now,
             settings: &self.settings,
             balancer: &self.balancer,
+            budget: &mut self.budget,
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),
