@@ -96,6 +96,7 @@ impl Exchange {
         if answer_here {
             return self.answer(200, "the proxy answers", context);
         }
+        self.patience = context.settings.timeouts.body;
         self.request_body(context);
         if matches!(self.response, Response::Idle) {
             let whole = matches!(self.request, Request::Done);

@@ -2,6 +2,7 @@
 //! and the settings it runs by.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::super::*;
@@ -136,6 +137,7 @@ pub(super) fn settings(backends: usize, policy: Policy) -> Settings {
             pool: 256,
             attempts: 3,
             retry_percent: 20,
+            body_rate: NonZeroU64::new(10),
         },
         verbose: false,
     }
