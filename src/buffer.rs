@@ -1,10 +1,10 @@
-//! One direction's bytes: a fixed block that is filled at its end, worked on in place and sent from
-//! its front.
+//! One direction's bytes: a fixed block that is filled at its end, worked on in place and sent
+//! from its front.
 //!
-//! Bodies are forwarded without being copied. Received bytes land behind `end`; the codec walks over
-//! the raw ones and either keeps each run (it joins what is ready to send) or drops it (a chunk
-//! extension). It knows nothing of HTTP, and an idle connection holds no block at all: blocks come
-//! from a [`FreeList`] and return to it as soon as they are empty.
+//! Bodies are forwarded without being copied. Received bytes land behind `end`; the codec walks
+//! over the raw ones and either keeps each run (it joins what is ready to send) or drops it (a
+//! chunk extension). It knows nothing of HTTP, and an idle connection holds no block at all:
+//! blocks come from a [`FreeList`] and return to it as soon as they are empty.
 
 /// Bytes of one block. A head of the largest size the flags allow fits.
 pub const BLOCK_BYTES: usize = 64 * 1024;

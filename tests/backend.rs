@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -51,11 +51,25 @@ impl Backend {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// A number of `/proc/<pid>/status`; sizes are in KiB.
     fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// Looks again and again until `done`.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "a test may look at the clock to give up")]
+    let (now, deadline) = (Instant::now, Instant::now() + PATIENCE);
+    while !done() {
+        assert!(now() < deadline, "in vain: {what}");
+        std::thread::yield_now();
     }
 }
 
@@ -257,6 +271,34 @@ fn a_signal_ends_it_at_once_with_success_whatever_is_under_way() {
 }
 
 #[test]
+fn a_client_that_resets_while_it_waits_is_forgotten_at_once() {
+    let backend = Backend::start(&["--profile", "3600000,0"]);
+    let idle = backend.open_files();
+    let mut client = backend.connect();
+    client.send(GET);
+    // Answering another shows that the first has been taken in.
+    let mut other = backend.connect();
+    other.get();
+    assert_eq!(backend.open_files(), idle + 2);
+    socket2::SockRef::from(client.0.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    until("the descriptor is given back", || backend.open_files() == idle + 1);
+}
+
+#[test]
+fn bytes_that_come_during_a_delay_do_not_shorten_the_next() {
+    let backend = Backend::start(&["--profile", "100,0,3600000,0"]);
+    let (mut client, mut other) = (backend.connect(), backend.connect());
+    client.send(GET);
+    other.get();
+    client.send(GET);
+    assert_eq!(client.response().1, "Hello from A – simulated 100ms");
+    assert_eq!(other.get(), "Hello from A – simulated 0ms");
+    client.0.get_ref().set_nonblocking(true).unwrap();
+    assert_eq!(client.0.fill_buf().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
 fn an_interrupted_wait_goes_on() {
     let backend = Backend::start(&["--profile", "0"]);
     let mut client = backend.connect();
@@ -345,11 +387,6 @@ fn nobody_reading_what_it_says_is_no_reason_to_stop() {
     let mut command = program(&["--listen", "127.0.0.77", "--port", &port, "--profile", "0"]);
     let child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     let backend = Backend { child, address, announced: String::new() };
-    #[expect(clippy::disallowed_methods, reason = "a test may look at the clock to give up")]
-    let (now, deadline) = (Instant::now, Instant::now() + PATIENCE);
-    while TcpStream::connect(address).is_err() {
-        assert!(now() < deadline, "it does not listen");
-        std::thread::yield_now();
-    }
+    until("it listens", || TcpStream::connect(address).is_ok());
     assert_eq!(backend.connect().get(), "Hello from A – simulated 0ms");
 }

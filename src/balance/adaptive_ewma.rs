@@ -7,9 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::balancer::InvalidOptions;
 use super::fastest::fastest;
 use super::fleet::{Backend, Fleet};
+use super::invalid::InvalidOptions;
 use super::selector::Selector;
 use super::set::{BackendId, Candidates};
 

@@ -5,14 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::balancer::InvalidOptions;
 use super::fastest::fastest;
 use super::fleet::{Backend, Fleet};
+use super::invalid::{InvalidOptions, MAX_WINDOW};
 use super::selector::Selector;
 use super::set::{BackendId, Candidates};
-
-/// The largest window, in samples.
-pub const MAX_WINDOW: usize = 1000;
 
 /// Chooses the lowest mean of the last `window` samples, or of as many as there are.
 #[derive(Debug)]

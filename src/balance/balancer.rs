@@ -3,9 +3,9 @@
 use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::adaptive_sma::MAX_WINDOW;
 use super::cooling::{Backoff, Temperature};
 use super::fleet::{Backend, Fleet};
+use super::invalid::InvalidOptions;
 use super::lease::{Lease, Outcome};
 use super::policy::Policy;
 use super::samples::LONGEST_SAMPLE;
@@ -39,35 +39,6 @@ impl Default for Options {
         }
     }
 }
-
-/// Options that no balancer can be made of.
-#[derive(Copy, Clone, PartialEq, Debug)]
-pub enum InvalidOptions {
-    /// This number of backends is none, or above [`MAX_BACKENDS`].
-    Backends(usize),
-    /// This window is 0 or above [`MAX_WINDOW`].
-    Window(usize),
-    /// This weight is not above 0 and at most 1.
-    Alpha(f64),
-}
-
-impl fmt::Display for InvalidOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Backends(count) => {
-                write!(f, "{count} upstreams are too few or too many; give 1 to {MAX_BACKENDS}")
-            }
-            Self::Window(window) => {
-                write!(f, "a window of {window} samples is refused; give 1 to {MAX_WINDOW}")
-            }
-            Self::Alpha(alpha) => {
-                write!(f, "a weight of {alpha} is refused; give a number above 0 and at most 1")
-            }
-        }
-    }
-}
-
-impl std::error::Error for InvalidOptions {}
 
 /// Chooses backends for all workers and learns from what became of the requests.
 pub struct Balancer {

@@ -17,6 +17,7 @@ mod balancer;
 mod cooling;
 mod fastest;
 mod fleet;
+mod invalid;
 mod lease;
 mod policy;
 mod round_robin;
@@ -26,9 +27,9 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-pub use adaptive_sma::MAX_WINDOW;
-pub use balancer::{Balancer, InvalidOptions, Options};
+pub use balancer::{Balancer, Options};
 pub use fleet::{Backend, Fleet};
+pub use invalid::{InvalidOptions, MAX_WINDOW};
 pub use lease::{Lease, Outcome};
 pub use policy::{Policy, UnknownPolicy};
 pub use selector::Selector;

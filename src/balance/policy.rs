@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::adaptive_ewma::AdaptiveEwma;
 use super::adaptive_sma::AdaptiveSma;
-use super::balancer::InvalidOptions;
+use super::invalid::InvalidOptions;
 use super::round_robin::RoundRobin;
 use super::selector::Selector;
 

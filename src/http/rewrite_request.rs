@@ -63,7 +63,6 @@ pub fn rewrite_request(
 /// in that: neither framing, `Host` nor the forwarded fields can be named away.
 fn passes(field: &Field, request: &RequestHead) -> bool {
     match field.id {
-        Name::Other => !field.named,
         Name::Host
         | Name::ContentLength
         | Name::Via

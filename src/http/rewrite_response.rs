@@ -62,12 +62,11 @@ pub fn rewrite_response(
 
 fn passes(field: &Field, body: BodyOut) -> bool {
     match field.id {
-        Name::Other => !field.named,
         Name::ContentLength => false,
         // A final response has a date, and is given one only if none was received.
         Name::Date => true,
         // Trailers are announced only where they can follow.
-        Name::Trailer => !field.named && matches!(body, BodyOut::Chunked | BodyOut::None),
+        Name::Trailer => !field.named && body == BodyOut::Chunked,
         id => !field.named && !id.is_hop_by_hop(),
     }
 }

@@ -84,3 +84,116 @@ fn write_as_much(out: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error
 fn lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that takes `room` bytes, at most `gulp` at once.
+    struct Disk {
+        bytes: Vec<u8>,
+        room: usize,
+        gulp: usize,
+        can_take_back: bool,
+        writes: usize,
+        interruptions: usize,
+    }
+
+    fn disk(room: usize) -> Disk {
+        let gulp = usize::MAX;
+        Disk { bytes: vec![], room, gulp, can_take_back: true, writes: 0, interruptions: 0 }
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            if self.interruptions > 0 {
+                self.interruptions -= 1;
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let count = bytes.len().min(self.gulp).min(self.room - self.bytes.len());
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.bytes.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Medium for Disk {
+        fn name(&self) -> String {
+            "disk".to_owned()
+        }
+
+        fn take_back(&mut self, count: u64) -> io::Result<()> {
+            if !self.can_take_back {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            let count = usize::try_from(count).expect("small");
+            self.bytes.truncate(self.bytes.len() - count);
+            Ok(())
+        }
+
+        fn reopen(&mut self) -> Result<(), JournalError> {
+            Ok(())
+        }
+    }
+
+    const BATCH: &[u8] = b"one\ntwo\nthree\n";
+
+    #[test]
+    fn a_batch_is_one_write() {
+        let mut appender = Appender::new(disk(100));
+        let outcome = appender.append(BATCH);
+        assert_eq!((outcome.rows, outcome.lost), (3, 0));
+        assert!(outcome.error.is_none());
+        assert_eq!((&appender.medium.bytes[..], appender.medium.writes), (BATCH, 1));
+    }
+
+    #[test]
+    fn wherever_the_disk_fills_the_log_ends_with_a_whole_row() {
+        for room in 0..BATCH.len() {
+            for gulp in [1, 3, usize::MAX] {
+                let mut appender = Appender::new(Disk { gulp, ..disk(room) });
+                let outcome = appender.append(BATCH);
+                let rows = lines(&BATCH[..room]);
+                assert_eq!((outcome.rows, outcome.lost), (rows, 3 - rows), "room for {room}");
+                assert!(outcome.error.is_some());
+                let log = &appender.medium.bytes;
+                assert!(BATCH.starts_with(log) && (log.is_empty() || log.ends_with(b"\n")));
+
+                appender.medium.room = 100;
+                let outcome = appender.append(b"four\n");
+                assert_eq!((outcome.rows, outcome.lost), (1, 0));
+                assert!(appender.medium.bytes.ends_with(b"four\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_row_that_cannot_be_taken_back_spoils_no_other() {
+        let mut appender = Appender::new(Disk { can_take_back: false, ..disk(6) });
+        let outcome = appender.append(BATCH);
+        assert_eq!((outcome.rows, outcome.lost), (1, 2));
+        assert_eq!(appender.medium.bytes, b"one\ntw");
+
+        let outcome = appender.append(b"four\n");
+        assert_eq!((outcome.rows, outcome.lost), (0, 1), "not even a line end fits");
+
+        appender.medium.room = 100;
+        assert_eq!(appender.append(b"five\n").rows, 1);
+        assert_eq!(appender.append(b"six\n").rows, 1);
+        assert_eq!(appender.medium.bytes, b"one\ntw\nfive\nsix\n");
+    }
+
+    #[test]
+    fn an_interrupted_write_is_made_again() {
+        let mut appender = Appender::new(Disk { interruptions: 2, ..disk(100) });
+        assert_eq!(appender.append(BATCH).rows, 3);
+        assert_eq!(appender.medium.bytes, BATCH);
+    }
+}

@@ -180,8 +180,8 @@ pub struct Reopener(Arc<Orders>);
 impl Reopener {
     /// Goes on in a new file if the old one was renamed (SIGHUP, after a rotation).
     ///
-    /// Returns at once; the thread obeys within its next round. Requests recorded before are in the
-    /// old file and later ones in the new, no row in both. If the new file cannot be written, the
+    /// Returns at once; the thread obeys in its next round, and first writes what was recorded
+    /// before to the old file. No row is lost or in both. If the new file cannot be written, the
     /// old one is kept and the reason said on standard error. Until this is called the renamed file
     /// is written on.
     pub fn reopen(&self) {

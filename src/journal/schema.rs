@@ -148,7 +148,8 @@ impl Fields<'_> {
     }
 
     fn millis(&mut self, duration: Option<Duration>) {
-        let micros = duration.map(|duration| duration.as_micros());
+        // Divided as 64 bits, which is several times faster than as 128; half a million years do.
+        let micros = duration.map(|spent| u64::try_from(spent.as_micros()).unwrap_or(u64::MAX));
         self.number(micros.map(|micros| micros / 1000));
         if let Some(micros) = micros {
             self.out.push(b'.');

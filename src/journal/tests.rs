@@ -1,1 +1,412 @@
+//! The whole journal: feeds, thread and log together.
 
+mod alone;
+
+use super::*;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Longer than any of these tests takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[expect(clippy::disallowed_methods, reason = "a test has to give up some time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn poll_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = now() + PATIENCE;
+    while !done() {
+        assert!(now() < deadline, "waited in vain for {what}");
+        thread::yield_now();
+    }
+}
+
+fn options(path: Option<&Path>, workers: usize) -> Options {
+    Options {
+        path: path.map(Path::to_owned),
+        backends: vec!["http://a:1".to_owned(), "http://b:2".to_owned()],
+        routing_mode: "round-robin".to_owned(),
+        connection: "persistent".to_owned(),
+        workers,
+        verbose: false,
+    }
+}
+
+fn record(path: &[u8]) -> Record<'_> {
+    Record {
+        ended: now(),
+        client: SocketAddr::from(([127, 0, 0, 1], 1)),
+        backend: Some(1),
+        status: 200,
+        method: b"GET",
+        path,
+        request_bytes: 10,
+        response_bytes: 20,
+        latency: Some(Duration::from_micros(1_500)),
+        connect: None,
+        first_byte: Some(Duration::from_millis(1)),
+        attempts: 1,
+        fault: None,
+    }
+}
+
+/// The paths in a log, in order. Fails unless every line is a whole row.
+fn logged(text: &str) -> Vec<String> {
+    let mut reader = RowReader::new(text.as_bytes()).expect("a header");
+    let mut paths = Vec::new();
+    while let Some(row) = reader.next_row().expect("a whole row") {
+        assert_eq!((row.attempts, row.fault), (Some(1), None), "the last columns are there");
+        paths.push(String::from_utf8(row.path.expect("a path").to_vec()).expect("text"));
+    }
+    assert_eq!(text.matches('\n').count(), paths.len() + 1, "one header, one line a row");
+    paths
+}
+
+fn logged_in(path: &Path) -> Vec<String> {
+    logged(&fs::read_to_string(path).expect("a log"))
+}
+
+/// A log in memory whose writes wait while the gate is shut.
+#[derive(Clone, Default)]
+struct Gated(Arc<Gate>);
+
+#[derive(Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    shut: bool,
+    waiting: bool,
+    bytes: Vec<u8>,
+}
+
+impl Gated {
+    fn set_shut(&self, shut: bool) {
+        self.0.state.lock().expect("gate").shut = shut;
+        self.0.changed.notify_all();
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.0.state.lock().expect("gate").waiting
+    }
+
+    fn text(&self) -> String {
+        let bytes = self.0.state.lock().expect("gate").bytes.clone();
+        header() + &String::from_utf8(bytes).expect("text")
+    }
+}
+
+impl Write for Gated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.state.lock().expect("gate");
+        state.waiting = state.shut;
+        let mut state = self.0.changed.wait_while(state, |state| state.shut).expect("gate");
+        state.waiting = false;
+        state.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Medium for Gated {
+    fn name(&self) -> String {
+        "gated".to_owned()
+    }
+
+    fn take_back(&mut self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn feeds_can_go_to_their_workers() {
+    fn is_send<T: Send>() {}
+    is_send::<Feed>();
+}
+
+#[test]
+fn a_record_becomes_a_row_of_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.csv");
+    let before = SystemTime::now();
+    let (journal, mut feeds) = Journal::start(options(Some(&path), 3)).expect("started");
+    feeds[2].record(&record(b"/a,b"));
+    drop(feeds);
+    let totals = journal.close();
+    assert_eq!(totals, Totals { requests: 1, errors: 0, rows: 1, lost: 0 });
+
+    let text = fs::read_to_string(&path).expect("a log");
+    let row = text.strip_prefix(&header()).expect("a header");
+    let (timestamp, row) = row.split_once(',').expect("columns");
+    assert_eq!(
+        row,
+        "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,\n"
+    );
+    let timestamp: SystemTime = timestamp.parse::<jiff::Timestamp>().expect("a timestamp").into();
+    // Between the two clocks lies the rounding to microseconds.
+    assert!(timestamp >= before - Duration::from_millis(1) && timestamp <= SystemTime::now());
+}
+
+#[test]
+fn a_request_that_was_never_dispatched_has_no_backend() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.csv");
+    let (journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
+    feeds[0].record(&Record { backend: None, latency: None, status: 400, ..record(b"/") });
+    let totals = journal.close();
+    assert_eq!(totals, Totals { requests: 1, errors: 1, rows: 1, lost: 0 });
+    let text = fs::read_to_string(&path).expect("a log");
+    assert!(text.contains("Z,,,400,round-robin,"), "{text}");
+}
+
+#[test]
+fn rows_are_in_the_log_before_it_is_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.csv");
+    let (_journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
+    for number in 0..3 {
+        feeds[0].record(&record(b"/"));
+        poll_until("the row", || logged_in(&path).len() == number + 1);
+    }
+}
+
+#[test]
+fn dropping_the_journal_writes_everything_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.csv");
+    let (journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
+    feeds[0].record(&record(b"/last"));
+    drop(journal);
+    assert_eq!(logged_in(&path), ["/last"]);
+    let (_journal, _feeds) = Journal::start(options(Some(&path), 1)).expect("the lock is free");
+}
+
+#[test]
+fn errors_are_4xx_5xx_and_faults_per_feed_and_in_all() {
+    let (journal, mut feeds) = Journal::start(options(None, 2)).expect("started");
+    for (status, fault) in
+        [(200, None), (399, None), (400, None), (503, None), (200, Some("truncated"))]
+    {
+        feeds[0].record(&Record { status, fault, ..record(b"/") });
+    }
+    feeds[1].record(&Record { status: 499, ..record(b"/") });
+    assert_eq!((feeds[0].requests(), feeds[0].errors()), (5, 3));
+    assert_eq!((feeds[1].requests(), feeds[1].errors()), (1, 1));
+    assert_eq!(journal.close(), Totals { requests: 6, errors: 4, rows: 0, lost: 0 });
+}
+
+#[test]
+fn without_a_log_and_lines_there_is_no_thread() {
+    let (journal, _feeds) = Journal::start(options(None, 1)).expect("started");
+    assert!(journal.thread.is_none());
+    journal.reopener().reopen();
+    let verbose = Options { verbose: true, ..options(None, 1) };
+    let (journal, mut feeds) = Journal::start(verbose).expect("started");
+    assert!(journal.thread.is_some());
+    feeds[0].record(&record(b"/"));
+    assert_eq!(journal.close(), Totals { requests: 1, errors: 0, rows: 0, lost: 0 });
+}
+
+#[test]
+fn long_methods_and_paths_are_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.csv");
+    let (journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
+    let long = vec![b'x'; 100_000];
+    feeds[0].record(&Record { method: &long, ..record(&long) });
+    assert_eq!(journal.close().rows, 1);
+    let text = fs::read_to_string(&path).expect("a log");
+    let mut reader = RowReader::new(text.as_bytes()).expect("a header");
+    let row = reader.next_row().expect("a row").expect("one row");
+    assert_eq!(row.method.map(<[u8]>::len), Some(METHOD_BYTES_MAX));
+    assert_eq!(row.path.map(<[u8]>::len), Some(PATH_BYTES_MAX));
+}
+
+#[test]
+fn what_finds_the_ring_full_is_counted_and_the_rest_is_written() {
+    let gated = Gated::default();
+    gated.set_shut(true);
+    let room = Room { entries: 100, text_bytes: 10_000 };
+    let (journal, mut feeds) =
+        Journal::start_on(Some(gated.clone()), options(None, 1), room).expect("started");
+    feeds[0].record(&record(b"/first"));
+    poll_until("the thread to be held up", || gated.is_waiting());
+    for _ in 0..250 {
+        feeds[0].record(&record(b"/next"));
+    }
+    gated.set_shut(false);
+    poll_until("room in the ring", || logged(&gated.text()).len() == 101);
+    feeds[0].record(&record(b"/last"));
+    drop(feeds);
+    assert_eq!(journal.close(), Totals { requests: 252, errors: 0, rows: 102, lost: 150 });
+    let paths = logged(&gated.text());
+    assert_eq!((paths[0].as_str(), paths[101].as_str()), ("/first", "/last"));
+}
+
+#[test]
+fn rows_and_lost_are_all_requests_however_slow_the_disk() {
+    const WORKERS: usize = 4;
+    const REQUESTS: usize = 20_000;
+    let gated = Gated::default();
+    let room = Room { entries: 256, text_bytes: 4096 };
+    let (journal, feeds) =
+        Journal::start_on(Some(gated.clone()), options(None, WORKERS), room).expect("started");
+    let workers: Vec<_> = feeds
+        .into_iter()
+        .enumerate()
+        .map(|(worker, mut feed)| {
+            let gated = gated.clone();
+            thread::spawn(move || {
+                for request in 0..REQUESTS {
+                    gated.set_shut(request % 1000 > 800);
+                    feed.record(&record(format!("/{worker}/{request:05}").as_bytes()));
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().expect("worker");
+    }
+    gated.set_shut(false);
+    let totals = journal.close();
+    assert_eq!(totals.requests, (WORKERS * REQUESTS) as u64);
+    assert_eq!(totals.rows + totals.lost, totals.requests);
+    assert!(totals.rows > 0 && totals.lost > 0, "both ways were taken: {totals:?}");
+
+    let paths = logged(&gated.text());
+    assert_eq!(paths.len() as u64, totals.rows);
+    for worker in 0..WORKERS {
+        let own = paths.iter().filter(|path| path.starts_with(&format!("/{worker}/")));
+        assert!(own.is_sorted_by(|one, next| one < next), "in order, none twice");
+    }
+}
+
+#[test]
+fn feeds_may_be_dropped_in_any_order() {
+    for reversed in [false, true] {
+        let gated = Gated::default();
+        let (journal, mut feeds) =
+            Journal::start_on(Some(gated.clone()), options(None, 5), feed::ROOM).expect("started");
+        if reversed {
+            feeds.reverse();
+        }
+        while !feeds.is_empty() {
+            for feed in &mut feeds {
+                feed.record(&record(b"/"));
+            }
+            feeds.remove(0);
+        }
+        assert_eq!(journal.close(), Totals { requests: 15, errors: 0, rows: 15, lost: 0 });
+        assert_eq!(logged(&gated.text()).len(), 15);
+    }
+}
+
+#[test]
+fn reopening_under_load_loses_and_doubles_no_row() {
+    const ROTATIONS: u64 = 20;
+    /// Few enough that no ring fills up, whatever the machine does meanwhile.
+    const REQUESTS_PER_ROTATION: u64 = 2_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.csv");
+    let (journal, feeds) = Journal::start(options(Some(&path), 2)).expect("started");
+    let rotations = Arc::new(AtomicU64::new(0));
+    let workers: Vec<_> = feeds
+        .into_iter()
+        .enumerate()
+        .map(|(worker, mut feed)| {
+            let rotations = Arc::clone(&rotations);
+            thread::spawn(move || {
+                while feed.requests() < ROTATIONS * REQUESTS_PER_ROTATION {
+                    let started = rotations.load(Ordering::Relaxed) + 1;
+                    if feed.requests() < started * REQUESTS_PER_ROTATION {
+                        feed.record(&record(format!("/{worker}/{}", feed.requests()).as_bytes()));
+                    }
+                    thread::yield_now();
+                }
+            })
+        })
+        .collect();
+    for rotation in 0..ROTATIONS {
+        poll_until("rows", || fs::metadata(&path).is_ok_and(|log| log.len() > 500));
+        fs::rename(&path, folder.path().join(format!("{rotation}.csv"))).expect("renamed");
+        journal.reopener().reopen();
+        // Only then more, or all of it could go to the old file and none be left for the new one.
+        poll_until("the new file", || path.exists());
+        rotations.store(rotation + 1, Ordering::Relaxed);
+    }
+    for worker in workers {
+        worker.join().expect("worker");
+    }
+    let totals = journal.close();
+
+    let requests = 2 * ROTATIONS * REQUESTS_PER_ROTATION;
+    assert_eq!(totals, Totals { requests, errors: 0, rows: requests, lost: 0 });
+    let files = fs::read_dir(folder.path()).expect("a folder");
+    let files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    assert_eq!(files.len() as u64, ROTATIONS + 1);
+    let rows: Vec<String> = files.iter().flat_map(|file| logged_in(file)).collect();
+    let distinct: BTreeSet<&String> = rows.iter().collect();
+    assert_eq!((rows.len() as u64, distinct.len() as u64), (requests, requests));
+}
+
+#[test]
+fn lines_are_not_even_formatted_unless_verbose() {
+    struct Costly;
+    impl std::fmt::Display for Costly {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            unreachable!("formatted for nobody")
+        }
+    }
+    let gated = Gated::default();
+    let (_journal, mut feeds) =
+        Journal::start_on(Some(gated), options(None, 1), feed::ROOM).expect("started");
+    feeds[0].say(format_args!("{Costly}"));
+}
+
+#[test]
+fn a_line_is_cut_between_characters() {
+    let (mut feed, outlet) = Feed::new(false, true, feed::ROOM);
+    let long = "ü".repeat(LINE_BYTES_MAX);
+    feed.say(format_args!("x{long}{long}"));
+    feed.say(format_args!("{}", 2));
+    let mut outlet = outlet.expect("a verbose feed has one");
+    let mut texts = Vec::new();
+    let mut line = || outlet.pop(&mut texts).map(|(_, [line, _])| line.to_vec());
+    let cut = format!("x{}", "ü".repeat(LINE_BYTES_MAX / 2 - 1));
+    assert_eq!(line().map(String::from_utf8), Some(Ok(cut)));
+    assert_eq!(line().map(String::from_utf8), Some(Ok("2".to_owned())));
+    assert_eq!(line(), None);
+}
+
+#[test]
+fn lines_leave_half_of_the_ring_to_rows() {
+    let room = Room { entries: 8, text_bytes: 1000 };
+    let (mut feed, outlet) = Feed::new(true, true, room);
+    for _ in 0..8 {
+        feed.say(format_args!("line"));
+    }
+    let lines = outlet.as_ref().expect("another end").len();
+    for _ in 0..8 - lines {
+        feed.record(&record(b"/"));
+    }
+    assert!((4..8).contains(&lines), "{lines}");
+    assert_eq!(outlet.expect("another end").len(), 8);
+    assert_eq!(feed.tally().dropped(), 0);
+}

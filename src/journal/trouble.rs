@@ -72,7 +72,7 @@ impl<W: Write> Trouble<W> {
     fn say(&mut self, what: &dyn fmt::Display) {
         let Self { out, log, lost, .. } = self;
         // Nobody is left to tell if even this cannot be written.
-        let _ = writeln!(out, "tidegate: the log `{log}` {what} ({lost} rows lost so far)");
+        let _ = writeln!(out, "tidegate: the log `{log}` {what} (rows lost so far: {lost})");
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         let mut trouble = Trouble::new(Vec::new(), "logs/x.csv".to_owned());
         trouble.failed(3, &disk_full(), start);
         let first = said(&mut trouble);
-        for part in ["`logs/x.csv`", "No space left", "3 rows lost"] {
+        for part in ["`logs/x.csv`", "No space left", "rows lost so far: 3)"] {
             assert!(first.contains(part), "{first}");
         }
         assert_eq!(first.matches('\n').count(), 1, "one line");
@@ -106,7 +106,10 @@ mod tests {
 
         trouble.overrun(1, start + Duration::from_secs(60));
         let second = said(&mut trouble);
-        assert!(second.contains("fast enough") && second.contains("13 rows lost"), "{second}");
+        assert!(
+            second.contains("fast enough") && second.contains("rows lost so far: 13)"),
+            "{second}"
+        );
         assert_eq!(trouble.lost(), 13);
     }
 
@@ -121,7 +124,7 @@ mod tests {
         trouble.failed(1, &disk_full(), start);
         said(&mut trouble);
         trouble.written();
-        assert!(said(&mut trouble).contains("written again (1 rows"));
+        assert!(said(&mut trouble).contains("written again (rows lost so far: 1)"));
         trouble.written();
         assert_eq!(said(&mut trouble), "");
 

@@ -122,3 +122,25 @@ impl<M: Medium> Writer<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_before_or_after_the_reading_has_its_own_time() {
+        let before = Clock::read().now;
+        let clock = Clock { now: before + Duration::from_micros(1_500), now_us: 10_000_000 };
+        assert_eq!(clock.timestamp_us(before), 9_998_500);
+        assert_eq!(clock.timestamp_us(clock.now), 10_000_000);
+        assert_eq!(clock.timestamp_us(clock.now + Duration::from_secs(1)), 11_000_000);
+    }
+
+    #[test]
+    fn the_clock_is_the_systems() {
+        let since_epoch = || SystemTime::now().duration_since(UNIX_EPOCH).map(micros);
+        let before = since_epoch().expect("after 1970");
+        let read = Clock::read().now_us;
+        assert!((before..=since_epoch().expect("after 1970")).contains(&read));
+    }
+}

@@ -67,8 +67,8 @@ struct Client {
     /// When the request at hand is answered, or when lingering ends.
     due: Option<Instant>,
     is_lingering: bool,
-    /// Whether its turn comes without an event.
-    is_unfinished: bool,
+    /// Whether its key is among the unfinished.
+    is_queued: bool,
 }
 
 /// What became of a client's turn.
@@ -123,9 +123,7 @@ impl Backend {
         loop {
             let now = self.poller.turn(&mut wakes, !self.unfinished.is_empty())?;
             for _ in 0..self.unfinished.len() {
-                if let Some(key) = self.unfinished.pop_front() {
-                    self.drive(key, now);
-                }
+                self.drive_next_unfinished(now);
             }
             for wake in &wakes {
                 match *wake {
@@ -137,7 +135,7 @@ impl Backend {
                         }
                     }
                     Wake::Ready { key, readiness } => self.ready(key, readiness, now),
-                    Wake::Expired { key, at } => self.expired(key, at, now),
+                    Wake::Expired { key, .. } => self.expired(key, now),
                 }
             }
         }
@@ -164,21 +162,26 @@ impl Backend {
     fn ready(&mut self, key: Key, readiness: Readiness, now: Instant) {
         if let Some(client) = self.clients.get_mut(key) {
             client.stream.note(readiness);
-            if !client.is_unfinished {
-                self.drive(key, now);
-            }
+            self.drive(key, now);
         }
     }
 
-    fn expired(&mut self, key: Key, at: Instant, now: Instant) {
-        let Some(client) = self.clients.get_mut(key).filter(|client| client.due == Some(at)) else {
-            return;
-        };
+    /// A client has at most one wake-up pending: it sets the next when the last has come.
+    fn expired(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         client.due = None;
         if client.is_lingering {
             self.clients.remove(key);
         } else {
             client.conversation.answer(&mut self.script);
+            self.drive(key, now);
+        }
+    }
+
+    fn drive_next_unfinished(&mut self, now: Instant) {
+        let Some(key) = self.unfinished.pop_front() else { return };
+        if let Some(client) = self.clients.get_mut(key) {
+            client.is_queued = false;
             self.drive(key, now);
         }
     }
@@ -192,10 +195,11 @@ impl Backend {
                 self.clients.remove(key);
                 return;
             }
-            Ok(turn) => client.is_unfinished = turn == Turn::Unfinished,
-        }
-        if client.is_unfinished {
-            self.unfinished.push_back(key);
+            Ok(Turn::Unfinished) if !client.is_queued => {
+                client.is_queued = true;
+                self.unfinished.push_back(key);
+            }
+            Ok(Turn::Unfinished | Turn::Waits) => {}
         }
         if let Some(due) = client.due.filter(|_| client.due != had_due) {
             self.poller.timers().wake_at(key, due);
@@ -210,7 +214,7 @@ impl Client {
             conversation: Conversation::new(),
             due: None,
             is_lingering: false,
-            is_unfinished: false,
+            is_queued: false,
         }
     }
 

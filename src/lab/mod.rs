@@ -1,3 +1,13 @@
 //! Tools around the proxy: what it is measured against and with.
+//!
+//! Everything here works on processes and files from outside. The lab never looks into a running
+//! proxy; what it knows of one it reads from flags, ports, signals and exit statuses, as its users
+//! do.
 
 pub mod backend;
+mod child;
+pub mod leash;
+pub mod ports;
+pub mod setup;
+mod signals;
+pub mod up;

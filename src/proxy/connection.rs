@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::exchange::{ConnectFailure, Exchange};
 use crate::balance::BackendId;
-use crate::reactor::{Alarm, Key, Stream};
+use crate::reactor::{Key, Stream};
 
 /// A client's connection. While nothing is asked it is no more than this.
 #[derive(Debug)]
@@ -18,7 +18,6 @@ pub(super) struct Client {
     pub(super) exchange: Option<Box<Exchange>>,
     /// The upstream connection that serves the exchange.
     pub(super) upstream: Option<Key>,
-    pub(super) alarm: Alarm,
     /// When it is closed if no request comes.
     pub(super) idle_until: Instant,
 }
@@ -32,7 +31,6 @@ pub(super) struct Upstream {
     pub(super) client: Option<Key>,
     /// There until the first byte was sent.
     pub(super) route: Option<Route>,
-    pub(super) alarm: Alarm,
     /// When it is closed if nobody takes it from the pool.
     pub(super) idle_until: Instant,
 }

@@ -1,7 +1,8 @@
 //! Ties sockets, HTTP and balancing together.
 //!
 //! [`exchange`] decides what happens to a request, without touching a socket; a worker moves the
-//! bytes it decides on; [`Server`] runs the workers. Everything they are told is in [`settings`].
+//! bytes it decides on; [`Bound`] and [`Server`] run the workers. Everything they are told is in
+//! [`settings`].
 
 mod connection;
 mod control;
@@ -17,4 +18,4 @@ mod worker;
 
 pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
-pub use server::{Server, StartError, Stopper};
+pub use server::{Bound, Server, StartError, Stopper};

@@ -33,9 +33,9 @@ pub enum StartError {
     /// The balancer refuses its options.
     #[error(transparent)]
     Balance(#[from] InvalidOptions),
-    /// The system gives no event loop or no thread.
-    #[error("can't start a worker: {0}")]
-    Worker(#[from] io::Error),
+    /// The system gives no event loop.
+    #[error("can't make an event loop: {0}; are file descriptors used up?")]
+    Poller(#[from] io::Error),
 }
 
 fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
@@ -56,12 +56,92 @@ fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
     }
 }
 
+/// A proxy that has its upstreams' addresses and its listeners, and serves nobody yet.
+///
+/// What can go wrong with a start has gone wrong before this exists, so a log is not begun for
+/// nothing.
+#[derive(Debug)]
+pub struct Bound {
+    settings: Settings,
+    directory: Directory,
+    balancer: Balancer,
+    /// One poller per worker, and its share of the listeners.
+    loops: Vec<(Poller, Vec<Listener>)>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Bound {
+    /// Resolves the upstreams and binds the listeners.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn bind(settings: Settings) -> Result<Self, StartError> {
+        let directory = Directory::resolve(&settings.upstreams)?;
+        let mut loops = Vec::new();
+        for _ in 0..settings.workers.max(1) {
+            loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
+        }
+        let mut addresses = Vec::new();
+        for &address in &settings.listen {
+            let group = Listener::bind_group(address, loops.len())
+                .map_err(|source| StartError::Listen { address, source })?;
+            addresses.extend(group.first().map(Listener::local_addr));
+            for ((_, listeners), listener) in loops.iter_mut().zip(group) {
+                listeners.push(listener);
+            }
+        }
+        let options = Options {
+            policy: settings.policy,
+            resample_after: settings.resample_after,
+            cooldown: settings.cooldown,
+            cooldown_max: settings.cooldown_max,
+            failure_sample: settings.timeouts.response,
+        };
+        let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
+        let balancer = Balancer::new(names, options, loops[0].0.now())?;
+        Ok(Self { settings, directory, balancer, loops, addresses })
+    }
+
+    /// The addresses listened on, ports filled in where 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Starts one thread per feed; there must be one feed for each worker.
+    ///
+    /// # Errors
+    /// When the system gives no thread or can't watch a listener.
+    pub fn start(self, feeds: Vec<Feed>) -> io::Result<Server> {
+        let control = Arc::new(Control::default());
+        let shared = Shared {
+            balancer: Arc::new(self.balancer),
+            directory: Arc::new(self.directory),
+            control: Arc::clone(&control),
+            settings: Arc::new(self.settings),
+        };
+        let mut workers = Vec::new();
+        for (index, ((poller, listeners), feed)) in self.loops.into_iter().zip(feeds).enumerate() {
+            control.add(poller.waker());
+            let core = shared.settings.cores.get(index).copied();
+            let worker = Worker::new(listeners, shared.clone(), feed, poller)?;
+            let thread = thread::Builder::new().name(format!("worker-{index}"));
+            workers.push(thread.spawn(move || {
+                if let Some(core) = core {
+                    cores::pin_current_thread(core).map_err(io::Error::other)?;
+                }
+                worker.run()
+            })?);
+        }
+        Ok(Server { workers, control })
+    }
+}
+
 /// A running proxy.
 #[derive(Debug)]
 pub struct Server {
     workers: Vec<JoinHandle<io::Result<()>>>,
     control: Arc<Control>,
-    addresses: Vec<SocketAddr>,
 }
 
 /// Stops a running proxy from another thread.
@@ -76,66 +156,6 @@ impl Stopper {
 }
 
 impl Server {
-    /// Resolves the upstreams, binds the listeners, and starts one thread per feed.
-    ///
-    /// # Errors
-    /// See [`StartError`]; nothing is left running then.
-    pub fn start(settings: Settings, feeds: Vec<Feed>) -> Result<Self, StartError> {
-        let directory = Directory::resolve(&settings.upstreams)?;
-        let mut addresses = Vec::new();
-        let mut per_worker: Vec<Vec<Listener>> = feeds.iter().map(|_| Vec::new()).collect();
-        for &address in &settings.listen {
-            let group = Listener::bind_group(address, feeds.len())
-                .map_err(|source| StartError::Listen { address, source })?;
-            addresses.extend(group.first().map(Listener::local_addr));
-            for (listeners, listener) in per_worker.iter_mut().zip(group) {
-                listeners.push(listener);
-            }
-        }
-        let pollers: Vec<Poller> =
-            feeds.iter().map(|_| Poller::new(EVENTS_PER_TURN)).collect::<io::Result<_>>()?;
-        let Some(started) = pollers.first().map(Poller::now) else {
-            return Err(StartError::Worker(io::Error::other("there must be at least one worker")));
-        };
-        let options = Options {
-            policy: settings.policy,
-            resample_after: settings.resample_after,
-            cooldown: settings.cooldown,
-            cooldown_max: settings.cooldown_max,
-            failure_sample: settings.timeouts.response,
-        };
-        let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
-        let control = Arc::new(Control::default());
-        let shared = Shared {
-            balancer: Arc::new(Balancer::new(names, options, started)?),
-            directory: Arc::new(directory),
-            control: Arc::clone(&control),
-            settings: Arc::new(settings),
-        };
-        let mut workers = Vec::new();
-        for (index, ((listeners, feed), poller)) in
-            per_worker.into_iter().zip(feeds).zip(pollers).enumerate()
-        {
-            control.add(poller.waker());
-            let core = shared.settings.cores.get(index).copied();
-            let worker = Worker::new(listeners, shared.clone(), feed, poller)?;
-            let thread = thread::Builder::new().name(format!("worker-{index}"));
-            workers.push(thread.spawn(move || {
-                if let Some(core) = core {
-                    cores::pin_current_thread(core).map_err(io::Error::other)?;
-                }
-                worker.run()
-            })?);
-        }
-        Ok(Self { workers, control, addresses })
-    }
-
-    /// The addresses listened on, ports filled in where 0 was asked for.
-    #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
     /// A handle that stops the proxy.
     #[must_use]
     pub fn stopper(&self) -> Stopper {

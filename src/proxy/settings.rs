@@ -113,6 +113,14 @@ impl Settings {
         self.upstreams.first().map_or("", |first| first.url.trim_start_matches("http://"))
     }
 
+    fn describe_policy(&self) -> String {
+        match self.policy {
+            Policy::RoundRobin => self.policy.to_string(),
+            Policy::AdaptiveSma { window } => format!("{}, window {window}", self.policy),
+            Policy::AdaptiveEwma { alpha } => format!("{}, alpha {alpha}", self.policy),
+        }
+    }
+
     /// The settings as lines of `name value`, for `--check`.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -120,7 +128,7 @@ impl Settings {
         let join = |values: Vec<String>| values.join(", ");
         let (timeouts, limits) = (&self.timeouts, &self.limits);
         let lines = [
-            ("policy", self.policy.to_string()),
+            ("policy", self.describe_policy()),
             ("connections", self.connections.name().to_owned()),
             ("listen", join(self.listen.iter().map(ToString::to_string).collect())),
             ("upstream", join(self.upstreams.iter().map(|u| u.url.clone()).collect())),

@@ -121,6 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn setting_the_same_deadline_again_does_not_touch_the_heap() {
+        let mut owner = Owner::new();
+        owner.set(Some(10));
+        owner.set(Some(10));
+        assert_eq!(owner.timers.len(), 1);
+    }
+
+    #[test]
     fn an_earlier_deadline_overtakes() {
         let mut owner = Owner::new();
         owner.set(Some(75_000));

@@ -9,6 +9,7 @@
 //! The room knows no HTTP and no balancing; to it a connection is bytes, readiness and an alarm.
 
 mod alarm;
+mod alarms;
 pub mod cores;
 pub mod descriptors;
 mod listener;
@@ -20,6 +21,7 @@ mod tests;
 mod timers;
 
 pub use alarm::Alarm;
+pub use alarms::Alarms;
 pub use listener::Listener;
 pub use poller::{Caller, Poller, Readiness, Wake};
 pub use slots::{Key, Slots};

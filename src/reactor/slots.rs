@@ -134,6 +134,12 @@ impl<T> Slots<T> {
         self.slab.try_remove(key.index() as usize).map(|(_, value)| value)
     }
 
+    /// The key of whatever lives now in the place that `key` names, stale or not.
+    #[must_use]
+    pub fn occupant(&self, key: Key) -> Option<Key> {
+        self.slab.get(key.index() as usize).map(|(owner, _)| *owner)
+    }
+
     /// How many things live here.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -155,6 +161,16 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stale_key_still_tells_who_lives_in_its_place_now() {
+        let mut slots = Slots::new(1);
+        let first = slots.insert_with(|_| 'a');
+        slots.remove(first);
+        assert_eq!(slots.occupant(first), None);
+        let second = slots.insert_with(|_| 'b');
+        assert_eq!(slots.occupant(first), Some(second));
+    }
 
     #[test]
     fn a_key_survives_the_trip_through_a_token() {

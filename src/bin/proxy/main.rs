@@ -1,6 +1,7 @@
 //! `tidegate`: the proxy. Flags in, one call, an exit code out.
 
 mod flags;
+mod values;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -15,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tidegate::journal::{Journal, Options, Reopener, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{Directory, Server, StartError, Stopper};
+use tidegate::proxy::{Bound, Directory, StartError, Stopper};
 use tidegate::reactor::descriptors;
 
 /// A flag, an upstream or a path is wrong.
@@ -36,17 +37,21 @@ fn main() -> ExitCode {
     if flags.mode.check {
         return check(&flags, &settings);
     }
-    match serve(&flags, settings) {
+    match serve(&flags, &settings) {
         Ok(code) | Err(code) => code,
     }
 }
 
 /// Runs the proxy until it is stopped.
-fn serve(flags: &Flags, settings: Settings) -> Result<ExitCode, ExitCode> {
-    raise_descriptors(&settings);
-    let log = flags.log(&settings);
+fn serve(flags: &Flags, settings: &Settings) -> Result<ExitCode, ExitCode> {
+    raise_descriptors(settings);
+    let log = flags.log(settings);
     // The handlers come first: a signal that arrives while starting must not be lost.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(|e| fail(1, &e))?;
+    let bound = Bound::bind(settings.clone()).map_err(|error| match error {
+        StartError::Resolve(_) | StartError::Balance(_) => fail(MISUSE, &error),
+        StartError::Listen { .. } | StartError::Poller(_) => fail(1, &error),
+    })?;
     let (journal, feeds) = Journal::start(Options {
         path: log.clone(),
         backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
@@ -56,12 +61,13 @@ fn serve(flags: &Flags, settings: Settings) -> Result<ExitCode, ExitCode> {
         verbose: settings.verbose,
     })
     .map_err(|error| fail(MISUSE, &error))?;
-    let greeting = settings.clone();
-    let server = Server::start(settings, feeds).map_err(|error| match error {
-        StartError::Resolve(_) | StartError::Balance(_) => fail(MISUSE, &error),
-        StartError::Listen { .. } | StartError::Worker(_) => fail(1, &error),
-    })?;
-    greet(&greeting, server.addresses(), log.as_deref());
+    let addresses = bound.addresses().to_vec();
+    let server =
+        bound.start(feeds).map_err(|error| fail(1, &format!("can't start a worker: {error}")))?;
+    greet(settings, &addresses, log.as_deref());
+    if let Some(aside) = journal.moved_aside() {
+        say(&format!("an earlier log was moved to {}\n", aside.display()));
+    }
     obey(signals, server.stopper(), journal.reopener());
     let outcome = server.join();
     let totals = journal.close();

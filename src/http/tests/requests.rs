@@ -153,6 +153,8 @@ fn targets_are_taken_verbatim_or_refused() {
         "https://a/",
         "ftp://a/",
         "ws://a/",
+        "xttp://a/",
+        "httpx//a/",
     ] {
         refused(head(&format!("GET {target} HTTP/1.1"), "Host: a"), HeadError::BadTarget);
     }

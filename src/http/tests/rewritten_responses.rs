@@ -100,6 +100,8 @@ fn framing_is_what_the_client_gets() {
     );
     let trailer = format!("Trailer: X-T\n{chunked}");
     assert!(get("HTTP/1.1 200 OK", &trailer).contains("Trailer: X-T\r\n"));
+    let named = get("HTTP/1.1 200 OK", &format!("Connection: trailer\n{trailer}"));
+    assert!(!named.contains("Trailer"));
     assert!(!framed(&trailer, BodyOut::UntilClose).contains("Trailer"));
 }
 

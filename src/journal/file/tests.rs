@@ -1,1 +1,308 @@
+use super::*;
+use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| format!("{}: {error}", path.display()))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Gives a file the date 2026-11-23T10:11:12Z.
+fn date(path: &Path) {
+    let date = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_672);
+    File::options().append(true).open(path).expect("a file").set_modified(date).expect("a date");
+}
+
+fn with_row(row: &str) -> String {
+    header() + row + "\n"
+}
+
+#[test]
+fn folders_are_made_and_the_header_written() {
+    let folder = folder();
+    let path = folder.path().join("a/b/x.csv");
+    let log = LogFile::create(&path).expect("a log");
+    assert_eq!(log.moved_aside(), None);
+    assert_eq!(text(&path), header());
+}
+
+#[test]
+fn a_log_without_rows_is_used_again() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    for before in [String::new(), header()] {
+        fs::write(&path, before).expect("written");
+        let log = LogFile::create(&path).expect("a log");
+        assert_eq!(log.moved_aside(), None);
+        assert_eq!(text(&path), header());
+    }
+    assert_eq!(names(folder.path()), ["x.csv"]);
+}
+
+#[test]
+fn a_log_with_rows_is_moved_aside_with_its_date_and_never_over_another() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    for (run, aside) in [
+        "x.2026-11-23T10-11-12Z.csv",
+        "x.2026-11-23T10-11-12Z-1.csv",
+        "x.2026-11-23T10-11-12Z-2.csv",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let rows = with_row(&format!("row of run {run}"));
+        fs::write(&path, &rows).expect("written");
+        date(&path);
+        let log = LogFile::create(&path).expect("a log");
+        let aside = folder.path().join(aside);
+        assert_eq!(log.moved_aside(), Some(fs::canonicalize(&aside).expect("moved")).as_deref());
+        assert_eq!((text(&aside), text(&path)), (rows, header()));
+    }
+    assert_eq!(names(folder.path()).len(), 4);
+}
+
+#[test]
+fn rows_of_other_tools_are_moved_aside_too() {
+    let folder = folder();
+    let path = folder.path().join("x");
+    let rows = "timestamp,backend_url,latency_ms,status_code,routing_mode\r\nrow\r\n";
+    fs::write(&path, rows).expect("written");
+    date(&path);
+    LogFile::create(&path).expect("a log");
+    assert_eq!(names(folder.path()), ["x", "x.2026-11-23T10-11-12Z"]);
+    assert_eq!(text(&folder.path().join("x.2026-11-23T10-11-12Z")), rows);
+}
+
+#[test]
+fn a_link_stays_and_its_target_is_moved() {
+    let folder = folder();
+    let (target, link) = (folder.path().join("disk/x.csv"), folder.path().join("link.csv"));
+    std::os::unix::fs::symlink(&target, &link).expect("a link");
+    fs::create_dir(folder.path().join("disk")).expect("a folder");
+    fs::write(&target, with_row("old")).expect("written");
+    let log = LogFile::create(&link).expect("a log");
+    assert_eq!(text(log.moved_aside().expect("moved")), with_row("old"));
+    assert_eq!(text(&target), header());
+    assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
+}
+
+#[test]
+fn a_file_that_is_no_log_is_left_alone() {
+    let folder = folder();
+    let path = folder.path().join("thesis.txt");
+    fs::write(&path, "years of work").expect("written");
+    let refused = LogFile::create(&path).expect_err("no log");
+    assert!(matches!(refused, JournalError::NotALog { .. }));
+    assert!(refused.to_string().contains("thesis.txt"));
+    assert_eq!(text(&path), "years of work");
+    assert_eq!(names(folder.path()), ["thesis.txt"]);
+}
+
+#[test]
+fn a_second_writer_is_refused_and_moves_nothing() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    let mut log = LogFile::create(&path).expect("a log");
+    log.write_all(b"row\n").expect("written");
+    let refused = LogFile::create(&path).expect_err("locked");
+    assert!(matches!(refused, JournalError::Locked { .. }));
+    assert!(refused.to_string().contains("x.csv"));
+    assert_eq!((names(folder.path()), text(&path)), (vec!["x.csv".to_owned()], with_row("row")));
+
+    drop(log);
+    LogFile::create(&path).expect("the first writer is gone");
+    assert_eq!(names(folder.path()).len(), 2);
+}
+
+#[test]
+fn a_log_that_cannot_be_made_is_named_with_a_way_out() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("written");
+    for path in [folder.path().to_owned(), file.join("x.csv"), PathBuf::from("/proc/x.csv")] {
+        let refused = LogFile::create(&path).expect_err("unwritable");
+        assert!(matches!(refused, JournalError::Unwritable { .. }), "{refused}");
+        let message = refused.to_string();
+        assert!(message.contains(path.to_str().expect("text")) && message.contains("--log"));
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_at_start_is_an_error() {
+    let refused = LogFile::create(Path::new("/dev/full")).expect_err("full");
+    assert!(refused.to_string().contains("No space left"), "{refused}");
+}
+
+#[test]
+fn a_device_is_written_as_it_is() {
+    let mut log = LogFile::create(Path::new("/dev/null")).expect("a device");
+    log.write_all(b"row\n").expect("written");
+    assert!(Medium::take_back(&mut log, 1).is_err());
+    log.reopen().expect("nothing to do");
+    LogFile::create(Path::new("/dev/null")).expect("no lock on a device");
+}
+
+fn pipe_in(folder: &Path) -> PathBuf {
+    let path = folder.join("pipe");
+    rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+    path
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_refused_at_once() {
+    let folder = folder();
+    let refused = LogFile::create(&pipe_in(folder.path())).expect_err("nobody reads");
+    assert!(matches!(refused, JournalError::NoReader { .. }), "{refused}");
+}
+
+#[test]
+fn a_pipe_with_a_reader_is_written_and_waited_for() {
+    let folder = folder();
+    let path = pipe_in(folder.path());
+    let reader = std::thread::spawn({
+        let path = path.clone();
+        move || fs::read_to_string(path).expect("read")
+    });
+    let mut log = loop {
+        match LogFile::create(&path) {
+            Err(JournalError::NoReader { .. }) => std::thread::yield_now(),
+            log => break log.expect("a log"),
+        }
+    };
+    // More than a pipe holds: a write that did not wait would fall short.
+    let rows = "row\n".repeat(100_000);
+    log.write_all(rows.as_bytes()).expect("written");
+    drop(log);
+    assert_eq!(reader.join().expect("reader"), header() + &rows);
+}
+
+#[test]
+fn what_is_taken_back_is_gone_from_the_end() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    let mut log = LogFile::create(&path).expect("a log");
+    log.write_all(b"row\nro").expect("written");
+    Medium::take_back(&mut log, 2).expect("cut");
+    log.write_all(b"next\n").expect("written");
+    assert_eq!(text(&path), with_row("row\nnext"));
+}
+
+#[test]
+fn a_file_emptied_by_others_is_not_filled_with_zeros() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    let mut log = LogFile::create(&path).expect("a log");
+    log.write_all(b"row\n").expect("written");
+    File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
+    log.write_all(b"row\nro").expect("written");
+    Medium::take_back(&mut log, 2).expect("cut");
+    assert_eq!(text(&path), "row\n");
+}
+
+mod reopening {
+    use super::*;
+
+    /// A log with one row whose file was then renamed.
+    fn rotated(folder: &Path) -> (LogFile, PathBuf, PathBuf) {
+        let (path, old) = (folder.join("x.csv"), folder.join("old.csv"));
+        let mut log = LogFile::create(&path).expect("a log");
+        log.write_all(b"first\n").expect("written");
+        fs::rename(&path, &old).expect("renamed");
+        (log, path, old)
+    }
+
+    #[test]
+    fn goes_on_in_a_new_file_with_a_header() {
+        let folder = folder();
+        let (mut log, path, old) = rotated(folder.path());
+        log.reopen().expect("reopened");
+        log.write_all(b"second\n").expect("written");
+        assert_eq!((text(&old), text(&path)), (with_row("first"), with_row("second")));
+        assert!(LogFile::create(&path).is_err(), "the new file is locked");
+        assert!(LogFile::create(&old).is_ok(), "the old one is not");
+    }
+
+    #[test]
+    fn makes_the_folder_again() {
+        let outer = folder();
+        let inner = outer.path().join("logs");
+        fs::create_dir(&inner).expect("a folder");
+        let (mut log, path, _) = rotated(&inner);
+        fs::remove_dir_all(&inner).expect("removed");
+        log.reopen().expect("reopened");
+        assert_eq!(text(&path), header());
+    }
+
+    #[test]
+    fn appends_to_a_log_that_is_there() {
+        for (there, after) in [
+            (String::new(), with_row("second")),
+            (header(), with_row("second")),
+            (with_row("before"), with_row("before\nsecond")),
+            (with_row("before") + "torn", with_row("before\ntorn\nsecond")),
+        ] {
+            let folder = folder();
+            let (mut log, path, _) = rotated(folder.path());
+            fs::write(&path, there).expect("written");
+            log.reopen().expect("reopened");
+            log.write_all(b"second\n").expect("written");
+            assert_eq!(text(&path), after);
+        }
+    }
+
+    #[test]
+    fn does_nothing_if_the_file_is_still_the_same() {
+        let folder = folder();
+        let path = folder.path().join("x.csv");
+        let mut log = LogFile::create(&path).expect("a log");
+        log.write_all(b"row\n").expect("written");
+        log.reopen().expect("reopened");
+        assert_eq!(text(&path), with_row("row"));
+        assert!(LogFile::create(&path).is_err(), "still locked");
+    }
+
+    #[test]
+    fn writes_the_header_anew_if_the_same_file_was_emptied() {
+        let folder = folder();
+        let path = folder.path().join("x.csv");
+        let mut log = LogFile::create(&path).expect("a log");
+        log.write_all(b"row\n").expect("written");
+        File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
+        log.reopen().expect("reopened");
+        log.write_all(b"row\n").expect("written");
+        assert_eq!(text(&path), with_row("row"));
+    }
+
+    #[test]
+    fn keeps_the_old_file_if_the_new_one_cannot_be_had() {
+        let folder = folder();
+        let (mut log, path, old) = rotated(folder.path());
+        fs::write(&path, "something else").expect("written");
+        assert!(matches!(log.reopen(), Err(JournalError::NotALog { .. })));
+        fs::remove_file(&path).expect("removed");
+
+        let other = LogFile::create(&path).expect("another writer");
+        assert!(matches!(log.reopen(), Err(JournalError::Locked { .. })));
+        drop(other);
+
+        fs::remove_file(&path).expect("removed");
+        fs::create_dir(&path).expect("a folder");
+        assert!(matches!(log.reopen(), Err(JournalError::Unwritable { .. })));
+
+        log.write_all(b"second\n").expect("written");
+        assert_eq!(text(&old), with_row("first\nsecond"));
+    }
+}

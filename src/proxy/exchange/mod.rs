@@ -1,16 +1,18 @@
 //! One request and its response as a state machine without sockets, clocks or threads.
 //!
-//! Bytes come in by [`Exchange::space`] and [`Exchange::filled`], leave by [`Exchange::pending`] and
-//! [`Exchange::drained`], and whatever only a worker can do is asked for by [`Exchange::demand`].
-//! So every behaviour of the proxy is tested with byte strings and simulated time. It must not
-//! import `reactor`.
+//! Bytes come in by [`Exchange::space`] and [`Exchange::filled`], leave by [`Exchange::pending`]
+//! and [`Exchange::drained`], and whatever only a worker can do is asked for by
+//! [`Exchange::demand`]. So every behaviour of the proxy is tested with byte strings and simulated
+//! time. It must not import `reactor`.
 //!
-//! The state is a pair of half-duplex machines. [`settle`](Exchange::settle) owns every transition
+//! The state is a pair of half-duplex machines. `settle` owns every transition
 //! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
 
 mod account;
 mod request;
 mod response;
+mod state;
+mod terms;
 mod waits;
 
 #[cfg(test)]
@@ -21,193 +23,19 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use self::account::Account;
+use self::state::{Attempt, Call, Link, Request, Response};
+pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Side};
 use super::fault::Fault;
 use super::pipe::Pipe;
-use super::settings::{Connections, Settings};
-use super::transfer::Transfer;
-use crate::balance::{BackendId, Balancer, Lease, Outcome, Tried};
+use super::settings::Connections;
+use crate::balance::{Outcome, Tried};
 use crate::buffer::FreeList;
-use crate::http::{HeadSearch, Headers, Method, ReplyOptions, Version, reply};
+use crate::http::{HeadSearch, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
 
 /// Bytes of an unwanted request body that are read and dropped so that the client, still sending,
 /// gets to see its answer.
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
-
-/// What a worker lends to an exchange while it works.
-pub struct Context<'a> {
-    /// The instant of this turn of the loop.
-    pub now: Instant,
-    /// What the proxy runs by.
-    pub settings: &'a Settings,
-    /// Chooses backends and learns from what they do.
-    pub balancer: &'a Balancer,
-    /// Blocks for bodies.
-    pub free: &'a mut FreeList,
-    /// Scratch for parsing a head.
-    pub headers: &'a mut Headers,
-    /// The current date as IMF-fixdate (RFC 9110 §5.6.7).
-    pub date: &'a [u8],
-    /// The client's IP address as text.
-    pub peer: &'a str,
-    /// Whether the proxy is stopping, so that each response is the last of its connection.
-    pub draining: bool,
-}
-
-/// The two ends of an exchange.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Side {
-    /// The one that asks.
-    Client,
-    /// The backend that answers.
-    Upstream,
-}
-
-/// How a peer's stream came to its end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Closing {
-    /// In order: a FIN. What was received before is whole as far as it goes.
-    Finished,
-    /// By a reset or another error.
-    Reset,
-    /// A write failed. There may still be something to read.
-    WriteFailed,
-}
-
-/// Why no connection to a backend came about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ConnectFailure {
-    /// Refused at every address.
-    Refused,
-    /// Nobody answered in time.
-    TimedOut,
-    /// No route, or another error on the way.
-    Unreachable,
-    /// This host lacks descriptors, ports or memory: no fault of the backend.
-    OwnResources,
-}
-
-/// How a client's connection is to be ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hangup {
-    /// Close it.
-    Close,
-    /// Reset it, so that what was sent can't be taken for whole.
-    Reset,
-}
-
-/// What the exchange needs a worker to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Demand {
-    /// Attach a connection to this backend, a pooled one unless it must be fresh.
-    Connect {
-        /// The backend chosen.
-        backend: BackendId,
-        /// Whether a pooled connection won't do.
-        fresh: bool,
-    },
-    /// The connection did not come about in time: try the backend's next address, or say
-    /// [`Exchange::unreachable`].
-    ConnectExpired,
-    /// Put the upstream connection back into the pool.
-    Recycle,
-    /// Close the upstream connection.
-    Discard,
-    /// End the stream towards the upstream (a tunnel's half-close).
-    FinishUpstream,
-    /// End the stream towards the client; it is still read.
-    FinishClient,
-    /// Write the row, then call [`Exchange::reported`].
-    Report,
-    /// End the client's connection; the exchange is over.
-    Hangup(Hangup),
-}
-
-/// The client's half.
-#[derive(Debug)]
-enum Request {
-    Head(HeadSearch),
-    Body(Transfer),
-    /// Seen whole. Nothing more is read before the response is done.
-    Done,
-    /// Answered early: what still comes is dropped, up to a limit.
-    Linger {
-        left_bytes: usize,
-        since: Instant,
-    },
-    /// Upgraded: bytes pass as they are.
-    Tunnel,
-    /// The client ended its half of the tunnel; what it sent is still on its way.
-    TunnelEnding,
-}
-
-/// The upstream's half.
-#[derive(Debug)]
-enum Response {
-    /// There is no request yet.
-    Idle,
-    /// A connection is being made.
-    AwaitUpstream,
-    Head {
-        search: HeadSearch,
-        interim: u32,
-    },
-    Body(Transfer),
-    Tunnel,
-    /// The upstream ended its half of the tunnel; what it sent is still on its way.
-    TunnelEnding,
-    /// Seen whole.
-    Done,
-    /// An answer of our own is on its way.
-    Reply,
-    /// Broken off: what is pending is sent, then the connection ends so that it shows.
-    Cut(Hangup),
-    /// The row is asked for; then the connection ends so, or serves on.
-    Ended(Option<Hangup>),
-}
-
-/// What of the request's head is needed after it is gone.
-#[derive(Clone, Copy, Debug)]
-struct Call {
-    method: Method,
-    version: Version,
-    /// Whether the client's connection serves another request after this one.
-    keep_alive: bool,
-    /// Whether the client takes the end of the connection for the end of the response.
-    until_close: bool,
-}
-
-impl Call {
-    const NONE: Self = Self {
-        method: Method::Get,
-        version: Version::Http11,
-        keep_alive: false,
-        until_close: false,
-    };
-}
-
-/// One try at one backend.
-#[derive(Debug)]
-struct Attempt {
-    lease: Lease,
-    link: Link,
-    /// When the current connection was asked for.
-    since: Instant,
-}
-
-/// The upstream connection as the exchange sees it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Link {
-    Connecting,
-    /// `reused` came from the pool, so it may turn out to be stale.
-    Open {
-        reused: bool,
-    },
-    /// Takes no more bytes, but may still have an answer.
-    Deaf {
-        reused: bool,
-    },
-}
 
 /// See the module's description.
 #[derive(Debug)]

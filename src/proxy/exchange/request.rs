@@ -143,6 +143,7 @@ impl Exchange {
         attempt.link = Link::Connecting;
         attempt.since = context.now;
         self.account.attempts += 1;
+        (self.account.connect, self.account.first_byte) = (None, None);
         self.response = Response::AwaitUpstream;
         self.demands.push_back(Demand::Connect { backend: attempt.lease.backend(), fresh });
     }
@@ -170,36 +171,49 @@ impl Exchange {
             return self.fail(fault, context);
         }
         context.balancer.observe(&mut attempt.lease, Outcome::Unreachable, context.now);
-        let more = self.account.attempts < context.settings.limits.attempts;
-        if more && self.tried.len() < context.balancer.backends().len() {
-            if let Some(attempt) = self.attempt.take() {
-                context.balancer.release(attempt.lease);
-            }
-            self.dispatch(context);
-        } else {
+        if !self.try_another(context) {
             self.fail(fault, context);
         }
     }
 
-    /// Whether a pooled connection that died in silence may be replaced by a fresh one: nothing was
-    /// sent at all, or sending it twice does no harm (RFC 9110 §9.2.2) and it is all still here.
-    pub(super) fn can_retry(&self) -> bool {
-        let reused = self.attempt.as_ref().is_some_and(|attempt| {
-            matches!(attempt.link, Link::Open { reused: true } | Link::Deaf { reused: true })
-        });
+    /// The upstream went away before it answered anything. The request is sent once more if nothing
+    /// of it was sent, or if sending it twice does no harm (RFC 9110 §9.2.2) and it is all still
+    /// here. A pooled connection was merely stale, so its backend gets the request; one that failed
+    /// a fresh connection does not.
+    pub(super) fn lost_in_silence(&mut self, context: &mut Context<'_>) {
+        let Some(attempt) = &mut self.attempt else { return };
         let harmless = self.call.method.is_idempotent() && self.up.can_rewind();
-        reused && (harmless || self.up.is_untouched())
+        let may_resend = harmless || self.up.is_untouched();
+        let stale =
+            matches!(attempt.link, Link::Open { reused: true } | Link::Deaf { reused: true });
+        if may_resend && stale {
+            context.balancer.restart(&mut attempt.lease, context.now);
+            self.up.rewind();
+            self.demands.push_back(Demand::Discard);
+            return self.connect(true, context);
+        }
+        if may_resend {
+            context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
+            if self.try_another(context) {
+                return;
+            }
+        }
+        self.fail(Fault::UpstreamClosed, context);
     }
 
-    /// Sends the request once more, on a fresh connection to the same backend.
-    pub(super) fn retry(&mut self, context: &mut Context<'_>) {
-        if let Some(attempt) = &mut self.attempt {
-            context.balancer.restart(&mut attempt.lease, context.now);
+    /// Goes to a backend that was not tried yet; false if there is none, or no attempt left.
+    fn try_another(&mut self, context: &mut Context<'_>) -> bool {
+        let more = self.account.attempts < context.settings.limits.attempts
+            && self.tried.len() < context.balancer.backends().len();
+        if more {
+            if let Some(attempt) = self.attempt.take() {
+                context.balancer.release(attempt.lease);
+            }
+            self.demands.push_back(Demand::Discard);
+            self.up.rewind();
+            self.dispatch(context);
         }
-        self.up.rewind();
-        self.down.clear();
-        self.demands.push_back(Demand::Discard);
-        self.connect(true, context);
+        more
     }
 
     pub(super) fn client_closed(&mut self, how: Closing, context: &mut Context<'_>) {

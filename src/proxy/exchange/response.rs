@@ -198,11 +198,10 @@ impl Exchange {
             return;
         }
         let silent = self.down.body.raw().is_empty();
-        let may_retry = silent && self.can_retry();
         let breaks_tunnel = how == Closing::Reset && self.is_tunnel();
         match &mut self.response {
             _ if breaks_tunnel => self.break_tunnel(Hangup::Reset, context),
-            Response::Head { interim: 0, .. } if may_retry => self.retry(context),
+            Response::Head { interim: 0, .. } if silent => self.lost_in_silence(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName};
 use super::{DOOR, Worker};
-use crate::reactor::{Alarm, Key, Listener, Poller, Stream};
+use crate::reactor::{Key, Listener, Poller, Stream};
 
 /// Connections accepted at one door in one turn, so that clients already here are served, too.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -86,22 +86,22 @@ impl Worker {
             match self.doors.listeners[at].accept() {
                 Ok(Some((socket, address))) => {
                     let idle_until = now + self.tools.settings.timeouts.client_idle;
-                    let poller = &mut self.poller;
+                    let poller = &self.poller;
                     let admitted = self.clients.try_insert_with(|key| {
-                        let mut alarm = Alarm::default();
-                        alarm.set(Some(idle_until), key, poller.timers());
                         Ok::<_, io::Error>(Client {
                             stream: Stream::accepted(socket, key, poller)?,
                             address,
                             peer: PeerName::new(address.ip()),
                             exchange: None,
                             upstream: None,
-                            alarm,
                             idle_until,
                         })
                     });
-                    if let Err(error) = admitted {
-                        self.doors.complain(&error, now);
+                    match admitted {
+                        Ok(key) => {
+                            self.client_alarms.set(Some(idle_until), key, self.poller.timers());
+                        }
+                        Err(error) => self.doors.complain(&error, now),
                     }
                 }
                 Ok(None) => return false,

@@ -8,7 +8,7 @@ use super::super::exchange::ConnectFailure;
 use super::super::settings::Connections;
 use super::Worker;
 use crate::balance::BackendId;
-use crate::reactor::{Alarm, Key, Stream};
+use crate::reactor::{Key, Stream};
 
 impl Worker {
     /// Attaches a connection to `backend` to a client's exchange.
@@ -52,7 +52,6 @@ impl Worker {
                     backend,
                     client: Some(key),
                     route: Some(Route { step, index }),
-                    alarm: Alarm::default(),
                     idle_until: now,
                 })
             });
@@ -104,7 +103,8 @@ impl Worker {
         let fit = !upstream.stream.can_read();
         if fit && self.pool.put(upstream.backend.index(), link) {
             upstream.idle_until = now + self.tools.settings.timeouts.upstream_idle;
-            upstream.alarm.set(Some(upstream.idle_until), link, self.poller.timers());
+            let deadline = Some(upstream.idle_until);
+            self.upstream_alarms.set(deadline, link, self.poller.timers());
         } else {
             self.upstreams.remove(link);
         }

@@ -23,7 +23,7 @@ use crate::balance::Balancer;
 use crate::buffer::FreeList;
 use crate::http::Headers;
 use crate::journal::Feed;
-use crate::reactor::{Key, Listener, Poller, Slots, Wake};
+use crate::reactor::{Alarms, Key, Listener, Poller, Slots, Wake};
 
 /// Kinds of keys.
 const DOOR: u8 = 1;
@@ -103,6 +103,8 @@ pub(super) struct Worker {
     doors: Doors,
     clients: Slots<Client>,
     upstreams: Slots<Upstream>,
+    client_alarms: Alarms,
+    upstream_alarms: Alarms,
     pool: Pool,
     directory: LocalDirectory,
     #[expect(clippy::vec_box, reason = "they move between here and the clients")]
@@ -128,6 +130,8 @@ impl Worker {
             doors: Doors::open(listeners, &poller)?,
             clients: Slots::new(CLIENT),
             upstreams: Slots::new(UPSTREAM),
+            client_alarms: Alarms::default(),
+            upstream_alarms: Alarms::default(),
             pool: Pool::new(settings.upstreams.len(), settings.limits.pool),
             directory: LocalDirectory::new(shared.directory),
             spare: Vec::new(),
@@ -197,44 +201,48 @@ impl Worker {
         }
     }
 
+    /// A wait may be over; whose, the place of the key tells.
     fn expired(&mut self, key: Key, at: Instant, now: Instant, ready: &mut Vec<Key>) {
         match key.tag() {
-            CLIENT => {
-                let Some(client) = self.clients.get_mut(key) else { return };
-                if !client.alarm.rang(at) {
-                    return;
-                }
-                let timeouts = &self.tools.settings.timeouts;
-                let deadline = match &client.exchange {
-                    Some(exchange) => exchange.deadline(timeouts),
-                    None => Some(client.idle_until),
-                };
-                if deadline.is_none_or(|deadline| deadline > now) {
-                    client.alarm.set(deadline, key, self.poller.timers());
-                    return;
-                }
-                match &mut client.exchange {
-                    Some(exchange) => {
-                        exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
-                        ready.push(key);
-                    }
-                    None => drop(self.drop_client(key)),
+            CLIENT if self.client_alarms.rang(key, at) => {
+                if let Some(key) = self.clients.occupant(key) {
+                    self.client_expired(key, now, ready);
                 }
             }
-            UPSTREAM => {
-                let Some(upstream) = self.upstreams.get_mut(key) else { return };
-                if !upstream.alarm.rang(at) || upstream.client.is_some() {
+            UPSTREAM if self.upstream_alarms.rang(key, at) => {
+                let Some(key) = self.upstreams.occupant(key) else { return };
+                let Some(upstream) = self.upstreams.get(key) else { return };
+                if upstream.client.is_some() {
                     return;
                 }
                 if upstream.idle_until > now {
                     let deadline = Some(upstream.idle_until);
-                    upstream.alarm.set(deadline, key, self.poller.timers());
+                    self.upstream_alarms.set(deadline, key, self.poller.timers());
                 } else {
                     self.drop_pooled(key);
                 }
             }
+            CLIENT | UPSTREAM => {}
             CLOCK => self.stop_all(now),
             _ => ready.push(key),
+        }
+    }
+
+    fn client_expired(&mut self, key: Key, now: Instant, ready: &mut Vec<Key>) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let timeouts = &self.tools.settings.timeouts;
+        let deadline = match &client.exchange {
+            Some(exchange) => exchange.deadline(timeouts),
+            None => Some(client.idle_until),
+        };
+        if deadline.is_none_or(|deadline| deadline > now) {
+            return self.client_alarms.set(deadline, key, self.poller.timers());
+        }
+        if let Some(exchange) = &mut client.exchange {
+            exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
+            ready.push(key);
+        } else {
+            self.drop_client(key);
         }
     }
 
@@ -252,7 +260,7 @@ impl Worker {
                 && client.exchange.is_none()
             {
                 client.idle_until = now + DRAIN_QUIET.min(timeout);
-                client.alarm.set(Some(client.idle_until), key, self.poller.timers());
+                self.client_alarms.set(Some(client.idle_until), key, self.poller.timers());
             }
         }
     }

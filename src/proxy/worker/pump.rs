@@ -61,12 +61,14 @@ impl Worker {
                     timeouts.client_idle
                 };
                 client.idle_until = now + quiet;
-                client.alarm.set(Some(client.idle_until), key, self.poller.timers());
+                let deadline = Some(client.idle_until);
+                self.client_alarms.set(deadline, key, self.poller.timers());
                 self.put_aside(exchange);
             }
             Some(mut exchange) => {
                 exchange.rest(&mut self.tools.free);
-                client.alarm.set(exchange.deadline(timeouts), key, self.poller.timers());
+                let deadline = exchange.deadline(timeouts);
+                self.client_alarms.set(deadline, key, self.poller.timers());
                 client.exchange = Some(exchange);
             }
             None => {}

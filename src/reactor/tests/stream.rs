@@ -88,6 +88,19 @@ fn a_reset_shows_as_failed_and_as_the_error_of_the_next_read() {
 }
 
 #[test]
+fn an_error_without_further_notice_is_met_by_either_operation() {
+    let (_turning, mut stream, peer) = pair();
+    let full = vec![0; 1 << 20];
+    while stream.can_write() {
+        stream.write([&full, b""]).unwrap();
+    }
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Nothing);
+    stream.note(Readiness { failed: true, ..Readiness::default() });
+    assert!(stream.failed() && stream.can_read() && stream.can_write());
+    drop(peer);
+}
+
+#[test]
 fn both_parts_of_a_write_arrive_in_order_and_an_empty_one_is_no_matter() {
     let (_turning, mut stream, mut peer) = pair();
     for (parts, whole) in [

@@ -82,7 +82,8 @@ fn everyhow(profile: &str, bytes: &str, expected: &Outcome) {
 fn pipelined_requests_are_answered_in_order_each_after_its_delay() {
     let requests = "GET / HTTP/1.1\r\nHost: a\r\n\r\n\
         POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nGET / HTTP/\
-        PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n\
+        PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+        5\r\nhello\r\n0\r\nX: y\r\n\r\n\
         HEAD / HTTP/1.1\r\nHost: a\r\n\r\n\
         GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n\
         OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n\

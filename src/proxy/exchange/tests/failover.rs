@@ -116,16 +116,40 @@ fn what_this_host_lacks_is_no_fault_of_a_backend() {
 }
 
 #[test]
-fn a_backend_that_was_reached_is_not_replaced_by_another() {
-    for request in [GET, POST] {
-        let mut rig = rig([Dial::Answers; 3]);
-        rig.client(request);
-        rig.upstream_ends(Closing::Reset);
-        assert_reply(&rig.client_got(), 502, false);
-        let row = rig.row();
-        assert_eq!((row.fault, row.attempts), (Some("upstream_closed"), 1));
-        assert_eq!(rig.connections.len(), 1);
-    }
+fn what_a_backend_lost_in_silence_goes_to_another_if_that_does_no_harm() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.client(GET);
+    rig.upstream_ends(Closing::Reset);
+    rig.upstream(OK);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault, row.attempts, row.backend), (200, None, 2, Some(1)));
+    assert_eq!(rig.connections.len(), 2);
+}
+
+#[test]
+fn a_row_tells_of_the_last_attempt() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.pool(1);
+    rig.client(GET);
+    rig.advance_ms(5);
+    rig.upstream_ends(Closing::Finished);
+    rig.advance_ms(7);
+    rig.upstream(OK);
+    let row = rig.row();
+    assert_eq!((row.backend, row.connect), (Some(1), None), "it came from the pool");
+    assert_eq!(row.first_byte, Some(Duration::from_millis(7)));
+    assert_eq!(row.latency, Some(Duration::from_millis(12)));
+}
+
+#[test]
+fn what_is_not_idempotent_reaches_one_backend_at_most() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.client(POST);
+    rig.upstream_ends(Closing::Reset);
+    assert_reply(&rig.client_got(), 502, false);
+    let row = rig.row();
+    assert_eq!((row.fault, row.attempts), (Some("upstream_closed"), 1));
+    assert_eq!(rig.connections.len(), 1);
 }
 
 #[test]

@@ -181,8 +181,8 @@ fn play(rig: &mut Rig, action: Action, streams: &mut [&[u8]; 2]) {
     rig.run();
 }
 
-/// All that backends got is valid, in the order of its rows, and sent twice only if that does no
-/// harm.
+/// All that backends got is valid, in the order of its rows, and sent again only if that does no
+/// harm: once per attempt, and once for the connection of the pool that was stale.
 fn judge_upstreams(rig: &Rig, rows: &[Row]) {
     let mut times_sent: BTreeMap<String, usize> = BTreeMap::new();
     for connection in &rig.connections {
@@ -197,7 +197,9 @@ fn judge_upstreams(rig: &Rig, rows: &[Row]) {
         }
     }
     for (line, times) in &times_sent {
-        assert!(*times == 1 || *times == 2 && !line.starts_with("POST "), "{times} times {line}");
+        // Two backends, each with a stale connection and then a fresh one.
+        let most = if line.starts_with("POST ") { 1 } else { 4 };
+        assert!(*times <= most, "{times} times {line}");
     }
 }
 

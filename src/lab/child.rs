@@ -1,0 +1,117 @@
+//! One program the lab runs, with its output under its name.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{self, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::leash;
+
+/// Names are padded to this, so that the output of all children lines up.
+const NAME_WIDTH: usize = 9;
+
+/// A running child. It is killed when this value is dropped, and also when the lab dies.
+pub(super) struct Child {
+    name: String,
+    process: process::Child,
+    /// Threads that pass output on; they end when nobody can write any more.
+    pumps: Vec<JoinHandle<()>>,
+}
+
+impl Child {
+    /// Starts `program` in a process group of its own: Ctrl-C reaches only the lab, which stops its
+    /// children in the order that loses nothing.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub(super) fn start(
+        name: &str,
+        lab: &Path,
+        program: &Path,
+        args: &[OsString],
+    ) -> io::Result<Self> {
+        let mut process = leash::command(lab, program, args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
+        let mut child = Self { name: name.to_owned(), process, pumps: Vec::new() };
+        child.pumps.extend(stdout.map(|from| pump(name, from, io::stdout())).transpose()?);
+        child.pumps.extend(stderr.map(|from| pump(name, from, io::stderr())).transpose()?);
+        Ok(child)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the child ended, once it has and all it said has been passed on.
+    ///
+    /// # Errors
+    /// The system doesn't tell.
+    pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.process.try_wait()?;
+        if status.is_some() {
+            for pump in self.pumps.drain(..) {
+                // A pump can't panic, and if it did, there is nothing left to pass on.
+                let _ = pump.join();
+            }
+        }
+        Ok(status)
+    }
+
+    /// Asks the child to finish its work and end.
+    pub(super) fn terminate(&self) {
+        // The child has not been waited for, so its id can't be anybody else's.
+        // It fails only for one that has ended already.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+    }
+
+    /// Ends the child at once.
+    pub(super) fn kill(&mut self) {
+        let _ = self.process.kill();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Says how a process ended, for a sentence that begins with its name.
+pub(super) fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => format!("ended: {status}"),
+    }
+}
+
+/// Passes lines on under `name`, each in one write, so that children don't mix within a line.
+fn pump(
+    name: &str,
+    from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let label = format!("{name:NAME_WIDTH$} | ");
+    thread::Builder::new().name(format!("output of {name}")).spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = label.clone().into_bytes();
+        while from.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            if !line.ends_with(b"\n") {
+                line.push(b'\n');
+            }
+            // When nobody reads the lab's output, the children's must still be taken from them.
+            let _ = to.write_all(&line).and_then(|()| to.flush());
+            line.truncate(label.len());
+        }
+    })
+}

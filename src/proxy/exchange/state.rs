@@ -1,0 +1,97 @@
+//! The states of an exchange: one half-duplex machine per side, and what they share.
+//!
+//! The states carry their codecs, so there is no body without its framing and no head without its
+//! search.
+
+use std::time::Instant;
+
+use super::terms::Hangup;
+use crate::balance::Lease;
+use crate::http::{HeadSearch, Method, Version};
+use crate::proxy::transfer::Transfer;
+
+/// The client's half.
+#[derive(Debug)]
+pub(super) enum Request {
+    Head(HeadSearch),
+    Body(Transfer),
+    /// Seen whole. Nothing more is read before the response is done.
+    Done,
+    /// Answered early: what still comes is dropped, up to a limit.
+    Linger {
+        left_bytes: usize,
+        since: Instant,
+    },
+    /// Upgraded: bytes pass as they are.
+    Tunnel,
+    /// The client ended its half of the tunnel; what it sent is still on its way.
+    TunnelEnding,
+}
+
+/// The upstream's half.
+#[derive(Debug)]
+pub(super) enum Response {
+    /// There is no request yet.
+    Idle,
+    /// A connection is being made.
+    AwaitUpstream,
+    Head {
+        search: HeadSearch,
+        interim: u32,
+    },
+    Body(Transfer),
+    Tunnel,
+    /// The upstream ended its half of the tunnel; what it sent is still on its way.
+    TunnelEnding,
+    /// Seen whole.
+    Done,
+    /// An answer of our own is on its way.
+    Reply,
+    /// Broken off: what is pending is sent, then the connection ends so that it shows.
+    Cut(Hangup),
+    /// The row is asked for; then the connection ends so, or serves on.
+    Ended(Option<Hangup>),
+}
+
+/// What of the request's head is needed after it is gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) version: Version,
+    /// Whether the client's connection serves another request after this one.
+    pub(super) keep_alive: bool,
+    /// Whether the client takes the end of the connection for the end of the response.
+    pub(super) until_close: bool,
+}
+
+impl Call {
+    pub(super) const NONE: Self = Self {
+        method: Method::Get,
+        version: Version::Http11,
+        keep_alive: false,
+        until_close: false,
+    };
+}
+
+/// One try at one backend.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) lease: Lease,
+    pub(super) link: Link,
+    /// When the current connection was asked for.
+    pub(super) since: Instant,
+}
+
+/// The upstream connection as the exchange sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Link {
+    Connecting,
+    /// `reused` came from the pool, so it may turn out to be stale.
+    Open {
+        reused: bool,
+    },
+    /// Takes no more bytes, but may still have an answer.
+    Deaf {
+        reused: bool,
+    },
+}

@@ -1,0 +1,97 @@
+//! The words in which a worker and an exchange speak to each other.
+
+use std::time::Instant;
+
+use crate::balance::{BackendId, Balancer};
+use crate::buffer::FreeList;
+use crate::http::Headers;
+use crate::proxy::settings::Settings;
+
+/// What a worker lends to an exchange while it works.
+pub struct Context<'a> {
+    /// The instant of this turn of the loop.
+    pub now: Instant,
+    /// What the proxy runs by.
+    pub settings: &'a Settings,
+    /// Chooses backends and learns from what they do.
+    pub balancer: &'a Balancer,
+    /// Blocks for bodies.
+    pub free: &'a mut FreeList,
+    /// Scratch for parsing a head.
+    pub headers: &'a mut Headers,
+    /// The current date as IMF-fixdate (RFC 9110 §5.6.7).
+    pub date: &'a [u8],
+    /// The client's IP address as text.
+    pub peer: &'a str,
+    /// Whether the proxy is stopping, so that each response is the last of its connection.
+    pub draining: bool,
+}
+
+/// The two ends of an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// The one that asks.
+    Client,
+    /// The backend that answers.
+    Upstream,
+}
+
+/// How a peer's stream came to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Closing {
+    /// In order: a FIN. What was received before is whole as far as it goes.
+    Finished,
+    /// By a reset or another error.
+    Reset,
+    /// A write failed. There may still be something to read.
+    WriteFailed,
+}
+
+/// Why no connection to a backend came about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConnectFailure {
+    /// Refused at every address.
+    Refused,
+    /// Nobody answered in time.
+    TimedOut,
+    /// No route, or another error on the way.
+    Unreachable,
+    /// This host lacks descriptors, ports or memory: no fault of the backend.
+    OwnResources,
+}
+
+/// How a client's connection is to be ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hangup {
+    /// Close it.
+    Close,
+    /// Reset it, so that what was sent can't be taken for whole.
+    Reset,
+}
+
+/// What the exchange needs a worker to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Demand {
+    /// Attach a connection to this backend, a pooled one unless it must be fresh.
+    Connect {
+        /// The backend chosen.
+        backend: BackendId,
+        /// Whether a pooled connection won't do.
+        fresh: bool,
+    },
+    /// The connection did not come about in time: try the backend's next address, or say
+    /// [`Exchange::unreachable`](super::Exchange::unreachable).
+    ConnectExpired,
+    /// Put the upstream connection back into the pool.
+    Recycle,
+    /// Close the upstream connection.
+    Discard,
+    /// End the stream towards the upstream (a tunnel's half-close).
+    FinishUpstream,
+    /// End the stream towards the client; it is still read.
+    FinishClient,
+    /// Write the row, then call [`Exchange::reported`](super::Exchange::reported).
+    Report,
+    /// End the client's connection; the exchange is over.
+    Hangup(Hangup),
+}

@@ -1,0 +1,9 @@
+//! What the end-to-end tests share: the programs as processes, and patience.
+//!
+//! Nothing here waits by sleeping: one looks again until something is so, with a deadline that only
+//! a failing test ever reaches.
+
+#![allow(dead_code, reason = "each test program takes its part of this")]
+
+pub mod clock;
+pub mod process;

@@ -1,0 +1,156 @@
+//! A program of the project as a process, ended with the test that started it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::clock::until;
+
+/// What a process has written to a stream so far.
+#[derive(Clone, Default)]
+struct Transcript(Arc<Mutex<String>>);
+
+impl Transcript {
+    fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn follow(&self, stream: impl Read + Send + 'static) -> JoinHandle<()> {
+        let transcript = self.clone();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(stream);
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                transcript.0.lock().unwrap().push_str(&text);
+                line.clear();
+            }
+        })
+    }
+}
+
+/// A process and what it says.
+pub struct Process {
+    child: Child,
+    stdout: Transcript,
+    stderr: Transcript,
+    followers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    pub fn spawn(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let (stdout, stderr) = (Transcript::default(), Transcript::default());
+        let followers = vec![
+            stdout.follow(child.stdout.take().unwrap()),
+            stderr.follow(child.stderr.take().unwrap()),
+        ];
+        Self { child, stdout, stderr, followers }
+    }
+
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Waits until `found` finds something in what was written to standard output.
+    pub fn says<T>(&mut self, what: &str, found: impl Fn(&str) -> Option<T>) -> T {
+        until(what, || {
+            let found = found(&self.stdout());
+            if found.is_none()
+                && let Some(status) = self.child.try_wait().unwrap()
+            {
+                panic!("{status} instead of {what}: {}{}", self.stdout(), self.stderr());
+            }
+            found
+        })
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end, after which all was heard that was said.
+    pub fn ended(&mut self) -> ExitStatus {
+        let status = until("the end of a process", || self.child.try_wait().unwrap());
+        for follower in self.followers.drain(..) {
+            follower.join().unwrap();
+        }
+        status
+    }
+
+    /// A number of `/proc/<pid>/status`; sizes are in KiB.
+    pub fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The proxy with `flags`, not started yet.
+pub fn tidegate(flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(flags);
+    command
+}
+
+/// A running proxy.
+pub struct Proxy {
+    pub process: Process,
+    /// In the order of the `--listen` flags.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Proxy {
+    /// Starts it on a free port of 127.0.0.1 in front of `upstreams`, without a log.
+    pub fn start(upstreams: &[SocketAddr], flags: &[&str]) -> Self {
+        let urls: Vec<String> =
+            upstreams.iter().map(|address| format!("http://{address}")).collect();
+        let upstreams = urls.iter().flat_map(|url| ["--upstream", url]);
+        let mut all = vec!["--listen", "127.0.0.1:0", "--log", "none"];
+        all.extend(upstreams);
+        all.extend(flags);
+        Self::spawn(&mut tidegate(&all))
+    }
+
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut process = Process::spawn(command);
+        // The upstreams are said last, in one write with the addresses.
+        let addresses = process.says("the addresses listened on", |text| {
+            text.contains("\nupstream ").then(|| {
+                let lines = text.lines();
+                lines
+                    .filter_map(|line| line.strip_prefix("listening on http://")?.parse().ok())
+                    .collect::<Vec<_>>()
+            })
+        });
+        Self { process, addresses }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+}

@@ -1,0 +1,265 @@
+//! `tidegate-lab up` and `setup` as processes: what is started, in which order it stops, and that
+//! nothing is ever left behind.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod running;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use running::{PATIENCE, Running, free_ports, is_open, until};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tempfile::TempDir;
+use tidegate::lab::ports;
+
+const READY: &str = "is up at http://localhost:";
+
+/// A stack on free ports, with its log in a folder of its own.
+struct Stack {
+    lab: Running,
+    proxy: u16,
+    backends: [u16; 3],
+    folder: TempDir,
+}
+
+fn lab(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate-lab"));
+    command.args(args);
+    command
+}
+
+fn run(args: &[&str]) -> (Option<i32>, String) {
+    let (status, said) = Running::start(&mut lab(args)).ends(PATIENCE);
+    (status.code(), said)
+}
+
+impl Stack {
+    fn start(args: &[&str], proxy_flags: &[&str]) -> Self {
+        let [proxy, backends @ ..] = free_ports::<4>();
+        let folder = tempfile::tempdir().unwrap();
+        let list = backends.map(|port| port.to_string()).join(",");
+        let mut command = lab(&["up", "--port", &proxy.to_string(), "--backend-ports", &list]);
+        command.args(args).args(["--", "--log", "rows.csv"]).args(proxy_flags);
+        let lab = Running::start(command.current_dir(folder.path()));
+        Self { lab, proxy, backends, folder }
+    }
+
+    fn ready(mut self) -> Self {
+        self.lab.says(READY, PATIENCE);
+        self
+    }
+
+    /// Sends a request whose answer is not awaited.
+    fn ask(&self) -> TcpStream {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.proxy)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        client
+    }
+
+    fn rows(&self) -> usize {
+        fs::read_to_string(self.folder.path().join("rows.csv")).unwrap().lines().count() - 1
+    }
+
+    fn ports(&self) -> [u16; 4] {
+        let [a, b, c] = self.backends;
+        [self.proxy, a, b, c]
+    }
+}
+
+fn answer(mut client: TcpStream) -> String {
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn nobody_listens(ports: &[u16]) {
+    for &port in ports {
+        until("a port left alone", PATIENCE, || !is_open(port));
+    }
+}
+
+#[test]
+fn it_serves_until_ctrl_c_and_leaves_nothing_behind() {
+    let stack = Stack::start(&["adaptive_ewma"], &[]).ready();
+    assert_eq!(stack.rows(), 0, "waiting for the proxy cost it no request");
+    let first = answer(stack.ask());
+    assert!(first.contains("Hello from A \u{2013} simulated 10ms"), "nor the backend: {first}");
+    let (ports, rows) = (stack.ports(), stack.folder.path().join("rows.csv"));
+    stack.lab.press_ctrl_c();
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("proxy     | 1 requests, 0 errors, 1 rows, 0 rows lost"), "{said}");
+    assert!(fs::read_to_string(rows).unwrap().contains("adaptive_ewma"));
+    nobody_listens(&ports);
+}
+
+#[test]
+fn what_is_in_flight_is_answered_before_the_backends_go() {
+    let mut stack = Stack::start(&[], &["-v"]).ready();
+    // Round-robin asks A, then B, which takes 200 ms; the proxy says when it has sent it there.
+    let clients = [stack.ask(), stack.ask()];
+    let to_b = format!("-> {}", stack.backends[1]);
+    stack.lab.says(&to_b, PATIENCE);
+    stack.lab.signal(Signal::TERM);
+    for client in clients {
+        let answer = answer(client);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("2 requests, 0 errors, 2 rows"), "{said}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://127.0.0.1:{}", silent.local_addr().unwrap().port());
+    let flags = ["--upstream", &url, "--drain-timeout", "1h", "--response-timeout", "1h"];
+    let stack = Stack::start(&[], &flags).ready();
+    let clients: Vec<_> = (0..4).map(|_| stack.ask()).collect();
+    let (_held, _) = silent.accept().unwrap();
+    stack.lab.press_ctrl_c();
+    // Two signals at the same moment would be one.
+    nobody_listens(&[stack.proxy]);
+    assert!(is_open(stack.backends[0]), "backends stay as long as the proxy works");
+    stack.lab.press_ctrl_c();
+    let ports = stack.ports();
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(130), "{said}");
+    nobody_listens(&ports);
+    drop(clients);
+}
+
+#[test]
+fn a_child_that_dies_is_named_and_ends_the_rest() {
+    for victim in 0..4 {
+        let stack = Stack::start(&[], &[]).ready();
+        let ports = stack.ports();
+        let owner = ports::owner(ports[victim]).unwrap();
+        let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+        let (status, said) = stack.lab.ends(PATIENCE);
+        let name = ["proxy", "backend A", "backend B", "backend C"][victim];
+        assert!(said.contains(&format!("tidegate-lab: {name} was killed by signal 9")), "{said}");
+        assert_eq!(status.code(), Some(1), "{said}");
+        nobody_listens(&ports);
+    }
+}
+
+#[test]
+fn children_end_with_a_lab_that_was_killed() {
+    let stack = Stack::start(&[], &[]).ready();
+    stack.lab.signal(Signal::KILL);
+    nobody_listens(&stack.ports());
+}
+
+#[test]
+fn a_taken_port_is_named_before_anything_starts() {
+    for taken in 0..4 {
+        let ports = free_ports::<4>();
+        let _held = TcpListener::bind((Ipv4Addr::UNSPECIFIED, ports[taken])).unwrap();
+        let [proxy, backends @ ..] = ports.map(|port| port.to_string());
+        let (code, said) = run(&["up", "--port", &proxy, "--backend-ports", &backends.join(",")]);
+        assert_eq!(code, Some(1), "{said}");
+        let name = ["the proxy", "backend A", "backend B", "backend C"][taken];
+        let flag = if taken == 0 { "--port" } else { "--backend-ports" };
+        let port = format!("port {} for {name} is taken by ", ports[taken]);
+        for words in [&port, &format!("(pid {})", std::process::id()), flag] {
+            assert!(said.contains(words), "{words:?} is not in {said}");
+        }
+        assert_eq!(said.lines().count(), 1, "nothing was started: {said}");
+    }
+}
+
+#[test]
+fn somebody_on_the_other_family_of_localhost_has_the_port_too() {
+    let Ok(held) = TcpListener::bind("[::1]:0") else { return };
+    let port = held.local_addr().unwrap().port();
+    let [proxy, b, c] = free_ports::<3>();
+    let list = format!("{port},{b},{c}");
+    let (code, said) = run(&["up", "--port", &proxy.to_string(), "--backend-ports", &list]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("backend A is taken"), "{said}");
+}
+
+#[test]
+fn flags_that_cannot_be_are_refused_by_name() {
+    for (args, words) in [
+        (&["fastest"][..], "the policies are round-robin, adaptive_sma, adaptive_ewma"),
+        (&["--connections", "some"], "non-persistent"),
+        (&["--backend-ports", "1,2"], "give three ports"),
+        (&["--backend-ports", "1,2,0"], "give three ports"),
+        (&["--port", "0"], "--port"),
+        (&["--port", "1", "--listen", "[::]:1"], "cannot be used with"),
+        (&["--port", "7", "--backend-ports", "5,6,7"], "port 7 is named twice"),
+        (&["--", "--sma-window", "0"], "--sma-window"),
+        (&["--", "--upstream", "https://a"], "TLS"),
+    ] {
+        let (code, said) = run(&[&["up"], args].concat());
+        assert_eq!(code, Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert!(!said.contains("listening"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn what_other_programs_need_in_the_environment_changes_nothing() {
+    let [proxy, a, b, c] = free_ports::<4>();
+    let list = format!("{a},{b},{c}");
+    let mut command =
+        lab(&["up", "--port", &proxy.to_string(), "--backend-ports", &list, "--", "--log", "none"]);
+    let mut lab = Running::start(command.env("PORT", "1").env("SERVER_ID", "C"));
+    lab.says("backend A listening", PATIENCE);
+    lab.says(READY, PATIENCE);
+    lab.signal(Signal::INT);
+    assert_eq!(lab.ends(PATIENCE).0.code(), Some(0));
+}
+
+/// A folder with commands that are shell scripts.
+fn commands(scripts: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, script) in scripts {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
+}
+
+fn set_up(path: &TempDir) -> (Option<i32>, String) {
+    let (status, said) = Running::start(lab(&["setup"]).env("PATH", path.path())).ends(PATIENCE);
+    (status.code(), said)
+}
+
+#[test]
+fn setup_installs_once_what_is_missing() {
+    // This installer makes an executable of each name it is asked for.
+    let install = r#"cd "${0%/*}" || exit 1
+        [ "$1" = install ] || exit 0
+        for name; do case $name in -*|install) ;; *) /bin/cp curl "$name" ;; esac; done"#;
+    let path = commands(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
+    assert_eq!(set_up(&path), (Some(0), "installed wrk, python3\n".to_owned()));
+    assert_eq!(set_up(&path), (Some(0), "nothing is missing\n".to_owned()));
+}
+
+#[test]
+fn setup_believes_what_is_there_and_not_what_the_installer_says() {
+    let path = commands(&[("curl", ""), ("apt-get", "exit 0"), ("sudo", "exit 0")]);
+    let (code, said) = set_up(&path);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("still missing after apt-get: wrk (makes load), python3"), "{said}");
+}
+
+#[test]
+fn setup_says_what_it_may_not_install() {
+    let path = commands(&[("apt-get", "exit 0")]);
+    let (code, said) = set_up(&path);
+    assert_eq!(code, Some(1), "{said}");
+    let ending = if geteuid().is_root() { "still missing" } else { "run: apt-get install wrk" };
+    assert!(said.contains(ending), "{said}");
+}

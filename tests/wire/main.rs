@@ -1,0 +1,87 @@
+//! Cases at the level of bytes: what a client sends, what a scripted backend answers, and what may
+//! reach either of them, through the real program and over real sockets.
+//!
+//! Beside what a case expects, every byte that the proxy sends is held against a strict reading of
+//! RFC 9112, and messages are counted: an answer of 200 with something dirty behind it fails.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(unreachable_pub, reason = "a test program exports nothing")]
+
+mod backend;
+mod case;
+mod client;
+mod judge;
+mod lanes;
+mod relay;
+mod script;
+mod strict;
+#[path = "../support/mod.rs"]
+mod support;
+mod wire;
+
+use case::{Case, cases};
+use lanes::{Mode, play_all};
+use wire::Pace;
+
+/// Those that the best-known proxies are measured by as well.
+fn common_cases() -> Vec<Case> {
+    let cases = cases(include_str!("cases.jsonl"));
+    assert_eq!(cases.len(), 199);
+    cases
+}
+
+/// All there are, those first that take longest.
+fn all_cases() -> Vec<Case> {
+    let mut all = common_cases();
+    all.extend(cases(include_str!("more_cases.jsonl")));
+    all.sort_by_key(|case| std::cmp::Reverse(case.wait));
+    for (index, case) in all.iter().enumerate() {
+        assert!(all[..index].iter().all(|other| other.id != case.id), "{} twice", case.id);
+    }
+    all
+}
+
+fn check(cases: &[Case], mode: Mode) {
+    let failures = play_all(cases, mode);
+    let list: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert!(list.is_empty(), "{} of {} fail\n{}", list.len(), cases.len(), list.join("\n"));
+}
+
+#[test]
+fn whole() {
+    check(&all_cases(), Mode::default());
+}
+
+#[test]
+fn the_client_s_bytes_one_by_one() {
+    check(&all_cases(), Mode { client: Pace::Pieces(1), ..Mode::default() });
+}
+
+#[test]
+fn the_backend_s_bytes_one_by_one() {
+    check(&all_cases(), Mode { backend: Pace::Pieces(1), ..Mode::default() });
+}
+
+#[test]
+fn on_a_connection_from_the_pool() {
+    check(&all_cases(), Mode { is_warm: true, ..Mode::default() });
+}
+
+#[test]
+fn with_a_connection_for_each_request() {
+    let mut cases = all_cases();
+    // Those that ask twice, or whether the connection stays open, are about persistence.
+    cases.retain(|case| case.methods.len() == 1 && case.expect.closes != Some(false));
+    assert!(cases.len() > 150);
+    check(&cases, Mode { flags: &["--connections", "non-persistent"], ..Mode::default() });
+}
+
+/// Takes a minute or two: `cargo test --test wire -- --ignored`.
+#[test]
+#[ignore = "long"]
+fn in_pieces_of_many_sizes() {
+    for size in [2, 3, 5, 7, 16, 61] {
+        let pieces = Pace::Pieces(size);
+        check(&all_cases(), Mode { client: pieces, backend: pieces, ..Mode::default() });
+    }
+}
