@@ -1,5 +1,5 @@
-//! What a rig stands between: sockets and backends that do as they are told, the rows it writes, and
-//! the settings it runs by.
+//! What a rig stands between: sockets and backends that do as they are told, the rows it writes,
+//! and the settings it runs by.
 
 use std::collections::VecDeque;
 use std::time::Duration;

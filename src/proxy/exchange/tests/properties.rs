@@ -1,5 +1,5 @@
-//! What holds whatever the peers do: arbitrary streams, cut and interleaved anyhow, with clocks that
-//! run and connections that end at any moment. The rig checks the rest on the way.
+//! What holds whatever the peers do: arbitrary streams, cut and interleaved anyhow, with clocks
+//! that run and connections that end at any moment. The rig checks the rest on the way.
 
 use std::collections::BTreeMap;
 
@@ -105,7 +105,8 @@ prop_compose! {
         harm in any_byte(),
     ) -> Stream {
         let asks = asks.into_iter().enumerate();
-        let mut bytes = asks.flat_map(|(place, (kind, size))| ask(place, kind, size)).collect::<Vec<_>>();
+        let mut bytes: Vec<u8> =
+            asks.flat_map(|(place, (kind, size))| ask(place, kind, size)).collect();
         let is_damaged = harm.is_some();
         damage(&mut bytes, harm);
         Stream(bytes, is_damaged)
@@ -117,7 +118,8 @@ prop_compose! {
         answers in vec((0..12_u8, prop_oneof![0..50_usize, 0..9000_usize]), 1..6),
         harm in any_byte(),
     ) -> Stream {
-        let mut bytes = answers.into_iter().flat_map(|(kind, size)| answer(kind, size)).collect::<Vec<_>>();
+        let mut bytes: Vec<u8> =
+            answers.into_iter().flat_map(|(kind, size)| answer(kind, size)).collect();
         let is_damaged = harm.is_some();
         damage(&mut bytes, harm);
         Stream(bytes, is_damaged)
