@@ -1,10 +1,10 @@
 //! Backends that can't be reached: another one is tried, for nothing was sent yet.
 
-use crate::proxy::budget::RetryBudget;
 use std::time::Duration;
 
 use super::*;
 use crate::balance::Policy;
+use crate::proxy::budget::RetryBudget;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
 
@@ -135,6 +135,21 @@ fn what_may_be_sent_again_is_limited() {
     rig.upstream_ends(Closing::Reset);
     assert_reply(&rig.client_got(), 502, false);
     assert_eq!(rig.row().attempts, 1);
+}
+
+#[test]
+fn a_row_tells_of_the_last_attempt() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.pool(1);
+    rig.client(GET);
+    rig.advance_ms(5);
+    rig.upstream_ends(Closing::Finished);
+    rig.advance_ms(7);
+    rig.upstream(OK);
+    let row = rig.row();
+    assert_eq!((row.backend, row.connect), (Some(1), None), "it came from the pool");
+    assert_eq!(row.first_byte, Some(Duration::from_millis(7)));
+    assert_eq!(row.latency, Some(Duration::from_millis(12)));
 }
 
 #[test]

@@ -8,8 +8,7 @@ use std::time::Duration;
 use super::super::*;
 use super::judge;
 use crate::balance::Policy;
-use crate::proxy::settings::Settings;
-use crate::proxy::settings::{Limits, Timeouts, Upstream};
+use crate::proxy::settings::{Limits, Settings, Timeouts, Upstream};
 
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]

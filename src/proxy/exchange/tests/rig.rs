@@ -1,17 +1,16 @@
 //! A worker and both of its peers without a socket: the exchange is driven as the worker drives it,
 //! and everything it must never do is checked while it happens.
 
-use crate::balance::Balancer;
-use crate::http::Headers;
-use crate::proxy::budget::RetryBudget;
-use crate::proxy::settings::Settings;
 use std::time::{Duration, Instant};
 
 use super::super::*;
 use super::DATE;
 use super::peers::{Connection, Dial, Row, Server, Socket, settings};
-use crate::balance::{Options, Policy};
+use crate::balance::{Balancer, Options, Policy};
 use crate::buffer::BLOCK_BYTES;
+use crate::http::Headers;
+use crate::proxy::budget::RetryBudget;
+use crate::proxy::settings::Settings;
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 const MANY_ROUNDS: usize = 100_000;
