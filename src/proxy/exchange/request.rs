@@ -186,8 +186,7 @@ impl Exchange {
     /// a fresh connection does not.
     pub(super) fn lost_in_silence(&mut self, context: &mut Context<'_>) {
         let Some(attempt) = &self.attempt else { return };
-        let stale =
-            matches!(attempt.link, Link::Open { reused: true } | Link::Deaf { reused: true });
+        let stale = attempt.link.is_reused();
         let harmless = self.call.method.is_idempotent() && self.up.can_rewind();
         let unsent = self.up.is_untouched();
         let has_place = stale || self.may_try_another(context);
