@@ -182,8 +182,8 @@ impl Exchange {
 
     /// The upstream went away before it answered anything. The request is sent once more if nothing
     /// of it was sent, or if sending it twice does no harm (RFC 9110 §9.2.2), it is all still here,
-    /// and the budget allows it. A pooled connection was merely stale, so its backend gets the request; one that failed
-    /// a fresh connection does not.
+    /// and the budget allows it. A pooled connection was merely stale, so its backend gets the
+    /// request; one that failed a fresh connection does not.
     pub(super) fn lost_in_silence(&mut self, context: &mut Context<'_>) {
         let Some(attempt) = &self.attempt else { return };
         let stale = attempt.link.is_reused();
