@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::balance::Policy;
+use crate::proxy::budget::RetryBudget;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
 
@@ -124,6 +125,31 @@ fn what_a_backend_lost_in_silence_goes_to_another_if_that_does_no_harm() {
     let row = rig.row();
     assert_eq!((row.status, row.fault, row.attempts, row.backend), (200, None, 2, Some(1)));
     assert_eq!(rig.connections.len(), 2);
+}
+
+#[test]
+fn what_may_be_sent_again_is_limited() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.budget = RetryBudget::new(0, rig.now);
+    rig.client(GET);
+    rig.upstream_ends(Closing::Reset);
+    assert_reply(&rig.client_got(), 502, false);
+    assert_eq!(rig.row().attempts, 1);
+}
+
+#[test]
+fn a_row_tells_of_the_last_attempt() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.pool(1);
+    rig.client(GET);
+    rig.advance_ms(5);
+    rig.upstream_ends(Closing::Finished);
+    rig.advance_ms(7);
+    rig.upstream(OK);
+    let row = rig.row();
+    assert_eq!((row.backend, row.connect), (Some(1), None), "it came from the pool");
+    assert_eq!(row.first_byte, Some(Duration::from_millis(7)));
+    assert_eq!(row.latency, Some(Duration::from_millis(12)));
 }
 
 #[test]

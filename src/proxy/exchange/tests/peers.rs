@@ -2,13 +2,13 @@
 //! and the settings it runs by.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::super::*;
 use super::judge;
 use crate::balance::Policy;
-use crate::proxy::settings::Settings;
-use crate::proxy::settings::{Limits, Timeouts, Upstream};
+use crate::proxy::settings::{Limits, Settings, Timeouts, Upstream};
 
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]
@@ -135,6 +135,8 @@ pub(super) fn settings(backends: usize, policy: Policy) -> Settings {
             connections: 10_240,
             pool: 256,
             attempts: 3,
+            retry_percent: 20,
+            body_rate: NonZeroU64::new(10),
         },
         verbose: false,
     }

@@ -107,8 +107,9 @@ prop_compose! {
         let asks = asks.into_iter().enumerate();
         let mut bytes: Vec<u8> =
             asks.flat_map(|(place, (kind, size))| ask(place, kind, size)).collect();
+        let is_damaged = harm.is_some();
         damage(&mut bytes, harm);
-        Stream(bytes, harm.is_some())
+        Stream(bytes, is_damaged)
     }
 }
 
@@ -117,10 +118,11 @@ prop_compose! {
         answers in vec((0..12_u8, prop_oneof![0..50_usize, 0..9000_usize]), 1..6),
         harm in any_byte(),
     ) -> Stream {
-        let answers = answers.into_iter();
-        let mut bytes: Vec<u8> = answers.flat_map(|(kind, size)| answer(kind, size)).collect();
+        let mut bytes: Vec<u8> =
+            answers.into_iter().flat_map(|(kind, size)| answer(kind, size)).collect();
+        let is_damaged = harm.is_some();
         damage(&mut bytes, harm);
-        Stream(bytes, harm.is_some())
+        Stream(bytes, is_damaged)
     }
 }
 
@@ -197,8 +199,9 @@ fn judge_upstreams(rig: &Rig, rows: &[Row]) {
         }
     }
     for (line, times) in &times_sent {
-        let allowed = if line.starts_with("POST ") { 1 } else { 3 + 1 };
-        assert!((1..=allowed).contains(times), "{times} times {line}");
+        // Two backends, each with a stale connection and then a fresh one.
+        let most = if line.starts_with("POST ") { 1 } else { 4 };
+        assert!(*times <= most, "{times} times {line}");
     }
 }
 
@@ -328,8 +331,8 @@ type Promised = (String, Vec<(u16, Option<&'static str>, String)>, Option<Hangup
 /// What must not depend on how bytes were cut.
 fn promised(mut rig: Rig) -> Promised {
     rig.client_ends(Closing::Finished);
-    // A head that is refused is named by what had come of it, for want of anything better.
-    let path = |row: &Row| if row.fault.is_some() { String::new() } else { row.path.clone() };
+    // A head that was refused is named by as much of it as had come.
+    let path = |row: &Row| row.fault.map_or(row.path.clone(), |_| String::new());
     let rows = rig.rows().iter().map(|row| (row.status, row.fault, path(row))).collect();
     (rig.client.received.escape_ascii().to_string(), rows, rig.over)
 }

@@ -1,16 +1,16 @@
 //! A worker and both of its peers without a socket: the exchange is driven as the worker drives it,
 //! and everything it must never do is checked while it happens.
 
-use crate::balance::Balancer;
-use crate::http::Headers;
-use crate::proxy::settings::Settings;
 use std::time::{Duration, Instant};
 
 use super::super::*;
 use super::DATE;
 use super::peers::{Connection, Dial, Row, Server, Socket, settings};
-use crate::balance::{Options, Policy};
+use crate::balance::{Balancer, Options, Policy};
 use crate::buffer::BLOCK_BYTES;
+use crate::http::Headers;
+use crate::proxy::budget::RetryBudget;
+use crate::proxy::settings::Settings;
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 const MANY_ROUNDS: usize = 100_000;
@@ -20,6 +20,7 @@ pub(super) struct Rig {
     pub(super) exchange: Exchange,
     pub(super) settings: Settings,
     pub(super) balancer: Balancer,
+    pub(super) budget: RetryBudget,
     free: FreeList,
     headers: Headers,
     pub(super) now: Instant,
@@ -61,6 +62,7 @@ impl Rig {
             headers: Headers::new(settings.limits.headers),
             settings,
             balancer: Balancer::new(names, options, now).expect("valid options"),
+            budget: RetryBudget::new(20, now),
             free: FreeList::default(),
             now,
             draining: false,
@@ -201,6 +203,7 @@ impl Rig {
             now: self.now,
             settings: &self.settings,
             balancer: &self.balancer,
+            budget: &mut self.budget,
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),
