@@ -15,6 +15,7 @@
 
 pub mod balance;
 pub mod buffer;
+pub mod dashboard;
 pub mod http;
 pub mod journal;
 pub mod lab;
