@@ -1,0 +1,144 @@
+// The charts. They are made of what the tables say, so that the page is whole without them.
+
+import { millis, percent, count } from "/format.js";
+
+/** Backends beyond these colours begin again with the first. */
+export const COLOURS = 8;
+
+const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+
+let loading = null;
+
+/** Loads the charts' script once. Resolves to false where it is not to be had. */
+export function load() {
+  loading ??= new Promise((resolve) => {
+    const script = document.createElement("script");
+    script.src = "/plotly.js";
+    script.onload = () => resolve(true);
+    script.onerror = () => resolve(false);
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** The colours of the page, as they are with its present theme. */
+export function palette() {
+  const style = getComputedStyle(document.documentElement);
+  const of = (name) => style.getPropertyValue(name).trim();
+  const backends = Array.from({ length: COLOURS }, (_, index) => of(`--backend-${index}`));
+  return { backends, text: of("--text"), quiet: of("--quiet"), line: of("--line"), card: of("--card") };
+}
+
+function layout(colours, more) {
+  const axis = { gridcolor: colours.line, linecolor: colours.line, zerolinecolor: colours.line };
+  const font = { family: "system-ui, sans-serif", size: 12, color: colours.quiet };
+  const { xaxis, yaxis, ...rest } = more;
+  return {
+    font,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { ...font, color: colours.text } },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colours.quiet, activecolor: colours.text },
+    xaxis: { ...axis, fixedrange: false, ...xaxis },
+    yaxis: { ...axis, ...yaxis },
+    ...rest,
+  };
+}
+
+/** Draws the latency of each backend. What is zoomed or hidden stays so within a window. */
+export function drawLatency(element, figures, colours) {
+  const { series, backends, window } = figures;
+  const times = series.requests.map((_, index) => series.start_ms + index * series.step_ms);
+  const labels = new Map(backends.map((backend) => [backend.name, backend.label]));
+  const traces = series.backends.flatMap((backend, index) => {
+    const color = colours.backends[index % COLOURS];
+    const label = asText(labels.get(backend.name) ?? backend.name);
+    const line = (values, name, dash, width, showlegend) => ({
+      type: "scatter",
+      mode: "lines+markers",
+      x: times,
+      y: values,
+      name: showlegend ? label : `${label} ${name}`,
+      legendgroup: backend.name,
+      showlegend,
+      line: { color, dash, width },
+      marker: { color, size: values.map((_, at) => (isAlone(values, at) ? 5 : 0)) },
+      text: values.map((ms) => millis(ms)),
+      hovertemplate: `${label} ${name}: <b>%{text} ms</b><extra></extra>`,
+    });
+    return [
+      line(backend.p50_ms, "p50", "solid", 2, true),
+      line(backend.p95_ms, "p95", "dot", 1.5, false),
+    ];
+  });
+  const seconds = { "1m": 60, "5m": 300 }[window.name];
+  const end = times.at(-1) ?? 0;
+  const range = seconds ? [end - (seconds - 1) * 1000, end] : undefined;
+  const shape = layout(colours, {
+    height: 320,
+    margin: { t: 8, r: 12, b: 36, l: 56 },
+    hovermode: "x unified",
+    showlegend: true,
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: colours.text } },
+    uirevision: window.name,
+    xaxis: { type: "date", range, autorange: range ? false : true, hoverformat: "%H:%M:%S", showgrid: false, nticks: 7 },
+    yaxis: { rangemode: "tozero", ticksuffix: " ms", nticks: 6 },
+  });
+  return Plotly.react(element, traces, shape, CONFIG);
+}
+
+/** Draws each backend's share of the requests. */
+export function drawDistribution(element, figures, colours) {
+  const backends = [...figures.backends].reverse();
+  const paint = backends.map((_, index) => colours.backends[(backends.length - 1 - index) % COLOURS]);
+  const bars = (name, share, requests, opacity) => ({
+    type: "bar",
+    orientation: "h",
+    y: backends.map((backend) => backend.name),
+    x: backends.map((backend) => backend[share] * 100),
+    text: backends.map((backend) => percent(backend[share])),
+    customdata: backends.map((backend) => count(backend[requests])),
+    textposition: "auto",
+    textangle: 0,
+    cliponaxis: false,
+    insidetextfont: { color: opacity === 1 ? colours.card : colours.text },
+    outsidetextfont: { color: colours.text },
+    hovertemplate: `%{text} ${name}: <b>%{customdata}</b> requests<extra></extra>`,
+    marker: { color: paint, opacity },
+  });
+  const shape = layout(colours, {
+    height: Math.max(320, backends.length * 48 + 40),
+    margin: { t: 8, r: 56, b: 36, l: 8 },
+    barmode: "group",
+    bargap: 0.35,
+    bargroupgap: 0.08,
+    showlegend: false,
+    xaxis: { range: [0, 100], ticksuffix: " %", fixedrange: true, nticks: 5 },
+    yaxis: {
+      automargin: true,
+      fixedrange: true,
+      showgrid: false,
+      tickmode: "array",
+      tickvals: backends.map((backend) => backend.name),
+      ticktext: backends.map((backend) => asText(backend.label)),
+      tickfont: { color: colours.text },
+    },
+  });
+  const traces = [
+    bars("since reading began", "share_since", "requests_since", 0.4),
+    bars("in the window", "share", "requests", 1),
+  ];
+  return Plotly.react(element, traces, shape, CONFIG);
+}
+
+/** A value with nothing on either side would be no line and must not be lost. */
+function isAlone(values, at) {
+  const empty = (value) => value === null || value === undefined;
+  return !empty(values[at]) && empty(values[at - 1]) && empty(values[at + 1]);
+}
+
+/** The charts read some markup in their labels; what comes from the log is none. */
+function asText(text) {
+  const short = text.length > 28 ? `${text.slice(0, 27)}…` : text;
+  return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "% {");
+}
