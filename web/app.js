@@ -9,6 +9,9 @@ const CHART_EVERY_MS = 1000;
 const LATEST_SHOWN = 30;
 const TABLE_SLOTS = 30;
 
+/** From this share on errors are no accident. */
+const MANY_ERRORS = 0.01;
+
 const WORDS = {
   waiting: "Waiting",
   empty: "No rows yet",
@@ -22,7 +25,7 @@ const WORDS = {
   connecting: "Connecting",
 };
 
-const WINDOWS = { "1m": "last minute", "5m": "last 5 minutes", all: "since reading began" };
+const WINDOWS = { "1m": "last minute", "5m": "last 5 minutes", all: "whole time" };
 
 const find = (id) => document.getElementById(id);
 const say = (id, text) => setText(find(id), text);
@@ -33,6 +36,9 @@ let paused = false;
 let held = false;
 let charts = false;
 let drawnAt = 0;
+
+/** The names of the backends that are not wanted in the chart. */
+const hidden = new Set();
 
 const stream = new Stream({
   onFigures(next) {
@@ -100,7 +106,8 @@ function message(state) {
 }
 
 function showMode() {
-  say("mode", figures.mode ?? "no mode yet");
+  say("mode", figures.mode ?? "");
+  find("mode-chip").hidden = figures.mode === null;
   say("connection", figures.connection ?? "");
   find("connection-chip").hidden = figures.connection === null;
 }
@@ -109,13 +116,14 @@ function showTiles() {
   const { window, recent } = figures;
   const name = WINDOWS[window.name];
   say("rate", rate(figures.requests_per_s));
-  say("rate-note", `${rate(window.requests_per_s)} ${name}`);
+  say("rate-note", `${rate(window.requests_per_s)} over the ${name}`);
   say("mean", millis(window.mean_ms));
   say("mean-note", `${millis(recent.mean_ms)} over the last ${recent.requests}`);
   for (const quantile of ["p50", "p95", "p99"]) say(quantile, millis(window[`${quantile}_ms`]));
   say("errors", percent(window.error_share));
   say("errors-note", `${count(window.errors)} of ${count(window.requests)}`);
-  setAttribute(find("error-tile"), "data-bad", window.errors > 0 ? "" : null);
+  const level = window.errors === 0 ? "none" : window.error_share < MANY_ERRORS ? "some" : "many";
+  setAttribute(find("error-tile"), "data-errors", level);
   document.title = `${rate(figures.requests_per_s)}/s · tidegate`;
   showSpark(figures.series.requests.slice(0, -1));
 }
@@ -160,11 +168,11 @@ function showLatest() {
     request.backend === null
       ? { text: "no backend", kind: "backend none" }
       : { text: request.backend, kind: "backend", colour: colours.get(request.backend) ?? null },
-    { text: `${request.method} ${request.path}`.trim(), kind: "path", title: request.path || null },
     number(String(request.status), request.error ? "bad" : ""),
     number(millis(request.latency_ms)),
     number(millis(request.sma_ms), "estimate"),
     number(millis(request.ewma_ms), "estimate"),
+    { text: `${request.method} ${request.path}`.trim(), kind: "path", title: request.path || null },
     { text: request.fault, kind: "bad" },
   ]);
   setRows(find("latest-table").tBodies[0], rows);
@@ -194,8 +202,32 @@ function showCharts(now = performance.now()) {
   if (!charts || held || now - drawnAt < CHART_EVERY_MS * 0.9) return;
   drawnAt = now;
   const colours = palette();
-  drawLatency(find("latency-chart"), figures, colours);
+  showLegend();
+  drawLatency(find("latency-chart"), figures, colours, hidden);
   drawDistribution(find("distribution-chart"), figures, colours);
+}
+
+/** A button for each backend, which has its lines shown or not. */
+function showLegend() {
+  const legend = find("legend");
+  while (legend.children.length > figures.backends.length) legend.lastElementChild.remove();
+  figures.backends.forEach(({ name, label }, index) => {
+    let button = legend.children[index];
+    if (!button) {
+      button = document.createElement("button");
+      button.type = "button";
+      button.className = "backend";
+      button.addEventListener("click", () => {
+        if (!hidden.delete(button.title)) hidden.add(button.title);
+        redraw();
+      });
+      legend.append(button);
+    }
+    setText(button, label);
+    setAttribute(button, "title", name);
+    setAttribute(button, "data-colour", String(index % COLOURS));
+    setAttribute(button, "aria-pressed", String(!hidden.has(name)));
+  });
 }
 
 function redraw() {
@@ -234,9 +266,8 @@ find("pause").addEventListener("click", () => {
 });
 
 function showTheme(theme) {
-  const name = { light: "Light", dark: "Dark" }[theme] ?? "Auto";
-  say("theme", name);
-  setAttribute(find("theme"), "aria-label", `Colours: ${name}`);
+  const name = { light: "light", dark: "dark" }[theme] ?? "auto";
+  say("theme-name", name);
 }
 
 find("theme").addEventListener("click", () => {

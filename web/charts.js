@@ -5,7 +5,16 @@ import { millis, percent, count } from "/format.js";
 /** Backends beyond these colours begin again with the first. */
 export const COLOURS = 8;
 
-const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+/** Where nothing hovers the buttons would always be in the way. */
+const CONFIG = {
+  displaylogo: false,
+  displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d"],
+  responsive: true,
+};
+
+/** Narrower charts have room for less. */
+const NARROW_PX = 520;
 
 let loading = null;
 
@@ -45,43 +54,51 @@ function layout(colours, more) {
   };
 }
 
-/** Draws the latency of each backend. What is zoomed or hidden stays so within a window. */
-export function drawLatency(element, figures, colours) {
+/** Draws the latency of each backend but the hidden ones. A zoom stays as it is within a window. */
+export function drawLatency(element, figures, colours, hidden) {
   const { series, backends, window } = figures;
   const times = series.requests.map((_, index) => series.start_ms + index * series.step_ms);
   const labels = new Map(backends.map((backend) => [backend.name, backend.label]));
   const traces = series.backends.flatMap((backend, index) => {
     const color = colours.backends[index % COLOURS];
     const label = asText(labels.get(backend.name) ?? backend.name);
-    const line = (values, name, dash, width, showlegend) => ({
+    const line = (values, name, dash, width) => ({
       type: "scatter",
       mode: "lines+markers",
       x: times,
       y: values,
-      name: showlegend ? label : `${label} ${name}`,
-      legendgroup: backend.name,
-      showlegend,
+      visible: !hidden.has(backend.name),
       line: { color, dash, width },
       marker: { color, size: values.map((_, at) => (isAlone(values, at) ? 5 : 0)) },
       text: values.map((ms) => millis(ms)),
       hovertemplate: `${label} ${name}: <b>%{text} ms</b><extra></extra>`,
     });
     return [
-      line(backend.p50_ms, "p50", "solid", 2, true),
-      line(backend.p95_ms, "p95", "dot", 1.5, false),
+      line(backend.p50_ms, "p50", "solid", 2),
+      line(backend.p95_ms, "p95", "dot", 1.5),
     ];
   });
-  const seconds = { "1m": 60, "5m": 300 }[window.name];
+  const isNarrow = element.clientWidth < NARROW_PX;
   const end = times.at(-1) ?? 0;
-  const range = seconds ? [end - (seconds - 1) * 1000, end] : undefined;
+  const length = { "1m": 59_000, "5m": 299_000 }[window.name] ?? end - series.start_ms;
+  // Beyond some hours the days matter, too, and the charts know how to show them.
+  const tickformat = length < 4 * 3_600_000 ? "%H:%M:%S" : undefined;
   const shape = layout(colours, {
     height: 320,
-    margin: { t: 8, r: 12, b: 36, l: 56 },
+    margin: { t: 8, r: 16, b: 28, l: 56 },
     hovermode: "x unified",
-    showlegend: true,
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: colours.text } },
+    showlegend: false,
     uirevision: window.name,
-    xaxis: { type: "date", range, autorange: range ? false : true, hoverformat: "%H:%M:%S", showgrid: false, nticks: 7 },
+    xaxis: {
+      type: "date",
+      range: [end - length - series.step_ms / 2, end + series.step_ms / 2],
+      autorange: false,
+      hoverformat: "%H:%M:%S",
+      tickformat,
+      tickangle: 0,
+      nticks: isNarrow ? 3 : 8,
+      showgrid: false,
+    },
     yaxis: { rangemode: "tozero", ticksuffix: " ms", nticks: 6 },
   });
   return Plotly.react(element, traces, shape, CONFIG);

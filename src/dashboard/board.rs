@@ -84,8 +84,7 @@ impl Published {
     fn edition(&mut self, window: Window) -> Edition {
         let made = &mut self.made[window as usize];
         let json = made.get_or_insert_with(|| {
-            let snapshot =
-                Snapshot::new(&self.model, &self.status, self.stem.as_deref(), window);
+            let snapshot = Snapshot::new(&self.model, &self.status, self.stem.as_deref(), window);
             // Numbers, strings and lists of them are always JSON.
             serde_json::to_string(&snapshot).unwrap_or_default().into()
         });

@@ -35,15 +35,20 @@ pub enum HealthError {
 /// # Errors
 /// When none answers within seconds.
 pub fn check(address: SocketAddr) -> Result<(), HealthError> {
-    let address = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => (Ipv4Addr::LOCALHOST, address.port()).into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => (Ipv6Addr::LOCALHOST, address.port()).into(),
-        _ => address,
-    };
+    let address = reachable(address);
     match ask(address) {
         Ok(answer) if answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(HEALTHY) => Ok(()),
         Ok(_) => Err(HealthError::Stranger { address }),
         Err(cause) => Err(HealthError::Unreachable { address, cause }),
+    }
+}
+
+/// Where to connect to for what listens on `address`.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => (Ipv6Addr::LOCALHOST, address.port()).into(),
+        _ => address,
     }
 }
 

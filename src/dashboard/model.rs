@@ -132,7 +132,8 @@ impl Model {
             copy(&mut self.routing_mode, row.routing_mode);
         }
         if row.connection != self.connection.as_deref() {
-            self.connection = row.connection.map(|text| text.chars().take(TEXT_CHARS_MAX).collect());
+            self.connection =
+                row.connection.map(|text| text.chars().take(TEXT_CHARS_MAX).collect());
         }
     }
 
@@ -202,8 +203,7 @@ impl Model {
         copy(&mut request.method, &String::from_utf8_lossy(row.method.unwrap_or_default()));
         copy(&mut request.path, &String::from_utf8_lossy(row.path.unwrap_or_default()));
         copy(&mut request.fault, row.fault.unwrap_or_default());
-        request.averages =
-            backend.map(|index| self.backends[index].averages()).unwrap_or_default();
+        request.averages = backend.map(|index| self.backends[index].averages()).unwrap_or_default();
         self.latest.push_back(request);
     }
 

@@ -1,7 +1,7 @@
 //! The dashboard as a server: a thread that reads the log, and a thread for each answer.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use super::answer::{self, Rooms, Wish};
 use super::board::Board;
+use super::health::reachable;
 use super::reader;
 use super::seats::Seats;
 use super::source::Source;
@@ -23,6 +24,9 @@ const ANSWERS_MAX: usize = 64;
 
 /// How long a browser may leave what it was sent unread.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection can be left without a thread; see [`Dashboard::knock`].
+const KNOCK_EVERY: Duration = Duration::from_millis(250);
 
 /// How much of a log that is there is read: some minutes of a busy proxy, in a moment.
 const BACKLOG_BYTES: u64 = 32 << 20;
@@ -76,12 +80,24 @@ impl Dashboard {
     /// Answers until connections can no longer be accepted, and tells why.
     pub fn run(self) -> io::Error {
         loop {
-            let request = match self.server.recv() {
-                Ok(request) => request,
+            match self.server.recv_timeout(KNOCK_EVERY) {
+                Ok(Some(request)) => self.admit(request),
+                Ok(None) => {}
                 Err(error) => return error,
-            };
-            self.admit(request);
+            }
+            self.knock();
         }
+    }
+
+    /// Connects to ourselves and hangs up.
+    ///
+    /// `tiny_http` gives a connection to a thread that waits for one. If two come before that thread
+    /// has woken, the second is left until any thread is done with another connection, which a
+    /// browser keeps open for minutes. This one is done at once, and its thread takes the one that
+    /// was left.
+    fn knock(&self) {
+        // If it fails, then for a reason that the next real connection meets as well.
+        let _ = TcpStream::connect_timeout(&reachable(self.address), KNOCK_EVERY);
     }
 
     /// Answers on a thread of its own: a browser that does not read must not hold up the others.

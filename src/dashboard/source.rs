@@ -151,7 +151,7 @@ impl Source {
             Ok(Found::Others(0)) => self.wait(waiting_for(&self.place)),
             Ok(Found::Others(count)) => {
                 let which = if count == 1 { "its CSV file is none" } else { "no CSV file is one" };
-                self.wait(format!("waiting for a log in {}: {which}", self.place.display()))
+                self.wait(format!("waiting for a log in {}: {which}", folder(&self.place)))
             }
             Err(error) => {
                 let message = format!("cannot read {}: {error}", self.place.display());
@@ -201,13 +201,7 @@ impl Source {
         false
     }
 
-    fn follow(
-        &mut self,
-        path: PathBuf,
-        tail: Tail,
-        beginning: Beginning,
-        now: SystemTime,
-    ) -> bool {
+    fn follow(&mut self, path: PathBuf, tail: Tail, beginning: Beginning, now: SystemTime) -> bool {
         let followed = Followed { path, tail, beginning };
         if let Ok(sight) = followed.tail.look(&followed.path) {
             self.status = followed.status(&sight, now);
@@ -273,12 +267,18 @@ impl Status {
     }
 }
 
+/// What is not there yet is taken for a file if its name has an extension.
 fn waiting_for(place: &Path) -> String {
-    if place.is_dir() {
-        format!("waiting for a log in {}", place.display())
+    if place.is_dir() || place.extension().is_none() {
+        format!("waiting for a log in {}", folder(place))
     } else {
         format!("waiting for {}", place.display())
     }
+}
+
+/// A folder's name, which ends in a slash.
+fn folder(place: &Path) -> String {
+    place.join("").display().to_string()
 }
 
 /// A number of seconds in the largest unit that keeps it above 1.

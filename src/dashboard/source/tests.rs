@@ -90,6 +90,16 @@ fn a_log_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_yet_is_waited_for() {
+    let mut scene = Scene::new("later");
+    assert!(!scene.look());
+    assert_eq!(scene.message(), "waiting for a log in logs/later/");
+    fs::create_dir(scene.path("later")).unwrap();
+    scene.append("later/x.csv", &(header() + &row(200)));
+    assert!(scene.look());
+}
+
+#[test]
 fn a_log_without_rows_is_called_so() {
     let mut scene = Scene::new("x.csv");
     scene.append("x.csv", &header());
@@ -182,7 +192,7 @@ fn a_deleted_log_is_called_so_until_there_is_one_again() {
 fn of_a_folder_the_log_that_was_written_last_is_followed() {
     let mut scene = Scene::new("");
     assert!(!scene.look());
-    assert!(scene.message().starts_with("waiting for a log in logs"));
+    assert_eq!(scene.message(), "waiting for a log in logs/");
     scene.append("foreign.csv", "a,b\n");
     scene.append("notes.txt", &header());
     fs::create_dir(scene.path("folder.csv")).unwrap();
@@ -222,10 +232,10 @@ fn a_log_that_is_read_is_told_from_one_that_is_followed() {
     let rows = usize::try_from(BEHIND_BYTES).unwrap() / row(200).len() + 1;
     scene.append("x.csv", &(header() + &row(200).repeat(rows)));
     assert!(scene.look());
-    assert_eq!((scene.state(), &*scene.message()), (
-        State::Reading,
-        "reading logs/x.csv: 2 MB to go"
-    ));
+    assert_eq!(
+        (scene.state(), &*scene.message()),
+        (State::Reading, "reading logs/x.csv: 2 MB to go")
+    );
     assert_eq!(scene.rows().len(), rows);
     scene.look();
     assert_eq!((scene.state(), scene.source.status().behind_bytes), (State::Live, 0));
