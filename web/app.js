@@ -1,6 +1,6 @@
 // The page: takes the figures as they come and puts each where it belongs.
 
-import { COLOURS, drawDistribution, drawLatency, load, palette } from "/charts.js";
+import { COLOURS, drawDistribution, drawLatency, load, repaint } from "/charts.js";
 import { bytes, count, millis, percent, rate, since, time } from "/format.js";
 import { Stream } from "/stream.js";
 import { number, setAttribute, setRows, setText } from "/tables.js";
@@ -23,6 +23,12 @@ const WORDS = {
   lost: "Connection lost",
   paused: "Paused",
   connecting: "Connecting",
+};
+
+const BEGINNINGS = {
+  cut: " (cut and read anew)",
+  replaced: " (replaced and read anew)",
+  newer: " (a newer run)",
 };
 
 const WINDOWS = { "1m": "last minute", "5m": "last 5 minutes", all: "whole time" };
@@ -91,7 +97,8 @@ function showStatus() {
   if (source.skipped_bytes > 0) facts.push(`${bytes(source.skipped_bytes)} before it left out`);
   if (broken_rows > 0) facts.push(`${count(broken_rows)} broken`);
   say("facts", facts.join(" · "));
-  setAttribute(find("facts"), "title", last_broken_row ? `The last broken row: ${last_broken_row}` : null);
+  const title = last_broken_row ? `The last broken row: ${last_broken_row}` : null;
+  setAttribute(find("facts"), "title", title);
 }
 
 function message(state) {
@@ -99,8 +106,7 @@ function message(state) {
   if (figures === null) return "";
   const { source } = figures;
   if (state === "paused") return "The figures stand still until you resume.";
-  const began = { cut: "cut and read anew", replaced: "replaced and read anew", newer: "a newer run" };
-  const note = began[source.beginning] ? ` (${began[source.beginning]})` : "";
+  const note = BEGINNINGS[source.beginning] ?? "";
   const where = state === "silent" && source.path ? ` · ${source.path}` : "";
   return `${sentence(source.message)}${where}${note}`;
 }
@@ -132,15 +138,15 @@ function showTiles() {
 function showSpark(requests) {
   const highest = Math.max(...requests, 1);
   const step = 120 / Math.max(requests.length - 1, 1);
-  const point = (value, index) => `${(index * step).toFixed(1)},${(30 - (value / highest) * 28).toFixed(1)}`;
-  const points = requests.map(point).join(" ");
+  const height = (value) => 30 - (value / highest) * 28;
+  const points = requests.map((value, index) => `${index * step},${height(value)}`).join(" ");
   setAttribute(find("spark").firstElementChild, "points", points);
 }
 
 function showBackends() {
   const { backends, not_dispatched: none, estimates } = figures;
   const rows = backends.map((backend, index) => [
-    { text: backend.label, kind: "backend", colour: index % COLOURS, title: backend.name, heads: true },
+    { ...backendCell(backend.label, index % COLOURS), title: backend.name, heads: true },
     number(count(backend.requests)),
     number(percent(backend.share)),
     number(percent(backend.share_since)),
@@ -152,22 +158,28 @@ function showBackends() {
     number(millis(backend.ewma_ms), "estimate"),
   ]);
   if (none.requests_since > 0) {
-    const label = { text: "no backend", kind: "backend none", title: "Requests that were answered without a backend", heads: true };
-    rows.push([label, number(count(none.requests)), ...Array.from({ length: 8 }, () => number(""))]);
+    const empty = Array.from({ length: 8 }, () => number(""));
+    rows.push([{ ...backendCell(null), heads: true }, number(count(none.requests)), ...empty]);
   }
   setRows(find("backends-table").tBodies[0], rows);
   const { sma_window, ewma_alpha, label } = estimates;
-  say("estimates-note", `${sentence(WINDOWS[figures.window.name])}. SMA of ${sma_window} and EWMA of ${ewma_alpha}: ${label}`);
+  const averages = `SMA of ${sma_window} and EWMA of ${ewma_alpha}: ${label}`;
+  say("estimates-note", `${sentence(WINDOWS[figures.window.name])}. ${averages}`);
   say("choice", figures.choice ?? "No request was dispatched yet.");
 }
 
+/** The cell of a backend's name; null is for requests that no backend got. */
+function backendCell(label, colour = null) {
+  if (label !== null) return { text: label, kind: "backend", colour };
+  return { text: "no backend", kind: "backend none", title: "Answered without a backend" };
+}
+
 function showLatest() {
-  const colours = new Map(figures.backends.map((backend, index) => [backend.label, index % COLOURS]));
+  const places = figures.backends.map(({ label }, index) => [label, index % COLOURS]);
+  const colours = new Map(places);
   const rows = figures.latest.slice(0, LATEST_SHOWN).map((request) => [
     { text: time(request.time_ms, true), kind: "time" },
-    request.backend === null
-      ? { text: "no backend", kind: "backend none" }
-      : { text: request.backend, kind: "backend", colour: colours.get(request.backend) ?? null },
+    backendCell(request.backend, colours.get(request.backend)),
     number(String(request.status), request.error ? "bad" : ""),
     number(millis(request.latency_ms)),
     number(millis(request.sma_ms), "estimate"),
@@ -185,9 +197,10 @@ function showLatencyTable() {
   const head = backends.flatMap(({ label }) => [number(`${label} p50`), number(`${label} p95`)]);
   setRows(find("latency-table").tHead, [["Time (UTC)", ...head]]);
   const slots = series.requests.map((_, index) => index).reverse().slice(0, TABLE_SLOTS);
+  const values = (slot) => series.backends.flatMap((line) => [line.p50_ms[slot], line.p95_ms[slot]]);
   const rows = slots.map((slot) => [
     { text: time(series.start_ms + slot * series.step_ms), kind: "time", heads: true },
-    ...series.backends.flatMap((line) => [number(millis(line.p50_ms[slot])), number(millis(line.p95_ms[slot]))]),
+    ...values(slot).map((ms) => number(millis(ms))),
   ]);
   setRows(find("latency-table").tBodies[0], rows);
 }
@@ -201,10 +214,9 @@ function showCharts(now = performance.now()) {
   // The lines have a point per second, and values must not move under whoever reads them.
   if (!charts || held || now - drawnAt < CHART_EVERY_MS * 0.9) return;
   drawnAt = now;
-  const colours = palette();
   showLegend();
-  drawLatency(find("latency-chart"), figures, colours, hidden);
-  drawDistribution(find("distribution-chart"), figures, colours);
+  drawLatency(find("latency-chart"), figures, hidden);
+  drawDistribution(find("distribution-chart"), figures);
 }
 
 /** A button for each backend, which has its lines shown or not. */
@@ -233,6 +245,11 @@ function showLegend() {
 function redraw() {
   drawnAt = -CHART_EVERY_MS;
   if (figures !== null && figures.since.requests > 0) showCharts();
+}
+
+function changeColours() {
+  repaint();
+  redraw();
 }
 
 async function loadCharts() {
@@ -282,10 +299,10 @@ find("theme").addEventListener("click", () => {
     // It holds until the page is left.
   }
   showTheme(next);
-  redraw();
+  changeColours();
 });
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changeColours);
 
 showTheme(document.documentElement.dataset.theme);
 stream.follow(document.querySelector("input[name=window]:checked").value);

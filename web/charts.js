@@ -30,15 +30,28 @@ export function load() {
   return loading;
 }
 
-/** The colours of the page, as they are with its present theme. */
-export function palette() {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name) => style.getPropertyValue(name).trim();
-  const backends = Array.from({ length: COLOURS }, (_, index) => of(`--backend-${index}`));
-  return { backends, text: of("--text"), quiet: of("--quiet"), line: of("--line"), card: of("--card") };
+let colours = null;
+
+/** Forgets the colours, for the theme may have changed. */
+export function repaint() {
+  colours = null;
 }
 
-function layout(colours, more) {
+/** The colours of the page as they are with its present theme. */
+function palette() {
+  const probe = document.createElement("i");
+  document.body.append(probe);
+  const of = (name) => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const backends = Array.from({ length: COLOURS }, (_, index) => of(`backend-${index}`));
+  const [text, quiet, line, card] = ["text", "quiet", "line", "card"].map(of);
+  probe.remove();
+  return { backends, text, quiet, line, card };
+}
+
+function layout(more) {
   const axis = { gridcolor: colours.line, linecolor: colours.line, zerolinecolor: colours.line };
   const font = { family: "system-ui, sans-serif", size: 12, color: colours.quiet };
   const { xaxis, yaxis, ...rest } = more;
@@ -46,7 +59,11 @@ function layout(colours, more) {
     font,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { ...font, color: colours.text } },
+    hoverlabel: {
+      bgcolor: colours.card,
+      bordercolor: colours.line,
+      font: { ...font, color: colours.text },
+    },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colours.quiet, activecolor: colours.text },
     xaxis: { ...axis, fixedrange: false, ...xaxis },
     yaxis: { ...axis, ...yaxis },
@@ -55,7 +72,8 @@ function layout(colours, more) {
 }
 
 /** Draws the latency of each backend but the hidden ones. A zoom stays as it is within a window. */
-export function drawLatency(element, figures, colours, hidden) {
+export function drawLatency(element, figures, hidden) {
+  colours ??= palette();
   const { series, backends, window } = figures;
   const times = series.requests.map((_, index) => series.start_ms + index * series.step_ms);
   const labels = new Map(backends.map((backend) => [backend.name, backend.label]));
@@ -83,7 +101,7 @@ export function drawLatency(element, figures, colours, hidden) {
   const length = { "1m": 59_000, "5m": 299_000 }[window.name] ?? end - series.start_ms;
   // Beyond some hours the days matter, too, and the charts know how to show them.
   const tickformat = length < 4 * 3_600_000 ? "%H:%M:%S" : undefined;
-  const shape = layout(colours, {
+  const shape = layout({
     height: 320,
     margin: { t: 8, r: 16, b: 28, l: 56 },
     hovermode: "x unified",
@@ -105,9 +123,11 @@ export function drawLatency(element, figures, colours, hidden) {
 }
 
 /** Draws each backend's share of the requests. */
-export function drawDistribution(element, figures, colours) {
+export function drawDistribution(element, figures) {
+  colours ??= palette();
   const backends = [...figures.backends].reverse();
-  const paint = backends.map((_, index) => colours.backends[(backends.length - 1 - index) % COLOURS]);
+  const last = backends.length - 1;
+  const paint = backends.map((_, index) => colours.backends[(last - index) % COLOURS]);
   const bars = (name, share, requests, opacity) => ({
     type: "bar",
     orientation: "h",
@@ -123,7 +143,7 @@ export function drawDistribution(element, figures, colours) {
     hovertemplate: `%{text} ${name}: <b>%{customdata}</b> requests<extra></extra>`,
     marker: { color: paint, opacity },
   });
-  const shape = layout(colours, {
+  const shape = layout({
     height: Math.max(320, backends.length * 48 + 40),
     margin: { t: 8, r: 56, b: 36, l: 8 },
     barmode: "group",

@@ -31,7 +31,10 @@ macro_rules! web {
 /// All files there are.
 static ASSETS: &[Asset] = &[
     web!("/", "index.html", HTML),
-    web!("/style.css", "style.css", CSS),
+    web!("/colours.css", "colours.css", CSS),
+    web!("/frame.css", "frame.css", CSS),
+    web!("/figures.css", "figures.css", CSS),
+    web!("/small.css", "small.css", CSS),
     web!("/theme.js", "theme.js", JAVASCRIPT),
     web!("/app.js", "app.js", JAVASCRIPT),
     web!("/charts.js", "charts.js", JAVASCRIPT),

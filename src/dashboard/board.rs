@@ -1,8 +1,8 @@
 //! Where the thread that reads the log meets the threads that answer.
 //!
-//! The reader publishes at a steady pace, whatever the pace of the rows, and a window's JSON is made
-//! at most once per publication, by whoever asks first. So any number of browsers costs as much as
-//! one, and none of them can hold up the reader.
+//! The reader publishes at a steady pace, whatever the pace of the rows, and a window's JSON is
+//! made at most once per publication, by whoever asks first. So any number of browsers costs as
+//! much as one, and none of them can hold up the reader.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 

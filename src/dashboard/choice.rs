@@ -91,7 +91,7 @@ fn lowest(
 mod tests {
     use std::time::Duration;
 
-    use crate::journal::{Entry, Row};
+    use crate::journal::Row;
 
     use super::super::tests::row;
     use super::*;
@@ -100,7 +100,7 @@ mod tests {
         let mut model = Model::new();
         for (backend, ms) in samples {
             let row = row(0, backend, Duration::from_millis(*ms));
-            model.feed(Entry::Row(Row { routing_mode: mode, ..row }));
+            model.feed(Ok(Row { routing_mode: mode, ..row }));
         }
         explain(&model).unwrap()
     }

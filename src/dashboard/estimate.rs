@@ -72,13 +72,12 @@ mod tests {
         let mut after = |sample_ms| {
             estimator.observe(ms(sample_ms));
             let Averages { sma_ms, ewma_ms } = estimator.averages();
-            // Thousandths, for a fifth of anything is no binary fraction.
-            [sma_ms, ewma_ms].map(|ms| (ms.unwrap() * 1000.0).round())
+            [sma_ms, ewma_ms].map(|ms| format!("{:.3}", ms.unwrap()))
         };
-        assert_eq!(after(10), [10_000.0, 10_000.0]);
-        assert_eq!(after(20), [15_000.0, 12_000.0]);
-        assert_eq!(after(60), [30_000.0, 21_600.0]);
-        assert_eq!(after(400), [160_000.0, 97_280.0]);
+        assert_eq!(after(10), ["10.000", "10.000"]);
+        assert_eq!(after(20), ["15.000", "12.000"]);
+        assert_eq!(after(60), ["30.000", "21.600"]);
+        assert_eq!(after(400), ["160.000", "97.280"]);
     }
 
     #[test]

@@ -103,7 +103,9 @@ mod tests {
 
     fn histogram(latencies_us: &[u64]) -> Histogram {
         let mut histogram = Histogram::default();
-        latencies_us.iter().for_each(|latency| histogram.add(*latency));
+        for latency_us in latencies_us {
+            histogram.add(*latency_us);
+        }
         histogram
     }
 
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn memory_follows_the_latencies_that_occur_not_the_requests() {
-        let histogram = histogram(&[200_000; 100_000]);
+        let histogram = histogram(&vec![200_000; 100_000]);
         assert_eq!(histogram.buckets.len(), 1);
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::balance::MAX_BACKENDS;
-use crate::journal::{Entry, LineError, Row};
+use crate::journal::{LineError, Row};
 
 use super::estimate::{Averages, Estimator, sample};
 use super::timeline::{Cell, Timeline, WhenFull};
@@ -111,10 +111,10 @@ impl Model {
         }
     }
 
-    pub(super) fn feed(&mut self, entry: Entry<'_>) {
-        match entry {
-            Entry::Row(row) => self.row(&row),
-            Entry::Broken(error) => {
+    pub(super) fn feed(&mut self, row: Result<Row<'_>, LineError>) {
+        match row {
+            Ok(row) => self.row(&row),
+            Err(error) => {
                 self.broken_lines += 1;
                 self.last_broken = Some(error);
             }
@@ -210,8 +210,9 @@ impl Model {
     /// The mean latency of the latest requests in microseconds; `None` if none has a latency.
     pub(super) fn latest_mean_us(&self) -> Option<f64> {
         let mut sum = Cell::default();
-        let latencies = self.latest.iter().filter_map(|request| request.latency_us);
-        latencies.for_each(|latency_us| sum.add(Some(latency_us), false));
+        for request in &self.latest {
+            sum.add(request.latency_us, false);
+        }
         sum.mean_us()
     }
 }

@@ -38,8 +38,8 @@ fn read_block(source: &mut Source, board: &Board) -> bool {
     // A log that cannot be read any more is told so by the next look.
     let more = tail.read_on().is_ok_and(|count| count > 0);
     board.with_model(|model| {
-        while let Some(entry) = tail.next_entry() {
-            model.feed(entry);
+        while let Some(row) = tail.next_row() {
+            model.feed(row);
         }
     });
     more

@@ -78,6 +78,7 @@ impl Dashboard {
     }
 
     /// Answers until connections can no longer be accepted, and tells why.
+    #[must_use]
     pub fn run(self) -> io::Error {
         loop {
             match self.server.recv_timeout(KNOCK_EVERY) {
@@ -91,10 +92,10 @@ impl Dashboard {
 
     /// Connects to ourselves and hangs up.
     ///
-    /// `tiny_http` gives a connection to a thread that waits for one. If two come before that thread
-    /// has woken, the second is left until any thread is done with another connection, which a
-    /// browser keeps open for minutes. This one is done at once, and its thread takes the one that
-    /// was left.
+    /// `tiny_http` gives a connection to a thread that waits for one. If two come before that
+    /// thread has woken, the second is left until any thread is done with another connection,
+    /// which a browser keeps open for minutes. This one is done at once, and its thread takes the
+    /// one that was left.
     fn knock(&self) {
         // If it fails, then for a reason that the next real connection meets as well.
         let _ = TcpStream::connect_timeout(&reachable(self.address), KNOCK_EVERY);
@@ -125,7 +126,7 @@ impl Dashboard {
         request: tiny_http::Request,
         wish: Wish,
     ) -> io::Result<()> {
-        let Some(seat) = self.rooms.answers.take() else { return Ok(drop(request)) };
+        let Some(seat) = self.rooms.answers.take() else { return Ok(()) };
         let board = Arc::clone(&self.board);
         let answer = move || {
             // A browser that is gone needs no answer.

@@ -1,7 +1,7 @@
 //! What the page and `/data` are told: a model and a source's state, for one window.
 //!
-//! The fields are described in `README.md`. Latencies are milliseconds, times are milliseconds since
-//! 1970 UTC, shares lie between 0 and 1, and what is unknown is null.
+//! The fields are described in `README.md`. Latencies are milliseconds, times are milliseconds
+//! since 1970 UTC, shares lie between 0 and 1, and what is unknown is null.
 
 use serde::Serialize;
 
@@ -66,6 +66,7 @@ struct Figures {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "a field's name is its name in JSON")]
 struct Latency {
     mean_ms: Option<f64>,
     p50_ms: Option<f64>,
@@ -213,14 +214,16 @@ fn requests(slot: Option<&Slot>, model: &Model) -> u64 {
 /// All that happened in a lane.
 fn sum(slots: &[Option<&Slot>], lane: usize) -> Cell {
     let mut sum = Cell::default();
-    slots.iter().flatten().filter_map(|slot| slot.cell(lane)).for_each(|cell| sum.merge(cell));
+    for cell in slots.iter().flatten().filter_map(|slot| slot.cell(lane)) {
+        sum.merge(cell);
+    }
     sum
 }
 
 fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
     let quantiles = |share| {
-        let of = |slot: &Option<&Slot>| slot.and_then(|slot| slot.cell(backend + 1)?.ms(share));
-        slots.iter().map(of).collect()
+        let of = |slot: Option<&Slot>| slot.and_then(|slot| slot.cell(backend + 1)?.ms(share));
+        slots.iter().copied().map(of).collect()
     };
     let name = model.backends[backend].name.clone();
     Line { name, p50_ms: quantiles(0.50), p95_ms: quantiles(0.95) }
@@ -228,7 +231,9 @@ fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
 
 fn figures(model: &Model, window: Window, start: i64, cells: &[Cell]) -> Figures {
     let mut all = Cell::default();
-    cells.iter().for_each(|cell| all.merge(cell));
+    for cell in cells {
+        all.merge(cell);
+    }
     let range_us = model.span_us.map(|(first_us, to_us)| (first_us.max(start * 1_000_000), to_us));
     // Less than a second says nothing about a rate per second.
     let seconds = range_us.map_or(1.0, |(from, to)| ((to - from) as f64 / 1e6).max(1.0));

@@ -147,10 +147,12 @@ impl Source {
             return self.reopen(&path, Beginning::Opened, now);
         }
         match newest_log(&self.place, None, self.backlog_bytes) {
-            Ok(Found::Log(path, tail)) => self.follow(path, tail, Beginning::Opened, now),
-            Ok(Found::Others(0)) => self.wait(waiting_for(&self.place)),
-            Ok(Found::Others(count)) => {
-                let which = if count == 1 { "its CSV file is none" } else { "no CSV file is one" };
+            Ok(Found { log: Some((path, tail)), .. }) => {
+                self.follow(path, tail, Beginning::Opened, now)
+            }
+            Ok(Found { files: 0, .. }) => self.wait(waiting_for(&self.place)),
+            Ok(Found { files, .. }) => {
+                let which = if files == 1 { "its CSV file is none" } else { "no CSV file is one" };
                 self.wait(format!("waiting for a log in {}: {which}", folder(&self.place)))
             }
             Err(error) => {
@@ -167,9 +169,11 @@ impl Source {
             return false;
         }
         match newest_log(&self.place, Some(than), self.backlog_bytes) {
-            Ok(Found::Log(path, tail)) => self.follow(path, tail, Beginning::Newer, now),
+            Ok(Found { log: Some((path, tail)), .. }) => {
+                self.follow(path, tail, Beginning::Newer, now)
+            }
             // The log that is followed is still good if its folder is not.
-            Ok(Found::Others(_)) | Err(_) => false,
+            Ok(Found { log: None, .. }) | Err(_) => false,
         }
     }
 
@@ -291,11 +295,11 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// What the CSV files of a folder are.
-enum Found {
-    Log(PathBuf, Tail),
-    /// No log, but so many others.
-    Others(usize),
+/// What was found in a folder.
+struct Found {
+    log: Option<(PathBuf, Tail)>,
+    /// How many CSV files were looked at.
+    files: usize,
 }
 
 /// Opens the log of a folder that was written last, of those written after `than`.
@@ -317,13 +321,13 @@ fn newest_log(
     }
     files.retain(|(modified, _)| than.is_none_or(|than| *modified > than));
     files.sort();
-    let others = files.len();
+    let count = files.len();
     let mut newest_first = files.into_iter().rev();
     let log = newest_first.find_map(|(_, path)| {
         let tail = Tail::open(&path, backlog_bytes).ok()?;
         Some((path, tail))
     });
-    Ok(log.map_or(Found::Others(others), |(path, tail)| Found::Log(path, tail)))
+    Ok(Found { log, files: count })
 }
 
 #[cfg(test)]

@@ -36,15 +36,6 @@ pub struct Tail {
     line: Line,
 }
 
-/// What one line of a log holds.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Entry<'a> {
-    /// A row.
-    Row(Row<'a>),
-    /// Something else. The tail goes on after it.
-    Broken(LineError),
-}
-
 /// Why a line is no row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
@@ -155,7 +146,7 @@ impl Tail {
     }
 
     /// Reads on, and tells how many bytes came: 0 at the end of what is written so far. To be
-    /// called when [`Tail::next_entry`] has nothing more.
+    /// called when [`Tail::next_row`] has nothing more.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -168,24 +159,24 @@ impl Tail {
         Ok(count)
     }
 
-    /// The next whole line that was read; `None` if there is none. A last line without its end is
-    /// kept until the rest is there. Blank lines are passed over.
-    pub fn next_entry(&mut self) -> Option<Entry<'_>> {
+    /// The row in the next whole line that was read; `None` if there is no such line. A last line
+    /// without its end is kept until the rest is there. Blank lines are passed over.
+    ///
+    /// # Errors
+    /// When the line is no row. The next one is tried at the next call.
+    pub fn next_row(&mut self) -> Option<Result<Row<'_>, LineError>> {
         loop {
             let line = match self.next_line()? {
                 Ok(line) => line,
-                Err(error) => return Some(Entry::Broken(error)),
+                Err(error) => return Some(Err(error)),
             };
             match self.line.split(&self.block[line]) {
                 Ok(Split::Blank) => {}
                 Ok(Split::Fields) => break,
-                Err(error) => return Some(Entry::Broken(error)),
+                Err(error) => return Some(Err(error)),
             }
         }
-        Some(match Row::parse(&self.columns, &self.line.record) {
-            Ok(row) => Entry::Row(row),
-            Err(error) => Entry::Broken(error.into()),
-        })
+        Some(Row::parse(&self.columns, &self.line.record).map_err(LineError::from))
     }
 
     /// Where the next whole line stands in the block, its end included.

@@ -1,4 +1,4 @@
-//! A browser: started for one test, asked over WebDriver, and ended with all its processes.
+//! A browser: started for one test, asked over `WebDriver`, and ended with all its processes.
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::process::CommandExt;

@@ -1,4 +1,4 @@
-//! The dashboard's page in a real browser: Chromium, driven over WebDriver.
+//! The dashboard's page in a real browser: Chromium, driven over `WebDriver`.
 //!
 //! Each test has a browser, a dashboard and a log of its own, and fails on anything the browser's
 //! console calls an error. Screenshots are left in `target/screenshots/`. Where Chromium and

@@ -47,7 +47,7 @@ fn numbers_move_while_rows_are_appended() {
         browser.until(&format!("{} !== {rows}", text("facts"))).await;
         browser.until("parseFloat(document.getElementById('rate').textContent) > 50").await;
         let names = browser
-            .value("[...document.querySelectorAll('#backends-table th.backend')].map(e => e.textContent)")
+            .value("[...document.querySelectorAll('tbody th.backend')].map(e => e.textContent)")
             .await;
         assert_eq!(names, json!(["localhost:8081", "localhost:8082", "localhost:8083"]));
         let latest =
@@ -80,7 +80,7 @@ fn the_pointer_shows_values_and_holds_the_lines_still() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let rect = browser
-            .value("document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect().toJSON()")
+            .value("document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect()")
             .await;
         let at = |name: &str| rect[name].as_f64().unwrap();
         let (x, y) = (at("x") + at("width") * 0.6, at("y") + at("height") * 0.5);
@@ -119,10 +119,8 @@ fn the_window_is_switched_by_pointer_and_by_keyboard() {
         browser.click("#windows label:nth-of-type(2)").await;
         browser.until(&requests(50_000)).await;
         browser.until("document.getElementById('latency-chart').layout.uirevision === '5m'").await;
-        assert_eq!(
-            browser.value(&text("rate-note")).await.as_str().unwrap().contains("5 minutes"),
-            true
-        );
+        let note = browser.value(&text("rate-note")).await;
+        assert!(note.as_str().unwrap().contains("5 minutes"), "{note}");
         browser.shoot("five-minutes").await;
         // Arrow keys move within the group.
         browser.press("\u{e014}").await;
@@ -144,11 +142,11 @@ fn the_page_is_dark_where_the_system_is_or_where_it_is_told_to_be() {
         browser.prefer_colours("dark").await;
         browser.until(&format!("{page} === '{dark}'")).await;
         let lines = "document.getElementById('latency-chart').data[0].line.color";
-        browser.until(&format!("{lines} === '#58aef0'")).await;
+        browser.until(&format!("{lines} === 'rgb(88, 174, 240)'")).await;
         browser.shoot("dark").await;
         browser.click("#theme").await;
         browser.until(&format!("{page} === '{light}'")).await;
-        browser.until(&format!("{lines} === '#0b6cb8'")).await;
+        browser.until(&format!("{lines} === 'rgb(11, 108, 184)'")).await;
         // The choice is remembered.
         browser.open(&site.url).await;
         browser.until(&format!("{page} === '{light}'")).await;
@@ -272,7 +270,7 @@ fn markup_in_the_log_is_shown_as_text_and_does_nothing() {
         assert_eq!(browser.value(&text("mode")).await, hostile);
         let shown = "document.querySelector('#latest-table td.path').textContent";
         assert_eq!(browser.value(shown).await, format!("GET {hostile}"));
-        let alien = "document.querySelectorAll('script:not([src]), main img, #latest-table :not(tr, td, th, thead, tbody)').length";
+        let alien = "document.querySelectorAll('script:not([src]), main img, td *, th *').length";
         assert_eq!(browser.value(alien).await, 0);
         assert_eq!(browser.value("window.owned ?? null").await, Value::Null);
         browser.shoot("hostile").await;
@@ -303,6 +301,58 @@ fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
         let facts = browser.value(&text("facts")).await;
         browser.until(&format!("{} !== {facts}", text("facts"))).await;
         assert_eq!(browser.value(&text("announcer")).await, said);
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn a_backend_is_taken_out_of_the_chart_and_put_back() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let lines = |count: u32| {
+            format!("document.querySelectorAll('#latency-chart .trace').length === {count}")
+        };
+        browser.until(&lines(6)).await;
+        let pressed = "document.querySelector('#legend button').getAttribute('aria-pressed')";
+        assert_eq!(browser.value(pressed).await, "true");
+        browser.click("#legend button").await;
+        browser.until(&lines(4)).await;
+        assert_eq!(browser.value(pressed).await, "false");
+        browser.click("#legend button").await;
+        browser.until(&lines(6)).await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn numbers_are_written_as_people_read_them() {
+    in_browser(|browser, site| async move {
+        browser.open(&site.url).await;
+        for (call, text) in [
+            ("millis(null)", "–"),
+            ("millis(0.1234)", "0.123"),
+            ("millis(9.876)", "9.88"),
+            ("millis(200.96)", "201.0"),
+            ("millis(12345.6)", "12,346"),
+            ("count(1234567)", "1,234,567"),
+            ("rate(0)", "0"),
+            ("rate(4.25)", "4.3"),
+            ("rate(41203.4)", "41,203"),
+            ("percent(0)", "0 %"),
+            ("percent(0.00001)", "< 0.1 %"),
+            ("percent(1/3)", "33.3 %"),
+            ("percent(1)", "100 %"),
+            ("time(1500)", "00:00:01"),
+            ("time(1500.25, true)", "00:00:01.500"),
+            ("since(0)", "1970-01-01 00:00:00"),
+            ("bytes(999)", "1 kB"),
+            ("bytes(2115098112)", "2.12 GB"),
+        ] {
+            let told = browser.value(&format!("import('/format.js').then(f => f.{call})")).await;
+            assert_eq!(told, text, "{call}");
+        }
         browser.expect_clean_console(&[]).await;
         browser
     });

@@ -9,7 +9,9 @@ const SECOND_US: i64 = 1_000_000;
 
 fn fed<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> Model {
     let mut model = Model::new();
-    rows.into_iter().for_each(|row| model.feed(Entry::Row(row)));
+    for row in rows {
+        model.feed(Ok(row));
+    }
     model
 }
 
@@ -18,8 +20,8 @@ fn ms(ms: u64) -> Duration {
 }
 
 /// The requests per second in a lane, over all seconds known.
-fn requests(line: &Timeline, lane: usize) -> Vec<u64> {
-    let (_, slots) = line.newest(i64::MAX);
+fn requests(timeline: &Timeline, lane: usize) -> Vec<u64> {
+    let (_, slots) = timeline.newest(i64::MAX);
     let cell = |slot: Option<&super::super::timeline::Slot>| {
         slot.and_then(|slot| slot.cell(lane)).map_or(0, |cell| cell.requests)
     };
@@ -100,8 +102,8 @@ fn a_clock_that_is_set_back_begins_the_lines_anew_and_keeps_the_counts() {
 #[test]
 fn broken_lines_are_counted_and_the_last_is_kept() {
     let mut model = Model::new();
-    model.feed(Entry::Broken(LineError::Quote));
-    model.feed(Entry::Broken(LineError::TooLong));
+    model.feed(Err(LineError::Quote));
+    model.feed(Err(LineError::TooLong));
     assert_eq!((model.broken_lines, model.requests), (2, 0));
     assert_eq!(model.last_broken, Some(LineError::TooLong));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::journal::{Entry, LineError, Row};
+use crate::journal::{LineError, Row};
 
 use super::super::source::Source;
 use super::super::tests::row;
@@ -16,7 +16,9 @@ const SECOND_US: i64 = 1_000_000;
 /// The snapshot as it is sent, of a log that is being written.
 fn snapshot<'a>(rows: impl IntoIterator<Item = Row<'a>>, window: Window) -> Value {
     let mut model = Model::new();
-    rows.into_iter().for_each(|row| model.feed(Entry::Row(row)));
+    for row in rows {
+        model.feed(Ok(row));
+    }
     of(&model, &live(), window)
 }
 
@@ -121,7 +123,9 @@ fn the_present_rate_is_that_of_the_last_whole_seconds() {
 #[test]
 fn a_log_that_is_silent_has_no_present_rate_and_keeps_its_figures() {
     let mut model = Model::new();
-    (0..30).for_each(|n| model.feed(Entry::Row(row(n * SECOND_US / 10, "a", ms(1)))));
+    for n in 0..30 {
+        model.feed(Ok(row(n * SECOND_US / 10, "a", ms(1))));
+    }
     let mut status = live();
     assert_eq!(of(&model, &status, Window::Minute)["requests_per_s"], 10.0);
     (status.state, status.message) = (State::Silent, "no rows for 12 s".to_owned());
@@ -176,7 +180,7 @@ fn the_latest_requests_come_newest_first_with_what_they_were() {
 #[test]
 fn a_broken_row_is_counted_and_told() {
     let mut model = Model::new();
-    model.feed(Entry::Broken(LineError::Quote));
+    model.feed(Err(LineError::Quote));
     let figures = of(&model, &live(), Window::Minute);
     assert_eq!(figures["broken_rows"], 1);
     assert_eq!(figures["last_broken_row"], "a quote is not closed");
@@ -194,7 +198,7 @@ fn the_name_of_a_log_without_the_column_tells_the_connection() {
     }
     let named = Row { connection: Some("non-persistent"), ..row(0, "a", ms(1)) };
     let mut model = Model::new();
-    model.feed(Entry::Row(named));
+    model.feed(Ok(named));
     let figures = Snapshot::new(&model, &live(), Some("x_persistent"), Window::All);
     assert_eq!(figures.connection.as_deref(), Some("non-persistent"));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::journal::{Entry, header};
+use crate::journal::header;
 
 /// A folder with logs, a source over it, and a clock.
 struct Scene {
@@ -62,7 +62,7 @@ impl Scene {
         let tail = self.source.tail().unwrap();
         let mut rows = Vec::new();
         while tail.read_on().unwrap() > 0 {
-            while let Some(Entry::Row(row)) = tail.next_entry() {
+            while let Some(Ok(row)) = tail.next_row() {
                 rows.push(row.status);
             }
         }

@@ -11,7 +11,9 @@ fn requests(timeline: &Timeline, count: i64) -> (i64, Vec<u64>) {
 
 fn timeline(span: i64, when_full: WhenFull, seconds: &[i64]) -> Timeline {
     let mut timeline = Timeline::new(span, when_full);
-    seconds.iter().for_each(|second| timeline.add(*second, 0, None, false));
+    for second in seconds {
+        timeline.add(*second, 0, None, false);
+    }
     timeline
 }
 
@@ -50,8 +52,9 @@ fn slots_are_widened_and_no_request_is_forgotten() {
 fn the_number_of_slots_is_limited_whatever_comes() {
     for when_full in [WhenFull::Forget, WhenFull::Widen] {
         let mut line = Timeline::new(50, when_full);
-        let seconds = (0..10_000).map(|n: i64| (n * 7919) % 5_003);
-        seconds.for_each(|second| line.add(second, 0, Some(1), false));
+        for n in 0..10_000 {
+            line.add((n * 7919) % 5_003, 0, Some(1), false);
+        }
         assert!(line.slots.len() <= 50, "{when_full:?}: {}", line.slots.len());
         assert!(line.newest(i64::MAX).1.len() <= 50);
     }

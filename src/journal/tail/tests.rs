@@ -48,11 +48,8 @@ fn row(status: u16) -> String {
 fn statuses(tail: &mut Tail) -> Vec<u16> {
     let mut statuses = Vec::new();
     loop {
-        while let Some(entry) = tail.next_entry() {
-            statuses.push(match entry {
-                Entry::Row(row) => row.status,
-                Entry::Broken(_) => 0,
-            });
+        while let Some(row) = tail.next_row() {
+            statuses.push(row.map_or(0, |row| row.status));
         }
         if tail.read_on().unwrap() == 0 {
             return statuses;
@@ -63,10 +60,7 @@ fn statuses(tail: &mut Tail) -> Vec<u16> {
 fn only_error(lines: &str) -> LineError {
     let mut tail = Log::with(format!("{FIVE}{lines}")).tail();
     tail.read_on().unwrap();
-    match tail.next_entry().unwrap() {
-        Entry::Broken(error) => error,
-        Entry::Row(row) => panic!("{row:?}"),
-    }
+    tail.next_row().unwrap().unwrap_err()
 }
 
 #[test]
@@ -98,11 +92,11 @@ fn a_foreign_log_of_five_columns_is_read_with_any_line_end() {
     for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
         let mut tail = Log::with(&text).tail();
         tail.read_on().unwrap();
-        let Some(Entry::Row(row)) = tail.next_entry() else { panic!("{text}") };
+        let Some(Ok(row)) = tail.next_row() else { panic!("{text}") };
         assert_eq!(row.latency, Some(std::time::Duration::from_millis(12)));
         assert_eq!(row.timestamp_us % 60_000_000, 12_500_000);
         assert_eq!((row.routing_mode, row.connection), ("adaptive_sma", None));
-        assert_eq!(tail.next_entry(), None);
+        assert_eq!(tail.next_row(), None);
     }
 }
 
