@@ -48,7 +48,7 @@ const hidden = new Set();
 
 const stream = new Stream({
   onFigures(next) {
-    if (figures === null && next.charts) loadCharts();
+    if (figures === null) loadCharts(next.charts);
     figures = next;
     if (!paused) show();
   },
@@ -252,10 +252,14 @@ function changeColours() {
   redraw();
 }
 
-async function loadCharts() {
-  charts = await load();
+/** Without charts the table behind them takes their place. */
+async function loadCharts(areThere) {
+  charts = areThere && (await load());
   document.body.dataset.charts = charts ? "yes" : "no";
-  if (!charts) return;
+  if (!charts) {
+    find("latency-details").open = true;
+    return;
+  }
   redraw();
   const chart = find("latency-chart");
   const hold = (isHeld) => {

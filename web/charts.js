@@ -57,8 +57,8 @@ function layout(more) {
   const { xaxis, yaxis, ...rest } = more;
   return {
     font,
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
+    paper_bgcolor: colours.card,
+    plot_bgcolor: colours.card,
     hoverlabel: {
       bgcolor: colours.card,
       bordercolor: colours.line,
@@ -86,6 +86,7 @@ export function drawLatency(element, figures, hidden) {
       x: times,
       y: values,
       visible: !hidden.has(backend.name),
+      opacity: dash === "solid" ? 1 : 0.8,
       line: { color, dash, width },
       marker: { color, size: values.map((_, at) => (isAlone(values, at) ? 5 : 0)) },
       text: values.map((ms) => millis(ms)),
@@ -116,6 +117,8 @@ export function drawLatency(element, figures, hidden) {
       tickangle: 0,
       nticks: isNarrow ? 3 : 8,
       showgrid: false,
+      spikecolor: colours.quiet,
+      spikethickness: 1,
     },
     yaxis: { rangemode: "tozero", ticksuffix: " ms", nticks: 6 },
   });

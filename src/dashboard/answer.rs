@@ -6,7 +6,7 @@ use tiny_http::{HTTPVersion, Header, Method, Request, Response, StatusCode};
 
 use super::assets::Asset;
 use super::board::{Board, Edition};
-use super::seats::{Seat, Seats};
+use super::seats::Seat;
 use super::window::Window;
 
 /// Nothing of the page comes from elsewhere, and nothing in it may run but its own files. Styles in
@@ -64,7 +64,9 @@ pub(super) fn answer(request: Request, wish: &Wish, board: &Board) -> io::Result
         }
         Wish::Health => send_text(request, 200, HEALTHY),
         Wish::Refused(status, reason) => send_text(request, *status, &format!("{reason}\n")),
-        Wish::Stream(_) => send_text(request, 503, "too many streams; ask /data instead\n"),
+        Wish::Stream(_) => {
+            send_text(request, 503, "there is no stream to be had; ask /data instead\n")
+        }
     }
 }
 
@@ -150,11 +152,4 @@ fn send_event(writer: &mut dyn Write, edition: &Edition) -> io::Result<()> {
     let chunk = format!("{:x}\r\n{event}\r\n", event.len());
     writer.write_all(chunk.as_bytes())?;
     writer.flush()
-}
-
-/// The seats of both kinds of threads that answer.
-#[derive(Clone, Debug)]
-pub(super) struct Rooms {
-    pub(super) answers: Seats,
-    pub(super) streams: Seats,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::answer::{self, Rooms, Wish};
+use super::answer::{self, Wish};
 use super::board::Board;
 use super::health::reachable;
 use super::reader;
@@ -47,7 +47,8 @@ pub struct Dashboard {
     server: tiny_http::Server,
     address: SocketAddr,
     board: Arc<Board>,
-    rooms: Rooms,
+    answers: Seats,
+    streams: Seats,
 }
 
 impl Dashboard {
@@ -67,8 +68,8 @@ impl Dashboard {
         let reader = thread::Builder::new().name("reader".to_owned());
         reader.spawn(move || reader::run(source, &reading))?;
         let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
-        let rooms = Rooms { answers: Seats::new(ANSWERS_MAX), streams: Seats::new(STREAMS_MAX) };
-        Ok(Self { server, address, board, rooms })
+        let (answers, streams) = (Seats::new(ANSWERS_MAX), Seats::new(STREAMS_MAX));
+        Ok(Self { server, address, board, answers, streams })
     }
 
     /// The address it listens on.
@@ -108,14 +109,12 @@ impl Dashboard {
         let thread = thread::Builder::new().name("answer".to_owned());
         // Without a thread the request is dropped, which answers it with 500.
         let _ = match wish {
-            Wish::Stream(window) if answer::takes_streams(&request) => {
-                match self.rooms.streams.take() {
-                    Some(seat) => thread
-                        .spawn(move || answer::stream(request, window, &board, seat))
-                        .map(drop),
-                    None => self.answer(thread, request, wish),
+            Wish::Stream(window) if answer::takes_streams(&request) => match self.streams.take() {
+                Some(seat) => {
+                    thread.spawn(move || answer::stream(request, window, &board, seat)).map(drop)
                 }
-            }
+                None => self.answer(thread, request, wish),
+            },
             wish => self.answer(thread, request, wish),
         };
     }
@@ -126,7 +125,7 @@ impl Dashboard {
         request: tiny_http::Request,
         wish: Wish,
     ) -> io::Result<()> {
-        let Some(seat) = self.rooms.answers.take() else { return Ok(()) };
+        let Some(seat) = self.answers.take() else { return Ok(()) };
         let board = Arc::clone(&self.board);
         let answer = move || {
             // A browser that is gone needs no answer.
