@@ -88,14 +88,10 @@ impl Timeline {
         Self { slot_seconds: 1, span, when_full, slots: VecDeque::new() }
     }
 
-    /// Counts a request in a lane, at a time in seconds since 1970. One that is older than a
-    /// timeline that forgets remembers is not counted.
+    /// Counts a request in a lane, at a time in seconds since 1970. A timeline that forgets forgets
+    /// at once what is too old for it.
     pub(super) fn add(&mut self, second: i64, lane: usize, latency: Option<u64>, is_error: bool) {
-        let newest = self.slots.back().map_or(i64::MIN, |slot| slot.index);
         let index = second.div_euclid(self.slot_seconds);
-        if self.when_full == WhenFull::Forget && newest.saturating_sub(index) >= self.span {
-            return;
-        }
         // Rows are nearly in order, so the place is nearly always the last.
         let at = self.slots.iter().rposition(|slot| slot.index <= index);
         let at = match at {

@@ -78,6 +78,13 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
     }
 
+    /// Has requests for this file fail.
+    pub(crate) async fn block(&self, path: &str) {
+        self.devtools("Network.enable", json!({})).await;
+        let urls = json!({ "urls": [format!("*{path}")] });
+        self.devtools("Network.setBlockedURLs", urls).await;
+    }
+
     /// Has the system prefer `light` or `dark`.
     pub(crate) async fn prefer_colours(&self, scheme: &str) {
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });

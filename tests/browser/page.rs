@@ -243,7 +243,47 @@ fn a_dashboard_that_is_gone_is_told_from_a_log_that_is_silent() {
         site.stop();
         browser.until(&state("lost")).await;
         browser.shoot("lost").await;
+        site.restart();
+        browser.until(&state("live")).await;
         browser.expect_clean_console(&["net::ERR_"]).await;
+        browser
+    });
+}
+
+#[test]
+fn where_no_stream_is_to_be_had_the_page_asks_again_and_again() {
+    in_browser(|browser, site| async move {
+        let address = site.url.strip_prefix("http://").unwrap();
+        let streams: Vec<_> = (0..tidegate::dashboard::STREAMS_MAX)
+            .map(|_| {
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                stream.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+                // The first byte of the answer says that the stream is taken.
+                std::io::Read::read_exact(&mut stream, &mut [0]).unwrap();
+                stream
+            })
+            .collect();
+        let _traffic = busy(&browser, &site).await;
+        let facts = browser.value(&text("facts")).await;
+        browser.until(&format!("{} !== {facts}", text("facts"))).await;
+        browser.expect_clean_console(&["503 (Service Unavailable)"]).await;
+        drop(streams);
+        browser
+    });
+}
+
+#[test]
+fn a_page_without_the_script_of_the_charts_shows_their_table() {
+    in_browser(|browser, site| async move {
+        browser.block("/plotly.js").await;
+        Log::create(&site.log("round-robin_persistent.csv"), "round-robin").append(400);
+        browser.resize(1440, 1320).await;
+        browser.open(&site.url).await;
+        browser.until("document.querySelectorAll('#latency-table tbody tr').length >= 2").await;
+        let chart = "document.getElementById('latency-chart').checkVisibility()";
+        assert_eq!(browser.value(chart).await, false);
+        browser.shoot("tables").await;
+        browser.expect_clean_console(&["/plotly.js"]).await;
         browser
     });
 }

@@ -215,6 +215,7 @@ fn of_a_folder_a_newer_run_is_followed_once_the_older_one_is_silent() {
     assert!(scene.look());
     // Another program may write beside it; as long as rows come, that is no newer run.
     scene.append("b.csv", &(header() + &row(300)));
+    assert!(!scene.look());
     scene.append("a.csv", &row(201));
     assert!(!scene.look());
     assert_eq!(scene.rows(), [200, 201]);
