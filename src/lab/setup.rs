@@ -29,11 +29,12 @@ impl fmt::Display for Tool {
 }
 
 /// Everything that is needed.
-pub const TOOLS: [Tool; 4] = [
+pub const TOOLS: [Tool; 5] = [
     Tool { command: "wrk", package: "wrk", purpose: "makes load" },
     Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
     Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
     Tool { command: "chromium", package: "chromium", purpose: "a client of the tests" },
+    Tool { command: "chromedriver", package: "chromium-driver", purpose: "drives it" },
 ];
 
 /// Why something is still missing.
