@@ -211,7 +211,7 @@ fn send_upstream(
         Ok(false) => Round::Still,
         Ok(true) => {
             if let Some(route) = upstream.route.take() {
-                directory.prefer(upstream.backend.index(), route.index);
+                directory.prefer(upstream.backend.index(), route);
             }
             Round::Moved
         }
