@@ -227,8 +227,9 @@ impl Worker {
                 }
             }
             CLIENT | UPSTREAM => {}
+            DOOR if self.doors.rang(key, at) => ready.push(key),
             CLOCK => self.stop_all(now),
-            _ => ready.push(key),
+            _ => {}
         }
     }
 
