@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use socket2::SockRef;
 
 use crate::support::clock::{pause, until};
 use crate::support::http::Connection;
@@ -47,4 +48,20 @@ fn what_came_in_before_its_time_was_looked_at_is_in_time() {
     proxy.process.signal(Signal::CONT);
     assert_eq!(busy.answer().text(), "in time");
     assert_eq!(idle.answer().text(), "in time");
+}
+
+#[test]
+fn a_request_with_a_reset_behind_it_is_counted() {
+    let origin = Origin::echoing_targets();
+    let mut proxy = Proxy::start(&[origin.address], &["--workers", "1"]);
+    halt(&proxy);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    proxy.process.signal(Signal::CONT);
+    proxy.process.signal(Signal::TERM);
+    assert!(proxy.process.ended().success());
+    let said = proxy.process.stdout();
+    assert!(said.ends_with("1 requests, 1 errors, 0 rows, 0 rows lost\n"), "{said}");
 }

@@ -133,6 +133,10 @@ fn round(
     context: &mut Context<'_>,
 ) -> Round {
     if client.failed() {
+        // What came before the reset is a request all the same, and has its row.
+        if exchange.is_idle() {
+            receive(client, Side::Client, exchange, context);
+        }
         exchange.closed(Side::Client, Closing::Reset, context);
         return Round::Moved;
     }
