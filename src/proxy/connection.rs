@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use super::directory::Route;
 use super::exchange::{ConnectFailure, Exchange};
 use crate::balance::BackendId;
 use crate::reactor::{Key, Stream};
@@ -33,15 +34,6 @@ pub(super) struct Upstream {
     pub(super) route: Option<Route>,
     /// When it is closed if nobody takes it from the pool.
     pub(super) idle_until: Instant,
-}
-
-/// How far the search for an address that answers has come.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
-    /// Addresses tried before this one.
-    pub(super) step: usize,
-    /// Which of the backend's addresses this one is.
-    pub(super) index: usize,
 }
 
 /// A client's IP address as text, without an allocation per connection.

@@ -109,6 +109,15 @@ fn refresh_on_request(entries: &[Entry], requests: &Receiver<usize>) {
     }
 }
 
+/// How far the search for an address that answers has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Route {
+    /// Addresses tried before this one.
+    step: usize,
+    /// Which of the backend's addresses this one is.
+    index: usize,
+}
+
 /// One worker's copy of the directory, refreshed when it has changed: no lock per request.
 #[derive(Debug)]
 pub(super) struct LocalDirectory {
@@ -122,8 +131,13 @@ impl LocalDirectory {
         Self { shared, copies }
     }
 
-    /// The `step`th address to try, the one that answered last coming first, with its index.
-    pub(super) fn address(&mut self, backend: usize, step: usize) -> Option<(usize, SocketAddr)> {
+    /// The address to try after `last`: first the one that answered last, then the ones behind it,
+    /// each once, whatever other searches find meanwhile.
+    pub(super) fn address(
+        &mut self,
+        backend: usize,
+        last: Option<Route>,
+    ) -> Option<(Route, SocketAddr)> {
         let entry = &self.shared.entries[backend];
         let (version, addresses) = &mut self.copies[backend];
         let current = entry.version.load(Ordering::Acquire);
@@ -131,18 +145,22 @@ impl LocalDirectory {
             *addresses = self.shared.addresses(backend);
             *version = current;
         }
+        let Route { step, index } = match last {
+            None => Route { step: 0, index: entry.preferred.load(Ordering::Relaxed) },
+            Some(last) => Route { step: last.step + 1, index: last.index + 1 },
+        };
         if step >= addresses.len() {
             return None;
         }
-        let index = (entry.preferred.load(Ordering::Relaxed) + step) % addresses.len();
-        Some((index, addresses[index]))
+        let index = index % addresses.len();
+        Some((Route { step, index }, addresses[index]))
     }
 
     /// This address answered: it is tried first from now on.
-    pub(super) fn prefer(&self, backend: usize, index: usize) {
+    pub(super) fn prefer(&self, backend: usize, route: Route) {
         let preferred = &self.shared.entries[backend].preferred;
-        if preferred.load(Ordering::Relaxed) != index {
-            preferred.store(index, Ordering::Relaxed);
+        if preferred.load(Ordering::Relaxed) != route.index {
+            preferred.store(route.index, Ordering::Relaxed);
         }
     }
 
@@ -168,8 +186,9 @@ mod tests {
     #[test]
     fn an_address_stands_for_itself() {
         let mut directory = local("127.0.0.1");
-        assert_eq!(directory.address(0, 0), Some((0, "127.0.0.1:8081".parse().expect("ok"))));
-        assert_eq!(directory.address(0, 1), None);
+        let (route, address) = directory.address(0, None).expect("an address");
+        assert_eq!(address, "127.0.0.1:8081".parse().expect("ok"));
+        assert_eq!(directory.address(0, Some(route)), None);
     }
 
     #[test]
@@ -184,10 +203,26 @@ mod tests {
         let both: Vec<SocketAddr> =
             ["[::1]:8081", "127.0.0.1:8081"].map(|a| a.parse().expect("ok")).to_vec();
         directory.shared.entries[0].publish(both.clone());
-        assert_eq!(directory.address(0, 0), Some((0, both[0])));
-        directory.prefer(0, 1);
-        assert_eq!(directory.address(0, 0), Some((1, both[1])));
-        assert_eq!(directory.address(0, 1), Some((0, both[0])));
-        assert_eq!(directory.address(0, 2), None);
+        let (first, address) = directory.address(0, None).expect("the first");
+        assert_eq!(address, both[0]);
+        let (second, address) = directory.address(0, Some(first)).expect("the second");
+        assert_eq!(address, both[1]);
+        assert_eq!(directory.address(0, Some(second)), None);
+        directory.prefer(0, second);
+        let (first, address) = directory.address(0, None).expect("the one that answered");
+        assert_eq!(address, both[1]);
+        assert_eq!(directory.address(0, Some(first)).map(|(_, address)| address), Some(both[0]));
+    }
+
+    #[test]
+    fn what_another_search_finds_makes_none_try_an_address_twice() {
+        let mut directory = local("127.0.0.1");
+        let both: Vec<SocketAddr> =
+            ["[::1]:8081", "127.0.0.1:8081"].map(|a| a.parse().expect("ok")).to_vec();
+        directory.shared.entries[0].publish(both.clone());
+        let (first, _) = directory.address(0, None).expect("the first");
+        let (second, _) = directory.address(0, Some(first)).expect("the second");
+        directory.prefer(0, second);
+        assert_eq!(directory.address(0, Some(first)), Some((second, both[1])));
     }
 }

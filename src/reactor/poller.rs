@@ -109,7 +109,7 @@ impl Poller {
     /// With `again`, for a caller that has work left over, it looks and does not wait. Otherwise it
     /// waits until the next timer, counted from the start of the last turn: a timer can be late by
     /// what the turn's work took, and the kernel rounds up to whole milliseconds.
-    /// A signal that interrupts the wait makes a turn without events.
+    /// A signal that interrupts the wait ends it, with what has happened until then.
     ///
     /// # Errors
     /// Whatever `epoll_wait` fails with, except for an interruption.
@@ -121,7 +121,10 @@ impl Poller {
             self.timers.next().map(|at| at.saturating_duration_since(self.now))
         };
         match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                // Whoever was stopped for long must see what came in before what is overdue.
+                self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+            }
             outcome => outcome?,
         }
         self.now = read_clock();

@@ -31,6 +31,8 @@ pub enum Received {
 pub struct Stream {
     socket: TcpStream,
     known: Readiness,
+    /// A write was told that the peer broke the connection off.
+    broken: bool,
 }
 
 impl Stream {
@@ -66,7 +68,7 @@ impl Stream {
         poller: &Poller,
     ) -> io::Result<Self> {
         poller.register(&mut socket, key)?;
-        Ok(Self { socket, known })
+        Ok(Self { socket, known, broken: false })
     }
 
     /// Remembers what an event told. An end or an error is for life.
@@ -110,7 +112,8 @@ impl Stream {
         match uninterrupted(|| self.socket.read(buffer)) {
             Ok(0) => {
                 self.known.readable = false;
-                Ok(Received::End)
+                // The kernel tells of a reset once. If that was to a write, this is no end.
+                if self.broken { Err(Errno::CONNRESET.into()) } else { Ok(Received::End) }
             }
             Ok(count) => {
                 if count < buffer.len() && !self.known.read_closed {
@@ -151,7 +154,10 @@ impl Stream {
                 self.known.writable = false;
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.broken |= error.kind() == io::ErrorKind::ConnectionReset;
+                Err(error)
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod capacity;
 mod clients;
 mod command_line;
 mod failover;
+mod faults;
 mod log;
 mod policies;
 mod stopping;

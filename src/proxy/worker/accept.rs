@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName};
 use super::{DOOR, Worker};
-use crate::reactor::{Key, Listener, Poller, Stream};
+use crate::reactor::{Alarms, Key, Listener, Poller, Stream, Timers};
 
 /// Connections accepted at one door in one turn, so that clients already here are served, too.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -24,6 +24,8 @@ pub(super) struct Doors {
     listeners: Vec<Listener>,
     /// Whether somebody may wait outside for a slot.
     waiting: Vec<bool>,
+    /// When to try again after an error: one entry per door, however often it is tried meanwhile.
+    retries: Alarms,
     complained: Option<Instant>,
 }
 
@@ -34,7 +36,8 @@ impl Doors {
         for (key, listener) in keys().zip(&mut listeners) {
             listener.register(key, poller)?;
         }
-        Ok(Self { waiting: vec![false; listeners.len()], listeners, complained: None })
+        let waiting = vec![false; listeners.len()];
+        Ok(Self { listeners, waiting, retries: Alarms::default(), complained: None })
     }
 
     /// A slot is free: doors at which somebody may wait are tried again.
@@ -44,6 +47,19 @@ impl Doors {
                 again.push(key);
             }
         }
+    }
+
+    /// Whether it is time to try a door again; see [`Alarms::rang`].
+    pub(super) fn rang(&mut self, door: Key, at: Instant) -> bool {
+        self.retries.rang(door, at)
+    }
+
+    /// Nobody could be let in: the door is tried again when a slot frees, or after a pause.
+    fn put_off(&mut self, door: Key, now: Instant, timers: &mut Timers) {
+        if let Some(waiting) = self.waiting.get_mut(door.index() as usize) {
+            *waiting = true;
+        }
+        self.retries.set(Some(now + PAUSE), door, timers);
     }
 
     fn complain(&mut self, error: &io::Error, now: Instant) {
@@ -106,9 +122,8 @@ impl Worker {
                 }
                 Ok(None) => return false,
                 Err(error) => {
-                    self.doors.waiting[at] = true;
                     self.doors.complain(&error, now);
-                    self.poller.timers().wake_at(door, now + PAUSE);
+                    self.doors.put_off(door, now, self.poller.timers());
                     return false;
                 }
             }
@@ -123,5 +138,31 @@ impl Worker {
         }
         self.doors.listeners.clear();
         self.doors.waiting.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_that_is_put_off_again_and_again_is_tried_once_per_pause() {
+        let mut poller = Poller::new(8).expect("a poller");
+        let listener = Listener::bind("127.0.0.1:0".parse().expect("ok")).expect("a listener");
+        let mut doors = Doors::open(vec![listener], &poller).expect("doors");
+        let (door, start) = (Key::fixed(DOOR, 0), poller.now());
+        // Each client that leaves while descriptors are short is a reason to try in vain.
+        for ms in 0..50 {
+            doors.put_off(door, start + Duration::from_millis(ms), poller.timers());
+            let mut again = Vec::new();
+            doors.slot_freed(&mut again);
+            assert_eq!(again, [door]);
+        }
+        let timers = poller.timers();
+        assert_eq!((timers.len(), timers.next()), (1, Some(start + PAUSE)));
+        let (at, key) = timers.pop_due(start + PAUSE).expect("the retry");
+        assert!(doors.rang(key, at));
+        doors.put_off(door, at, poller.timers());
+        assert_eq!(poller.timers().len(), 1);
     }
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Instant;
 
-use super::super::connection::{Route, Upstream, connect_failure};
+use super::super::connection::{Upstream, connect_failure};
+use super::super::directory::Route;
 use super::super::exchange::ConnectFailure;
 use super::super::settings::Connections;
 use super::Worker;
@@ -20,7 +21,7 @@ impl Worker {
         let pooled = self.tools.settings.connections == Connections::Persistent && !fresh;
         let taken = if pooled { self.pool.take(backend.index()) } else { None };
         let Some(taken) = taken else {
-            return self.open(key, backend, 0, ConnectFailure::Unreachable, now);
+            return self.open(key, backend, None, ConnectFailure::Unreachable, now);
         };
         if let (Some(client), Some(upstream)) =
             (self.clients.get_mut(key), self.upstreams.get_mut(taken))
@@ -34,24 +35,24 @@ impl Worker {
         }
     }
 
-    /// Opens a connection to the `step`th address of a backend, or to the first one after it that
-    /// does not fail at once.
+    /// Opens a connection to the address of a backend after `last`, or to the first one after that
+    /// which does not fail at once.
     fn open(
         &mut self,
         key: Key,
         backend: BackendId,
-        mut step: usize,
+        mut last: Option<Route>,
         mut failure: ConnectFailure,
         now: Instant,
     ) {
-        while let Some((index, address)) = self.directory.address(backend.index(), step) {
+        while let Some((route, address)) = self.directory.address(backend.index(), last) {
             let poller = &self.poller;
             let opened = self.upstreams.try_insert_with(|upstream| {
                 Ok::<_, io::Error>(Upstream {
                     stream: Stream::connect(address, upstream, poller)?,
                     backend,
                     client: Some(key),
-                    route: Some(Route { step, index }),
+                    route: Some(route),
                     idle_until: now,
                 })
             });
@@ -67,7 +68,7 @@ impl Worker {
             if failure == ConnectFailure::OwnResources {
                 break;
             }
-            step += 1;
+            last = Some(route);
         }
         if failure != ConnectFailure::OwnResources {
             self.directory.doubt(backend.index());
@@ -86,7 +87,7 @@ impl Worker {
         if let Some(upstream) = link.and_then(|link| self.upstreams.remove(link))
             && let Some(route) = upstream.route
         {
-            self.open(key, upstream.backend, route.step + 1, failure, now);
+            self.open(key, upstream.backend, Some(route), failure, now);
         }
     }
 

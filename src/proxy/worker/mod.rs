@@ -2,7 +2,8 @@
 //!
 //! It decides nothing about HTTP or balancing. Within a turn it first notes what happened to all
 //! connections, drops pooled ones that died, and only then works on exchanges, so that no request
-//! is handed to a connection whose end was in the same batch of events.
+//! is handed to a connection whose end was in the same batch of events. Timers come last, so that
+//! an answer and its timeout in one turn count as an answer.
 
 mod accept;
 mod attempt;
@@ -174,6 +175,12 @@ impl Worker {
                     _ => self.pump(key, now),
                 }
             }
+            // Only now, for what has come in this turn has not come too late.
+            for wake in &wakes {
+                if let Wake::Expired { key, at } = *wake {
+                    self.expired(key, at, now);
+                }
+            }
         }
         Ok(())
     }
@@ -200,17 +207,17 @@ impl Worker {
                 }
                 _ => ready.push(key),
             },
-            Wake::Expired { key, at } => self.expired(key, at, now, ready),
+            Wake::Expired { .. } => {}
             Wake::Called => self.called(now),
         }
     }
 
     /// A wait may be over; whose, the place of the key tells.
-    fn expired(&mut self, key: Key, at: Instant, now: Instant, ready: &mut Vec<Key>) {
+    fn expired(&mut self, key: Key, at: Instant, now: Instant) {
         match key.tag() {
             CLIENT if self.client_alarms.rang(key, at) => {
                 if let Some(key) = self.clients.occupant(key) {
-                    self.client_expired(key, now, ready);
+                    self.client_expired(key, now);
                 }
             }
             UPSTREAM if self.upstream_alarms.rang(key, at) => {
@@ -226,13 +233,13 @@ impl Worker {
                     self.drop_pooled(key);
                 }
             }
-            CLIENT | UPSTREAM => {}
+            DOOR if self.doors.rang(key, at) => self.accept(key, now),
             CLOCK => self.stop_all(now),
-            _ => ready.push(key),
+            _ => {}
         }
     }
 
-    fn client_expired(&mut self, key: Key, now: Instant, ready: &mut Vec<Key>) {
+    fn client_expired(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let timeouts = &self.tools.settings.timeouts;
         let deadline = match &client.exchange {
@@ -244,7 +251,7 @@ impl Worker {
         }
         if let Some(exchange) = &mut client.exchange {
             exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
-            ready.push(key);
+            self.pump(key, now);
         } else {
             self.drop_client(key);
         }

@@ -133,6 +133,10 @@ fn round(
     context: &mut Context<'_>,
 ) -> Round {
     if client.failed() {
+        // What came before the reset is a request all the same, and has its row.
+        if exchange.is_idle() {
+            receive(client, Side::Client, exchange, context);
+        }
         exchange.closed(Side::Client, Closing::Reset, context);
         return Round::Moved;
     }
@@ -211,7 +215,7 @@ fn send_upstream(
         Ok(false) => Round::Still,
         Ok(true) => {
             if let Some(route) = upstream.route.take() {
-                directory.prefer(upstream.backend.index(), route.index);
+                directory.prefer(upstream.backend.index(), route);
             }
             Round::Moved
         }

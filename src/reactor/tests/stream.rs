@@ -88,6 +88,32 @@ fn a_reset_shows_as_failed_and_as_the_error_of_the_next_read() {
 }
 
 #[test]
+fn a_reset_told_to_a_write_is_no_end_to_the_reads_after_it() {
+    let (mut turning, mut stream, mut peer) = pair();
+    peer.write_all(b"part").unwrap();
+    SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(peer);
+    turning.watch("the reset", KEY, &mut stream, |stream, _| stream.failed());
+    assert_eq!(stream.write([b"more", b""]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Bytes(4));
+    assert_eq!(stream.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn an_end_is_one_to_the_reads_after_a_failed_write_too() {
+    let (mut turning, mut stream, mut peer) = pair();
+    stream.write([b"unread", b""]).unwrap();
+    peer.write_all(b"whole").unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    turning.watch("the end", KEY, &mut stream, |_, event| event.read_closed);
+    drop(peer);
+    turning.watch("the reset", KEY, &mut stream, |stream, _| stream.failed());
+    assert!(stream.write([b"more", b""]).is_err());
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Bytes(5));
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::End);
+}
+
+#[test]
 fn an_error_without_further_notice_is_met_by_either_operation() {
     let (_turning, mut stream, peer) = pair();
     let full = vec![0; 1 << 20];

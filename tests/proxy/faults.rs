@@ -1,0 +1,67 @@
+//! What happens while the proxy itself does not run: nothing of it is lost or held against anyone.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use socket2::SockRef;
+
+use crate::support::clock::{pause, until};
+use crate::support::http::Connection;
+use crate::support::origin::{Origin, ok};
+use crate::support::process::Proxy;
+
+/// Stops the process and waits until the system has done so.
+fn halt(proxy: &Proxy) {
+    proxy.process.signal(Signal::STOP);
+    until("the halt", || (proxy.process.state() == "T").then_some(()));
+}
+
+#[test]
+fn what_came_in_before_its_time_was_looked_at_is_in_time() {
+    const TIMEOUT: &str = "2s";
+    let (came, comes) = std::sync::mpsc::channel();
+    let (go, goes) = std::sync::mpsc::channel::<()>();
+    let goes = std::sync::Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        while let Some((head, _)) = connection.request() {
+            if head.starts_with("GET /slow") {
+                came.send(()).unwrap();
+                goes.lock().unwrap().recv().unwrap();
+            }
+            connection.send(ok("in time"));
+            came.send(()).unwrap();
+        }
+    });
+    let flags = ["--response-timeout", TIMEOUT, "--client-idle-timeout", TIMEOUT];
+    let proxy = Proxy::start(&[origin.address], &[&flags[..], &["--workers", "1"]].concat());
+    let mut idle = Connection::connect(proxy.address());
+    assert_eq!(idle.get("/").status, 200);
+    comes.recv().unwrap();
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    halt(&proxy);
+    go.send(()).unwrap();
+    comes.recv().unwrap();
+    idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    pause(Duration::from_millis(2100));
+    proxy.process.signal(Signal::CONT);
+    assert_eq!(busy.answer().text(), "in time");
+    assert_eq!(idle.answer().text(), "in time");
+}
+
+#[test]
+fn a_request_with_a_reset_behind_it_is_counted() {
+    let origin = Origin::echoing_targets();
+    let mut proxy = Proxy::start(&[origin.address], &["--workers", "1"]);
+    halt(&proxy);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    proxy.process.signal(Signal::CONT);
+    proxy.process.signal(Signal::TERM);
+    assert!(proxy.process.ended().success());
+    let said = proxy.process.stdout();
+    assert!(said.ends_with("1 requests, 1 errors, 0 rows, 0 rows lost\n"), "{said}");
+}
