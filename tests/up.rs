@@ -127,7 +127,10 @@ fn a_second_signal_ends_it_at_once() {
     // Two signals at the same moment would be one.
     nobody_listens(&[stack.proxy]);
     assert!(is_open(stack.backends[0]), "backends stay as long as the proxy works");
-    stack.lab.press_ctrl_c();
+    until("the end of a backend", PATIENCE, || {
+        stack.lab.press_ctrl_c();
+        !is_open(stack.backends[0])
+    });
     let ports = stack.ports();
     let (status, said) = stack.lab.ends(PATIENCE);
     assert_eq!(status.code(), Some(130), "{said}");

@@ -3,10 +3,13 @@
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator;
+
+/// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
+const ECHO: Duration = Duration::from_millis(250);
 
 /// What a signal means to a tool that minds child processes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,17 +24,28 @@ pub(super) enum Notice {
 pub(super) struct Signals(Receiver<Notice>);
 
 impl Signals {
-    /// Takes over SIGINT, SIGTERM and SIGCHLD for the rest of the process's life.
+    /// Takes over SIGINT, SIGTERM and SIGCHLD for the rest of the process's life, and SIGHUP, which
+    /// comes when the terminal is closed, unless `nohup` has it ignored.
     ///
     /// # Errors
     /// No handler could be installed, or no thread started.
     pub(super) fn watch() -> io::Result<Self> {
         let mut signals = iterator::Signals::new([SIGINT, SIGTERM, SIGCHLD])?;
+        if !is_ignored(SIGHUP) {
+            signals.add_signal(SIGHUP)?;
+        }
         let (sender, receiver) = channel();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let mut stopping: Option<Instant> = None;
             for signal in signals.forever() {
-                let notice =
-                    if signal == SIGCHLD { Notice::ChildEnded } else { Notice::Stop(signal) };
+                let notice = match stopping {
+                    _ if signal == SIGCHLD => Notice::ChildEnded,
+                    Some(since) if since.elapsed() < ECHO => continue,
+                    _ => Notice::Stop(signal),
+                };
+                if notice != Notice::ChildEnded {
+                    stopping.get_or_insert_with(read_clock);
+                }
                 if sender.send(notice).is_err() {
                     return;
                 }
@@ -44,4 +58,17 @@ impl Signals {
     pub(super) fn wait(&self, patience: Duration) -> Option<Notice> {
         self.0.recv_timeout(patience).ok()
     }
+}
+
+/// Whether this process was started with a signal ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
+#[expect(clippy::disallowed_methods, reason = "the lab may read the clock")]
+fn read_clock() -> Instant {
+    Instant::now()
 }

@@ -57,6 +57,22 @@ fn a_signal_lets_what_is_in_flight_end_and_nobody_in() {
 }
 
 #[test]
+fn the_echo_of_a_signal_is_no_second_one() {
+    let (origin, comes, go) = on_demand();
+    let mut proxy = Proxy::start(&[origin.address], &[]);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    // As `timeout` does it: to the program, and then to its group.
+    proxy.process.signal(Signal::TERM);
+    proxy.process.signal(Signal::INT);
+    refuses(&proxy);
+    go.send(()).unwrap();
+    assert_eq!(busy.answer().status, 200);
+    assert!(proxy.process.ended().success());
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let (origin, comes, _go) = on_demand();
     let mut proxy = Proxy::start(&[origin.address], &[]);
@@ -65,7 +81,10 @@ fn a_second_signal_ends_it_at_once() {
     comes.recv().unwrap();
     proxy.process.signal(Signal::TERM);
     refuses(&proxy);
-    proxy.process.signal(Signal::INT);
+    until("its end", || {
+        proxy.process.signal(Signal::INT);
+        proxy.process.has_ended().then_some(())
+    });
     assert_eq!(proxy.process.ended().code(), Some(128 + 2));
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use flags::Flags;
@@ -21,6 +21,9 @@ use tidegate::reactor::descriptors;
 
 /// A flag, an upstream or a path is wrong.
 const MISUSE: u8 = 2;
+
+/// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
+const ECHO: Duration = Duration::from_millis(250);
 
 /// How long `--health` waits for an answer.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -78,20 +81,28 @@ fn serve(flags: &Flags, settings: &Settings) -> Result<ExitCode, ExitCode> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a person's patience is not on the request path")]
+fn read_clock() -> Instant {
+    Instant::now()
+}
+
 /// Listens to signals on a thread of its own.
 fn obey(mut signals: Signals, stopper: Stopper, reopener: Reopener) {
     let watch = move || {
-        let mut stopping = false;
+        let mut stopping: Option<Instant> = None;
         for signal in signals.forever() {
             match signal {
                 SIGHUP => reopener.reopen(),
                 // The size limit of a file was reached; the write that hit it reports it.
                 SIGXFSZ => {}
-                _ if stopping => std::process::exit(128 + signal),
-                _ => {
-                    stopping = true;
-                    stopper.drain();
-                }
+                _ => match stopping {
+                    None => {
+                        stopping = Some(read_clock());
+                        stopper.drain();
+                    }
+                    Some(since) if since.elapsed() < ECHO => {}
+                    Some(_) => std::process::exit(128 + signal),
+                },
             }
         }
     };
