@@ -405,8 +405,11 @@ impl Exchange {
             return;
         }
         self.name_unparsed();
-        self.account.fault.get_or_insert(fault);
-        self.account.status = 499;
+        let fault = *self.account.fault.get_or_insert(fault);
+        // Where it was the proxy that stopped, what the client got of its answer stands.
+        if fault != Fault::Stopped || self.account.response_bytes == 0 {
+            self.account.status = 499;
+        }
         self.up.clear();
         self.down.clear();
         self.request = Request::Done;
