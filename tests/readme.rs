@@ -268,10 +268,14 @@ fn every_dependency_is_accounted_for_with_its_version() {
         dependencies.lines().filter_map(|line| line.split_once(" = ")).map(|pair| pair.0).collect();
     assert!(names.len() > 10, "{names:?}");
     for name in &names {
-        let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).expect(name);
-        let version = rest.split('"').next().unwrap();
-        let row = format!("| {name} | {version} |");
-        assert!(page.contains(&row), "docs/dependencies.md should have `{row}`");
+        // Another crate may bring an older version of the same one along.
+        let entry = format!("name = \"{name}\"\nversion = \"");
+        let entries = lock.split(&entry).skip(1);
+        let rows: Vec<_> = entries
+            .map(|entry| format!("| {name} | {} |", entry.split('"').next().unwrap()))
+            .collect();
+        let found = rows.iter().any(|row| page.contains(row));
+        assert!(found, "docs/dependencies.md should have one of {rows:?}");
     }
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| crate"));
     for row in rows {

@@ -238,12 +238,19 @@ fn set_up(path: &TempDir) -> (Option<i32>, String) {
 
 #[test]
 fn setup_installs_once_what_is_missing() {
-    // This installer makes an executable of each name it is asked for.
+    // This installer makes an executable of each package it is asked for; one goes by another name.
     let install = r#"cd "${0%/*}" || exit 1
         [ "$1" = install ] || exit 0
-        for name; do case $name in -*|install) ;; *) /bin/cp curl "$name" ;; esac; done"#;
+        for name; do case $name in
+            -*|install) ;;
+            chromium-driver) /bin/cp curl chromedriver ;;
+            *) /bin/cp curl "$name" ;;
+        esac; done"#;
     let path = commands(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
-    assert_eq!(set_up(&path), (Some(0), "installed wrk, python3\n".to_owned()));
+    assert_eq!(
+        set_up(&path),
+        (Some(0), "installed wrk, python3, chromium, chromedriver\n".to_owned())
+    );
     assert_eq!(set_up(&path), (Some(0), "nothing is missing\n".to_owned()));
 }
 

@@ -29,11 +29,12 @@ impl fmt::Display for Tool {
 }
 
 /// Everything that is needed.
-pub const TOOLS: [Tool; 4] = [
+pub const TOOLS: [Tool; 5] = [
     Tool { command: "wrk", package: "wrk", purpose: "makes load" },
     Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
     Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
     Tool { command: "chromium", package: "chromium", purpose: "a client of the tests" },
+    Tool { command: "chromedriver", package: "chromium-driver", purpose: "drives it" },
 ];
 
 /// Why something is still missing.
@@ -132,6 +133,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    const ALL_BUT_WRK: [&str; 4] = ["curl", "python3", "chromium", "chromedriver"];
+
     fn folder_with(commands: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for command in commands {
@@ -152,7 +155,7 @@ mod tests {
 
     #[test]
     fn only_what_is_not_there_is_missing() {
-        let folder = folder_with(&["curl"]);
+        let folder = folder_with(&["curl", "chromium", "chromedriver"]);
         assert_eq!(missing_commands(folder.path()), ["wrk", "python3"]);
         add(folder.path(), "wrk");
         add(folder.path(), "python3");
@@ -164,12 +167,12 @@ mod tests {
         let folder = folder_with(&[]);
         fs::write(folder.path().join("wrk"), "").expect("written");
         fs::create_dir(folder.path().join("curl")).expect("made");
-        assert_eq!(missing_commands(folder.path()), ["wrk", "curl", "python3"]);
+        assert_eq!(missing_commands(folder.path()), TOOLS.map(|tool| tool.command));
     }
 
     #[test]
     fn every_folder_of_the_path_is_searched() {
-        let (one, two) = (folder_with(&["wrk"]), folder_with(&["curl", "python3"]));
+        let (one, two) = (folder_with(&["wrk"]), folder_with(&ALL_BUT_WRK));
         let path = std::env::join_paths([one.path(), two.path()]).expect("a path");
         assert!(missing(&path).is_empty());
     }
@@ -177,14 +180,15 @@ mod tests {
     #[test]
     fn where_nothing_is_missing_nothing_is_called() {
         // There is no apt-get in that folder; calling it would fail.
-        let folder = folder_with(&["wrk", "curl", "python3"]);
+        let folder = folder_with(&TOOLS.map(|tool| tool.command));
         let installed = setup(folder.path().as_os_str(), true).expect("nothing to do");
         assert_eq!(installed, []);
     }
 
     #[test]
     fn it_installs_as_root_or_through_sudo_and_else_says_the_command() {
-        let folder = folder_with(&["apt-get", "curl", "python3"]);
+        let folder = folder_with(&ALL_BUT_WRK);
+        add(folder.path(), "apt-get");
         let path = folder.path().as_os_str();
         let wrk = &TOOLS[..1];
         assert_eq!(installer(path, true, wrk).expect("root"), ["apt-get"]);

@@ -210,3 +210,22 @@ fn a_refused_upload_gets_its_answer_through() {
     assert!(answer.head.contains("\r\nConnection: close\r\n"), "{}", answer.head);
     assert_eq!(connection.rest(), b"");
 }
+
+#[test]
+fn what_follows_a_response_of_any_length_is_nobody_s() {
+    // Around the sizes at which a read may end exactly with the response.
+    const BLOCKS: [usize; 2] = [16 * 1024, 64 * 1024];
+    let origin = Origin::serve(|mut connection| {
+        while let Some(head) = connection.head() {
+            let length: usize = head.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+            connection.send(ok(&"x".repeat(length)) + &ok("evil"));
+        }
+    });
+    let proxy = Proxy::start(&[origin.address], &["--workers", "1"]);
+    let mut connection = Connection::connect(proxy.address());
+    for length in BLOCKS.into_iter().flat_map(|block| block - 128..=block) {
+        let body = connection.get(&format!("/{length}")).body;
+        assert!(body.len() == length && body.iter().all(|byte| *byte == b'x'), "{length}");
+    }
+    assert_eq!(origin.accepted(), 2 * 129, "no connection was used twice");
+}
