@@ -1,5 +1,6 @@
 //! The command line: what it takes, and what it says of what it does not.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 
 use crate::support::origin::{Origin, Silent};
@@ -136,6 +137,11 @@ fn health_asks_the_proxy_itself() {
         connection.send("SSH-2.0-other\r\n");
     });
     let ended = run(&["--health", "--listen", &other.address.to_string()]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    // An answer without end is not waited for.
+    let endless =
+        Origin::serve(|connection| while connection.stream().write_all(&[b'x'; 4096]).is_ok() {});
+    let ended = run(&["--health", "--listen", &endless.address.to_string()]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
 }
 

@@ -1,4 +1,4 @@
-//! What happens while the proxy itself does not run: nothing of it is lost or held against anyone.
+//! What comes at a bad time: while the proxy does not run, or as it is about to close.
 
 use std::time::Duration;
 
@@ -64,4 +64,29 @@ fn a_request_with_a_reset_behind_it_is_counted() {
     assert!(proxy.process.ended().success());
     let said = proxy.process.stdout();
     assert!(said.ends_with("1 requests, 1 errors, 0 rows, 0 rows lost\n"), "{said}");
+}
+
+#[test]
+fn an_answer_is_not_lost_to_a_request_behind_it_that_will_have_none() {
+    // More than the system takes at once, so that a reset would overtake it.
+    const LARGE: usize = 4 << 20;
+    let (came, comes) = std::sync::mpsc::channel();
+    let (go, goes) = std::sync::mpsc::channel::<()>();
+    let goes = std::sync::Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        while connection.request().is_some() {
+            came.send(()).unwrap();
+            goes.lock().unwrap().recv().unwrap();
+            connection.send(ok(&"x".repeat(LARGE)));
+        }
+    });
+    let proxy = Proxy::start(&[origin.address], &["--connections", "non-persistent"]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    client.send("GET /too-much HTTP/1.1\r\nHost: a\r\n\r\n");
+    go.send(()).unwrap();
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.len()), (200, LARGE));
+    assert_eq!(client.rest(), b"", "an orderly end");
 }

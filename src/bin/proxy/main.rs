@@ -154,9 +154,10 @@ fn ask(address: SocketAddr) -> io::Result<bool> {
     stream.write_all(
         b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n",
     )?;
-    let mut answer = Vec::new();
-    io::Read::read_to_end(&mut stream, &mut answer)?;
-    Ok(answer.starts_with(b"HTTP/1.1 200 "))
+    const HEALTHY: &[u8] = b"HTTP/1.1 200 ";
+    let mut answer = [0; HEALTHY.len()];
+    io::Read::read_exact(&mut stream, &mut answer)?;
+    Ok(answer == HEALTHY)
 }
 
 /// Says so when not even one worker can hold the connections it may accept.

@@ -211,9 +211,10 @@ impl Exchange {
         });
     }
 
-    /// The row demanded is written.
-    pub fn reported(&mut self, context: &mut Context<'_>) {
-        self.event(context, Self::after_the_row);
+    /// The row demanded is written. `unread` tells whether more from the client waits to be
+    /// received.
+    pub fn reported(&mut self, unread: bool, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| exchange.after_the_row(unread, context));
     }
 
     /// What a worker must do next, in order.
@@ -311,7 +312,7 @@ impl Exchange {
     }
 
     /// Goes on after a row: another request, or the end of the connection.
-    fn after_the_row(&mut self, context: &mut Context<'_>) {
+    fn after_the_row(&mut self, unread: bool, context: &mut Context<'_>) {
         let Response::Ended(ending) = self.response else { return };
         match (ending, &self.request) {
             (Some(hangup), _) => self.demands.push_back(Demand::Hangup(hangup)),
@@ -321,7 +322,7 @@ impl Exchange {
                     self.client_bytes(context);
                 }
             }
-            (None, Request::Done) if self.up.body.raw().is_empty() => {
+            (None, Request::Done) if self.up.body.raw().is_empty() && !unread => {
                 self.demands.push_back(Demand::Hangup(Hangup::Close));
             }
             (None, Request::Linger { left_bytes: 0, .. }) => {
@@ -404,8 +405,11 @@ impl Exchange {
             return;
         }
         self.name_unparsed();
-        self.account.fault.get_or_insert(fault);
-        self.account.status = 499;
+        let fault = *self.account.fault.get_or_insert(fault);
+        // Where it was the proxy that stopped, what the client got of its answer stands.
+        if fault != Fault::Stopped || self.account.response_bytes == 0 {
+            self.account.status = 499;
+        }
         self.up.clear();
         self.down.clear();
         self.request = Request::Done;

@@ -120,7 +120,8 @@ impl Worker {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = &mut client.exchange else { return };
         self.tools.feed.record(&exchange.record(client.address, now));
-        exchange.reported(&mut self.tools.context(now, client.peer.as_str()));
+        let unread = client.stream.can_read();
+        exchange.reported(unread, &mut self.tools.context(now, client.peer.as_str()));
     }
 }
 

@@ -84,6 +84,23 @@ fn when_time_is_up_an_answer_on_its_way_is_cut() {
 }
 
 #[test]
+fn when_time_is_up_a_client_that_reads_no_more_keeps_the_status_it_got() {
+    for (window, status) in [(10, 200), (0, 499)] {
+        let mut rig = Rig::new();
+        rig.client(GET);
+        rig.client.window = window;
+        rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
+        rig.act(Exchange::stop);
+        rig.run();
+        // So a worker ends what is left then.
+        rig.act(|exchange, context| exchange.closed(Side::Client, Closing::Reset, context));
+        rig.run();
+        let row = rig.row();
+        assert_eq!((row.status, row.fault), (status, Some("stopped")));
+    }
+}
+
+#[test]
 fn when_time_is_up_a_client_that_asked_nothing_is_told_nothing() {
     let mut rig = Rig::new();
     rig.act(Exchange::stop);

@@ -420,7 +420,7 @@ impl Rig {
         let record = self.exchange.record(address, self.now);
         assert_eq!((record.ended, record.client), (self.now, address));
         self.rows.push(Row::of(&record));
-        self.act(Exchange::reported);
+        self.act(|exchange, context| exchange.reported(false, context));
         if !self.exchange.is_idle() && !matches!(self.exchange.response, Response::Ended(_)) {
             assert!(!self.owes_row || self.exchange.account.arrived.is_some());
             self.owes_row = true;
