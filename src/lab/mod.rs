@@ -8,6 +8,7 @@ pub mod backend;
 mod child;
 pub mod leash;
 pub mod ports;
+pub mod relay;
 pub mod setup;
 mod signals;
 pub mod up;
