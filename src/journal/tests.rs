@@ -322,7 +322,8 @@ fn feeds_may_be_dropped_in_any_order() {
 fn reopening_under_load_loses_and_doubles_no_row() {
     const ROTATIONS: u64 = 20;
     /// Few enough that no ring fills up, whatever the machine does meanwhile.
-    const REQUESTS_PER_ROTATION: u64 = 2_000;
+    // A worker that was starved may have all of its requests to make at once: they fit a ring.
+    const REQUESTS_PER_ROTATION: u64 = 500;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.csv");
     let (journal, feeds) = Journal::start(options(Some(&path), 2)).expect("started");

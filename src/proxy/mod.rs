@@ -4,6 +4,7 @@
 //! bytes it decides on; [`Bound`] and [`Server`] run the workers. Everything they are told is in
 //! [`settings`].
 
+pub mod budget;
 mod connection;
 mod control;
 mod directory;

@@ -114,9 +114,11 @@ impl Pipe {
         self.body.sent(ready);
     }
 
-    /// Forgets everything.
+    /// Forgets everything, and gives back memory that only an unusual message needed.
     pub(super) fn clear(&mut self) {
         self.discard_ready();
+        self.head.shrink_to(COALESCE_BYTES);
+        self.tail.shrink_to(COALESCE_BYTES);
         self.body.clear();
     }
 

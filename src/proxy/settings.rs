@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::balance::Policy;
@@ -69,12 +70,17 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of a request's body; `None` is no limit.
     pub body_bytes: Option<u64>,
+    /// Bytes per second that a request's body must keep up once `Timeouts::body` is used up; `None`
+    /// asks for none.
+    pub body_rate: Option<NonZeroU64>,
     /// Client connections per worker; beyond it, accepting stops.
     pub connections: usize,
     /// Idle upstream connections per backend and worker.
     pub pool: usize,
     /// Backends tried per request.
     pub attempts: u32,
+    /// Requests sent again, per hundred requests.
+    pub retry_percent: u8,
 }
 
 /// All a proxy runs by.
@@ -153,9 +159,11 @@ impl Settings {
             ("max-head-bytes", limits.head_bytes.to_string()),
             ("max-headers", limits.headers.to_string()),
             ("max-body-bytes", or(limits.body_bytes.map(|b| b.to_string()), "off")),
+            ("min-body-rate", or(limits.body_rate.map(|rate| format!("{rate} B/s")), "off")),
             ("max-connections", format!("{} per worker", limits.connections)),
             ("pool-size", format!("{} per backend and worker", limits.pool)),
             ("max-attempts", limits.attempts.to_string()),
+            ("retry-budget", format!("{} % of requests", limits.retry_percent)),
         ];
         let mut text = String::new();
         for (name, value) in lines {

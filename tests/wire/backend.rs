@@ -80,15 +80,20 @@ impl Backend {
         self.address
     }
 
-    /// Starts a case. Connections that are open are part of it from now on.
+    /// Starts a case. Connections that are open are part of it from now on, unless it is about how
+    /// connections are made.
     pub fn begin(&mut self, replies: &[Vec<Step>], pace: Pace) {
         let opens_with = |step| replies.first().is_some_and(|reply| reply.contains(&step));
-        let mut state = self.state.lock().unwrap();
-        state.door = match () {
+        let door = match () {
             () if opens_with(Step::AcceptClose) => Door::Close,
             () if opens_with(Step::AcceptReset) => Door::Reset,
             () => Door::Open,
         };
+        if door != Door::Open || opens_with(Step::Refuse) {
+            self.end();
+        }
+        let mut state = self.state.lock().unwrap();
+        state.door = door;
         (state.replies, state.pace, state.served) = (replies.to_vec(), pace, 0);
         for connection in &mut state.connections {
             connection.received.clear();

@@ -6,9 +6,10 @@
 //! | `id`, `group`, `ref`, `note` | what it is about, and where that is written |
 //! | `level` | `must`, `should`, or `policy` where the RFCs leave the choice |
 //! | `gate` | whether failing it is a vulnerability or loses data |
-//! | `request`, `backend` | scripts, see [`script`](crate::script); without `backend` it answers 200 |
+//! | `request`, `backend` | scripts, see `script`; without `backend` it answers 200 |
 //! | `methods` | of the requests, if there is more than the one that `request` starts with |
 //! | `wait_ms` | how long what must happen may take, at least |
+//! | `at_once` | whether it holds only if the backend's bytes are sent at once |
 //! | `expect` | see [`Expect`] |
 
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub struct Case {
     pub methods: Vec<Vec<u8>>,
     pub is_http10: bool,
     pub wait: Duration,
+    pub at_once: bool,
     pub expect: Expect,
 }
 
@@ -128,6 +130,7 @@ fn case(line: &str) -> Case {
         replies: replies.map_or_else(Vec::new, |text| text.split("{{next}}").map(steps).collect()),
         is_http10: first.split(|byte| *byte == b'\n').next().is_some_and(ends_in_http10),
         wait: fields.count("wait_ms").map_or(SHORTEST_WAIT, Duration::from_millis),
+        at_once: fields.flag("at_once").unwrap_or_default(),
         expect: expectation(expect, methods.len() as u64),
         request,
         methods,

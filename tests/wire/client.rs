@@ -16,10 +16,8 @@ use crate::wire::{self, Pace};
 const AWAIT_RESPONSE: Duration = Duration::from_secs(3);
 const AWAIT_CONTINUE: Duration = Duration::from_millis(1500);
 
-/// Silence after the last response that is due: nothing else may come. A connection that has to be
-/// closed gets longer, for the proxy may linger a little.
+/// Silence after the last response that is due: nothing else may come.
 const QUIET: Duration = Duration::from_millis(150);
-const QUIET_BEFORE_CLOSE: Duration = Duration::from_millis(1200);
 
 /// Silence after a response when more are due: they are given up.
 const QUIET_BEFORE_NEXT: Duration = Duration::from_millis(1500);
@@ -132,14 +130,16 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// How long a silence means that nothing more will come.
+    /// How long a silence means that nothing more will come. A connection that has to be closed is
+    /// waited for.
     fn quiet(&self, seen: &Responses) -> Option<Duration> {
         let last = seen.finals.last()?;
-        if last.extent == Extent::Tunnel {
+        if self.case.expect.closes == Some(true) {
+            None
+        } else if last.extent == Extent::Tunnel {
             Some(QUIET_TUNNEL)
         } else if whole(seen) >= self.case.methods.len() {
-            let must_close = self.case.expect.closes == Some(true);
-            Some(if must_close { QUIET_BEFORE_CLOSE } else { QUIET })
+            Some(QUIET)
         } else {
             last.is_whole.then_some(QUIET_BEFORE_NEXT)
         }

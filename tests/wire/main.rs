@@ -41,6 +41,12 @@ fn all_cases() -> Vec<Case> {
     all
 }
 
+/// Without those in which a response that nobody asked for arrives together with the one before it:
+/// once another request was sent, it can't be told from the answer (RFC 9112 §9.2).
+fn cases_in_pieces() -> Vec<Case> {
+    all_cases().into_iter().filter(|case| !case.at_once).collect()
+}
+
 fn check(cases: &[Case], mode: Mode) {
     let failures = play_all(cases, mode);
     let list: Vec<String> = failures.iter().map(ToString::to_string).collect();
@@ -59,7 +65,7 @@ fn the_client_s_bytes_one_by_one() {
 
 #[test]
 fn the_backend_s_bytes_one_by_one() {
-    check(&all_cases(), Mode { backend: Pace::Pieces(1), ..Mode::default() });
+    check(&cases_in_pieces(), Mode { backend: Pace::Pieces(1), ..Mode::default() });
 }
 
 #[test]
@@ -82,6 +88,6 @@ fn with_a_connection_for_each_request() {
 fn in_pieces_of_many_sizes() {
     for size in [2, 3, 5, 7, 16, 61] {
         let pieces = Pace::Pieces(size);
-        check(&all_cases(), Mode { client: pieces, backend: pieces, ..Mode::default() });
+        check(&cases_in_pieces(), Mode { client: pieces, backend: pieces, ..Mode::default() });
     }
 }

@@ -16,7 +16,8 @@
 //! | `close` | backend | close the connection |
 //! | `noreply` | backend | nothing at all |
 //! | `echo` | backend | send back whatever comes |
-//! | `refuse`, `accept-close`, `accept-rst` | backend | for the whole case: nobody listens; connections are closed, or reset, once accepted |
+//! | `refuse` | backend | for the whole case: nobody listens |
+//! | `accept-close`, `accept-rst` | backend | the same: each connection is closed, or reset |
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The command line of `tidegate`: flags as typed, and the settings they make.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tidegate::time::parse_duration;
 
 use crate::values::{
     Pin, Setting, alpha, bytes_or_off, listener, or_auto, or_off, pin, policy_name, positive,
-    upstream, window,
+    rate_or_off, upstream, window,
 };
 
 const EXAMPLES: &str = "\
@@ -123,6 +124,13 @@ struct Balancing {
         value_parser = clap::value_parser!(u32).range(1..),
     )]
     max_attempts: u32,
+
+    /// Requests sent again per hundred requests, at least 3 a second; 0 sends none again
+    #[arg(
+        long, value_name = "PERCENT", default_value_t = 20,
+        value_parser = clap::value_parser!(u8).range(..=100),
+    )]
+    retry_budget: u8,
 }
 
 #[derive(Args, Debug)]
@@ -190,6 +198,10 @@ struct LimitFlags {
     /// Bytes of a request's body, or `off`
     #[arg(long, value_name = "BYTES|off", default_value = "off", value_parser = bytes_or_off)]
     max_body_bytes: Setting<u64>,
+
+    /// Bytes per second a request's body must keep up once --body-timeout is used up, or `off`
+    #[arg(long, value_name = "BYTES|off", default_value = "10", value_parser = rate_or_off)]
+    min_body_rate: Setting<NonZeroU64>,
 
     /// Client connections per worker; beyond it, accepting stops
     #[arg(
@@ -261,9 +273,11 @@ impl Flags {
                 head_bytes: usize::from(self.limits.max_head_bytes),
                 headers: usize::from(self.limits.max_headers),
                 body_bytes: self.limits.max_body_bytes.0,
+                body_rate: self.limits.min_body_rate.0,
                 connections: self.limits.max_connections as usize,
                 pool: self.limits.pool_size as usize,
                 attempts: self.balancing.max_attempts,
+                retry_percent: self.balancing.retry_budget,
             },
             verbose: self.mode.verbose,
         })

@@ -1,6 +1,7 @@
 //! The values of flags, read from text: each refusal says what would be accepted.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use tidegate::balance::{MAX_WINDOW, Policy};
@@ -63,6 +64,16 @@ pub(crate) fn bytes_or_off(text: &str) -> Result<Setting<u64>, String> {
             .parse()
             .map(|n| Setting(Some(n)))
             .map_err(|_| "give a number of bytes, or `off`".to_owned()),
+    }
+}
+
+pub(crate) fn rate_or_off(text: &str) -> Result<Setting<NonZeroU64>, String> {
+    match text {
+        "off" => Ok(Setting(None)),
+        _ => text
+            .parse()
+            .map(|rate| Setting(Some(rate)))
+            .map_err(|_| "give a number of bytes per second above 0, or `off`".to_owned()),
     }
 }
 

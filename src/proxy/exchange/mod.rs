@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::account::Account;
 use self::state::{Attempt, Call, Link, Request, Response};
@@ -60,6 +60,8 @@ pub struct Exchange {
     /// When the client, and the upstream, last made progress or began to be waited for.
     client_moved: Instant,
     upstream_moved: Instant,
+    /// How long the client may leave us waiting for its body, from when it last moved.
+    patience: Duration,
     account: Account,
 }
 
@@ -82,6 +84,7 @@ impl Exchange {
             demands: VecDeque::new(),
             client_moved: now,
             upstream_moved: now,
+            patience: Duration::ZERO,
             account: Account::default(),
         }
     }
@@ -129,6 +132,7 @@ impl Exchange {
     pub fn filled(&mut self, from: Side, count: usize, context: &mut Context<'_>) {
         self.event(context, |exchange, context| match from {
             Side::Client => {
+                exchange.earn_patience(count, context);
                 exchange.client_moved = context.now;
                 exchange.up.body.filled(count);
                 exchange.client_bytes(context);
@@ -296,7 +300,6 @@ impl Exchange {
             self.account.upstream_ended = Some(context.now);
             context.balancer.release(attempt.lease);
             self.demands.push_back(how);
-            self.up.discard_ready();
         }
     }
 

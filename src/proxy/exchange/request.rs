@@ -94,13 +94,14 @@ impl Exchange {
             return self.fail(Fault::RequestTooLarge, context);
         }
         if answer_here {
-            self.up.discard_ready();
             return self.answer(200, "the proxy answers", context);
         }
+        self.patience = context.settings.timeouts.body;
         self.request_body(context);
         if matches!(self.response, Response::Idle) {
             let whole = matches!(self.request, Request::Done);
             self.up.coalesce(whole && self.call.method.is_idempotent());
+            context.budget.earn();
             self.dispatch(context);
         }
     }
@@ -172,49 +173,52 @@ impl Exchange {
             return self.fail(fault, context);
         }
         context.balancer.observe(&mut attempt.lease, Outcome::Unreachable, context.now);
-        if !self.try_another(context) {
+        if self.may_try_another(context) {
+            self.try_another(context);
+        } else {
             self.fail(fault, context);
         }
     }
 
     /// The upstream went away before it answered anything. The request is sent once more if nothing
-    /// of it was sent, or if sending it twice does no harm (RFC 9110 §9.2.2) and it is all still
-    /// here. A pooled connection was merely stale, so its backend gets the request; one that failed
-    /// a fresh connection does not.
+    /// of it was sent, or if sending it twice does no harm (RFC 9110 §9.2.2), it is all still here,
+    /// and the budget allows it. A pooled connection was merely stale, so its backend gets the
+    /// request; one that failed a fresh connection does not.
     pub(super) fn lost_in_silence(&mut self, context: &mut Context<'_>) {
-        let Some(attempt) = &mut self.attempt else { return };
+        let Some(attempt) = &self.attempt else { return };
+        let stale = attempt.link.is_reused();
         let harmless = self.call.method.is_idempotent() && self.up.can_rewind();
-        let may_resend = harmless || self.up.is_untouched();
-        let stale =
-            matches!(attempt.link, Link::Open { reused: true } | Link::Deaf { reused: true });
-        if may_resend && stale {
+        let unsent = self.up.is_untouched();
+        let has_place = stale || self.may_try_another(context);
+        if !has_place || !(unsent || harmless && context.budget.spend(context.now)) {
+            return self.fail(Fault::UpstreamClosed, context);
+        }
+        let Some(attempt) = &mut self.attempt else { return };
+        if stale {
             context.balancer.restart(&mut attempt.lease, context.now);
             self.up.rewind();
             self.demands.push_back(Demand::Discard);
-            return self.connect(true, context);
-        }
-        if may_resend {
+            self.connect(true, context);
+        } else {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
-            if self.try_another(context) {
-                return;
-            }
+            self.try_another(context);
         }
-        self.fail(Fault::UpstreamClosed, context);
     }
 
-    /// Goes to a backend that was not tried yet; false if there is none, or no attempt left.
-    fn try_another(&mut self, context: &mut Context<'_>) -> bool {
-        let more = self.account.attempts < context.settings.limits.attempts
-            && self.tried.len() < context.balancer.backends().len();
-        if more {
-            if let Some(attempt) = self.attempt.take() {
-                context.balancer.release(attempt.lease);
-            }
-            self.demands.push_back(Demand::Discard);
-            self.up.rewind();
-            self.dispatch(context);
+    /// Whether there is a backend that was not tried yet, and an attempt left.
+    fn may_try_another(&self, context: &Context<'_>) -> bool {
+        self.account.attempts < context.settings.limits.attempts
+            && self.tried.len() < context.balancer.backends().len()
+    }
+
+    /// Goes to a backend that was not tried yet.
+    fn try_another(&mut self, context: &mut Context<'_>) {
+        if let Some(attempt) = self.attempt.take() {
+            context.balancer.release(attempt.lease);
         }
-        more
+        self.demands.push_back(Demand::Discard);
+        self.up.rewind();
+        self.dispatch(context);
     }
 
     pub(super) fn client_closed(&mut self, how: Closing, context: &mut Context<'_>) {

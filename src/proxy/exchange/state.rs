@@ -95,3 +95,10 @@ pub(super) enum Link {
         reused: bool,
     },
 }
+
+impl Link {
+    /// Whether the connection had served another request before.
+    pub(super) fn is_reused(self) -> bool {
+        matches!(self, Self::Open { reused: true } | Self::Deaf { reused: true })
+    }
+}

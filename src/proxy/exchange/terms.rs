@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::balance::{BackendId, Balancer};
 use crate::buffer::FreeList;
 use crate::http::Headers;
+use crate::proxy::budget::RetryBudget;
 use crate::proxy::settings::Settings;
 
 /// What a worker lends to an exchange while it works.
@@ -15,6 +16,8 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// Chooses backends and learns from what they do.
     pub balancer: &'a Balancer,
+    /// What may still be sent again.
+    pub budget: &'a mut RetryBudget,
     /// Blocks for bodies.
     pub free: &'a mut FreeList,
     /// Scratch for parsing a head.

@@ -13,6 +13,7 @@ mod failover;
 mod forwarding;
 mod judge;
 mod keep_alive;
+mod peers;
 mod pooled;
 mod properties;
 mod retries;
@@ -22,7 +23,8 @@ mod timeouts;
 mod truncation;
 mod tunnel;
 
-use self::rig::{Dial, Rig, Row};
+use self::peers::{Dial, Row};
+use self::rig::Rig;
 use self::scene::Scene;
 use super::*;
 

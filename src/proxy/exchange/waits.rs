@@ -3,7 +3,7 @@
 //! No timer is ever set or cleared: each deadline follows from the states and from when a side last
 //! moved, so none can be forgotten. A worker asks for the earliest one after each event.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Context, Demand, Exchange, Fault, Hangup, Link, Request, Response};
 use crate::proxy::settings::Timeouts;
@@ -60,7 +60,7 @@ impl Exchange {
             Wait::Head if matches!(self.request, Request::Head(_)) => {
                 self.account.arrived.map(|arrived| arrived + timeouts.header)
             }
-            Wait::ClientSends if self.awaits_body() => Some(self.client_moved + timeouts.body),
+            Wait::ClientSends if self.awaits_body() => Some(self.client_moved + self.patience),
             Wait::ClientReads if !self.is_tunnel() && !self.down.is_drained() => {
                 Some(self.client_moved + timeouts.body)
             }
@@ -75,7 +75,7 @@ impl Exchange {
             }
             Wait::Linger => match self.request {
                 Request::Linger { since, .. } if matches!(self.response, Response::Ended(_)) => {
-                    Some(since + std::time::Duration::from_secs(LINGER_SECONDS))
+                    Some(since + Duration::from_secs(LINGER_SECONDS))
                 }
                 _ => None,
             },
@@ -84,6 +84,22 @@ impl Exchange {
             }
             _ => None,
         }
+    }
+
+    /// Bytes of a body buy the client time at the price of the least rate, never more than the
+    /// timeout; waiting uses it up. So neither silence nor a drip holds a connection for ever.
+    pub(super) fn earn_patience(&mut self, count: usize, context: &Context<'_>) {
+        let longest = context.settings.timeouts.body;
+        let Some(rate) = context.settings.limits.body_rate else {
+            self.patience = longest;
+            return;
+        };
+        if self.awaits_body() {
+            let waited = context.now.duration_since(self.client_moved);
+            self.patience = self.patience.saturating_sub(waited);
+        }
+        let bought = Duration::from_secs_f64(count as f64 / rate.get() as f64);
+        self.patience = (self.patience + bought).min(longest);
     }
 
     fn awaits_body(&self) -> bool {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::accept::Doors;
+use super::budget::RetryBudget;
 use super::connection::{Client, Upstream};
 use super::control::{Control, Phase};
 use super::directory::{Directory, LocalDirectory};
@@ -57,6 +58,7 @@ pub(super) struct Shared {
 struct Tools {
     settings: Arc<Settings>,
     balancer: Arc<Balancer>,
+    budget: RetryBudget,
     feed: Feed,
     free: FreeList,
     headers: Headers,
@@ -70,6 +72,7 @@ impl Tools {
             now,
             settings: &self.settings,
             balancer: &self.balancer,
+            budget: &mut self.budget,
             free: &mut self.free,
             headers: &mut self.headers,
             date: self.date.text.as_bytes(),
@@ -137,6 +140,7 @@ impl Worker {
             spare: Vec::new(),
             tools: Tools {
                 headers: Headers::new(settings.limits.headers),
+                budget: RetryBudget::new(settings.limits.retry_percent, now),
                 settings,
                 balancer: shared.balancer,
                 feed,

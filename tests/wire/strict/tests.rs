@@ -33,7 +33,8 @@ fn a_request_is_whole_with_its_last_byte_and_valid_up_to_it() {
     for bytes in [
         &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+            3\r\nabc\r\n0\r\nX: y\r\n\r\n",
     ] {
         for end in 1..=bytes.len() {
             let requests = requests(&bytes[..end]);
@@ -119,9 +120,10 @@ fn a_bad_chunk_has_a_fault_and_ends_the_reading() {
 
 #[test]
 fn responses_are_told_apart_and_what_follows_them_is_surplus() {
-    let bytes = b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\
-        HTTP/1.1 304 \r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n!\r\n0\r\n\r\n\
-        HTTP/1.1 200 OK\r\n";
+    let bytes =
+        b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\
+        HTTP/1.1 304 \r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        1\r\n!\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n";
     let methods = [b"HEAD".to_vec(), b"GET".to_vec(), b"GET".to_vec()];
     let seen = responses(bytes, to_get(&methods, None));
     assert_eq!(seen.faults, [""; 0]);

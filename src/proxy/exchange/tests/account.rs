@@ -113,6 +113,10 @@ fn failures_cost_the_response_timeout_however_fast_they_are() {
         rig.upstream(answer);
         assert_eq!(rig.estimate(0), seconds_10, "{answer}");
     }
+    let mut rig = Rig::with(2, Policy::AdaptiveEwma { alpha: 1.0 });
+    rig.client(GET);
+    rig.upstream_ends(Closing::Finished);
+    assert_eq!(rig.estimate(0), seconds_10, "another backend gets the request");
     for part in ["", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"] {
         let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
         rig.client(GET);

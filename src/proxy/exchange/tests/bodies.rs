@@ -56,6 +56,19 @@ fn trailers_that_steer_and_those_named_by_connection_are_dropped() {
 }
 
 #[test]
+fn what_one_request_names_is_not_named_by_the_next() {
+    let named = format!("Connection: X-Sum\r\n{CHUNKED}");
+    let trailers = "0\r\nX-Sum: 6\r\n\r\n";
+    let outcome = Scene::new()
+        .client(post(&named, trailers))
+        .upstream(OK)
+        .client(post(CHUNKED, trailers))
+        .upstream(OK)
+        .play();
+    assert!(outcome.upstreams[0].ends_with(trailers), "{}", outcome.upstreams[0]);
+}
+
+#[test]
 fn what_an_interim_response_names_is_not_named_by_the_final_one() {
     let hints = "HTTP/1.1 103 Early Hints\r\nConnection: X-Sum\r\n\r\n";
     let outcome = Scene::new()
@@ -144,6 +157,8 @@ fn a_body_beyond_the_limit_is_refused() {
     let announced = Scene::new().set(limit).client(post("Content-Length: 6\r\n", "123456")).play();
     assert_reply(&announced.client, 413, true);
     assert_eq!(announced.upstreams, [""; 0]);
+    let chunks = post(CHUNKED, "3\r\nabc\r\n2\r\nab\r\n0\r\n\r\n");
+    assert_eq!(Scene::new().set(limit).client(chunks).upstream(OK).play().client, OK_FORWARDED);
     let chunks = post(CHUNKED, "3\r\nabc\r\n3\r\nabc\r\n0\r\n\r\n");
     let streamed = Scene::new().set(limit).client(chunks).play_to_the_end();
     assert_reply(&streamed.client, 413, true);
@@ -208,4 +223,17 @@ fn large_interim_responses_leave_nothing_behind() {
     }
     rig.upstream(OK);
     assert_eq!(rig.client_got(), hints.repeat(100) + OK_FORWARDED);
+}
+
+#[test]
+fn a_client_that_reads_nothing_holds_back_interim_responses() {
+    let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(15_000));
+    let mut rig = Rig::new();
+    rig.client(GET);
+    rig.client.window = 0;
+    rig.upstream(hints.repeat(50) + OK);
+    assert!(rig.unread(Side::Upstream) > 500_000);
+    rig.client.window = usize::MAX;
+    rig.run();
+    assert_eq!(rig.client_got(), hints.repeat(50) + OK_FORWARDED);
 }

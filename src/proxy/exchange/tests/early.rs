@@ -149,3 +149,17 @@ fn a_client_that_ends_while_its_refusal_is_on_the_way_still_gets_it() {
     assert_reply(&rig.client_got(), 400, true);
     assert_eq!((rig.row().status, rig.over), (400, Some(Hangup::Close)));
 }
+
+#[test]
+fn a_client_that_ends_while_an_early_answer_is_on_the_way_is_done() {
+    let mut rig = Rig::new();
+    rig.client(POST.to_owned() + "01234");
+    rig.client.window = 0;
+    rig.upstream(OK);
+    rig.upstream_ends(Closing::Finished);
+    rig.client_ends(Closing::Finished);
+    rig.client.window = usize::MAX;
+    rig.run();
+    assert_eq!(rig.client_got(), OK_FORWARDED);
+    assert_eq!((rig.row().status, rig.over), (200, Some(Hangup::Close)));
+}

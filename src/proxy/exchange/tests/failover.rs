@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::balance::Policy;
+use crate::proxy::budget::RetryBudget;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
 
@@ -127,6 +128,31 @@ fn what_a_backend_lost_in_silence_goes_to_another_if_that_does_no_harm() {
 }
 
 #[test]
+fn what_may_be_sent_again_is_limited() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.budget = RetryBudget::new(0, rig.now);
+    rig.client(GET);
+    rig.upstream_ends(Closing::Reset);
+    assert_reply(&rig.client_got(), 502, false);
+    assert_eq!(rig.row().attempts, 1);
+}
+
+#[test]
+fn a_row_tells_of_the_last_attempt() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.pool(1);
+    rig.client(GET);
+    rig.advance_ms(5);
+    rig.upstream_ends(Closing::Finished);
+    rig.advance_ms(7);
+    rig.upstream(OK);
+    let row = rig.row();
+    assert_eq!((row.backend, row.connect), (Some(1), None), "it came from the pool");
+    assert_eq!(row.first_byte, Some(Duration::from_millis(7)));
+    assert_eq!(row.latency, Some(Duration::from_millis(12)));
+}
+
+#[test]
 fn what_is_not_idempotent_reaches_one_backend_at_most() {
     let mut rig = rig([Dial::Answers; 3]);
     rig.client(POST);
@@ -148,4 +174,27 @@ fn a_request_body_waits_while_backends_are_tried() {
     assert!(rig.upstream_got().ends_with(&body));
     rig.upstream(OK);
     assert_eq!((rig.client_got().as_str(), rig.row().attempts), (OK_FORWARDED, 3));
+}
+
+#[test]
+fn each_address_has_its_own_time() {
+    let mut rig = rig([Dial::Answers; 3]);
+    rig.servers[0].dials = vec![Dial::Hangs, Dial::Hangs, Dial::Answers];
+    rig.client(GET);
+    rig.advance_ms(1999);
+    assert_eq!((rig.connections.len(), rig.upstream_got().as_str()), (2, ""));
+    rig.advance_ms(1);
+    assert_eq!(rig.upstream_got(), GET_FORWARDED);
+    rig.upstream(OK);
+    assert_eq!(rig.row().attempts, 1);
+}
+
+#[test]
+fn a_refusal_of_ours_suits_the_request() {
+    let mut rig = rig([Dial::Refuses; 3]);
+    rig.client("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(rig.client_got().ends_with("\r\n\r\n"), "no body for HEAD");
+    rig.rows();
+    rig.client("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+    assert_reply(&rig.client_got(), 503, true);
 }

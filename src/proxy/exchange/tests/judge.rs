@@ -1,5 +1,5 @@
 //! A second opinion: a small strict reader of message streams, written from the grammar alone and
-//! sharing no code with what it judges. It tells a message that is not whole from one that is wrong.
+//! sharing no code with what it judges. It tells a message that is not whole from a wrong one.
 
 /// A whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -95,6 +95,7 @@ fn a_request_to_close_is_the_last_and_what_follows_it_is_dropped() {
         .play_to_the_end();
     let answer = answered("200 OK", "", "Content-Length: 2\r\nConnection: close\r\n", "ok");
     assert_eq!(outcome.client, answer);
+    assert!(outcome.finished, "what follows is read before the connection is closed");
     assert_eq!(paths(&outcome.rows), ["/1"]);
     assert_eq!(outcome.upstreams.len(), 1);
     assert!(!outcome.upstreams[0].contains("Connection"), "the backend's connection is kept");

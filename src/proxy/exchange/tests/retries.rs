@@ -1,5 +1,5 @@
-//! Pooled connections that turn out to be dead: what did no harm the first time is sent again, once,
-//! on a fresh connection to the same backend.
+//! Pooled connections that turn out to be dead: what did no harm the first time is sent again,
+//! once, on a fresh connection to the same backend.
 
 use std::time::Duration;
 

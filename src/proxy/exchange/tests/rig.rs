@@ -1,118 +1,26 @@
 //! A worker and both of its peers without a socket: the exchange is driven as the worker drives it,
 //! and everything it must never do is checked while it happens.
 
-use crate::balance::Balancer;
-use crate::http::Headers;
-use crate::proxy::settings::Settings;
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::{DATE, judge};
-use crate::balance::{Options, Policy};
+use super::DATE;
+use super::peers::{Connection, Dial, Row, Server, Socket, settings};
+use crate::balance::{Balancer, Options, Policy};
 use crate::buffer::BLOCK_BYTES;
-use crate::proxy::settings::{Limits, Timeouts, Upstream};
+use crate::http::Headers;
+use crate::proxy::budget::RetryBudget;
+use crate::proxy::settings::Settings;
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 const MANY_ROUNDS: usize = 100_000;
-
-/// A peer's connection as the proxy sees it.
-#[derive(Debug)]
-pub(super) struct Socket {
-    /// What the peer has sent and the proxy has not read.
-    inbox: VecDeque<u8>,
-    /// How its stream ends behind that.
-    end: Option<Closing>,
-    /// What it has received.
-    pub(super) received: Vec<u8>,
-    /// Whether the proxy has ended its own stream.
-    pub(super) finished: bool,
-    /// Bytes it still takes.
-    pub(super) window: usize,
-    /// Whether writes to it fail.
-    pub(super) broken: bool,
-}
-
-impl Default for Socket {
-    fn default() -> Self {
-        Self {
-            inbox: VecDeque::new(),
-            end: None,
-            received: Vec::new(),
-            finished: false,
-            window: usize::MAX,
-            broken: false,
-        }
-    }
-}
-
-/// What comes of a connect to one address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Dial {
-    Answers,
-    Hangs,
-    Refuses,
-    NoRoute,
-    /// This host can't even try.
-    NoResources,
-}
-
-/// A connection to a backend.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) socket: Socket,
-    pub(super) backend: usize,
-    /// The place of the backend's address that it is made to; none once it is made.
-    step: Option<usize>,
-    pub(super) closed: bool,
-}
-
-/// A backend: its addresses, and idle connections to it.
-#[derive(Debug)]
-pub(super) struct Server {
-    pub(super) dials: Vec<Dial>,
-    pub(super) pool: Vec<usize>,
-}
-
-/// A row, kept.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Row {
-    pub(super) backend: Option<u16>,
-    pub(super) status: u16,
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) request_bytes: u64,
-    pub(super) response_bytes: u64,
-    pub(super) latency: Option<Duration>,
-    pub(super) connect: Option<Duration>,
-    pub(super) first_byte: Option<Duration>,
-    pub(super) attempts: u32,
-    pub(super) fault: Option<&'static str>,
-}
-
-impl Row {
-    fn of(record: &Record<'_>) -> Self {
-        Self {
-            backend: record.backend,
-            status: record.status,
-            method: judge::text(record.method),
-            path: judge::text(record.path),
-            request_bytes: record.request_bytes,
-            response_bytes: record.response_bytes,
-            latency: record.latency,
-            connect: record.connect,
-            first_byte: record.first_byte,
-            attempts: record.attempts,
-            fault: record.fault,
-        }
-    }
-}
 
 /// See the module's description.
 pub(super) struct Rig {
     pub(super) exchange: Exchange,
     pub(super) settings: Settings,
     pub(super) balancer: Balancer,
+    pub(super) budget: RetryBudget,
     free: FreeList,
     headers: Headers,
     pub(super) now: Instant,
@@ -154,6 +62,7 @@ impl Rig {
             headers: Headers::new(settings.limits.headers),
             settings,
             balancer: Balancer::new(names, options, now).expect("valid options"),
+            budget: RetryBudget::new(20, now),
             free: FreeList::default(),
             now,
             draining: false,
@@ -294,6 +203,7 @@ impl Rig {
             now: self.now,
             settings: &self.settings,
             balancer: &self.balancer,
+            budget: &mut self.budget,
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),
@@ -481,6 +391,7 @@ impl Rig {
                 let attached = self.attached.take().expect("a connection to put back");
                 let Connection { socket, backend, closed, .. } = &mut self.connections[attached];
                 assert!(!socket.finished && !*closed);
+                assert_eq!(self.settings.connections, Connections::Persistent);
                 if socket.inbox.is_empty() && socket.end.is_none() {
                     self.servers[*backend].pool.push(attached);
                 } else {
@@ -532,42 +443,5 @@ impl Drop for Rig {
         let open = self.connections.iter().filter(|connection| !connection.closed).count();
         let pooled: usize = self.servers.iter().map(|server| server.pool.len()).sum();
         assert_eq!(open, pooled, "a backend's connection was forgotten");
-    }
-}
-
-fn settings(backends: usize, policy: Policy) -> Settings {
-    let upstream = |index| {
-        let port = 8081 + index;
-        Upstream { url: format!("http://b:{port}"), host: "b".to_owned(), port }
-    };
-    let seconds = Duration::from_secs;
-    Settings {
-        policy,
-        connections: Connections::Persistent,
-        listen: Vec::new(),
-        upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
-        workers: 1,
-        cores: Vec::new(),
-        resample_after: None,
-        cooldown: Duration::from_millis(500),
-        cooldown_max: seconds(5),
-        timeouts: Timeouts {
-            connect: seconds(1),
-            response: seconds(10),
-            header: seconds(5),
-            body: seconds(30),
-            client_idle: seconds(75),
-            upstream_idle: seconds(30),
-            drain: seconds(10),
-        },
-        limits: Limits {
-            head_bytes: 16 * 1024,
-            headers: 100,
-            body_bytes: None,
-            connections: 10_240,
-            pool: 256,
-            attempts: 3,
-        },
-        verbose: false,
     }
 }

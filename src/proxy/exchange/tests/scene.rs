@@ -1,7 +1,6 @@
 //! A fixed course of events, played with the same bytes cut in every way. Whatever the cuts, both
 //! peers get the same bytes and the log the same rows.
 
-use super::rig::{Rig, Row};
 use super::*;
 
 #[derive(Clone, Debug)]

@@ -44,6 +44,7 @@ fn the_clock_of_a_pipelined_head_starts_with_its_turn() {
 #[test]
 fn a_body_must_progress() {
     let mut rig = Rig::new();
+    rig.settings.limits.body_rate = None;
     rig.client(POST);
     for _ in 0..3 {
         rig.advance_ms(29_999);
@@ -55,6 +56,35 @@ fn a_body_must_progress() {
     let row = rig.row();
     assert_eq!((row.status, row.fault), (408, Some("body_timeout")));
     assert!(rig.connections[0].closed);
+}
+
+#[test]
+fn a_body_that_drips_is_cut_off_once_its_patience_is_used_up() {
+    let mut rig = Rig::new();
+    rig.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+    let drips = (1..100).find(|_| {
+        rig.advance_ms(5000);
+        let cut_off = !rig.client_got().is_empty();
+        if !cut_off {
+            rig.client("x");
+        }
+        cut_off
+    });
+    // Each byte, at 10 a second, buys 100 ms of the 30 s.
+    assert_eq!(drips, Some(7));
+    assert_eq!(rig.row().fault, Some("body_timeout"));
+}
+
+#[test]
+fn a_body_that_keeps_up_the_least_rate_may_take_for_ever() {
+    let mut rig = Rig::new();
+    rig.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+    for _ in 0..50 {
+        rig.advance_ms(2000);
+        rig.client("x".repeat(20));
+    }
+    rig.upstream(OK);
+    assert_eq!(rig.row().status, 200);
 }
 
 #[test]

@@ -124,3 +124,16 @@ fn what_was_pending_is_sent_before_the_cut() {
     assert_eq!(rig.client_got(), answered("200 OK", "", "Content-Length: 10\r\n", "01234"));
     assert_eq!((rig.row().fault, rig.over), (Some("response_truncated"), Some(Hangup::Close)));
 }
+
+#[test]
+fn an_interim_response_that_was_sent_in_part_is_finished_before_the_502() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let mut rig = Rig::new();
+    rig.client(GET);
+    rig.client.window = 10;
+    rig.upstream(interim);
+    rig.upstream("junk\r\n\r\n");
+    rig.client.window = usize::MAX;
+    rig.run();
+    assert_reply(rig.client_got().strip_prefix(interim).expect("both"), 502, false);
+}

@@ -53,6 +53,16 @@ fn bytes_sent_early_are_part_of_the_tunnel() {
 }
 
 #[test]
+fn bytes_sent_early_wait_for_nothing_but_the_switch() {
+    let mut rig = Rig::new();
+    rig.client(UPGRADE.to_owned() + "early");
+    assert_eq!(rig.upstream_got(), upgrade_forwarded());
+    rig.upstream(SWITCHING.to_owned() + "first");
+    assert_eq!(rig.upstream_got(), "early");
+    assert_eq!(rig.client_got(), SWITCHING.to_owned() + "first");
+}
+
+#[test]
 fn a_body_may_come_before_the_tunnel() {
     let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\
                    Content-Length: 4\r\n\r\nbody";
@@ -243,4 +253,34 @@ fn a_tunnel_is_cut_when_the_proxy_stops() {
         rig.run();
         assert_eq!((rig.row().fault, rig.over), (Some("stopped"), Some(Hangup::Reset)));
     }
+}
+
+#[test]
+fn a_sign_of_life_on_either_side_keeps_a_tunnel() {
+    for side in [Side::Client, Side::Upstream] {
+        let mut rig = open();
+        rig.client.window = 0;
+        rig.upstream_socket().window = 0;
+        for wait_ms in [0, 74_999] {
+            rig.advance_ms(wait_ms);
+            rig.arrive(side, b"x");
+            rig.run();
+        }
+        rig.advance_ms(74_999);
+        assert_eq!(rig.over, None);
+        rig.advance_ms(1);
+        assert_eq!((rig.row().status, rig.over), (101, Some(Hangup::Close)));
+    }
+}
+
+#[test]
+fn an_offer_is_forgotten_with_its_request() {
+    let mut rig = Rig::new();
+    rig.client(UPGRADE);
+    rig.upstream(OK);
+    rig.rows();
+    rig.client_got();
+    rig.client(GET);
+    rig.upstream(SWITCHING);
+    assert_reply(&rig.client_got(), 502, false);
 }
