@@ -5,8 +5,10 @@
 //! do.
 
 pub mod backend;
+pub mod bench;
 mod child;
 pub mod leash;
+pub mod load;
 pub mod ports;
 pub mod relay;
 pub mod setup;
