@@ -29,14 +29,15 @@ impl fmt::Display for Tool {
 }
 
 /// What everyone needs.
-pub const TOOLS: [Tool; 3] = [
+pub const TOOLS: [Tool; 4] = [
     Tool { command: "wrk", package: "wrk", purpose: "makes load" },
     Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
     Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
+    Tool { command: "chromium", package: "chromium", purpose: "a client of the tests" },
 ];
 
-/// What only a bench needs. Debian keeps these commands in `/usr/sbin` and, where there is a service
-/// manager, starts them once they are installed.
+/// What only a bench needs. Debian keeps these commands in `/usr/sbin` and, where there is a
+/// service manager, starts them once they are installed.
 pub const BENCH_TOOLS: [Tool; 2] = [
     Tool { command: "nginx", package: "nginx-light", purpose: "is measured against" },
     Tool { command: "haproxy", package: "haproxy", purpose: "is measured against" },
@@ -138,6 +139,12 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    const THREE: &[Tool] = &[
+        Tool { command: "wrk", package: "wrk", purpose: "makes load" },
+        Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
+        Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
+    ];
+
     fn folder_with(commands: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for command in commands {
@@ -153,7 +160,7 @@ mod tests {
     }
 
     fn missing_commands(folder: &Path) -> Vec<&'static str> {
-        missing(&TOOLS, folder.as_os_str()).iter().map(|tool| tool.command).collect()
+        missing(THREE, folder.as_os_str()).iter().map(|tool| tool.command).collect()
     }
 
     #[test]
@@ -177,14 +184,14 @@ mod tests {
     fn every_folder_of_the_path_is_searched() {
         let (one, two) = (folder_with(&["wrk"]), folder_with(&["curl", "python3"]));
         let path = std::env::join_paths([one.path(), two.path()]).expect("a path");
-        assert!(missing(&TOOLS, &path).is_empty());
+        assert!(missing(THREE, &path).is_empty());
     }
 
     #[test]
     fn where_nothing_is_missing_nothing_is_called() {
         // There is no apt-get in that folder; calling it would fail.
         let folder = folder_with(&["wrk", "curl", "python3"]);
-        let installed = setup(&TOOLS, folder.path().as_os_str(), true).expect("nothing to do");
+        let installed = setup(THREE, folder.path().as_os_str(), true).expect("nothing to do");
         assert_eq!(installed, []);
     }
 
@@ -192,9 +199,9 @@ mod tests {
     fn it_installs_as_root_or_through_sudo_and_else_says_the_command() {
         let folder = folder_with(&["apt-get", "curl", "python3"]);
         let path = folder.path().as_os_str();
-        let wrk = &TOOLS[..1];
+        let wrk = &THREE[..1];
         assert_eq!(installer(path, true, wrk).expect("root"), ["apt-get"]);
-        let refusal = setup(&TOOLS, path, false).expect_err("not allowed").to_string();
+        let refusal = setup(THREE, path, false).expect_err("not allowed").to_string();
         assert_eq!(refusal, "missing: wrk (makes load); as root, run: apt-get install wrk");
         add(folder.path(), "sudo");
         assert_eq!(installer(path, false, wrk).expect("sudo"), ["sudo", "apt-get"]);
@@ -204,7 +211,7 @@ mod tests {
     fn without_an_installer_it_names_what_is_missing() {
         let folder = folder_with(&["curl"]);
         let refusal =
-            setup(&TOOLS, folder.path().as_os_str(), true).expect_err("no apt-get").to_string();
+            setup(THREE, folder.path().as_os_str(), true).expect_err("no apt-get").to_string();
         assert!(refusal.starts_with("missing: wrk (makes load), python3 ("), "{refusal}");
         assert!(refusal.contains("no apt-get"), "{refusal}");
     }

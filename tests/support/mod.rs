@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: the programs as processes, and patience.
+//! What the end-to-end tests share: the programs as processes, peers that do what a test needs,
+//! and patience.
 //!
 //! Nothing here waits by sleeping: one looks again until something is so, with a deadline that only
 //! a failing test ever reaches.
@@ -6,4 +7,6 @@
 #![allow(dead_code, reason = "each test program takes its part of this")]
 
 pub mod clock;
+pub mod http;
+pub mod origin;
 pub mod process;

@@ -154,3 +154,27 @@ impl Proxy {
         self.addresses[0]
     }
 }
+
+/// A running `tidegate-backend`.
+pub struct Backend {
+    pub process: Process,
+    pub address: SocketAddr,
+}
+
+impl Backend {
+    /// Starts it on a free port of 127.0.0.1.
+    pub fn start(flags: &[&str]) -> Self {
+        Self::start_on(0, flags)
+    }
+
+    pub fn start_on(port: u16, flags: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate-backend"));
+        command.env_remove("PORT").env_remove("SERVER_ID");
+        command.args(["--port", &port.to_string(), "--listen", "127.0.0.1"]).args(flags);
+        let mut process = Process::spawn(&mut command);
+        let address = process.says("the address listened on", |text| {
+            text.split_once(" listening on ")?.1.split_once(',')?.0.parse().ok()
+        });
+        Self { process, address }
+    }
+}

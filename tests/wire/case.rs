@@ -62,6 +62,8 @@ pub struct Expect {
     /// `max_upstream`: requests that reached the backend, even in part; as many as there are in the
     /// case, unless it says otherwise.
     pub max_upstream: u64,
+    /// `connections`: how many of the backend's connections carried requests.
+    pub connections: Vec<u64>,
     /// `client_complete`: whether the first final response must be whole, or must not seem so.
     pub client_complete: Option<bool>,
     /// `client_body`: of the first final response, if that is a 2xx.
@@ -157,6 +159,7 @@ fn expectation(mut fields: Fields, requests: u64) -> Expect {
         upstream_complete: fields.counts("upstream_complete"),
         upstream_body: fields.text("upstream_body").map(|text| latin1(&text)),
         max_upstream: fields.count("max_upstream").unwrap_or(requests),
+        connections: fields.counts("connections"),
         client_complete: fields.flag("client_complete"),
         client_body: fields.text("client_body").map(|text| latin1(&text)),
         client_has: fields.patterns("client_contains"),

@@ -26,6 +26,10 @@ pub fn judge(case: &Case, evidence: &Evidence) -> Faults {
     let most = if is_tunnel { 1 } else { usize::MAX };
     let requests: Vec<Request> =
         evidence.upstream.iter().flat_map(|bytes| requests(bytes).into_iter().take(most)).collect();
+    let used = evidence.upstream.iter().filter(|bytes| !bytes.is_empty()).count() as u64;
+    if !case.expect.connections.is_empty() && !case.expect.connections.contains(&used) {
+        why.push(format!("{used} connections, allowed are {:?}", case.expect.connections));
+    }
     judge_upstream(&case.expect, &requests, &evidence.upstream.concat(), &mut why);
     if evidence.client.is_some() {
         let closed = ending.is_some();

@@ -79,7 +79,7 @@ impl BenchFlags {
             Ok(results) => self.tell(&results),
             Err(error) => {
                 let code = match error {
-                    BenchError::NobodyLeft => MISUSE,
+                    BenchError::NobodyLeft(_) => MISUSE,
                     // As a shell reports a program that a signal ended.
                     BenchError::Stopped(signal) => {
                         128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
@@ -149,7 +149,7 @@ impl Drop for Scratch {
 struct Bar(ProgressBar);
 
 impl Progress for Bar {
-    fn expect(&mut self, turns: u64) {
+    fn announce(&mut self, turns: u64) {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}");
         self.0 = ProgressBar::new(turns);
         if let Ok(style) = style {

@@ -26,13 +26,16 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait between two attempts to reach it.
 const START_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long it may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long wrk may take beyond the time it is told to.
 const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who wants to know how far it is.
 pub trait Progress {
     /// So many turns there will be.
-    fn expect(&mut self, turns: u64);
+    fn announce(&mut self, turns: u64);
     /// A contender has its turn.
     fn turn(&mut self, workload: &Workload, contender: &Contender);
     /// A workload is done.
@@ -75,9 +78,9 @@ impl Bench<'_> {
         }
         let contenders: usize = line_ups.iter().map(|(_, contenders)| contenders.len()).sum();
         if contenders == 0 {
-            return Err(BenchError::NobodyLeft);
+            return Err(BenchError::NobodyLeft(left_out));
         }
-        progress.expect(u64::from(self.plan.rounds) * contenders as u64);
+        progress.announce(u64::from(self.plan.rounds) * contenders as u64);
         let mut workloads = Vec::new();
         for (workload, contenders) in line_ups {
             let measured = self.measure(workload, contenders, progress)?;
@@ -132,12 +135,22 @@ impl Bench<'_> {
                 }
             }
         }
-        let entries = field.into_iter().map(|(mut entry, running, _)| {
-            let peak = running.and_then(|running| running.tree.peak_resident_bytes().ok());
-            entry.peak_resident_bytes = peak.unwrap_or(0);
-            entry
-        });
-        Ok(Measured { workload: *workload, place, entries: entries.collect() })
+        let mut entries = Vec::new();
+        for (mut entry, running, _) in field {
+            if let Some(running) = running {
+                // One that has ended by itself has failed, and has no peak.
+                entry.peak_resident_bytes = running.tree.peak_resident_bytes().unwrap_or(0);
+                self.stop(running.process)?;
+            }
+            entries.push(entry);
+        }
+        Ok(Measured { workload: *workload, place, entries })
+    }
+
+    /// Has a program end; one that doesn't is killed.
+    fn stop(&self, mut process: Process) -> Result<(), BenchError> {
+        process.terminate();
+        self.wait(&mut process, now() + STOP_PATIENCE).map(drop)
     }
 
     fn start_backends(

@@ -73,8 +73,8 @@ pub enum BenchError {
     #[error("there is no {0}; {1}")]
     NoProgram(PathBuf, &'static str),
     /// No contender is left.
-    #[error("none of the contenders asked for takes part")]
-    NobodyLeft,
+    #[error("none of the contenders asked for takes part; {}", .0.join("; "))]
+    NobodyLeft(Vec<String>),
     /// The load's or a backend's program failed.
     #[error("{name} failed: {output}")]
     Failed {

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::super::leash;
 
@@ -56,6 +56,13 @@ impl Process {
     /// How it ended, once it has.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    /// Asks it to end, which gives a server time to wait for its own children.
+    pub(super) fn terminate(&self) {
+        // The child has not been waited for, so its id can't be anybody else's.
+        // It fails only for one that has ended already.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
     }
 
     /// All it has said.

@@ -34,7 +34,8 @@ impl Report {
     #[must_use]
     pub fn json(&self, plan: &Plan) -> String {
         let percentiles = PERCENTILES.map(|percentile| {
-            json!({ "percentile": percentile, "us": self.latencies.value_at_percentile(percentile) })
+            let us = self.latencies.value_at_percentile(percentile);
+            json!({ "percentile": percentile, "us": us })
         });
         let document = json!({
             "requests_per_s": plan.per_second,

@@ -13,7 +13,8 @@ const HEAD: &str = "<!doctype html>
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <title>tidegate: processor time per request</title>
 <style>
-  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem }
+  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem }
+  body { padding: 0 1rem }
   table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
   th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
   th:first-child, td:first-child { text-align: left }
@@ -23,11 +24,11 @@ const HEAD: &str = "<!doctype html>
 </style>
 ";
 
-const LEGEND: &str = "<p>Each figure is the median of the rounds, with the lowest and the highest in
-brackets. Processor time is that of all threads and processes of the contender; × is a ratio of
-medians to the same program without a log in the same workload. Requests/s are a contender's own
-limit only where it used its core up; elsewhere (≥) the load's core was the limit. Peak memory counts
-shared pages once for each process.</p>
+const LEGEND: &str = "<p>Each figure is the median of the rounds, with the lowest and the highest
+in brackets. Processor time is that of all threads and processes of the contender; × nginx and
+× relay compare its median with that of nginx without a log and of the relay in the same workload.
+Requests/s are a contender's own limit only where it used its core up; elsewhere (≥) the load's core
+was the limit. Peak memory counts shared pages once for each process.</p>
 ";
 
 pub(super) fn page(results: &Results) -> String {

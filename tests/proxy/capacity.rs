@@ -1,0 +1,122 @@
+//! Many clients at once, more than there may be, and where they come from.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::support::clock::until;
+use crate::support::http::{Connection, get};
+use crate::support::origin::Origin;
+use crate::support::process::{Proxy, tidegate};
+
+#[test]
+fn beyond_the_limit_clients_wait_until_a_place_is_free() {
+    let origin = Origin::echoing_targets();
+    let flags = ["--max-connections", "3", "--workers", "1"];
+    let proxy = Proxy::start(&[origin.address], &flags);
+    let mut inside: Vec<Connection> =
+        (0..3).map(|_| Connection::connect(proxy.address())).collect();
+    for connection in &mut inside {
+        assert_eq!(connection.get("/").status, 200);
+    }
+    let mut outside = Connection::connect(proxy.address());
+    outside.send("GET /waited HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Those inside are served meanwhile, and the one outside is not.
+    for connection in &mut inside {
+        assert_eq!(connection.get("/").status, 200);
+    }
+    outside.stream().set_nonblocking(true).unwrap();
+    let mut byte = [0];
+    let early = outside.stream().peek(&mut byte);
+    assert_eq!(early.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    outside.stream().set_nonblocking(false).unwrap();
+    drop(inside.pop());
+    assert_eq!(outside.answer().text(), "/waited");
+}
+
+#[test]
+fn idle_connections_cost_little_and_are_served_when_they_wake() {
+    const IDLE: usize = 1000;
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::start(&[origin.address], &[]);
+    assert_eq!(get(proxy.address(), "/").status, 200);
+    let before = proxy.process.status("VmRSS:");
+    let mut idle: Vec<Connection> =
+        (0..IDLE).map(|_| Connection::connect(proxy.address())).collect();
+    for connection in &mut idle {
+        assert_eq!(connection.get("/").status, 200);
+    }
+    let grown = proxy.process.status("VmRSS:").saturating_sub(before);
+    assert!(grown < 4 * 1024, "{grown} KiB for {IDLE} connections");
+    // All share the few connections to the origin that were needed at the same time.
+    assert!(origin.accepted() <= 8, "{}", origin.accepted());
+    for (n, connection) in idle.iter_mut().enumerate() {
+        assert_eq!(connection.get(&format!("/{n}")).text(), format!("/{n}"));
+    }
+    let open = proxy.process.open_files();
+    assert!(open > IDLE, "{open}");
+    drop(idle);
+    until("closed connections", || (proxy.process.open_files() < 100).then_some(()));
+}
+
+#[test]
+fn idle_connections_end_after_their_time() {
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::start(&[origin.address], &["--client-idle-timeout", "200ms"]);
+    let mut unused = Connection::connect(proxy.address());
+    let mut used = Connection::connect(proxy.address());
+    assert_eq!(used.get("/").status, 200);
+    assert_eq!(unused.rest(), b"");
+    assert_eq!(used.rest(), b"");
+}
+
+#[test]
+fn two_workers_share_one_port() {
+    let origin = Origin::echoing_targets();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let mut proxy = crate::log::logging(&origin, &log, &["--workers", "2"]);
+    // The system chooses by the client's port; with so many both have their share.
+    let mut connections: Vec<Connection> =
+        (0..64).map(|_| Connection::connect(proxy.address())).collect();
+    for (n, connection) in connections.iter_mut().enumerate() {
+        assert_eq!(connection.get(&format!("/{n}")).text(), format!("/{n}"));
+    }
+    drop(connections);
+    crate::log::stop(&mut proxy);
+    let rows = crate::log::rows(&log);
+    assert_eq!(rows.len(), 64);
+    let of = |worker: &str| rows.iter().filter(|row| row["worker"] == worker).count();
+    assert!(of("0") > 0 && of("1") > 0 && of("0") + of("1") == 64);
+}
+
+#[test]
+fn it_listens_on_several_addresses_of_both_families() {
+    let origin = Origin::echoing_targets();
+    let upstream = format!("http://{}", origin.address);
+    let flags = ["--upstream", &upstream, "--log", "none", "--workers", "2"];
+    let proxy = Proxy::spawn(
+        tidegate(&flags)
+            .args(["--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--listen"])
+            .arg("[::]:0"),
+    );
+    let [v4, v6, both] = proxy.addresses[..] else { panic!("{:?}", proxy.addresses) };
+    assert!(v4.is_ipv4() && v6.is_ipv6() && both.is_ipv6());
+    for address in [v4, v6, both, SocketAddr::from((Ipv4Addr::LOCALHOST, both.port()))] {
+        assert_eq!(get(address, "/here").text(), "/here", "{address}");
+    }
+}
+
+#[test]
+fn the_client_s_address_is_told_without_the_mapping_of_ipv4() {
+    let origin = Origin::serve(|mut connection| {
+        while let Some((head, _)) = connection.request() {
+            let peer = crate::support::http::field(&head, "x-forwarded-for").unwrap();
+            connection.send(crate::support::origin::ok(&peer));
+        }
+    });
+    let upstream = format!("http://{}", origin.address);
+    let flags = ["--upstream", &upstream, "--log", "none", "--listen", "[::]:0"];
+    let proxy = Proxy::spawn(&mut tidegate(&flags));
+    let port = proxy.address().port();
+    assert_eq!(get(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "/").text(), "127.0.0.1");
+    assert_eq!(get(format!("[::1]:{port}").parse().unwrap(), "/").text(), "::1");
+}

@@ -1,0 +1,166 @@
+//! The command line: what it takes, and what it says of what it does not.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use crate::support::origin::{Origin, Silent};
+use crate::support::process::{Process, Proxy, tidegate};
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(flags: &[&str]) -> Ended {
+    let mut process = Process::spawn(&mut tidegate(flags));
+    let code = process.ended().code();
+    Ended { code, stdout: process.stdout(), stderr: process.stderr() }
+}
+
+#[test]
+fn a_wrong_flag_is_named_with_what_would_be_right() {
+    let cases: [(&[&str], &str); 14] = [
+        (&["fastest"], "adaptive_ewma"),
+        (&["--upstream", "https://a"], "TLS"),
+        (&["--upstream", "http://a/api"], "/api"),
+        (&["--upstream", "a:80"], "http://"),
+        (&["--listen", "localhost"], "127.0.0.1:9090"),
+        (&["--response-timeout", "5"], "--response-timeout"),
+        (&["--response-timeout", "0s"], "longer than 0"),
+        (&["--max-head-bytes", "70000"], "--max-head-bytes"),
+        (&["--ewma-alpha", "2"], "at most 1"),
+        (&["--sma-window", "0"], "--sma-window"),
+        (&["--workers", "0"], "--workers"),
+        (&["--pin", "9999", "--log", "none"], "9999"),
+        (&["--cooldown", "10s", "--cooldown-max", "1s"], "--cooldown-max"),
+        (&["--no-such-flag"], "--no-such-flag"),
+    ];
+    for (flags, words) in cases {
+        let ended = run(flags);
+        assert_eq!(ended.code, Some(2), "{flags:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{flags:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "", "{flags:?}");
+    }
+}
+
+#[test]
+fn an_upstream_that_has_no_address_is_named() {
+    for flags in [&["--check"][..], &["--listen", "127.0.0.1:0", "--log", "none"]] {
+        let ended = run(&[flags, &["--upstream", "http://no-such-host.invalid:1"]].concat());
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("no-such-host.invalid"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_way_to_another() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let ended = run(&["--listen", &address, "--log", log.to_str().unwrap(), "--workers", "2"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&address) && ended.stderr.contains("--listen"));
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(!log.exists(), "a log is not begun for nothing");
+}
+
+#[test]
+fn two_proxies_do_not_share_a_port() {
+    let origin = Origin::echoing_targets();
+    let first = Proxy::start(&[origin.address], &["--workers", "2"]);
+    let address = first.address().to_string();
+    let ended = run(&["--listen", &address, "--log", "none", "--workers", "2"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for path in [file.join("below/a/file.csv"), folder.path().to_owned()] {
+        let path = path.to_str().unwrap();
+        let ended = run(&["--listen", "127.0.0.1:0", "--log", path]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(path), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_log_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("precious.txt");
+    std::fs::write(&file, "precious\n").unwrap();
+    let ended = run(&["--listen", "127.0.0.1:0", "--log", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious\n");
+}
+
+#[test]
+fn check_prints_the_settings_and_does_not_listen() {
+    let silent = Silent::reserve();
+    let listen = silent.address.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let log = log.to_str().unwrap();
+    let flags = ["adaptive-ewma", "--ewma-alpha", "0.5", "--upstream", "http://localhost:8081"];
+    let ended = run(&[&flags[..], &["--listen", &listen, "--check", "--log", log]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let of = |name: &str| {
+        let line = ended.stdout.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_once(char::is_whitespace)).unwrap().1.trim().to_owned()
+    };
+    assert_eq!(of("policy "), "adaptive_ewma, alpha 0.5");
+    assert_eq!(of("listen "), listen);
+    assert_eq!(of("response-timeout "), "10s");
+    assert_eq!(of("log "), log);
+    assert!(of("http://localhost:8081 ").contains(":8081"), "{}", ended.stdout);
+    assert!(!std::path::Path::new(log).exists());
+}
+
+#[test]
+fn health_asks_the_proxy_itself() {
+    // Its only backend is down, and the proxy is well.
+    let silent = Silent::reserve();
+    let proxy = Proxy::start(&[silent.address], &[]);
+    let address = proxy.address().to_string();
+    assert_eq!(run(&["--health", "--listen", &address]).code, Some(0));
+    let ended = run(&["--health", "--listen", &silent.address.to_string()]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains(&silent.address.to_string()), "{}", ended.stderr);
+    // Something else listens there.
+    let other = Origin::serve(|mut connection| {
+        let _ = connection.head();
+        connection.send("SSH-2.0-other\r\n");
+    });
+    let ended = run(&["--health", "--listen", &other.address.to_string()]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+}
+
+#[test]
+fn version_and_help_tell_what_it_is() {
+    let ended = run(&["--version"]);
+    let expected = format!("tidegate {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((ended.code, ended.stdout), (Some(0), expected));
+    let help = run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    for words in ["EXAMPLES", "SIGHUP", "EXIT STATUS", "[default: 10s]", "http://localhost:8083"] {
+        assert!(help.stdout.contains(words), "{words}: {}", help.stdout);
+    }
+}
+
+#[test]
+fn it_says_where_it_listens_and_what_for() {
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::start(&[origin.address], &["adaptive_sma", "--workers", "1"]);
+    let said = proxy.process.stdout();
+    let expected = format!(
+        "listening on http://{}\npolicy adaptive_sma, persistent connections, 1 workers, no log\n\
+         upstream http://{}\n",
+        proxy.address(),
+        origin.address
+    );
+    assert_eq!(said, expected);
+}

@@ -1,0 +1,165 @@
+//! The log: one row for each request, whatever became of it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use crate::support::clock::until;
+use crate::support::http::{Connection, get};
+use crate::support::origin::{Origin, Silent};
+use crate::support::process::{Process, Proxy, tidegate};
+
+/// The rows of a log by column.
+pub fn rows(path: &Path) -> Vec<HashMap<String, String>> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    reader.deserialize().map(Result::unwrap).collect()
+}
+
+fn column<'a>(rows: &'a [HashMap<String, String>], name: &str) -> Vec<&'a str> {
+    rows.iter().map(|row| row[name].as_str()).collect()
+}
+
+/// Starts a proxy that logs to `log`.
+pub fn logging(origin: &Origin, log: &Path, flags: &[&str]) -> Proxy {
+    let flags = [&["--log", log.to_str().unwrap()], flags].concat();
+    let upstream = format!("http://{}", origin.address);
+    let listen = ["--listen", "127.0.0.1:0", "--upstream", &upstream];
+    Proxy::spawn(tidegate(&listen).args(flags))
+}
+
+/// Stops the proxy in order and gives its last words.
+pub fn stop(proxy: &mut Proxy) -> String {
+    proxy.process.signal(Signal::TERM);
+    let status = proxy.process.ended();
+    assert!(status.success(), "{status}: {}", proxy.process.stderr());
+    proxy.process.stdout()
+}
+
+#[test]
+fn every_request_has_its_row_whatever_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("deep/log.csv");
+    let origin = Origin::serve(|mut connection| {
+        while let Some((head, _)) = connection.request() {
+            match head.split(' ').nth(1).unwrap() {
+                "/close" => return,
+                "/short" => {
+                    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort");
+                    return;
+                }
+                "/hang" => assert_eq!(connection.head(), None),
+                _ => connection.send("HTTP/1.1 404 None\r\nContent-Length: 2\r\n\r\nno"),
+            }
+        }
+    });
+    let mut proxy = logging(&origin, &log, &["--workers", "1"]);
+    let address = proxy.address();
+    assert_eq!(get(address, "/none?q=1").status, 404);
+    assert_eq!(get(address, "/close").status, 502);
+    let mut connection = Connection::connect(address);
+    connection.send("GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(connection.answer().status, 400);
+    let mut connection = Connection::connect(address);
+    connection.send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(connection.rest().ends_with(b"short"));
+    // A client that leaves before its answer; nobody knows when the proxy will have noticed.
+    let mut connection = Connection::connect(address);
+    connection.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n");
+    until("the request at the origin", || (origin.accepted() == 4).then_some(()));
+    socket2::SockRef::from(connection.stream())
+        .set_linger(Some(std::time::Duration::ZERO))
+        .unwrap();
+    drop(connection);
+    until("five rows", || (fs::read_to_string(&log).unwrap().lines().count() == 6).then_some(()));
+    // Bytes that are no request, and a connection without a byte, which is none.
+    drop(Connection::connect(address));
+    let totals = stop(&mut proxy);
+    assert!(totals.ends_with("5 requests, 5 errors, 5 rows, 0 rows lost\n"), "{totals}");
+
+    let rows = rows(&log);
+    assert_eq!(column(&rows, "status_code"), ["404", "502", "400", "200", "499"]);
+    let faults = ["", "upstream_closed", "missing_host", "response_truncated", "client_gone"];
+    assert_eq!(column(&rows, "fault"), faults);
+    assert_eq!(column(&rows, "path"), ["/none?q=1", "/close", "/", "/short", "/hang"]);
+    // The second was sent again on a fresh connection, for the pooled one died under it.
+    assert_eq!(column(&rows, "attempts"), ["1", "2", "0", "1", "1"]);
+    let url = format!("http://{}", origin.address);
+    assert_eq!(column(&rows, "backend_url"), [&url, &url, "", &url, &url]);
+    assert_eq!(rows[2]["latency_ms"], "");
+    assert!(rows.iter().all(|row| row["routing_mode"] == "round-robin" && row["worker"] == "0"));
+    assert!(rows.iter().all(|row| row["client"].starts_with("127.0.0.1:")));
+}
+
+#[test]
+fn the_header_begins_with_the_five_columns_of_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let origin = Origin::echoing_targets();
+    let mut proxy = logging(&origin, &log, &[]);
+    assert_eq!(get(proxy.address(), "/").status, 200);
+    stop(&mut proxy);
+    let text = fs::read_to_string(&log).unwrap();
+    let contract = "timestamp,backend_url,latency_ms,status_code,routing_mode,";
+    assert!(text.starts_with(contract), "{text}");
+    let row = &rows(&log)[0];
+    let (timestamp, latency) = (&row["timestamp"], &row["latency_ms"]);
+    assert!(timestamp.len() == 27 && timestamp.ends_with('Z'), "{timestamp}");
+    assert_eq!(latency.split_once('.').map(|(_, digits)| digits.len()), Some(3), "{latency}");
+}
+
+#[test]
+fn sighup_goes_on_in_a_new_file_and_no_row_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, old) = (folder.path().join("log.csv"), folder.path().join("log.csv.1"));
+    let origin = Origin::echoing_targets();
+    let mut proxy = logging(&origin, &log, &[]);
+    let mut connection = Connection::connect(proxy.address());
+    let mut ask = |count: usize| {
+        for _ in 0..count {
+            assert_eq!(connection.get("/").status, 200);
+        }
+    };
+    ask(30);
+    fs::rename(&log, &old).unwrap();
+    ask(10);
+    proxy.process.signal(Signal::HUP);
+    until("a new file", || log.exists().then_some(()));
+    ask(20);
+    let totals = stop(&mut proxy);
+    assert!(totals.ends_with("60 requests, 0 errors, 60 rows, 0 rows lost\n"), "{totals}");
+    let (before, after) = (rows(&old).len(), rows(&log).len());
+    assert_eq!(before + after, 60);
+    assert!((30..=40).contains(&before), "{before}");
+}
+
+#[test]
+fn a_log_of_an_earlier_run_is_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let origin = Origin::echoing_targets();
+    for _ in 0..2 {
+        let mut proxy = logging(&origin, &log, &[]);
+        assert_eq!(get(proxy.address(), "/").status, 200);
+        stop(&mut proxy);
+        assert_eq!(rows(&log).len(), 1);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_log_has_one_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let origin = Origin::echoing_targets();
+    let mut first = logging(&origin, &log, &[]);
+    let upstream = format!("http://{}", Silent::reserve().address);
+    let listen = ["--listen", "127.0.0.1:0", "--upstream", &upstream, "--log"];
+    let mut second = Process::spawn(tidegate(&listen).arg(&log));
+    assert_eq!(second.ended().code(), Some(2));
+    assert!(second.stderr().contains(log.to_str().unwrap()), "{}", second.stderr());
+    assert_eq!(get(first.address(), "/").status, 200);
+    stop(&mut first);
+    assert_eq!(rows(&log).len(), 1);
+}

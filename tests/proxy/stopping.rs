@@ -1,0 +1,113 @@
+//! How the proxy ends: in order, or at once if one insists.
+
+use std::net::TcpStream;
+use std::sync::mpsc::channel;
+
+use rustix::process::Signal;
+
+use crate::support::clock::until;
+use crate::support::http::{Connection, get};
+use crate::support::origin::{Origin, ok};
+use crate::support::process::Proxy;
+
+/// An origin that says when a request came, and answers it when told.
+fn on_demand() -> (Origin, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
+    let ((came, comes), (go, goes)) = (channel(), channel());
+    let goes = std::sync::Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        while let Some((head, _)) = connection.request() {
+            if head.starts_with("GET /slow") {
+                came.send(()).unwrap();
+                // The test may end without having it answered.
+                let _ = goes.lock().unwrap().recv();
+            }
+            connection.send(ok("done"));
+        }
+    });
+    (origin, comes, go)
+}
+
+fn refuses(proxy: &Proxy) {
+    until("a closed door", || TcpStream::connect(proxy.address()).is_err().then_some(()));
+}
+
+#[test]
+fn a_signal_lets_what_is_in_flight_end_and_nobody_in() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let (origin, comes, go) = on_demand();
+        let mut proxy = Proxy::start(&[origin.address], &[]);
+        let mut idle = Connection::connect(proxy.address());
+        assert_eq!(idle.get("/").status, 200);
+        let mut busy = Connection::connect(proxy.address());
+        busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+        comes.recv().unwrap();
+        proxy.process.signal(signal);
+        refuses(&proxy);
+        assert_eq!(idle.rest(), b"", "an idle connection is closed");
+        assert!(!proxy.process.has_ended());
+        go.send(()).unwrap();
+        let answer = busy.answer();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "done"));
+        assert!(answer.head.contains("\r\nConnection: close\r\n"), "{}", answer.head);
+        assert_eq!(busy.rest(), b"");
+        assert!(proxy.process.ended().success());
+        let said = proxy.process.stdout();
+        assert!(said.ends_with("2 requests, 0 errors, 0 rows, 0 rows lost\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (origin, comes, _go) = on_demand();
+    let mut proxy = Proxy::start(&[origin.address], &[]);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    proxy.process.signal(Signal::TERM);
+    refuses(&proxy);
+    proxy.process.signal(Signal::INT);
+    assert_eq!(proxy.process.ended().code(), Some(128 + 2));
+}
+
+#[test]
+fn what_takes_longer_than_the_drain_timeout_is_answered_503() {
+    let (origin, comes, _go) = on_demand();
+    let mut proxy = Proxy::start(&[origin.address], &["--drain-timeout", "300ms"]);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    proxy.process.signal(Signal::TERM);
+    assert_eq!(busy.answer().status, 503);
+    assert!(proxy.process.ended().success());
+    let said = proxy.process.stdout();
+    assert!(said.ends_with("1 requests, 1 errors, 0 rows, 0 rows lost\n"), "{said}");
+}
+
+#[test]
+fn who_was_let_in_before_the_signal_is_served() {
+    let origin = Origin::echoing_targets();
+    let mut proxy = Proxy::start(&[origin.address], &[]);
+    // Connected, perhaps not accepted yet, and with the request on the way.
+    let mut connections: Vec<Connection> =
+        (0..50).map(|_| Connection::connect(proxy.address())).collect();
+    for connection in &mut connections {
+        connection.send("GET /served HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    proxy.process.signal(Signal::TERM);
+    for connection in &mut connections {
+        assert_eq!(connection.answer().text(), "/served");
+        assert_eq!(connection.rest(), b"");
+    }
+    assert!(proxy.process.ended().success());
+}
+
+#[test]
+fn it_stops_with_clients_that_say_nothing() {
+    let origin = Origin::echoing_targets();
+    let mut proxy = Proxy::start(&[origin.address], &[]);
+    let mut silent = Connection::connect(proxy.address());
+    assert_eq!(get(proxy.address(), "/").status, 200);
+    proxy.process.signal(Signal::TERM);
+    assert_eq!(silent.rest(), b"");
+    assert!(proxy.process.ended().success());
+}
