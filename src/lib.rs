@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! bin/                                thin programs: flags, one call, an exit code
-//! lab/                                tools over processes and over the log
+//! lab/  |  dashboard/                 tools over processes, and over the log
 //! proxy/                              ties sockets, HTTP and balancing together
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other
@@ -15,6 +15,7 @@
 
 pub mod balance;
 pub mod buffer;
+pub mod dashboard;
 pub mod http;
 pub mod journal;
 pub mod lab;

@@ -17,6 +17,7 @@ mod log;
 mod medium;
 mod ring;
 mod schema;
+mod tail;
 mod trouble;
 mod writer;
 
@@ -28,6 +29,7 @@ pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
 pub use schema::{
     COLUMNS, CONTRACT_COLUMNS, Columns, ReadError, Row, RowError, RowReader, RowWriter, header,
 };
+pub use tail::{Fate, LineError, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

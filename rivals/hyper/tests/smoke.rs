@@ -120,8 +120,8 @@ fn it_proxies_and_logs_in_every_mode() {
         }
         let head = ask(rival.client(), "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         assert!(head.ends_with("\r\n\r\n"), "{flags:?}: {head}");
-        let post = "POST /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
-                    \r\n5\r\nhello\r\n0\r\n\r\n";
+        let post = "POST /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                    Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
         assert!(ask(rival.client(), post).starts_with("HTTP/1.1 200 "), "{flags:?}");
         assert_eq!(rival.stop(), "4 requests, 0 errors, 4 rows, 0 rows lost\n", "{flags:?}");
         let rows = fs::read_to_string(&log).unwrap();

@@ -157,7 +157,10 @@ mod tests {
     fn cores_are_busy_when_they_are_neither_idle_nor_waiting_for_a_disk() {
         let stat = |a: u64, b: u64| {
             format!(
-                "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 {a} 0 0 50 0 0 0 0 0 0\ncpu1 1 2 3 {b} 5 6 7 8 99 99\nintr 1"
+                "cpu  9 9 9 9 9 9 9 9 0 0\n\
+                 cpu0 {a} 0 0 50 0 0 0 0 0 0\n\
+                 cpu1 1 2 3 {b} 5 6 7 8 99 99\n\
+                 intr 1"
             )
         };
         let before = Cores::read(&stat(100, 4), &[1]);

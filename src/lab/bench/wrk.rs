@@ -125,15 +125,12 @@ mod tests {
     use super::super::workload::WORKLOADS;
     use super::*;
 
-    const OUTPUT: &str = "\
-Running 3s test @ http://127.0.0.1:1/
-  1 threads and 64 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-Requests/sec:  41234.12
-
-figures: requests=123456 duration_us=3001234 bytes=9876543210 connect=1 read=2 write=3 timeout=4 \
-status=5 p50_us=1500 p99_us=2750
-";
+    const OUTPUT: &str = "Running 3s test @ http://127.0.0.1:1/\n  \
+        1 threads and 64 connections\n  \
+        Thread Stats   Avg      Stdev     Max   +/- Stdev\n\
+        Requests/sec:  41234.12\n\n\
+        figures: requests=123456 duration_us=3001234 bytes=9876543210 connect=1 read=2 write=3 \
+        timeout=4 status=5 p50_us=1500 p99_us=2750\n";
 
     #[test]
     fn the_line_with_the_figures_is_read() {

@@ -1,0 +1,131 @@
+//! `tidegate-dashboard`: a live page over the proxy's log.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use tidegate::dashboard::{self, Dashboard, Options};
+use tidegate::reactor::descriptors;
+
+/// A live page over the proxy's log.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-dashboard", version, after_help = NOTES, max_term_width = 100)]
+struct Flags {
+    /// Port to listen on; 0 has the system choose one
+    #[arg(long, env = "DASHBOARD_PORT", default_value_t = 5002, help_heading = "Listening")]
+    port: u16,
+
+    /// Address to listen on; anyone who can reach it can read the log's rows there
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", help_heading = "Listening")]
+    listen: IpAddr,
+
+    /// The log, or a folder: the newest CSV log in it, and a newer one when a newer run begins
+    #[arg(long, value_name = "FILE|FOLDER", default_value = "logs", help_heading = "Log")]
+    log: PathBuf,
+
+    /// Read a log that is there whole, rather than its last 32 MiB
+    #[arg(long, help_heading = "Log")]
+    from_start: bool,
+
+    /// Don't serve: exit with 0 if a dashboard answers at the address, with 1 if not
+    #[arg(long)]
+    health: bool,
+}
+
+const NOTES: &str = "\
+The log need not exist yet, and may be cut, rotated or deleted while it is followed.
+
+Examples:
+  tidegate-dashboard                            then open http://localhost:5002
+  tidegate-dashboard --log logs/adaptive_ewma_persistent.csv --from-start
+  DASHBOARD_PORT=8000 tidegate-dashboard --listen 0.0.0.0
+
+Exit status:
+  0  stopped by a signal, or --health found a dashboard
+  1  could not start, or --health got no answer
+  2  a flag or the log's path is wrong";
+
+/// A flag is wrong, as clap says it too.
+const MISUSE: u8 = 2;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    if let Err(reason) = check(&flags.log) {
+        complain(&format!("error: {reason}"));
+        return ExitCode::from(MISUSE);
+    }
+    match run(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is there but can never become a log is refused at once; what is not there is waited for.
+fn check(log: &std::path::Path) -> Result<(), String> {
+    match std::fs::metadata(log) {
+        Ok(found) if found.is_dir() || found.is_file() => Ok(()),
+        Ok(_) => Err(format!("{} is neither a file nor a folder", log.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("cannot read {}: {error}", log.display())),
+    }
+}
+
+fn run(flags: Flags) -> Result<()> {
+    let address = SocketAddr::new(flags.listen, flags.port);
+    if flags.health {
+        return Ok(dashboard::check(address)?);
+    }
+    // A server without descriptors is deaf for good.
+    if let Err(error) = descriptors::raise_limit() {
+        complain(&format!("warning: the limit on open files stays as it is: {error}"));
+    }
+    // The handlers come first: a signal that arrives while starting must not be lost.
+    stop_on_signal().context("cannot handle signals")?;
+    let log = flags.log.clone();
+    let options = Options { listen: address, log: flags.log, from_start: flags.from_start };
+    let dashboard = Dashboard::start(options).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            anyhow!("port {} is taken; choose another with --port", address.port())
+        }
+        _ => anyhow!("cannot listen on {address}: {error}"),
+    })?;
+    say(&format!("dashboard on http://{}, log {}", dashboard.address(), log.display()));
+    if !log.exists() {
+        say(&format!("{} is not there yet; waiting for it", log.display()));
+    }
+    let error = dashboard.run();
+    Err(anyhow!("cannot accept connections any more: {error}"))
+}
+
+/// Nothing is written, so there is nothing to finish: the program ends where it stands. As process
+/// 1 of a container a signal without a handler would be ignored.
+fn stop_on_signal() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let wait = move || {
+        if signals.forever().next().is_some() {
+            std::process::exit(0);
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// Serving does not depend on whether anyone reads what is said here.
+fn say(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}");
+    let _ = stdout.flush();
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,93 @@
+//! Where the thread that reads the log meets the threads that answer.
+//!
+//! The reader publishes at a steady pace, whatever the pace of the rows, and a window's JSON is
+//! made at most once per publication, by whoever asks first. So any number of browsers costs as
+//! much as one, and none of them can hold up the reader.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::model::Model;
+use super::snapshot::Snapshot;
+use super::source::{Source, Status};
+use super::window::Window;
+
+/// What was published last, as JSON for one window.
+#[derive(Clone, Debug)]
+pub(super) struct Edition {
+    /// Counts the publications.
+    pub(super) number: u64,
+    pub(super) json: Arc<str>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Board {
+    state: Mutex<Published>,
+    news: Condvar,
+}
+
+#[derive(Debug)]
+struct Published {
+    model: Model,
+    status: Status,
+    stem: Option<String>,
+    number: u64,
+    /// By window, what was asked for since the last publication.
+    made: [Option<Arc<str>>; Window::ALL.len()],
+}
+
+impl Board {
+    pub(super) fn new(source: &Source) -> Self {
+        let state = Published {
+            model: Model::new(),
+            status: source.status().clone(),
+            stem: None,
+            number: 0,
+            made: Default::default(),
+        };
+        Self { state: Mutex::new(state), news: Condvar::new() }
+    }
+
+    /// Gives the reader the model. It should not keep it for longer than a block of rows takes.
+    pub(super) fn with_model<T>(&self, work: impl FnOnce(&mut Model) -> T) -> T {
+        work(&mut self.lock().model)
+    }
+
+    /// Has everyone see what is known by now.
+    pub(super) fn publish(&self, source: &Source) {
+        let mut state = self.lock();
+        state.status = source.status().clone();
+        state.stem = source.stem();
+        state.number += 1;
+        state.made = Default::default();
+        drop(state);
+        self.news.notify_all();
+    }
+
+    /// What was published last.
+    pub(super) fn latest(&self, window: Window) -> Edition {
+        self.lock().edition(window)
+    }
+
+    /// Waits for the next publication after this one.
+    pub(super) fn after(&self, number: u64, window: Window) -> Edition {
+        let waiting = self.news.wait_while(self.lock(), |state| state.number == number);
+        waiting.unwrap_or_else(PoisonError::into_inner).edition(window)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Published> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Published {
+    fn edition(&mut self, window: Window) -> Edition {
+        let made = &mut self.made[window as usize];
+        let json = made.get_or_insert_with(|| {
+            let snapshot = Snapshot::new(&self.model, &self.status, self.stem.as_deref(), window);
+            // Numbers, strings and lists of them are always JSON.
+            serde_json::to_string(&snapshot).unwrap_or_default().into()
+        });
+        Edition { number: self.number, json: Arc::clone(json) }
+    }
+}

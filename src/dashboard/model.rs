@@ -1,0 +1,231 @@
+//! Everything the dashboard knows of a log, fed row by row.
+//!
+//! Its size depends on how many backends there are, up to a limit, and not on how many rows were
+//! fed. It knows neither files nor clocks: time is what the rows say.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::balance::MAX_BACKENDS;
+use crate::journal::{LineError, Row};
+
+use super::estimate::{Averages, Estimator, sample};
+use super::timeline::{Cell, Timeline, WhenFull};
+
+/// The longest window that is shown second by second.
+pub(super) const RECENT_SECONDS: i64 = 300;
+
+/// How many points a line has at most that shows all since reading began.
+pub(super) const WHOLE_SLOTS: i64 = 300;
+
+/// How many requests are remembered one by one.
+pub(super) const LATEST_REQUESTS: usize = 200;
+
+/// Text from the log is cut to this length where it is remembered.
+const TEXT_CHARS_MAX: usize = 200;
+
+/// Lane 0 of the timelines has the requests that no backend got; backend `i` has lane `i + 1`.
+pub(super) const NOT_DISPATCHED: usize = 0;
+
+/// The name under which backends are counted that are more than a proxy can have.
+const MORE_BACKENDS: &str = "more backends";
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) backends: Vec<Backend>,
+    lanes: HashMap<String, usize>,
+    /// The last [`RECENT_SECONDS`].
+    pub(super) recent: Timeline,
+    /// All since reading began.
+    pub(super) whole: Timeline,
+    pub(super) requests: u64,
+    pub(super) errors: u64,
+    /// The newest at the back.
+    pub(super) latest: VecDeque<Request>,
+    pub(super) routing_mode: String,
+    pub(super) connection: Option<String>,
+    pub(super) last_choice: Option<Choice>,
+    /// The times of the first row that was read and of the newest there is, in microseconds.
+    pub(super) span_us: Option<(i64, i64)>,
+    pub(super) broken_lines: u64,
+    pub(super) last_broken: Option<LineError>,
+}
+
+/// A backend as the log names it, and what it got since reading began.
+#[derive(Debug)]
+pub(super) struct Backend {
+    pub(super) name: String,
+    pub(super) requests: u64,
+    pub(super) errors: u64,
+    estimator: Estimator,
+}
+
+impl Backend {
+    pub(super) fn averages(&self) -> Averages {
+        self.estimator.averages()
+    }
+}
+
+/// One request, as the table of the latest shows it.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    pub(super) timestamp_us: i64,
+    /// An index into the backends.
+    pub(super) backend: Option<usize>,
+    pub(super) latency_us: Option<u64>,
+    pub(super) status: u16,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) fault: String,
+    pub(super) is_error: bool,
+    /// The averages of its backend, with this request in them.
+    pub(super) averages: Averages,
+}
+
+/// The last request that a backend got, seen from before its answer was known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice {
+    pub(super) backend: usize,
+    /// The averages of that backend without this request.
+    pub(super) averages_before: Averages,
+    /// The backend of the request before.
+    pub(super) after: Option<usize>,
+}
+
+impl Model {
+    pub(super) fn new() -> Self {
+        Self {
+            backends: Vec::new(),
+            lanes: HashMap::new(),
+            recent: Timeline::new(RECENT_SECONDS, WhenFull::Forget),
+            whole: Timeline::new(WHOLE_SLOTS, WhenFull::Widen),
+            requests: 0,
+            errors: 0,
+            latest: VecDeque::with_capacity(LATEST_REQUESTS),
+            routing_mode: String::new(),
+            connection: None,
+            last_choice: None,
+            span_us: None,
+            broken_lines: 0,
+            last_broken: None,
+        }
+    }
+
+    pub(super) fn feed(&mut self, row: Result<Row<'_>, LineError>) {
+        match row {
+            Ok(row) => self.row(&row),
+            Err(error) => {
+                self.broken_lines += 1;
+                self.last_broken = Some(error);
+            }
+        }
+    }
+
+    fn row(&mut self, row: &Row<'_>) {
+        let backend = row.backend_url.map(|url| self.backend(url));
+        self.count(row, backend);
+        if let Some(backend) = backend {
+            self.choose(row, backend);
+        }
+        self.remember(row, backend);
+        if row.routing_mode != self.routing_mode {
+            copy(&mut self.routing_mode, row.routing_mode);
+        }
+        if row.connection != self.connection.as_deref() {
+            self.connection =
+                row.connection.map(|text| text.chars().take(TEXT_CHARS_MAX).collect());
+        }
+    }
+
+    /// The index of a backend, which is made when it is first named.
+    fn backend(&mut self, url: &str) -> usize {
+        if let Some(&known) = self.lanes.get(url) {
+            return known;
+        }
+        let room = self.backends.len() < MAX_BACKENDS;
+        let mut name = String::new();
+        copy(&mut name, if room { url } else { MORE_BACKENDS });
+        if let Some(&known) = self.lanes.get(&name) {
+            return known;
+        }
+        let index = self.backends.len();
+        self.lanes.insert(name.clone(), index);
+        let estimator = Estimator::default();
+        self.backends.push(Backend { name, requests: 0, errors: 0, estimator });
+        index
+    }
+
+    fn count(&mut self, row: &Row<'_>, backend: Option<usize>) {
+        let is_error = row.is_error();
+        self.requests += 1;
+        self.errors += u64::from(is_error);
+        if let Some(backend) = backend.map(|index| &mut self.backends[index]) {
+            backend.requests += 1;
+            backend.errors += u64::from(is_error);
+        }
+        let (first_us, newest_us) = self.span_us.unwrap_or((row.timestamp_us, row.timestamp_us));
+        let second = row.timestamp_us.div_euclid(1_000_000);
+        let newest_us = if second < newest_us.div_euclid(1_000_000) - RECENT_SECONDS {
+            // The clock was set back, or a wrong time came before: go on from here.
+            self.recent = Timeline::new(RECENT_SECONDS, WhenFull::Forget);
+            self.whole = Timeline::new(WHOLE_SLOTS, WhenFull::Widen);
+            row.timestamp_us
+        } else {
+            newest_us.max(row.timestamp_us)
+        };
+        self.span_us = Some((first_us.min(row.timestamp_us), newest_us));
+        let lane = backend.map_or(NOT_DISPATCHED, |index| index + 1);
+        let latency_us = latency_us(row);
+        self.recent.add(second, lane, latency_us, is_error);
+        self.whole.add(second, lane, latency_us, is_error);
+    }
+
+    fn choose(&mut self, row: &Row<'_>, backend: usize) {
+        let after = self.last_choice.map(|choice| choice.backend);
+        let estimator = &mut self.backends[backend].estimator;
+        let averages_before = estimator.averages();
+        if let Some(sample) = sample(row) {
+            estimator.observe(sample);
+        }
+        self.last_choice = Some(Choice { backend, averages_before, after });
+    }
+
+    fn remember(&mut self, row: &Row<'_>, backend: Option<usize>) {
+        let full = self.latest.len() == LATEST_REQUESTS;
+        // The oldest is made the newest, for its text has memory already.
+        let oldest = if full { self.latest.pop_front() } else { None };
+        let mut request = oldest.unwrap_or_default();
+        request.timestamp_us = row.timestamp_us;
+        request.backend = backend;
+        request.latency_us = latency_us(row);
+        request.status = row.status;
+        request.is_error = row.is_error();
+        copy(&mut request.method, &String::from_utf8_lossy(row.method.unwrap_or_default()));
+        copy(&mut request.path, &String::from_utf8_lossy(row.path.unwrap_or_default()));
+        copy(&mut request.fault, row.fault.unwrap_or_default());
+        request.averages = backend.map(|index| self.backends[index].averages()).unwrap_or_default();
+        self.latest.push_back(request);
+    }
+
+    /// The mean latency of the latest requests in microseconds; `None` if none has a latency.
+    pub(super) fn latest_mean_us(&self) -> Option<f64> {
+        let mut sum = Cell::default();
+        for request in &self.latest {
+            sum.add(request.latency_us, false);
+        }
+        sum.mean_us()
+    }
+}
+
+fn latency_us(row: &Row<'_>) -> Option<u64> {
+    row.latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Replaces `kept` by the beginning of `text`, in the memory it has.
+fn copy(kept: &mut String, text: &str) {
+    kept.clear();
+    kept.extend(text.chars().take(TEXT_CHARS_MAX));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What is known after which rows.
+
+use std::time::Duration;
+
+use super::super::tests::row;
+use super::*;
+
+const SECOND_US: i64 = 1_000_000;
+
+fn fed<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> Model {
+    let mut model = Model::new();
+    for row in rows {
+        model.feed(Ok(row));
+    }
+    model
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// The requests per second in a lane, over all seconds known.
+fn requests(timeline: &Timeline, lane: usize) -> Vec<u64> {
+    let (_, slots) = timeline.newest(i64::MAX);
+    let cell = |slot: Option<&super::super::timeline::Slot>| {
+        slot.and_then(|slot| slot.cell(lane)).map_or(0, |cell| cell.requests)
+    };
+    slots.into_iter().map(cell).collect()
+}
+
+#[test]
+fn backends_are_those_the_rows_name_in_the_order_they_first_appear() {
+    let model = fed(["x", "y", "x", "http://[::1]:80"].map(|name| row(0, name, ms(1))));
+    let known: Vec<_> = model.backends.iter().map(|it| (&*it.name, it.requests)).collect();
+    assert_eq!(known, [("x", 2), ("y", 1), ("http://[::1]:80", 1)]);
+}
+
+#[test]
+fn more_backends_than_a_proxy_can_have_are_counted_together() {
+    let names: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+    let model = fed(names.iter().map(|name| row(0, name, ms(1))));
+    assert_eq!(model.backends.len(), MAX_BACKENDS + 1);
+    let last = model.backends.last().unwrap();
+    assert_eq!((&*last.name, last.requests), (MORE_BACKENDS, 1000 - MAX_BACKENDS as u64));
+}
+
+#[test]
+fn requests_are_counted_also_those_that_no_backend_got() {
+    let refused = Row { backend_url: None, latency: None, status: 503, ..row(0, "", ms(0)) };
+    let model = fed([row(0, "a", ms(5)), refused, Row { fault: Some("x"), ..row(0, "a", ms(5)) }]);
+    assert_eq!((model.requests, model.errors), (3, 2));
+    assert_eq!((model.backends[0].requests, model.backends[0].errors), (2, 1));
+    assert_eq!(requests(&model.recent, NOT_DISPATCHED), [1]);
+    assert_eq!(requests(&model.whole, 1), [2]);
+    assert_eq!(model.latest_mean_us(), Some(5000.0));
+}
+
+#[test]
+fn the_latest_requests_are_remembered_with_their_averages() {
+    let count = LATEST_REQUESTS as u64 + 50;
+    let model = fed((0..count).map(|n| row(0, "a", ms(n))));
+    assert_eq!(model.latest.len(), LATEST_REQUESTS);
+    assert_eq!(model.latest.front().unwrap().latency_us, Some(50_000));
+    let newest = model.latest.back().unwrap();
+    assert_eq!(newest.averages.sma_ms, Some(count as f64 - 2.0));
+    assert_eq!(newest.averages, model.backends[0].averages());
+    let mean_ms = (50 + count - 1) as f64 / 2.0;
+    assert_eq!(model.latest_mean_us(), Some(mean_ms * 1000.0));
+}
+
+#[test]
+fn remembered_text_is_cut_and_its_memory_used_again() {
+    let long = "é".repeat(10_000);
+    let path = Row { path: Some(long.as_bytes()), ..row(0, "a", ms(1)) };
+    let plain = Row { path: Some(b"/\xff"), ..row(0, &long, ms(1)) };
+    let model = fed([path, plain]);
+    assert_eq!(model.latest[0].path.chars().count(), TEXT_CHARS_MAX);
+    assert_eq!(model.latest[1].path, "/\u{fffd}");
+    assert_eq!(model.backends[1].name.chars().count(), TEXT_CHARS_MAX);
+    let again = fed([row(0, &long, ms(1)), row(0, &long, ms(1))]);
+    assert_eq!(again.backends.len(), 1);
+}
+
+#[test]
+fn the_mode_is_that_of_the_last_row() {
+    let first = Row { routing_mode: "round-robin", connection: Some("x"), ..row(0, "a", ms(1)) };
+    let model = fed([first, row(0, "a", ms(1))]);
+    assert_eq!((&*model.routing_mode, model.connection.as_deref()), ("adaptive_sma", None));
+}
+
+#[test]
+fn a_clock_that_is_set_back_begins_the_lines_anew_and_keeps_the_counts() {
+    let day = 86_400 * SECOND_US;
+    let model = fed([row(10 * day, "a", ms(1)), row(day, "a", ms(1)), row(day, "a", ms(1))]);
+    assert_eq!((requests(&model.recent, 1), requests(&model.whole, 1)), (vec![2], vec![2]));
+    assert_eq!((model.requests, model.span_us), (3, Some((day, day))));
+    // Rows that are merely out of order change nothing.
+    let model = fed([row(20 * SECOND_US, "a", ms(1)), row(0, "a", ms(1))]);
+    assert_eq!(requests(&model.recent, 1).len(), 21);
+}
+
+#[test]
+fn broken_lines_are_counted_and_the_last_is_kept() {
+    let mut model = Model::new();
+    model.feed(Err(LineError::Quote));
+    model.feed(Err(LineError::TooLong));
+    assert_eq!((model.broken_lines, model.requests), (2, 0));
+    assert_eq!(model.last_broken, Some(LineError::TooLong));
+}

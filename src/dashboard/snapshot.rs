@@ -1,0 +1,350 @@
+//! What the page and `/data` are told: a model and a source's state, for one window.
+//!
+//! The fields are described in `README.md`. Latencies are milliseconds, times are milliseconds
+//! since 1970 UTC, shares lie between 0 and 1, and what is unknown is null.
+
+use serde::Serialize;
+
+use super::choice::{explain, short_name};
+use super::estimate::{Averages, EWMA_ALPHA, SMA_WINDOW};
+use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED, Request};
+use super::source::{State, Status};
+use super::timeline::{Cell, Slot};
+use super::window::Window;
+
+/// How many of the latest requests are listed.
+const LISTED_REQUESTS: usize = 50;
+
+/// Over how many seconds the present rate is taken; the newest, which is not over, aside.
+const RATE_SECONDS: i64 = 5;
+
+/// See the module.
+#[derive(Debug, Serialize)]
+pub(super) struct Snapshot {
+    source: Status,
+    /// Why there is little to see; null while rows come.
+    message: Option<String>,
+    /// The routing mode of the newest row.
+    mode: Option<String>,
+    connection: Option<String>,
+    /// Rows per second of late; 0 when none come any more.
+    requests_per_s: f64,
+    recent: Recent,
+    window: Figures,
+    since: Since,
+    estimates: Estimates,
+    backends: Vec<Backend>,
+    not_dispatched: NotDispatched,
+    series: Series,
+    choice: Option<String>,
+    latest: Vec<Latest>,
+    broken_rows: u64,
+    last_broken_row: Option<String>,
+    /// Whether this program was built with the charts' script.
+    charts: bool,
+}
+
+/// The last requests, however long ago.
+#[derive(Debug, Serialize)]
+struct Recent {
+    requests: usize,
+    mean_ms: Option<f64>,
+}
+
+/// The figures of all requests of the window.
+#[derive(Debug, Serialize)]
+struct Figures {
+    name: &'static str,
+    from_ms: Option<i64>,
+    to_ms: Option<i64>,
+    requests: u64,
+    requests_per_s: f64,
+    errors: u64,
+    error_share: f64,
+    #[serde(flatten)]
+    latency: Latency,
+}
+
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "a field's name is its name in JSON")]
+struct Latency {
+    mean_ms: Option<f64>,
+    p50_ms: Option<f64>,
+    p95_ms: Option<f64>,
+    p99_ms: Option<f64>,
+}
+
+/// All since reading began.
+#[derive(Debug, Serialize)]
+struct Since {
+    from_ms: Option<i64>,
+    requests: u64,
+    errors: u64,
+}
+
+/// How the averages were made.
+#[derive(Debug, Serialize)]
+struct Estimates {
+    label: &'static str,
+    sma_window: usize,
+    ewma_alpha: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Backend {
+    name: String,
+    /// The name without its scheme.
+    label: String,
+    requests: u64,
+    share: f64,
+    errors: u64,
+    #[serde(flatten)]
+    latency: Latency,
+    requests_since: u64,
+    share_since: f64,
+    errors_since: u64,
+    #[serde(flatten)]
+    averages: Averages,
+}
+
+/// Requests that no backend got.
+#[derive(Debug, Serialize)]
+struct NotDispatched {
+    requests: u64,
+    requests_since: u64,
+}
+
+/// One value per slot; null where nothing happened.
+#[derive(Debug, Serialize)]
+struct Series {
+    start_ms: i64,
+    step_ms: i64,
+    requests: Vec<u64>,
+    backends: Vec<Line>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    name: String,
+    p50_ms: Vec<Option<f64>>,
+    p95_ms: Vec<Option<f64>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Latest {
+    time_ms: f64,
+    backend: Option<String>,
+    method: String,
+    path: String,
+    status: u16,
+    error: bool,
+    fault: String,
+    latency_ms: Option<f64>,
+    #[serde(flatten)]
+    averages: Averages,
+}
+
+impl Snapshot {
+    /// `stem` is the name of the log without its extension.
+    pub(super) fn new(model: &Model, status: &Status, stem: Option<&str>, window: Window) -> Self {
+        let source = if model.requests == 0 { status.without_rows() } else { status.clone() };
+        let message = (source.state != State::Live).then(|| source.message.clone());
+        let (timeline, count) = window.of(model);
+        let (start, slots) = timeline.newest(count);
+        let order = order(model);
+        let series = Series {
+            start_ms: start * 1000,
+            step_ms: timeline.slot_seconds() * 1000,
+            requests: slots.iter().map(|slot| requests(*slot, model)).collect(),
+            backends: order.iter().map(|&at| line(model, at, &slots)).collect(),
+        };
+        let cells = lanes(model).map(|lane| sum(&slots, lane)).collect::<Vec<_>>();
+        Self {
+            message,
+            mode: Some(model.routing_mode.clone()).filter(|mode| !mode.is_empty()),
+            connection: model.connection.clone().or_else(|| connection_of(stem?)),
+            requests_per_s: match source.state {
+                State::Live | State::Reading => rate(model),
+                _ => 0.0,
+            },
+            recent: Recent {
+                requests: model.latest.len().min(LATEST_REQUESTS),
+                mean_ms: model.latest_mean_us().map(millis),
+            },
+            window: figures(model, window, start, &cells),
+            since: Since {
+                from_ms: model.span_us.map(|(first_us, _)| first_us.div_euclid(1000)),
+                requests: model.requests,
+                errors: model.errors,
+            },
+            estimates: Estimates {
+                label: "recomputed from the log in row order",
+                sma_window: SMA_WINDOW,
+                ewma_alpha: EWMA_ALPHA,
+            },
+            backends: order.iter().map(|&at| backend(model, at, &cells)).collect(),
+            not_dispatched: not_dispatched(model, &cells),
+            series,
+            choice: explain(model),
+            latest: latest(model),
+            broken_rows: model.broken_lines,
+            last_broken_row: model.last_broken.as_ref().map(ToString::to_string),
+            charts: cfg!(feature = "charts"),
+            source,
+        }
+    }
+}
+
+/// The backends by name, so that each has the same place whichever is named first in a log.
+fn order(model: &Model) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..model.backends.len()).collect();
+    order.sort_by(|a, b| model.backends[*a].name.cmp(&model.backends[*b].name));
+    order
+}
+
+fn lanes(model: &Model) -> std::ops::RangeInclusive<usize> {
+    NOT_DISPATCHED..=model.backends.len()
+}
+
+fn requests(slot: Option<&Slot>, model: &Model) -> u64 {
+    let Some(slot) = slot else { return 0 };
+    lanes(model).filter_map(|lane| slot.cell(lane)).map(|cell| cell.requests).sum()
+}
+
+/// All that happened in a lane.
+fn sum(slots: &[Option<&Slot>], lane: usize) -> Cell {
+    let mut sum = Cell::default();
+    for cell in slots.iter().flatten().filter_map(|slot| slot.cell(lane)) {
+        sum.merge(cell);
+    }
+    sum
+}
+
+fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
+    let quantiles = |share| {
+        let of = |slot: Option<&Slot>| slot.and_then(|slot| slot.cell(backend + 1)?.ms(share));
+        slots.iter().copied().map(of).collect()
+    };
+    let name = model.backends[backend].name.clone();
+    Line { name, p50_ms: quantiles(0.50), p95_ms: quantiles(0.95) }
+}
+
+fn figures(model: &Model, window: Window, start: i64, cells: &[Cell]) -> Figures {
+    let mut all = Cell::default();
+    for cell in cells {
+        all.merge(cell);
+    }
+    let range_us = model.span_us.map(|(first_us, to_us)| (first_us.max(start * 1_000_000), to_us));
+    // Less than a second says nothing about a rate per second.
+    let seconds = range_us.map_or(1.0, |(from, to)| ((to - from) as f64 / 1e6).max(1.0));
+    Figures {
+        name: window.name(),
+        from_ms: range_us.map(|(from_us, _)| from_us.div_euclid(1000)),
+        to_ms: range_us.map(|(_, to_us)| to_us.div_euclid(1000)),
+        requests: all.requests,
+        requests_per_s: round(all.requests as f64 / seconds),
+        errors: all.errors,
+        error_share: share(all.errors, all.requests),
+        latency: all.latency(),
+    }
+}
+
+/// Rows per second over the last whole seconds.
+fn rate(model: &Model) -> f64 {
+    let (_, slots) = model.recent.newest(RATE_SECONDS + 1);
+    let Some((newest, whole)) = slots.split_last() else { return 0.0 };
+    let second = |time_us: i64| time_us.div_euclid(1_000_000);
+    let Some((first, last)) = model.span_us.map(|(a, b)| (second(a), second(b))) else {
+        return 0.0;
+    };
+    let seconds = (last - first).min(RATE_SECONDS);
+    if seconds == 0 {
+        // There is nothing yet but the second that is not over.
+        return requests(*newest, model) as f64;
+    }
+    let rows: u64 = whole.iter().map(|slot| requests(*slot, model)).sum();
+    round(rows as f64 / seconds as f64)
+}
+
+fn backend(model: &Model, at: usize, cells: &[Cell]) -> Backend {
+    let known = &model.backends[at];
+    let cell = &cells[at + 1];
+    let in_window: u64 = cells.iter().skip(1).map(|cell| cell.requests).sum();
+    let since: u64 = model.backends.iter().map(|backend| backend.requests).sum();
+    Backend {
+        name: known.name.clone(),
+        label: short_name(&known.name).to_owned(),
+        requests: cell.requests,
+        share: share(cell.requests, in_window),
+        errors: cell.errors,
+        latency: cell.latency(),
+        requests_since: known.requests,
+        share_since: share(known.requests, since),
+        errors_since: known.errors,
+        averages: rounded(known.averages()),
+    }
+}
+
+fn not_dispatched(model: &Model, cells: &[Cell]) -> NotDispatched {
+    let dispatched: u64 = model.backends.iter().map(|backend| backend.requests).sum();
+    NotDispatched {
+        requests: cells[NOT_DISPATCHED].requests,
+        requests_since: model.requests - dispatched,
+    }
+}
+
+fn latest(model: &Model) -> Vec<Latest> {
+    let row = |request: &Request| Latest {
+        time_ms: millis(request.timestamp_us as f64),
+        backend: request.backend.map(|at| short_name(&model.backends[at].name).to_owned()),
+        method: request.method.clone(),
+        path: request.path.clone(),
+        status: request.status,
+        error: request.is_error,
+        fault: request.fault.clone(),
+        latency_ms: request.latency_us.map(|latency_us| millis(latency_us as f64)),
+        averages: rounded(request.averages),
+    };
+    model.latest.iter().rev().take(LISTED_REQUESTS).map(row).collect()
+}
+
+impl Cell {
+    fn ms(&self, share: f64) -> Option<f64> {
+        self.latencies.quantile_us(share).map(|us| millis(us as f64))
+    }
+
+    fn latency(&self) -> Latency {
+        Latency {
+            mean_ms: self.mean_us().map(millis),
+            p50_ms: self.ms(0.50),
+            p95_ms: self.ms(0.95),
+            p99_ms: self.ms(0.99),
+        }
+    }
+}
+
+/// A log without the column tells by its name how its proxy was connected.
+fn connection_of(stem: &str) -> Option<String> {
+    let stem = stem.to_ascii_lowercase().replace('-', "_");
+    let named = |word: &str| stem.contains(word).then(|| word.replace('_', "-"));
+    named("non_persistent").or_else(|| named("persistent"))
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 1e6).round() / 1e6 }
+}
+
+fn millis(micros: f64) -> f64 {
+    round(micros / 1000.0)
+}
+
+fn round(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}
+
+fn rounded(averages: Averages) -> Averages {
+    Averages { sma_ms: averages.sma_ms.map(round), ewma_ms: averages.ewma_ms.map(round) }
+}
+
+#[cfg(test)]
+mod tests;

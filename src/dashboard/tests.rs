@@ -1,0 +1,27 @@
+//! What the tests of this room share.
+
+use std::time::Duration;
+
+use crate::journal::Row;
+
+/// A successful request to `backend` in a log of the five columns.
+pub(super) fn row(timestamp_us: i64, backend: &str, latency: Duration) -> Row<'_> {
+    Row {
+        timestamp_us,
+        backend_url: Some(backend),
+        latency: Some(latency),
+        status: 200,
+        routing_mode: "adaptive_sma",
+        connection: None,
+        worker: None,
+        client: None,
+        method: None,
+        path: None,
+        request_bytes: None,
+        response_bytes: None,
+        connect: None,
+        first_byte: None,
+        attempts: None,
+        fault: None,
+    }
+}

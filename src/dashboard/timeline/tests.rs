@@ -1,0 +1,77 @@
+//! Timelines: what is counted where, and what happens at their limits.
+
+use super::*;
+
+/// The requests in lane 0 of each slot, from the first on, and when that begins.
+fn requests(timeline: &Timeline, count: i64) -> (i64, Vec<u64>) {
+    let (start, slots) = timeline.newest(count);
+    let of = |slot: Option<&Slot>| slot.and_then(|slot| slot.cell(0)).map_or(0, |c| c.requests);
+    (start, slots.into_iter().map(of).collect())
+}
+
+fn timeline(span: i64, when_full: WhenFull, seconds: &[i64]) -> Timeline {
+    let mut timeline = Timeline::new(span, when_full);
+    for second in seconds {
+        timeline.add(*second, 0, None, false);
+    }
+    timeline
+}
+
+#[test]
+fn requests_are_counted_in_the_second_they_belong_to_in_whatever_order_they_come() {
+    let line = timeline(100, WhenFull::Forget, &[10, 10, 13, 12, 10, 9]);
+    assert_eq!(requests(&line, 100), (9, vec![1, 3, 0, 1, 1]));
+    assert_eq!(requests(&line, 2), (12, vec![1, 1]));
+    assert_eq!(requests(&Timeline::new(9, WhenFull::Widen), 9), (0, vec![]));
+}
+
+#[test]
+fn the_oldest_slots_are_forgotten() {
+    let line = timeline(3, WhenFull::Forget, &[1, 2, 3, 4]);
+    assert_eq!(requests(&line, 100), (2, vec![1, 1, 1]));
+    // What is older than that is not counted, and a jump ahead forgets all.
+    let line = timeline(3, WhenFull::Forget, &[1, 2, 3, 4, 1]);
+    assert_eq!(requests(&line, 100), (2, vec![1, 1, 1]));
+    assert_eq!(requests(&timeline(3, WhenFull::Forget, &[1, 2, 1000]), 9), (1000, vec![1]));
+}
+
+#[test]
+fn slots_are_widened_and_no_request_is_forgotten() {
+    let line = timeline(4, WhenFull::Widen, &[0, 1, 2, 3]);
+    assert_eq!((line.slot_seconds(), requests(&line, 9)), (1, (0, vec![1, 1, 1, 1])));
+    let line = timeline(4, WhenFull::Widen, &[0, 1, 2, 3, 4]);
+    assert_eq!((line.slot_seconds(), requests(&line, 9)), (2, (0, vec![2, 2, 1])));
+    let line = timeline(4, WhenFull::Widen, &[7, 8, 9, 1_000_000, 5]);
+    assert_eq!(requests(&line, 99).1.iter().sum::<u64>(), 5);
+    assert_eq!(line.slot_seconds(), 262_144);
+    let line = timeline(4, WhenFull::Widen, &[-5, -4, -1]);
+    assert_eq!((line.slot_seconds(), requests(&line, 9)), (2, (-6, vec![1, 1, 1])));
+}
+
+#[test]
+fn the_number_of_slots_is_limited_whatever_comes() {
+    for when_full in [WhenFull::Forget, WhenFull::Widen] {
+        let mut line = Timeline::new(50, when_full);
+        for n in 0..10_000 {
+            line.add((n * 7919) % 5_003, 0, Some(1), false);
+        }
+        assert!(line.slots.len() <= 50, "{when_full:?}: {}", line.slots.len());
+        assert!(line.newest(i64::MAX).1.len() <= 50);
+    }
+}
+
+#[test]
+fn lanes_are_counted_apart_and_keep_their_latencies_when_slots_are_joined() {
+    let mut line = Timeline::new(2, WhenFull::Widen);
+    line.add(0, 2, Some(100), false);
+    line.add(1, 2, Some(300), true);
+    line.add(1, 0, None, true);
+    line.add(2, 1, Some(7), false);
+    let (_, slots) = line.newest(2);
+    let first = slots[0].unwrap();
+    assert_eq!(first.cell(1), None);
+    let cell = first.cell(2).unwrap();
+    assert_eq!((cell.requests, cell.errors, cell.mean_us()), (2, 1, Some(200.0)));
+    assert_eq!(cell.latencies.quantile_us(1.0), Some(300));
+    assert_eq!(first.cell(0).unwrap().mean_us(), None);
+}

@@ -1,0 +1,289 @@
+//! Follows a log while it is written, and hands out its rows as they come.
+//!
+//! A tail reads in blocks of one size, so that it needs the same memory for any file, and may begin
+//! near the end of one that is too long to read whole. It opens the log for reading only, takes no
+//! lock and never waits. Which file to follow, and what it means that one was cut, replaced or
+//! deleted, is for its user to decide.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::schema::{Columns, Row, RowError};
+
+/// How much is read at once, and more than the longest line that is accepted.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// More fields than this make a line broken.
+const FIELDS_MAX: usize = 256;
+
+/// A log that is open for reading, and the place up to which it was read.
+#[derive(Debug)]
+pub struct Tail {
+    file: File,
+    columns: Columns,
+    skipped_bytes: u64,
+    /// Where the next block begins in the file.
+    offset: u64,
+    block: Box<[u8]>,
+    /// The part of `block` that was read from the file and not handed out.
+    unread: Range<usize>,
+    /// Whether what comes next, up to a line end, belongs to a line that is not wanted.
+    discarding: bool,
+    line: Line,
+}
+
+/// Why a line is no row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// A field does not fit its column.
+    #[error(transparent)]
+    Field(#[from] RowError),
+    /// A quoted field does not end in its line.
+    #[error("a quote is not closed")]
+    Quote,
+    /// There are more fields than any log has.
+    #[error("more than {FIELDS_MAX} fields")]
+    TooManyFields,
+    /// It does not end within a block.
+    #[error("a line of {} KiB or more", BLOCK_BYTES / 1024)]
+    TooLong,
+}
+
+/// Why a file cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum TailError {
+    /// It cannot be opened or read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// It is a folder, a pipe or a device.
+    #[error("it is no regular file")]
+    NotAFile,
+    /// Its first line has not been written to its end yet.
+    #[error("it has no header yet")]
+    Empty,
+    /// Its first line is not a header of this format.
+    #[error("its first line is no header of this format")]
+    NotALog,
+}
+
+/// What has become of a file that is being followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is where it was.
+    Kept,
+    /// It is shorter than what was already read of it.
+    Cut,
+    /// Its path names another file.
+    Replaced,
+    /// Its path names nothing.
+    Deleted,
+}
+
+/// A look at a file that is being followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight {
+    /// What has become of it.
+    pub fate: Fate,
+    /// Its length in bytes.
+    pub length: u64,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+impl Tail {
+    /// Opens a log and reads its header. Of rows that are there already only those in its last
+    /// `backlog_bytes` are read, or all if that is `None`.
+    ///
+    /// # Errors
+    /// When there is no log at `path`, or not yet.
+    pub fn open(path: &Path, backlog_bytes: Option<u64>) -> Result<Self, TailError> {
+        // Opening a pipe would wait for its writer, so it is asked first.
+        if !fs::metadata(path)?.is_file() {
+            return Err(TailError::NotAFile);
+        }
+        let file = File::open(path)?;
+        let mut block = vec![0; BLOCK_BYTES].into_boxed_slice();
+        let length = read_start(&file, &mut block)?;
+        let header_end = match memchr::memchr(b'\n', &block[..length]) {
+            Some(at) => at + 1,
+            None if length < BLOCK_BYTES => return Err(TailError::Empty),
+            None => return Err(TailError::NotALog),
+        };
+        let mut line = Line::default();
+        let split = line.split(&block[..header_end]);
+        let columns = split.ok().and_then(|_| Columns::find(&line.record));
+        let columns = columns.ok_or(TailError::NotALog)?;
+        let rows_begin = header_end as u64;
+        let begin = backlog_bytes.map(|bytes| file.metadata().map(|file| (file.len(), bytes)));
+        let begin = begin.transpose()?.map_or(0, |(length, bytes)| length.saturating_sub(bytes));
+        let offset = begin.max(rows_begin);
+        Ok(Self {
+            file,
+            columns,
+            skipped_bytes: offset - rows_begin,
+            offset,
+            block,
+            unread: 0..0,
+            discarding: offset > rows_begin,
+            line,
+        })
+    }
+
+    /// How much of the log lies before the place where reading began, its header aside.
+    #[must_use]
+    pub fn skipped_bytes(&self) -> u64 {
+        self.skipped_bytes
+    }
+
+    /// Up to where the log was read, in bytes from its start.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Reads on, and tells how many bytes came: 0 at the end of what is written so far. To be
+    /// called when [`Tail::next_row`] has nothing more.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_on(&mut self) -> io::Result<usize> {
+        self.block.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        let count = self.file.read_at(&mut self.block[self.unread.end..], self.offset)?;
+        self.unread.end += count;
+        self.offset += count as u64;
+        Ok(count)
+    }
+
+    /// The row in the next whole line that was read; `None` if there is no such line. A last line
+    /// without its end is kept until the rest is there. Blank lines are passed over.
+    ///
+    /// # Errors
+    /// When the line is no row. The next one is tried at the next call.
+    pub fn next_row(&mut self) -> Option<Result<Row<'_>, LineError>> {
+        loop {
+            let line = match self.next_line()? {
+                Ok(line) => line,
+                Err(error) => return Some(Err(error)),
+            };
+            match self.line.split(&self.block[line]) {
+                Ok(Split::Blank) => {}
+                Ok(Split::Fields) => break,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Row::parse(&self.columns, &self.line.record).map_err(LineError::from))
+    }
+
+    /// Where the next whole line stands in the block, its end included.
+    fn next_line(&mut self) -> Option<Result<Range<usize>, LineError>> {
+        loop {
+            let start = self.unread.start;
+            let Some(length) = memchr::memchr(b'\n', &self.block[self.unread.clone()]) else {
+                let full = self.unread.len() == self.block.len();
+                if full || self.discarding {
+                    self.unread = 0..0;
+                }
+                let news = full && !self.discarding;
+                self.discarding |= full;
+                return news.then_some(Err(LineError::TooLong));
+            };
+            self.unread.start = start + length + 1;
+            if !std::mem::take(&mut self.discarding) {
+                return Some(Ok(start..self.unread.start));
+            }
+        }
+    }
+
+    /// Looks at the file, and at what `path`, from which it was opened, names now.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn look(&self, path: &Path) -> io::Result<Sight> {
+        let open = self.file.metadata()?;
+        let fate = match fs::metadata(path) {
+            Ok(named) if identity(&named) != identity(&open) => Fate::Replaced,
+            Ok(_) if open.len() < self.offset => Fate::Cut,
+            Ok(_) => Fate::Kept,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Fate::Deleted,
+            Err(error) => return Err(error),
+        };
+        Ok(Sight { fate, length: open.len(), modified: open.modified()? })
+    }
+}
+
+/// Tells files of one machine apart.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+fn read_start(file: &File, start: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < start.len() {
+        match file.read_at(&mut start[length..], length as u64)? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    Ok(length)
+}
+
+/// Splits one line at a time into fields, so that a quote which is not closed breaks its own line
+/// and not the rest of the log.
+#[derive(Debug)]
+struct Line {
+    splitter: csv_core::Reader,
+    text: Vec<u8>,
+    ends: Box<[usize]>,
+    record: csv::ByteRecord,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            splitter: csv_core::Reader::new(),
+            text: Vec::new(),
+            ends: vec![0; FIELDS_MAX].into_boxed_slice(),
+            record: csv::ByteRecord::new(),
+        }
+    }
+}
+
+/// What a line was split into.
+enum Split {
+    Blank,
+    Fields,
+}
+
+impl Line {
+    /// Puts the fields of `line`, which ends in its only line end, into the record.
+    fn split(&mut self, line: &[u8]) -> Result<Split, LineError> {
+        use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
+        self.splitter.reset();
+        if self.text.len() < line.len() {
+            self.text.resize(line.len(), 0);
+        }
+        let (result, _, _, fields) =
+            self.splitter.read_record(line, &mut self.text, &mut self.ends);
+        match result {
+            Record => {}
+            InputEmpty if line.trim_ascii().is_empty() => return Ok(Split::Blank),
+            InputEmpty | End => return Err(LineError::Quote),
+            OutputFull | OutputEndsFull => return Err(LineError::TooManyFields),
+        }
+        self.record.clear();
+        let mut start = 0;
+        for &end in &self.ends[..fields] {
+            self.record.push_field(&self.text[start..end]);
+            start = end;
+        }
+        Ok(Split::Fields)
+    }
+}
+
+#[cfg(test)]
+mod tests;

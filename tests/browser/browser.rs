@@ -1,0 +1,203 @@
+//! A browser: started for one test, asked over `WebDriver`, and ended with all its processes.
+
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Only a failing test waits this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a condition is looked at while it is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+const MISSING: &str = "the browser tests need Chromium and its driver: run scripts/test, which \
+    installs them, or set TIDEGATE_SKIP_BROWSER to leave these tests out";
+
+pub(crate) struct Browser {
+    client: Client,
+    driver: Driver,
+    _profile: TempDir,
+}
+
+/// The driver's process, and the browser's, which are in one group.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+impl Browser {
+    pub(crate) async fn start() -> Self {
+        let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
+        let chromium = chromium.into_iter().find(|path| Path::new(path).exists()).expect(MISSING);
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").process_group(0).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = match command.spawn() {
+            Ok(child) => Driver(child),
+            Err(error) if error.kind() == ErrorKind::NotFound => panic!("{MISSING}"),
+            Err(error) => panic!("chromedriver: {error}"),
+        };
+        let lines = BufReader::new(driver.0.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            let port = line.split_once("started successfully on port ")?.1;
+            Some(port.trim_end_matches('.').to_owned())
+        });
+        let address = format!("http://127.0.0.1:{}", port.expect("chromedriver tells its port"));
+        let profile = tempfile::tempdir().unwrap();
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities(chromium, profile.path()));
+        let client = builder.connect(&address).await.expect("a browser session");
+        Self { client, driver, _profile: profile }
+    }
+
+    pub(crate) async fn close(self) {
+        self.client.close().await.unwrap();
+        drop(self.driver);
+    }
+
+    pub(crate) async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    /// Makes the page this large, in CSS pixels: a window cannot be as narrow as a telephone.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1,
+            "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Has requests for this file fail.
+    pub(crate) async fn block(&self, path: &str) {
+        self.devtools("Network.enable", json!({})).await;
+        let urls = json!({ "urls": [format!("*{path}")] });
+        self.devtools("Network.setBlockedURLs", urls).await;
+    }
+
+    /// Has the system prefer `light` or `dark`.
+    pub(crate) async fn prefer_colours(&self, scheme: &str) {
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// The value of a JavaScript expression.
+    pub(crate) async fn value(&self, expression: &str) -> Value {
+        self.client.execute(&format!("return {expression};"), Vec::new()).await.unwrap()
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub(crate) async fn until(&self, expression: &str) {
+        let waiting = async {
+            while self.value(expression).await != Value::Bool(true) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+            self.shoot("failed").await;
+            let page = self.value("document.body.innerText").await;
+            panic!("not true in time: {expression}\n{page}");
+        }
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    }
+
+    /// Presses keys wherever the focus is.
+    pub(crate) async fn press(&self, keys: &str) {
+        self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// Moves the pointer to a point of the page.
+    pub(crate) async fn point_at(&self, x: f64, y: f64) {
+        let event = json!({ "type": "mouseMoved", "x": x, "y": y });
+        self.devtools("Input.dispatchMouseEvent", event).await;
+    }
+
+    /// Leaves a picture of the page under `target/screenshots/`.
+    pub(crate) async fn shoot(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let picture = self.client.screenshot().await.unwrap();
+        let path: PathBuf = folder.join(name).with_extension("png");
+        std::fs::write(path, picture).unwrap();
+    }
+
+    /// Fails if the console has an error or a warning that `tolerated` does not name.
+    pub(crate) async fn expect_clean_console(&self, tolerated: &[&str]) {
+        let path = "se/log";
+        let entries = self.issue(path, json!({ "type": "browser" })).await;
+        let complaints = entries.as_array().unwrap().iter().filter(|entry| {
+            let message = entry["message"].as_str().unwrap();
+            !tolerated.iter().any(|known| message.contains(known))
+        });
+        let complaints: Vec<_> = complaints.collect();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.issue("goog/cdp/execute", body).await
+    }
+
+    async fn issue(&self, path: &'static str, body: Value) -> Value {
+        self.client.issue_cmd(Own { path, body }).await.unwrap()
+    }
+}
+
+fn capabilities(chromium: &str, profile: &Path) -> Capabilities {
+    let profile = format!("--user-data-dir={}", profile.display());
+    let arguments = json!([
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        profile,
+    ]);
+    let capabilities = json!({
+        "browserName": "chrome",
+        "timeouts": { "pageLoad": 30_000, "script": 30_000 },
+        "goog:chromeOptions": { "binary": chromium, "args": arguments },
+        "goog:loggingPrefs": { "browser": "WARNING" },
+    });
+    let Value::Object(capabilities) = capabilities else { unreachable!() };
+    capabilities
+}
+
+/// A command that only Chromium's driver knows.
+#[derive(Debug)]
+struct Own {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Own {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.body.to_string()))
+    }
+}

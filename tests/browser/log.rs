@@ -1,0 +1,138 @@
+//! A log as a proxy writes it, made up: rows of the past at once, and rows of now as they are asked
+//! for.
+
+use std::f64::consts::TAU;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidegate::journal::{Row, RowWriter, header};
+
+/// How far rows are apart: 200 a second.
+const APART_US: i64 = 5_000;
+
+pub(crate) struct Log {
+    file: File,
+    writer: RowWriter,
+    policy: &'static str,
+    rows: u64,
+    seed: u64,
+}
+
+impl Log {
+    pub(crate) fn create(path: &Path, policy: &'static str) -> Self {
+        let mut file = File::create(path).unwrap();
+        file.write_all(header().as_bytes()).unwrap();
+        Self { file, writer: RowWriter::default(), policy, rows: 0, seed: 0 }
+    }
+
+    /// Appends the rows of the last `seconds`.
+    pub(crate) fn past(mut self, seconds: i64) -> Self {
+        let now_us = now_us();
+        let times = (0..seconds * 1_000_000 / APART_US).rev();
+        self.rows_at(times.map(|before| now_us - before * APART_US));
+        self
+    }
+
+    /// Appends some rows of now.
+    pub(crate) fn append(&mut self, rows: i64) {
+        let now_us = now_us();
+        self.rows_at((1..=rows).map(|row| now_us - (rows - row) * APART_US));
+    }
+
+    /// Appends rows until the answer is dropped.
+    pub(crate) fn go_on(mut self) -> Traffic {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Relaxed) {
+                self.append(20);
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+        });
+        Traffic { stop, thread: Some(thread) }
+    }
+
+    fn rows_at(&mut self, times_us: impl Iterator<Item = i64>) {
+        let mut text = Vec::new();
+        for timestamp_us in times_us {
+            self.rows += 1;
+            self.write_row(timestamp_us, &mut text);
+        }
+        self.file.write_all(&text).unwrap();
+    }
+
+    /// Three backends whose speed comes and goes; most requests go to the fastest.
+    fn write_row(&mut self, timestamp_us: i64, text: &mut Vec<u8>) {
+        const URLS: [&str; 3] =
+            ["http://localhost:8081", "http://localhost:8082", "http://localhost:8083"];
+        const PATHS: [&str; 4] = ["/", "/api/items?page=7", "/static/app.css", "/search?q=tide"];
+        let wave = |minutes: f64| (timestamp_us as f64 / 60e6 * TAU / minutes).sin();
+        let bases_ms = [58.0 + 26.0 * wave(2.2), 64.0 + 15.0 * wave(3.1), 96.0 + 7.0 * wave(0.9)];
+        let fastest = usize::from(bases_ms[1] < bases_ms[0]);
+        let backend = match self.chance() {
+            0.0..0.8 => fastest,
+            0.8..0.9 => 1 - fastest,
+            _ => 2,
+        };
+        // Most are near the base, and a few take much longer.
+        let tail = -(1.0 - self.chance()).ln();
+        let latency_ms = bases_ms[backend] * (0.9 + 0.12 * tail);
+        let latency = Duration::from_secs_f64(latency_ms / 1000.0);
+        let failed = self.rows.is_multiple_of(397);
+        let path = PATHS[usize::try_from(self.rows % 4).unwrap()];
+        let row = Row {
+            timestamp_us,
+            backend_url: Some(URLS[backend]),
+            latency: Some(latency),
+            status: if failed { 504 } else { 200 },
+            routing_mode: self.policy,
+            connection: Some("persistent"),
+            worker: Some(0),
+            client: None,
+            method: Some(b"GET"),
+            path: Some(path.as_bytes()),
+            request_bytes: Some(78),
+            response_bytes: Some(203),
+            connect: None,
+            first_byte: (!failed).then(|| latency.mul_f64(0.98)),
+            attempts: Some(1),
+            fault: failed.then_some("response_timeout"),
+        };
+        self.writer.write(&row, text);
+    }
+
+    /// A number from 0 to 1 that looks like chance and is the same in each run (`SplitMix64`).
+    fn chance(&mut self) -> f64 {
+        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.seed;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Rows that are being appended.
+pub(crate) struct Traffic {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_micros()).unwrap()
+}

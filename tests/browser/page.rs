@@ -1,0 +1,410 @@
+//! What someone sees and does at the page.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::browser::Browser;
+use super::log::Log;
+use super::{Site, in_browser};
+
+/// The text of an element.
+fn text(id: &str) -> String {
+    format!("document.getElementById('{id}').textContent")
+}
+
+/// Whether the bar on top shows this state.
+fn state(state: &str) -> String {
+    format!("document.getElementById('status').dataset.state === '{state}'")
+}
+
+const CHARTS_DRAWN: &str =
+    "document.querySelectorAll('#latency-chart .scatterlayer .trace').length > 0
+    && document.querySelectorAll('#distribution-chart .bars .point').length > 0";
+
+/// The page over a log with five minutes of traffic, charts drawn.
+async fn busy(browser: &Browser, site: &Site) -> super::log::Traffic {
+    let log = Log::create(&site.log("adaptive_ewma_persistent.csv"), "adaptive_ewma");
+    let traffic = log.past(300).go_on();
+    browser.resize(1440, 1320).await;
+    browser.open(&site.url).await;
+    browser.until(&state("live")).await;
+    browser.until(CHARTS_DRAWN).await;
+    // The first lines may be of the time when the log was still being read.
+    let newest = "document.getElementById('latency-chart').data[0].x.at(-1)";
+    browser.until(&format!("Date.now() - {newest} < 5000")).await;
+    traffic
+}
+
+#[test]
+fn numbers_move_while_rows_are_appended() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        assert_eq!(browser.value(&text("mode")).await, "adaptive_ewma");
+        assert_eq!(browser.value(&text("connection")).await, "persistent");
+        let rows = browser.value(&text("facts")).await;
+        browser.until(&format!("{} !== {rows}", text("facts"))).await;
+        browser.until("parseFloat(document.getElementById('rate').textContent) > 50").await;
+        let names = browser
+            .value("[...document.querySelectorAll('tbody th.backend')].map(e => e.textContent)")
+            .await;
+        assert_eq!(names, json!(["localhost:8081", "localhost:8082", "localhost:8083"]));
+        let latest =
+            browser.value("document.querySelectorAll('#latest-table tbody tr').length").await;
+        assert_eq!(latest, 30);
+        browser.prefer_colours("light").await;
+        browser.shoot("light").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn rows_of_the_tables_stay_while_their_text_changes() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let first = "document.querySelector('#latest-table tbody tr')";
+        browser
+            .value(&format!("(window.kept = {first}, window.was = kept.textContent, true)"))
+            .await;
+        browser.until(&format!("{first}.textContent !== was")).await;
+        assert_eq!(browser.value(&format!("{first} === kept")).await, true);
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn the_pointer_shows_values_and_holds_the_lines_still() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let rect = browser
+            .value("document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect()")
+            .await;
+        let at = |name: &str| rect[name].as_f64().unwrap();
+        let (x, y) = (at("x") + at("width") * 0.6, at("y") + at("height") * 0.5);
+        browser.point_at(x - 5.0, y).await;
+        browser.point_at(x, y).await;
+        browser
+            .until(
+                "document.querySelectorAll('#latency-chart .hoverlayer .legend text').length >= 6",
+            )
+            .await;
+        let said =
+            browser.value("document.querySelector('#latency-chart .hoverlayer').textContent").await;
+        for word in ["localhost:8081 p50: ", "localhost:8083 p95: ", " ms"] {
+            assert!(said.as_str().unwrap().contains(word), "{said}");
+        }
+        assert_eq!(browser.value("document.getElementById('held').hidden").await, false);
+        browser.shoot("hover").await;
+        browser.point_at(5.0, 5.0).await;
+        browser.until("document.getElementById('held').hidden").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn the_window_is_switched_by_pointer_and_by_keyboard() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let requests = |above: u32| {
+            format!(
+                "parseInt({}.split(' of ')[1].replaceAll(',', '')) > {above}",
+                text("errors-note")
+            )
+        };
+        browser.until(&format!("!({})", requests(15_000))).await;
+        browser.click("#windows label:nth-of-type(2)").await;
+        browser.until(&requests(50_000)).await;
+        browser.until("document.getElementById('latency-chart').layout.uirevision === '5m'").await;
+        let note = browser.value(&text("rate-note")).await;
+        assert!(note.as_str().unwrap().contains("5 minutes"), "{note}");
+        browser.shoot("five-minutes").await;
+        // Arrow keys move within the group.
+        browser.press("\u{e014}").await;
+        browser.until("document.querySelector('input[value=all]').checked").await;
+        browser.until("document.getElementById('latency-chart').layout.uirevision === 'all'").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn the_page_is_dark_where_the_system_is_or_where_it_is_told_to_be() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let page = "getComputedStyle(document.body).backgroundColor";
+        let (light, dark) = ("rgb(244, 246, 247)", "rgb(13, 19, 24)");
+        browser.prefer_colours("light").await;
+        browser.until(&format!("{page} === '{light}'")).await;
+        browser.prefer_colours("dark").await;
+        browser.until(&format!("{page} === '{dark}'")).await;
+        let lines = "document.getElementById('latency-chart').data[0].line.color";
+        browser.until(&format!("{lines} === 'rgb(88, 174, 240)'")).await;
+        browser.shoot("dark").await;
+        browser.click("#theme").await;
+        browser.until(&format!("{page} === '{light}'")).await;
+        browser.until(&format!("{lines} === 'rgb(11, 108, 184)'")).await;
+        // The choice is remembered.
+        browser.open(&site.url).await;
+        browser.until(&format!("{page} === '{light}'")).await;
+        browser.click("#theme").await;
+        browser.click("#theme").await;
+        assert_eq!(browser.value(&text("theme-name")).await, "auto");
+        browser.until(&format!("{page} === '{dark}'")).await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn a_narrow_page_has_all_its_figures_and_is_not_wider_than_the_screen() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        browser.resize(390, 2600).await;
+        browser.until("document.documentElement.scrollWidth <= 390").await;
+        browser.until("document.querySelector('#latency-chart .main-svg').clientWidth < 380").await;
+        for scheme in ["light", "dark"] {
+            browser.prefer_colours(scheme).await;
+            browser.shoot(&format!("narrow-{scheme}")).await;
+        }
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn a_paused_page_stands_still_and_goes_on() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        browser.click("#pause").await;
+        browser.until(&state("paused")).await;
+        let facts = browser.value(&text("facts")).await;
+        // What the dashboard knows goes on; when it has, the page has had its chance to change.
+        let known =
+            "fetch('/data').then(a => a.json()).then(d => { window.known = d.since.requests; })";
+        browser.value(&format!("({known}, window.known = 0, true)")).await;
+        browser.until("window.known > 0").await;
+        let before = browser.value("window.known").await;
+        browser.until(&format!("({known}, window.known > {before} + 200)")).await;
+        assert_eq!(browser.value(&text("facts")).await, facts);
+        browser.click("#pause").await;
+        browser.until(&state("live")).await;
+        browser.until(&format!("{} !== {facts}", text("facts"))).await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn what_is_wrong_with_the_source_is_said() {
+    in_browser(|browser, site| async move {
+        browser.resize(1440, 900).await;
+        browser.open(&site.url).await;
+        browser.until(&state("waiting")).await;
+        assert_eq!(browser.value(&text("welcome-message")).await, "Waiting for a log in logs/.");
+        browser.shoot("empty").await;
+
+        let path = site.log("round-robin_persistent.csv");
+        let mut log = Log::create(&path, "round-robin");
+        browser.until(&state("empty")).await;
+        log.append(50);
+        browser.until(&state("live")).await;
+        browser.until(CHARTS_DRAWN).await;
+        let broken = b"\xff,,nonsense\nhalf,a,row\n";
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(broken).unwrap();
+        browser.until(&format!("{}.includes('2 broken')", text("facts"))).await;
+        browser.until(&state("silent")).await;
+        browser.until(&format!("/^No rows for \\d+ s/.test({})", text("message"))).await;
+        browser.shoot("silent").await;
+
+        fs::remove_file(&path).unwrap();
+        browser.until(&state("deleted")).await;
+        assert!(
+            browser.value(&text("message")).await.as_str().unwrap().starts_with("Log file deleted")
+        );
+        assert!(browser.value(&text("announcer")).await.as_str().unwrap().starts_with("Deleted."));
+        browser.shoot("deleted").await;
+
+        // A newer run appears.
+        Log::create(&site.log("adaptive_sma_persistent.csv"), "adaptive_sma").append(10);
+        browser.until(&format!("{} === 'adaptive_sma'", text("mode"))).await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn a_dashboard_that_is_gone_is_told_from_a_log_that_is_silent() {
+    in_browser(|browser, mut site| async move {
+        let _traffic = busy(&browser, &site).await;
+        site.stop();
+        browser.until(&state("lost")).await;
+        browser.shoot("lost").await;
+        site.restart();
+        browser.until(&state("live")).await;
+        browser.expect_clean_console(&["net::ERR_"]).await;
+        browser
+    });
+}
+
+#[test]
+fn where_no_stream_is_to_be_had_the_page_asks_again_and_again() {
+    in_browser(|browser, site| async move {
+        let address = site.url.strip_prefix("http://").unwrap();
+        let streams: Vec<_> = (0..tidegate::dashboard::STREAMS_MAX)
+            .map(|_| {
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                stream.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+                // The first byte of the answer says that the stream is taken.
+                std::io::Read::read_exact(&mut stream, &mut [0]).unwrap();
+                stream
+            })
+            .collect();
+        let _traffic = busy(&browser, &site).await;
+        let facts = browser.value(&text("facts")).await;
+        browser.until(&format!("{} !== {facts}", text("facts"))).await;
+        browser.expect_clean_console(&["503 (Service Unavailable)"]).await;
+        drop(streams);
+        browser
+    });
+}
+
+#[test]
+fn a_page_without_the_script_of_the_charts_shows_their_table() {
+    in_browser(|browser, site| async move {
+        browser.block("/plotly.js").await;
+        Log::create(&site.log("round-robin_persistent.csv"), "round-robin").append(400);
+        browser.resize(1440, 1320).await;
+        browser.open(&site.url).await;
+        browser.until("document.querySelectorAll('#latency-table tbody tr').length >= 2").await;
+        let chart = "document.getElementById('latency-chart').checkVisibility()";
+        assert_eq!(browser.value(chart).await, false);
+        browser.shoot("tables").await;
+        browser.expect_clean_console(&["/plotly.js"]).await;
+        browser
+    });
+}
+
+#[test]
+fn markup_in_the_log_is_shown_as_text_and_does_nothing() {
+    in_browser(|browser, site| async move {
+        let hostile =
+            "<script>document.title='owned'</script><img src=x onerror=\"window.owned=1\">";
+        let quoted = format!("\"{}\"", hostile.replace('"', "\"\""));
+        let header = tidegate::journal::header();
+        let row = format!(
+            "2026-11-23T10:11:12.000000Z,{quoted},1.500,200,{quoted},{quoted},0,127.0.0.1:1,GET,\
+             {quoted},1,1,,1.2,1,{quoted}\n"
+        );
+        fs::write(site.log("hostile.csv"), header + &row.repeat(3)).unwrap();
+        browser.resize(1440, 1320).await;
+        browser.open(&site.url).await;
+        browser.until(CHARTS_DRAWN).await;
+        for window in [1, 2, 3] {
+            browser.click(&format!("#windows label:nth-of-type({window})")).await;
+        }
+        browser.until("document.getElementById('latency-chart').layout.uirevision === 'all'").await;
+        assert_eq!(browser.value(&text("mode")).await, hostile);
+        let shown = "document.querySelector('#latest-table td.path').textContent";
+        assert_eq!(browser.value(shown).await, format!("GET {hostile}"));
+        let alien = "document.querySelectorAll('script:not([src]), main img, td *, th *').length";
+        assert_eq!(browser.value(alien).await, 0);
+        assert_eq!(browser.value("window.owned ?? null").await, Value::Null);
+        browser.shoot("hostile").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let nameless =
+            "[...document.querySelectorAll('button, input, section, [role=region], [role=img], a')]
+            .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label')
+                || e.getAttribute('aria-labelledby') || e.labels?.length))
+            .map(e => e.outerHTML)";
+        assert_eq!(browser.value(nameless).await, json!([]));
+        // The lines of the chart are to be had as a table, by keyboard.
+        browser.value("(document.querySelector('summary').focus(), true)").await;
+        browser.press("\u{e007}").await;
+        browser.until("document.querySelectorAll('#latency-table tbody tr').length === 30").await;
+        let heads =
+            browser.value("document.querySelector('#latency-table thead').textContent").await;
+        assert!(heads.as_str().unwrap().contains("localhost:8081 p50"), "{heads}");
+        // What is read aloud does not change with every figure.
+        let said = browser.value(&text("announcer")).await;
+        let facts = browser.value(&text("facts")).await;
+        browser.until(&format!("{} !== {facts}", text("facts"))).await;
+        assert_eq!(browser.value(&text("announcer")).await, said);
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn a_backend_is_taken_out_of_the_chart_and_put_back() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let lines = |count: u32| {
+            format!("document.querySelectorAll('#latency-chart .trace').length === {count}")
+        };
+        browser.until(&lines(6)).await;
+        let pressed = "document.querySelector('#legend button').getAttribute('aria-pressed')";
+        assert_eq!(browser.value(pressed).await, "true");
+        browser.click("#legend button").await;
+        browser.until(&lines(4)).await;
+        assert_eq!(browser.value(pressed).await, "false");
+        browser.click("#legend button").await;
+        browser.until(&lines(6)).await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn numbers_are_written_as_people_read_them() {
+    in_browser(|browser, site| async move {
+        browser.open(&site.url).await;
+        for (call, text) in [
+            ("millis(null)", "–"),
+            ("millis(0.1234)", "0.123"),
+            ("millis(9.876)", "9.88"),
+            ("millis(200.96)", "201.0"),
+            ("millis(12345.6)", "12,346"),
+            ("count(1234567)", "1,234,567"),
+            ("rate(0)", "0"),
+            ("rate(4.25)", "4.3"),
+            ("rate(41203.4)", "41,203"),
+            ("percent(0)", "0 %"),
+            ("percent(0.00001)", "< 0.1 %"),
+            ("percent(1/3)", "33.3 %"),
+            ("percent(1)", "100 %"),
+            ("time(1500)", "00:00:01"),
+            ("time(1500.25, true)", "00:00:01.500"),
+            ("since(0)", "1970-01-01 00:00:00"),
+            ("bytes(999)", "1 kB"),
+            ("bytes(2115098112)", "2.12 GB"),
+        ] {
+            let told = browser.value(&format!("import('/format.js').then(f => f.{call})")).await;
+            assert_eq!(told, text, "{call}");
+        }
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn nothing_is_fetched_from_outside() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let foreign = "performance.getEntriesByType('resource').map(e => e.name)
+            .filter(name => !name.startsWith(location.origin))";
+        assert_eq!(browser.value(foreign).await, json!([]));
+        browser
+    });
+}

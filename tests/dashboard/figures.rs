@@ -1,0 +1,178 @@
+//! What `/data` tells of logs that are written, cut, rotated and deleted.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
+use serde_json::{Value, json};
+use tidegate::journal::header;
+
+use super::support::{FIVE_COLUMNS, Scene};
+
+const OURS: &str = "adaptive_ewma_persistent.csv";
+
+/// A row of our own format, of the second of an hour.
+fn row(second: u32, port: u16, latency_ms: f64, status: u16) -> String {
+    let (minute, second) = (second / 60, second % 60);
+    format!(
+        "2026-11-23T10:{minute:02}:{second:02}.000000Z,http://localhost:{port},{latency_ms:.3},\
+         {status},adaptive_ewma,persistent,0,127.0.0.1:40000,GET,/,78,203,0.100,{latency_ms:.3},\
+         1,\n"
+    )
+}
+
+#[test]
+fn a_log_of_ours_is_told_in_figures() {
+    let scene = Scene::new();
+    let rows = [row(0, 8081, 10.0, 200), row(1, 8082, 200.0, 200), row(2, 8081, 20.0, 404)];
+    scene.write(OURS, header() + &rows.concat());
+    let scene = scene.start(&[]);
+    let figures = scene.until_rows(3);
+    assert_eq!(figures["mode"], "adaptive_ewma");
+    assert_eq!(figures["connection"], "persistent");
+    assert_eq!(figures["recent"], json!({ "requests": 3, "mean_ms": 76.667 }));
+    assert_eq!(figures["window"]["errors"], 1);
+    assert_eq!(figures["backends"][0]["name"], "http://localhost:8081");
+    assert_eq!(figures["backends"][0]["sma_ms"], 15.0);
+    assert_eq!(figures["backends"][0]["ewma_ms"], 12.0);
+    assert_eq!(figures["estimates"]["label"], "recomputed from the log in row order");
+    let choice = "The last request went to localhost:8081, for its EWMA was the lowest: 10.0 ms \
+        against localhost:8082 200.0 ms.";
+    assert_eq!(figures["choice"], choice);
+    assert_eq!(figures["latest"][0]["status"], 404);
+    assert_eq!(figures["latest"][0]["ewma_ms"], 12.0);
+    assert_eq!(figures["source"]["beginning"], "opened");
+}
+
+#[test]
+fn a_foreign_log_of_five_columns_is_told_in_the_same_figures() {
+    let scene = Scene::new();
+    let rows = "2026-11-23 10:00:00.100000,http://localhost:8081,10,200,adaptive_sma\n\
+        2026-11-23 10:00:00.200000,http://localhost:8081,400,200,adaptive_sma\n\
+        2026-11-23T10:00:01,http://b.example,200,500,adaptive_sma\n";
+    scene.write("adaptive_sma_non_persistent.csv", format!("{FIVE_COLUMNS}{rows}"));
+    let scene = scene.start(&[]);
+    let figures = scene.until_rows(3);
+    assert_eq!(
+        (&figures["mode"], &figures["connection"]),
+        (&json!("adaptive_sma"), &json!("non-persistent"))
+    );
+    let names: Value =
+        figures["backends"].as_array().unwrap().iter().map(|b| b["label"].clone()).collect();
+    assert_eq!(names, json!(["b.example", "localhost:8081"]));
+    assert_eq!(figures["backends"][1]["sma_ms"], 205.0);
+    assert_eq!(figures["backends"][1]["ewma_ms"], 88.0);
+    assert_eq!(figures["since"]["errors"], 1);
+    assert_eq!(figures["broken_rows"], 0);
+}
+
+#[test]
+fn rows_are_told_as_they_are_appended_and_broken_ones_are_counted() {
+    let scene = Scene::started();
+    let waiting = scene.data("");
+    assert_eq!(waiting["source"]["state"], "waiting");
+    assert!(waiting["message"].as_str().unwrap().starts_with("waiting for a log in "));
+    scene.write(OURS, header());
+    scene.until(|figures| figures["source"]["state"] == "empty");
+    let whole = row(0, 8081, 1.0, 200);
+    let (begin, rest) = whole.split_at(40);
+    scene.append(OURS, row(0, 8081, 1.0, 200) + begin);
+    scene.until_rows(1);
+    scene.append(OURS, rest);
+    scene.until_rows(2);
+    scene.append(OURS, "not,a,row\n\"\n");
+    let figures = scene.until(|figures| figures["broken_rows"] == 2);
+    assert_eq!(figures["last_broken_row"], "a quote is not closed");
+    assert_eq!((&figures["message"], &figures["source"]["state"]), (&Value::Null, &json!("live")));
+}
+
+#[test]
+fn windows_are_chosen_by_the_query() {
+    let scene = Scene::new();
+    let rows: String = (0..600).map(|second| row(second, 8081, 5.0, 200)).collect();
+    scene.write(OURS, header() + &rows);
+    let scene = scene.start(&[]);
+    scene.until_rows(600);
+    let requests = |query: &str| scene.data(query)["window"]["requests"].clone();
+    assert_eq!(requests(""), 60);
+    assert_eq!(requests("?window=1m"), 60);
+    assert_eq!(requests("?x=y&window=5m"), 300);
+    assert_eq!(requests("?window=all"), 600);
+    assert_eq!(scene.data("?window=all")["series"]["step_ms"], 2000);
+}
+
+#[test]
+fn a_log_that_is_cut_rotated_or_deleted_is_followed_on() {
+    let scene = Scene::new();
+    scene.write(OURS, header() + &row(0, 8081, 1.0, 200).repeat(5));
+    let scene = scene.start(&[]);
+    scene.until_rows(5);
+
+    scene.write(OURS, header() + &row(0, 8082, 1.0, 200));
+    let figures = scene.until_rows(1);
+    assert_eq!(figures["source"]["beginning"], "cut");
+    assert_eq!(figures["backends"][0]["label"], "localhost:8082");
+
+    fs::rename(scene.path(OURS), scene.path("moved.txt")).unwrap();
+    scene.write(OURS, header() + &row(0, 8083, 1.0, 200).repeat(2));
+    let figures = scene.until_rows(2);
+    assert_eq!(figures["source"]["beginning"], "replaced");
+
+    fs::remove_file(scene.path(OURS)).unwrap();
+    let figures = scene.until(|figures| figures["source"]["state"] == "deleted");
+    assert!(figures["message"].as_str().unwrap().starts_with("log file deleted: "));
+    assert_eq!(figures["since"]["requests"], 2);
+
+    scene.write("round-robin_persistent.csv", header() + &row(0, 8081, 1.0, 200).repeat(3));
+    // It is written after the deleted one, but that has to be silent for a while first.
+    let figures = scene.until_rows(3);
+    assert_eq!(figures["source"]["beginning"], "newer");
+}
+
+#[test]
+fn a_log_of_two_gigabytes_is_begun_near_its_end() {
+    let scene = Scene::new();
+    scene.write(OURS, header());
+    // A hole: the file has this length and no such data.
+    OpenOptions::new().write(true).open(scene.path(OURS)).unwrap().set_len(2 << 30).unwrap();
+    scene.append(OURS, String::from("\n") + &row(0, 8081, 1.0, 200));
+    let scene = scene.start(&[]);
+    let figures = scene.until_rows(1);
+    assert!(figures["source"]["skipped_bytes"].as_u64().unwrap() > 2_000_000_000);
+    assert_eq!(
+        (&figures["source"]["behind_bytes"], &figures["broken_rows"]),
+        (&json!(0), &json!(0))
+    );
+}
+
+#[test]
+fn memory_does_not_follow_the_length_of_the_log() {
+    const ROWS: u64 = 70_000;
+    let scene = Scene::new();
+    let mut log = std::io::BufWriter::new(fs::File::create(scene.path(OURS)).unwrap());
+    log.write_all(header().as_bytes()).unwrap();
+    let path = format!("/{}", "x".repeat(2000));
+    for at in 0..ROWS {
+        let second = u32::try_from(at % 3600).unwrap();
+        let line = row(second, 8081, at as f64 / 10.0, 200);
+        log.write_all(line.replace(",/,", &format!(",{path},")).as_bytes()).unwrap();
+    }
+    log.flush().unwrap();
+    assert!(fs::metadata(scene.path(OURS)).unwrap().len() > 128 << 20);
+    let scene = scene.start(&["--from-start"]);
+    let figures = scene.until_rows(ROWS);
+    assert_eq!(figures["source"]["skipped_bytes"], 0);
+    assert!(scene.peak_kib() < 48 << 10, "{} KiB", scene.peak_kib());
+}
+
+#[test]
+fn the_log_is_only_read() {
+    let scene = Scene::new();
+    let text = header() + &row(0, 8081, 1.0, 200) + "half a row";
+    scene.write(OURS, &text);
+    let before = fs::metadata(scene.path(OURS)).unwrap().modified().unwrap();
+    let scene = scene.start(&[]);
+    scene.until_rows(1);
+    assert_eq!(fs::read_to_string(scene.path(OURS)).unwrap(), text);
+    assert_eq!(fs::metadata(scene.path(OURS)).unwrap().modified().unwrap(), before);
+    assert_eq!(fs::read_dir(scene.path("")).unwrap().count(), 1);
+}

@@ -1,0 +1,55 @@
+// Numbers and times as people read them. What is unknown is a dash.
+
+export const DASH = "–";
+
+const digits = [0, 1, 2, 3].map(
+  (count) =>
+    new Intl.NumberFormat("en", { minimumFractionDigits: count, maximumFractionDigits: count }),
+);
+
+/** A whole number, with its thousands apart. */
+export function count(number) {
+  return number === null || number === undefined ? DASH : digits[0].format(number);
+}
+
+/** Milliseconds, with as many decimals as tell something. */
+export function millis(ms) {
+  if (ms === null || ms === undefined) return DASH;
+  if (ms < 1) return digits[3].format(ms);
+  if (ms < 10) return digits[2].format(ms);
+  return digits[ms < 1000 ? 1 : 0].format(ms);
+}
+
+/** A rate: whole, unless it is small. */
+export function rate(perSecond) {
+  if (perSecond === null || perSecond === undefined) return DASH;
+  return digits[perSecond > 0 && perSecond < 10 ? 1 : 0].format(perSecond);
+}
+
+/** A share between 0 and 1, in percent. What is more than nothing never looks like nothing. */
+export function percent(share) {
+  if (share === null || share === undefined) return DASH;
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  return `${digits[share === 0 || share === 1 ? 0 : 1].format(share * 100)} %`;
+}
+
+/** A time of day in UTC, to the millisecond if asked for. */
+export function time(ms, exact = false) {
+  if (ms === null || ms === undefined) return DASH;
+  return new Date(ms).toISOString().slice(11, exact ? 23 : 19);
+}
+
+/** A time of day, with its date unless that is today's. */
+export function since(ms) {
+  if (ms === null || ms === undefined) return DASH;
+  const iso = new Date(ms).toISOString();
+  const today = new Date().toISOString().slice(0, 10);
+  return iso.startsWith(today) ? iso.slice(11, 19) : `${iso.slice(0, 10)} ${iso.slice(11, 19)}`;
+}
+
+/** A number of bytes. */
+export function bytes(size) {
+  if (size < 1e6) return `${digits[0].format(Math.ceil(size / 1e3))} kB`;
+  if (size < 1e9) return `${digits[1].format(size / 1e6)} MB`;
+  return `${digits[2].format(size / 1e9)} GB`;
+}
