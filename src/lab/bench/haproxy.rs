@@ -14,8 +14,7 @@ pub(super) fn config(workers: usize, logs: bool, job: &Job<'_>) -> String {
     } else {
         "option http-keep-alive\n  http-reuse always"
     };
-    let first = job.cores.first().copied().unwrap_or(0);
-    let last = job.cores.last().copied().unwrap_or(0);
+    let cores = job.cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut servers = String::new();
     for (index, address) in job.upstreams().enumerate() {
         // Writing to a String can't fail.
@@ -24,7 +23,7 @@ pub(super) fn config(workers: usize, logs: bool, job: &Job<'_>) -> String {
     format!(
         "global
   nbthread {workers}
-  cpu-map auto:1/1-{workers} {first}-{last}
+  cpu-map auto:1/1-{workers} {cores}
   maxconn 8192{target}
 defaults
   mode http{log}

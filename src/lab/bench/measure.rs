@@ -217,7 +217,12 @@ impl Bench<'_> {
         if let Some(failure) = judge(&answer, expected) {
             return Ok(Err(failure));
         }
-        let tree = Tree::of(process.id()).map_err(system("look at a contender's processes"))?;
+        let look = system("look at a contender's processes");
+        let tree = Tree::of(process.id()).map_err(&look)?;
+        let at = tree.cores().map_err(&look)?;
+        if at.iter().any(|core| !cores.contains(core)) {
+            return Ok(Err(format!("it runs on cores {at:?}, not on {cores:?}")));
+        }
         Ok(Ok(Running { process, tree, address: listen, answer_bytes: answer.bytes }))
     }
 

@@ -26,7 +26,7 @@ pub(super) fn config(workers: usize, log: Option<&Path>, job: &Job<'_>) -> Strin
     format!(
         "daemon off;
 worker_processes {workers};
-worker_cpu_affinity auto;
+worker_cpu_affinity auto {mask};
 worker_rlimit_nofile 16384;
 pid {pid};
 events {{
@@ -59,7 +59,27 @@ http {{
   }}
 }}
 ",
+        mask = mask(job.cores),
         pid = job.folder.join("nginx.pid").display(),
         listen = job.listen,
     )
+}
+
+/// Cores as nginx takes them: a binary number with one digit per core, the first core last. Left
+/// alone, its workers would leave the cores they were put on.
+fn mask(cores: &[usize]) -> String {
+    let last = cores.iter().copied().max().unwrap_or(0);
+    (0..=last).rev().map(|core| if cores.contains(&core) { '1' } else { '0' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_has_a_digit_per_core_from_the_last_to_the_first() {
+        assert_eq!(mask(&[0]), "1");
+        assert_eq!(mask(&[1]), "10");
+        assert_eq!(mask(&[2, 4]), "10100");
+    }
 }

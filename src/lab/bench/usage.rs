@@ -41,6 +41,20 @@ impl Tree {
         Ok(sum)
     }
 
+    /// The cores that any of its threads may run on.
+    pub(super) fn cores(&self) -> io::Result<Vec<usize>> {
+        let mut cores = Vec::new();
+        for pid in &self.pids {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+                let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+                cores.extend(allowed_cores(&status));
+            }
+        }
+        cores.sort_unstable();
+        cores.dedup();
+        Ok(cores)
+    }
+
     /// The most memory that was resident, in bytes; pages shared by processes count for each.
     pub(super) fn peak_resident_bytes(&self) -> io::Result<u64> {
         let mut sum = 0;
@@ -111,6 +125,16 @@ fn on_processor(schedstat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
+/// The list in `Cpus_allowed_list`, as in `0-2,5`.
+fn allowed_cores(status: &str) -> Vec<usize> {
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let ranges = list.unwrap_or_default().trim().split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    });
+    ranges.flatten().collect()
+}
+
 fn peak_kibibytes(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
@@ -154,6 +178,14 @@ mod tests {
     }
 
     #[test]
+    fn allowed_cores_are_numbers_and_ranges() {
+        let status = "Cpus_allowed:\t27\nCpus_allowed_list:\t0-2,5\nMems_allowed:\t1\n";
+        assert_eq!(allowed_cores(status), [0, 1, 2, 5]);
+        assert_eq!(allowed_cores("Cpus_allowed_list:\t7\n"), [7]);
+        assert!(allowed_cores("").is_empty());
+    }
+
+    #[test]
     fn cores_are_busy_when_they_are_neither_idle_nor_waiting_for_a_disk() {
         let stat = |a: u64, b: u64| {
             format!(
@@ -178,6 +210,7 @@ mod tests {
         assert!(tree.pids.contains(&process::id()));
         assert!(tree.processor_time().expect("figures") > Duration::ZERO);
         assert!(tree.peak_resident_bytes().expect("figures") > 0);
+        assert!(!tree.cores().expect("lists").is_empty());
         assert!(Cores::now(&[0]).expect("proc").idle > 0);
     }
 }

@@ -104,6 +104,8 @@ fn two_workers_have_two_cores() {
         fs::read_to_string(words.rsplit(' ').next().expect("a word")).unwrap_or(words)
     };
     assert!(of("tidegate-2").contains("--workers 2 --pin 2,3"));
-    assert!(of("nginx-2").contains("worker_processes 2;"));
-    assert!(of("haproxy-2").contains("nbthread 2"));
+    let nginx = of("nginx-2");
+    assert!(nginx.contains("worker_processes 2;") && nginx.contains("affinity auto 1100;"));
+    let haproxy = of("haproxy-2");
+    assert!(haproxy.contains("nbthread 2") && haproxy.contains("cpu-map auto:1/1-2 2 3\n"));
 }
