@@ -127,8 +127,8 @@ fn on_processor(schedstat: &str) -> Option<Duration> {
 
 /// The list in `Cpus_allowed_list`, as in `0-2,5`.
 fn allowed_cores(status: &str) -> Vec<usize> {
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let ranges = list.unwrap_or_default().trim().split(',').filter_map(|range| {
+    let text = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let ranges = text.unwrap_or_default().trim().split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         Some(first.parse().ok()?..=last.parse().ok()?)
     });
