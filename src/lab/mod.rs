@@ -5,9 +5,12 @@
 //! do.
 
 pub mod backend;
+pub mod bench;
 mod child;
 pub mod leash;
+pub mod load;
 pub mod ports;
+pub mod relay;
 pub mod setup;
 mod signals;
 pub mod up;

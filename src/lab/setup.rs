@@ -28,13 +28,20 @@ impl fmt::Display for Tool {
     }
 }
 
-/// Everything that is needed.
+/// What everyone needs.
 pub const TOOLS: [Tool; 5] = [
     Tool { command: "wrk", package: "wrk", purpose: "makes load" },
     Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
     Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
     Tool { command: "chromium", package: "chromium", purpose: "a client of the tests" },
     Tool { command: "chromedriver", package: "chromium-driver", purpose: "drives it" },
+];
+
+/// What only a bench needs. Debian keeps these commands in `/usr/sbin` and, where there is a
+/// service manager, starts them once they are installed.
+pub const BENCH_TOOLS: [Tool; 2] = [
+    Tool { command: "nginx", package: "nginx-light", purpose: "is measured against" },
+    Tool { command: "haproxy", package: "haproxy", purpose: "is measured against" },
 ];
 
 /// Why something is still missing.
@@ -59,12 +66,12 @@ pub enum SetupError {
     StillMissing(Vec<Tool>),
 }
 
-/// Installs what is missing, and returns it.
+/// Installs what is missing of `tools`, and returns it.
 ///
 /// # Errors
 /// Something is missing and can't be installed.
-pub fn setup(path: &OsStr, is_root: bool) -> Result<Vec<Tool>, SetupError> {
-    let missing = missing(path);
+pub fn setup(tools: &[Tool], path: &OsStr, is_root: bool) -> Result<Vec<Tool>, SetupError> {
+    let missing = missing(tools, path);
     if missing.is_empty() {
         return Ok(missing);
     }
@@ -74,7 +81,7 @@ pub fn setup(path: &OsStr, is_root: bool) -> Result<Vec<Tool>, SetupError> {
     let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
     install.extend(packages(&missing));
     run(prefix, &install)?;
-    match self::missing(path) {
+    match self::missing(tools, path) {
         left if left.is_empty() => Ok(missing),
         left => Err(SetupError::StillMissing(left)),
     }
@@ -89,8 +96,8 @@ pub fn is_installed(path: &OsStr, command: &str) -> bool {
     })
 }
 
-fn missing(path: &OsStr) -> Vec<Tool> {
-    TOOLS.into_iter().filter(|tool| !is_installed(path, tool.command)).collect()
+fn missing(tools: &[Tool], path: &OsStr) -> Vec<Tool> {
+    tools.iter().copied().filter(|tool| !is_installed(path, tool.command)).collect()
 }
 
 /// The words before `apt-get`'s own arguments.
@@ -133,7 +140,11 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    const ALL_BUT_WRK: [&str; 4] = ["curl", "python3", "chromium", "chromedriver"];
+    const THREE: &[Tool] = &[
+        Tool { command: "wrk", package: "wrk", purpose: "makes load" },
+        Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
+        Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
+    ];
 
     fn folder_with(commands: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
@@ -150,12 +161,12 @@ mod tests {
     }
 
     fn missing_commands(folder: &Path) -> Vec<&'static str> {
-        missing(folder.as_os_str()).iter().map(|tool| tool.command).collect()
+        missing(THREE, folder.as_os_str()).iter().map(|tool| tool.command).collect()
     }
 
     #[test]
     fn only_what_is_not_there_is_missing() {
-        let folder = folder_with(&["curl", "chromium", "chromedriver"]);
+        let folder = folder_with(&["curl"]);
         assert_eq!(missing_commands(folder.path()), ["wrk", "python3"]);
         add(folder.path(), "wrk");
         add(folder.path(), "python3");
@@ -167,32 +178,32 @@ mod tests {
         let folder = folder_with(&[]);
         fs::write(folder.path().join("wrk"), "").expect("written");
         fs::create_dir(folder.path().join("curl")).expect("made");
-        assert_eq!(missing_commands(folder.path()), TOOLS.map(|tool| tool.command));
+        assert_eq!(missing_commands(folder.path()), ["wrk", "curl", "python3"]);
     }
 
     #[test]
     fn every_folder_of_the_path_is_searched() {
-        let (one, two) = (folder_with(&["wrk"]), folder_with(&ALL_BUT_WRK));
+        let (one, two) = (folder_with(&["wrk"]), folder_with(&["curl", "python3"]));
         let path = std::env::join_paths([one.path(), two.path()]).expect("a path");
-        assert!(missing(&path).is_empty());
+        assert!(missing(THREE, &path).is_empty());
     }
 
     #[test]
     fn where_nothing_is_missing_nothing_is_called() {
         // There is no apt-get in that folder; calling it would fail.
-        let folder = folder_with(&TOOLS.map(|tool| tool.command));
-        let installed = setup(folder.path().as_os_str(), true).expect("nothing to do");
+        let folder = folder_with(&["wrk", "curl", "python3"]);
+        let installed = setup(THREE, folder.path().as_os_str(), true).expect("nothing to do");
         assert_eq!(installed, []);
     }
 
     #[test]
     fn it_installs_as_root_or_through_sudo_and_else_says_the_command() {
-        let folder = folder_with(&ALL_BUT_WRK);
+        let folder = folder_with(&["curl", "python3"]);
         add(folder.path(), "apt-get");
         let path = folder.path().as_os_str();
-        let wrk = &TOOLS[..1];
+        let wrk = &THREE[..1];
         assert_eq!(installer(path, true, wrk).expect("root"), ["apt-get"]);
-        let refusal = setup(path, false).expect_err("not allowed").to_string();
+        let refusal = setup(THREE, path, false).expect_err("not allowed").to_string();
         assert_eq!(refusal, "missing: wrk (makes load); as root, run: apt-get install wrk");
         add(folder.path(), "sudo");
         assert_eq!(installer(path, false, wrk).expect("sudo"), ["sudo", "apt-get"]);
@@ -201,7 +212,8 @@ mod tests {
     #[test]
     fn without_an_installer_it_names_what_is_missing() {
         let folder = folder_with(&["curl"]);
-        let refusal = setup(folder.path().as_os_str(), true).expect_err("no apt-get").to_string();
+        let refusal =
+            setup(THREE, folder.path().as_os_str(), true).expect_err("no apt-get").to_string();
         assert!(refusal.starts_with("missing: wrk (makes load), python3 ("), "{refusal}");
         assert!(refusal.contains("no apt-get"), "{refusal}");
     }

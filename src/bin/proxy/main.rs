@@ -148,13 +148,13 @@ fn health(listen: SocketAddr) -> ExitCode {
 }
 
 fn ask(address: SocketAddr) -> io::Result<bool> {
+    const HEALTHY: &[u8] = b"HTTP/1.1 200 ";
     let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
     stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
     stream.set_write_timeout(Some(HEALTH_TIMEOUT))?;
     stream.write_all(
         b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n",
     )?;
-    const HEALTHY: &[u8] = b"HTTP/1.1 200 ";
     let mut answer = [0; HEALTHY.len()];
     io::Read::read_exact(&mut stream, &mut answer)?;
     Ok(answer == HEALTHY)

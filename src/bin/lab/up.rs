@@ -1,23 +1,17 @@
-//! `tidegate-lab`: sets up, runs and measures. Flags in, one call, an exit code out.
+//! `up` on the command line.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Args, Parser, Subcommand};
-use rustix::process::geteuid;
 use tidegate::balance::Policy;
-use tidegate::lab::leash;
-use tidegate::lab::setup::setup;
 use tidegate::lab::up::{Plan, UpError, up};
 
-/// A flag is wrong.
-const MISUSE: u8 = 2;
+use crate::{MISUSE, fail};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
   tidegate-lab up adaptive_ewma
   tidegate-lab up round-robin --connections non-persistent
@@ -30,33 +24,8 @@ EXIT STATUS
   2    a flag is wrong
   130  stopped at once by a second Ctrl-C (143: by a second SIGTERM)";
 
-/// The lab around the tidegate proxy.
-#[derive(Debug, Parser)]
-#[command(name = "tidegate-lab", version, max_term_width = 100)]
-struct Flags {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Debug, Subcommand)]
-enum Task {
-    /// Install what running and testing need, by apt-get as root or through sudo
-    Setup,
-    /// Run the whole stack in the foreground: three backends and the proxy
-    #[command(after_help = EXAMPLES)]
-    Up(UpFlags),
-    /// Become a program that ends when its parent does
-    #[command(name = leash::SUBCOMMAND, hide = true)]
-    Leash {
-        parent: u32,
-        program: PathBuf,
-        #[arg(last = true)]
-        args: Vec<OsString>,
-    },
-}
-
 #[derive(Args, Debug)]
-struct UpFlags {
+pub(crate) struct UpFlags {
     /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
     #[arg(
         value_name = "POLICY", default_value = "round-robin", value_parser = str::parse::<Policy>,
@@ -117,52 +86,21 @@ impl UpFlags {
             proxy_flags: self.proxy_flags,
         }
     }
-}
 
-fn main() -> ExitCode {
-    match Flags::parse().task {
-        Task::Setup => run_setup(),
-        Task::Up(flags) => run_up(flags),
-        Task::Leash { parent, program, args } => {
-            let error = leash::become_program(parent, &program, &args);
-            fail(1, &format!("can't run {}: {error}", program.display()))
+    pub(crate) fn run(self) -> ExitCode {
+        match up(&self.plan()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let code = match error {
+                    UpError::Refused | UpError::PortTwice(_) => MISUSE,
+                    // As a shell reports a program that a signal ended.
+                    UpError::Hurried(signal) => {
+                        128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
+                    }
+                    _ => 1,
+                };
+                fail(code, &error)
+            }
         }
     }
-}
-
-fn run_setup() -> ExitCode {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    match setup(&path, geteuid().is_root()) {
-        Ok(installed) => {
-            let names: Vec<_> = installed.iter().map(|tool| tool.command).collect();
-            let news = match names.as_slice() {
-                [] => "nothing is missing".to_owned(),
-                names => format!("installed {}", names.join(", ")),
-            };
-            // Nobody is left to tell when stdout is gone.
-            let _ = writeln!(io::stdout(), "{news}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(1, &error),
-    }
-}
-
-fn run_up(flags: UpFlags) -> ExitCode {
-    match up(&flags.plan()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let code = match error {
-                UpError::Refused | UpError::PortTwice(_) => MISUSE,
-                // As a shell reports a program that a signal ended.
-                UpError::Hurried(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
-                _ => 1,
-            };
-            fail(code, &error)
-        }
-    }
-}
-
-fn fail(code: u8, error: &impl std::fmt::Display) -> ExitCode {
-    let _ = writeln!(io::stderr(), "tidegate-lab: {error}");
-    ExitCode::from(code)
 }

@@ -1,0 +1,81 @@
+//! `tidegate-lab`: sets up, runs and measures. Flags in, one call, an exit code out.
+
+mod bench;
+mod load;
+mod relay;
+mod setup;
+mod up;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bench::BenchFlags;
+use clap::{Parser, Subcommand};
+use load::LoadFlags;
+use relay::RelayFlags;
+use setup::SetupFlags;
+use tidegate::lab::leash;
+use up::UpFlags;
+
+/// A flag is wrong.
+const MISUSE: u8 = 2;
+
+/// The lab around the tidegate proxy.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-lab", version, max_term_width = 100)]
+struct Flags {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what running and testing need, by apt-get as root or through sudo
+    Setup(SetupFlags),
+    /// Run the whole stack in the foreground: three backends and the proxy
+    #[command(after_help = up::EXAMPLES)]
+    Up(UpFlags),
+    /// Measure processor time per request, here and in other proxies
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(BenchFlags),
+    /// Ask at a fixed rate, whatever the answers, and tell the latencies
+    #[command(after_help = load::EXAMPLES)]
+    Load(LoadFlags),
+    /// Pass bytes on without a look at them: the floor of every comparison
+    Relay(RelayFlags),
+    /// Become a program that ends when its parent does
+    #[command(name = leash::SUBCOMMAND, hide = true)]
+    Leash {
+        parent: u32,
+        program: PathBuf,
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match Flags::parse().task {
+        Task::Setup(flags) => flags.run(),
+        Task::Up(flags) => flags.run(),
+        Task::Bench(flags) => flags.run(),
+        Task::Load(flags) => flags.run(),
+        Task::Relay(flags) => flags.run(),
+        Task::Leash { parent, program, args } => {
+            let error = leash::become_program(parent, &program, &args);
+            fail(1, &format!("can't run {}: {error}", program.display()))
+        }
+    }
+}
+
+/// Nobody is left to tell when stdout is gone.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn fail(code: u8, error: &impl std::fmt::Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "tidegate-lab: {error}");
+    ExitCode::from(code)
+}

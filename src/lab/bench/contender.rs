@@ -1,0 +1,200 @@
+//! Who is measured, and how each is started for the same job.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::process;
+use super::workload::LineUp;
+use super::{haproxy, nginx};
+
+/// Upstreams of every proxy: as many as in a real set, so that balancing has something to do. They
+/// may be the same backend, so that the load's cores are not crowded.
+const UPSTREAMS: usize = 3;
+
+/// A program that proxies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Program {
+    /// Ours, with a policy.
+    Tidegate(&'static str),
+    /// The same on hyper, with a client.
+    Hyper(&'static str),
+    /// nginx.
+    Nginx,
+    /// `HAProxy`.
+    Haproxy,
+    /// The relay, which knows no HTTP.
+    Relay,
+}
+
+/// A program in one of the ways to run it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Contender {
+    /// Its name on the command line and in the results.
+    pub name: &'static str,
+    /// What runs.
+    pub program: Program,
+    /// Whether it logs every request.
+    pub logs: bool,
+    /// Event loops, each with a core.
+    pub workers: usize,
+}
+
+const fn one(name: &'static str, program: Program, logs: bool) -> Contender {
+    Contender { name, program, logs, workers: 1 }
+}
+
+/// Every contender with one worker.
+const EVERYONE: [Contender; 13] = [
+    one("tidegate", Program::Tidegate("round-robin"), true),
+    one("tidegate-no-log", Program::Tidegate("round-robin"), false),
+    one("tidegate-sma", Program::Tidegate("adaptive_sma"), true),
+    one("tidegate-ewma", Program::Tidegate("adaptive_ewma"), true),
+    one("hyper", Program::Hyper("own-pool"), true),
+    one("hyper-no-log", Program::Hyper("own-pool"), false),
+    one("hyper-pooled", Program::Hyper("pooled"), true),
+    one("hyper-pooled-no-log", Program::Hyper("pooled"), false),
+    one("nginx", Program::Nginx, false),
+    one("nginx-log", Program::Nginx, true),
+    one("haproxy", Program::Haproxy, false),
+    one("haproxy-log", Program::Haproxy, true),
+    one("relay", Program::Relay, false),
+];
+
+const ONE_OF_EACH: [&str; 5] = ["tidegate", "hyper", "nginx", "haproxy", "relay"];
+
+const WORKERS: [Contender; 6] = [
+    one("tidegate", Program::Tidegate("round-robin"), true),
+    Contender { name: "tidegate-2", workers: 2, ..EVERYONE[0] },
+    one("nginx", Program::Nginx, false),
+    Contender { name: "nginx-2", program: Program::Nginx, logs: false, workers: 2 },
+    one("haproxy", Program::Haproxy, false),
+    Contender { name: "haproxy-2", program: Program::Haproxy, logs: false, workers: 2 },
+];
+
+impl LineUp {
+    /// Who that is.
+    #[must_use]
+    pub fn contenders(self) -> Vec<Contender> {
+        match self {
+            Self::Everyone => EVERYONE.to_vec(),
+            Self::OneOfEach => {
+                let is_in = |contender: &Contender| ONE_OF_EACH.contains(&contender.name);
+                EVERYONE.into_iter().filter(is_in).collect()
+            }
+            Self::Workers => WORKERS.to_vec(),
+        }
+    }
+}
+
+impl Program {
+    /// The name of its executable.
+    #[must_use]
+    pub fn executable(self) -> &'static str {
+        match self {
+            Self::Tidegate(_) => "tidegate",
+            Self::Hyper(_) => "rival-hyper",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Relay => "tidegate-lab",
+        }
+    }
+
+    /// Whether it is built here, and so lies beside the lab.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        !matches!(self, Self::Nginx | Self::Haproxy)
+    }
+}
+
+/// What a contender is to do.
+#[derive(Clone, Debug)]
+pub(super) struct Job<'a> {
+    pub(super) listen: SocketAddr,
+    /// The backends there are.
+    pub(super) backends: &'a [SocketAddr],
+    /// Whether every request has a fresh connection.
+    pub(super) is_fresh: bool,
+    /// The cores of its workers.
+    pub(super) cores: &'a [usize],
+    /// A folder for its files.
+    pub(super) folder: &'a Path,
+}
+
+impl Job<'_> {
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = SocketAddr> {
+        self.backends.iter().copied().cycle().take(UPSTREAMS)
+    }
+
+    fn file(&self, contender: &Contender, extension: &str) -> PathBuf {
+        self.folder.join(contender.name).with_extension(extension)
+    }
+}
+
+impl Contender {
+    /// The arguments that have its program do `job`; configurations are written to the job's
+    /// folder.
+    ///
+    /// # Errors
+    /// A configuration can't be written.
+    pub(super) fn args(&self, job: &Job<'_>) -> io::Result<Vec<OsString>> {
+        let log = self.logs.then(|| self.file_name(job));
+        Ok(match self.program {
+            Program::Tidegate(policy) => self.flags(job, policy, log),
+            Program::Hyper(client) => {
+                let mut flags = self.flags(job, "round-robin", log);
+                flags.extend(["--client".into(), client.into()]);
+                flags
+            }
+            Program::Nginx => {
+                let config = job.file(self, "nginx");
+                fs::write(&config, nginx::config(self.workers, log.as_deref(), job))?;
+                let folder = job.folder.into();
+                vec!["-p".into(), folder, "-e".into(), "stderr".into(), "-c".into(), config.into()]
+            }
+            Program::Haproxy => {
+                let config = job.file(self, "haproxy");
+                fs::write(&config, haproxy::config(self.workers, self.logs, job))?;
+                vec!["-db".into(), "-f".into(), config.into()]
+            }
+            Program::Relay => vec![
+                "relay".into(),
+                "--listen".into(),
+                job.listen.to_string().into(),
+                "--upstream".into(),
+                job.backends[0].to_string().into(),
+            ],
+        })
+    }
+
+    fn file_name(&self, job: &Job<'_>) -> PathBuf {
+        job.file(self, "log")
+    }
+
+    /// What tidegate and the rival take alike.
+    fn flags(&self, job: &Job<'_>, policy: &str, log: Option<PathBuf>) -> Vec<OsString> {
+        let connections = if job.is_fresh { "non-persistent" } else { "persistent" };
+        let mut flags: Vec<OsString> = vec![
+            policy.into(),
+            "--connections".into(),
+            connections.into(),
+            "--listen".into(),
+            job.listen.to_string().into(),
+            "--log".into(),
+            log.map_or("none".into(), PathBuf::into_os_string),
+            "--workers".into(),
+            self.workers.to_string().into(),
+            "--pin".into(),
+            process::list(job.cores).into(),
+        ];
+        for upstream in job.upstreams() {
+            flags.extend(["--upstream".into(), format!("http://{upstream}").into()]);
+        }
+        flags
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,398 @@
+//! Starts backends and contenders, and puts one contender after the other under load.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::super::child::describe;
+use super::super::signals::{Notice, Signals};
+use super::contender::{Contender, Job};
+use super::place::Place;
+use super::probe::{self, Answer};
+use super::process::Process;
+use super::results::{Entry, Measured, Results, Round};
+use super::tools::Tools;
+use super::usage::{Cores, Tree};
+use super::workload::Workload;
+use super::wrk::{self, Load};
+use super::{BenchError, Plan, system};
+
+/// How long a program may take until it accepts connections.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait between two attempts to reach it.
+const START_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long it may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long wrk may take beyond the time it is told to.
+const LOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who wants to know how far it is.
+pub trait Progress {
+    /// So many turns there will be.
+    fn announce(&mut self, turns: u64);
+    /// A contender has its turn.
+    fn turn(&mut self, workload: &Workload, contender: &Contender);
+    /// A workload is done.
+    fn measured(&mut self, measured: &Measured);
+}
+
+/// All it takes to run a plan.
+pub(super) struct Bench<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) tools: Tools,
+    pub(super) signals: Signals,
+    /// For configurations, logs and what programs say.
+    pub(super) folder: &'a Path,
+    pub(super) allowed: Vec<usize>,
+}
+
+/// A contender that runs.
+struct Running {
+    process: Process,
+    tree: Tree,
+    address: SocketAddr,
+    /// Bytes of each of its answers, heads included.
+    answer_bytes: usize,
+}
+
+impl Bench<'_> {
+    pub(super) fn run(&self, progress: &mut dyn Progress) -> Result<Results, BenchError> {
+        let mut left_out: Vec<String> = Vec::new();
+        let mut line_ups = Vec::new();
+        for workload in &self.plan.workloads {
+            let mut contenders = self.plan.contenders(workload);
+            contenders.retain(|contender| {
+                let is_there = self.tools.program(contender.program).is_some();
+                if !is_there && !left_out.contains(&Tools::absence(contender.program)) {
+                    left_out.push(Tools::absence(contender.program));
+                }
+                is_there
+            });
+            line_ups.push((workload, contenders));
+        }
+        let contenders: usize = line_ups.iter().map(|(_, contenders)| contenders.len()).sum();
+        if contenders == 0 {
+            return Err(BenchError::NobodyLeft(left_out));
+        }
+        progress.announce(u64::from(self.plan.rounds) * contenders as u64);
+        let mut workloads = Vec::new();
+        for (workload, contenders) in line_ups {
+            let measured = self.measure(workload, contenders, progress)?;
+            progress.measured(&measured);
+            workloads.push(measured);
+        }
+        Ok(Results {
+            machine: self.tools.machine(self.allowed.len()),
+            rounds: (self.plan.rounds, self.plan.seconds),
+            left_out,
+            workloads,
+        })
+    }
+
+    fn measure(
+        &self,
+        workload: &Workload,
+        contenders: Vec<Contender>,
+        progress: &mut dyn Progress,
+    ) -> Result<Measured, BenchError> {
+        let place = Place::new(&self.allowed, 1);
+        let (_backends, addresses) = self.start_backends(workload, &place)?;
+        let expected = probe::ask(addresses[0], workload).map_err(system("ask a backend"))?.0;
+        let script = self.folder.join(workload.name).with_extension("lua");
+        fs::write(&script, wrk::script(workload)).map_err(system("write wrk's script"))?;
+        let mut field = Vec::new();
+        for contender in contenders {
+            let place = Place::new(&self.allowed, contender.workers);
+            let mut entry = Entry {
+                contender,
+                rounds: Vec::new(),
+                failure: None,
+                peak_resident_bytes: 0,
+                is_shared: place.is_shared(),
+            };
+            let running = self.start(&contender, workload, &place, &addresses, &expected)?;
+            let running = running.map_err(|failure| entry.failure = Some(failure)).ok();
+            field.push((entry, running, place));
+        }
+        for round in 0..self.plan.rounds {
+            let count = field.len();
+            for turn in 0..count {
+                // Each round begins with somebody else.
+                let (entry, running, place) = &mut field[(turn + round as usize) % count];
+                progress.turn(workload, &entry.contender);
+                let Some(one) = running.as_mut().filter(|_| entry.failure.is_none()) else {
+                    continue;
+                };
+                match self.round(one, workload, place, &script)? {
+                    Ok(round) => entry.rounds.push(round),
+                    Err(failure) => entry.failure = Some(failure),
+                }
+            }
+        }
+        let mut entries = Vec::new();
+        for (mut entry, running, _) in field {
+            if let Some(running) = running {
+                // One that has ended by itself has failed, and has no peak.
+                entry.peak_resident_bytes = running.tree.peak_resident_bytes().unwrap_or(0);
+                self.stop(running.process)?;
+            }
+            entries.push(entry);
+        }
+        Ok(Measured { workload: *workload, place, entries })
+    }
+
+    /// Has a program end; one that doesn't is killed.
+    fn stop(&self, mut process: Process) -> Result<(), BenchError> {
+        process.terminate();
+        self.wait(&mut process, now() + STOP_PATIENCE).map(drop)
+    }
+
+    fn start_backends(
+        &self,
+        workload: &Workload,
+        place: &Place,
+    ) -> Result<(Vec<Process>, Vec<SocketAddr>), BenchError> {
+        let (mut processes, mut addresses) = (Vec::new(), Vec::new());
+        for index in 0..place.backends() {
+            let address = free_address().map_err(system("find a free port"))?;
+            let mut args: Vec<_> = ["--listen", "127.0.0.1", "--profile", "0", "--port"]
+                .map(Into::into)
+                .into_iter()
+                .chain([address.port().to_string().into()])
+                .collect();
+            if let Some(bytes) = workload.response_bytes {
+                args.extend(["--body-size".into(), bytes.to_string().into()]);
+            }
+            if workload.is_fresh {
+                // Who passes bytes on without a look at them has fresh connections, too.
+                args.extend(["--close-every".into(), "1".into()]);
+            }
+            let output = self.folder.join(format!("backend-{index}.out"));
+            let backend = &self.tools.backend;
+            let mut process = Process::start(&self.tools.lab, &place.load, backend, &args, output)
+                .map_err(system("start a backend"))?;
+            if let Err(output) = self.reach(&mut process, address)? {
+                return Err(BenchError::Failed { name: "a backend", output });
+            }
+            processes.push(process);
+            addresses.push(address);
+        }
+        Ok((processes, addresses))
+    }
+
+    /// Starts a contender and has it answer once; what it does wrong is the inner error.
+    fn start(
+        &self,
+        contender: &Contender,
+        workload: &Workload,
+        place: &Place,
+        backends: &[SocketAddr],
+        expected: &Answer,
+    ) -> Result<Result<Running, String>, BenchError> {
+        let listen = free_address().map_err(system("find a free port"))?;
+        let folder = self.folder.join(workload.name);
+        fs::create_dir_all(&folder).map_err(system("make a folder"))?;
+        let (is_fresh, cores) = (workload.is_fresh, place.proxy.as_slice());
+        let job = Job { listen, backends, is_fresh, cores, folder: &folder };
+        let args = contender.args(&job).map_err(system("write a configuration"))?;
+        let Some(program) = self.tools.program(contender.program) else {
+            return Ok(Err("it is gone".to_owned()));
+        };
+        let output = folder.join(contender.name).with_extension("out");
+        let mut process = Process::start(&self.tools.lab, cores, &program, &args, output)
+            .map_err(system("start a contender"))?;
+        if let Err(output) = self.reach(&mut process, listen)? {
+            return Ok(Err(output));
+        }
+        let answer = match probe::ask(listen, workload) {
+            Ok((answer, _)) => answer,
+            Err(error) => return Ok(Err(format!("no whole answer: {error}"))),
+        };
+        if let Some(failure) = judge(&answer, expected) {
+            return Ok(Err(failure));
+        }
+        let look = system("look at a contender's processes");
+        let tree = Tree::of(process.id()).map_err(&look)?;
+        let at = tree.cores().map_err(&look)?;
+        if at.iter().any(|core| !cores.contains(core)) {
+            return Ok(Err(format!("it runs on cores {at:?}, not on {cores:?}")));
+        }
+        Ok(Ok(Running { process, tree, address: listen, answer_bytes: answer.bytes }))
+    }
+
+    /// Waits until somebody accepts connections at `address`; the inner error says why nobody does.
+    fn reach(
+        &self,
+        process: &mut Process,
+        address: SocketAddr,
+    ) -> Result<Result<(), String>, BenchError> {
+        let deadline = now() + START_PATIENCE;
+        while TcpStream::connect_timeout(&address, START_PATIENCE).is_err() {
+            if let Some(status) = process.ended().map_err(system("watch a program"))? {
+                return Ok(Err(format!("it {}: {}", describe(status), process.last_words())));
+            }
+            if now() >= deadline {
+                return Ok(Err(format!("it does not listen: {}", process.last_words())));
+            }
+            if let Some(Notice::Stop(signal)) = self.signals.wait(START_PAUSE) {
+                return Err(BenchError::Stopped(signal));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// One turn; what the contender does wrong is the inner error.
+    fn round(
+        &self,
+        contender: &mut Running,
+        workload: &Workload,
+        place: &Place,
+        script: &Path,
+    ) -> Result<Result<Round, String>, BenchError> {
+        let idle = match probe::idle(contender.address, workload) {
+            Ok(idle) => idle,
+            Err(error) => return Ok(Err(format!("an idle connection failed: {error}"))),
+        };
+        let before = used(contender, place);
+        let load = self.put_under_load(contender.address, workload, place, script)?;
+        let after = used(contender, place);
+        drop(idle);
+        if let Some(status) = contender.process.ended().map_err(system("watch a contender"))? {
+            let words = contender.process.last_words();
+            return Ok(Err(format!("it {}: {words}", describe(status))));
+        }
+        let figures = system("read what a contender used");
+        let ((before, cores_before), (after, cores_after)) =
+            (before.map_err(&figures)?, after.map_err(&figures)?);
+        if let Some(failure) = find_fault(&load, contender.answer_bytes, workload) {
+            return Ok(Err(failure));
+        }
+        let used = after.saturating_sub(before).as_secs_f64();
+        let share = used / load.duration.as_secs_f64() / place.proxy.len() as f64;
+        Ok(Ok(Round {
+            load,
+            cpu_us_per_request: used * 1e6 / load.requests as f64,
+            share,
+            others: (cores_after.busy_since(cores_before) - share).max(0.0),
+        }))
+    }
+
+    fn put_under_load(
+        &self,
+        address: SocketAddr,
+        workload: &Workload,
+        place: &Place,
+        script: &Path,
+    ) -> Result<Load, BenchError> {
+        let seconds = self.plan.seconds;
+        let args = wrk::args(workload, address, seconds, place.load.len(), script);
+        let output = self.folder.join("wrk.out");
+        let mut wrk = Process::start(&self.tools.lab, &place.load, &self.tools.wrk, &args, output)
+            .map_err(system("start wrk"))?;
+        let deadline = now() + Duration::from_secs(seconds.into()) + LOAD_PATIENCE;
+        let status = self.wait(&mut wrk, deadline)?;
+        let load = status.filter(ExitStatus::success).and_then(|_| Load::parse(&wrk.output()));
+        load.ok_or_else(|| BenchError::Failed { name: "wrk", output: wrk.last_words() })
+    }
+
+    /// Waits until a program has ended, or until `deadline`.
+    fn wait(
+        &self,
+        process: &mut Process,
+        deadline: Instant,
+    ) -> Result<Option<ExitStatus>, BenchError> {
+        loop {
+            if let Some(status) = process.ended().map_err(system("watch a program"))? {
+                return Ok(Some(status));
+            }
+            let left = deadline.saturating_duration_since(now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            if let Some(Notice::Stop(signal)) = self.signals.wait(left) {
+                return Err(BenchError::Stopped(signal));
+            }
+        }
+    }
+}
+
+/// Processor time that a contender used so far, and what its cores did.
+fn used(contender: &Running, place: &Place) -> io::Result<(Duration, Cores)> {
+    Ok((contender.tree.processor_time()?, Cores::now(&place.proxy)?))
+}
+
+/// What is wrong with an answer.
+fn judge(answer: &Answer, expected: &Answer) -> Option<String> {
+    if answer.status != expected.status {
+        return Some(format!("status {} instead of {}", answer.status, expected.status));
+    }
+    let lengths = (answer.body.len(), expected.body.len());
+    if lengths.0 != lengths.1 {
+        return Some(format!("a body of {} bytes instead of {}", lengths.0, lengths.1));
+    }
+    (answer.body != expected.body).then(|| "another body than the backend's".to_owned())
+}
+
+/// What is wrong with the answers that the load got. It counts bytes as they come, so at its end
+/// one answer per connection may be there in part.
+fn find_fault(load: &Load, answer_bytes: usize, workload: &Workload) -> Option<String> {
+    if load.errors > 0 {
+        return Some(format!("{} of {} requests failed", load.errors, load.requests));
+    }
+    if load.requests == 0 {
+        return Some("no answer came".to_owned());
+    }
+    let whole = load.requests * answer_bytes as u64;
+    let parts = u64::from(workload.connections) * answer_bytes as u64;
+    let is_right = (whole..=whole + parts).contains(&load.bytes);
+    let mean = load.bytes as f64 / load.requests as f64;
+    (!is_right).then(|| format!("answers of {mean:.1} bytes instead of {answer_bytes}"))
+}
+
+/// A port of the loopback that was free a moment ago.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the lab waits for processes, in real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::workload::WORKLOADS;
+    use super::*;
+
+    #[test]
+    fn an_answer_is_right_if_it_is_the_backends() {
+        let of = |status, body: &[u8]| Answer { status, body: body.to_vec(), bytes: 0 };
+        let expected = of(200, b"abc");
+        assert_eq!(judge(&of(200, b"abc"), &expected), None);
+        for (answer, fault) in [
+            (of(502, b"abc"), "status 502"),
+            (of(200, b"ab"), "2 bytes instead of 3"),
+            (of(200, b"abd"), "another body"),
+        ] {
+            assert!(judge(&answer, &expected).expect("wrong").contains(fault));
+        }
+    }
+
+    #[test]
+    fn a_load_with_errors_or_other_lengths_is_no_figure() {
+        let load = |requests, bytes, errors| Load { requests, bytes, errors, ..Load::default() };
+        let fault = |load| find_fault(&load, 100, &WORKLOADS[0]);
+        assert_eq!(fault(load(1000, 100_000, 0)), None);
+        assert_eq!(fault(load(1000, 106_400, 0)), None, "64 parts of answers");
+        assert!(fault(load(1000, 106_401, 0)).expect("too much").contains("106.4 bytes"));
+        assert!(fault(load(1000, 99_999, 0)).expect("too little").contains("instead of 100"));
+        assert!(fault(load(1000, 100_000, 7)).expect("errors").starts_with("7 of 1000"));
+        assert!(fault(load(0, 0, 0)).expect("none").contains("no answer"));
+    }
+}

@@ -1,0 +1,63 @@
+//! Every round as a row, for whoever wants to do sums of their own.
+
+use std::fmt::Write;
+
+use super::super::results::Results;
+
+const HEADER: &str = "workload,contender,round,requests,seconds,requests_per_s,\
+    cpu_us_per_request,core_share,others_share,p50_us,p99_us,errors,peak_resident_bytes\n";
+
+/// The rounds of all workloads. No name in it needs quoting.
+pub(super) fn rounds(results: &Results) -> String {
+    let mut text = HEADER.to_owned();
+    for measured in &results.workloads {
+        for entry in &measured.entries {
+            for (index, round) in entry.rounds.iter().enumerate() {
+                let load = &round.load;
+                // Writing to a String can't fail.
+                let _ = writeln!(
+                    text,
+                    "{},{},{},{},{:.3},{:.1},{:.3},{:.4},{:.4},{:.0},{:.0},{},{}",
+                    measured.workload.name,
+                    entry.contender.name,
+                    index + 1,
+                    load.requests,
+                    load.duration.as_secs_f64(),
+                    load.per_second(),
+                    round.cpu_us_per_request,
+                    round.share,
+                    round.others,
+                    load.p50_us,
+                    load.p99_us,
+                    load.errors,
+                    entry.peak_resident_bytes,
+                );
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::machine::Machine;
+    use super::super::super::results::tests::measured;
+    use super::*;
+
+    #[test]
+    fn every_round_is_a_row_with_all_columns() {
+        let results = Results {
+            machine: Machine::default(),
+            rounds: (3, 1),
+            left_out: Vec::new(),
+            workloads: vec![measured()],
+        };
+        let text = rounds(&results);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 5 * 3);
+        let columns = |line: &str| line.split(',').count();
+        assert!(lines.iter().all(|line| columns(line) == columns(lines[0])), "{text}");
+        let first = "small-1,tidegate,1,1000,1.000,1000.0,9.000,0.9700,0.0000,500,900,0,5242880";
+        assert_eq!(lines[1], first);
+    }
+}

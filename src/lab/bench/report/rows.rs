@@ -1,0 +1,153 @@
+//! A workload as rows of text, the same in every form that people read.
+
+use super::super::contender::Program;
+use super::super::results::{Entry, Measured};
+use super::super::stats::Spread;
+
+/// The columns. Figures are medians; what follows in brackets is the lowest and the highest.
+pub(super) const COLUMNS: [&str; 9] = [
+    "contender",
+    "processor µs/request",
+    "× nginx",
+    "× relay",
+    "requests/s",
+    "core",
+    "p50 ms",
+    "p99 ms",
+    "peak MiB",
+];
+
+/// One row per contender, in the order of the columns.
+pub(super) fn rows(measured: &Measured) -> Vec<[String; COLUMNS.len()]> {
+    measured.entries.iter().map(|entry| row(measured, entry)).collect()
+}
+
+fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
+    let nothing = || "–".to_owned();
+    let ratio = |program| {
+        measured.ratio(entry, program).map_or_else(nothing, |ratio| format!("{ratio:.2}"))
+    };
+    let millis =
+        |us: Option<Spread>| us.map_or_else(nothing, |us| format!("{:.2}", us.median / 1000.0));
+    let mebibytes = entry.peak_resident_bytes as f64 / f64::from(1 << 20);
+    let name = entry.contender.name;
+    [
+        if entry.failure.is_some() { format!("{name} FAILED") } else { name.to_owned() },
+        entry.cpu().map_or_else(nothing, |cpu| {
+            let mark = if entry.is_disturbed() { " !" } else { "" };
+            format!("{:.1} ({:.1}–{:.1}){mark}", cpu.median, cpu.min, cpu.max)
+        }),
+        ratio(Program::Nginx),
+        ratio(Program::Relay),
+        entry.per_second().map_or_else(nothing, |rate| per_second(rate, entry.is_saturated())),
+        entry.share().map_or_else(nothing, |share| format!("{:.0} %", share.median * 100.0)),
+        millis(entry.p50()),
+        millis(entry.p99()),
+        format!("{mebibytes:.1}"),
+    ]
+}
+
+/// Where the load was the limit, all that is known is that the contender can do that much.
+fn per_second(rate: Spread, is_saturated: bool) -> String {
+    if is_saturated {
+        let (min, max) = (thousands(rate.min), thousands(rate.max));
+        format!("{} ({min}–{max})", thousands(rate.median))
+    } else {
+        format!("≥ {}", thousands(rate.median))
+    }
+}
+
+/// A whole number with its thousands apart.
+pub(super) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What has to be known to read the rows of `measured`.
+pub(super) fn remarks(measured: &Measured) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let (place, entries) = (&measured.place, &measured.entries);
+    if place.is_shared() {
+        remarks.push("There is but one core: load and contenders shared it.".to_owned());
+    } else if entries.iter().any(|entry| entry.is_shared) {
+        remarks.push(
+            "There were too few cores for two workers and the load: contenders with two workers \
+             shared theirs with the load, so their requests/s say little."
+                .to_owned(),
+        );
+    }
+    if entries.iter().any(Entry::is_disturbed) {
+        remarks.push(
+            "! Something else used more than 5 % of the contender's core; measure again on a calm \
+             machine."
+                .to_owned(),
+        );
+    }
+    for entry in entries {
+        if let Some(failure) = &entry.failure {
+            remarks.push(format!("{} FAILED: {failure}.", entry.contender.name));
+        }
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::results::tests::measured;
+    use super::*;
+
+    #[test]
+    fn a_row_says_the_medians_and_the_ratios_to_nginx_and_the_relay() {
+        let rows = rows(&measured());
+        let relay = rows.last().expect("rows");
+        assert_eq!(relay[0], "relay");
+        assert_eq!(relay[1], "50.0 (49.0–51.0)");
+        assert_eq!((relay[2].as_str(), relay[3].as_str()), ("1.67", "1.00"));
+        assert_eq!(relay[4], "1,000 (1,000–1,000)");
+        assert_eq!(&relay[5..], ["96 %", "0.50", "0.90", "5.0"]);
+    }
+
+    #[test]
+    fn what_the_load_limited_is_told_apart() {
+        let mut measured = measured();
+        for round in &mut measured.entries[0].rounds {
+            round.share = 0.8;
+            round.others = 0.1;
+        }
+        let row = &rows(&measured)[0];
+        assert_eq!((row[4].as_str(), row[5].as_str()), ("≥ 1,000", "80 %"));
+        assert!(row[1].ends_with(" !"), "{}", row[1]);
+        assert!(remarks(&measured)[0].starts_with("! "));
+    }
+
+    #[test]
+    fn a_failure_stands_out_even_without_a_figure() {
+        let mut measured = measured();
+        measured.entries[2].rounds.clear();
+        measured.entries[2].failure = Some("no answer came".to_owned());
+        let rows = rows(&measured);
+        assert_eq!((rows[2][0].as_str(), rows[2][1].as_str()), ("nginx FAILED", "–"));
+        assert_eq!(rows[0][2], "–", "there is nothing to compare with");
+        assert_eq!(remarks(&measured), ["nginx FAILED: no answer came."]);
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [
+            (0.0, "0"),
+            (999.4, "999"),
+            (1000.0, "1,000"),
+            (123_456.0, "123,456"),
+            (1e6, "1,000,000"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What is asked of the contenders.
+
+/// One kind of load, put on one contender after the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Workload {
+    /// Its name on the command line and in the results.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// Who takes part.
+    pub line_up: LineUp,
+    /// Connections that ask as fast as they are answered.
+    pub connections: u32,
+    /// Connections that are open and ask nothing.
+    pub idle: u32,
+    /// Bytes of the requests' bodies; 0 is a GET.
+    pub request_bytes: usize,
+    /// Bytes of the answers' bodies; the greeting's if `None`.
+    pub response_bytes: Option<usize>,
+    /// Whether every request has a fresh connection, on both sides of the proxy.
+    pub is_fresh: bool,
+}
+
+/// Who takes part in a workload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LineUp {
+    /// Everyone: each policy, each client of the rival, with a log and without.
+    Everyone,
+    /// One of each program: ours with its log, the others without theirs.
+    OneOfEach,
+    /// One worker and two.
+    Workers,
+}
+
+const SMALL: Workload = Workload {
+    name: "small-64",
+    title: "small response, 64 connections",
+    line_up: LineUp::Everyone,
+    connections: 64,
+    idle: 0,
+    request_bytes: 0,
+    response_bytes: None,
+    is_fresh: false,
+};
+
+/// All workloads.
+pub const WORKLOADS: [Workload; 8] = [
+    SMALL,
+    Workload {
+        name: "small-1",
+        title: "small response, 1 connection",
+        line_up: LineUp::OneOfEach,
+        connections: 1,
+        ..SMALL
+    },
+    Workload {
+        name: "small-256",
+        title: "small response, 256 connections",
+        line_up: LineUp::OneOfEach,
+        connections: 256,
+        ..SMALL
+    },
+    Workload {
+        name: "response-100k",
+        title: "response of 100 KiB, 64 connections",
+        line_up: LineUp::OneOfEach,
+        response_bytes: Some(100 * 1024),
+        ..SMALL
+    },
+    Workload {
+        name: "post-16k",
+        title: "POST of 16 KiB, 64 connections",
+        line_up: LineUp::OneOfEach,
+        request_bytes: 16 * 1024,
+        ..SMALL
+    },
+    Workload {
+        name: "fresh",
+        title: "small response, a fresh connection per request on both sides, 64 at a time",
+        line_up: LineUp::OneOfEach,
+        is_fresh: true,
+        ..SMALL
+    },
+    Workload {
+        name: "idle-1000",
+        title: "small response, 64 connections beside 1,000 idle ones",
+        line_up: LineUp::OneOfEach,
+        idle: 1000,
+        ..SMALL
+    },
+    Workload {
+        name: "workers-2",
+        title: "small response, 256 connections, one worker and two",
+        line_up: LineUp::Workers,
+        connections: 256,
+        ..SMALL
+    },
+];
+
+/// Those of a quick run.
+pub const QUICK: [&str; 3] = ["small-64", "response-100k", "fresh"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_a_quick_run_knows_its_own() {
+        let mut names: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
+        for name in QUICK {
+            assert!(names.contains(&name), "{name}");
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), WORKLOADS.len());
+    }
+}

@@ -1,0 +1,80 @@
+//! When requests are meant to start: evenly, whatever becomes of them.
+
+use std::time::{Duration, Instant};
+
+/// A fixed number of starts at a fixed rate.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule {
+    begin: Instant,
+    per_second: u32,
+    next: u64,
+    total: u64,
+}
+
+impl Schedule {
+    pub(super) fn new(begin: Instant, per_second: u32, seconds: u32) -> Self {
+        Self { begin, per_second, next: 0, total: u64::from(per_second) * u64::from(seconds) }
+    }
+
+    /// When the next request is meant to start; `None` after the last.
+    pub(super) fn next(&self) -> Option<Instant> {
+        (self.next < self.total).then(|| self.start(self.next))
+    }
+
+    /// Takes the next request if its time has come: when that was.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Instant> {
+        let start = self.next().filter(|start| *start <= now)?;
+        self.next += 1;
+        Some(start)
+    }
+
+    /// All starts there are.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Counted from the beginning each time, so that no error adds up.
+    fn start(&self, index: u64) -> Instant {
+        let nanos = u128::from(index) * 1_000_000_000 / u128::from(self.per_second);
+        self.begin + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "simulated time needs some instant to start from")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_are_even_and_end_with_the_last() {
+        let begin = Instant::now();
+        let mut schedule = Schedule::new(begin, 4, 2);
+        let mut starts = Vec::new();
+        while let Some(start) = schedule.take_due(begin + Duration::from_secs(60)) {
+            starts.push((start - begin).as_millis());
+        }
+        assert_eq!(starts, [0, 250, 500, 750, 1000, 1250, 1500, 1750]);
+        assert_eq!((schedule.next(), schedule.total()), (None, 8));
+    }
+
+    #[test]
+    fn nothing_starts_before_its_time_and_what_is_late_keeps_its_time() {
+        let begin = Instant::now();
+        let after = |ms| begin + Duration::from_millis(ms);
+        let mut schedule = Schedule::new(begin, 100, 1);
+        assert_eq!(schedule.take_due(begin), Some(begin));
+        assert_eq!(schedule.take_due(after(9)), None);
+        assert_eq!(schedule.next(), Some(after(10)));
+        // A stall of a second does not move what was due in it.
+        assert_eq!(schedule.take_due(after(1000)), Some(after(10)));
+        assert_eq!(schedule.take_due(after(1000)), Some(after(20)));
+    }
+
+    #[test]
+    fn a_rate_that_divides_no_second_does_not_drift() {
+        let begin = Instant::now();
+        let schedule = Schedule::new(begin, 7, 3600);
+        assert_eq!(schedule.start(7 * 3600) - begin, Duration::from_secs(3600));
+        assert_eq!((schedule.start(1) - begin).as_nanos(), 142_857_142);
+    }
+}

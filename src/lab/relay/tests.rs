@@ -1,0 +1,119 @@
+use super::*;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream as Client};
+use std::thread::{self, JoinHandle};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A relay on its thread, stopped with the test.
+struct Running {
+    address: SocketAddr,
+    stopper: Caller,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn to(upstream: SocketAddr) -> Self {
+        let relay = Relay::bind((Ipv4Addr::LOCALHOST, 0).into(), upstream).expect("bound");
+        let (address, stopper) = (relay.local_addr(), relay.stopper());
+        let thread = thread::spawn(|| relay.run().expect("relayed"));
+        Self { address, stopper, thread: Some(thread) }
+    }
+
+    fn connect(&self) -> Client {
+        patient(Client::connect(self.address).expect("connected"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stopper.call().expect("called");
+        self.thread.take().expect("once").join().expect("no panic");
+    }
+}
+
+fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
+fn patient(stream: Client) -> Client {
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    stream
+}
+
+fn accept(listener: &TcpListener) -> Client {
+    patient(listener.accept().expect("accepted").0)
+}
+
+fn read(stream: &mut Client, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    stream.read_exact(&mut bytes).expect("bytes");
+    bytes
+}
+
+fn rest(mut stream: Client) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("an end");
+    bytes
+}
+
+#[test]
+fn bytes_go_both_ways_as_they_come() {
+    let (listener, address) = listen();
+    let relay = Running::to(address);
+    let mut client = relay.connect();
+    let mut upstream = accept(&listener);
+    for round in 0..3_u8 {
+        client.write_all(&[round, b'?']).expect("sent");
+        assert_eq!(read(&mut upstream, 2), [round, b'?']);
+        upstream.write_all(&[round, b'!']).expect("sent");
+        assert_eq!(read(&mut client, 2), [round, b'!']);
+    }
+}
+
+#[test]
+fn each_direction_ends_by_itself() {
+    let (listener, address) = listen();
+    let relay = Running::to(address);
+    let mut client = relay.connect();
+    let mut upstream = accept(&listener);
+    client.write_all(b"all").expect("sent");
+    client.shutdown(Shutdown::Write).expect("finished");
+    let mut asked = Vec::new();
+    upstream.read_to_end(&mut asked).expect("the client's end");
+    assert_eq!(asked, b"all");
+    upstream.write_all(b"answer").expect("the other direction is open");
+    drop(upstream);
+    assert_eq!(rest(client), b"answer");
+}
+
+#[test]
+fn more_than_any_buffer_holds_arrives_whole_however_late_it_is_read() {
+    const BYTES: usize = 32 << 20;
+    let sent: Vec<u8> = (0..BYTES).map(|index| u8::try_from(index % 251).expect("small")).collect();
+    let (listener, address) = listen();
+    let relay = Running::to(address);
+    let client = relay.connect();
+    let mut upstream = accept(&listener);
+    let copy = sent.clone();
+    let writer = thread::spawn(move || upstream.write_all(&copy).expect("sent in the end"));
+    // A second pair goes on while the first one is stuck on its reader.
+    let mut second = relay.connect();
+    let mut other = accept(&listener);
+    second.write_all(b"x").expect("sent");
+    assert_eq!(read(&mut other, 1), b"x");
+    assert!(rest(client) == sent, "the bytes differ");
+    writer.join().expect("no panic");
+}
+
+#[test]
+fn a_client_of_nobody_is_closed() {
+    let (listener, address) = listen();
+    drop(listener);
+    let relay = Running::to(address);
+    let mut client = relay.connect();
+    // Either the end or the reset that the refusal became.
+    assert!(matches!(client.read(&mut [0; 8]), Ok(0) | Err(_)));
+}
