@@ -11,6 +11,8 @@ pub mod leash;
 pub mod load;
 pub mod ports;
 pub mod relay;
+mod render;
+pub mod report;
 pub mod setup;
 mod signals;
 pub mod up;
