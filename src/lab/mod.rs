@@ -13,6 +13,8 @@ pub mod ports;
 pub mod relay;
 mod render;
 pub mod report;
+pub mod scenarios;
 pub mod setup;
 mod signals;
+pub mod stack;
 pub mod up;
