@@ -86,6 +86,9 @@ impl Terminals {
             format!("{adapted} {places} --dashboard-port {dashboard} -- {log}")
         } else if command.starts_with("./scripts/scenarios") {
             format!("{adapted} {places} --seconds 1 --logs {}", self.logs.path().display())
+        } else if command.starts_with("./scripts/report") {
+            let logs = self.logs.path().display();
+            format!("{adapted} {logs} --out {logs}/reports")
         } else if command.starts_with("./target/release/tidegate-dashboard") {
             format!("{adapted} --port {dashboard}")
         } else if command.starts_with("./target/release/tidegate ") {

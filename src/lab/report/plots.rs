@@ -5,8 +5,9 @@ use super::run::{Latency, Run};
 use super::tables::{millis, per_second};
 use crate::lab::render::{Bar, Curve, Ink, Line, Panel, Part, Scale, bars, curves, parts};
 
-/// The lowest latency that is drawn, in milliseconds: a logarithmic scale has no 0.
-const SHORTEST_MS: f64 = 0.001;
+/// Shorter latencies are drawn as this, in milliseconds: a logarithmic scale has no 0, and tools
+/// that count whole milliseconds have.
+const SHORTEST_MS: f64 = 0.05;
 
 /// Each run has the same colour in all plots.
 pub(super) fn ink(index: usize) -> Ink {
