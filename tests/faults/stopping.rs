@@ -1,12 +1,14 @@
 //! How the proxy ends: in order, or at once if one insists.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
+use std::thread;
 
 use rustix::process::Signal;
 
 use crate::support::clock::until;
 use crate::support::http::{Connection, get};
+use crate::support::log::{Logged, endings, rows, stop, totals};
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
 
@@ -129,4 +131,60 @@ fn it_stops_with_clients_that_say_nothing() {
     proxy.process.signal(Signal::TERM);
     assert_eq!(silent.rest(), b"");
     assert!(proxy.process.ended().success());
+}
+
+/// What became of a client under load.
+#[derive(Default)]
+struct Load {
+    answered: usize,
+    /// Connections that the system took, but the proxy was gone before it could.
+    untaken: usize,
+}
+
+/// Asks until nobody is there any more: `kept` on one connection as long as it may, else each time
+/// on a new one.
+fn ask_until_closed(address: SocketAddr, client: usize, kept: bool) -> Load {
+    let mut load = Load::default();
+    while let Ok(stream) = TcpStream::connect(address) {
+        let mut connection = Connection::new(stream);
+        for n in 0.. {
+            let target = format!("/{client}/{}", load.answered);
+            let close = if kept { "" } else { "Connection: close\r\n" };
+            let sent = connection.offer(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{close}\r\n"));
+            if n == 0 && !(sent && connection.has_answer()) {
+                load.untaken += 1;
+                break;
+            }
+            // Only a connection on which nothing was answered may end without an answer.
+            let answer = connection.answer();
+            assert_eq!((answer.status, answer.text()), (200, target));
+            load.answered += 1;
+            if answer.head.contains("\r\nConnection: close\r\n") {
+                assert_eq!(connection.rest(), b"");
+                break;
+            }
+            assert!(kept, "{}", answer.head);
+        }
+    }
+    load
+}
+
+#[test]
+fn under_load_every_request_let_in_is_answered_and_has_its_row() {
+    const CLIENTS: usize = 8;
+    let origin = Origin::echoing_targets();
+    let mut proxy = Logged::start(&[origin.address], &["--workers", "2"]);
+    let (address, log) = (proxy.address(), proxy.path());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| thread::spawn(move || ask_until_closed(address, client, client % 2 == 0)))
+        .collect();
+    proxy.has_rows(500);
+    let said = stop(&mut proxy.proxy);
+    let loads: Vec<Load> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    let answered: usize = loads.iter().map(|load| load.answered).sum();
+    let untaken: usize = loads.iter().map(|load| load.untaken).sum();
+    println!("{answered} answered, {untaken} came as the doors closed");
+    assert_eq!(totals(&said), [answered, 0, answered, 0]);
+    let rows = rows(&log);
+    assert_eq!(endings(&rows), vec![("200", "", "1"); answered]);
 }
