@@ -58,8 +58,8 @@ fn what_is_not_idempotent_is_sent_once() {
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
     assert_eq!(client.answer().status, 502);
     assert_eq!(by_one.load(Ordering::Relaxed) + by_two.load(Ordering::Relaxed), 5);
-    let [once, again] = ["1", "2"].map(|attempts| ("502", "upstream_closed", attempts));
-    assert_eq!(endings(&proxy.rows()), [once, once, once, again]);
+    let [single, double] = ["1", "2"].map(|attempts| ("502", "upstream_closed", attempts));
+    assert_eq!(endings(&proxy.rows()), [single, single, single, double]);
 }
 
 #[test]
