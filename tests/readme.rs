@@ -228,8 +228,8 @@ fn the_columns_of_the_log_are_those_that_are_written() {
 
 #[test]
 fn the_documents_name_only_files_that_exist() {
-    for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dependencies.md"]
-    {
+    let docs = ["docs/architecture.md", "docs/dependencies.md", "docs/reliability.md"];
+    for document in ["README.md", "CONTRIBUTING.md"].into_iter().chain(docs) {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

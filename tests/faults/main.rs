@@ -17,5 +17,6 @@ mod log;
 mod retries;
 mod reuse;
 mod stopping;
+mod table;
 mod timing;
 mod unreachable;

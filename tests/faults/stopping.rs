@@ -93,15 +93,15 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn what_takes_longer_than_the_drain_timeout_is_answered_503() {
     let (origin, comes, _go) = on_demand();
-    let mut proxy = Proxy::start(&[origin.address], &["--drain-timeout", "300ms"]);
+    let mut proxy = Logged::start(&[origin.address], &["--drain-timeout", "300ms"]);
     let mut busy = Connection::connect(proxy.address());
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     comes.recv().unwrap();
-    proxy.process.signal(Signal::TERM);
+    proxy.proxy.process.signal(Signal::TERM);
     assert_eq!(busy.answer().status, 503);
-    assert!(proxy.process.ended().success());
-    let said = proxy.process.stdout();
-    assert!(said.ends_with("1 requests, 1 errors, 0 rows, 0 rows lost\n"), "{said}");
+    assert!(proxy.proxy.process.ended().success());
+    assert_eq!(totals(&proxy.proxy.process.stdout()), [1, 1, 1, 0]);
+    assert_eq!(endings(&rows(&proxy.path())), [("503", "stopped", "1")]);
 }
 
 #[test]
