@@ -157,7 +157,7 @@ fn a_body_must_keep_up_its_rate_and_not_only_drip() {
             }
         }
     });
-    let flags = ["--body-timeout", "500ms", "--min-body-rate", "1000"];
+    let flags = ["--body-timeout", "2s", "--min-body-rate", "1000"];
     let proxy = Logged::start(&[origin.address], &flags);
     let request =
         |length| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
@@ -169,10 +169,10 @@ fn a_body_must_keep_up_its_rate_and_not_only_drip() {
     assert_eq!(slow.rest(), b"");
     // One that keeps it up may take longer than the timeout.
     let mut steady = Connection::connect(proxy.address());
-    steady.send(request(10_000));
+    steady.send(request(25_000));
     for _ in 0..10 {
-        pause(Duration::from_millis(100));
-        steady.send([b'x'; 1000]);
+        pause(Duration::from_millis(250));
+        steady.send([b'x'; 2500]);
     }
     assert_eq!(steady.answer().text(), "thanks");
     assert_eq!(endings(&proxy.rows()), [("408", "body_timeout", "1"), ("200", "", "1")]);

@@ -106,15 +106,18 @@ fn what_takes_longer_than_the_drain_timeout_is_answered_503() {
 
 #[test]
 fn who_was_let_in_before_the_signal_is_served() {
+    // More than are accepted in one turn, so that the doors close with a queue before them.
+    const CLIENTS: usize = 500;
     let origin = Origin::echoing_targets();
-    let mut proxy = Proxy::start(&[origin.address], &[]);
-    // Connected, perhaps not accepted yet, and with the request on the way.
+    let mut proxy = Proxy::start(&[origin.address], &["--workers", "1"]);
+    proxy.process.halt();
     let mut connections: Vec<Connection> =
-        (0..50).map(|_| Connection::connect(proxy.address())).collect();
+        (0..CLIENTS).map(|_| Connection::connect(proxy.address())).collect();
     for connection in &mut connections {
         connection.send("GET /served HTTP/1.1\r\nHost: a\r\n\r\n");
     }
     proxy.process.signal(Signal::TERM);
+    proxy.process.signal(Signal::CONT);
     for connection in &mut connections {
         assert_eq!(connection.answer().text(), "/served");
         assert_eq!(connection.rest(), b"");
