@@ -11,6 +11,8 @@ pub mod leash;
 pub mod load;
 pub mod ports;
 pub mod relay;
+pub mod scenarios;
 pub mod setup;
 mod signals;
+pub mod stack;
 pub mod up;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::support::clock::pause;
 use crate::support::http::Connection;
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
-use rustix::process::Signal;
 
 #[test]
 fn what_came_in_before_its_time_was_looked_at_is_in_time() {
