@@ -102,7 +102,7 @@ fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer() {
 #[test]
 fn a_client_that_ends_its_stream_in_a_request_is_told_so() {
     let (origin, told) = watching(b"");
-    let proxy = Logged::start(&[origin.address], &[]);
+    let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
     for part in ["GET / HTTP", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"] {
         let mut client = Connection::connect(proxy.address());
         client.send(part);
@@ -157,7 +157,7 @@ fn a_body_must_keep_up_its_rate_and_not_only_drip() {
             }
         }
     });
-    let flags = ["--body-timeout", "2s", "--min-body-rate", "1000"];
+    let flags = ["--body-timeout", "2s", "--min-body-rate", "1000", "--workers", "1"];
     let proxy = Logged::start(&[origin.address], &flags);
     let request =
         |length| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");

@@ -92,7 +92,8 @@ impl Logged {
         });
     }
 
-    /// Stops the proxy in order and gives its rows: one for each request.
+    /// Stops the proxy in order and gives its rows: one for each request, in the order of their ends
+    /// if there is one worker.
     pub fn rows(mut self) -> Vec<Row> {
         let [requests, _, rows, lost] = totals(&stop(&mut self.proxy));
         let found = self::rows(&self.path());
