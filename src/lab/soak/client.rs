@@ -41,7 +41,8 @@ pub(super) struct Client {
     pub(super) clock: Clock,
     pub(super) stop: Stop,
     pub(super) rng: Rng,
-    pub(super) proxies: Vec<SocketAddr>,
+    /// The proxies to choose from, each as often as it should be chosen.
+    pub(super) proxies: Vec<(usize, SocketAddr)>,
     /// Between two requests.
     pub(super) interval: Duration,
     /// Counts the tokens of all clients.
@@ -71,11 +72,10 @@ impl Client {
 
     /// Has one conversation with some proxy, and tells of it: how many requests it had.
     fn converse(&mut self) -> u32 {
-        let proxy = self.rng.usize(..self.proxies.len());
+        let place = self.proxies[self.rng.usize(..self.proxies.len())];
         let kind = Kind::random(&mut self.rng);
         let most = kind.length(&mut self.rng) as usize;
         let mut claims = Vec::new();
-        let place = (proxy, self.proxies[proxy]);
         let is_silent = self.rng.u32(..SILENT_ONE_IN) == 0;
         match Talk::open(place, self.clock, &mut self.rng, &mut claims) {
             Ok(_) if is_silent => return 1,
@@ -84,7 +84,7 @@ impl Client {
                 talk.play(kind, std::iter::from_fn(tokens).take(most));
             }
             Err(error) => {
-                self.tell(Told::Unreachable { proxy, error });
+                self.tell(Told::Unreachable { proxy: place.0, error });
                 self.stop.rest(PAUSE);
                 return 1;
             }

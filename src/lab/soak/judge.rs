@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::kind::Kind;
-use super::outages::{Excuse, Outages};
+use super::outages::{Excuse, Failure, Outages};
 use super::pattern::Token;
 use super::request::Wish;
 
@@ -43,7 +43,8 @@ pub(super) struct Claim {
     /// Which proxy was asked.
     pub(super) proxy: usize,
     pub(super) kind: Kind,
-    pub(super) is_idempotent: bool,
+    /// Whether it was no harm and no effort to send it again.
+    pub(super) can_be_resent: bool,
     pub(super) wish: Wish,
     pub(super) seen: Seen,
     pub(super) from: Duration,
@@ -58,7 +59,9 @@ pub(super) struct Entry {
     pub(super) proxy: usize,
     pub(super) status: u16,
     pub(super) fault: Option<String>,
+    /// The backend that was tried last.
     pub(super) backend: Option<usize>,
+    pub(super) attempts: u32,
 }
 
 /// How the requests of one kind ended.
@@ -71,7 +74,7 @@ pub(super) struct Count {
     pub(super) ignored: u64,
 }
 
-/// An error that is no finding: status, fault, whether the request is idempotent, and the reason.
+/// An error that is no finding: status, fault, whether it could be sent again, and the reason.
 type Excused = (u16, String, bool, Excuse);
 
 /// What a soak came to.
@@ -210,7 +213,7 @@ impl Judge {
             Ok(Some(excuse)) => {
                 self.tally.kinds.entry(claim.kind).or_default().excused += 1;
                 let fault = entry.fault.clone().unwrap_or_default();
-                let excused = (entry.status, fault, claim.is_idempotent, excuse);
+                let excused = (entry.status, fault, claim.can_be_resent, excuse);
                 *self.tally.excused.entry(excused).or_default() += 1;
             }
             Err(why) => self.tally.findings.add(format!("{why}: {claim:?} and {entry:?}")),
@@ -221,8 +224,12 @@ impl Judge {
 /// Whether a claim and its row agree, and if the request failed, what excuses it.
 fn verdict(claim: &Claim, entry: &Entry, outages: &Outages) -> Result<Option<Excuse>, String> {
     let fault = entry.fault.as_deref().unwrap_or_default();
-    let excuse = |to| outages.excuse(fault, entry.backend, claim.from, to);
-    let excused = |to| excuse(to).map(Some).ok_or_else(|| format!("{fault:?} for no reason"));
+    let excused = |to| {
+        let (backend, attempts, can_be_resent) =
+            (entry.backend, entry.attempts, claim.can_be_resent);
+        let failure = Failure { fault, backend, attempts, can_be_resent, from: claim.from, to };
+        outages.excuse(failure).map(Some).ok_or_else(|| format!("{fault:?} for no reason"))
+    };
     match claim.seen {
         Seen::Answer(status) if status != entry.status => {
             Err(format!("the client saw {status}, its row says {}", entry.status))

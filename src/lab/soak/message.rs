@@ -141,7 +141,7 @@ impl<S: Read> Messages<S> {
                 Body::Length(left) | Body::Chunk(left) => *left,
                 Body::UntilClose => u64::MAX,
             };
-            if self.start == self.buffer.len() && !self.receive()? {
+            if self.is_drained() && !self.receive()? {
                 if *body != Body::UntilClose {
                     return Err(NoMore::Torn);
                 }
@@ -196,9 +196,14 @@ impl<S: Read> Messages<S> {
         }
     }
 
+    /// Whether all that was received is used up.
+    pub(super) fn is_drained(&self) -> bool {
+        self.start == self.buffer.len()
+    }
+
     /// Whether the stream is at its end, with nothing more on it.
     pub(super) fn is_over(&mut self) -> bool {
-        self.start == self.buffer.len() && matches!(self.receive(), Ok(false) | Err(NoMore::Torn))
+        self.is_drained() && matches!(self.receive(), Ok(false) | Err(NoMore::Torn))
     }
 
     /// Reads once; `false` at the end of the stream.

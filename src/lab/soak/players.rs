@@ -226,6 +226,7 @@ fn read(log: &Path, backends: &[String], each: &mut dyn FnMut(Read)) -> io::Resu
                 status: row.status,
                 fault: row.fault.map(str::to_owned),
                 backend: row.backend_url.and_then(place),
+                attempts: row.attempts.unwrap_or(0),
             }),
             None => Err(format!("a row without a token: {row:?}")),
         });

@@ -114,10 +114,10 @@ impl Report {
     }
 
     fn errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "status fault              idempotent     count  excused because")?;
-        for ((status, fault, is_idempotent, excuse), count) in &self.tally.excused {
-            let idempotent = if *is_idempotent { "yes" } else { "no" };
-            writeln!(f, "{status:6} {fault:18} {idempotent:10} {count:>9}  {excuse}")?;
+        writeln!(f, "status fault              resendable     count  excused because")?;
+        for ((status, fault, can_be_resent, excuse), count) in &self.tally.excused {
+            let resendable = if *can_be_resent { "yes" } else { "no" };
+            writeln!(f, "{status:6} {fault:18} {resendable:10} {count:>9}  {excuse}")?;
         }
         Ok(())
     }

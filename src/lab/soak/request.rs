@@ -86,9 +86,10 @@ impl Request {
         self.order.token
     }
 
-    /// Whether it may be sent again (RFC 9110 §9.2.2).
-    pub(super) fn is_idempotent(&self) -> bool {
-        self.method != "POST"
+    /// Whether it can always be sent again (RFC 9110 §9.2.2), for it is idempotent and has no body
+    /// that a proxy would have to keep.
+    pub(super) fn can_be_resent(&self) -> bool {
+        self.method != "POST" && self.upload == Upload::None
     }
 
     pub(super) fn head(&self) -> String {

@@ -3,6 +3,7 @@
 //! Everything happens on this thread but the clients: what is done to backends, the logs' rotation
 //! and the judging follow an agenda.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -98,7 +99,7 @@ impl<'a> Run<'a> {
             backends: Vec::new(),
             proxies: Vec::new(),
             agenda: Vec::new(),
-            outages: Outages::default(),
+            outages: Outages::new(ORIGINS),
             judge: Judge::default(),
             rotations: 0,
         };
@@ -111,7 +112,7 @@ impl<'a> Run<'a> {
                 clock: run.clock,
                 stop: run.stop.clone(),
                 rng: run.rng.fork(),
-                proxies: run.proxies.iter().map(|proxy| proxy.address).collect(),
+                proxies: run.choices(),
                 interval: Duration::from_secs(1) * plan.clients / plan.rate,
                 tokens: Arc::clone(&tokens),
                 told: teller.clone(),
@@ -143,6 +144,15 @@ impl<'a> Run<'a> {
             self.proxies[index].at_start = figures;
         }
         Ok(())
+    }
+
+    /// The proxies as clients choose from them, so that all get about as many requests: over
+    /// non-persistent connections a conversation has one, over others some.
+    fn choices(&self) -> Vec<(usize, SocketAddr)> {
+        const SHARES: [usize; CONNECTIONS.len()] = [1, 4];
+        let proxies = self.proxies.iter().map(|proxy| proxy.address).enumerate();
+        let shares = SHARES.into_iter().cycle();
+        proxies.zip(shares).flat_map(|(proxy, share)| vec![proxy; share]).collect()
     }
 
     /// Waits for something that takes no time on an idle machine.

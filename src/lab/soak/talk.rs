@@ -31,6 +31,9 @@ const DRIP_PAUSE: Duration = Duration::from_millis(4);
 const HEAD_DRIP_BYTES: usize = 24;
 const BODY_DRIPS: u64 = 12;
 
+/// What is wrong with an answer that has more behind it.
+const SURPLUS: &str = "was answered with more than one answer";
+
 /// How much of a request is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Extent {
@@ -92,8 +95,11 @@ impl<'a> Talk<'a> {
             let _ = self.messages.stream().shutdown(Shutdown::Write);
         }
         let (mut seen, keeps) = self.receive(request);
-        if request.kind == Kind::Close && !keeps && !self.messages.is_over() {
+        let is_answered = matches!(seen, Seen::Answer(_));
+        if is_answered && request.kind == Kind::Close && (keeps || !self.messages.is_over()) {
             seen = Seen::Wrong("is not the last on a connection that was to end".to_owned());
+        } else if is_answered && !self.messages.is_drained() {
+            seen = Seen::Wrong(SURPLUS.to_owned());
         }
         let is_left = matches!(seen, Seen::Left { .. });
         self.tell(request, seen, from);
@@ -108,7 +114,7 @@ impl<'a> Talk<'a> {
             token: request.token(),
             proxy: self.proxy,
             kind: request.kind,
-            is_idempotent: request.is_idempotent(),
+            can_be_resent: request.can_be_resent(),
             wish: request.wish,
             seen,
             from,
@@ -135,14 +141,15 @@ impl<'a> Talk<'a> {
         let from = self.clock.elapsed();
         let _ = self.messages.stream().write_all(&bytes);
         let mut goes_on = true;
-        for request in &requests {
-            let seen = if goes_on {
-                let (seen, keeps) = self.receive(request);
-                goes_on = keeps;
-                seen
-            } else {
-                Seen::Ignored
-            };
+        for (index, request) in requests.iter().enumerate() {
+            let mut seen = Seen::Ignored;
+            if goes_on {
+                (seen, goes_on) = self.receive(request);
+                let is_last = !goes_on || index + 1 == requests.len();
+                if is_last && matches!(seen, Seen::Answer(_)) && !self.messages.is_drained() {
+                    seen = Seen::Wrong(SURPLUS.to_owned());
+                }
+            }
             self.tell(request, seen, from);
         }
     }
@@ -225,8 +232,8 @@ impl<'a> Talk<'a> {
     }
 
     fn read_body(&mut self, request: &Request, head: &Head) -> Result<Seen, NoMore> {
-        let ours = match head_of_ours(request, head) {
-            Ok(ours) => ours,
+        let is_backends = match is_backends(request, head) {
+            Ok(is_backends) => is_backends,
             Err(why) => return Ok(Seen::Wrong(why)),
         };
         let mut body = head.body(Body::UntilClose)?;
@@ -241,7 +248,7 @@ impl<'a> Talk<'a> {
         let is_slow = request.kind == Kind::Slow;
         let mut pattern = Pattern::new(request.token(), Way::Down);
         while let Some(piece) = self.messages.piece(&mut body, PIECE_BYTES)? {
-            if ours && !pattern.matches(piece) {
+            if is_backends && !pattern.matches(piece) {
                 return Ok(Seen::Wrong(format!("byte {} of its answer is wrong", pattern.at())));
             }
             if pattern.at() > stays_for {
@@ -251,7 +258,7 @@ impl<'a> Talk<'a> {
                 pause(DRIP_PAUSE);
             }
         }
-        if ours && request.method != "HEAD" && pattern.at() != down_bytes {
+        if is_backends && request.method != "HEAD" && pattern.at() != down_bytes {
             let count = pattern.at();
             let order = request.order;
             return Ok(Seen::Wrong(format!("got {count} bytes as a whole answer to {order}")));
@@ -265,7 +272,7 @@ fn bad_status(head: &Head) -> Seen {
 }
 
 /// Whether an answer comes from a backend, and then is this request's; else it is the proxy's own.
-fn head_of_ours(request: &Request, head: &Head) -> Result<bool, String> {
+fn is_backends(request: &Request, head: &Head) -> Result<bool, String> {
     let status = head.word(1);
     let Some(token) = head.field("X-Token") else {
         // The proxy by itself only ever refuses.

@@ -8,7 +8,7 @@ fn claim(token: Token, seen: Seen) -> Claim {
         token,
         proxy: 0,
         kind: Kind::KeepAlive,
-        is_idempotent: true,
+        can_be_resent: false,
         wish: Wish::Answer(200),
         seen,
         from: SECOND,
@@ -18,12 +18,12 @@ fn claim(token: Token, seen: Seen) -> Claim {
 
 fn entry(token: Token, status: u16, fault: &str) -> Entry {
     let fault = (!fault.is_empty()).then(|| fault.to_owned());
-    Entry { token, proxy: 0, status, fault, backend: Some(0) }
+    Entry { token, proxy: 0, status, fault, backend: Some(0), attempts: 1 }
 }
 
 /// Judges claims and rows in both orders, with backend 0 killed from 2 s to 3 s.
 fn judge(claims: &[Claim], entries: &[Entry]) -> Tally {
-    let mut outages = Outages::default();
+    let mut outages = Outages::new(3);
     outages.begin(0, Disturbance::Killed, 2 * SECOND);
     outages.end(0, 3 * SECOND);
     let [first, second] = [true, false].map(|claims_first| {
