@@ -26,6 +26,7 @@ mod tests;
 
 pub use error::JournalError;
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
+pub use file::check;
 pub use schema::{
     COLUMNS, CONTRACT_COLUMNS, Columns, ReadError, Row, RowError, RowReader, RowWriter, header,
 };

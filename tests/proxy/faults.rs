@@ -13,7 +13,7 @@ use crate::support::process::Proxy;
 /// Stops the process and waits until the system has done so.
 fn halt(proxy: &Proxy) {
     proxy.process.signal(Signal::STOP);
-    until("the halt", || (proxy.process.state() == "T").then_some(()));
+    until("the halt", || proxy.process.is_stopped().then_some(()));
 }
 
 #[test]

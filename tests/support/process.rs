@@ -98,11 +98,13 @@ impl Process {
         line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// The letter for its state in `/proc/<pid>/status`.
-    pub fn state(&self) -> String {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("State:")).unwrap();
-        line.split_ascii_whitespace().nth(1).unwrap().to_owned()
+    /// Whether SIGSTOP has reached each of its threads.
+    pub fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.map(|thread| thread.unwrap().path().join("status")).all(|status| {
+            let status = std::fs::read_to_string(status).unwrap();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        })
     }
 
     pub fn open_files(&self) -> usize {

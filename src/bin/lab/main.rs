@@ -2,7 +2,9 @@
 
 mod bench;
 mod load;
+mod places;
 mod relay;
+mod scenarios;
 mod setup;
 mod soak;
 mod up;
@@ -16,10 +18,12 @@ use bench::BenchFlags;
 use clap::{Parser, Subcommand};
 use load::LoadFlags;
 use relay::RelayFlags;
+use scenarios::ScenariosFlags;
 use setup::SetupFlags;
 use soak::{OriginFlags, SoakFlags};
 use tidegate::lab::leash;
 use tidegate::lab::soak::origin;
+use tidegate::lab::stack::StackError;
 use up::UpFlags;
 
 /// A flag is wrong.
@@ -37,9 +41,12 @@ struct Flags {
 enum Task {
     /// Install what running and testing need, by apt-get as root or through sudo
     Setup(SetupFlags),
-    /// Run the whole stack in the foreground: three backends and the proxy
+    /// Run the whole stack in the foreground: three backends, proxy, dashboard
     #[command(after_help = up::EXAMPLES)]
     Up(UpFlags),
+    /// Run the six scenarios under load: each policy, with and without persistent connections
+    #[command(after_help = scenarios::EXAMPLES)]
+    Scenarios(ScenariosFlags),
     /// Measure processor time per request, here and in other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
@@ -68,6 +75,7 @@ fn main() -> ExitCode {
     match Flags::parse().task {
         Task::Setup(flags) => flags.run(),
         Task::Up(flags) => flags.run(),
+        Task::Scenarios(flags) => flags.run(),
         Task::Bench(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
@@ -89,4 +97,18 @@ fn say(text: &str) {
 fn fail(code: u8, error: &impl std::fmt::Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "tidegate-lab: {error}");
     ExitCode::from(code)
+}
+
+/// The exit code for a stack that did not come up or didn't stay.
+fn stack_code(error: &StackError) -> u8 {
+    match error {
+        StackError::Refused | StackError::NoServer | StackError::PortTwice(_) => MISUSE,
+        StackError::Hurried(signal) => signal_code(*signal),
+        _ => 1,
+    }
+}
+
+/// As a shell reports a program that a signal ended.
+fn signal_code(signal: i32) -> u8 {
+    128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
 }

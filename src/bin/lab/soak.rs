@@ -9,7 +9,7 @@ use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use tidegate::lab::soak::{Plan, Progress, SoakError, origin, soak};
 
-use crate::{fail, say};
+use crate::{fail, say, signal_code};
 
 pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
@@ -83,10 +83,7 @@ impl SoakFlags {
             }
             Err(error) => {
                 let code = match error {
-                    // As a shell reports a program that a signal ended.
-                    SoakError::Hurried(signal) => {
-                        128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
-                    }
+                    SoakError::Hurried(signal) => signal_code(signal),
                     _ => 1,
                 };
                 fail(code, &error)
