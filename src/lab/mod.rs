@@ -12,6 +12,8 @@ pub mod load;
 pub mod ports;
 mod process;
 pub mod relay;
+mod render;
+pub mod report;
 pub mod scenarios;
 pub mod setup;
 mod signals;

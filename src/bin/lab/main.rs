@@ -4,6 +4,7 @@ mod bench;
 mod load;
 mod places;
 mod relay;
+mod report;
 mod scenarios;
 mod setup;
 mod soak;
@@ -18,6 +19,7 @@ use bench::BenchFlags;
 use clap::{Parser, Subcommand};
 use load::LoadFlags;
 use relay::RelayFlags;
+use report::ReportFlags;
 use scenarios::ScenariosFlags;
 use setup::SetupFlags;
 use soak::{OriginFlags, SoakFlags};
@@ -47,6 +49,9 @@ enum Task {
     /// Run the six scenarios under load: each policy, with and without persistent connections
     #[command(after_help = scenarios::EXAMPLES)]
     Scenarios(ScenariosFlags),
+    /// Put the logs of runs side by side: throughput, latency, errors, who got the requests
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportFlags),
     /// Measure processor time per request, here and in other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
         Task::Setup(flags) => flags.run(),
         Task::Up(flags) => flags.run(),
         Task::Scenarios(flags) => flags.run(),
+        Task::Report(flags) => flags.run(),
         Task::Bench(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),

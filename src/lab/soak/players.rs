@@ -1,7 +1,7 @@
 //! The programs of a soak: backends that are killed and stopped, proxies that must not mind.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::figures::{Course, Figures};
 use super::judge::Entry;
 use super::order::token_of;
 use super::origin;
-use crate::journal::{ReadError, RowReader};
+use crate::journal::{LineError, Row, Tail};
 
 /// Where backends listen: a loopback address that no client's port is taken from, so that a
 /// backend finds its port free when it comes back.
@@ -205,32 +205,36 @@ impl Proxy {
 pub(super) type Read = Result<Entry, String>;
 
 fn read(log: &Path, backends: &[String], each: &mut dyn FnMut(Read)) -> io::Result<u64> {
-    let mut reader = RowReader::new(File::open(log)?).map_err(io::Error::other)?;
-    let mut rows = 0;
+    let mut tail = Tail::open(log, None).map_err(io::Error::other)?;
+    let (mut rows, mut is_at_end) = (0, false);
     loop {
-        let row = match reader.next_row() {
-            Ok(None) => return Ok(rows),
-            Ok(Some(row)) => row,
-            Err(ReadError::Csv(error)) => return Err(io::Error::other(error)),
-            Err(error) => {
-                each(Err(format!("{error} in {}", log.display())));
-                continue;
-            }
-        };
-        rows += 1;
-        let place = |url: &str| backends.iter().position(|backend| backend == url);
-        each(match row.path.and_then(token_of) {
-            Some(token) => Ok(Entry {
-                token,
-                proxy: 0,
-                status: row.status,
-                fault: row.fault.map(str::to_owned),
-                backend: row.backend_url.and_then(place),
-                attempts: row.attempts.unwrap_or(0),
-            }),
-            None => Err(format!("a row without a token: {row:?}")),
-        });
+        while let Some(row) = tail.next_row() {
+            rows += u64::from(row.is_ok());
+            each(entry(row, log, backends));
+        }
+        if is_at_end {
+            return Ok(rows);
+        }
+        if tail.read_on()? == 0 {
+            tail.end();
+            is_at_end = true;
+        }
     }
+}
+
+fn entry(row: Result<Row<'_>, LineError>, log: &Path, backends: &[String]) -> Read {
+    let row = row.map_err(|error| format!("{error} in {}", log.display()))?;
+    let token =
+        row.path.and_then(token_of).ok_or_else(|| format!("a row without a token: {row:?}"))?;
+    let place = |url: &str| backends.iter().position(|backend| backend == url);
+    Ok(Entry {
+        token,
+        proxy: 0,
+        status: row.status,
+        fault: row.fault.map(str::to_owned),
+        backend: row.backend_url.and_then(place),
+        attempts: row.attempts.unwrap_or(0),
+    })
 }
 
 /// The totals in a proxy's last words.
