@@ -4,8 +4,10 @@ mod bench;
 mod load;
 mod places;
 mod relay;
+mod report;
 mod scenarios;
 mod setup;
+mod soak;
 mod up;
 
 use std::ffi::OsString;
@@ -17,9 +19,12 @@ use bench::BenchFlags;
 use clap::{Parser, Subcommand};
 use load::LoadFlags;
 use relay::RelayFlags;
+use report::ReportFlags;
 use scenarios::ScenariosFlags;
 use setup::SetupFlags;
+use soak::{OriginFlags, SoakFlags};
 use tidegate::lab::leash;
+use tidegate::lab::soak::origin;
 use tidegate::lab::stack::StackError;
 use up::UpFlags;
 
@@ -44,6 +49,9 @@ enum Task {
     /// Run the six scenarios under load: each policy, with and without persistent connections
     #[command(after_help = scenarios::EXAMPLES)]
     Scenarios(ScenariosFlags),
+    /// Put the logs of runs side by side: throughput, latency, errors, who got the requests
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportFlags),
     /// Measure processor time per request, here and in other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
@@ -52,6 +60,12 @@ enum Task {
     Load(LoadFlags),
     /// Pass bytes on without a look at them: the floor of every comparison
     Relay(RelayFlags),
+    /// Have clients and backends misbehave for a while, and account for every request
+    #[command(after_help = soak::EXAMPLES)]
+    Soak(SoakFlags),
+    /// Be a backend of `soak`
+    #[command(name = origin::SUBCOMMAND, hide = true)]
+    Origin(OriginFlags),
     /// Become a program that ends when its parent does
     #[command(name = leash::SUBCOMMAND, hide = true)]
     Leash {
@@ -67,9 +81,12 @@ fn main() -> ExitCode {
         Task::Setup(flags) => flags.run(),
         Task::Up(flags) => flags.run(),
         Task::Scenarios(flags) => flags.run(),
+        Task::Report(flags) => flags.run(),
         Task::Bench(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
+        Task::Soak(flags) => flags.run(),
+        Task::Origin(flags) => flags.run(),
         Task::Leash { parent, program, args } => {
             let error = leash::become_program(parent, &program, &args);
             fail(1, &format!("can't run {}: {error}", program.display()))

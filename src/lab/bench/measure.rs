@@ -8,11 +8,11 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::super::child::describe;
+use super::super::process::Process;
 use super::super::signals::{Notice, Signals};
 use super::contender::{Contender, Job};
 use super::place::Place;
 use super::probe::{self, Answer};
-use super::process::Process;
 use super::results::{Entry, Measured, Results, Round};
 use super::tools::Tools;
 use super::usage::{Cores, Tree};
@@ -175,8 +175,9 @@ impl Bench<'_> {
             }
             let output = self.folder.join(format!("backend-{index}.out"));
             let backend = &self.tools.backend;
-            let mut process = Process::start(&self.tools.lab, &place.load, backend, &args, output)
-                .map_err(system("start a backend"))?;
+            let mut process =
+                Process::start_on(&place.load, &self.tools.lab, backend, &args, output)
+                    .map_err(system("start a backend"))?;
             if let Err(output) = self.reach(&mut process, address)? {
                 return Err(BenchError::Failed { name: "a backend", output });
             }
@@ -205,7 +206,7 @@ impl Bench<'_> {
             return Ok(Err("it is gone".to_owned()));
         };
         let output = folder.join(contender.name).with_extension("out");
-        let mut process = Process::start(&self.tools.lab, cores, &program, &args, output)
+        let mut process = Process::start_on(cores, &self.tools.lab, &program, &args, output)
             .map_err(system("start a contender"))?;
         if let Err(output) = self.reach(&mut process, listen)? {
             return Ok(Err(output));
@@ -293,8 +294,9 @@ impl Bench<'_> {
         let seconds = self.plan.seconds;
         let args = wrk::args(workload, address, seconds, place.load.len(), script);
         let output = self.folder.join("wrk.out");
-        let mut wrk = Process::start(&self.tools.lab, &place.load, &self.tools.wrk, &args, output)
-            .map_err(system("start wrk"))?;
+        let mut wrk =
+            Process::start_on(&place.load, &self.tools.lab, &self.tools.wrk, &args, output)
+                .map_err(system("start wrk"))?;
         let deadline = now() + Duration::from_secs(seconds.into()) + LOAD_PATIENCE;
         let status = self.wait(&mut wrk, deadline)?;
         let load = status.filter(ExitStatus::success).and_then(|_| Load::parse(&wrk.output()));
