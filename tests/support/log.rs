@@ -92,8 +92,8 @@ impl Logged {
         });
     }
 
-    /// Stops the proxy in order and gives its rows, one for each request; those of one worker are in
-    /// the order in which the requests ended.
+    /// Stops the proxy in order and gives its rows, one for each request. Those of one worker come
+    /// in the order in which the requests ended.
     pub fn rows(mut self) -> Vec<Row> {
         let [requests, _, rows, lost] = totals(&stop(&mut self.proxy));
         let found = self::rows(&self.path());
