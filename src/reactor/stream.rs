@@ -142,9 +142,7 @@ impl Stream {
             (true, true) => return Ok(Some(0)),
             (false, true) => retry_on_intr(|| send(&self.socket, first, SendFlags::NOSIGNAL)),
             (true, false) => retry_on_intr(|| send(&self.socket, second, SendFlags::NOSIGNAL)),
-            (false, false) => {
-                retry_on_intr(|| writev(&self.socket, &parts.map(IoSlice::new)))
-            }
+            (false, false) => retry_on_intr(|| writev(&self.socket, &parts.map(IoSlice::new))),
         };
         match written {
             Ok(count) => {

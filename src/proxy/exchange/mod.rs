@@ -31,7 +31,7 @@ use super::pipe::Pipe;
 use super::settings::Connections;
 use crate::balance::{Outcome, Tried};
 use crate::buffer::FreeList;
-use crate::http::{HeadSearch, Method, ReplyOptions, Version, reply};
+use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
 
 /// Bytes of an unwanted request body that are read and dropped so that the client, still sending,
@@ -296,7 +296,18 @@ impl Exchange {
         let recycle = self.reusable
             && context.settings.connections == Connections::Persistent
             && matches!(self.request, Request::Done);
-        self.release(if recycle { Demand::Recycle } else { Demand::Discard }, context);
+        let how = match recycle {
+            true => Demand::Recycle,
+            false if self.all_is_said() => Demand::Reset,
+            false => Demand::Discard,
+        };
+        self.release(how, context);
+    }
+
+    /// Whether neither side of the upstream connection can have bytes that the other still wants.
+    /// An answer proves that the head was read; of a body, a part may be unread.
+    fn all_is_said(&self) -> bool {
+        self.call.framing == Framing::None && self.up.is_drained()
     }
 
     /// Ends the attempt, if there is one.

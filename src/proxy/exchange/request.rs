@@ -63,6 +63,7 @@ impl Exchange {
         self.call = Call {
             method: request.method,
             version: request.version,
+            framing: request.framing,
             keep_alive: request.keep_alive,
             until_close: false,
         };
