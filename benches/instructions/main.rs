@@ -38,8 +38,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        [] => compare(&count_all()),
-        ["--accept"] => accept(&count_all()),
+        [] => count_all().map_or(ExitCode::FAILURE, |counts| compare(&counts)),
+        ["--accept"] => count_all().map_or(ExitCode::FAILURE, |counts| accept(&counts)),
         ["--do", path, times] => run(path, times.parse().expect("a number")),
         ["--help" | "-h"] => {
             println!("{USAGE}");
@@ -99,8 +99,7 @@ fn baseline_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions/baseline.txt")
 }
 
-fn accept(counts: &Option<Vec<Count>>) -> ExitCode {
-    let Some(counts) = counts else { return ExitCode::FAILURE };
+fn accept(counts: &[Count]) -> ExitCode {
     let mut text = format!("# Instructions per path, {}.\n", compiler());
     for (name, count) in counts {
         writeln!(text, "{count:>6}  {name}").unwrap();
@@ -115,8 +114,7 @@ fn compiler() -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn compare(counts: &Option<Vec<Count>>) -> ExitCode {
-    let Some(counts) = counts else { return ExitCode::FAILURE };
+fn compare(counts: &[Count]) -> ExitCode {
     let text = fs::read_to_string(baseline_file()).unwrap_or_default();
     println!("{}", text.lines().next().unwrap_or("There is no baseline; --accept makes one."));
     println!("{:<28}  {:>8}  {:>8}", "now", "baseline", "change");

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::super::results::{Measured, Results};
+use super::super::results::{Entry, Measured, Results};
+use super::goals::goals;
 use super::plot::processor_time;
 use super::rows::{COLUMNS, remarks, rows};
 use super::table::summary;
@@ -43,22 +44,35 @@ pub(super) fn page(results: &Results) -> String {
     for measured in &results.workloads {
         section(&mut page, measured);
     }
+    page += "<h2>Goals</h2>\n";
+    let goals: Vec<_> = goals(results).iter().map(super::Goal::cells).collect();
+    table(&mut page, ["goal", "limit", "figure", ""], goals.iter().map(|row| (row, "")));
     page += "</html>\n";
     page
+}
+
+/// A table of rows, each with the class it belongs to.
+fn table<'a, const N: usize>(
+    page: &mut String,
+    heads: [&str; N],
+    rows: impl Iterator<Item = (&'a [String; N], &'a str)>,
+) {
+    let heads = heads.map(|column| format!("<th>{column}</th>")).concat();
+    let _ = writeln!(page, "<div class=\"scroll\"><table>\n<tr>{heads}</tr>");
+    for (row, class) in rows {
+        let cells = row.each_ref().map(|cell| format!("<td>{}</td>", escape(cell))).concat();
+        let _ = writeln!(page, "<tr{class}>{cells}</tr>");
+    }
+    page.push_str("</table></div>\n");
 }
 
 fn section(page: &mut String, measured: &Measured) {
     let workload = &measured.workload;
     let _ = writeln!(page, "<h2>{}: {}</h2>", workload.name, workload.title);
     page.push_str(&processor_time(measured).unwrap_or_default());
-    let heads = COLUMNS.map(|column| format!("<th>{column}</th>")).concat();
-    let _ = writeln!(page, "<div class=\"scroll\"><table>\n<tr>{heads}</tr>");
-    for (row, entry) in rows(measured).iter().zip(&measured.entries) {
-        let class = if entry.failure.is_some() { " class=\"failed\"" } else { "" };
-        let cells = row.each_ref().map(|cell| format!("<td>{}</td>", escape(cell))).concat();
-        let _ = writeln!(page, "<tr{class}>{cells}</tr>");
-    }
-    page.push_str("</table></div>\n");
+    let rows = rows(measured);
+    let class = |entry: &Entry| if entry.failure.is_some() { " class=\"failed\"" } else { "" };
+    table(page, COLUMNS, rows.iter().zip(measured.entries.iter().map(class)));
     for remark in remarks(measured) {
         let _ = writeln!(page, "<p>{}</p>", escape(&remark));
     }
@@ -86,7 +100,7 @@ mod tests {
             workloads: vec![measured.clone(), measured],
         };
         let page = page(&results);
-        assert_eq!((page.matches("<svg").count(), page.matches("<table>").count()), (2, 2));
+        assert_eq!((page.matches("<svg").count(), page.matches("<table>").count()), (2, 3));
         assert_eq!(page.matches("class=\"failed\"").count(), 2);
         assert!(page.contains("said &lt;b&gt;") && page.contains("a &amp; b"));
         assert!(!page.contains("<script") && !page.contains("src="));

@@ -8,16 +8,34 @@ use super::rows::{COLUMNS, remarks, rows};
 /// A workload's table, with a headline and what has to be known to read it.
 #[must_use]
 pub fn table(measured: &Measured) -> String {
-    let rows = rows(measured);
-    let heads = COLUMNS.map(str::to_owned);
+    let workload = &measured.workload;
+    let mut text = format!("{}: {}\n", workload.name, workload.title);
+    lines(&mut text, COLUMNS, &rows(measured));
+    for remark in remarks(measured) {
+        text += &remark;
+        text.push('\n');
+    }
+    text
+}
+
+/// What the proxy is meant to reach, and whether it does.
+#[must_use]
+pub fn goals(results: &Results) -> String {
+    let rows: Vec<_> = super::goals::goals(results).iter().map(super::Goal::cells).collect();
+    let mut text = String::new();
+    lines(&mut text, ["goal", "limit", "figure", ""], &rows);
+    text
+}
+
+/// Columns as wide as their widest cell: the first to the left, the others to the right.
+fn lines<const N: usize>(text: &mut String, heads: [&str; N], rows: &[[String; N]]) {
+    let heads = heads.map(str::to_owned);
     let width = |column: usize| {
         let cells = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
         cells.max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
-    let workload = &measured.workload;
-    let mut text = format!("{}: {}\n", workload.name, workload.title);
-    for row in [&heads].into_iter().chain(&rows) {
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in [&heads].into_iter().chain(rows) {
         let mut line = String::new();
         for (index, (cell, &width)) in row.iter().zip(&widths).enumerate() {
             // Writing to a String can't fail.
@@ -26,14 +44,9 @@ pub fn table(measured: &Measured) -> String {
                 _ => write!(line, "  {cell:>width$}"),
             };
         }
-        text += line.trim_end();
+        text.push_str(line.trim_end());
         text.push('\n');
     }
-    for remark in remarks(measured) {
-        text += &remark;
-        text.push('\n');
-    }
-    text
 }
 
 /// Where and how it was measured, and who was left out.
