@@ -23,18 +23,20 @@ fn two_workers_share_one_port() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
     let mut proxy = crate::support::log::logging(&origin, &log, &["--workers", "2"]);
-    // The system chooses by the client's port; with so many both have their share.
-    let mut connections: Vec<Connection> =
-        (0..64).map(|_| Connection::connect(proxy.address())).collect();
-    for (n, connection) in connections.iter_mut().enumerate() {
-        assert_eq!(connection.get(&format!("/{n}")).text(), format!("/{n}"));
-    }
+    // The system chooses by the client's port, and whoever has too many leaves some to the other.
+    let connections: Vec<Connection> = (0..100)
+        .map(|n| {
+            let mut connection = Connection::connect(proxy.address());
+            assert_eq!(connection.get(&format!("/{n}")).text(), format!("/{n}"));
+            connection
+        })
+        .collect();
     drop(connections);
     crate::support::log::stop(&mut proxy);
     let rows = crate::support::log::rows(&log);
-    assert_eq!(rows.len(), 64);
     let of = |worker: &str| rows.iter().filter(|row| row["worker"] == worker).count();
-    assert!(of("0") > 0 && of("1") > 0 && of("0") + of("1") == 64);
+    assert_eq!(of("0") + of("1"), 100);
+    assert!(of("0").min(of("1")) >= 47, "{} and {}", of("0"), of("1"));
 }
 
 #[test]

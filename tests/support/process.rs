@@ -141,6 +141,22 @@ impl Process {
         names.map(|name| name.parse().unwrap()).max().unwrap()
     }
 
+    /// The cores that its thread of this name may run on, as the kernel lists them, once it has
+    /// settled: a thread is named before it is pinned.
+    pub fn cores_of(&self, thread: &str) -> String {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        until("a thread on one core", || {
+            let task = std::fs::read_dir(&tasks).unwrap().flatten().find(|task| {
+                let name = std::fs::read_to_string(task.path().join("comm"));
+                name.is_ok_and(|name| name.trim() == thread)
+            })?;
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list:"))?;
+            let list = line.split_ascii_whitespace().nth(1)?;
+            list.parse::<usize>().is_ok().then(|| list.to_owned())
+        })
+    }
+
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }

@@ -25,12 +25,13 @@ use std::time::{Duration, Instant};
 use self::account::Account;
 use self::state::{Attempt, Call, Link, Request, Response};
 pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Side};
+use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::Pipe;
 use super::settings::Connections;
 use crate::balance::{Outcome, Tried};
 use crate::buffer::FreeList;
-use crate::http::{HeadSearch, Method, ReplyOptions, Version, reply};
+use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
 
 /// Bytes of an unwanted request body that are read and dropped so that the client, still sending,
@@ -62,6 +63,8 @@ pub struct Exchange {
     upstream_moved: Instant,
     /// How long the client may leave us waiting for its body, from when it last moved.
     patience: Duration,
+    /// What was waited for after the last event.
+    awaited: Awaited,
     account: Account,
 }
 
@@ -85,6 +88,7 @@ impl Exchange {
             client_moved: now,
             upstream_moved: now,
             patience: Duration::ZERO,
+            awaited: Awaited::default(),
             account: Account::default(),
         }
     }
@@ -95,6 +99,7 @@ impl Exchange {
         self.down.clear();
         self.demands.clear();
         self.attempt = None;
+        self.awaited = Awaited::default();
         self.next_request(now);
     }
 
@@ -248,10 +253,9 @@ impl Exchange {
     }
 
     fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
-        let before = self.awaited();
         act(self, context);
         self.settle(context);
-        self.note_new_waits(before, context.now);
+        self.note_new_waits(context.now);
     }
 
     /// Every transition that depends on both halves.
@@ -292,7 +296,18 @@ impl Exchange {
         let recycle = self.reusable
             && context.settings.connections == Connections::Persistent
             && matches!(self.request, Request::Done);
-        self.release(if recycle { Demand::Recycle } else { Demand::Discard }, context);
+        let how = match recycle {
+            true => Demand::Recycle,
+            false if self.all_is_said() => Demand::Reset,
+            false => Demand::Discard,
+        };
+        self.release(how, context);
+    }
+
+    /// Whether neither side of the upstream connection can have bytes that the other still wants.
+    /// An answer proves that the head was read; of a body, a part may be unread.
+    fn all_is_said(&self) -> bool {
+        self.call.framing == Framing::None && self.up.is_drained()
     }
 
     /// Ends the attempt, if there is one.

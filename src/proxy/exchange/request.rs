@@ -62,6 +62,7 @@ impl Exchange {
         self.call = Call {
             method: request.method,
             version: request.version,
+            framing: request.framing,
             keep_alive: request.keep_alive,
             until_close: false,
         };

@@ -41,7 +41,7 @@ const WAITS: [Wait; 7] = [
 ];
 
 /// What is waited for, of each side.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Awaited {
     client_sends: bool,
     client_reads: bool,
@@ -114,7 +114,7 @@ impl Exchange {
         open && !self.is_tunnel() && (answer_due || !self.up.is_drained())
     }
 
-    pub(super) fn awaited(&self) -> Awaited {
+    fn awaited(&self) -> Awaited {
         Awaited {
             client_sends: self.awaits_body(),
             client_reads: !self.down.is_drained(),
@@ -123,8 +123,9 @@ impl Exchange {
     }
 
     /// A wait that began with this event counts from now, not from when that side last moved.
-    pub(super) fn note_new_waits(&mut self, before: Awaited, now: Instant) {
+    pub(super) fn note_new_waits(&mut self, now: Instant) {
         let after = self.awaited();
+        let before = std::mem::replace(&mut self.awaited, after);
         let sends = after.client_sends && !before.client_sends;
         let reads = after.client_reads && !before.client_reads;
         if sends || reads {

@@ -59,6 +59,8 @@ pub(super) struct Connection {
     /// The place of the backend's address that it is made to; none once it is made.
     pub(super) step: Option<usize>,
     pub(super) closed: bool,
+    /// Closed so that its port is free at once.
+    pub(super) reset: bool,
 }
 
 /// A backend: its addresses, and idle connections to it.

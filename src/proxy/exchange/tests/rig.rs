@@ -81,7 +81,13 @@ impl Rig {
     pub(super) fn pool(&mut self, backend: usize) {
         self.servers[backend].pool.push(self.connections.len());
         let socket = Socket::default();
-        self.connections.push(Connection { socket, backend, step: None, closed: false });
+        self.connections.push(Connection {
+            socket,
+            backend,
+            step: None,
+            closed: false,
+            reset: false,
+        });
     }
 
     /// Bytes arrive and wait to be read.
@@ -356,7 +362,7 @@ impl Rig {
     fn open(&mut self, backend: usize, step: usize) {
         self.attached = Some(self.connections.len());
         let (socket, step) = (Socket::default(), Some(step));
-        self.connections.push(Connection { socket, backend, step, closed: false });
+        self.connections.push(Connection { socket, backend, step, closed: false, reset: false });
     }
 
     fn fulfil_demands(&mut self) -> bool {
@@ -402,6 +408,11 @@ impl Rig {
                 if let Some(attached) = self.attached.take() {
                     self.connections[attached].closed = true;
                 }
+            }
+            Demand::Reset => {
+                let attached = self.attached.take().expect("a connection to reset");
+                let connection = &mut self.connections[attached];
+                (connection.closed, connection.reset) = (true, true);
             }
             Demand::FinishUpstream => self.upstream_socket().finished = true,
             Demand::FinishClient => self.client.finished = true,
