@@ -273,7 +273,7 @@ fn sources() -> Vec<Source> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for folder in ["src", "tests", "rivals"].map(|name| root.join(name)) {
+    for folder in ["src", "tests", "rivals", "fuzz/fuzz_targets"].map(|name| root.join(name)) {
         if folder.is_dir() {
             walk(root, &folder, &mut found);
         }
