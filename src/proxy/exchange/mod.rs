@@ -15,9 +15,6 @@ mod state;
 mod terms;
 mod waits;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -238,6 +235,12 @@ impl Exchange {
     pub fn is_idle(&self) -> bool {
         matches!((&self.request, &self.response), (Request::Head(_), Response::Idle))
             && self.account.arrived.is_none()
+    }
+
+    /// Bytes of memory in use for what is on its way; blocks count whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.up.held_bytes() + self.down.held_bytes()
     }
 
     /// Gives back the blocks that hold nothing.
