@@ -5,7 +5,7 @@
 //! bash from the project's root. One that starts a server is left running, in place of the one on
 //! its port, until the section ends, and must then stop with status 0 on Ctrl-C. Only what can't be
 //! the same here is changed: ports become free ones, minutes of load become a second, logs go to a
-//! folder of their own.
+//! folder of their own. The commands that need a container engine are those of `tests/docker`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use running::commands::{IN_DOCKER, sections};
 use running::{PATIENCE, Running, free_ports, is_open, until};
 use tempfile::TempDir;
 use tidegate::journal;
@@ -33,22 +34,6 @@ fn root() -> &'static Path {
 
 fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).expect(name)
-}
-
-/// The commands of each section, one a line.
-fn sections(markdown: &str) -> Vec<Vec<String>> {
-    let mut sections = vec![Vec::new()];
-    let mut fence = None;
-    for line in markdown.lines() {
-        match (line.strip_prefix("```"), fence) {
-            (Some(language), None) => fence = Some(language),
-            (Some(_), Some(_)) => fence = None,
-            (None, Some("sh")) => sections.last_mut().unwrap().push(line.to_owned()),
-            (None, None) if line.starts_with("## ") => sections.push(Vec::new()),
-            _ => {}
-        }
-    }
-    sections
 }
 
 /// What is running in a section, by its port.
@@ -173,8 +158,8 @@ fn every_command_works_as_written() {
     build();
     let mut commands = 0;
     let mut running = Terminals::new();
-    for section in sections(&read("README.md")) {
-        for command in &section {
+    for (title, section) in sections(&read("README.md")) {
+        for command in section.iter().filter(|_| title != IN_DOCKER) {
             running.run(command);
             commands += 1;
         }
@@ -245,8 +230,8 @@ fn the_columns_of_the_log_are_those_that_are_written() {
 
 #[test]
 fn the_documents_name_only_files_that_exist() {
-    for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dependencies.md"]
-    {
+    let docs = ["docs/architecture.md", "docs/dependencies.md", "docs/reliability.md"];
+    for document in ["README.md", "CONTRIBUTING.md"].into_iter().chain(docs) {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -7,6 +7,7 @@ mod relay;
 mod report;
 mod scenarios;
 mod setup;
+mod soak;
 mod up;
 
 use std::ffi::OsString;
@@ -21,7 +22,9 @@ use relay::RelayFlags;
 use report::ReportFlags;
 use scenarios::ScenariosFlags;
 use setup::SetupFlags;
+use soak::{OriginFlags, SoakFlags};
 use tidegate::lab::leash;
+use tidegate::lab::soak::origin;
 use tidegate::lab::stack::StackError;
 use up::UpFlags;
 
@@ -57,6 +60,12 @@ enum Task {
     Load(LoadFlags),
     /// Pass bytes on without a look at them: the floor of every comparison
     Relay(RelayFlags),
+    /// Have clients and backends misbehave for a while, and account for every request
+    #[command(after_help = soak::EXAMPLES)]
+    Soak(SoakFlags),
+    /// Be a backend of `soak`
+    #[command(name = origin::SUBCOMMAND, hide = true)]
+    Origin(OriginFlags),
     /// Become a program that ends when its parent does
     #[command(name = leash::SUBCOMMAND, hide = true)]
     Leash {
@@ -76,6 +85,8 @@ fn main() -> ExitCode {
         Task::Bench(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
+        Task::Soak(flags) => flags.run(),
+        Task::Origin(flags) => flags.run(),
         Task::Leash { parent, program, args } => {
             let error = leash::become_program(parent, &program, &args);
             fail(1, &format!("can't run {}: {error}", program.display()))

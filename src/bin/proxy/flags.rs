@@ -119,7 +119,7 @@ struct Balancing {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
     cooldown_max: Duration,
 
-    /// Backends tried per request
+    /// Attempts per request, replacing a stale connection included
     #[arg(
         long, value_name = "N", default_value_t = 3,
         value_parser = clap::value_parser!(u32).range(1..),

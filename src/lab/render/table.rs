@@ -1,4 +1,4 @@
-//! A table, on a terminal and in a page.
+//! A table, on a terminal, in a text and in a page.
 
 use std::fmt::Write;
 
@@ -49,6 +49,14 @@ impl Table {
         text
     }
 
+    /// As Markdown. Nothing in it is escaped, for it is made of our own words and figures.
+    pub(in crate::lab) fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let rule = format!("|---|{}\n", "---:|".repeat(self.heads.len().saturating_sub(1)));
+        let rows = self.rows.iter().map(|row| line(&row.cells));
+        line(&self.heads) + &rule + &rows.collect::<String>()
+    }
+
     /// As HTML, with what a screen reader needs to say which figure is whose.
     pub(in crate::lab) fn html(&self) -> String {
         let mut html = "<div class=\"scroll\" tabindex=\"0\"><table>\n".to_owned();
@@ -95,6 +103,15 @@ mod tests {
             "name         × one  µs\n\
              a long name   1.00   –\n\
              <b>          10.00   5\n"
+        );
+    }
+
+    #[test]
+    fn markdown_has_a_rule_below_its_head() {
+        assert_eq!(
+            table().markdown(),
+            "| name | × one | µs |\n|---|---:|---:|\n| a long name | 1.00 | – |\n\
+             | <b> | 10.00 | 5 |\n"
         );
     }
 

@@ -1,6 +1,7 @@
 //! Results as a page.
 
 use super::super::results::{Measured, Results};
+use super::goals::table as goals;
 use super::plot::processor_time;
 use super::rows::{remarks, rows};
 use super::table::summary;
@@ -21,6 +22,7 @@ pub(super) fn page(results: &Results) -> String {
         let title = format!("{}: {}", workload.name, workload.title);
         page.section(&title, |page| section(page, measured));
     }
+    page.section("Goals", |page| page.push(&goals(results).html()));
     page.end()
 }
 
@@ -51,7 +53,7 @@ mod tests {
             workloads: vec![measured.clone(), measured],
         };
         let page = page(&results);
-        assert_eq!((page.matches("<svg").count(), page.matches("<table>").count()), (2, 2));
+        assert_eq!((page.matches("<svg").count(), page.matches("<table>").count()), (2, 3));
         assert_eq!(page.matches("class=\"marked\"").count(), 2);
         assert!(page.contains("said &lt;b&gt;") && page.contains("a &amp; b"));
     }

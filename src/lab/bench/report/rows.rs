@@ -6,15 +6,17 @@ use super::super::stats::Spread;
 use crate::lab::render::{Row, Table, thousands};
 
 /// The columns. Figures are medians; what follows in brackets is the lowest and the highest.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 11] = [
     "contender",
     "processor µs/request",
     "× nginx",
+    "× HAProxy",
     "× relay",
     "requests/s",
     "core",
     "p50 ms",
     "p99 ms",
+    "p99.9 ms",
     "peak MiB",
 ];
 
@@ -40,6 +42,8 @@ fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
         |us: Option<Spread>| us.map_or_else(nothing, |us| format!("{:.2}", us.median / 1000.0));
     let mebibytes = entry.peak_resident_bytes as f64 / f64::from(1 << 20);
     let name = entry.contender.name;
+    // At a fixed rate nobody was asked for more.
+    let is_own_limit = measured.workload.rate_per_s.is_some() || entry.is_saturated();
     [
         if entry.failure.is_some() { format!("{name} FAILED") } else { name.to_owned() },
         entry.cpu().map_or_else(nothing, |cpu| {
@@ -47,11 +51,13 @@ fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
             format!("{:.1} ({:.1}–{:.1}){mark}", cpu.median, cpu.min, cpu.max)
         }),
         ratio(Program::Nginx),
+        ratio(Program::Haproxy),
         ratio(Program::Relay),
-        entry.per_second().map_or_else(nothing, |rate| per_second(rate, entry.is_saturated())),
+        entry.per_second().map_or_else(nothing, |rate| per_second(rate, is_own_limit)),
         entry.share().map_or_else(nothing, |share| format!("{:.0} %", share.median * 100.0)),
         millis(entry.p50()),
         millis(entry.p99()),
+        millis(entry.p999()),
         format!("{mebibytes:.1}"),
     ]
 }
@@ -105,9 +111,9 @@ mod tests {
         let relay = &table.rows.last().expect("rows").cells;
         assert_eq!(relay[0], "relay");
         assert_eq!(relay[1], "50.0 (49.0–51.0)");
-        assert_eq!((relay[2].as_str(), relay[3].as_str()), ("1.67", "1.00"));
-        assert_eq!(relay[4], "1,000 (1,000–1,000)");
-        assert_eq!(&relay[5..], ["96 %", "0.50", "0.90", "5.0"]);
+        assert_eq!(&relay[2..5], ["1.67", "1.25", "1.00"]);
+        assert_eq!(relay[5], "1,000 (1,000–1,000)");
+        assert_eq!(&relay[6..], ["96 %", "0.50", "0.90", "0.99", "5.0"]);
     }
 
     #[test]
@@ -118,7 +124,7 @@ mod tests {
             round.others = 0.1;
         }
         let row = &rows(&measured).rows[0].cells;
-        assert_eq!((row[4].as_str(), row[5].as_str()), ("≥ 1,000", "80 %"));
+        assert_eq!((row[5].as_str(), row[6].as_str()), ("≥ 1,000", "80 %"));
         assert!(row[1].ends_with(" !"), "{}", row[1]);
         assert!(remarks(&measured)[0].starts_with("! "));
     }

@@ -17,6 +17,12 @@ pub fn table(measured: &Measured) -> String {
     text
 }
 
+/// What the proxy is meant to reach, and whether it does.
+#[must_use]
+pub fn goals(results: &Results) -> String {
+    super::goals::table(results).text()
+}
+
 /// Where and how it was measured, and who was left out.
 #[must_use]
 pub fn summary(results: &Results) -> String {
