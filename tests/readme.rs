@@ -26,7 +26,7 @@ use tidegate::journal;
 const BUILD_PATIENCE: Duration = Duration::from_secs(900);
 
 /// The ports of the README, and the ones used here.
-const PORTS: [u16; 4] = [9090, 8081, 8082, 8083];
+const PORTS: [u16; 5] = [9090, 8081, 8082, 8083, 5002];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -45,7 +45,7 @@ struct Terminals {
 
 impl Terminals {
     fn new() -> Self {
-        let ports = PORTS.into_iter().zip(free_ports::<4>()).collect();
+        let ports = PORTS.into_iter().zip(free_ports::<{ PORTS.len() }>()).collect();
         Self { ports, servers: HashMap::new(), logs: tempfile::tempdir().unwrap() }
     }
 
@@ -59,7 +59,8 @@ impl Terminals {
         for (written, free) in &self.ports {
             adapted = adapted.replace(&written.to_string(), &free.to_string());
         }
-        let [proxy, a, b, c] = PORTS.map(|port| self.port(port));
+        let [proxy, a, b, c, dashboard] = PORTS.map(|port| self.port(port));
+        let places = format!("--port {proxy} --backend-ports {a},{b},{c}");
         let log = self.logs.path().join("rows.csv");
         let log = if command.contains("--log") {
             String::new()
@@ -67,7 +68,11 @@ impl Terminals {
             format!("--log {}", log.display())
         };
         if command.starts_with("./scripts/up") {
-            format!("{adapted} --port {proxy} --backend-ports {a},{b},{c} -- {log}")
+            format!("{adapted} {places} --dashboard-port {dashboard} -- {log}")
+        } else if command.starts_with("./scripts/scenarios") {
+            format!("{adapted} {places} --seconds 1 --logs {}", self.logs.path().display())
+        } else if command.starts_with("./target/release/tidegate-dashboard") {
+            format!("{adapted} --port {dashboard}")
         } else if command.starts_with("./target/release/tidegate ") {
             let upstreams = [a, b, c].map(|port| format!("--upstream http://localhost:{port}"));
             format!("{adapted} --listen 127.0.0.1:{proxy} {} {log}", upstreams.join(" "))
@@ -84,6 +89,7 @@ impl Terminals {
         match program {
             "./scripts/up" => Some((9090, "is up at")),
             "./target/release/tidegate" if !is_short => Some((9090, "listening on")),
+            "./target/release/tidegate-dashboard" => Some((5002, "http://")),
             "./target/release/tidegate-backend" => {
                 let port = PORTS.into_iter().find(|port| command.contains(&port.to_string()));
                 Some((port.expect("a backend with a port"), "listening on"))
@@ -137,8 +143,16 @@ fn exec(command: &str) -> String {
     format!("{}exec {program}", exports.concat())
 }
 
+/// Builds what the commands run. The ports are chosen only after it, while they are still free.
+fn build() {
+    let mut cargo = Command::new(env!("CARGO"));
+    let built = cargo.args(["build", "--release", "--bins"]).current_dir(root()).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
 #[test]
 fn every_command_works_as_written() {
+    build();
     let mut commands = 0;
     let mut running = Terminals::new();
     for (title, section) in sections(&read("README.md")) {
@@ -213,8 +227,8 @@ fn the_columns_of_the_log_are_those_that_are_written() {
 
 #[test]
 fn the_documents_name_only_files_that_exist() {
-    for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dependencies.md"]
-    {
+    let docs = ["docs/architecture.md", "docs/dependencies.md", "docs/reliability.md"];
+    for document in ["README.md", "CONTRIBUTING.md"].into_iter().chain(docs) {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

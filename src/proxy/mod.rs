@@ -14,6 +14,7 @@ mod pipe;
 mod pool;
 mod server;
 pub mod settings;
+mod spread;
 mod transfer;
 mod worker;
 

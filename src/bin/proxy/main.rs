@@ -14,7 +14,7 @@ use clap::Parser;
 use flags::Flags;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
-use tidegate::journal::{Journal, Options, Reopener, Totals};
+use tidegate::journal::{self, Journal, Options, Reopener, Totals};
 use tidegate::proxy::settings::Settings;
 use tidegate::proxy::{Bound, Directory, HEALTH, StartError, Stopper};
 use tidegate::reactor::descriptors;
@@ -117,7 +117,11 @@ fn check(flags: &Flags, settings: &Settings) -> ExitCode {
         Err(error) => return fail(MISUSE, &error),
     };
     let mut text = settings.describe();
-    let log = flags.log(settings).map_or("none".to_owned(), |path| path.display().to_string());
+    let log = flags.log(settings);
+    if let Some(Err(error)) = log.as_deref().map(journal::check) {
+        return fail(MISUSE, &error);
+    }
+    let log = log.map_or("none".to_owned(), |path| path.display().to_string());
     let mut line = |name: &str, value: &str| {
         // Writing to a String can't fail.
         let _ = writeln!(text, "{name:<22} {value}");
