@@ -70,7 +70,8 @@ impl Terminals {
         if command.starts_with("./scripts/up") {
             format!("{adapted} {places} --dashboard-port {dashboard} -- {log}")
         } else if command.starts_with("./scripts/scenarios") {
-            format!("{adapted} {places} --seconds 1 --logs {}", self.logs.path().display())
+            let folder = self.logs.path().display();
+            format!("{adapted} {places} --seconds 1 --logs {folder} --out {folder}")
         } else if command.starts_with("./scripts/report") {
             let logs = self.logs.path().display();
             format!("{adapted} {logs} --out {logs}/reports")
