@@ -267,10 +267,9 @@ fn every_dependency_is_accounted_for_with_its_version() {
         (read("Cargo.toml"), read("Cargo.lock"), read("docs/dependencies.md"));
     let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
     let (dependencies, _) = dependencies.split_once("[profile").unwrap();
-    // What lies in this repository is no dependency.
+    // What has a path is a part of this project.
     let lines = dependencies.lines().filter(|line| !line.contains("path = "));
-    let names: Vec<_> =
-        lines.filter_map(|line| line.split_once(" = ")).map(|pair| pair.0).collect();
+    let names: Vec<_> = lines.filter_map(|line| line.split_once(" = ")).map(|it| it.0).collect();
     assert!(names.len() > 10, "{names:?}");
     for name in &names {
         // Another crate may bring an older version of the same one along.
