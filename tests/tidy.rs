@@ -15,7 +15,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// The floors, from the ground up. A room imports only from floors below its own.
 const FLOORS: [&[&str]; 6] = [
-    &["buffer", "time"],
+    &["buffer", "health", "time"],
     &["reactor", "http", "balance"],
     &["journal"],
     &["proxy"],
@@ -274,7 +274,8 @@ fn sources() -> Vec<Source> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for folder in ["src", "tests", "benches", "rivals"].map(|name| root.join(name)) {
+    let folders = ["src", "tests", "benches", "rivals", "fuzz/fuzz_targets"];
+    for folder in folders.map(|name| root.join(name)) {
         if folder.is_dir() {
             walk(root, &folder, &mut found);
         }

@@ -77,7 +77,7 @@ pub struct Limits {
     pub connections: usize,
     /// Idle upstream connections per backend and worker.
     pub pool: usize,
-    /// Backends tried per request.
+    /// Attempts per request, replacing a stale connection included.
     pub attempts: u32,
     /// Requests sent again, per hundred requests.
     pub retry_percent: u8,

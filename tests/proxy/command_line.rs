@@ -176,6 +176,15 @@ fn health_asks_the_proxy_itself() {
 }
 
 #[test]
+fn health_says_that_nothing_was_answered_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let ended = run(&["--health", "--listen", &address]);
+    let expected = format!("tidegate: no proxy answers at {address}: no answer within 2 s\n");
+    assert_eq!((ended.code, ended.stderr), (Some(1), expected));
+}
+
+#[test]
 fn version_and_help_tell_what_it_is() {
     let ended = run(&["--version"]);
     let expected = format!("tidegate {}\n", env!("CARGO_PKG_VERSION"));

@@ -11,9 +11,9 @@ use std::thread;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::script::Step;
-use crate::strict::requests;
 use crate::support::clock::pause;
 use crate::wire::{self, Pace};
+use strict::requests;
 
 const DEFAULT_REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::case::Case;
 use crate::script::Step;
-use crate::strict::{Ending, Extent, Reader, Responses, responses};
 use crate::support::clock::{now, pause};
 use crate::wire::{self, Pace};
+use strict::{Ending, Extent, Reader, Responses, responses};
 
 /// How long `{{wait}}` waits for a response, and `{{wait100}}` for any.
 const AWAIT_RESPONSE: Duration = Duration::from_secs(3);

@@ -2,9 +2,7 @@
 
 use crate::case::{Case, Expect, Pattern};
 use crate::client::Received;
-use crate::strict::{
-    Ending, Extent, Faults, Reader, Request, Responses, requests, responses, shown,
-};
+use strict::{Ending, Extent, Faults, Reader, Request, Responses, requests, responses, shown};
 
 /// All that was seen in a case.
 pub struct Evidence {

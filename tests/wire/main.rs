@@ -14,7 +14,6 @@ mod judge;
 mod lanes;
 mod relay;
 mod script;
-mod strict;
 #[path = "../support/mod.rs"]
 mod support;
 mod wire;

@@ -9,11 +9,11 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::super::child::describe;
+use super::super::process::Process;
 use super::super::signals::{Notice, Signals};
 use super::contender::{Contender, Job};
 use super::place::Place;
 use super::probe::{self, Answer};
-use super::process::Process;
 use super::results::{Entry, Measured, Results, Round};
 use super::seen::Load;
 use super::steady;
@@ -178,8 +178,9 @@ impl Bench<'_> {
             }
             let output = self.folder.join(format!("backend-{index}.out"));
             let backend = &self.tools.backend;
-            let mut process = Process::start(&self.tools.lab, &place.load, backend, &args, output)
-                .map_err(system("start a backend"))?;
+            let mut process =
+                Process::start_on(&place.load, &self.tools.lab, backend, &args, output)
+                    .map_err(system("start a backend"))?;
             if let Err(output) = self.reach(&mut process, address)? {
                 return Err(BenchError::Failed { name: "a backend", output });
             }
@@ -208,7 +209,7 @@ impl Bench<'_> {
             return Ok(Err("it is gone".to_owned()));
         };
         let output = folder.join(contender.name).with_extension("out");
-        let mut process = Process::start(&self.tools.lab, cores, &program, &args, output)
+        let mut process = Process::start_on(cores, &self.tools.lab, &program, &args, output)
             .map_err(system("start a contender"))?;
         if let Err(output) = self.reach(&mut process, listen)? {
             return Ok(Err(output));
@@ -319,7 +320,7 @@ impl Bench<'_> {
         place: &Place,
     ) -> Result<(Process, Option<ExitStatus>), BenchError> {
         let output = self.folder.join("load.out");
-        let mut load = Process::start(&self.tools.lab, &place.load, program, args, output)
+        let mut load = Process::start_on(&place.load, &self.tools.lab, program, args, output)
             .map_err(system("start the load"))?;
         let deadline = now() + Duration::from_secs(self.plan.seconds.into()) + LOAD_PATIENCE;
         let status = self.wait(&mut load, deadline)?;

@@ -15,7 +15,6 @@ mod measure;
 mod nginx;
 mod place;
 mod probe;
-mod process;
 pub mod report;
 mod results;
 mod seen;

@@ -15,9 +15,6 @@ mod state;
 mod terms;
 mod waits;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -209,7 +206,7 @@ impl Exchange {
     pub fn stop(&mut self, context: &mut Context<'_>) {
         self.event(context, |exchange, context| {
             if exchange.is_idle() {
-                return exchange.demands.push_back(Demand::Hangup(Hangup::Close));
+                return exchange.hang_up();
             }
             exchange.call.keep_alive = false;
             exchange.fail(Fault::Stopped, context);
@@ -238,6 +235,12 @@ impl Exchange {
     pub fn is_idle(&self) -> bool {
         matches!((&self.request, &self.response), (Request::Head(_), Response::Idle))
             && self.account.arrived.is_none()
+    }
+
+    /// Bytes of memory in use for what is on its way; blocks count whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.up.held_bytes() + self.down.held_bytes()
     }
 
     /// Gives back the blocks that hold nothing.
@@ -321,9 +324,23 @@ impl Exchange {
 
     /// What the client still sends is dropped from here on.
     fn linger(&mut self, now: Instant) {
+        let left_bytes = match self.request {
+            Request::Linger { left_bytes, .. } => left_bytes,
+            _ => LINGER_BYTES,
+        };
         self.up.clear();
         self.call.keep_alive = false;
-        self.request = Request::Linger { left_bytes: LINGER_BYTES, since: now };
+        self.request = Request::Linger { left_bytes, since: now };
+    }
+
+    /// Ends the client's connection, behind the row if that is still to be written.
+    fn hang_up(&mut self) {
+        match &mut self.response {
+            Response::Ended(ending) if self.demands.contains(&Demand::Report) => {
+                ending.get_or_insert(Hangup::Close);
+            }
+            _ => self.demands.push_back(Demand::Hangup(Hangup::Close)),
+        }
     }
 
     /// Goes on after a row: another request, or the end of the connection.
@@ -337,12 +354,8 @@ impl Exchange {
                     self.client_bytes(context);
                 }
             }
-            (None, Request::Done) if self.up.body.raw().is_empty() && !unread => {
-                self.demands.push_back(Demand::Hangup(Hangup::Close));
-            }
-            (None, Request::Linger { left_bytes: 0, .. }) => {
-                self.demands.push_back(Demand::Hangup(Hangup::Close));
-            }
+            (None, Request::Done) if self.up.body.raw().is_empty() && !unread => self.hang_up(),
+            (None, Request::Linger { left_bytes: 0, .. }) => self.hang_up(),
             _ => {
                 // A close with bytes unread would be a reset, and could overtake the answer.
                 self.linger(context.now);
@@ -416,8 +429,7 @@ impl Exchange {
     fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
         self.release(Demand::Discard, context);
         if matches!(self.response, Response::Ended(_)) || self.is_idle() {
-            self.demands.push_back(Demand::Hangup(Hangup::Close));
-            return;
+            return self.hang_up();
         }
         self.name_unparsed();
         let fault = *self.account.fault.get_or_insert(fault);

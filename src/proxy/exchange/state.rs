@@ -81,7 +81,7 @@ impl Call {
 pub(super) struct Attempt {
     pub(super) lease: Lease,
     pub(super) link: Link,
-    /// When the current connection was asked for.
+    /// When it began, with the first of the backend's addresses.
     pub(super) since: Instant,
 }
 

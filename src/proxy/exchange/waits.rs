@@ -66,7 +66,7 @@ impl Exchange {
             }
             Wait::Connect => match &self.attempt {
                 Some(attempt) if attempt.link == Link::Connecting => {
-                    Some(attempt.since + timeouts.connect)
+                    Some(self.upstream_moved + timeouts.connect)
                 }
                 _ => None,
             },
@@ -148,13 +148,12 @@ impl Exchange {
             Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
             Wait::ClientReads => self.stalled(context),
             Wait::Connect => {
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.since = context.now;
-                }
+                // The backend's next address has a time of its own.
+                self.upstream_moved = context.now;
                 self.demands.push_back(Demand::ConnectExpired);
             }
             Wait::Upstream => self.fail(Fault::ResponseTimeout, context),
-            Wait::Linger => self.demands.push_back(Demand::Hangup(Hangup::Close)),
+            Wait::Linger => self.hang_up(),
             Wait::Tunnel => self.tunnel_idle(context),
         }
     }

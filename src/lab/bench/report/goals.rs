@@ -2,6 +2,7 @@
 //! and fails nothing: only wrong answers do.
 
 use super::super::results::{Entry, Measured, Results};
+use crate::lab::render::{Row, Table, thousands};
 
 /// On which side of its limit a figure should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -9,6 +10,9 @@ pub(super) enum Bound {
     AtMost,
     AtLeast,
 }
+
+/// What is said of each goal.
+const HEADS: [&str; 4] = ["goal", "limit", "figure", "verdict"];
 
 /// One goal.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,10 +55,9 @@ impl Goal {
         })
     }
 
-    /// The goal as cells of text: what, limit, figure, verdict.
-    pub(super) fn cells(&self) -> [String; 4] {
+    fn cells(&self) -> [String; HEADS.len()] {
         let number = |number: f64| match number.abs() {
-            large if large >= 100.0 => super::rows::thousands(number),
+            large if large >= 100.0 => thousands(number),
             _ => format!("{number:.2}"),
         };
         let sign = if self.bound == Bound::AtMost { '≤' } else { '≥' };
@@ -65,6 +68,17 @@ impl Goal {
         };
         let figure = self.figure.map_or("–".to_owned(), number);
         [self.what.clone(), format!("{sign} {}", number(self.limit)), figure, verdict.to_owned()]
+    }
+}
+
+/// All goals, for people.
+pub(super) fn table(results: &Results) -> Table {
+    let row =
+        |goal: &Goal| Row { cells: goal.cells().to_vec(), is_marked: goal.is_met() == Some(false) };
+    Table {
+        caption: String::new(),
+        heads: HEADS.map(str::to_owned).to_vec(),
+        rows: goals(results).iter().map(row).collect(),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::super::results::Results;
-use super::goals::goals;
-use super::rows::{COLUMNS, remarks, rows};
+use super::goals::table as goals;
+use super::rows::{remarks, rows};
 use super::table::summary;
 
 /// Where it was measured, a table per workload, and the goals.
@@ -17,22 +17,14 @@ pub(super) fn document(results: &Results) -> String {
     for measured in &results.workloads {
         let workload = &measured.workload;
         let _ = writeln!(text, "\n**{}**: {}\n", workload.name, workload.title);
-        table(&mut text, &COLUMNS, &rows(measured));
+        text += &rows(measured).markdown();
         for remark in remarks(measured) {
             let _ = writeln!(text, "\n{remark}");
         }
     }
     text += "\n**Goals**\n\n";
-    let goals: Vec<_> = goals(results).iter().map(super::Goal::cells).collect();
-    table(&mut text, &["goal", "limit", "figure", ""], &goals);
+    text += &goals(results).markdown();
     text
-}
-
-fn table<const N: usize>(text: &mut String, heads: &[&str; N], rows: &[[String; N]]) {
-    let _ = writeln!(text, "| {} |\n|---|{}", heads.join(" | "), "---:|".repeat(N - 1));
-    for row in rows {
-        let _ = writeln!(text, "| {} |", row.join(" | "));
-    }
 }
 
 #[cfg(test)]

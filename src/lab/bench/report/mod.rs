@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use super::results::Results;
 
-use goals::Goal;
 pub use table::{goals, summary, table};
 
 /// Writes `bench.csv`, `bench.json`, `bench.md` and `bench.html` into `folder`, which is made if it

@@ -1,11 +1,12 @@
-//! A workload as rows of text, the same in every form that people read.
+//! A workload as a table, the same in every form that people read.
 
 use super::super::contender::Program;
 use super::super::results::{Entry, Measured};
 use super::super::stats::Spread;
+use crate::lab::render::{Row, Table, thousands};
 
 /// The columns. Figures are medians; what follows in brackets is the lowest and the highest.
-pub(super) const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 11] = [
     "contender",
     "processor µs/request",
     "× nginx",
@@ -19,9 +20,17 @@ pub(super) const COLUMNS: [&str; 11] = [
     "peak MiB",
 ];
 
-/// One row per contender, in the order of the columns.
-pub(super) fn rows(measured: &Measured) -> Vec<[String; COLUMNS.len()]> {
-    measured.entries.iter().map(|entry| row(measured, entry)).collect()
+/// One row per contender.
+pub(super) fn rows(measured: &Measured) -> Table {
+    let rows = measured.entries.iter().map(|entry| Row {
+        cells: row(measured, entry).to_vec(),
+        is_marked: entry.failure.is_some(),
+    });
+    Table {
+        caption: String::new(),
+        heads: COLUMNS.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+    }
 }
 
 fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
@@ -63,19 +72,6 @@ fn per_second(rate: Spread, is_saturated: bool) -> String {
     }
 }
 
-/// A whole number with its thousands apart.
-pub(super) fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// What has to be known to read the rows of `measured`.
 pub(super) fn remarks(measured: &Measured) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -111,8 +107,8 @@ mod tests {
 
     #[test]
     fn a_row_says_the_medians_and_the_ratios_to_nginx_and_the_relay() {
-        let rows = rows(&measured());
-        let relay = rows.last().expect("rows");
+        let table = rows(&measured());
+        let relay = &table.rows.last().expect("rows").cells;
         assert_eq!(relay[0], "relay");
         assert_eq!(relay[1], "50.0 (49.0–51.0)");
         assert_eq!(&relay[2..5], ["1.67", "1.25", "1.00"]);
@@ -127,7 +123,7 @@ mod tests {
             round.share = 0.8;
             round.others = 0.1;
         }
-        let row = &rows(&measured)[0];
+        let row = &rows(&measured).rows[0].cells;
         assert_eq!((row[5].as_str(), row[6].as_str()), ("≥ 1,000", "80 %"));
         assert!(row[1].ends_with(" !"), "{}", row[1]);
         assert!(remarks(&measured)[0].starts_with("! "));
@@ -138,22 +134,10 @@ mod tests {
         let mut measured = measured();
         measured.entries[2].rounds.clear();
         measured.entries[2].failure = Some("no answer came".to_owned());
-        let rows = rows(&measured);
-        assert_eq!((rows[2][0].as_str(), rows[2][1].as_str()), ("nginx FAILED", "–"));
-        assert_eq!(rows[0][2], "–", "there is nothing to compare with");
+        let rows = rows(&measured).rows;
+        assert!(rows[2].is_marked && !rows[0].is_marked);
+        assert_eq!(rows[2].cells[..2], ["nginx FAILED", "–"]);
+        assert_eq!(rows[0].cells[2], "–", "there is nothing to compare with");
         assert_eq!(remarks(&measured), ["nginx FAILED: no answer came."]);
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        for (number, text) in [
-            (0.0, "0"),
-            (999.4, "999"),
-            (1000.0, "1,000"),
-            (123_456.0, "123,456"),
-            (1e6, "1,000,000"),
-        ] {
-            assert_eq!(thousands(number), text);
-        }
     }
 }
