@@ -75,6 +75,9 @@ impl Terminals {
         } else if command.starts_with("./scripts/bench") {
             let (folder, one) = (self.logs.path().display(), "small-64 --contender tidegate");
             format!("{adapted} --rounds 1 --workload {one} --reports {folder}")
+        } else if command.starts_with("./scripts/report") {
+            let logs = self.logs.path().display();
+            format!("{adapted} {logs} --out {logs}/reports")
         } else if command.starts_with("./target/release/tidegate-dashboard") {
             format!("{adapted} --port {dashboard}")
         } else if ["./target/release/tidegate ", "./target/release/rival-hyper "]

@@ -117,8 +117,8 @@ pub(super) fn pixels(share: f64, length: i32) -> i32 {
 mod tests {
     use super::*;
 
-    fn bar(value: f64) -> Option<Bar> {
-        Some(Bar { value, range: None, text: format!("{value:.1}") })
+    fn bar(value: f64) -> Bar {
+        Bar { value, range: None, text: format!("{value:.1}") }
     }
 
     fn lines() -> Vec<Line> {
@@ -131,7 +131,10 @@ mod tests {
     fn every_figure_has_a_bar_and_its_words() {
         let panel = |bars: [Option<Bar>; 3]| Panel { title: "ms".to_owned(), bars: bars.to_vec() };
         let with_range = Some(Bar { value: 7.0, range: Some((6.0, 8.0)), text: "7".to_owned() });
-        let panels = [panel([bar(1.5), None, bar(0.0)]), panel([bar(3.0), with_range, None])];
+        let panels = [
+            panel([Some(bar(1.5)), None, Some(bar(0.0))]),
+            panel([Some(bar(3.0)), with_range, None]),
+        ];
         let svg = bars(&lines(), &panels).expect("figures");
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert_eq!((svg.matches("<rect").count(), svg.matches("<polyline").count()), (4, 1));

@@ -7,7 +7,7 @@ use super::ink::dark_rules;
 const STYLE: &str = "
   :root { color-scheme: light dark; --page: #f4f6f7; --card: #fff; --text: #15212b }
   :root { --quiet: #566573; --line: #e1e6ea; --marked: #fdebeb; --accent: #0b7a75 }
-  body { font: 15px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 72rem }
+  body { font: 15px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 78rem }
   body { padding: 1.5rem 1rem 4rem; color: var(--text); background: var(--page) }
   h1 { font-size: 1.6rem; margin: 0 0 .5rem } h2 { font-size: 1.15rem; margin: 0 0 .25rem }
   section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem }
@@ -16,15 +16,17 @@ const STYLE: &str = "
   caption { text-align: left; font-size: .9rem; padding: .3rem 0 }
   figure { margin: 0 } figcaption { font-size: .9rem }
   table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 100% }
-  th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line) }
-  thead th { color: var(--quiet); font-weight: 600; white-space: nowrap }
+  th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line) }
+  th, td { white-space: nowrap }
+  thead th { color: var(--quiet); font-weight: 600 }
   th:first-child { text-align: left; padding-left: 0 }
-  tbody th { font-weight: 600; white-space: nowrap } tbody tr:last-child > * { border: 0 }
+  tbody th { font-weight: 600 } tbody tr:last-child > * { border: 0 }
   .marked > * { background: var(--marked) }
   .scroll { overflow-x: auto } .scroll:focus-visible { outline: 2px solid var(--accent) }
-  .scroll > svg { display: block; max-width: 100%; height: auto; min-width: 42rem }
+  [role=img] svg { display: block; width: 100%; height: auto }
+  .scroll svg { min-width: 42rem } .scroll { margin-bottom: .8rem }
   .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)) }
-  .grid svg { display: block; width: 100%; height: auto } .grid h3 { font-size: .95rem; margin: 0 }
+  .grid h3 { font-size: .95rem; margin: 0 }
   .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none }
   .legend { margin: 0 0 .5rem; padding: 0; font-size: .9rem }
   .legend svg { width: .8rem; height: .8rem; margin-right: .4rem }
@@ -71,17 +73,15 @@ impl Page {
         if !caption.is_empty() {
             let _ = writeln!(self.0, "<figcaption>{}</figcaption>", escape(caption));
         }
+        self.0 += "<div class=\"scroll\" tabindex=\"0\">";
         self.drawing(label, svg);
-        self.0 += "</figure>\n";
+        self.0 += "</div>\n</figure>\n";
     }
 
     /// Adds the drawing of a plot; `label` is as in [`Page::plot`].
     pub(in crate::lab) fn drawing(&mut self, label: &str, svg: &str) {
         let label = escape(label);
-        let _ = writeln!(
-            self.0,
-            "<div class=\"scroll\" role=\"img\" aria-label=\"{label}\">{svg}</div>"
-        );
+        let _ = writeln!(self.0, "<div role=\"img\" aria-label=\"{label}\">{svg}</div>");
     }
 
     /// Adds a part with its own headline.

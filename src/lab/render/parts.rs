@@ -58,7 +58,7 @@ mod tests {
         let line = Line { name: "one".to_owned(), ink: Ink::Series(0) };
         let part = |(index, share)| Part { share, index };
         let whole = [0.6, 0.39, 0.01].into_iter().enumerate().map(part).collect();
-        let svg = parts(&[line.clone()], &[whole]).expect("parts");
+        let svg = parts(std::slice::from_ref(&line), &[whole]).expect("parts");
         assert_eq!(svg.matches("<rect").count(), 3);
         assert!(
             svg.contains("60.0 %") && svg.contains("39.0 %") && !svg.contains("1.0 %"),

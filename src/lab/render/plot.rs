@@ -102,7 +102,7 @@ mod tests {
                 y: (0.0, 100.0),
                 is_logarithmic,
             };
-            let svg = curves(&scale, &[curve.clone()]).expect("a plot");
+            let svg = curves(&scale, std::slice::from_ref(&curve)).expect("a plot");
             let line = format!("stroke=\"{}\" stroke-width=\"2\"", Ink::Series(2).hex());
             assert_eq!(svg.matches(&line).count(), 1, "{svg}");
             assert!(svg.contains(">\nms\n<") && svg.contains(">\n%\n<"), "{svg}");

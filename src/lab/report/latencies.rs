@@ -96,13 +96,17 @@ impl Sorted<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "these figures are exact")]
+
     use super::*;
 
     const SECOND_US: i64 = 1_000_000;
 
     fn of(rows: &[(i64, u64)]) -> Latencies {
         let mut latencies = Latencies::default();
-        rows.iter().for_each(|&(timestamp_us, latency_us)| latencies.add(timestamp_us, latency_us));
+        for &(timestamp_us, latency_us) in rows {
+            latencies.add(timestamp_us, latency_us);
+        }
         latencies
     }
 

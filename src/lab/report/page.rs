@@ -11,7 +11,7 @@ const LATENCY: &str = "Latency is the column latency_ms: from the dispatch of a 
     that no backend got has none. Errors are a status of 400 or more, or a fault. Requests/s are \
     rows by the run's length, from its first row to its last if it was not given; wrk counts for \
     itself, and leaves out what was in flight at its end. Quantiles are exact and linear between \
-    ranks.";
+    ranks. A shaded row has errors, or its log has broken lines.";
 
 pub(super) fn page(report: &Report) -> String {
     let mut page = Page::new("Runs side by side");

@@ -1,12 +1,13 @@
 //! The figures as plots.
 
 use super::Report;
-use super::run::{Latency, Run};
+use super::run::{Latency, Run, Slot};
 use super::tables::{millis, per_second};
 use crate::lab::render::{Bar, Curve, Ink, Line, Panel, Part, Scale, bars, curves, parts};
 
-/// The lowest latency that is drawn, in milliseconds: a logarithmic scale has no 0.
-const SHORTEST_MS: f64 = 0.001;
+/// Shorter latencies are drawn as this, in milliseconds: a logarithmic scale has no 0, and tools
+/// that count whole milliseconds have.
+const SHORTEST_MS: f64 = 0.05;
 
 /// Each run has the same colour in all plots.
 pub(super) fn ink(index: usize) -> Ink {
@@ -72,9 +73,9 @@ pub(super) fn over_time(report: &Report) -> Vec<(&Run, Option<String>)> {
     let slots =
         || report.runs.iter().filter_map(|run| run.latency.as_ref()).flat_map(|it| &it.slots);
     let highest = slots().map(|slot| slot.p95_ms).fold(SHORTEST_MS, f64::max);
-    let last = slots().map(|slot| slot.second).fold(1.0, f64::max);
+    let last = slots().map(|slot| slot.second).fold(0.0, f64::max) + 1.0;
     let scale = Scale {
-        size: (520, 260),
+        size: (400, 240),
         x_title: "seconds since the first row",
         y_title: "latency, ms",
         x: (0.0, last),
@@ -83,10 +84,11 @@ pub(super) fn over_time(report: &Report) -> Vec<(&Run, Option<String>)> {
     };
     let plot = |(index, run): (usize, &Run)| {
         let slots = &run.latency.as_ref()?.slots;
-        let curve = |opacity, of: fn(&super::Slot) -> f64| Curve {
-            points: slots.iter().map(|slot| (slot.second, of(slot))).collect(),
-            ink: ink(index),
-            opacity,
+        let curve = |opacity, of: fn(&Slot) -> f64| {
+            let points = slots.iter().map(|slot| (slot.second, of(slot)));
+            // The last slot lasts, too; a run of one would not be seen else.
+            let end = slots.last().map(|slot| (slot.second + 1.0, of(slot)));
+            Curve { points: points.chain(end).collect(), ink: ink(index), opacity }
         };
         let both = [curve(0.45, |slot| slot.p95_ms), curve(1.0, |slot| slot.p50_ms)];
         curves(&scale, &both)

@@ -8,7 +8,7 @@ const HEADS: [&str; 10] = [
     "configuration",
     "requests",
     "requests/s",
-    "wrk: requests/s",
+    "by wrk",
     "mean ms",
     "p50 ms",
     "p95 ms",
@@ -24,7 +24,7 @@ const NO_BACKEND: &str = "no backend";
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut text = figures(report).text();
-    text += "\nRequests by backend:\n";
+    text += "\nShare and mean latency by backend:\n";
     text += &shares(report).text();
     let remarks = remarks(report);
     if !remarks.is_empty() {
@@ -72,14 +72,14 @@ pub(super) fn shares(report: &Report) -> Table {
         let cell = |name: &String| match run.backend(name) {
             Some(backend) => {
                 let mean = backend.mean_ms.map_or_else(nothing, millis);
-                format!("{} ({mean} ms)", count(run, backend.requests))
+                format!("{}, {mean} ms", percent(run.share(backend.requests)))
             }
             None => nothing(),
         };
         let mut cells = vec![run.name.clone()];
         cells.extend(names.iter().map(cell));
         if has_undispatched {
-            cells.push(count(run, run.undispatched));
+            cells.push(percent(run.share(run.undispatched)));
         }
         Row { cells, is_marked: false }
     };
@@ -87,7 +87,7 @@ pub(super) fn shares(report: &Report) -> Table {
     heads.extend(names.iter().map(|name| short(name).to_owned()));
     heads.extend(has_undispatched.then(|| NO_BACKEND.to_owned()));
     Table {
-        caption: "Requests that each backend got, and their mean latency".to_owned(),
+        caption: "Share of the requests that each backend got, and their mean latency".to_owned(),
         heads,
         rows: report.runs.iter().map(row).collect(),
     }
@@ -149,8 +149,18 @@ pub(super) fn per_second(rate: f64) -> String {
     if rate < 100.0 { format!("{rate:.1}") } else { thousands(rate) }
 }
 
+/// A share in percent, so that a small one is not 0.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.1 {
+        format!("{percent:.3} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}
+
 /// A number of a run's requests with the share it is.
 fn count(run: &Run, count: u64) -> String {
     let number = thousands(count as f64);
-    if count == 0 { number } else { format!("{number} = {:.1} %", run.share(count) * 100.0) }
+    if count == 0 { number } else { format!("{number} ({})", percent(run.share(count))) }
 }
