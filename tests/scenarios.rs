@@ -31,6 +31,7 @@ fn command(folder: &Path, seconds: u32, ports: [u16; 4]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate-lab"));
     let [proxy, backends @ ..] = ports.map(|port| port.to_string());
     command.args(["scenarios", "--seconds", &seconds.to_string(), "--logs"]).arg(folder);
+    command.arg("--out").arg(folder.join("reports"));
     command.args(["--port", &proxy, "--backend-ports", &backends.join(",")]);
     command
 }
@@ -69,6 +70,12 @@ fn six_scenarios_leave_three_files_each_and_put_earlier_ones_away() {
         assert!(said.contains(&format!("{name}: {totals}")), "{rows} rows, but {said}");
         assert!(read("_console.txt").contains(&format!("proxy     | {totals}")));
         assert!(read("_wrk.txt").contains("99%"), "{}", read("_wrk.txt"));
+    }
+    let page = fs::read_to_string(folder.path().join("reports/report.html")).unwrap();
+    for policy in ["round-robin", "adaptive_sma", "adaptive_ewma"] {
+        for connections in ["persistent", "non-persistent"] {
+            assert!(page.contains(&format!("{policy}, {connections}")), "{policy} {connections}");
+        }
     }
     for port in run.ports {
         assert!(!is_open(port));

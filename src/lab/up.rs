@@ -32,6 +32,11 @@ fn stay(stack: &mut Stack<'_>, plan: &Plan, log: Option<&Path>) -> Result<(), St
     if stack.rise(plan)?.is_some() {
         return Ok(());
     }
+    if let Some(log) = log
+        && stack.begin_log(log)?.is_some()
+    {
+        return Ok(());
+    }
     // Only a file can be looked into while it is written.
     let log = log.filter(|log| log.is_file());
     let shown = plan.dashboard_port.and_then(|port| Some((log?, port)));

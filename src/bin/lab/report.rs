@@ -1,6 +1,6 @@
 //! `report` on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -47,21 +47,23 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 impl ReportFlags {
     pub(crate) fn run(self) -> ExitCode {
-        let report = match report(&self.places, self.seconds) {
-            Ok(report) => report,
-            Err(error) => return fail(1, &error),
-        };
-        say(&text(&report));
-        match write(&report, &self.out) {
-            Ok(paths) => {
-                let paths = paths.map(|path| path.display().to_string()).join(", ");
-                say(&format!("\nwritten: {paths}\n"));
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                let folder = self.out.display();
-                fail(1, &format!("can't write the report to {folder}: {error}"))
-            }
+        tell(&self.places, self.seconds, &self.out)
+    }
+}
+
+/// Reports on the logs at `places`, here and in the folder `out`.
+pub(crate) fn tell(places: &[PathBuf], seconds: Option<f64>, out: &Path) -> ExitCode {
+    let report = match report(places, seconds) {
+        Ok(report) => report,
+        Err(error) => return fail(1, &error),
+    };
+    say(&text(&report));
+    match write(&report, out) {
+        Ok(paths) => {
+            let paths = paths.map(|path| path.display().to_string()).join(", ");
+            say(&format!("\nwritten: {paths}\n"));
+            ExitCode::SUCCESS
         }
+        Err(error) => fail(1, &format!("can't write the report to {}: {error}", out.display())),
     }
 }

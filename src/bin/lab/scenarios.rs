@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tidegate::lab::scenarios::{Done, Progress, Scenarios, ScenariosError, names, run};
 
 use crate::places::Places;
+use crate::report::tell;
 use crate::{fail, say, signal_code, stack_code};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -24,10 +25,11 @@ FILES, for each scenario, such as adaptive_ewma_persistent
   logs/<scenario>_wrk.txt       what wrk printed
   logs/<scenario>_console.txt   what the proxy and the backends said
   logs/old/                     whatever an earlier run left
+and reports/report.html, with .csv and .json, on all six
 
 EXIT STATUS
   0           all six were run, and every request succeeded
-  1           a request failed or has no row, or a scenario could not be run
+  1           a request failed or has no row, or a scenario or the report could not be made
   2           a flag is wrong
   130, 143    stopped by Ctrl-C or SIGTERM; what was started has been stopped";
 
@@ -43,6 +45,10 @@ pub(crate) struct ScenariosFlags {
     /// Folder for logs and captures
     #[arg(long, value_name = "FOLDER", default_value = "logs")]
     logs: PathBuf,
+
+    /// Folder for the report on all six
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    out: PathBuf,
 
     #[command(flatten)]
     places: Places,
@@ -60,8 +66,14 @@ impl ScenariosFlags {
         let outcome = run(&scenarios, &mut bar);
         bar.0.finish_and_clear();
         match outcome {
-            Ok(done) if done.iter().all(Done::is_clean) => ExitCode::SUCCESS,
-            Ok(_) => fail(1, &"not every request succeeded and has its row; see above"),
+            Ok(done) => {
+                let logs: Vec<_> = done.iter().map(|done| done.log.clone()).collect();
+                let told = tell(&logs, Some(self.seconds.into()), &self.out);
+                if told == ExitCode::SUCCESS && !done.iter().all(Done::is_clean) {
+                    return fail(1, &"not every request succeeded and has its row; see above");
+                }
+                told
+            }
             Err(error) => {
                 let code = match &error {
                     ScenariosError::Stopped(signal) => signal_code(*signal),

@@ -71,6 +71,9 @@ pub enum StackError {
         /// Where it should.
         address: SocketAddr,
     },
+    /// The proxy runs and has no log.
+    #[error("the proxy makes no log `{}` within {START_PATIENCE:?}", .0.display())]
+    NoLog(PathBuf),
     /// A second signal came while the first was obeyed.
     #[error("stopped at once by a second signal; what was in flight is lost")]
     Hurried(i32),

@@ -103,6 +103,24 @@ impl<'a> Stack<'a> {
         self.reach("proxy", plan.proxy_address())
     }
 
+    /// Waits until the proxy has made its log, which it does once it has its port; the signal, if
+    /// one came first.
+    ///
+    /// # Errors
+    /// The proxy ended, or makes none.
+    pub(super) fn begin_log(&mut self, log: &Path) -> Result<Option<i32>, StackError> {
+        let deadline = now() + START_PATIENCE;
+        while !log.exists() {
+            if let Some(signal) = self.wait(START_PAUSE)? {
+                return Ok(Some(signal));
+            }
+            if now() >= deadline {
+                return Err(StackError::NoLog(log.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Starts a dashboard that shows `log`; the signal, if one came before it answers.
     ///
     /// # Errors
