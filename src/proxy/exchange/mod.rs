@@ -138,7 +138,10 @@ impl Exchange {
                 exchange.client_bytes(context);
             }
             Side::Upstream => {
-                exchange.upstream_moved = context.now;
+                // A head has to be whole in time, however it drips.
+                if !matches!(exchange.response, Response::Head { .. }) {
+                    exchange.upstream_moved = context.now;
+                }
                 exchange.down.body.filled(count);
                 exchange.upstream_bytes(context);
             }
@@ -311,6 +314,14 @@ impl Exchange {
         self.request = Request::Linger { left_bytes: LINGER_BYTES, since: now };
     }
 
+    /// Nothing more is expected of the client: its connection ends the way its response did, even
+    /// if this comes to be known before the row is written.
+    fn hang_up_if_ended(&mut self) {
+        if let Response::Ended(ending) = self.response {
+            self.demands.push_back(Demand::Hangup(ending.unwrap_or(Hangup::Close)));
+        }
+    }
+
     /// Goes on after a row: another request, or the end of the connection.
     fn after_the_row(&mut self, unread: bool, context: &mut Context<'_>) {
         let Response::Ended(ending) = self.response else { return };
@@ -387,12 +398,14 @@ impl Exchange {
         }
     }
 
-    /// A request whose head never became one is named by what there is of it.
+    /// A request whose head never became one is named by what there is of it. If that is a `HEAD`,
+    /// its answer has no content either.
     fn name_unparsed(&mut self) {
         if matches!(self.request, Request::Head(_)) {
             let raw = self.up.body.raw();
             self.account.name_unparsed(raw);
             self.account.request_bytes += raw.len() as u64;
+            self.call.method = Method::classify(self.account.method());
         }
     }
 

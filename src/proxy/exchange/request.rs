@@ -22,8 +22,8 @@ impl Exchange {
             Request::Linger { left_bytes, .. } => {
                 *left_bytes = left_bytes.saturating_sub(self.up.body.raw().len());
                 self.up.body.drop_all_raw();
-                if *left_bytes == 0 && matches!(self.response, Response::Ended(_)) {
-                    self.demands.push_back(Demand::Hangup(Hangup::Close));
+                if *left_bytes == 0 {
+                    self.hang_up_if_ended();
                 }
             }
             Request::Tunnel => {
@@ -233,10 +233,10 @@ impl Exchange {
                 self.fail(Fault::RequestIncomplete, context);
                 self.request = Request::Done;
             }
-            Request::Linger { .. } if matches!(self.response, Response::Ended(_)) => {
-                self.demands.push_back(Demand::Hangup(Hangup::Close));
+            Request::Linger { .. } => {
+                self.request = Request::Done;
+                self.hang_up_if_ended();
             }
-            Request::Linger { .. } => self.request = Request::Done,
             Request::Tunnel => self.request = Request::TunnelEnding,
             Request::Done | Request::TunnelEnding => self.call.keep_alive = false,
         }
