@@ -142,3 +142,28 @@ fn a_reset_behind_a_pipelined_request_ends_both_with_a_row_for_the_one_begun() {
     rig.client_ends(Closing::Reset);
     assert_left(&mut rig);
 }
+
+#[test]
+fn who_leaves_before_the_row_is_written_is_hung_up_on_behind_it() {
+    for request in [GET.to_owned() + GET, GET.to_owned(), "BAD\r\n\r\n".to_owned()] {
+        for how in [Closing::Reset, Closing::WriteFailed] {
+            let mut rig = Rig::new();
+            rig.client.window = 0;
+            rig.client(&request);
+            if rig.attached.is_some() {
+                rig.upstream(OK);
+            }
+            // The last byte leaves, so the row is asked for; then comes word of the end.
+            let pending = rig.exchange.pending(Side::Client).concat().len();
+            rig.act(|exchange, context| exchange.drained(Side::Client, pending, context));
+            rig.act(|exchange, context| exchange.closed(Side::Client, how, context));
+            rig.run();
+            assert_eq!((rig.rows().len(), rig.over), (1, Some(Hangup::Close)));
+            assert_eq!(
+                rig.connections.iter().filter(|c| !c.socket.received.is_empty()).count(),
+                usize::from(request.starts_with("GET")),
+                "{request}"
+            );
+        }
+    }
+}

@@ -115,6 +115,23 @@ fn dropping_ends_at_a_limit() {
 }
 
 #[test]
+fn what_was_dropped_before_the_answer_had_left_counts_too() {
+    let mut rig = Rig::new();
+    rig.settings.limits.body_bytes = Some(5);
+    rig.client.window = 0;
+    rig.client(POST);
+    let megabyte = vec![b'x'; 1024 * 1024];
+    (0..40).for_each(|_| rig.client(&megabyte));
+    rig.client.window = usize::MAX;
+    rig.run();
+    assert_reply(&rig.client_got(), 413, true);
+    (0..23).for_each(|_| rig.client(&megabyte));
+    assert_eq!(rig.over, None);
+    rig.client(&megabyte);
+    assert_eq!(rig.over, Some(Hangup::Close));
+}
+
+#[test]
 fn dropping_ends_in_time_even_if_the_client_goes_on() {
     let mut rig = Rig::new();
     rig.settings.limits.body_bytes = Some(5);

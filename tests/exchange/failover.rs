@@ -184,8 +184,13 @@ fn each_address_has_its_own_time() {
     assert_eq!((rig.connections.len(), rig.upstream_got().as_str()), (2, ""));
     rig.advance_ms(1);
     assert_eq!(rig.upstream_got(), GET_FORWARDED);
+    rig.advance_ms(5);
     rig.upstream(OK);
-    assert_eq!(rig.row().attempts, 1);
+    let row = rig.row();
+    assert_eq!(row.attempts, 1);
+    // The attempt began with the first address, and so do its times and the policy's sample.
+    assert_eq!(row.connect, Some(Duration::from_secs(2)));
+    assert_eq!(row.first_byte, Some(Duration::from_millis(2005)));
 }
 
 #[test]

@@ -53,6 +53,31 @@ fn a_connection_is_used_again_only_if_both_messages_left_it_clean() {
 }
 
 #[test]
+fn a_connection_not_kept_is_reset_only_where_that_can_lose_nothing() {
+    let close = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxy";
+    for (request, response, is_reset) in [
+        (GET, close, true),
+        (GET, "HTTP/1.0 204 No Content\r\n\r\n", true),
+        // A part of the body may not have been read.
+        (post, close, false),
+        // The rest of the response never came.
+        (GET, "HTTP/1.1 200 OK\r\nContent-Length: -\r\n\r\n", false),
+    ] {
+        let mut rig = Rig::new();
+        rig.client(request);
+        rig.upstream(response);
+        let connection = &rig.connections[0];
+        assert_eq!((connection.closed, connection.reset), (true, is_reset), "{request}{response}");
+    }
+    let mut rig = Rig::new();
+    rig.settings.connections = Connections::NonPersistent;
+    rig.client(GET);
+    rig.upstream(OK);
+    assert!(rig.connections[0].reset);
+}
+
+#[test]
 fn the_connection_is_free_before_the_client_has_read_all() {
     let mut rig = Rig::new();
     rig.client(GET);

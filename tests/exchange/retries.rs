@@ -187,3 +187,13 @@ fn a_fresh_connection_that_is_refused_goes_to_another_backend() {
     let row = rig.row();
     assert_eq!((row.backend, row.attempts), (Some(1), 3));
 }
+
+#[test]
+fn replacing_a_stale_connection_is_an_attempt() {
+    let mut rig = pooled();
+    rig.settings.limits.attempts = 1;
+    rig.client(GET);
+    rig.upstream_ends(Closing::Finished);
+    assert_reply(&rig.client_got(), 502, false);
+    assert_eq!(rig.row().attempts, 1);
+}

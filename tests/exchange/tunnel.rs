@@ -42,6 +42,16 @@ fn bytes_pass_both_ways_as_they_are() {
 }
 
 #[test]
+fn a_tunnel_that_ended_in_order_is_no_reason_for_a_reset() {
+    let mut rig = open();
+    rig.upstream_ends(Closing::Finished);
+    rig.client("last words");
+    rig.client_ends(Closing::Finished);
+    let connection = &rig.connections[0];
+    assert_eq!((connection.closed, connection.reset), (true, false));
+}
+
+#[test]
 fn bytes_sent_early_are_part_of_the_tunnel() {
     let outcome = Scene::new()
         .client(UPGRADE.to_owned() + "early")

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::process;
+use super::super::process;
 use super::workload::LineUp;
 use super::{haproxy, nginx};
 

@@ -50,6 +50,11 @@ impl Rig {
                     self.connections[attached].closed = true;
                 }
             }
+            Demand::Reset => {
+                let attached = self.attached.take().expect("a connection to reset");
+                let connection = &mut self.connections[attached];
+                (connection.closed, connection.reset) = (true, true);
+            }
             Demand::FinishUpstream => self.upstream_socket().finished = true,
             Demand::FinishClient => self.client.finished = true,
             Demand::Report => self.report(),

@@ -95,6 +95,8 @@ pub struct Connection {
     pub step: Option<usize>,
     /// Whether the proxy has closed it.
     pub closed: bool,
+    /// Whether it was closed by a reset, which frees its port at once.
+    pub reset: bool,
     /// What it received.
     pub asked: Log,
     /// What was read from it.
@@ -109,6 +111,7 @@ impl Connection {
             backend,
             step,
             closed: false,
+            reset: false,
             asked: Log::default(),
             answered: Log::default(),
         }

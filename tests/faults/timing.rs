@@ -3,18 +3,11 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use socket2::SockRef;
 
-use crate::support::clock::{pause, until};
+use crate::support::clock::pause;
 use crate::support::http::Connection;
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
-
-/// Stops the process and waits until the system has done so.
-fn halt(proxy: &Proxy) {
-    proxy.process.signal(Signal::STOP);
-    until("the halt", || proxy.process.is_stopped().then_some(()));
-}
 
 #[test]
 fn what_came_in_before_its_time_was_looked_at_is_in_time() {
@@ -40,7 +33,7 @@ fn what_came_in_before_its_time_was_looked_at_is_in_time() {
     let mut busy = Connection::connect(proxy.address());
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     comes.recv().unwrap();
-    halt(&proxy);
+    proxy.process.halt();
     go.send(()).unwrap();
     comes.recv().unwrap();
     idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -54,11 +47,10 @@ fn what_came_in_before_its_time_was_looked_at_is_in_time() {
 fn a_request_with_a_reset_behind_it_is_counted() {
     let origin = Origin::echoing_targets();
     let mut proxy = Proxy::start(&[origin.address], &["--workers", "1"]);
-    halt(&proxy);
+    proxy.process.halt();
     let mut client = Connection::connect(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
-    drop(client);
+    client.reset();
     proxy.process.signal(Signal::CONT);
     proxy.process.signal(Signal::TERM);
     assert!(proxy.process.ended().success());

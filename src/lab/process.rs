@@ -1,4 +1,4 @@
-//! A program on cores of its own, with its output in a file.
+//! A program that ends with the lab, with its output in a file, on cores of its own if need be.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::process::{self, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::super::leash;
+use super::leash;
 
 /// Lines of output that are quoted when a program fails.
 const QUOTED_LINES: usize = 5;
@@ -23,30 +23,43 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `program` on `cores`, with what it says in the file `output`.
-    ///
-    /// `taskset` puts it there, since it does so for any program before it has made a thread.
+    /// Starts `program` with what it says in the file `output`.
     ///
     /// # Errors
     /// It could not be started.
     pub(super) fn start(
         lab: &Path,
-        cores: &[usize],
         program: &Path,
         args: &[OsString],
         output: PathBuf,
     ) -> io::Result<Self> {
         let stdout = File::create(&output)?;
         let stderr = stdout.try_clone()?;
-        let mut words = vec!["-c".into(), list(cores).into(), program.into()];
-        words.extend_from_slice(args);
-        let child = leash::command(lab, Path::new("taskset"), &words)
+        let child = leash::command(lab, program, args)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(stderr)
             .process_group(0)
             .spawn()?;
         Ok(Self { child, output })
+    }
+
+    /// Starts `program` on `cores`.
+    ///
+    /// `taskset` puts it there, since it does so for any program before it has made a thread.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub(super) fn start_on(
+        cores: &[usize],
+        lab: &Path,
+        program: &Path,
+        args: &[OsString],
+        output: PathBuf,
+    ) -> io::Result<Self> {
+        let mut words = vec!["-c".into(), list(cores).into(), program.into()];
+        words.extend_from_slice(args);
+        Self::start(lab, Path::new("taskset"), &words, output)
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -60,9 +73,13 @@ impl Process {
 
     /// Asks it to end, which gives a server time to wait for its own children.
     pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
         // The child has not been waited for, so its id can't be anybody else's.
         // It fails only for one that has ended already.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
     /// All it has said.
