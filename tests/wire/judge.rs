@@ -5,6 +5,7 @@ use crate::client::Received;
 use strict::{Ending, Extent, Faults, Reader, Request, Responses, requests, responses, shown};
 
 /// All that was seen in a case.
+#[derive(Debug, Eq, PartialEq)]
 pub struct Evidence {
     /// By connection of the backend.
     pub upstream: Vec<Vec<u8>>,

@@ -44,7 +44,8 @@ pub fn check(data: &[u8]) {
     judge_line(&received, &parsed, &sent);
     judge_fields(&received, &parsed, &sent);
 
-    let again = parse_request(&out, &mut headers);
+    // With what this hop adds there may be more fields than a head may have.
+    let again = parse_request(&out, &mut Headers::new(MAX_FIELDS + OURS.len()));
     let again = again.unwrap_or_else(|error| panic!("{error:?}: {}", out.escape_ascii()));
     assert_eq!((again.framing, again.method), (parsed.framing, parsed.method));
 }

@@ -12,9 +12,10 @@ use tidegate::balance::{Balancer, Options, Policy};
 use tidegate::buffer::{BLOCK_BYTES, FreeList};
 use tidegate::http::Headers;
 use tidegate::proxy::budget::RetryBudget;
-use tidegate::proxy::exchange::{Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side};
-use tidegate::proxy::settings::{Connections, Settings};
+use tidegate::proxy::exchange::{Closing, ConnectFailure, Context, Exchange, Hangup, Side};
+use tidegate::proxy::settings::Settings;
 
+mod demands;
 mod peers;
 
 pub use peers::{Connection, Dial, Log, Row, Server, Socket, settings};
@@ -41,6 +42,8 @@ pub struct Rig {
     pub budget: RetryBudget,
     free: FreeList,
     headers: Headers,
+    /// The client's address as text.
+    pub peer: &'static str,
     /// The simulated time.
     pub now: Instant,
     /// Whether the proxy is stopping.
@@ -99,6 +102,7 @@ impl Rig {
             balancer: Balancer::new(names, options, now).expect("valid options"),
             budget: RetryBudget::new(20, now),
             free: FreeList::default(),
+            peer: "192.0.2.7",
             now,
             draining: false,
             client: Socket::default(),
@@ -117,6 +121,18 @@ impl Rig {
     pub fn pool(&mut self, backend: usize) {
         self.servers[backend].pool.push(self.connections.len());
         self.connections.push(Connection::new(backend, None));
+    }
+
+    /// Closes idle connections that say something or end, as a worker does.
+    pub fn notice_idle(&mut self) {
+        let connections = &mut self.connections;
+        for server in &mut self.servers {
+            server.pool.retain(|index| {
+                let Connection { socket, closed, .. } = &mut connections[*index];
+                *closed = !socket.inbox.is_empty() || socket.end.is_some();
+                !*closed
+            });
+        }
     }
 
     /// Bytes arrive and wait to be read.
@@ -248,7 +264,7 @@ impl Rig {
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),
-            peer: "192.0.2.7",
+            peer: self.peer,
             draining: self.draining,
         };
         let result = act(&mut self.exchange, &mut context);
@@ -346,24 +362,24 @@ impl Rig {
     }
 
     fn send(&mut self, side: Side) -> bool {
-        let bytes = self.exchange.pending(side).concat();
         let most = self.write_bytes;
-        let Some(socket) = self.socket(side) else { return false };
-        if bytes.is_empty() || socket.window == 0 {
-            return false;
-        }
+        let Some(window) = self.socket(side).map(|socket| socket.window) else { return false };
+        let [first, second] = self.exchange.pending(side);
+        let count = (first.len() + second.len()).min(most).min(window);
+        let of_first = count.min(first.len());
+        let bytes = [&first[..of_first], &second[..count - of_first]].concat();
+        let Some(socket) = self.socket(side).filter(|_| count > 0) else { return false };
         assert!(!socket.finished, "{side:?} is sent bytes behind the end");
         if std::mem::take(&mut socket.broken) {
             self.act(|exchange, context| exchange.closed(side, Closing::WriteFailed, context));
             return true;
         }
-        let count = bytes.len().min(most).min(socket.window);
-        socket.received.extend_from_slice(&bytes[..count]);
+        socket.received.extend_from_slice(&bytes);
         if socket.window != usize::MAX {
             socket.window -= count;
         }
         if let (Side::Upstream, Some(attached)) = (side, self.attached) {
-            self.connections[attached].asked.extend(self.rows_written, &bytes[..count]);
+            self.connections[attached].asked.extend(self.rows_written, &bytes);
         }
         self.act(|exchange, context| exchange.drained(side, count, context));
         true
@@ -401,80 +417,6 @@ impl Rig {
     fn open(&mut self, backend: usize, step: usize) {
         self.attached = Some(self.connections.len());
         self.connections.push(Connection::new(backend, Some(step)));
-    }
-
-    fn fulfil_demands(&mut self) -> bool {
-        let mut any = false;
-        while self.over.is_none()
-            && let Some(demand) = self.exchange.demand()
-        {
-            any = true;
-            self.fulfil(demand);
-        }
-        any
-    }
-
-    fn fulfil(&mut self, demand: Demand) {
-        match demand {
-            Demand::Connect { backend, fresh } => {
-                assert_eq!(self.attached, None, "one connection at a time");
-                let backend = backend.index();
-                let pooled = self.settings.connections == Connections::Persistent && !fresh;
-                match pooled.then(|| self.servers[backend].pool.pop()).flatten() {
-                    None => self.open(backend, 0),
-                    Some(connection) => {
-                        self.attached = Some(connection);
-                        self.act(Exchange::connected);
-                    }
-                }
-            }
-            Demand::ConnectExpired => {
-                self.connect_failed(ConnectFailure::TimedOut);
-            }
-            Demand::Recycle => {
-                let attached = self.attached.take().expect("a connection to put back");
-                let Connection { socket, backend, closed, .. } = &mut self.connections[attached];
-                assert!(!socket.finished && !*closed);
-                assert_eq!(self.settings.connections, Connections::Persistent);
-                if socket.inbox.is_empty() && socket.end.is_none() {
-                    self.servers[*backend].pool.push(attached);
-                } else {
-                    *closed = true;
-                }
-            }
-            Demand::Discard => {
-                if let Some(attached) = self.attached.take() {
-                    self.connections[attached].closed = true;
-                }
-            }
-            Demand::Reset => {
-                let attached = self.attached.take().expect("a connection to reset");
-                let connection = &mut self.connections[attached];
-                (connection.closed, connection.reset) = (true, true);
-            }
-            Demand::FinishUpstream => self.upstream_socket().finished = true,
-            Demand::FinishClient => self.client.finished = true,
-            Demand::Report => self.report(),
-            Demand::Hangup(how) => {
-                assert!(!self.owes_row, "no row before the connection ends");
-                assert_eq!(self.attached, None, "the backend's connection is forgotten");
-                self.over = Some(how);
-            }
-        }
-    }
-
-    fn report(&mut self) {
-        assert!(std::mem::take(&mut self.owes_row), "a row without a request");
-        let address = "192.0.2.7:4711".parse().expect("an address");
-        let record = self.exchange.record(address, self.now);
-        assert_eq!((record.ended, record.client), (self.now, address));
-        let row = Row::of(&record);
-        self.act(|exchange, context| exchange.reported(false, context));
-        // One that was pipelined behind it may have begun.
-        let is_next = Row::of(&self.exchange.record(address, self.now)) != row;
-        self.owes_row |= is_next && !self.exchange.is_idle();
-        self.rows.push(row);
-        self.rows_written += 1;
     }
 }
 

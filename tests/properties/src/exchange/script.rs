@@ -20,8 +20,11 @@ use tidegate::proxy::exchange::{Closing, Exchange, Side};
 /// Most bytes, or milliseconds, that a number stands for.
 const LARGEST: usize = 200_000;
 
+/// Most pieces in which letters x are taken, for the time it takes.
+const MOST_PIECES: usize = 5000;
+
 /// Most steps that are played.
-const MOST_STEPS: usize = 200;
+const MOST_STEPS: usize = 100;
 
 /// Most addresses of a backend.
 const MOST_ADDRESSES: usize = 4;
@@ -33,7 +36,10 @@ pub(super) fn play(rig: &mut Rig, script: &[u8]) -> Vec<u8> {
         let Some((kind, rest)) = step.split_first() else { continue };
         match kind {
             b'c' => client_sends(rig, &mut sent, rest),
-            b'K' => client_sends(rig, &mut sent, &vec![b'x'; number(rest)]),
+            b'K' => {
+                let letters = letters(rig, rest);
+                client_sends(rig, &mut sent, &letters);
+            }
             b'C' => ending(rest).into_iter().for_each(|how| rig.client_ends(how)),
             b'k' => rig.client.window = number(rest),
             b'D' => rig.draining = true,
@@ -63,7 +69,10 @@ fn client_sends(rig: &mut Rig, sent: &mut Vec<u8>, bytes: &[u8]) {
 fn backend(rig: &mut Rig, kind: u8, rest: &[u8]) {
     match kind {
         b'u' => rig.arrive(Side::Upstream, rest),
-        b'L' => rig.arrive(Side::Upstream, &vec![b'x'; number(rest)]),
+        b'L' => {
+            let letters = letters(rig, rest);
+            rig.arrive(Side::Upstream, &letters);
+        }
         b'U' => ending(rest).into_iter().for_each(|how| rig.upstream_ends(how)),
         b'l' => rig.upstream_socket().window = number(rest),
         _ => {}
@@ -73,6 +82,10 @@ fn backend(rig: &mut Rig, kind: u8, rest: &[u8]) {
 fn number(digits: &[u8]) -> usize {
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |number, digit| (number * 10 + usize::from(digit - b'0')).min(LARGEST))
+}
+
+fn letters(rig: &Rig, digits: &[u8]) -> Vec<u8> {
+    vec![b'x'; number(digits).min(rig.write_bytes.saturating_mul(MOST_PIECES))]
 }
 
 fn ending(letter: &[u8]) -> Option<Closing> {
