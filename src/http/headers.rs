@@ -99,7 +99,7 @@ impl Headers {
     }
 
     /// Parses the field lines of a response like [`Headers::parse`], but forgives whitespace before
-    /// a colon, which a proxy removes (RFC 9112 §5.1). It is rare, so the plain reading comes first.
+    /// a colon, which a proxy removes (RFC 9112 §5.1). It is rare: the plain reading comes first.
     pub(super) fn parse_response(&mut self, head: &[u8], from: usize) -> Result<(), HeadError> {
         match self.parse(head, from) {
             Err(HeadError::BadField) => self.parse_spaced(head, from),

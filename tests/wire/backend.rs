@@ -67,8 +67,13 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// At a port that the system chooses.
     pub fn open() -> Self {
-        let reservation = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        Self::open_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    pub fn open_at(address: SocketAddr) -> Self {
+        let reservation = bound(address);
         let address = reservation.local_addr().unwrap().as_socket().unwrap();
         let state = Arc::default();
         let mut backend = Self { address, _reservation: reservation, listener: None, state };
@@ -259,7 +264,8 @@ impl Server {
         }
         let is_eager = request.has_head && steps.first() == Some(&Step::OnHead);
         if !request.is_whole && !is_eager {
-            let expects = request.values("expect").contains(&b"100-continue".as_slice());
+            let expects =
+                request.values("expect").iter().any(|v| v.eq_ignore_ascii_case(b"100-continue"));
             if expects && !connection.continued {
                 connection.continued = true;
                 return Turn::Continue;

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
+mod another;
 mod backend;
 mod case;
 mod client;
