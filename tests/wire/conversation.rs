@@ -41,8 +41,10 @@ impl Conversation {
         let mut steps = replies.get(*served).cloned().unwrap_or_default();
         let is_eager = request.has_head && steps.first() == Some(&Step::OnHead);
         if !request.is_whole && !is_eager {
-            let expects = request.values("expect").contains(&b"100-continue".as_slice());
-            if expects && !self.continued {
+            let expects = request.values("expect");
+            if expects.iter().any(|value| value.eq_ignore_ascii_case(b"100-continue"))
+                && !self.continued
+            {
                 self.continued = true;
                 return Turn::Continue;
             }
