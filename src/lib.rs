@@ -8,7 +8,7 @@
 //! proxy/                              ties sockets, HTTP and balancing together
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other
-//! buffer, time                        ground
+//! buffer, health, time                ground
 //! ```
 //!
 //! `docs/architecture.md` tells why; `tests/tidy.rs` keeps it so.
@@ -16,6 +16,7 @@
 pub mod balance;
 pub mod buffer;
 pub mod dashboard;
+pub mod health;
 pub mod http;
 pub mod journal;
 pub mod lab;

@@ -362,6 +362,16 @@ fn health_tells_whether_a_backend_answers_and_leaves_its_cycle_alone() {
 }
 
 #[test]
+fn health_says_that_nothing_was_answered_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let output = run(&mut program(&["--port", &port, "--health"]));
+    let expected = format!("error: no backend answers at 127.0.0.1:{port}: no answer within 2 s\n");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn when_descriptors_run_out_the_rest_waits_its_turn() {
     let script = "ulimit -n 24; exec \"$0\" --port 0 --profile 0";
     let mut command = Command::new("sh");

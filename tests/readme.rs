@@ -4,8 +4,9 @@
 //! Commands are those in fenced `sh` blocks. A section's commands run in order, each as a line of
 //! bash from the project's root. One that starts a server is left running, in place of the one on
 //! its port, until the section ends, and must then stop with status 0 on Ctrl-C. Only what can't be
-//! the same here is changed: ports become free ones, minutes of load become a second, logs go to a
-//! folder of their own.
+//! the same here is changed: ports become free ones, minutes of load become a second, a bench has
+//! one contender, logs go to a folder of their own. The commands that need a container engine are
+//! those of `tests/docker`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use running::commands::{IN_DOCKER, sections};
 use running::{PATIENCE, Running, free_ports, is_open, until};
 use tempfile::TempDir;
 use tidegate::journal;
@@ -25,7 +27,7 @@ use tidegate::journal;
 const BUILD_PATIENCE: Duration = Duration::from_secs(900);
 
 /// The ports of the README, and the ones used here.
-const PORTS: [u16; 4] = [9090, 8081, 8082, 8083];
+const PORTS: [u16; 5] = [9090, 8081, 8082, 8083, 5002];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -33,22 +35,6 @@ fn root() -> &'static Path {
 
 fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).expect(name)
-}
-
-/// The commands of each section, one a line.
-fn sections(markdown: &str) -> Vec<Vec<String>> {
-    let mut sections = vec![Vec::new()];
-    let mut fence = None;
-    for line in markdown.lines() {
-        match (line.strip_prefix("```"), fence) {
-            (Some(language), None) => fence = Some(language),
-            (Some(_), Some(_)) => fence = None,
-            (None, Some("sh")) => sections.last_mut().unwrap().push(line.to_owned()),
-            (None, None) if line.starts_with("## ") => sections.push(Vec::new()),
-            _ => {}
-        }
-    }
-    sections
 }
 
 /// What is running in a section, by its port.
@@ -60,7 +46,7 @@ struct Terminals {
 
 impl Terminals {
     fn new() -> Self {
-        let ports = PORTS.into_iter().zip(free_ports::<4>()).collect();
+        let ports = PORTS.into_iter().zip(free_ports::<{ PORTS.len() }>()).collect();
         Self { ports, servers: HashMap::new(), logs: tempfile::tempdir().unwrap() }
     }
 
@@ -74,7 +60,8 @@ impl Terminals {
         for (written, free) in &self.ports {
             adapted = adapted.replace(&written.to_string(), &free.to_string());
         }
-        let [proxy, a, b, c] = PORTS.map(|port| self.port(port));
+        let [proxy, a, b, c, dashboard] = PORTS.map(|port| self.port(port));
+        let places = format!("--port {proxy} --backend-ports {a},{b},{c}");
         let log = self.logs.path().join("rows.csv");
         let log = if command.contains("--log") {
             String::new()
@@ -82,8 +69,22 @@ impl Terminals {
             format!("--log {}", log.display())
         };
         if command.starts_with("./scripts/up") {
-            format!("{adapted} --port {proxy} --backend-ports {a},{b},{c} -- {log}")
-        } else if command.starts_with("./target/release/tidegate ") {
+            format!("{adapted} {places} --dashboard-port {dashboard} -- {log}")
+        } else if command.starts_with("./scripts/scenarios") {
+            let folder = self.logs.path().display();
+            format!("{adapted} {places} --seconds 1 --logs {folder} --out {folder}")
+        } else if command.starts_with("./scripts/report") {
+            let logs = self.logs.path().display();
+            format!("{adapted} {logs} --out {logs}/reports")
+        } else if command.starts_with("./scripts/bench") {
+            let (folder, one) = (self.logs.path().display(), "small-64 --contender tidegate");
+            format!("{adapted} --rounds 1 --workload {one} --reports {folder}")
+        } else if command.starts_with("./target/release/tidegate-dashboard") {
+            format!("{adapted} --port {dashboard}")
+        } else if ["./target/release/tidegate ", "./target/release/rival-hyper "]
+            .iter()
+            .any(|program| command.starts_with(program))
+        {
             let upstreams = [a, b, c].map(|port| format!("--upstream http://localhost:{port}"));
             format!("{adapted} --listen 127.0.0.1:{proxy} {} {log}", upstreams.join(" "))
         } else {
@@ -98,7 +99,9 @@ impl Terminals {
         let is_short = command.contains("--check") || command.contains("--health");
         match program {
             "./scripts/up" => Some((9090, "is up at")),
+            "./target/release/rival-hyper" => Some((9090, "listening on")),
             "./target/release/tidegate" if !is_short => Some((9090, "listening on")),
+            "./target/release/tidegate-dashboard" => Some((5002, "http://")),
             "./target/release/tidegate-backend" => {
                 let port = PORTS.into_iter().find(|port| command.contains(&port.to_string()));
                 Some((port.expect("a backend with a port"), "listening on"))
@@ -152,12 +155,20 @@ fn exec(command: &str) -> String {
     format!("{}exec {program}", exports.concat())
 }
 
+/// Builds what the commands run. The ports are chosen only after it, while they are still free.
+fn build() {
+    let mut cargo = Command::new(env!("CARGO"));
+    let built = cargo.args(["build", "--release", "--bins"]).current_dir(root()).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
 #[test]
 fn every_command_works_as_written() {
+    build();
     let mut commands = 0;
     let mut running = Terminals::new();
-    for section in sections(&read("README.md")) {
-        for command in &section {
+    for (title, section) in sections(&read("README.md")) {
+        for command in section.iter().filter(|_| title != IN_DOCKER) {
             running.run(command);
             commands += 1;
         }
@@ -228,8 +239,8 @@ fn the_columns_of_the_log_are_those_that_are_written() {
 
 #[test]
 fn the_documents_name_only_files_that_exist() {
-    for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dependencies.md"]
-    {
+    let docs = ["docs/architecture.md", "docs/dependencies.md", "docs/reliability.md"];
+    for document in ["README.md", "CONTRIBUTING.md"].into_iter().chain(docs) {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -264,8 +275,9 @@ fn every_dependency_is_accounted_for_with_its_version() {
         (read("Cargo.toml"), read("Cargo.lock"), read("docs/dependencies.md"));
     let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
     let (dependencies, _) = dependencies.split_once("[profile").unwrap();
-    let names: Vec<_> =
-        dependencies.lines().filter_map(|line| line.split_once(" = ")).map(|pair| pair.0).collect();
+    // What has a path is a part of this project.
+    let lines = dependencies.lines().filter(|line| !line.contains("path = "));
+    let names: Vec<_> = lines.filter_map(|line| line.split_once(" = ")).map(|it| it.0).collect();
     assert!(names.len() > 10, "{names:?}");
     for name in &names {
         // Another crate may bring an older version of the same one along.

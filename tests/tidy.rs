@@ -15,7 +15,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// The floors, from the ground up. A room imports only from floors below its own.
 const FLOORS: [&[&str]; 6] = [
-    &["buffer", "time"],
+    &["buffer", "health", "time"],
     &["reactor", "http", "balance"],
     &["journal"],
     &["proxy"],
@@ -73,7 +73,8 @@ const CHECKS: [(&str, Check); 10] = [
 impl Source {
     fn new(path: &str, text: &str) -> Self {
         let stem = path.trim_end_matches(".rs");
-        let is_test = path.starts_with("tests/") || stem.split('/').any(|part| part == "tests");
+        let is_test = ["tests/", "benches/"].iter().any(|root| path.starts_with(root))
+            || stem.split('/').any(|part| part == "tests");
         let mut lines: Vec<Line> =
             text.lines().map(|text| Line { text: text.to_owned(), is_test }).collect();
         let starts = (0..lines.len()).filter(|&at| lines[at].text.trim() == "#[cfg(test)]");
@@ -273,7 +274,8 @@ fn sources() -> Vec<Source> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for folder in ["src", "tests", "rivals"].map(|name| root.join(name)) {
+    let folders = ["src", "tests", "benches", "rivals", "fuzz/fuzz_targets"];
+    for folder in folders.map(|name| root.join(name)) {
         if folder.is_dir() {
             walk(root, &folder, &mut found);
         }

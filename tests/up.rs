@@ -39,11 +39,18 @@ fn run(args: &[&str]) -> (Option<i32>, String) {
 
 impl Stack {
     fn start(args: &[&str], proxy_flags: &[&str]) -> Self {
+        Self::with_log(args, &[&["--log", "rows.csv"], proxy_flags].concat())
+    }
+
+    fn with_log(args: &[&str], proxy_flags: &[&str]) -> Self {
         let [proxy, backends @ ..] = free_ports::<4>();
         let folder = tempfile::tempdir().unwrap();
         let list = backends.map(|port| port.to_string()).join(",");
         let mut command = lab(&["up", "--port", &proxy.to_string(), "--backend-ports", &list]);
-        command.args(args).args(["--", "--log", "rows.csv"]).args(proxy_flags);
+        if !args.contains(&"--dashboard-port") {
+            command.arg("--no-dashboard");
+        }
+        command.args(args).arg("--").args(proxy_flags);
         let lab = Running::start(command.current_dir(folder.path()));
         Self { lab, proxy, backends, folder }
     }
@@ -139,6 +146,34 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn the_dashboard_shows_the_log_of_this_run() {
+    let [port] = free_ports::<1>();
+    let mut stack = Stack::start(&["--dashboard-port", &port.to_string()], &[]);
+    stack.lab.says(&format!("watch it   http://localhost:{port}"), PATIENCE);
+    answer(stack.ask());
+    let figures = || {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        client.write_all(b"GET /data HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        answer(client)
+    };
+    until("a request on the dashboard", PATIENCE, || figures().contains(r#""requests":1,"#));
+    let ports = stack.ports();
+    stack.lab.press_ctrl_c();
+    assert_eq!(stack.lab.ends(PATIENCE).0.code(), Some(0));
+    nobody_listens(&ports);
+    nobody_listens(&[port]);
+}
+
+#[test]
+fn there_is_no_dashboard_where_there_is_no_log() {
+    let [port] = free_ports::<1>();
+    let flags = ["--log", "none"];
+    let mut stack = Stack::with_log(&["--dashboard-port", &port.to_string()], &flags);
+    stack.lab.says("not without a log", PATIENCE);
+    assert!(!is_open(port));
+}
+
+#[test]
 fn a_child_that_dies_is_named_and_ends_the_rest() {
     for victim in 0..4 {
         let stack = Stack::start(&[], &[]).ready();
@@ -167,12 +202,20 @@ fn a_taken_port_is_named_before_anything_starts() {
         let ports = free_ports::<4>();
         let _held = TcpListener::bind((Ipv4Addr::UNSPECIFIED, ports[taken])).unwrap();
         let [proxy, backends @ ..] = ports.map(|port| port.to_string());
-        let (code, said) = run(&["up", "--port", &proxy, "--backend-ports", &backends.join(",")]);
+        let places = ["--port", &proxy, "--backend-ports", &backends.join(",")];
+        let (code, said) = run(&[&["up", "--no-dashboard"], &places[..]].concat());
         assert_eq!(code, Some(1), "{said}");
         let name = ["the proxy", "backend A", "backend B", "backend C"][taken];
         let flag = if taken == 0 { "--port" } else { "--backend-ports" };
-        let port = format!("port {} for {name} is taken by ", ports[taken]);
-        for words in [&port, &format!("(pid {})", std::process::id()), flag] {
+        let port = format!("port {} for {name} is taken by up-", ports[taken]);
+        let suggested: Vec<u16> = said
+            .split(&format!("such as {flag} "))
+            .nth(1)
+            .map(|list| list.trim().split(',').map(|port| port.parse().unwrap()).collect())
+            .unwrap();
+        assert_eq!(suggested.len(), if taken == 0 { 1 } else { 3 });
+        assert!(suggested.iter().all(|port| !is_open(*port)), "{said}");
+        for words in [&port, &format!("(pid {})", std::process::id())] {
             assert!(said.contains(words), "{words:?} is not in {said}");
         }
         assert_eq!(said.lines().count(), 1, "nothing was started: {said}");
@@ -185,7 +228,8 @@ fn somebody_on_the_other_family_of_localhost_has_the_port_too() {
     let port = held.local_addr().unwrap().port();
     let [proxy, b, c] = free_ports::<3>();
     let list = format!("{port},{b},{c}");
-    let (code, said) = run(&["up", "--port", &proxy.to_string(), "--backend-ports", &list]);
+    let places = ["--port", &proxy.to_string(), "--backend-ports", &list];
+    let (code, said) = run(&[&["up", "--no-dashboard"], &places[..]].concat());
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("backend A is taken"), "{said}");
 }
@@ -200,6 +244,11 @@ fn flags_that_cannot_be_are_refused_by_name() {
         (&["--port", "0"], "--port"),
         (&["--port", "1", "--listen", "[::]:1"], "cannot be used with"),
         (&["--port", "7", "--backend-ports", "5,6,7"], "port 7 is named twice"),
+        (&["--port", "7", "--dashboard-port", "7"], "port 7 is named twice"),
+        (&["--listen", "localhost:1"], "such as 127.0.0.1:9090"),
+        (&["--", "--log", "/dev/null/x.csv"], "/dev/null/x.csv"),
+        (&["--", "--check"], "--check"),
+        (&["--", "--help"], "run `tidegate` itself"),
         (&["--", "--sma-window", "0"], "--sma-window"),
         (&["--", "--upstream", "https://a"], "TLS"),
     ] {
@@ -214,8 +263,9 @@ fn flags_that_cannot_be_are_refused_by_name() {
 fn what_other_programs_need_in_the_environment_changes_nothing() {
     let [proxy, a, b, c] = free_ports::<4>();
     let list = format!("{a},{b},{c}");
-    let mut command =
-        lab(&["up", "--port", &proxy.to_string(), "--backend-ports", &list, "--", "--log", "none"]);
+    let (port, flags) = (proxy.to_string(), ["--no-dashboard", "--", "--log", "none"]);
+    let mut command = lab(&["up", "--port", &port, "--backend-ports", &list]);
+    command.args(flags);
     let mut lab = Running::start(command.env("PORT", "1").env("SERVER_ID", "C"));
     lab.says("backend A listening", PATIENCE);
     lab.says(READY, PATIENCE);

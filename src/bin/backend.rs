@@ -80,7 +80,7 @@ fn main() -> ExitCode {
 fn run(flags: Flags) -> Result<()> {
     let address = SocketAddr::new(flags.listen, flags.port);
     if flags.health {
-        return Ok(backend::check(address)?);
+        return Ok(backend::HEALTH.ask(address)?);
     }
     if let Err(error) = descriptors::raise_limit() {
         complain(&format!("warning: the limit on open files stays as it is: {error}"));

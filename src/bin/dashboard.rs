@@ -83,7 +83,7 @@ fn check(log: &std::path::Path) -> Result<(), String> {
 fn run(flags: Flags) -> Result<()> {
     let address = SocketAddr::new(flags.listen, flags.port);
     if flags.health {
-        return Ok(dashboard::check(address)?);
+        return Ok(dashboard::HEALTH.ask(address)?);
     }
     // A server without descriptors is deaf for good.
     if let Err(error) = descriptors::raise_limit() {

@@ -8,6 +8,7 @@ use super::assets::Asset;
 use super::board::{Board, Edition};
 use super::seats::Seat;
 use super::window::Window;
+use crate::health::Question;
 
 /// Nothing of the page comes from elsewhere, and nothing in it may run but its own files. Styles in
 /// elements are allowed, for the charts set them.
@@ -16,7 +17,15 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     frame-ancestors 'none'";
 
 /// The answer to `/health`, by which the program knows itself.
-pub(super) const HEALTHY: &str = "tidegate-dashboard\n";
+const HEALTHY: &str = "tidegate-dashboard\n";
+
+/// How a dashboard is asked whether it is there.
+pub const HEALTH: Question = Question {
+    server: "dashboard",
+    bytes: b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    begins: b"HTTP/1.1 200 ",
+    ends: HEALTHY.as_bytes(),
+};
 
 /// What a request asks for.
 #[derive(Debug)]

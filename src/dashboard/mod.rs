@@ -14,7 +14,6 @@ mod assets;
 mod board;
 mod choice;
 mod estimate;
-mod health;
 mod histogram;
 mod model;
 mod reader;
@@ -28,5 +27,5 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use health::{HealthError, check};
+pub use answer::HEALTH;
 pub use server::{Dashboard, Options, STREAMS_MAX};

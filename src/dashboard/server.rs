@@ -11,10 +11,10 @@ use socket2::SockRef;
 
 use super::answer::{self, Wish};
 use super::board::Board;
-use super::health::reachable;
 use super::reader;
 use super::seats::Seats;
 use super::source::Source;
+use crate::health::reachable;
 
 /// How many browsers get a stream; further ones are told to ask again and again.
 pub const STREAMS_MAX: usize = 32;

@@ -36,7 +36,7 @@ enum State {
     SizeStart,
     /// After a digit.
     Size,
-    /// After space that follows the size.
+    /// After space that follows the size: an extension must come.
     Padding,
     /// After the semicolon that starts the extensions.
     Extension,
@@ -127,13 +127,13 @@ impl Chunks {
                     State::Size
                 }
                 (State::Size, b' ' | b'\t' | b';') => break,
-                (State::Size | State::Padding | State::Extension, b'\r') => State::SizeFeed,
+                (State::Size | State::Extension, b'\r') => State::SizeFeed,
                 (State::SizeFeed, b'\n') => self.end_size_line()?,
                 (State::DataReturn, b'\r') => State::DataFeed,
                 (State::DataFeed, b'\n') => State::SizeStart,
                 (State::LastLine, b'\r') => State::LastFeed,
                 (State::LastFeed, b'\n') => State::Done,
-                (State::SizeStart | State::Size | State::SizeFeed, _) => {
+                (State::SizeStart | State::Size | State::SizeFeed, _) | (State::Padding, b'\r') => {
                     return Err(FramingError::BadChunkSize);
                 }
                 (State::DataReturn | State::DataFeed | State::LastFeed, _) => {

@@ -33,13 +33,24 @@ fn is_registered_name(mut text: &[u8]) -> bool {
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 text = rest;
             }
-            [byte, rest @ ..] if is_unreserved_or_sub_delim(*byte) => text = rest,
+            [byte, rest @ ..] if NAME_BYTES[usize::from(*byte)] => text = rest,
             _ => return false,
         }
     }
 }
 
-fn is_unreserved_or_sub_delim(byte: u8) -> bool {
+/// [`is_unreserved_or_sub_delim`] as a table: every request names a host.
+const NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte < 0x7f {
+        table[byte as usize] = is_unreserved_or_sub_delim(byte);
+        byte += 1;
+    }
+    table
+};
+
+const fn is_unreserved_or_sub_delim(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~')
         || matches!(

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{Access, FlockOperation, OFlags, access};
 use rustix::io::Errno;
 
 use super::error::JournalError;
@@ -137,6 +137,41 @@ impl Medium for LogFile {
         reopened.begin().map_err(failed)?;
         *self = reopened;
         Ok(())
+    }
+}
+
+/// Looks whether a log could be written at `path`, and leaves everything as it is.
+///
+/// # Errors
+/// See [`JournalError`]. What only the attempt would show, such as a full disk, is not found, and a
+/// log that another process is writing now is none, for that one may end before this run begins.
+pub fn check(path: &Path) -> Result<(), JournalError> {
+    let failed = |source| unwritable(path, source);
+    let denied = |errno: Errno| failed(errno.into());
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => {
+            let file = OpenOptions::new().read(true).append(true).open(path).map_err(failed)?;
+            match contents(&file).map_err(failed)? {
+                Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
+                _ => Ok(()),
+            }
+        }
+        Ok(found) if found.is_dir() => Err(denied(Errno::ISDIR)),
+        Ok(_) => access(path, Access::WRITE_OK).map_err(denied),
+        Err(_) => {
+            // The folders between the last one that exists and the file would be made.
+            let folders = path.ancestors().skip(1).map(|folder| match folder.as_os_str().len() {
+                0 => Path::new("."),
+                _ => folder,
+            });
+            let there =
+                folders.into_iter().find_map(|folder| Some((folder, fs::metadata(folder).ok()?)));
+            let (folder, found) = there.ok_or_else(|| denied(Errno::NOENT))?;
+            if !found.is_dir() {
+                return Err(denied(Errno::NOTDIR));
+            }
+            access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(denied)
+        }
     }
 }
 

@@ -13,23 +13,25 @@ mod console;
 mod error;
 mod feed;
 mod file;
+mod line;
 mod log;
 mod medium;
 mod ring;
 mod schema;
 mod tail;
 mod trouble;
+mod value;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::JournalError;
+pub use error::{JournalError, RowError};
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
-pub use schema::{
-    COLUMNS, CONTRACT_COLUMNS, Columns, ReadError, Row, RowError, RowReader, RowWriter, header,
-};
-pub use tail::{Fate, LineError, Sight, Tail, TailError};
+pub use file::check;
+pub use line::LineError;
+pub use schema::{COLUMNS, CONTRACT_COLUMNS, Row, RowWriter, header};
+pub use tail::{Fate, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

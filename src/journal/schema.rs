@@ -6,10 +6,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::Timestamp;
+
+use super::error::RowError;
+use super::line::Line;
+use super::value::{millis, parse, timestamp_us, whole};
 
 /// The columns in order. `latency_ms` and its kin are decimal milliseconds with three digits.
 pub const COLUMNS: [&str; 16] = [
@@ -160,9 +163,20 @@ impl Fields<'_> {
     fn client(&mut self, client: Option<SocketAddr>) {
         use io::Write as _;
         self.out.push(b',');
-        if let Some(client) = client {
-            // Writing to a vector cannot fail.
-            let _ = write!(self.out, "{client}");
+        match client {
+            None => {}
+            // Formatting it as text in general would be a third of the whole row's work.
+            Some(SocketAddr::V4(client)) => {
+                for (octet, mark) in client.ip().octets().into_iter().zip(*b"...:") {
+                    self.out.extend_from_slice(self.digits.format(octet).as_bytes());
+                    self.out.push(mark);
+                }
+                self.out.extend_from_slice(self.digits.format(client.port()).as_bytes());
+            }
+            Some(client) => {
+                // Writing to a vector cannot fail.
+                let _ = write!(self.out, "{client}");
+            }
         }
     }
 
@@ -203,27 +217,17 @@ fn pad(out: &mut Vec<u8>, digits: &str, width: usize) {
 
 /// Where each of [`COLUMNS`] stands in a log, as its header tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Columns([Option<usize>; COLUMNS.len()]);
+pub(super) struct Columns([Option<usize>; COLUMNS.len()]);
 
 impl Columns {
     /// Reads a header; `None` if it does not begin with the columns of the contract.
     #[must_use]
-    pub fn find(header: &csv::ByteRecord) -> Option<Self> {
+    pub(super) fn find(header: &Line<'_>) -> Option<Self> {
         let place = |name: &str| header.iter().position(|field| field == name.as_bytes());
         let columns = COLUMNS.map(place);
         let contract = columns[..CONTRACT_COLUMNS].iter().enumerate();
         contract.into_iter().all(|(at, place)| *place == Some(at)).then_some(Self(columns))
     }
-}
-
-/// A field that does not say what its column holds.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is no {column}")]
-pub struct RowError {
-    /// The name of the column.
-    pub column: &'static str,
-    /// The field, with broken UTF-8 replaced.
-    pub value: String,
 }
 
 impl<'a> Row<'a> {
@@ -232,43 +236,42 @@ impl<'a> Row<'a> {
     /// Whole milliseconds are accepted, and timestamps with any offset or with none, which are
     /// taken as UTC.
     ///
-    /// # Errors
-    /// The first field, in the order of [`COLUMNS`], that does not fit its column.
-    pub fn parse(columns: &Columns, record: &'a csv::ByteRecord) -> Result<Self, RowError> {
-        let mut fields = RecordFields { columns, record, column: 0 };
+    /// The error is the first field, in the order of [`COLUMNS`], that does not fit its column.
+    pub(super) fn parse(columns: &Columns, line: Line<'a>) -> Result<Self, RowError> {
+        let mut fields = Walk { columns, line, column: 0 };
         Ok(Self {
-            timestamp_us: fields.required(parse_timestamp)?,
+            timestamp_us: fields.required(timestamp_us)?,
             backend_url: fields.text()?,
-            latency: fields.optional(parse_millis)?,
-            status: fields.required(parse)?,
+            latency: fields.optional(millis)?,
+            status: fields.required(whole)?,
             routing_mode: fields.text()?.unwrap_or_default(),
             connection: fields.text()?,
-            worker: fields.optional(parse)?,
+            worker: fields.optional(whole)?,
             client: fields.optional(parse)?,
             method: fields.bytes(),
             path: fields.bytes(),
-            request_bytes: fields.optional(parse)?,
-            response_bytes: fields.optional(parse)?,
-            connect: fields.optional(parse_millis)?,
-            first_byte: fields.optional(parse_millis)?,
-            attempts: fields.optional(parse)?,
+            request_bytes: fields.optional(whole)?,
+            response_bytes: fields.optional(whole)?,
+            connect: fields.optional(millis)?,
+            first_byte: fields.optional(millis)?,
+            attempts: fields.optional(whole)?,
             fault: fields.text()?,
         })
     }
 }
 
-/// Walks a record in the order of [`COLUMNS`].
-struct RecordFields<'c, 'a> {
+/// Walks over the fields of a line in the order of [`COLUMNS`].
+struct Walk<'c, 'a> {
     columns: &'c Columns,
-    record: &'a csv::ByteRecord,
+    line: Line<'a>,
     column: usize,
 }
 
-impl<'a> RecordFields<'_, 'a> {
+impl<'a> Walk<'_, 'a> {
     fn bytes(&mut self) -> Option<&'a [u8]> {
         let place = self.columns.0[self.column];
         self.column += 1;
-        place.and_then(|place| self.record.get(place)).filter(|field| !field.is_empty())
+        place.and_then(|place| self.line.get(place)).filter(|field| !field.is_empty())
     }
 
     fn text(&mut self) -> Result<Option<&'a str>, RowError> {
@@ -276,89 +279,19 @@ impl<'a> RecordFields<'_, 'a> {
         str::from_utf8(field).map(Some).map_err(|_| self.refuse(field))
     }
 
-    fn optional<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, RowError> {
-        let Some(text) = self.text()? else { return Ok(None) };
-        parse(text.trim()).map(Some).ok_or_else(|| self.refuse(text.as_bytes()))
+    fn optional<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, RowError> {
+        let Some(field) = self.bytes() else { return Ok(None) };
+        read(field).map(Some).ok_or_else(|| self.refuse(field))
     }
 
-    fn required<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T, RowError> {
-        self.optional(parse)?.ok_or_else(|| self.refuse(b""))
+    fn required<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Result<T, RowError> {
+        self.optional(read)?.ok_or_else(|| self.refuse(b""))
     }
 
     /// The error for the field that was just read.
     fn refuse(&self, field: &[u8]) -> RowError {
         let value = String::from_utf8_lossy(field).into_owned();
         RowError { column: COLUMNS[self.column - 1], value }
-    }
-}
-
-fn parse<T: FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
-}
-
-fn parse_millis(text: &str) -> Option<Duration> {
-    let millis: f64 = parse(text)?;
-    Duration::try_from_secs_f64(millis / 1000.0).ok()
-}
-
-fn parse_timestamp(text: &str) -> Option<i64> {
-    let zoned = text.parse::<Timestamp>().ok();
-    let time = zoned.or_else(|| {
-        let local = text.parse::<civil::DateTime>().ok()?;
-        Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    });
-    time.map(Timestamp::as_microsecond)
-}
-
-/// Reads a log row by row.
-#[derive(Debug)]
-pub struct RowReader<R> {
-    source: csv::Reader<R>,
-    columns: Columns,
-    record: csv::ByteRecord,
-}
-
-/// Why a log or one of its rows cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The first row is not a header of this format.
-    #[error("the first row is no header of this format")]
-    NoHeader,
-    /// A row does not fit its header. The reader can go on after it.
-    #[error("row {row}: {error}")]
-    Row {
-        /// Counted from 1, the header not counted.
-        row: u64,
-        /// The field that does not fit.
-        error: RowError,
-    },
-    /// The file cannot be read.
-    #[error(transparent)]
-    Csv(#[from] csv::Error),
-}
-
-impl<R: io::Read> RowReader<R> {
-    /// Reads the header of a log.
-    ///
-    /// # Errors
-    /// When it is no header of this format, or cannot be read.
-    pub fn new(source: R) -> Result<Self, ReadError> {
-        let mut source = csv::ReaderBuilder::new().flexible(true).from_reader(source);
-        let columns = Columns::find(source.byte_headers()?).ok_or(ReadError::NoHeader)?;
-        Ok(Self { source, columns, record: csv::ByteRecord::new() })
-    }
-
-    /// Reads the next row, `None` at the end.
-    ///
-    /// # Errors
-    /// When the row does not fit the columns, or cannot be read.
-    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, ReadError> {
-        if !self.source.read_byte_record(&mut self.record)? {
-            return Ok(None);
-        }
-        let row = self.source.position().record().saturating_sub(1);
-        let parsed = Row::parse(&self.columns, &self.record);
-        parsed.map(Some).map_err(|error| ReadError::Row { row, error })
     }
 }
 

@@ -12,13 +12,11 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::schema::{Columns, Row, RowError};
+use super::line::{BLOCK_BYTES, LineError, Splitter};
+use super::schema::{Columns, Row};
 
-/// How much is read at once, and more than the longest line that is accepted.
-const BLOCK_BYTES: usize = 256 * 1024;
-
-/// More fields than this make a line broken.
-const FIELDS_MAX: usize = 256;
+/// Some tools write this before the header.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A log that is open for reading, and the place up to which it was read.
 #[derive(Debug)]
@@ -33,24 +31,7 @@ pub struct Tail {
     unread: Range<usize>,
     /// Whether what comes next, up to a line end, belongs to a line that is not wanted.
     discarding: bool,
-    line: Line,
-}
-
-/// Why a line is no row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineError {
-    /// A field does not fit its column.
-    #[error(transparent)]
-    Field(#[from] RowError),
-    /// A quoted field does not end in its line.
-    #[error("a quote is not closed")]
-    Quote,
-    /// There are more fields than any log has.
-    #[error("more than {FIELDS_MAX} fields")]
-    TooManyFields,
-    /// It does not end within a block.
-    #[error("a line of {} KiB or more", BLOCK_BYTES / 1024)]
-    TooLong,
+    splitter: Splitter,
 }
 
 /// Why a file cannot be followed.
@@ -113,9 +94,10 @@ impl Tail {
             None if length < BLOCK_BYTES => return Err(TailError::Empty),
             None => return Err(TailError::NotALog),
         };
-        let mut line = Line::default();
-        let split = line.split(&block[..header_end]);
-        let columns = split.ok().and_then(|_| Columns::find(&line.record));
+        let header = block[..header_end].strip_prefix(BYTE_ORDER_MARK);
+        let mut splitter = Splitter::default();
+        let line = splitter.split(header.unwrap_or(&block[..header_end]));
+        let columns = line.ok().and_then(|line| Columns::find(&line));
         let columns = columns.ok_or(TailError::NotALog)?;
         let rows_begin = header_end as u64;
         let begin = backlog_bytes.map(|bytes| file.metadata().map(|file| (file.len(), bytes)));
@@ -129,7 +111,7 @@ impl Tail {
             block,
             unread: 0..0,
             discarding: offset > rows_begin,
-            line,
+            splitter,
         })
     }
 
@@ -170,13 +152,25 @@ impl Tail {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            match self.line.split(&self.block[line]) {
-                Ok(Split::Blank) => {}
-                Ok(Split::Fields) => break,
-                Err(error) => return Some(Err(error)),
+            if !self.block[line.clone()].trim_ascii().is_empty() {
+                return Some(self.row(line));
             }
         }
-        Some(Row::parse(&self.columns, &self.line.record).map_err(LineError::from))
+    }
+
+    fn row(&mut self, line: Range<usize>) -> Result<Row<'_>, LineError> {
+        let line = self.splitter.split(&self.block[line])?;
+        Ok(Row::parse(&self.columns, line)?)
+    }
+
+    /// Takes the log for ended: a last line without its end is handed out, too. To be called when
+    /// [`Tail::read_on`] found nothing more.
+    pub fn end(&mut self) {
+        // A full block without a line end would have been given up as too long.
+        if let Some(free) = self.block.get_mut(self.unread.end) {
+            *free = b'\n';
+            self.unread.end += 1;
+        }
     }
 
     /// Where the next whole line stands in the block, its end included.
@@ -230,59 +224,6 @@ fn read_start(file: &File, start: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(length)
-}
-
-/// Splits one line at a time into fields, so that a quote which is not closed breaks its own line
-/// and not the rest of the log.
-#[derive(Debug)]
-struct Line {
-    splitter: csv_core::Reader,
-    text: Vec<u8>,
-    ends: Box<[usize]>,
-    record: csv::ByteRecord,
-}
-
-impl Default for Line {
-    fn default() -> Self {
-        Self {
-            splitter: csv_core::Reader::new(),
-            text: Vec::new(),
-            ends: vec![0; FIELDS_MAX].into_boxed_slice(),
-            record: csv::ByteRecord::new(),
-        }
-    }
-}
-
-/// What a line was split into.
-enum Split {
-    Blank,
-    Fields,
-}
-
-impl Line {
-    /// Puts the fields of `line`, which ends in its only line end, into the record.
-    fn split(&mut self, line: &[u8]) -> Result<Split, LineError> {
-        use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
-        self.splitter.reset();
-        if self.text.len() < line.len() {
-            self.text.resize(line.len(), 0);
-        }
-        let (result, _, _, fields) =
-            self.splitter.read_record(line, &mut self.text, &mut self.ends);
-        match result {
-            Record => {}
-            InputEmpty if line.trim_ascii().is_empty() => return Ok(Split::Blank),
-            InputEmpty | End => return Err(LineError::Quote),
-            OutputFull | OutputEndsFull => return Err(LineError::TooManyFields),
-        }
-        self.record.clear();
-        let mut start = 0;
-        for &end in &self.ends[..fields] {
-            self.record.push_field(&self.text[start..end]);
-            start = end;
-        }
-        Ok(Split::Fields)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! One program the lab runs, with its output under its name.
+//! One program the lab runs, and where its output goes.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -13,6 +14,16 @@ use super::leash;
 
 /// Names are padded to this, so that the output of all children lines up.
 const NAME_WIDTH: usize = 9;
+
+/// Where what a child says goes.
+pub(super) enum Output {
+    /// To the lab's own standard output and error, each line under the child's name.
+    Shown,
+    /// To a file, each line under the child's name.
+    Labelled(File),
+    /// To a file, as it is.
+    Plain(File),
+}
 
 /// A running child. It is killed when this value is dropped, and also when the lab dies.
 pub(super) struct Child {
@@ -33,17 +44,31 @@ impl Child {
         lab: &Path,
         program: &Path,
         args: &[OsString],
+        output: &Output,
     ) -> io::Result<Self> {
+        let (stdout, stderr) = match output {
+            Output::Plain(file) => (file.try_clone()?.into(), file.try_clone()?.into()),
+            Output::Shown | Output::Labelled(_) => (Stdio::piped(), Stdio::piped()),
+        };
         let mut process = leash::command(lab, program, args)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
             .process_group(0)
             .spawn()?;
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let mut child = Self { name: name.to_owned(), process, pumps: Vec::new() };
-        child.pumps.extend(stdout.map(|from| pump(name, from, io::stdout())).transpose()?);
-        child.pumps.extend(stderr.map(|from| pump(name, from, io::stderr())).transpose()?);
+        if let (Some(stdout), Some(stderr)) = (stdout, stderr) {
+            child.pumps = match output {
+                Output::Labelled(file) => {
+                    vec![
+                        pump(name, stdout, file.try_clone()?)?,
+                        pump(name, stderr, file.try_clone()?)?,
+                    ]
+                }
+                _ => vec![pump(name, stdout, io::stdout())?, pump(name, stderr, io::stderr())?],
+            };
+        }
         Ok(child)
     }
 

@@ -13,7 +13,7 @@ use std::net::{SocketAddr, TcpListener};
 pub struct Owner {
     /// Its id.
     pub pid: u32,
-    /// The name of its program, as the kernel keeps it (at most 15 bytes).
+    /// The name of its program.
     pub program: String,
 }
 
@@ -59,8 +59,23 @@ pub fn owner(port: u16) -> Option<Owner> {
     };
     let pids = fs::read_dir("/proc").ok()?.flatten();
     let pid = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(holds)?;
-    let program = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
+    // What the kernel calls a process is cut off after 15 bytes; its program's file is not.
+    let file = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let name = file.and_then(|file| file.file_name()?.to_str().map(str::to_owned));
+    let program = match name {
+        Some(name) => name.trim_end_matches(" (deleted)").to_owned(),
+        None => fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned(),
+    };
     Some(Owner { pid, program })
+}
+
+/// The next `count` ports above `port` + 10,000, or from there on again, that can be had now.
+#[must_use]
+pub fn free_above(port: u16, count: usize) -> Vec<u16> {
+    const FIRST: u16 = 1024;
+    let start = port.checked_add(10_000).unwrap_or(FIRST);
+    let candidates = (start..=u16::MAX).chain(FIRST..start);
+    candidates.filter(|port| probe_localhost(*port).is_ok()).take(count).collect()
 }
 
 /// The inodes of listening sockets on `port` in the text of `/proc/net/tcp` (proc(5)).
@@ -103,8 +118,20 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::AddrInUse, "{address}");
             let owner = owner(port).expect("own processes can be seen");
             assert_eq!(owner.pid, std::process::id(), "{address}");
+            let own = std::env::current_exe().expect("a program");
+            assert_eq!(own.file_name().and_then(|name| name.to_str()), Some(&*owner.program));
             assert!(owner.to_string().contains(&format!("(pid {})", owner.pid)));
         }
+    }
+
+    #[test]
+    fn other_ports_are_suggested_only_if_they_are_free() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let taken = listener.local_addr().expect("bound").port();
+        let free = free_above(taken.wrapping_sub(10_000).max(1), 3);
+        assert_eq!(free.len(), 3);
+        assert!(!free.contains(&taken), "{free:?}");
+        assert_eq!(free_above(u16::MAX, 1).len(), 1, "there are ports below, too");
     }
 
     #[test]

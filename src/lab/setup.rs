@@ -39,9 +39,10 @@ pub const TOOLS: [Tool; 5] = [
 
 /// What only a bench needs. Debian keeps these commands in `/usr/sbin` and, where there is a
 /// service manager, starts them once they are installed.
-pub const BENCH_TOOLS: [Tool; 2] = [
+pub const BENCH_TOOLS: [Tool; 3] = [
     Tool { command: "nginx", package: "nginx-light", purpose: "is measured against" },
     Tool { command: "haproxy", package: "haproxy", purpose: "is measured against" },
+    Tool { command: "valgrind", package: "valgrind", purpose: "counts instructions" },
 ];
 
 /// Why something is still missing.

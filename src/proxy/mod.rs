@@ -14,9 +14,20 @@ mod pipe;
 mod pool;
 mod server;
 pub mod settings;
+mod spread;
 mod transfer;
 mod worker;
 
 pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
 pub use server::{Bound, Server, StartError, Stopper};
+
+use crate::health::Question;
+
+/// Asks the proxy itself, not a backend: an `OPTIONS` that may go no further (RFC 9110 §7.6.2).
+pub const HEALTH: Question = Question {
+    server: "proxy",
+    bytes: b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n",
+    begins: b"HTTP/1.1 200 ",
+    ends: b"",
+};

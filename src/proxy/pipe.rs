@@ -3,7 +3,7 @@
 //! It knows in which order bytes leave, and which of them could be sent once more. It does not know
 //! what they mean; that is the business of `http` and of [`super::transfer`].
 
-use crate::buffer::{Buffer, FreeList};
+use crate::buffer::{BLOCK_BYTES, Buffer, FreeList};
 
 /// A body of up to this many bytes joins the head, so that both leave in one `write`. Beyond it
 /// `writev` is cheaper than the copy.
@@ -122,10 +122,10 @@ impl Pipe {
         self.body.clear();
     }
 
-    /// Bytes of memory in use beside the body's block.
-    #[cfg(test)]
+    /// Bytes of memory in use; the body's block counts whole.
     pub(super) fn held_bytes(&self) -> usize {
-        self.head.len() + self.tail.len()
+        let block = if self.body.holds_block() { BLOCK_BYTES } else { 0 };
+        self.head.len() + self.tail.len() + block
     }
 
     /// Gives the block back if nothing is in it.

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use super::control::Control;
 use super::directory::{Directory, ResolveError};
 use super::settings::Settings;
+use super::spread::Spread;
 use super::worker::{Shared, Worker};
 use crate::balance::{Balancer, InvalidOptions, Options};
 use crate::journal::Feed;
@@ -118,13 +119,14 @@ impl Bound {
             balancer: Arc::new(self.balancer),
             directory: Arc::new(self.directory),
             control: Arc::clone(&control),
+            spread: Arc::new(Spread::new(self.loops.iter().map(|(poller, _)| poller.waker()))),
             settings: Arc::new(self.settings),
         };
         let mut workers = Vec::new();
         for (index, ((poller, listeners), feed)) in self.loops.into_iter().zip(feeds).enumerate() {
             control.add(poller.waker());
             let core = shared.settings.cores.get(index).copied();
-            let worker = Worker::new(listeners, shared.clone(), feed, poller)?;
+            let worker = Worker::new(index, listeners, shared.clone(), feed, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));
             workers.push(thread.spawn(move || {
                 if let Some(core) = core {

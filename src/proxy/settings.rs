@@ -77,7 +77,7 @@ pub struct Limits {
     pub connections: usize,
     /// Idle upstream connections per backend and worker.
     pub pool: usize,
-    /// Backends tried per request.
+    /// Attempts per request, replacing a stale connection included.
     pub attempts: u32,
     /// Requests sent again, per hundred requests.
     pub retry_percent: u8,
@@ -116,7 +116,8 @@ impl Settings {
     /// The `Host` for a request that came without one: HTTP/1.0 allows that, HTTP/1.1 does not.
     #[must_use]
     pub fn default_host(&self) -> &str {
-        self.upstreams.first().map_or("", |first| first.url.trim_start_matches("http://"))
+        let url = self.upstreams.first().map_or("", |first| first.url.as_str());
+        url.strip_prefix("http://").unwrap_or(url)
     }
 
     fn describe_policy(&self) -> String {

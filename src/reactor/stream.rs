@@ -5,12 +5,13 @@
 //! would block or comes up short. Coming up short proves as much as the extra system call that
 //! would block, and saves it.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr, writev};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::SockRef;
 
 use super::{Key, Poller, Readiness};
@@ -109,23 +110,23 @@ impl Stream {
         if buffer.is_empty() {
             return Ok(Received::Nothing);
         }
-        match uninterrupted(|| self.socket.read(buffer)) {
-            Ok(0) => {
+        match retry_on_intr(|| recv(&self.socket, &mut *buffer, RecvFlags::empty())) {
+            Ok((0, _)) => {
                 self.known.readable = false;
                 // The kernel tells of a reset once. If that was to a write, this is no end.
                 if self.broken { Err(Errno::CONNRESET.into()) } else { Ok(Received::End) }
             }
-            Ok(count) => {
+            Ok((count, _)) => {
                 if count < buffer.len() && !self.known.read_closed {
                     self.known.readable = false;
                 }
                 Ok(Received::Bytes(count))
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(Errno::AGAIN) => {
                 self.known.readable = false;
                 Ok(Received::Nothing)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -139,24 +140,23 @@ impl Stream {
         let [first, second] = parts;
         let written = match (first.is_empty(), second.is_empty()) {
             (true, true) => return Ok(Some(0)),
-            (false, true) => uninterrupted(|| self.socket.write(first)),
-            (true, false) => uninterrupted(|| self.socket.write(second)),
-            (false, false) => {
-                uninterrupted(|| self.socket.write_vectored(&parts.map(IoSlice::new)))
-            }
+            (false, true) => retry_on_intr(|| send(&self.socket, first, SendFlags::NOSIGNAL)),
+            (true, false) => retry_on_intr(|| send(&self.socket, second, SendFlags::NOSIGNAL)),
+            (false, false) => retry_on_intr(|| writev(&self.socket, &parts.map(IoSlice::new))),
         };
         match written {
             Ok(count) => {
                 self.known.writable = count == first.len() + second.len();
                 Ok(Some(count))
             }
-            Err(error) if would_block(&error) => {
+            // A connection that is not yet established takes no bytes; that is no failure.
+            Err(Errno::AGAIN | Errno::NOTCONN) => {
                 self.known.writable = false;
                 Ok(None)
             }
             Err(error) => {
-                self.broken |= error.kind() == io::ErrorKind::ConnectionReset;
-                Err(error)
+                self.broken |= error == Errno::CONNRESET;
+                Err(error.into())
             }
         }
     }
@@ -187,20 +187,5 @@ impl Stream {
     /// When the connection is not, or no longer, connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.peer_addr().map(super::listener::canonical)
-    }
-}
-
-/// A connection that is not yet established takes no bytes; that is no failure.
-fn would_block(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock)
-        || Errno::from_io_error(error) == Some(Errno::NOTCONN)
-}
-
-fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => return outcome,
-        }
     }
 }

@@ -23,6 +23,11 @@ const CHARTS_DRAWN: &str =
     "document.querySelectorAll('#latency-chart .scatterlayer .trace').length > 0
     && document.querySelectorAll('#distribution-chart .bars .point').length > 0";
 
+/// The colour of the first backend's line, which goes with the theme.
+const FIRST_LINE: &str = "document.getElementById('latency-chart').data[0].line.color";
+const BLUE_ON_LIGHT: &str = "rgb(11, 108, 184)";
+const BLUE_ON_DARK: &str = "rgb(88, 174, 240)";
+
 /// The page over a log with five minutes of traffic, charts drawn.
 async fn busy(browser: &Browser, site: &Site) -> super::log::Traffic {
     let log = Log::create(&site.log("adaptive_ewma_persistent.csv"), "adaptive_ewma");
@@ -141,12 +146,11 @@ fn the_page_is_dark_where_the_system_is_or_where_it_is_told_to_be() {
         browser.until(&format!("{page} === '{light}'")).await;
         browser.prefer_colours("dark").await;
         browser.until(&format!("{page} === '{dark}'")).await;
-        let lines = "document.getElementById('latency-chart').data[0].line.color";
-        browser.until(&format!("{lines} === 'rgb(88, 174, 240)'")).await;
+        browser.until(&format!("{FIRST_LINE} === '{BLUE_ON_DARK}'")).await;
         browser.shoot("dark").await;
         browser.click("#theme").await;
         browser.until(&format!("{page} === '{light}'")).await;
-        browser.until(&format!("{lines} === 'rgb(11, 108, 184)'")).await;
+        browser.until(&format!("{FIRST_LINE} === '{BLUE_ON_LIGHT}'")).await;
         // The choice is remembered.
         browser.open(&site.url).await;
         browser.until(&format!("{page} === '{light}'")).await;
@@ -166,8 +170,11 @@ fn a_narrow_page_has_all_its_figures_and_is_not_wider_than_the_screen() {
         browser.resize(390, 2600).await;
         browser.until("document.documentElement.scrollWidth <= 390").await;
         browser.until("document.querySelector('#latency-chart .main-svg').clientWidth < 380").await;
-        for scheme in ["light", "dark"] {
+        // A narrow chart has fewer marks on its axis.
+        browser.until("document.getElementById('latency-chart').layout.xaxis.nticks === 3").await;
+        for (scheme, blue) in [("light", BLUE_ON_LIGHT), ("dark", BLUE_ON_DARK)] {
             browser.prefer_colours(scheme).await;
+            browser.until(&format!("{FIRST_LINE} === '{blue}'")).await;
             browser.shoot(&format!("narrow-{scheme}")).await;
         }
         browser.expect_clean_console(&[]).await;

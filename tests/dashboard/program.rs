@@ -89,8 +89,18 @@ fn health_is_not_taken_from_a_stranger() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").unwrap();
     });
     let line = complaint(&run(&["--health", "--port", &port]), 1);
-    assert!(line.contains("is no dashboard"), "{line}");
+    assert!(line.contains("is no healthy dashboard"), "{line}");
     answering.join().unwrap();
+}
+
+#[test]
+fn health_says_that_nothing_was_answered_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let line = complaint(&run(&["--health", "--port", &port]), 1);
+    let expected =
+        format!("error: no dashboard answers at 127.0.0.1:{port}: no answer within 2 s\n");
+    assert_eq!(line, expected);
 }
 
 #[test]

@@ -1,61 +1,10 @@
-//! Many clients at once, more than there may be, and where they come from.
+//! Where clients come from, how they are spread, and how long they may idle.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::support::clock::until;
 use crate::support::http::{Connection, get};
 use crate::support::origin::Origin;
 use crate::support::process::{Proxy, tidegate};
-
-#[test]
-fn beyond_the_limit_clients_wait_until_a_place_is_free() {
-    let origin = Origin::echoing_targets();
-    let flags = ["--max-connections", "3", "--workers", "1"];
-    let proxy = Proxy::start(&[origin.address], &flags);
-    let mut inside: Vec<Connection> =
-        (0..3).map(|_| Connection::connect(proxy.address())).collect();
-    for connection in &mut inside {
-        assert_eq!(connection.get("/").status, 200);
-    }
-    let mut outside = Connection::connect(proxy.address());
-    outside.send("GET /waited HTTP/1.1\r\nHost: a\r\n\r\n");
-    // Those inside are served meanwhile, and the one outside is not.
-    for connection in &mut inside {
-        assert_eq!(connection.get("/").status, 200);
-    }
-    outside.stream().set_nonblocking(true).unwrap();
-    let mut byte = [0];
-    let early = outside.stream().peek(&mut byte);
-    assert_eq!(early.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-    outside.stream().set_nonblocking(false).unwrap();
-    drop(inside.pop());
-    assert_eq!(outside.answer().text(), "/waited");
-}
-
-#[test]
-fn idle_connections_cost_little_and_are_served_when_they_wake() {
-    const IDLE: usize = 1000;
-    let origin = Origin::echoing_targets();
-    let proxy = Proxy::start(&[origin.address], &[]);
-    assert_eq!(get(proxy.address(), "/").status, 200);
-    let before = proxy.process.status("VmRSS:");
-    let mut idle: Vec<Connection> =
-        (0..IDLE).map(|_| Connection::connect(proxy.address())).collect();
-    for connection in &mut idle {
-        assert_eq!(connection.get("/").status, 200);
-    }
-    let grown = proxy.process.status("VmRSS:").saturating_sub(before);
-    assert!(grown < 4 * 1024, "{grown} KiB for {IDLE} connections");
-    // All share the few connections to the origin that were needed at the same time.
-    assert!(origin.accepted() <= 8, "{}", origin.accepted());
-    for (n, connection) in idle.iter_mut().enumerate() {
-        assert_eq!(connection.get(&format!("/{n}")).text(), format!("/{n}"));
-    }
-    let open = proxy.process.open_files();
-    assert!(open > IDLE, "{open}");
-    drop(idle);
-    until("closed connections", || (proxy.process.open_files() < 100).then_some(()));
-}
 
 #[test]
 fn idle_connections_end_after_their_time() {
@@ -73,19 +22,21 @@ fn two_workers_share_one_port() {
     let origin = Origin::echoing_targets();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
-    let mut proxy = crate::log::logging(&origin, &log, &["--workers", "2"]);
-    // The system chooses by the client's port; with so many both have their share.
-    let mut connections: Vec<Connection> =
-        (0..64).map(|_| Connection::connect(proxy.address())).collect();
-    for (n, connection) in connections.iter_mut().enumerate() {
-        assert_eq!(connection.get(&format!("/{n}")).text(), format!("/{n}"));
-    }
+    let mut proxy = crate::support::log::logging(&origin, &log, &["--workers", "2"]);
+    // The system chooses by the client's port, and whoever has too many leaves some to the other.
+    let connections: Vec<Connection> = (0..100)
+        .map(|n| {
+            let mut connection = Connection::connect(proxy.address());
+            assert_eq!(connection.get(&format!("/{n}")).text(), format!("/{n}"));
+            connection
+        })
+        .collect();
     drop(connections);
-    crate::log::stop(&mut proxy);
-    let rows = crate::log::rows(&log);
-    assert_eq!(rows.len(), 64);
+    crate::support::log::stop(&mut proxy);
+    let rows = crate::support::log::rows(&log);
     let of = |worker: &str| rows.iter().filter(|row| row["worker"] == worker).count();
-    assert!(of("0") > 0 && of("1") > 0 && of("0") + of("1") == 64);
+    assert_eq!(of("0") + of("1"), 100);
+    assert!(of("0").min(of("1")) >= 47, "{} and {}", of("0"), of("1"));
 }
 
 #[test]

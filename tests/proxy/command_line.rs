@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
 
 use crate::support::origin::{Origin, Silent};
 use crate::support::process::{Process, Proxy, tidegate};
@@ -42,6 +43,35 @@ fn a_wrong_flag_is_named_with_what_would_be_right() {
         assert!(ended.stderr.contains(words), "{flags:?}: {}", ended.stderr);
         assert_eq!(ended.stdout, "", "{flags:?}");
     }
+}
+
+/// The core that a process may run on, and the program's word on workers and cores under it.
+fn checked_on_one_core(flags: &[&str]) -> (usize, String) {
+    let core = *tidegate::reactor::cores::allowed().unwrap().last().unwrap();
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string(), env!("CARGO_BIN_EXE_tidegate"), "--check"]).args(flags);
+    let mut process = Process::spawn(command.args(["--upstream", "http://127.0.0.1:1"]));
+    assert_eq!(process.ended().code(), Some(0), "{}", process.stderr());
+    (core, process.stdout())
+}
+
+#[test]
+fn there_are_as_many_workers_as_cores_may_be_used_and_each_has_its_own() {
+    let (_, said) = checked_on_one_core(&["--workers", "auto"]);
+    assert!(said.contains(&format!("{:<22} 1\n", "workers")), "{said}");
+    let (core, said) = checked_on_one_core(&["--pin", "auto"]);
+    assert!(said.contains(&format!("{:<22} {core}\n", "pin")), "{said}");
+    let other = core + 1;
+    let ended = run(&["--check", "--pin", &other.to_string()]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+    assert!(ended.stderr.contains(&format!("no core {other}")), "{}", ended.stderr);
+}
+
+#[test]
+fn a_pinned_worker_stays_on_its_core() {
+    let core = *tidegate::reactor::cores::allowed().unwrap().last().unwrap();
+    let proxy = Proxy::start(&[Silent::reserve().address], &["--pin", &core.to_string()]);
+    assert_eq!(proxy.process.cores_of("worker-0"), core.to_string());
 }
 
 #[test]
@@ -143,6 +173,15 @@ fn health_asks_the_proxy_itself() {
         Origin::serve(|connection| while connection.stream().write_all(&[b'x'; 4096]).is_ok() {});
     let ended = run(&["--health", "--listen", &endless.address.to_string()]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+}
+
+#[test]
+fn health_says_that_nothing_was_answered_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let ended = run(&["--health", "--listen", &address]);
+    let expected = format!("tidegate: no proxy answers at {address}: no answer within 2 s\n");
+    assert_eq!((ended.code, ended.stderr), (Some(1), expected));
 }
 
 #[test]

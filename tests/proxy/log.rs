@@ -1,41 +1,14 @@
 //! The log: one row for each request, whatever became of it.
 
-use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
 
 use rustix::process::Signal;
 
 use crate::support::clock::until;
 use crate::support::http::{Connection, get};
+use crate::support::log::{column, logging, rows, stop};
 use crate::support::origin::{Origin, Silent};
-use crate::support::process::{Process, Proxy, tidegate};
-
-/// The rows of a log by column.
-pub fn rows(path: &Path) -> Vec<HashMap<String, String>> {
-    let mut reader = csv::Reader::from_path(path).unwrap();
-    reader.deserialize().map(Result::unwrap).collect()
-}
-
-fn column<'a>(rows: &'a [HashMap<String, String>], name: &str) -> Vec<&'a str> {
-    rows.iter().map(|row| row[name].as_str()).collect()
-}
-
-/// Starts a proxy that logs to `log`.
-pub fn logging(origin: &Origin, log: &Path, flags: &[&str]) -> Proxy {
-    let flags = [&["--log", log.to_str().unwrap()], flags].concat();
-    let upstream = format!("http://{}", origin.address);
-    let listen = ["--listen", "127.0.0.1:0", "--upstream", &upstream];
-    Proxy::spawn(tidegate(&listen).args(flags))
-}
-
-/// Stops the proxy in order and gives its last words.
-pub fn stop(proxy: &mut Proxy) -> String {
-    proxy.process.signal(Signal::TERM);
-    let status = proxy.process.ended();
-    assert!(status.success(), "{status}: {}", proxy.process.stderr());
-    proxy.process.stdout()
-}
+use crate::support::process::{Process, tidegate};
 
 #[test]
 fn every_request_has_its_row_whatever_became_of_it() {
@@ -68,10 +41,7 @@ fn every_request_has_its_row_whatever_became_of_it() {
     let mut connection = Connection::connect(address);
     connection.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n");
     until("the request at the origin", || (origin.accepted() == 4).then_some(()));
-    socket2::SockRef::from(connection.stream())
-        .set_linger(Some(std::time::Duration::ZERO))
-        .unwrap();
-    drop(connection);
+    connection.reset();
     until("five rows", || (fs::read_to_string(&log).unwrap().lines().count() == 6).then_some(()));
     // Bytes that are no request, and a connection without a byte, which is none.
     drop(Connection::connect(address));

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::log::{rows, stop};
 use crate::support::http::{Connection, get};
+use crate::support::log::{rows, stop};
 use crate::support::origin::Origin;
 use crate::support::process::{Backend, Proxy, tidegate};
 

@@ -1,5 +1,6 @@
 //! The only place where the end-to-end tests look at the clock.
 
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 /// How long something may take that should take no time, on a machine that is busy with all else.
@@ -27,4 +28,9 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         // Between two looks the machine belongs to what is awaited.
         pause(Duration::from_millis(1));
     }
+}
+
+/// Waits for word from another thread.
+pub fn hear<T>(told: &Receiver<T>) -> T {
+    told.recv_timeout(PATIENCE).expect("word from another thread")
 }

@@ -2,8 +2,11 @@
 //!
 //! It believes what it reads: the wire-level cases are strict so that other tests need not be.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::clock::PATIENCE;
 
@@ -44,6 +47,16 @@ impl Connection {
         self.0.get_mut().write_all(bytes.as_ref()).expect("the peer takes it");
     }
 
+    /// As [`Connection::send`], to a peer that may be gone: whether it took the bytes.
+    pub fn offer(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.get_mut().write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Breaks the connection off.
+    pub fn reset(self) {
+        SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
     /// Ends the stream towards the peer.
     pub fn finish(&self) {
         self.stream().shutdown(Shutdown::Write).unwrap();
@@ -69,6 +82,25 @@ impl Connection {
         bytes
     }
 
+    /// Reads so many bytes, unless the stream ends before: whether all came.
+    pub fn read_up_to(&mut self, count: u64) -> bool {
+        std::io::copy(&mut self.0.by_ref().take(count), &mut std::io::sink())
+            .is_ok_and(|came| came == count)
+    }
+
+    /// Whether something can be read that was not yet: bytes, or the end.
+    pub fn has_bytes(&self) -> bool {
+        self.stream().set_nonblocking(true).unwrap();
+        let found = self.stream().peek(&mut [0]).is_ok();
+        self.stream().set_nonblocking(false).unwrap();
+        found
+    }
+
+    /// Waits for the peer: whether it sent something, rather than go away.
+    pub fn has_answer(&self) -> bool {
+        self.stream().peek(&mut [0]).is_ok_and(|count| count > 0)
+    }
+
     /// What there is now, at most `block`; nothing at the end of the stream.
     pub fn read(&mut self, block: &mut [u8]) -> usize {
         self.0.read(block).expect("bytes or the end")
@@ -79,6 +111,13 @@ impl Connection {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).expect("the end of the stream");
         rest
+    }
+
+    /// All that comes, and how it ends: in order, or not.
+    pub fn end(&mut self) -> (Vec<u8>, Result<(), ErrorKind>) {
+        let mut rest = Vec::new();
+        let end = self.0.read_to_end(&mut rest);
+        (rest, end.map(drop).map_err(|error| error.kind()))
     }
 
     /// The body that `head` announces.

@@ -8,5 +8,6 @@
 
 pub mod clock;
 pub mod http;
+pub mod log;
 pub mod origin;
 pub mod process;

@@ -1,6 +1,6 @@
 //! Backends that do what a test needs, on threads of the test.
 
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -28,6 +28,14 @@ impl Silent {
         Self { socket, address }
     }
 
+    /// Has the system accept one connection and no more, so that connecting takes for ever.
+    pub fn hang(self) -> Hanging {
+        self.socket.listen(0).unwrap();
+        // One waits to be accepted, which nobody does.
+        let first = TcpStream::connect(self.address).unwrap();
+        Hanging { address: self.address, _held: (self.socket, first) }
+    }
+
     /// Listens from now on, and has `act` deal with each connection on a thread of its own.
     pub fn serve(self, act: impl Fn(Connection) + Send + Sync + 'static) -> Origin {
         const BACKLOG: i32 = 1024;
@@ -49,6 +57,12 @@ impl Silent {
         });
         origin
     }
+}
+
+/// An address at which connections are neither made nor refused.
+pub struct Hanging {
+    pub address: SocketAddr,
+    _held: (Socket, TcpStream),
 }
 
 /// A backend; it accepts nobody any more once it is dropped.

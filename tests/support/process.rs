@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::clock::until;
 
@@ -78,6 +78,12 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops the process until it is told to go on, and waits until the system has done so.
+    pub fn halt(&self) {
+        self.signal(Signal::STOP);
+        until("the halt", || self.is_stopped().then_some(()));
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -98,11 +104,57 @@ impl Process {
         line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// The letter for its state in `/proc/<pid>/status`.
-    pub fn state(&self) -> String {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("State:")).unwrap();
-        line.split_ascii_whitespace().nth(1).unwrap().to_owned()
+    /// Whether SIGSTOP has reached each of its threads.
+    pub fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.map(|thread| thread.unwrap().path().join("status")).all(|status| {
+            let status = std::fs::read_to_string(status).unwrap();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        })
+    }
+
+    /// Changes a limit of the running process; gives what it was.
+    pub fn limit(&self, resource: Resource, current: Option<u64>) -> Option<u64> {
+        let pid = Some(Pid::from_child(&self.child));
+        let name = match resource {
+            Resource::Nofile => "Max open files",
+            _ => "Max file size",
+        };
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let maximum = line.split_ascii_whitespace().nth(1).unwrap().parse().ok();
+        prlimit(pid, resource, Rlimit { current, maximum }).unwrap().current
+    }
+
+    /// Processor time used so far, in hundredths of a second.
+    pub fn processor_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name before the parenthesis may contain blanks; utime and stime are fields 14 and 15.
+        let fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().skip(11);
+        fields.take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+    }
+
+    /// The highest number of an open descriptor.
+    pub fn highest_file(&self) -> u64 {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.map(|name| name.parse().unwrap()).max().unwrap()
+    }
+
+    /// The cores that its thread of this name may run on, as the kernel lists them, once it has
+    /// settled: a thread is named before it is pinned.
+    pub fn cores_of(&self, thread: &str) -> String {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        until("a thread on one core", || {
+            let task = std::fs::read_dir(&tasks).unwrap().flatten().find(|task| {
+                let name = std::fs::read_to_string(task.path().join("comm"));
+                name.is_ok_and(|name| name.trim() == thread)
+            })?;
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list:"))?;
+            let list = line.split_ascii_whitespace().nth(1)?;
+            list.parse::<usize>().is_ok().then(|| list.to_owned())
+        })
     }
 
     pub fn open_files(&self) -> usize {

@@ -10,24 +10,10 @@ use std::thread;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::conversation::{CONTINUE, Conversation, Door, INVALID, Turn};
 use crate::script::Step;
-use crate::strict::requests;
 use crate::support::clock::pause;
 use crate::wire::{self, Pace};
-
-const DEFAULT_REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-/// The answer to an invalid request, which no script foresees.
-const INVALID: &[u8] = b"HTTP/1.1 400 Invalid\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-
-/// What is done with a connection that was accepted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Door {
-    #[default]
-    Open,
-    Close,
-    Reset,
-}
 
 /// A connection in the present case.
 struct Connection {
@@ -35,9 +21,7 @@ struct Connection {
     /// `None` once it was left to its thread to end it.
     stream: Option<Arc<TcpStream>>,
     received: Vec<u8>,
-    /// Requests answered, and whether the one after them was told to continue.
-    answered: usize,
-    continued: bool,
+    conversation: Conversation,
 }
 
 #[derive(Default)]
@@ -88,13 +72,8 @@ impl Backend {
     /// Starts a case. Connections that are open are part of it from now on, unless it is about how
     /// connections are made.
     pub fn begin(&mut self, replies: &[Vec<Step>], pace: Pace) {
-        let opens_with = |step| replies.first().is_some_and(|reply| reply.contains(&step));
-        let door = match () {
-            () if opens_with(Step::AcceptClose) => Door::Close,
-            () if opens_with(Step::AcceptReset) => Door::Reset,
-            () => Door::Open,
-        };
-        if door != Door::Open || opens_with(Step::Refuse) {
+        let door = Door::of(replies);
+        if door != Door::Open {
             self.end();
         }
         let mut state = self.state.lock().unwrap();
@@ -102,10 +81,10 @@ impl Backend {
         (state.replies, state.pace, state.served) = (replies.to_vec(), pace, 0);
         for connection in &mut state.connections {
             connection.received.clear();
-            (connection.answered, connection.continued) = (0, false);
+            connection.conversation = Conversation::default();
         }
         drop(state);
-        if opens_with(Step::Refuse) {
+        if door == Door::Shut {
             self.deafen();
         }
     }
@@ -171,7 +150,7 @@ fn admit(stream: TcpStream, state: &Arc<Mutex<State>>) {
     match guard.door {
         Door::Close => return,
         Door::Reset => return wire::reset_on_drop(&stream),
-        Door::Open => {}
+        Door::Open | Door::Shut => {}
     }
     stream.set_nodelay(true).unwrap();
     guard.last_id += 1;
@@ -180,21 +159,10 @@ fn admit(stream: TcpStream, state: &Arc<Mutex<State>>) {
         id,
         stream: Some(Arc::clone(&stream)),
         received: Vec::new(),
-        answered: 0,
-        continued: false,
+        conversation: Conversation::default(),
     });
     let server = Server { id, stream, state: Arc::clone(state) };
     thread::spawn(move || server.serve());
-}
-
-/// What to do next on a connection.
-enum Turn {
-    Read,
-    Continue,
-    Refuse,
-    Reply(Vec<Step>),
-    /// The case that the connection was part of is over.
-    Leave,
 }
 
 /// The thread of one connection.
@@ -215,10 +183,12 @@ impl Server {
 
     fn converse(&self) -> io::Result<()> {
         loop {
-            let goes_on = match self.turn() {
+            // The case that the connection was part of may be over.
+            let Some(turn) = self.turn() else { return Ok(()) };
+            let goes_on = match turn {
                 Turn::Read => !self.read()?.is_empty(),
                 Turn::Continue => {
-                    self.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                    self.send(CONTINUE)?;
                     true
                 }
                 Turn::Refuse => {
@@ -228,7 +198,6 @@ impl Server {
                     false
                 }
                 Turn::Reply(steps) => self.reply(&steps)?,
-                Turn::Leave => false,
             };
             if !goes_on {
                 return Ok(());
@@ -251,35 +220,11 @@ impl Server {
         Ok(block[..count].to_vec())
     }
 
-    /// Finds the first request that was not answered, and what it calls for.
-    fn turn(&self) -> Turn {
-        let mut state = self.state.lock().unwrap();
-        let served = state.served;
-        let mut steps = state.replies.get(served).cloned().unwrap_or_default();
-        let Some(connection) = state.connection(self.id) else { return Turn::Leave };
-        let received = requests(&connection.received);
-        let Some(request) = received.get(connection.answered) else { return Turn::Read };
-        if !request.faults.is_empty() {
-            return Turn::Refuse;
-        }
-        let is_eager = request.has_head && steps.first() == Some(&Step::OnHead);
-        if !request.is_whole && !is_eager {
-            let expects =
-                request.values("expect").iter().any(|v| v.eq_ignore_ascii_case(b"100-continue"));
-            if expects && !connection.continued {
-                connection.continued = true;
-                return Turn::Continue;
-            }
-            return Turn::Read;
-        }
-        if steps.iter().all(|step| *step == Step::OnHead) {
-            let body = if request.method == b"HEAD" { 2 } else { 0 };
-            steps.push(Step::Send(DEFAULT_REPLY[..DEFAULT_REPLY.len() - body].to_vec()));
-        }
-        connection.answered += 1;
-        connection.continued = false;
-        state.served += 1;
-        Turn::Reply(steps)
+    fn turn(&self) -> Option<Turn> {
+        let mut guard = self.state.lock().unwrap();
+        let State { replies, served, connections, .. } = &mut *guard;
+        let connection = connections.iter_mut().find(|connection| connection.id == self.id)?;
+        Some(connection.conversation.turn(&connection.received, replies, served))
     }
 
     /// Plays a reply; whether the connection goes on.

@@ -7,29 +7,22 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::case::Case;
+use crate::patience::{AWAIT_CONTINUE, AWAIT_RESPONSE, is_any, is_final, quiet, reader, whole};
 use crate::script::Step;
-use crate::strict::{Ending, Extent, Reader, Responses, responses};
 use crate::support::clock::{now, pause};
 use crate::wire::{self, Pace};
+use strict::{Ending, Responses, responses};
 
-/// How long `{{wait}}` waits for a response, and `{{wait100}}` for any.
-const AWAIT_RESPONSE: Duration = Duration::from_secs(3);
-const AWAIT_CONTINUE: Duration = Duration::from_millis(1500);
-
-/// Silence after the last response that is due: nothing else may come.
-const QUIET: Duration = Duration::from_millis(150);
-
-/// Silence after a response when more are due: they are given up.
-const QUIET_BEFORE_NEXT: Duration = Duration::from_millis(1500);
-
-/// Silence in a tunnel.
-const QUIET_TUNNEL: Duration = Duration::from_millis(400);
-
-/// What came back so far.
-#[derive(Clone)]
+/// What came back.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Received {
     pub bytes: Vec<u8>,
     pub ending: Option<Ending>,
+}
+
+/// What came back so far, and when the last of it came.
+struct Heard {
+    received: Received,
     changed: Instant,
 }
 
@@ -37,7 +30,7 @@ pub struct Received {
 pub struct Client<'a> {
     case: &'a Case,
     stream: Arc<TcpStream>,
-    received: Arc<(Mutex<Received>, Condvar)>,
+    heard: Arc<(Mutex<Heard>, Condvar)>,
     listener: JoinHandle<()>,
 }
 
@@ -45,13 +38,13 @@ impl<'a> Client<'a> {
     pub fn connect(address: SocketAddr, case: &'a Case) -> Self {
         let stream = Arc::new(TcpStream::connect(address).expect("the proxy accepts"));
         stream.set_nodelay(true).unwrap();
-        let nothing = Received { bytes: Vec::new(), ending: None, changed: now() };
-        let received = Arc::new((Mutex::new(nothing), Condvar::new()));
+        let nothing = Heard { received: Received::default(), changed: now() };
+        let heard = Arc::new((Mutex::new(nothing), Condvar::new()));
         let listener = {
-            let (stream, received) = (Arc::clone(&stream), Arc::clone(&received));
-            thread::spawn(move || listen(&stream, &received))
+            let (stream, heard) = (Arc::clone(&stream), Arc::clone(&heard));
+            thread::spawn(move || listen(&stream, &heard))
         };
-        Self { case, stream, received, listener }
+        Self { case, stream, heard, listener }
     }
 
     /// Plays the case, waits for what it leads to, and says what came; `None` if the script resets
@@ -73,8 +66,7 @@ impl<'a> Client<'a> {
                     self.wait(AWAIT_RESPONSE, |seen| whole(seen) >= responses_due);
                 }
                 Step::AwaitContinue => {
-                    let any = |seen: &Responses| !seen.interims.is_empty() || is_final(seen);
-                    self.wait(AWAIT_CONTINUE, any);
+                    self.wait(AWAIT_CONTINUE, is_any);
                     skipping = is_final(&self.seen());
                 }
                 Step::Reset => {
@@ -85,26 +77,26 @@ impl<'a> Client<'a> {
             }
         }
         self.wait_for_end();
-        let received = self.received.0.lock().unwrap().clone();
+        let received = self.heard.0.lock().unwrap().received.clone();
         let _ = self.stream.shutdown(Shutdown::Both);
         Some(received)
     }
 
-    fn reader(&self, ending: Option<Ending>) -> Reader<'_> {
-        Reader { methods: &self.case.methods, ending, is_http10: self.case.is_http10 }
-    }
-
     fn seen(&self) -> Responses {
-        let received = self.received.0.lock().unwrap();
-        responses(&received.bytes, self.reader(received.ending))
+        let Received { bytes, ending } = &self.heard.0.lock().unwrap().received;
+        responses(bytes, reader(self.case, *ending))
     }
 
     /// Waits until `enough` was seen, the stream ended or `limit` is over.
     fn wait(&self, limit: Duration, enough: impl Fn(&Responses) -> bool) {
         let deadline = now() + limit;
-        let (received, changed) = &*self.received;
-        let mut guard = received.lock().unwrap();
-        while guard.ending.is_none() && !enough(&responses(&guard.bytes, self.reader(None))) {
+        let (heard, changed) = &*self.heard;
+        let mut guard = heard.lock().unwrap();
+        let is_enough = |received: &Received| {
+            received.ending.is_some()
+                || enough(&responses(&received.bytes, reader(self.case, None)))
+        };
+        while !is_enough(&guard.received) {
             let left = deadline.saturating_duration_since(now());
             if left.is_zero() {
                 return;
@@ -116,32 +108,17 @@ impl<'a> Client<'a> {
     /// Waits until the stream ended, or until it was quiet for as long as what was seen demands.
     fn wait_for_end(&self) {
         let deadline = now() + self.case.wait;
-        let (received, changed) = &*self.received;
-        let mut guard = received.lock().unwrap();
-        while guard.ending.is_none() {
-            let seen = responses(&guard.bytes, self.reader(None));
-            let quiet_enough = self.quiet(&seen).map(|quiet| guard.changed + quiet);
+        let (heard, changed) = &*self.heard;
+        let mut guard = heard.lock().unwrap();
+        while guard.received.ending.is_none() {
+            let seen = responses(&guard.received.bytes, reader(self.case, None));
+            let quiet_enough = quiet(self.case, &seen).map(|quiet| guard.changed + quiet);
             let until = quiet_enough.map_or(deadline, |quiet| quiet.min(deadline));
             let left = until.saturating_duration_since(now());
             if left.is_zero() {
                 return;
             }
             guard = changed.wait_timeout(guard, left).unwrap().0;
-        }
-    }
-
-    /// How long a silence means that nothing more will come. A connection that has to be closed is
-    /// waited for.
-    fn quiet(&self, seen: &Responses) -> Option<Duration> {
-        let last = seen.finals.last()?;
-        if self.case.expect.closes == Some(true) {
-            None
-        } else if last.extent == Extent::Tunnel {
-            Some(QUIET_TUNNEL)
-        } else if whole(seen) >= self.case.methods.len() {
-            Some(QUIET)
-        } else {
-            last.is_whole.then_some(QUIET_BEFORE_NEXT)
         }
     }
 
@@ -153,27 +130,19 @@ impl<'a> Client<'a> {
     }
 }
 
-fn whole(seen: &Responses) -> usize {
-    seen.finals.iter().filter(|response| response.is_whole).count()
-}
-
-fn is_final(seen: &Responses) -> bool {
-    seen.finals.iter().any(|response| response.status.is_some())
-}
-
-fn listen(mut stream: &TcpStream, received: &(Mutex<Received>, Condvar)) {
+fn listen(mut stream: &TcpStream, heard: &(Mutex<Heard>, Condvar)) {
     let mut block = [0; 16 * 1024];
     loop {
         let result = stream.read(&mut block);
-        let mut guard = received.0.lock().unwrap();
+        let mut guard = heard.0.lock().unwrap();
         match result {
-            Ok(0) => guard.ending = Some(Ending::Finished),
-            Ok(count) => guard.bytes.extend(&block[..count]),
-            Err(_) => guard.ending = Some(Ending::Reset),
+            Ok(0) => guard.received.ending = Some(Ending::Finished),
+            Ok(count) => guard.received.bytes.extend(&block[..count]),
+            Err(_) => guard.received.ending = Some(Ending::Reset),
         }
         guard.changed = now();
-        received.1.notify_all();
-        if guard.ending.is_some() {
+        heard.1.notify_all();
+        if guard.received.ending.is_some() {
             return;
         }
     }

@@ -2,11 +2,10 @@
 
 use crate::case::{Case, Expect, Pattern};
 use crate::client::Received;
-use crate::strict::{
-    Ending, Extent, Faults, Reader, Request, Responses, requests, responses, shown,
-};
+use strict::{Ending, Extent, Faults, Reader, Request, Responses, requests, responses, shown};
 
 /// All that was seen in a case.
+#[derive(Debug, Eq, PartialEq)]
 pub struct Evidence {
     /// By connection of the backend.
     pub upstream: Vec<Vec<u8>>,

@@ -11,10 +11,10 @@ use crate::backend::Backend;
 use crate::case::{Case, cases};
 use crate::client::Client;
 use crate::judge::{Evidence, judge};
-use crate::strict::Faults;
 use crate::support::clock::{pause, until};
 use crate::support::process::Proxy;
 use crate::wire::Pace;
+use strict::Faults;
 
 const LANES: usize = 16;
 

@@ -11,17 +11,25 @@ mod another;
 mod backend;
 mod case;
 mod client;
+mod conversation;
 mod judge;
 mod lanes;
+mod patience;
 mod relay;
+mod sans_io;
 mod script;
-mod strict;
 #[path = "../support/mod.rs"]
 mod support;
 mod wire;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use case::{Case, cases};
+use judge::{Evidence, judge};
 use lanes::{Mode, play_all};
+use sans_io::{Cut, Played};
 use wire::Pace;
 
 /// Those that the best-known proxies are measured by as well.
@@ -52,6 +60,61 @@ fn check(cases: &[Case], mode: Mode) {
     let failures = play_all(cases, mode);
     let list: Vec<String> = failures.iter().map(ToString::to_string).collect();
     assert!(list.is_empty(), "{} of {} fail\n{}", list.len(), cases.len(), list.join("\n"));
+}
+
+/// Most bytes of one side that are played for the cuts of one case: with more than 2,000 of them
+/// it is cut at every nth place.
+const MOST_BYTES: usize = 4_000_000;
+
+/// The case is passed without sockets, whole, byte by byte and cut at every place. What comes out
+/// the same is judged once.
+fn check_sans_io(case: &Case) -> Vec<String> {
+    let mut seen: Vec<Evidence> = Vec::new();
+    let mut why = Vec::new();
+    let mut play = |client: Cut, backend: Cut| {
+        let Played { evidence, client_bytes, backend_bytes } = sans_io::play(case, client, backend);
+        if !seen.contains(&evidence) {
+            let faults = judge(case, &evidence, true);
+            if !faults.is_empty() {
+                why.push(format!("{client:?} {backend:?}: {faults:#?} {evidence:?}"));
+            }
+            seen.push(evidence);
+        }
+        (client_bytes, backend_bytes)
+    };
+    let (client_bytes, backend_bytes) = play(Cut::Whole, Cut::Whole);
+    let cuts = |bytes: usize| {
+        let every = (bytes * bytes).div_ceil(MOST_BYTES).max(1);
+        (1..bytes).step_by(every).map(Cut::At)
+    };
+    for cut in cuts(client_bytes).chain([Cut::Pieces(1)]) {
+        play(cut, Cut::Whole);
+    }
+    if !case.at_once {
+        for cut in cuts(backend_bytes).chain([Cut::Pieces(1)]) {
+            play(Cut::Whole, cut);
+        }
+        play(Cut::Pieces(1), Cut::Pieces(1));
+    }
+    why.iter().map(|why| format!("{} ({}): {why}", case.id, case.reference)).collect()
+}
+
+#[test]
+fn without_sockets_and_cut_at_every_place() {
+    let cases = all_cases();
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    failures.lock().unwrap().extend(check_sans_io(case));
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} fail\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ EXIT STATUS
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchFlags {
-    /// Three workloads and three rounds of one second: under two minutes
+    /// Four workloads and three rounds of one second: under two minutes
     #[arg(long)]
     quick: bool,
 
@@ -48,7 +48,7 @@ pub(crate) struct BenchFlags {
     #[arg(long, value_name = "NAME", value_parser = contender_names())]
     contender: Vec<String>,
 
-    /// Folder for bench.csv, bench.json and bench.html
+    /// Folder for bench.csv, bench.json, bench.md and bench.html
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     reports: PathBuf,
 }
@@ -108,7 +108,7 @@ impl BenchFlags {
     }
 
     fn tell(&self, results: &Results) -> ExitCode {
-        say(&report::summary(results));
+        say(&format!("\n{}\n{}", report::goals(results), report::summary(results)));
         match report::write(results, &self.reports) {
             Ok(paths) => {
                 let paths = paths.map(|path| path.display().to_string()).join(", ");

@@ -2,8 +2,12 @@
 
 mod bench;
 mod load;
+mod places;
 mod relay;
+mod report;
+mod scenarios;
 mod setup;
+mod soak;
 mod up;
 
 use std::ffi::OsString;
@@ -15,8 +19,13 @@ use bench::BenchFlags;
 use clap::{Parser, Subcommand};
 use load::LoadFlags;
 use relay::RelayFlags;
+use report::ReportFlags;
+use scenarios::ScenariosFlags;
 use setup::SetupFlags;
+use soak::{OriginFlags, SoakFlags};
 use tidegate::lab::leash;
+use tidegate::lab::soak::origin;
+use tidegate::lab::stack::StackError;
 use up::UpFlags;
 
 /// A flag is wrong.
@@ -34,9 +43,15 @@ struct Flags {
 enum Task {
     /// Install what running and testing need, by apt-get as root or through sudo
     Setup(SetupFlags),
-    /// Run the whole stack in the foreground: three backends and the proxy
+    /// Run the whole stack in the foreground: three backends, proxy, dashboard
     #[command(after_help = up::EXAMPLES)]
     Up(UpFlags),
+    /// Run the six scenarios under load: each policy, with and without persistent connections
+    #[command(after_help = scenarios::EXAMPLES)]
+    Scenarios(ScenariosFlags),
+    /// Put the logs of runs side by side: throughput, latency, errors, who got the requests
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportFlags),
     /// Measure processor time per request, here and in other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
@@ -45,6 +60,12 @@ enum Task {
     Load(LoadFlags),
     /// Pass bytes on without a look at them: the floor of every comparison
     Relay(RelayFlags),
+    /// Have clients and backends misbehave for a while, and account for every request
+    #[command(after_help = soak::EXAMPLES)]
+    Soak(SoakFlags),
+    /// Be a backend of `soak`
+    #[command(name = origin::SUBCOMMAND, hide = true)]
+    Origin(OriginFlags),
     /// Become a program that ends when its parent does
     #[command(name = leash::SUBCOMMAND, hide = true)]
     Leash {
@@ -59,9 +80,13 @@ fn main() -> ExitCode {
     match Flags::parse().task {
         Task::Setup(flags) => flags.run(),
         Task::Up(flags) => flags.run(),
+        Task::Scenarios(flags) => flags.run(),
+        Task::Report(flags) => flags.run(),
         Task::Bench(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
+        Task::Soak(flags) => flags.run(),
+        Task::Origin(flags) => flags.run(),
         Task::Leash { parent, program, args } => {
             let error = leash::become_program(parent, &program, &args);
             fail(1, &format!("can't run {}: {error}", program.display()))
@@ -78,4 +103,18 @@ fn say(text: &str) {
 fn fail(code: u8, error: &impl std::fmt::Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "tidegate-lab: {error}");
     ExitCode::from(code)
+}
+
+/// The exit code for a stack that did not come up or didn't stay.
+fn stack_code(error: &StackError) -> u8 {
+    match error {
+        StackError::Refused | StackError::NoServer | StackError::PortTwice(_) => MISUSE,
+        StackError::Hurried(signal) => signal_code(*signal),
+        _ => 1,
+    }
+}
+
+/// As a shell reports a program that a signal ended.
+fn signal_code(signal: i32) -> u8 {
+    128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
 }

@@ -31,9 +31,10 @@ SIGNALS
   SIGHUP            reopen the log
 
 EXIT STATUS
-  0  stopped by a signal, or --check and --health found all well
-  1  could not start, or --health got no answer
-  2  a flag, an upstream or the log's path is wrong";
+  0             stopped by a signal, or --check and --health found all well
+  1             could not start, or --health got no answer
+  2             a flag, an upstream or the log's path is wrong
+  128 + signal  ended at once by a second signal";
 
 /// An adaptive HTTP/1.1 reverse proxy and load balancer.
 ///
@@ -118,7 +119,7 @@ struct Balancing {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
     cooldown_max: Duration,
 
-    /// Backends tried per request
+    /// Attempts per request, replacing a stale connection included
     #[arg(
         long, value_name = "N", default_value_t = 3,
         value_parser = clap::value_parser!(u32).range(1..),
@@ -329,7 +330,7 @@ impl Speed {
                 let workers = workers.unwrap_or(list.len());
                 ensure!(
                     list.len() >= workers,
-                    "--pin names {} cores for {workers} workers; name one for each",
+                    "--pin names too few cores for {workers} workers ({}); name one for each",
                     list.len()
                 );
                 Ok((workers, list[..workers].to_vec()))

@@ -5,7 +5,7 @@ mod values;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use clap::Parser;
 use flags::Flags;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
-use tidegate::journal::{Journal, Options, Reopener, Totals};
+use tidegate::journal::{self, Journal, Options, Reopener, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{Bound, Directory, StartError, Stopper};
+use tidegate::proxy::{Bound, Directory, HEALTH, StartError, Stopper};
 use tidegate::reactor::descriptors;
 
 /// A flag, an upstream or a path is wrong.
@@ -25,9 +25,6 @@ const MISUSE: u8 = 2;
 /// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
 const ECHO: Duration = Duration::from_millis(250);
 
-/// How long `--health` waits for an answer.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-
 fn main() -> ExitCode {
     let flags = Flags::parse();
     let settings = match flags.settings() {
@@ -35,7 +32,10 @@ fn main() -> ExitCode {
         Err(error) => return fail(MISUSE, &error),
     };
     if flags.mode.health {
-        return health(settings.listen[0]);
+        return match HEALTH.ask(settings.listen[0]) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        };
     }
     if flags.mode.check {
         return check(&flags, &settings);
@@ -117,7 +117,11 @@ fn check(flags: &Flags, settings: &Settings) -> ExitCode {
         Err(error) => return fail(MISUSE, &error),
     };
     let mut text = settings.describe();
-    let log = flags.log(settings).map_or("none".to_owned(), |path| path.display().to_string());
+    let log = flags.log(settings);
+    if let Some(Err(error)) = log.as_deref().map(journal::check) {
+        return fail(MISUSE, &error);
+    }
+    let log = log.map_or("none".to_owned(), |path| path.display().to_string());
     let mut line = |name: &str, value: &str| {
         // Writing to a String can't fail.
         let _ = writeln!(text, "{name:<22} {value}");
@@ -130,34 +134,6 @@ fn check(flags: &Flags, settings: &Settings) -> ExitCode {
     }
     say(&text);
     ExitCode::SUCCESS
-}
-
-/// Asks the proxy itself, not a backend: an `OPTIONS` that may go no further (RFC 9110 §7.6.2).
-fn health(listen: SocketAddr) -> ExitCode {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    let address = SocketAddr::new(ip, listen.port());
-    match ask(address) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => fail(1, &format!("what answers at {address} is no healthy proxy")),
-        Err(error) => fail(1, &format!("no proxy answers at {address}: {error}")),
-    }
-}
-
-fn ask(address: SocketAddr) -> io::Result<bool> {
-    const HEALTHY: &[u8] = b"HTTP/1.1 200 ";
-    let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
-    stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
-    stream.set_write_timeout(Some(HEALTH_TIMEOUT))?;
-    stream.write_all(
-        b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n",
-    )?;
-    let mut answer = [0; HEALTHY.len()];
-    io::Read::read_exact(&mut stream, &mut answer)?;
-    Ok(answer == HEALTHY)
 }
 
 /// Says so when not even one worker can hold the connections it may accept.

@@ -121,6 +121,8 @@ fn sizes_are_hexadecimal_in_either_case_with_any_zeros() {
     for size in [
         "",
         " 5",
+        "5 ",
+        "5\t \t",
         "\t5",
         "0x5",
         "-5",
@@ -180,7 +182,7 @@ fn lines_end_in_cr_lf_and_nothing_else() {
     for stream in ["5;a\nhello", "5;a\0b\r\n", "5;\u{1}\r\n", "5;\u{7f}\r\n"] {
         refused(stream, FramingError::BadChunkExtension);
     }
-    assert_eq!(scan(b"1;\ta\xff\r\nx\r\n0 \r\n\r\n").2, Ok(true));
+    assert_eq!(scan(b"1;\ta\xff\r\nx\r\n0 ;\r\n\r\n").2, Ok(true));
 }
 
 #[test]

@@ -155,6 +155,25 @@ fn a_device_is_written_as_it_is() {
     LogFile::create(Path::new("/dev/null")).expect("no lock on a device");
 }
 
+#[test]
+fn a_check_finds_what_stands_in_the_way_and_changes_nothing() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("log.csv"), with_row("a")).expect("written");
+    fs::write(path("letter.txt"), "Dear Sir\n").expect("written");
+    let before = names(folder.path());
+    for name in ["new.csv", "a/b/new.csv", "log.csv"] {
+        check(&path(name)).expect(name);
+    }
+    check(Path::new("new.csv")).expect("the folder we are in");
+    check(Path::new("/dev/null")).expect("a device");
+    let refused = |path: &Path| check(path).expect_err("no log").to_string();
+    assert!(refused(&path("letter.txt")).contains("is no log of this format"));
+    assert!(refused(folder.path()).contains("Is a directory"));
+    assert!(refused(&path("letter.txt/new.csv")).contains("Not a directory"));
+    assert_eq!(names(folder.path()), before);
+}
+
 fn pipe_in(folder: &Path) -> PathBuf {
     let path = folder.join("pipe");
     rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");

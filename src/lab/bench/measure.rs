@@ -1,5 +1,6 @@
 //! Starts backends and contenders, and puts one contender after the other under load.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -8,16 +9,19 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::super::child::describe;
+use super::super::process::Process;
 use super::super::signals::{Notice, Signals};
-use super::contender::{Contender, Job};
+use super::contender::Contender;
+use super::job::Job;
 use super::place::Place;
 use super::probe::{self, Answer};
-use super::process::Process;
 use super::results::{Entry, Measured, Results, Round};
+use super::seen::Load;
+use super::steady;
 use super::tools::Tools;
 use super::usage::{Cores, Tree};
 use super::workload::Workload;
-use super::wrk::{self, Load};
+use super::wrk;
 use super::{BenchError, Plan, system};
 
 /// How long a program may take until it accepts connections.
@@ -29,7 +33,7 @@ const START_PAUSE: Duration = Duration::from_millis(20);
 /// How long it may take to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long wrk may take beyond the time it is told to.
+/// How long a load may take beyond the time it is told to.
 const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who wants to know how far it is.
@@ -175,8 +179,9 @@ impl Bench<'_> {
             }
             let output = self.folder.join(format!("backend-{index}.out"));
             let backend = &self.tools.backend;
-            let mut process = Process::start(&self.tools.lab, &place.load, backend, &args, output)
-                .map_err(system("start a backend"))?;
+            let mut process =
+                Process::start_on(&place.load, &self.tools.lab, backend, &args, output)
+                    .map_err(system("start a backend"))?;
             if let Err(output) = self.reach(&mut process, address)? {
                 return Err(BenchError::Failed { name: "a backend", output });
             }
@@ -205,7 +210,7 @@ impl Bench<'_> {
             return Ok(Err("it is gone".to_owned()));
         };
         let output = folder.join(contender.name).with_extension("out");
-        let mut process = Process::start(&self.tools.lab, cores, &program, &args, output)
+        let mut process = Process::start_on(cores, &self.tools.lab, &program, &args, output)
             .map_err(system("start a contender"))?;
         if let Err(output) = self.reach(&mut process, listen)? {
             return Ok(Err(output));
@@ -291,14 +296,36 @@ impl Bench<'_> {
         script: &Path,
     ) -> Result<Load, BenchError> {
         let seconds = self.plan.seconds;
-        let args = wrk::args(workload, address, seconds, place.load.len(), script);
-        let output = self.folder.join("wrk.out");
-        let mut wrk = Process::start(&self.tools.lab, &place.load, &self.tools.wrk, &args, output)
-            .map_err(system("start wrk"))?;
-        let deadline = now() + Duration::from_secs(seconds.into()) + LOAD_PATIENCE;
-        let status = self.wait(&mut wrk, deadline)?;
-        let load = status.filter(ExitStatus::success).and_then(|_| Load::parse(&wrk.output()));
-        load.ok_or_else(|| BenchError::Failed { name: "wrk", output: wrk.last_words() })
+        let Some(rate_per_s) = workload.rate_per_s else {
+            let args = wrk::args(workload, address, seconds, place.load.len(), script);
+            let (wrk, status) = self.load(&self.tools.wrk, &args, place)?;
+            let load = status.filter(ExitStatus::success).and_then(|_| wrk::parse(&wrk.output()));
+            return load
+                .ok_or_else(|| BenchError::Failed { name: "wrk", output: wrk.last_words() });
+        };
+        let figures = self.folder.join("load.json");
+        let args = steady::args(workload, rate_per_s, address, seconds, &figures);
+        let (lab, _) = self.load(&self.tools.lab, &args, place)?;
+        let text = fs::read_to_string(&figures).unwrap_or_default();
+        // What an earlier round wrote must not be taken for what this one saw.
+        let _ = fs::remove_file(&figures);
+        steady::parse(&text)
+            .ok_or_else(|| BenchError::Failed { name: "the load", output: lab.last_words() })
+    }
+
+    /// Runs a program that makes load, to its end.
+    fn load(
+        &self,
+        program: &Path,
+        args: &[OsString],
+        place: &Place,
+    ) -> Result<(Process, Option<ExitStatus>), BenchError> {
+        let output = self.folder.join("load.out");
+        let mut load = Process::start_on(&place.load, &self.tools.lab, program, args, output)
+            .map_err(system("start the load"))?;
+        let deadline = now() + Duration::from_secs(self.plan.seconds.into()) + LOAD_PATIENCE;
+        let status = self.wait(&mut load, deadline)?;
+        Ok((load, status))
     }
 
     /// Waits until a program has ended, or until `deadline`.

@@ -10,15 +10,17 @@
 
 mod contender;
 mod haproxy;
+mod job;
 mod machine;
 mod measure;
 mod nginx;
 mod place;
 mod probe;
-mod process;
 pub mod report;
 mod results;
+mod seen;
 mod stats;
+mod steady;
 mod tools;
 mod usage;
 mod workload;
@@ -34,9 +36,9 @@ pub use machine::Machine;
 pub use measure::Progress;
 pub use place::Place;
 pub use results::{Entry, Measured, Results, Round};
+pub use seen::Load;
 pub use stats::Spread;
 pub use workload::{LineUp, QUICK, WORKLOADS, Workload};
-pub use wrk::Load;
 
 use super::signals::Signals;
 use crate::reactor::{cores, descriptors};

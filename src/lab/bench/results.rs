@@ -3,9 +3,9 @@
 use super::contender::{Contender, Program};
 use super::machine::Machine;
 use super::place::Place;
+use super::seen::Load;
 use super::stats::Spread;
 use super::workload::Workload;
-use super::wrk::Load;
 
 /// From this share of its cores on, a proxy was what limited the requests.
 const SATURATED: f64 = 0.95;
@@ -79,6 +79,12 @@ impl Results {
 }
 
 impl Measured {
+    /// The entry of the contender of this name.
+    #[must_use]
+    pub fn entry(&self, contender: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.contender.name == contender)
+    }
+
     /// The entry that others are compared with: `program` with one worker and without a log.
     #[must_use]
     pub fn yardstick(&self, program: Program) -> Option<&Entry> {
@@ -124,6 +130,12 @@ impl Entry {
         self.spread(|round| round.load.p99_us)
     }
 
+    /// Latency at the 99.9th percentile, in µs.
+    #[must_use]
+    pub fn p999(&self) -> Option<Spread> {
+        self.spread(|round| round.load.p999_us)
+    }
+
     /// The share of its cores that the contender used, 0 to 1.
     #[must_use]
     pub fn share(&self) -> Option<Spread> {
@@ -160,6 +172,7 @@ pub(super) mod tests {
             errors: 0,
             p50_us: 500.0,
             p99_us: 900.0,
+            p999_us: 990.0,
         };
         Round { load, cpu_us_per_request, share, others }
     }

@@ -19,6 +19,9 @@ pub struct Workload {
     pub response_bytes: Option<usize>,
     /// Whether every request has a fresh connection, on both sides of the proxy.
     pub is_fresh: bool,
+    /// Requests per second, asked whatever becomes of the answers; if `None`, each connection asks
+    /// as soon as it is answered.
+    pub rate_per_s: Option<u32>,
 }
 
 /// Who takes part in a workload.
@@ -41,10 +44,11 @@ const SMALL: Workload = Workload {
     request_bytes: 0,
     response_bytes: None,
     is_fresh: false,
+    rate_per_s: None,
 };
 
 /// All workloads.
-pub const WORKLOADS: [Workload; 8] = [
+pub const WORKLOADS: [Workload; 9] = [
     SMALL,
     Workload {
         name: "small-1",
@@ -89,6 +93,13 @@ pub const WORKLOADS: [Workload; 8] = [
         ..SMALL
     },
     Workload {
+        name: "steady",
+        title: "small response, 20,000 requests/s whatever becomes of them, 64 connections",
+        line_up: LineUp::OneOfEach,
+        rate_per_s: Some(20_000),
+        ..SMALL
+    },
+    Workload {
         name: "workers-2",
         title: "small response, 256 connections, one worker and two",
         line_up: LineUp::Workers,
@@ -98,7 +109,7 @@ pub const WORKLOADS: [Workload; 8] = [
 ];
 
 /// Those of a quick run.
-pub const QUICK: [&str; 3] = ["small-64", "response-100k", "fresh"];
+pub const QUICK: [&str; 4] = ["small-64", "response-100k", "fresh", "steady"];
 
 #[cfg(test)]
 mod tests {

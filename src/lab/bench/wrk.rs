@@ -1,4 +1,4 @@
-//! The load: one run of `wrk`, told what to send and how to report it.
+//! The load that asks as fast as it is answered: `wrk`, told what to send and how to report it.
 //!
 //! wrk's own report is rounded for people. A script has it say the exact figures in one line, at
 //! its end; nothing of the script runs while it measures.
@@ -9,57 +9,33 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use super::seen::Load;
 use super::workload::Workload;
 
 /// What begins the line with the figures.
 const MARK: &str = "figures:";
 
-/// What one run of wrk saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Load {
-    /// Whole answers.
-    pub requests: u64,
-    /// How long it lasted.
-    pub duration: Duration,
-    /// All bytes received.
-    pub bytes: u64,
-    /// Connections that failed or broke, answers that didn't come in time, and statuses of 400 or
-    /// more.
-    pub errors: u64,
-    /// Half of the answers took no longer, in µs.
-    pub p50_us: f64,
-    /// 99 % of the answers took no longer, in µs.
-    pub p99_us: f64,
-}
-
-impl Load {
-    /// Answers per second.
-    #[must_use]
-    pub fn per_second(&self) -> f64 {
-        self.requests as f64 / self.duration.as_secs_f64().max(f64::MIN_POSITIVE)
-    }
-
-    /// Reads what wrk printed.
-    pub(super) fn parse(output: &str) -> Option<Self> {
-        let line = output.lines().find_map(|line| line.strip_prefix(MARK))?;
-        let mut load = Self::default();
-        let mut count = 0;
-        for pair in line.split_ascii_whitespace() {
-            let (name, value) = pair.split_once('=')?;
-            let number: f64 = value.parse().ok()?;
-            match name {
-                "requests" => load.requests = whole(value)?,
-                "duration_us" => load.duration = Duration::from_micros(whole(value)?),
-                "bytes" => load.bytes = whole(value)?,
-                "connect" | "read" | "write" | "timeout" | "status" => load.errors += whole(value)?,
-                "p50_us" => load.p50_us = number,
-                "p99_us" => load.p99_us = number,
-                _ => return None,
-            }
-            count += 1;
+/// Reads what wrk printed.
+pub(super) fn parse(output: &str) -> Option<Load> {
+    let line = output.lines().find_map(|line| line.strip_prefix(MARK))?;
+    let mut load = Load::default();
+    let mut count = 0;
+    for pair in line.split_ascii_whitespace() {
+        let (name, value) = pair.split_once('=')?;
+        let number: f64 = value.parse().ok()?;
+        match name {
+            "requests" => load.requests = whole(value)?,
+            "duration_us" => load.duration = Duration::from_micros(whole(value)?),
+            "bytes" => load.bytes = whole(value)?,
+            "connect" | "read" | "write" | "timeout" | "status" => load.errors += whole(value)?,
+            "p50_us" => load.p50_us = number,
+            "p99_us" => load.p99_us = number,
+            "p999_us" => load.p999_us = number,
+            _ => return None,
         }
-        (count == FIGURES.len()).then_some(load)
+        count += 1;
     }
+    (count == FIGURES.len()).then_some(load)
 }
 
 /// Lua's numbers are floating-point, and large ones may be written so.
@@ -67,7 +43,7 @@ fn whole(text: &str) -> Option<u64> {
     text.split('.').next()?.parse().ok()
 }
 
-const FIGURES: [(&str, &str); 10] = [
+const FIGURES: [(&str, &str); 11] = [
     ("requests", "summary.requests"),
     ("duration_us", "summary.duration"),
     ("bytes", "summary.bytes"),
@@ -78,6 +54,7 @@ const FIGURES: [(&str, &str); 10] = [
     ("status", "summary.errors.status"),
     ("p50_us", "latency:percentile(50)"),
     ("p99_us", "latency:percentile(99)"),
+    ("p999_us", "latency:percentile(99.9)"),
 ];
 
 /// The script of a workload.
@@ -130,25 +107,25 @@ mod tests {
         Thread Stats   Avg      Stdev     Max   +/- Stdev\n\
         Requests/sec:  41234.12\n\n\
         figures: requests=123456 duration_us=3001234 bytes=9876543210 connect=1 read=2 write=3 \
-        timeout=4 status=5 p50_us=1500 p99_us=2750\n";
+        timeout=4 status=5 p50_us=1500 p99_us=2750 p999_us=3500\n";
 
     #[test]
     fn the_line_with_the_figures_is_read() {
-        let load = Load::parse(OUTPUT).expect("figures");
+        let load = parse(OUTPUT).expect("figures");
         assert_eq!(load.requests, 123_456);
         assert_eq!(load.duration, Duration::from_micros(3_001_234));
         assert_eq!(load.bytes, 9_876_543_210);
         assert_eq!(load.errors, 15);
-        assert!((load.p50_us - 1500.0).abs() < 1e-9 && (load.p99_us - 2750.0).abs() < 1e-9);
-        assert!((load.per_second() - 41_135.08).abs() < 0.01);
+        let percentiles = [load.p50_us, load.p99_us, load.p999_us].map(|us| us.to_string());
+        assert_eq!(percentiles, ["1500", "2750", "3500"]);
     }
 
     #[test]
     fn an_output_without_all_figures_is_none() {
-        assert_eq!(Load::parse("unable to connect to 127.0.0.1:1 Connection refused\n"), None);
-        assert_eq!(Load::parse(&OUTPUT.replace(" status=5", "")), None);
-        assert_eq!(Load::parse(&OUTPUT.replace("read=2", "read=nan.")), None);
-        assert_eq!(Load::parse(&OUTPUT.replace("read=", "rd=")), None);
+        assert_eq!(parse("unable to connect to 127.0.0.1:1 Connection refused\n"), None);
+        assert_eq!(parse(&OUTPUT.replace(" status=5", "")), None);
+        assert_eq!(parse(&OUTPUT.replace("read=2", "read=nan.")), None);
+        assert_eq!(parse(&OUTPUT.replace("read=", "rd=")), None);
     }
 
     #[test]
@@ -157,7 +134,7 @@ mod tests {
         assert!(script.contains(MARK) && !script.contains("POST"), "{script}");
         assert_eq!(script.matches("=%.0f").count(), FIGURES.len());
         let said = FIGURES.map(|(name, _)| format!("{name}=1")).join(" ");
-        assert!(Load::parse(&format!("{MARK} {said}")).is_some());
+        assert!(parse(&format!("{MARK} {said}")).is_some());
     }
 
     #[test]

@@ -105,6 +105,7 @@ struct Load {
     idle: Vec<Key>,
     latencies: Histogram<u64>,
     errors: u64,
+    bytes: u64,
     buffer: Vec<u8>,
 }
 
@@ -143,6 +144,7 @@ impl Load {
             idle: Vec::new(),
             latencies,
             errors: 0,
+            bytes: 0,
             buffer: vec![0; READ_BYTES],
         };
         for _ in 0..plan.connections {
@@ -185,7 +187,8 @@ impl Load {
         let total = self.schedule.total();
         let unanswered = total - self.latencies.len() - self.errors;
         let took = self.poller.now() - begin;
-        Ok(Report { errors: self.errors, unanswered, took, latencies: self.latencies })
+        let Self { errors, bytes, latencies, .. } = self;
+        Ok(Report { errors, unanswered, took, bytes, latencies })
     }
 
     fn is_done(&self) -> bool {
@@ -226,7 +229,8 @@ impl Load {
     fn advance(&mut self, key: Key, now: Instant) -> io::Result<()> {
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         // A connection that fails counts as one that ends.
-        match connection.advance(&self.request, &mut self.buffer).unwrap_or(Turn::Over) {
+        let turn = connection.advance(&self.request, &mut self.buffer, &mut self.bytes);
+        match turn.unwrap_or(Turn::Over) {
             Turn::Waits => Ok(()),
             Turn::Answered(answer) => {
                 if let Some(asked) = connection.asked.take() {
@@ -260,7 +264,8 @@ impl Load {
 }
 
 impl Connection {
-    fn advance(&mut self, request: &[u8], buffer: &mut [u8]) -> io::Result<Turn> {
+    /// Sends and receives what it can, and adds to `bytes` what came.
+    fn advance(&mut self, request: &[u8], buffer: &mut [u8], bytes: &mut u64) -> io::Result<Turn> {
         if self.asked.is_some() && self.sent < request.len() && self.stream.can_write() {
             self.sent += self.stream.write([&request[self.sent..], &[]])?.unwrap_or(0);
         }
@@ -272,11 +277,14 @@ impl Connection {
                 }
                 // Nothing is owed to who has not asked.
                 Received::Bytes(_) if self.asked.is_none() => return Ok(Turn::Over),
-                Received::Bytes(count) => match self.answers.receive(&buffer[..count]) {
-                    Ok(None) => {}
-                    Ok(Some(answer)) => return Ok(Turn::Answered(answer)),
-                    Err(_) => return Ok(Turn::Over),
-                },
+                Received::Bytes(count) => {
+                    *bytes += count as u64;
+                    match self.answers.receive(&buffer[..count]) {
+                        Ok(None) => {}
+                        Ok(Some(answer)) => return Ok(Turn::Answered(answer)),
+                        Err(_) => return Ok(Turn::Over),
+                    }
+                }
             }
         }
         Ok(Turn::Waits)

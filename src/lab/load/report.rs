@@ -19,6 +19,8 @@ pub struct Report {
     pub unanswered: u64,
     /// From the first intended start to the end.
     pub took: Duration,
+    /// All that was received.
+    pub bytes: u64,
     /// Of whole answers, in µs, counted from the intended start.
     pub latencies: Histogram<u64>,
 }
@@ -45,6 +47,7 @@ impl Report {
             "answered": self.latencies.len(),
             "errors": self.errors,
             "unanswered": self.unanswered,
+            "bytes": self.bytes,
             "mean_us": self.latencies.mean(),
             "latencies": percentiles,
         });
@@ -81,7 +84,7 @@ mod tests {
         for us in 1..=1000 {
             latencies.record(us * 1000).expect("in bounds");
         }
-        Report { errors, unanswered, took: Duration::from_secs(1), latencies }
+        Report { errors, unanswered, took: Duration::from_secs(1), bytes: 3, latencies }
     }
 
     #[test]
@@ -106,6 +109,7 @@ mod tests {
         let text = report(0, 0).json(&plan);
         let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(document["answered"], 1000);
+        assert_eq!(document["bytes"], 3);
         assert_eq!(document["latencies"][0]["percentile"], 50.0);
         let us = document["latencies"][0]["us"].as_u64().expect("a number");
         assert!((499_000..=501_000).contains(&us), "{us}");

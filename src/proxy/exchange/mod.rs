@@ -15,9 +15,6 @@ mod state;
 mod terms;
 mod waits;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -25,12 +22,13 @@ use std::time::{Duration, Instant};
 use self::account::Account;
 use self::state::{Attempt, Call, Link, Request, Response};
 pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Side};
+use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::Pipe;
 use super::settings::Connections;
 use crate::balance::{Outcome, Tried};
 use crate::buffer::FreeList;
-use crate::http::{HeadSearch, Method, ReplyOptions, Version, reply};
+use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
 
 /// Bytes of an unwanted request body that are read and dropped so that the client, still sending,
@@ -62,6 +60,8 @@ pub struct Exchange {
     upstream_moved: Instant,
     /// How long the client may leave us waiting for its body, from when it last moved.
     patience: Duration,
+    /// What was waited for after the last event.
+    awaited: Awaited,
     account: Account,
 }
 
@@ -85,6 +85,7 @@ impl Exchange {
             client_moved: now,
             upstream_moved: now,
             patience: Duration::ZERO,
+            awaited: Awaited::default(),
             account: Account::default(),
         }
     }
@@ -95,6 +96,7 @@ impl Exchange {
         self.down.clear();
         self.demands.clear();
         self.attempt = None;
+        self.awaited = Awaited::default();
         self.next_request(now);
     }
 
@@ -207,7 +209,7 @@ impl Exchange {
     pub fn stop(&mut self, context: &mut Context<'_>) {
         self.event(context, |exchange, context| {
             if exchange.is_idle() {
-                return exchange.demands.push_back(Demand::Hangup(Hangup::Close));
+                return exchange.hang_up();
             }
             exchange.call.keep_alive = false;
             exchange.fail(Fault::Stopped, context);
@@ -238,6 +240,12 @@ impl Exchange {
             && self.account.arrived.is_none()
     }
 
+    /// Bytes of memory in use for what is on its way; blocks count whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.up.held_bytes() + self.down.held_bytes()
+    }
+
     /// Gives back the blocks that hold nothing.
     pub fn rest(&mut self, free: &mut FreeList) {
         self.up.rest(free);
@@ -251,10 +259,9 @@ impl Exchange {
     }
 
     fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
-        let before = self.awaited();
         act(self, context);
         self.settle(context);
-        self.note_new_waits(before, context.now);
+        self.note_new_waits(context.now);
     }
 
     /// Every transition that depends on both halves.
@@ -295,7 +302,18 @@ impl Exchange {
         let recycle = self.reusable
             && context.settings.connections == Connections::Persistent
             && matches!(self.request, Request::Done);
-        self.release(if recycle { Demand::Recycle } else { Demand::Discard }, context);
+        let how = match recycle {
+            true => Demand::Recycle,
+            false if self.all_is_said() => Demand::Reset,
+            false => Demand::Discard,
+        };
+        self.release(how, context);
+    }
+
+    /// Whether neither side of the upstream connection can have bytes that the other still wants.
+    /// An answer proves that the head was read; of a body, a part may be unread.
+    fn all_is_said(&self) -> bool {
+        self.call.framing == Framing::None && self.up.is_drained()
     }
 
     /// Ends the attempt, if there is one.
@@ -309,16 +327,22 @@ impl Exchange {
 
     /// What the client still sends is dropped from here on.
     fn linger(&mut self, now: Instant) {
+        let left_bytes = match self.request {
+            Request::Linger { left_bytes, .. } => left_bytes,
+            _ => LINGER_BYTES,
+        };
         self.up.clear();
         self.call.keep_alive = false;
-        self.request = Request::Linger { left_bytes: LINGER_BYTES, since: now };
+        self.request = Request::Linger { left_bytes, since: now };
     }
 
-    /// Nothing more is expected of the client: its connection ends the way its response did, even
-    /// if this comes to be known before the row is written.
-    fn hang_up_if_ended(&mut self) {
-        if let Response::Ended(ending) = self.response {
-            self.demands.push_back(Demand::Hangup(ending.unwrap_or(Hangup::Close)));
+    /// Ends the client's connection, behind the row if that is still to be written.
+    fn hang_up(&mut self) {
+        match &mut self.response {
+            Response::Ended(ending) if self.demands.contains(&Demand::Report) => {
+                ending.get_or_insert(Hangup::Close);
+            }
+            _ => self.demands.push_back(Demand::Hangup(Hangup::Close)),
         }
     }
 
@@ -333,12 +357,8 @@ impl Exchange {
                     self.client_bytes(context);
                 }
             }
-            (None, Request::Done) if self.up.body.raw().is_empty() && !unread => {
-                self.demands.push_back(Demand::Hangup(Hangup::Close));
-            }
-            (None, Request::Linger { left_bytes: 0, .. }) => {
-                self.demands.push_back(Demand::Hangup(Hangup::Close));
-            }
+            (None, Request::Done) if self.up.body.raw().is_empty() && !unread => self.hang_up(),
+            (None, Request::Linger { left_bytes: 0, .. }) => self.hang_up(),
             _ => {
                 // A close with bytes unread would be a reset, and could overtake the answer.
                 self.linger(context.now);
@@ -414,8 +434,7 @@ impl Exchange {
     fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
         self.release(Demand::Discard, context);
         if matches!(self.response, Response::Ended(_)) || self.is_idle() {
-            self.demands.push_back(Demand::Hangup(Hangup::Close));
-            return;
+            return self.hang_up();
         }
         self.name_unparsed();
         let fault = *self.account.fault.get_or_insert(fault);

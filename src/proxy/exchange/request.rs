@@ -1,8 +1,7 @@
 //! The client's half: from the first byte of a request to a backend that shall have it.
 
 use super::{
-    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Link, Request,
-    Response,
+    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Request, Response,
 };
 use crate::balance::Outcome;
 use crate::http::{
@@ -22,8 +21,8 @@ impl Exchange {
             Request::Linger { left_bytes, .. } => {
                 *left_bytes = left_bytes.saturating_sub(self.up.body.raw().len());
                 self.up.body.drop_all_raw();
-                if *left_bytes == 0 {
-                    self.hang_up_if_ended();
+                if *left_bytes == 0 && matches!(self.response, Response::Ended(_)) {
+                    self.hang_up();
                 }
             }
             Request::Tunnel => {
@@ -63,6 +62,7 @@ impl Exchange {
         self.call = Call {
             method: request.method,
             version: request.version,
+            framing: request.framing,
             keep_alive: request.keep_alive,
             until_close: false,
         };
@@ -144,6 +144,7 @@ impl Exchange {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.link = Link::Connecting;
         attempt.since = context.now;
+        self.upstream_moved = context.now;
         self.account.attempts += 1;
         (self.account.connect, self.account.first_byte) = (None, None);
         self.response = Response::AwaitUpstream;
@@ -189,7 +190,11 @@ impl Exchange {
         let stale = attempt.link.is_reused();
         let harmless = self.call.method.is_idempotent() && self.up.can_rewind();
         let unsent = self.up.is_untouched();
-        let has_place = stale || self.may_try_another(context);
+        let has_place = if stale {
+            self.account.attempts < context.settings.limits.attempts
+        } else {
+            self.may_try_another(context)
+        };
         if !has_place || !(unsent || harmless && context.budget.spend(context.now)) {
             return self.fail(Fault::UpstreamClosed, context);
         }
@@ -226,17 +231,13 @@ impl Exchange {
             return self.abandon(Fault::ClientGone, context);
         }
         match self.request {
-            Request::Head(_) if self.account.arrived.is_none() => {
-                self.demands.push_back(Demand::Hangup(Hangup::Close));
-            }
+            Request::Head(_) if self.account.arrived.is_none() => self.hang_up(),
             Request::Head(_) | Request::Body(_) => {
                 self.fail(Fault::RequestIncomplete, context);
                 self.request = Request::Done;
             }
-            Request::Linger { .. } => {
-                self.request = Request::Done;
-                self.hang_up_if_ended();
-            }
+            Request::Linger { .. } if matches!(self.response, Response::Ended(_)) => self.hang_up(),
+            Request::Linger { .. } => self.request = Request::Done,
             Request::Tunnel => self.request = Request::TunnelEnding,
             Request::Done | Request::TunnelEnding => self.call.keep_alive = false,
         }

@@ -177,7 +177,8 @@ impl Exchange {
         self.observe_answer(response.status, context);
         self.account.status = response.status;
         self.write_head(response, BodyOut::None, end, context);
-        self.call = Call { keep_alive: false, ..self.call };
+        // What the client sends from now on is delimited by nothing but its end.
+        self.call = Call { keep_alive: false, framing: Framing::UntilClose, ..self.call };
         self.request = Request::Tunnel;
         self.response = Response::Tunnel;
         self.upstream_bytes(context);

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::terms::Hangup;
 use crate::balance::Lease;
-use crate::http::{HeadSearch, Method, Version};
+use crate::http::{Framing, HeadSearch, Method, Version};
 use crate::proxy::transfer::Transfer;
 
 /// The client's half.
@@ -58,6 +58,8 @@ pub(super) enum Response {
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) version: Version,
+    /// What delimits its body.
+    pub(super) framing: Framing,
     /// Whether the client's connection serves another request after this one.
     pub(super) keep_alive: bool,
     /// Whether the client takes the end of the connection for the end of the response.
@@ -68,6 +70,7 @@ impl Call {
     pub(super) const NONE: Self = Self {
         method: Method::Get,
         version: Version::Http11,
+        framing: Framing::None,
         keep_alive: false,
         until_close: false,
     };
@@ -78,7 +81,7 @@ impl Call {
 pub(super) struct Attempt {
     pub(super) lease: Lease,
     pub(super) link: Link,
-    /// When the current connection was asked for.
+    /// When it began, with the first of the backend's addresses.
     pub(super) since: Instant,
 }
 

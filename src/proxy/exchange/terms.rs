@@ -89,6 +89,9 @@ pub enum Demand {
     Recycle,
     /// Close the upstream connection.
     Discard,
+    /// Reset the upstream connection, over which all was said: unlike a close it leaves no port in
+    /// TIME-WAIT (RFC 9293 §3.6), of which a busy proxy would run out.
+    Reset,
     /// End the stream towards the upstream (a tunnel's half-close).
     FinishUpstream,
     /// End the stream towards the client; it is still read.

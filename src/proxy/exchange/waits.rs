@@ -41,7 +41,7 @@ const WAITS: [Wait; 7] = [
 ];
 
 /// What is waited for, of each side.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Awaited {
     client_sends: bool,
     client_reads: bool,
@@ -66,7 +66,7 @@ impl Exchange {
             }
             Wait::Connect => match &self.attempt {
                 Some(attempt) if attempt.link == Link::Connecting => {
-                    Some(attempt.since + timeouts.connect)
+                    Some(self.upstream_moved + timeouts.connect)
                 }
                 _ => None,
             },
@@ -114,7 +114,7 @@ impl Exchange {
         open && !self.is_tunnel() && (answer_due || !self.up.is_drained())
     }
 
-    pub(super) fn awaited(&self) -> Awaited {
+    fn awaited(&self) -> Awaited {
         Awaited {
             client_sends: self.awaits_body(),
             client_reads: !self.down.is_drained(),
@@ -123,8 +123,9 @@ impl Exchange {
     }
 
     /// A wait that began with this event counts from now, not from when that side last moved.
-    pub(super) fn note_new_waits(&mut self, before: Awaited, now: Instant) {
+    pub(super) fn note_new_waits(&mut self, now: Instant) {
         let after = self.awaited();
+        let before = std::mem::replace(&mut self.awaited, after);
         let sends = after.client_sends && !before.client_sends;
         let reads = after.client_reads && !before.client_reads;
         if sends || reads {
@@ -147,13 +148,12 @@ impl Exchange {
             Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
             Wait::ClientReads => self.stalled(context),
             Wait::Connect => {
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.since = context.now;
-                }
+                // The backend's next address has a time of its own.
+                self.upstream_moved = context.now;
                 self.demands.push_back(Demand::ConnectExpired);
             }
             Wait::Upstream => self.fail(Fault::ResponseTimeout, context),
-            Wait::Linger => self.demands.push_back(Demand::Hangup(Hangup::Close)),
+            Wait::Linger => self.hang_up(),
             Wait::Tunnel => self.tunnel_idle(context),
         }
     }

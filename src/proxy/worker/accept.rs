@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName};
+use super::super::spread::Newcomer;
 use super::{DOOR, Worker};
 use crate::reactor::{Alarms, Key, Listener, Poller, Stream, Timers};
 
@@ -100,25 +101,9 @@ impl Worker {
                 return false;
             }
             match self.doors.listeners[at].accept() {
-                Ok(Some((socket, address))) => {
-                    let idle_until = now + self.tools.settings.timeouts.client_idle;
-                    let poller = &self.poller;
-                    let admitted = self.clients.try_insert_with(|key| {
-                        Ok::<_, io::Error>(Client {
-                            stream: Stream::accepted(socket, key, poller)?,
-                            address,
-                            peer: PeerName::new(address.ip()),
-                            exchange: None,
-                            upstream: None,
-                            idle_until,
-                        })
-                    });
-                    match admitted {
-                        Ok(key) => {
-                            self.client_alarms.set(Some(idle_until), key, self.poller.timers());
-                        }
-                        Err(error) => self.doors.complain(&error, now),
-                    }
+                Ok(Some(newcomer)) => {
+                    let kept = self.spread.place(self.index, newcomer);
+                    self.admit_all(kept, now);
                 }
                 Ok(None) => return false,
                 Err(error) => {
@@ -131,8 +116,35 @@ impl Worker {
         true
     }
 
-    /// Lets in who is already waiting, then closes the doors for good.
+    /// Makes clients of those who were let in and are counted as this worker's.
+    pub(super) fn admit_all(&mut self, all: impl IntoIterator<Item = Newcomer>, now: Instant) {
+        let idle_until = now + self.tools.settings.timeouts.client_idle;
+        for (socket, address) in all {
+            let poller = &self.poller;
+            let admitted = self.clients.try_insert_with(|key| {
+                Ok::<_, io::Error>(Client {
+                    stream: Stream::accepted(socket, key, poller)?,
+                    address,
+                    peer: PeerName::new(address.ip()),
+                    exchange: None,
+                    upstream: None,
+                    idle_until,
+                })
+            });
+            match admitted {
+                Ok(key) => self.client_alarms.set(Some(idle_until), key, self.poller.timers()),
+                Err(error) => {
+                    self.spread.gone(self.index);
+                    self.doors.complain(&error, now);
+                }
+            }
+        }
+    }
+
+    /// Lets in who is already waiting, here or left by another worker, then closes the doors for
+    /// good.
     pub(super) fn close_doors(&mut self, now: Instant) {
+        self.admit_all(self.spread.close(self.index), now);
         for door in keys().take(self.doors.listeners.len()) {
             while self.accept_some(door, now) {}
         }

@@ -111,11 +111,9 @@ impl Worker {
         }
     }
 
-    /// Closes a client's upstream connection.
-    pub(super) fn discard(&mut self, key: Key) {
-        let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
-        if let Some(link) = link {
-            self.upstreams.remove(link);
-        }
+    /// Takes a client's upstream connection out of the table; dropped, it is closed.
+    pub(super) fn detach(&mut self, key: Key) -> Option<Upstream> {
+        let link = self.clients.get_mut(key)?.upstream.take()?;
+        self.upstreams.remove(link)
     }
 }

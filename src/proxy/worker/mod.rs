@@ -21,6 +21,7 @@ use super::directory::{Directory, LocalDirectory};
 use super::exchange::{Closing, Context, Exchange, Side};
 use super::pool::Pool;
 use super::settings::Settings;
+use super::spread::Spread;
 use crate::balance::Balancer;
 use crate::buffer::FreeList;
 use crate::http::Headers;
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     pub(super) balancer: Arc<Balancer>,
     pub(super) directory: Arc<Directory>,
     pub(super) control: Arc<Control>,
+    pub(super) spread: Arc<Spread>,
 }
 
 /// What a worker lends to its exchanges, beside the time.
@@ -103,6 +105,8 @@ impl DateLine {
 
 /// See the module's description.
 pub(super) struct Worker {
+    /// Which one of them.
+    index: usize,
     poller: Poller,
     doors: Doors,
     clients: Slots<Client>,
@@ -115,6 +119,7 @@ pub(super) struct Worker {
     spare: Vec<Box<Exchange>>,
     tools: Tools,
     control: Arc<Control>,
+    spread: Arc<Spread>,
     /// Keys that have work left from this turn.
     again: Vec<Key>,
 }
@@ -123,6 +128,7 @@ impl Worker {
     /// # Errors
     /// When the system gives no descriptors for the loop.
     pub(super) fn new(
+        index: usize,
         listeners: Vec<Listener>,
         shared: Shared,
         feed: Feed,
@@ -131,6 +137,7 @@ impl Worker {
         let settings = shared.settings;
         let now = poller.now();
         Ok(Self {
+            index,
             doors: Doors::open(listeners, &poller)?,
             clients: Slots::new(CLIENT),
             upstreams: Slots::new(UPSTREAM),
@@ -150,6 +157,7 @@ impl Worker {
                 draining: false,
             },
             control: shared.control,
+            spread: shared.spread,
             again: Vec::new(),
             poller,
         })
@@ -260,7 +268,7 @@ impl Worker {
     /// Another thread has something to say.
     fn called(&mut self, now: Instant) {
         if self.control.phase() != Phase::Draining || self.tools.draining {
-            return;
+            return self.admit_all(self.spread.take(self.index), now);
         }
         self.tools.draining = true;
         self.close_doors(now);
@@ -309,6 +317,7 @@ impl Worker {
     /// Closes a client's connection, and the upstream's that serves it.
     fn drop_client(&mut self, key: Key) -> Option<Client> {
         let mut client = self.clients.remove(key)?;
+        self.spread.gone(self.index);
         if let Some(upstream) = client.upstream.take() {
             self.upstreams.remove(upstream);
         }

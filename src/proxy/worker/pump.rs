@@ -90,7 +90,12 @@ impl Worker {
                     self.connect_failed(key, ConnectFailure::TimedOut, now);
                 }
                 Demand::Recycle => self.recycle(key, now),
-                Demand::Discard => self.discard(key),
+                Demand::Discard => drop(self.detach(key)),
+                Demand::Reset => {
+                    if let Some(upstream) = self.detach(key) {
+                        upstream.stream.reset();
+                    }
+                }
                 Demand::FinishUpstream => self.finish_upstream(key),
                 Demand::FinishClient => {
                     // A client that is gone already will be noticed by reading.

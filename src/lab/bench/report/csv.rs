@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::results::Results;
 
 const HEADER: &str = "workload,contender,round,requests,seconds,requests_per_s,\
-    cpu_us_per_request,core_share,others_share,p50_us,p99_us,errors,peak_resident_bytes\n";
+    cpu_us_per_request,core_share,others_share,p50_us,p99_us,p999_us,errors,peak_resident_bytes\n";
 
 /// The rounds of all workloads. No name in it needs quoting.
 pub(super) fn rounds(results: &Results) -> String {
@@ -17,7 +17,7 @@ pub(super) fn rounds(results: &Results) -> String {
                 // Writing to a String can't fail.
                 let _ = writeln!(
                     text,
-                    "{},{},{},{},{:.3},{:.1},{:.3},{:.4},{:.4},{:.0},{:.0},{},{}",
+                    "{},{},{},{},{:.3},{:.1},{:.3},{:.4},{:.4},{:.0},{:.0},{:.0},{},{}",
                     measured.workload.name,
                     entry.contender.name,
                     index + 1,
@@ -29,6 +29,7 @@ pub(super) fn rounds(results: &Results) -> String {
                     round.others,
                     load.p50_us,
                     load.p99_us,
+                    load.p999_us,
                     load.errors,
                     entry.peak_resident_bytes,
                 );
@@ -57,7 +58,8 @@ mod tests {
         assert_eq!(lines.len(), 1 + 5 * 3);
         let columns = |line: &str| line.split(',').count();
         assert!(lines.iter().all(|line| columns(line) == columns(lines[0])), "{text}");
-        let first = "small-1,tidegate,1,1000,1.000,1000.0,9.000,0.9700,0.0000,500,900,0,5242880";
+        let first =
+            "small-1,tidegate,1,1000,1.000,1000.0,9.000,0.9700,0.0000,500,900,990,0,5242880";
         assert_eq!(lines[1], first);
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::contender::Program;
 use super::super::results::{Entry, Measured, Results};
 use super::super::stats::Spread;
+use super::goals::{Bound, Goal, goals};
 
 pub(super) fn document(results: &Results) -> String {
     let machine = &results.machine;
@@ -19,6 +20,7 @@ pub(super) fn document(results: &Results) -> String {
         "seconds_per_round": results.rounds.1,
         "left_out": results.left_out,
         "workloads": results.workloads.iter().map(workload).collect::<Vec<_>>(),
+        "goals": goals(results).iter().map(goal).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
 }
@@ -27,6 +29,7 @@ fn workload(measured: &Measured) -> Value {
     json!({
         "name": measured.workload.name,
         "title": measured.workload.title,
+        "rate_per_s": measured.workload.rate_per_s,
         "proxy_cores": measured.place.proxy,
         "load_cores": measured.place.load,
         "contenders": measured.entries.iter().map(|one| entry(measured, one)).collect::<Vec<_>>(),
@@ -49,7 +52,19 @@ fn entry(measured: &Measured, entry: &Entry) -> Value {
         "is_disturbed": entry.is_disturbed(),
         "p50_us": spread(entry.p50()),
         "p99_us": spread(entry.p99()),
+        "p999_us": spread(entry.p999()),
+        "errors": entry.rounds.iter().map(|round| round.load.errors).sum::<u64>(),
         "peak_resident_bytes": entry.peak_resident_bytes,
+    })
+}
+
+fn goal(goal: &Goal) -> Value {
+    json!({
+        "what": goal.what,
+        "limit": goal.limit,
+        "is_upper_limit": goal.bound == Bound::AtMost,
+        "figure": goal.figure,
+        "is_met": goal.is_met(),
     })
 }
 

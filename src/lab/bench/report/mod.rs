@@ -1,7 +1,9 @@
-//! Results for people and for programs: a table, CSV, JSON and a page.
+//! Results for people and for programs: tables, CSV, JSON, Markdown and a page.
 
 mod csv;
+mod goals;
 mod json;
+mod markdown;
 mod page;
 mod plot;
 mod rows;
@@ -13,18 +15,19 @@ use std::path::{Path, PathBuf};
 
 use super::results::Results;
 
-pub use table::{summary, table};
+pub use table::{goals, summary, table};
 
-/// Writes `bench.csv`, `bench.json` and `bench.html` into `folder`, which is made if it isn't
-/// there; returns their paths.
+/// Writes `bench.csv`, `bench.json`, `bench.md` and `bench.html` into `folder`, which is made if it
+/// isn't there; returns their paths.
 ///
 /// # Errors
 /// A file can't be written.
-pub fn write(results: &Results, folder: &Path) -> io::Result<[PathBuf; 3]> {
+pub fn write(results: &Results, folder: &Path) -> io::Result<[PathBuf; 4]> {
     fs::create_dir_all(folder)?;
-    let paths = ["csv", "json", "html"].map(|kind| folder.join("bench").with_extension(kind));
+    let paths = ["csv", "json", "md", "html"].map(|kind| folder.join("bench").with_extension(kind));
     fs::write(&paths[0], csv::rounds(results))?;
     fs::write(&paths[1], json::document(results))?;
-    fs::write(&paths[2], page::page(results))?;
+    fs::write(&paths[2], markdown::document(results))?;
+    fs::write(&paths[3], page::page(results))?;
     Ok(paths)
 }

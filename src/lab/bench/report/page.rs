@@ -1,72 +1,39 @@
-//! Results as one self-contained page: no script, no font, nothing from elsewhere.
-
-use std::fmt::Write;
+//! Results as a page.
 
 use super::super::results::{Measured, Results};
+use super::goals::table as goals;
 use super::plot::processor_time;
-use super::rows::{COLUMNS, remarks, rows};
+use super::rows::{remarks, rows};
 use super::table::summary;
+use crate::lab::render::{Page, escape};
 
-const HEAD: &str = "<!doctype html>
-<html lang=\"en\">
-<meta charset=\"utf-8\">
-<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
-<title>tidegate: processor time per request</title>
-<style>
-  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem }
-  body { padding: 0 1rem }
-  table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-  th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
-  th:first-child, td:first-child { text-align: left }
-  .failed { background: #fdd }
-  .scroll { overflow-x: auto }
-  pre { white-space: pre-wrap }
-</style>
-";
-
-const LEGEND: &str = "<p>Each figure is the median of the rounds, with the lowest and the highest
-in brackets. Processor time is that of all threads and processes of the contender; × nginx and
-× relay compare its median with that of nginx without a log and of the relay in the same workload.
-Requests/s are a contender's own limit only where it used its core up; elsewhere (≥) the load's core
-was the limit. Peak memory counts shared pages once for each process.</p>
-";
+const LEGEND: &str = "Each figure is the median of the rounds, with the lowest and the highest in \
+    brackets. Processor time is that of all threads and processes of the contender; × nginx and \
+    × relay compare its median with that of nginx without a log and of the relay in the same \
+    workload. Requests/s are a contender's own limit only where it used its core up; elsewhere (≥) \
+    the load's core was the limit. Peak memory counts shared pages once for each process.";
 
 pub(super) fn page(results: &Results) -> String {
-    let mut page = HEAD.to_owned();
-    // Writing to a String can't fail.
-    let _ = writeln!(
-        page,
-        "<h1>Processor time per request</h1>\n<pre>{}</pre>",
-        escape(&summary(results))
-    );
-    page += LEGEND;
+    let mut page = Page::new("Processor time per request");
+    page.push(&format!("<pre>{}</pre>\n", escape(&summary(results))));
+    page.paragraph(LEGEND);
     for measured in &results.workloads {
-        section(&mut page, measured);
+        let workload = &measured.workload;
+        let title = format!("{}: {}", workload.name, workload.title);
+        page.section(&title, |page| section(page, measured));
     }
-    page += "</html>\n";
-    page
+    page.section("Goals", |page| page.push(&goals(results).html()));
+    page.end()
 }
 
-fn section(page: &mut String, measured: &Measured) {
-    let workload = &measured.workload;
-    let _ = writeln!(page, "<h2>{}: {}</h2>", workload.name, workload.title);
-    page.push_str(&processor_time(measured).unwrap_or_default());
-    let heads = COLUMNS.map(|column| format!("<th>{column}</th>")).concat();
-    let _ = writeln!(page, "<div class=\"scroll\"><table>\n<tr>{heads}</tr>");
-    for (row, entry) in rows(measured).iter().zip(&measured.entries) {
-        let class = if entry.failure.is_some() { " class=\"failed\"" } else { "" };
-        let cells = row.each_ref().map(|cell| format!("<td>{}</td>", escape(cell))).concat();
-        let _ = writeln!(page, "<tr{class}>{cells}</tr>");
+fn section(page: &mut Page, measured: &Measured) {
+    if let Some(bars) = processor_time(measured) {
+        page.plot("Processor time per request, as in the table below", "", &bars);
     }
-    page.push_str("</table></div>\n");
+    page.push(&rows(measured).html());
     for remark in remarks(measured) {
-        let _ = writeln!(page, "<p>{}</p>", escape(&remark));
+        page.paragraph(&remark);
     }
-}
-
-/// What programs say of themselves can hold anything.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -76,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_a_plot_and_a_table_per_workload_and_needs_nothing_else() {
+    fn the_page_has_a_plot_and_a_table_per_workload() {
         let mut measured = measured();
         measured.entries[2].failure = Some("said <b>".to_owned());
         let results = Results {
@@ -86,9 +53,8 @@ mod tests {
             workloads: vec![measured.clone(), measured],
         };
         let page = page(&results);
-        assert_eq!((page.matches("<svg").count(), page.matches("<table>").count()), (2, 2));
-        assert_eq!(page.matches("class=\"failed\"").count(), 2);
+        assert_eq!((page.matches("<svg").count(), page.matches("<table>").count()), (2, 3));
+        assert_eq!(page.matches("class=\"marked\"").count(), 2);
         assert!(page.contains("said &lt;b&gt;") && page.contains("a &amp; b"));
-        assert!(!page.contains("<script") && !page.contains("src="));
     }
 }

@@ -1,25 +1,36 @@
-//! A workload as rows of text, the same in every form that people read.
+//! A workload as a table, the same in every form that people read.
 
 use super::super::contender::Program;
 use super::super::results::{Entry, Measured};
 use super::super::stats::Spread;
+use crate::lab::render::{Row, Table, thousands};
 
 /// The columns. Figures are medians; what follows in brackets is the lowest and the highest.
-pub(super) const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 11] = [
     "contender",
     "processor µs/request",
     "× nginx",
+    "× HAProxy",
     "× relay",
     "requests/s",
     "core",
     "p50 ms",
     "p99 ms",
+    "p99.9 ms",
     "peak MiB",
 ];
 
-/// One row per contender, in the order of the columns.
-pub(super) fn rows(measured: &Measured) -> Vec<[String; COLUMNS.len()]> {
-    measured.entries.iter().map(|entry| row(measured, entry)).collect()
+/// One row per contender.
+pub(super) fn rows(measured: &Measured) -> Table {
+    let rows = measured.entries.iter().map(|entry| Row {
+        cells: row(measured, entry).to_vec(),
+        is_marked: entry.failure.is_some(),
+    });
+    Table {
+        caption: String::new(),
+        heads: COLUMNS.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+    }
 }
 
 fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
@@ -31,6 +42,8 @@ fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
         |us: Option<Spread>| us.map_or_else(nothing, |us| format!("{:.2}", us.median / 1000.0));
     let mebibytes = entry.peak_resident_bytes as f64 / f64::from(1 << 20);
     let name = entry.contender.name;
+    // At a fixed rate nobody was asked for more.
+    let is_own_limit = measured.workload.rate_per_s.is_some() || entry.is_saturated();
     [
         if entry.failure.is_some() { format!("{name} FAILED") } else { name.to_owned() },
         entry.cpu().map_or_else(nothing, |cpu| {
@@ -38,11 +51,13 @@ fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
             format!("{:.1} ({:.1}–{:.1}){mark}", cpu.median, cpu.min, cpu.max)
         }),
         ratio(Program::Nginx),
+        ratio(Program::Haproxy),
         ratio(Program::Relay),
-        entry.per_second().map_or_else(nothing, |rate| per_second(rate, entry.is_saturated())),
+        entry.per_second().map_or_else(nothing, |rate| per_second(rate, is_own_limit)),
         entry.share().map_or_else(nothing, |share| format!("{:.0} %", share.median * 100.0)),
         millis(entry.p50()),
         millis(entry.p99()),
+        millis(entry.p999()),
         format!("{mebibytes:.1}"),
     ]
 }
@@ -55,19 +70,6 @@ fn per_second(rate: Spread, is_saturated: bool) -> String {
     } else {
         format!("≥ {}", thousands(rate.median))
     }
-}
-
-/// A whole number with its thousands apart.
-pub(super) fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// What has to be known to read the rows of `measured`.
@@ -105,13 +107,13 @@ mod tests {
 
     #[test]
     fn a_row_says_the_medians_and_the_ratios_to_nginx_and_the_relay() {
-        let rows = rows(&measured());
-        let relay = rows.last().expect("rows");
+        let table = rows(&measured());
+        let relay = &table.rows.last().expect("rows").cells;
         assert_eq!(relay[0], "relay");
         assert_eq!(relay[1], "50.0 (49.0–51.0)");
-        assert_eq!((relay[2].as_str(), relay[3].as_str()), ("1.67", "1.00"));
-        assert_eq!(relay[4], "1,000 (1,000–1,000)");
-        assert_eq!(&relay[5..], ["96 %", "0.50", "0.90", "5.0"]);
+        assert_eq!(&relay[2..5], ["1.67", "1.25", "1.00"]);
+        assert_eq!(relay[5], "1,000 (1,000–1,000)");
+        assert_eq!(&relay[6..], ["96 %", "0.50", "0.90", "0.99", "5.0"]);
     }
 
     #[test]
@@ -121,8 +123,8 @@ mod tests {
             round.share = 0.8;
             round.others = 0.1;
         }
-        let row = &rows(&measured)[0];
-        assert_eq!((row[4].as_str(), row[5].as_str()), ("≥ 1,000", "80 %"));
+        let row = &rows(&measured).rows[0].cells;
+        assert_eq!((row[5].as_str(), row[6].as_str()), ("≥ 1,000", "80 %"));
         assert!(row[1].ends_with(" !"), "{}", row[1]);
         assert!(remarks(&measured)[0].starts_with("! "));
     }
@@ -132,22 +134,10 @@ mod tests {
         let mut measured = measured();
         measured.entries[2].rounds.clear();
         measured.entries[2].failure = Some("no answer came".to_owned());
-        let rows = rows(&measured);
-        assert_eq!((rows[2][0].as_str(), rows[2][1].as_str()), ("nginx FAILED", "–"));
-        assert_eq!(rows[0][2], "–", "there is nothing to compare with");
+        let rows = rows(&measured).rows;
+        assert!(rows[2].is_marked && !rows[0].is_marked);
+        assert_eq!(rows[2].cells[..2], ["nginx FAILED", "–"]);
+        assert_eq!(rows[0].cells[2], "–", "there is nothing to compare with");
         assert_eq!(remarks(&measured), ["nginx FAILED: no answer came."]);
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        for (number, text) in [
-            (0.0, "0"),
-            (999.4, "999"),
-            (1000.0, "1,000"),
-            (123_456.0, "123,456"),
-            (1e6, "1,000,000"),
-        ] {
-            assert_eq!(thousands(number), text);
-        }
     }
 }

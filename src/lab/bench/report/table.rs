@@ -3,37 +3,24 @@
 use std::fmt::Write;
 
 use super::super::results::{Measured, Results};
-use super::rows::{COLUMNS, remarks, rows};
+use super::rows::{remarks, rows};
 
 /// A workload's table, with a headline and what has to be known to read it.
 #[must_use]
 pub fn table(measured: &Measured) -> String {
-    let rows = rows(measured);
-    let heads = COLUMNS.map(str::to_owned);
-    let width = |column: usize| {
-        let cells = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
     let workload = &measured.workload;
-    let mut text = format!("{}: {}\n", workload.name, workload.title);
-    for row in [&heads].into_iter().chain(&rows) {
-        let mut line = String::new();
-        for (index, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            // Writing to a String can't fail.
-            let _ = match index {
-                0 => write!(line, "{cell:<width$}"),
-                _ => write!(line, "  {cell:>width$}"),
-            };
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
+    let mut text = format!("{}: {}\n{}", workload.name, workload.title, rows(measured).text());
     for remark in remarks(measured) {
         text += &remark;
         text.push('\n');
     }
     text
+}
+
+/// What the proxy is meant to reach, and whether it does.
+#[must_use]
+pub fn goals(results: &Results) -> String {
+    super::goals::table(results).text()
 }
 
 /// Where and how it was measured, and who was left out.
@@ -61,16 +48,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_whatever_they_hold() {
-        let text = table(&measured());
+    fn a_workload_has_its_title_its_table_and_its_remarks() {
+        let mut measured = measured();
+        measured.entries[2].failure = Some("said no".to_owned());
+        let text = table(&measured);
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 2 + 5);
-        assert!(lines[0].starts_with("small-1: "), "{text}");
-        let at = |line: &str, word: &str| {
-            let byte = line.find(word).expect(word);
-            line[..byte].chars().count() + word.chars().count()
-        };
-        assert_eq!(at(lines[1], "× relay"), at(lines[6], "1.00"), "{text}");
-        assert_eq!(at(lines[1], "peak MiB"), at(lines[2], "5.0"), "{text}");
+        assert_eq!(lines.len(), 2 + 5 + 1);
+        assert!(lines[0].starts_with("small-1: ") && lines[1].starts_with("contender "), "{text}");
+        assert!(lines[6].starts_with("relay ") && lines[7] == "nginx FAILED: said no.", "{text}");
     }
 }

@@ -1,0 +1,41 @@
+# Images of one static binary each. The backend is the last, so that a plain build gives it; the
+# others are asked for with `--target proxy` and `--target dashboard`.
+
+# Any image with Rust, a C linker and libc's static library will do.
+ARG BUILDER=rust:1-slim
+
+FROM ${BUILDER} AS build
+WORKDIR /src
+COPY . .
+ENV CARGO_PROFILE_RELEASE_STRIP=symbols
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+# Naming the target keeps these flags from build scripts and macros, which can't be static.
+RUN target=$(rustc -vV | sed -n 's/^host: //p') \
+ && cargo build --locked --release --target "$target" \
+      --bin tidegate --bin tidegate-dashboard --bin tidegate-backend \
+ && mkdir -p /out/logs \
+ && cd "target/$target/release" \
+ && cp tidegate tidegate-dashboard tidegate-backend /out
+
+FROM scratch AS proxy
+COPY --from=build /out/tidegate /
+# The log's folder has to exist with this owner: a volume that is mounted there takes it over.
+COPY --from=build --chown=65532:65532 /out/logs /logs
+USER 65532:65532
+EXPOSE 9090
+HEALTHCHECK --interval=5s --timeout=5s --start-period=5s CMD ["/tidegate", "--health"]
+ENTRYPOINT ["/tidegate"]
+
+FROM scratch AS dashboard
+COPY --from=build /out/tidegate-dashboard /
+USER 65532:65532
+EXPOSE 5002
+HEALTHCHECK --interval=5s --timeout=5s --start-period=5s CMD ["/tidegate-dashboard", "--health"]
+ENTRYPOINT ["/tidegate-dashboard"]
+
+FROM scratch AS backend
+COPY --from=build /out/tidegate-backend /
+USER 65532:65532
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=5s --start-period=5s CMD ["/tidegate-backend", "--health"]
+ENTRYPOINT ["/tidegate-backend"]

@@ -1,0 +1,270 @@
+//! The steps of a request between two sockets, each as something that can be done again and again.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use tidegate::balance::{Balancer, Options, Outcome, Policy, Tried};
+use tidegate::buffer::FreeList;
+use tidegate::http::{
+    Asked, BodyOut, Chunks, HeadSearch, Headers, Method, Part, RequestHop, ResponseHop,
+    parse_request, parse_response, rewrite_request, rewrite_response,
+};
+use tidegate::journal::{self, Journal, Record};
+use tidegate::proxy::budget::RetryBudget;
+use tidegate::proxy::exchange::{Context, Demand, Exchange, Side};
+use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+
+/// A path's name, and what makes the step that is counted.
+pub(crate) type Path = (&'static str, fn() -> Step);
+
+/// Done once for each time that is counted; whatever is prepared once is captured.
+pub(crate) type Step = Box<dyn FnMut()>;
+
+/// In the order in which a request meets them; the last is all of them but the row's writing.
+pub(crate) const PATHS: [Path; 10] = [
+    ("request head, small", || request_head(SMALL)),
+    ("request head, browser's", || request_head(BROWSER)),
+    ("request rewritten", request_rewritten),
+    ("select, round-robin", || select(Policy::RoundRobin)),
+    ("select, adaptive_sma", || select(Policy::AdaptiveSma { window: 3 })),
+    ("select, adaptive_ewma", || select(Policy::AdaptiveEwma { alpha: 0.2 })),
+    ("response head and rewrite", response_head),
+    ("framing, 8 chunks", chunks),
+    ("journal, record and row", journal_row),
+    ("exchange, keep-alive", exchange),
+];
+
+const SMALL: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost:9090\r\n\r\n";
+
+const BROWSER: &[u8] = b"GET /search?q=tide&page=2 HTTP/1.1\r\n\
+    Host: www.example.org\r\n\
+    Connection: keep-alive\r\n\
+    Cache-Control: max-age=0\r\n\
+    Upgrade-Insecure-Requests: 1\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+    Accept-Language: en-GB,en;q=0.7,de;q=0.3\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Cookie: session=7d1f0b6c5e; theme=dark; consent=yes\r\n\
+    Referer: https://www.example.org/\r\n\r\n";
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\n\
+    Hello\n";
+
+const DATE: &[u8] = b"Thu, 01 Jan 2026 00:00:00 GMT";
+const PEER: &str = "127.0.0.1";
+const HEAD_BYTES: usize = 16 * 1024;
+const FIELDS: usize = 100;
+const BACKENDS: u16 = 3;
+
+fn request_head(head: &'static [u8]) -> Step {
+    let mut headers = Headers::new(FIELDS);
+    Box::new(move || {
+        let end = HeadSearch::request().find(head, HEAD_BYTES).expect("no error").expect("an end");
+        parse_request(&head[end.skip..end.end], &mut headers).expect("a valid head");
+    })
+}
+
+fn request_rewritten() -> Step {
+    let mut headers = Headers::new(FIELDS);
+    let request = parse_request(SMALL, &mut headers).expect("a valid head");
+    let mut out = Vec::new();
+    let hop = RequestHop { peer: PEER, default_host: "localhost", close: false };
+    Box::new(move || {
+        out.clear();
+        rewrite_request(&mut out, SMALL, &headers, &request, &hop);
+    })
+}
+
+fn response_head() -> Step {
+    let mut headers = Headers::new(FIELDS);
+    let mut out = Vec::new();
+    let hop =
+        ResponseHop { body: BodyOut::Length(6), close: false, keep_alive_10: false, date: DATE };
+    Box::new(move || {
+        out.clear();
+        let end = HeadSearch::response().find(ANSWER, HEAD_BYTES).expect("no error");
+        let head = &ANSWER[..end.expect("an end").end];
+        let asked = Asked { method: Method::Get, protocols: b"" };
+        let response = parse_response(head, &mut headers, asked).expect("a valid head");
+        rewrite_response(&mut out, head, &headers, &response, &hop);
+    })
+}
+
+fn chunks() -> Step {
+    let mut body = Vec::new();
+    for _ in 0..8 {
+        body.extend_from_slice(b"400\r\n");
+        body.extend_from_slice(&[b'x'; 0x400]);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"0\r\n\r\n");
+    Box::new(move || {
+        let (mut chunks, mut rest) = (Chunks::new(HEAD_BYTES), &body[..]);
+        loop {
+            let (count, part) = chunks.next(rest).expect("valid chunks");
+            rest = &rest[count..];
+            if part == Part::End {
+                break;
+            }
+        }
+        assert!(rest.is_empty(), "the end is where the body ends");
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "no other source of a first instant")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn balancer(policy: Policy, now: Instant) -> Balancer {
+    let names = (0..BACKENDS).map(|index| format!("http://localhost:{}", 8081 + index)).collect();
+    Balancer::new(names, Options { policy, ..Options::default() }, now).expect("valid options")
+}
+
+/// A choice, what comes of it, and its end.
+fn select(policy: Policy) -> Step {
+    let mut now = start();
+    let balancer = balancer(policy, now);
+    Box::new(move || {
+        let mut lease = balancer.acquire(Tried::default(), now).expect("a backend");
+        now += Duration::from_micros(100);
+        balancer.observe(&mut lease, Outcome::Answered, now);
+        balancer.release(lease);
+    })
+}
+
+/// Into the ring, out of it in the writer's thread, and into the file as a row.
+fn journal_row() -> Step {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (journal, feeds) = Journal::start(journal::Options {
+        path: Some(folder.path().join("log.csv")),
+        backends: (0..BACKENDS).map(|index| format!("http://localhost:{index}")).collect(),
+        routing_mode: "round-robin".to_owned(),
+        connection: "persistent".to_owned(),
+        workers: 1,
+        verbose: false,
+    })
+    .expect("a journal");
+    let mut feed = feeds.into_iter().next().expect("a feed for the worker");
+    let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+    let (mut now, us) = (start(), Duration::from_micros);
+    // Dropped with the step: first the journal, which writes what is left, then its folder.
+    let held = (journal, folder);
+    Box::new(move || {
+        let _held = &held;
+        now += us(12);
+        feed.record(&Record {
+            ended: now,
+            client,
+            backend: Some(1),
+            status: 200,
+            method: b"GET",
+            path: b"/",
+            request_bytes: 40,
+            response_bytes: 120,
+            latency: Some(us(180)),
+            connect: None,
+            first_byte: Some(us(175)),
+            attempts: 1,
+            fault: None,
+        });
+    })
+}
+
+/// A small request over a pooled connection, from the client's bytes to the next request's turn,
+/// with the exchange worked as a worker does it.
+fn exchange() -> Step {
+    let mut now = start();
+    let settings = settings();
+    let balancer = balancer(Policy::RoundRobin, now);
+    let mut exchange = Exchange::new(now);
+    let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
+    let mut headers = Headers::new(FIELDS);
+    let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+    Box::new(move || {
+        now += Duration::from_micros(12);
+        let context = &mut Context {
+            now,
+            settings: &settings,
+            balancer: &balancer,
+            budget: &mut budget,
+            free: &mut free,
+            headers: &mut headers,
+            date: DATE,
+            peer: PEER,
+            draining: false,
+        };
+        receive(&mut exchange, Side::Client, SMALL, context);
+        let demand = exchange.demand();
+        assert!(matches!(demand, Some(Demand::Connect { .. })), "{demand:?}");
+        exchange.connected(context);
+        send(&mut exchange, Side::Upstream, context);
+        rest(&mut exchange, context);
+        receive(&mut exchange, Side::Upstream, ANSWER, context);
+        send(&mut exchange, Side::Client, context);
+        assert_eq!(exchange.demand(), Some(Demand::Recycle));
+        assert_eq!(exchange.demand(), Some(Demand::Report));
+        assert_eq!(exchange.record(client, now).status, 200);
+        exchange.reported(false, context);
+        assert!(exchange.is_idle());
+        rest(&mut exchange, context);
+    })
+}
+
+fn receive(exchange: &mut Exchange, from: Side, bytes: &[u8], context: &mut Context<'_>) {
+    exchange.space(from, context.free)[..bytes.len()].copy_from_slice(bytes);
+    exchange.filled(from, bytes.len(), context);
+}
+
+fn send(exchange: &mut Exchange, to: Side, context: &mut Context<'_>) {
+    let count = exchange.pending(to).map(<[u8]>::len).iter().sum();
+    exchange.drained(to, count, context);
+}
+
+/// What a worker does with an exchange that has to wait.
+fn rest(exchange: &mut Exchange, context: &mut Context<'_>) {
+    exchange.rest(context.free);
+    std::hint::black_box(exchange.deadline(&context.settings.timeouts));
+}
+
+fn settings() -> Settings {
+    let seconds = Duration::from_secs;
+    let upstream = |index| Upstream {
+        url: format!("http://localhost:{}", 8081 + index),
+        host: "localhost".to_owned(),
+        port: 8081 + index,
+    };
+    Settings {
+        policy: Policy::RoundRobin,
+        connections: Connections::Persistent,
+        listen: Vec::new(),
+        upstreams: (0..BACKENDS).map(upstream).collect(),
+        workers: 1,
+        cores: Vec::new(),
+        resample_after: None,
+        cooldown: Duration::from_millis(500),
+        cooldown_max: seconds(5),
+        timeouts: Timeouts {
+            connect: seconds(1),
+            response: seconds(10),
+            header: seconds(10),
+            body: seconds(30),
+            client_idle: seconds(75),
+            upstream_idle: seconds(30),
+            drain: seconds(10),
+        },
+        limits: Limits {
+            head_bytes: HEAD_BYTES,
+            headers: FIELDS,
+            body_bytes: None,
+            body_rate: NonZeroU64::new(10),
+            connections: 10_240,
+            pool: 512,
+            attempts: 3,
+            retry_percent: 20,
+        },
+        verbose: false,
+    }
+}

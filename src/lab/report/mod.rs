@@ -1,0 +1,106 @@
+//! What logs say about the runs that wrote them, side by side: how many requests, how fast, how
+//! even, and where they went.
+//!
+//! Only files are read, ours or any CSV with the same first five columns. Every figure is exact:
+//! quantiles are of all rows, not of a sample or of buckets. What a run was meant to show is not
+//! known here, nor who is right.
+
+mod csv;
+mod inputs;
+mod json;
+mod latencies;
+mod page;
+mod plots;
+mod run;
+mod tables;
+mod tally;
+mod wrk;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::journal::TailError;
+
+pub use run::{Backend, Latency, Run, Slot};
+pub use tables::text;
+
+/// Runs side by side.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// In the order in which they are shown.
+    pub runs: Vec<Run>,
+    /// Files of a folder that are no logs, each with the reason.
+    pub left_out: Vec<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// A file that was named is not there, or is no log.
+    #[error("can't read the log {}: {source}", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TailError,
+    },
+    /// A folder that was named can't be listed.
+    #[error("can't read the folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// No folder that was named has a log.
+    #[error("there is no log in {}{}", .folders.join(", "), reasons(.left_out))]
+    NoLog {
+        /// The folders.
+        folders: Vec<String>,
+        /// Their CSV files, each with the reason why it is no log.
+        left_out: Vec<String>,
+    },
+}
+
+fn reasons(left_out: &[String]) -> String {
+    let lines: Vec<_> = left_out.iter().map(|reason| format!("\n  {reason}")).collect();
+    lines.concat()
+}
+
+/// Reads `places`: logs, and folders, of which every CSV file directly in them is taken. A run's
+/// rate is over `seconds` if given, else over the time from its first row to its last.
+///
+/// # Errors
+/// A file that was named can't be read or is no log, or no log is left.
+pub fn report(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, ReportError> {
+    let mut report = inputs::read(places, seconds)?;
+    run::tell_apart(&mut report.runs);
+    Ok(report)
+}
+
+/// Writes `report.csv`, `report.json` and `report.html` into `folder`, which is made if it isn't
+/// there; returns their paths.
+///
+/// # Errors
+/// A file can't be written.
+pub fn write(report: &Report, folder: &Path) -> io::Result<[PathBuf; 3]> {
+    fs::create_dir_all(folder)?;
+    let paths = ["csv", "json", "html"].map(|kind| folder.join("report").with_extension(kind));
+    fs::write(&paths[0], csv::rows(report)?)?;
+    fs::write(&paths[1], json::document(report))?;
+    fs::write(&paths[2], page::page(report))?;
+    Ok(paths)
+}
+
+/// Text from a log or a path, fit to be shown: short, and without what would command a terminal.
+fn plain(text: &str) -> String {
+    const CHARS_MAX: usize = 100;
+    let shown = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    text.chars().take(CHARS_MAX).map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests;

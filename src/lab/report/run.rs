@@ -1,0 +1,211 @@
+//! One run's figures, and the name by which it is told from the others.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::latencies::Part;
+use super::tally::{Counted, Label, Tally};
+use super::{plain, wrk};
+use crate::balance::Policy;
+use crate::journal::TailError;
+
+/// The kinds of connections, in the order in which they are shown.
+const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
+
+/// The thousandths at which the distribution is drawn: every 0.5 %, and more at its end.
+fn curve_places() -> impl Iterator<Item = u64> {
+    (0..990).step_by(5).chain(990..=1000)
+}
+
+/// What one log says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its configuration as the rows name it, else the file's name.
+    pub name: String,
+    /// The log.
+    pub path: PathBuf,
+    /// The balancing policy, if all rows name the same.
+    pub routing_mode: Option<String>,
+    /// `persistent` or `non-persistent`, if all rows say the same.
+    pub connection: Option<String>,
+    /// Whether rows of more than one configuration are in it.
+    pub is_mixed: bool,
+    /// Rows.
+    pub requests: u64,
+    /// The rows of them with a status of 400 or more, or a fault.
+    pub errors: u64,
+    /// The rows of them that no backend got.
+    pub undispatched: u64,
+    /// How long it lasted; 0 if there are no two rows of different times.
+    pub seconds: f64,
+    /// Requests per second as wrk counted them.
+    pub wrk_per_second: Option<f64>,
+    /// Of the rows that have one; `None` if none does.
+    pub latency: Option<Latency>,
+    /// By name.
+    pub backends: Vec<Backend>,
+    /// Lines that are no rows, and are in no figure.
+    pub broken: u64,
+    /// What is wrong with the first of them.
+    pub first_broken: Option<String>,
+}
+
+/// How long requests took, in milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latency {
+    /// How many there are.
+    pub count: usize,
+    /// Their mean.
+    pub mean_ms: f64,
+    /// Quantiles, linear between ranks.
+    pub p50_ms: f64,
+    /// See [`Latency::p50_ms`].
+    pub p95_ms: f64,
+    /// See [`Latency::p50_ms`].
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// The distribution: a latency, and how many percent take no longer.
+    pub curve: Vec<(f64, f64)>,
+    /// How it changed.
+    pub slots: Vec<Slot>,
+}
+
+/// One second of a run, or a few if it is long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slot {
+    /// Since the first one.
+    pub second: f64,
+    /// The median.
+    pub p50_ms: f64,
+    /// The 95th percentile.
+    pub p95_ms: f64,
+}
+
+/// What one backend got of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// As the log names it.
+    pub name: String,
+    /// Rows.
+    pub requests: u64,
+    /// The rows of them that are errors.
+    pub errors: u64,
+    /// Of the rows that have a latency; `None` if none does.
+    pub mean_ms: Option<f64>,
+}
+
+impl Run {
+    /// Reads the log at `path`, which lasted for `seconds` if that is known.
+    pub(super) fn read(path: &Path, seconds: Option<f64>) -> Result<Self, TailError> {
+        let tally = Tally::of(path)?;
+        let (routing_mode, connection) = (tally.routing_mode.agreed(), tally.connection.agreed());
+        let name = match (&routing_mode, &connection) {
+            (Some(mode), Some(connection)) => format!("{mode}, {connection}"),
+            _ => stem(path),
+        };
+        let is_mixed = [&tally.routing_mode, &tally.connection]
+            .iter()
+            .any(|label| matches!(label, Label::Mixed));
+        let (first_us, last_us) = tally.span_us.unwrap_or((0, 0));
+        let seconds = seconds.unwrap_or(last_us.abs_diff(first_us) as f64 / 1e6);
+        let mut backends: Vec<_> = tally.backends.iter().map(backend).collect();
+        backends.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self {
+            name,
+            path: path.to_owned(),
+            routing_mode,
+            connection,
+            is_mixed,
+            requests: tally.requests,
+            errors: tally.errors,
+            undispatched: tally.undispatched,
+            seconds,
+            wrk_per_second: wrk::per_second_beside(path),
+            backends,
+            broken: tally.broken,
+            first_broken: tally.first_broken.as_ref().map(|error| plain(&error.to_string())),
+            latency: latency(tally),
+        })
+    }
+
+    /// Requests per second; `None` if the run has no length.
+    #[must_use]
+    pub fn per_second(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.requests as f64 / self.seconds)
+    }
+
+    /// `count` as a share of all requests, 0 to 1.
+    #[must_use]
+    pub fn share(&self, count: u64) -> f64 {
+        if self.requests == 0 { 0.0 } else { count as f64 / self.requests as f64 }
+    }
+
+    /// What one backend got, if anything.
+    #[must_use]
+    pub fn backend(&self, name: &str) -> Option<&Backend> {
+        self.backends.iter().find(|backend| backend.name == name)
+    }
+
+    /// By this, runs of a folder are in the order in which they are told of: the kind of
+    /// connections, then the policy.
+    pub(super) fn rank(&self) -> (usize, usize) {
+        let of = |label: &Option<String>, names: &[&str]| {
+            let place = names.iter().position(|name| label.as_deref() == Some(*name));
+            place.unwrap_or(names.len())
+        };
+        (of(&self.connection, &CONNECTIONS), of(&self.routing_mode, &Policy::ALL.map(Policy::name)))
+    }
+}
+
+fn stem(path: &Path) -> String {
+    plain(&path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy())
+}
+
+fn backend(counted: &Counted) -> Backend {
+    let mean_ms = counted.sum_us as f64 / (counted.latencies as f64 * 1000.0);
+    Backend {
+        name: counted.name.clone(),
+        requests: counted.requests,
+        errors: counted.errors,
+        mean_ms: (counted.latencies > 0).then_some(mean_ms),
+    }
+}
+
+fn latency(tally: Tally) -> Option<Latency> {
+    let latencies = tally.latencies;
+    let (count, mean_ms) = (latencies.count(), latencies.mean_ms()?);
+    let mut slots = Vec::new();
+    let add = |part: Part<'_>| {
+        slots.push(Slot {
+            second: part.second as f64,
+            p50_ms: part.sorted.quantile_ms(500),
+            p95_ms: part.sorted.quantile_ms(950),
+        });
+    };
+    let latency = latencies.look(add, |all| Latency {
+        count,
+        mean_ms,
+        p50_ms: all.quantile_ms(500),
+        p95_ms: all.quantile_ms(950),
+        p99_ms: all.quantile_ms(990),
+        max_ms: all.quantile_ms(1000),
+        curve: curve_places().map(|at| (all.quantile_ms(at), at as f64 / 10.0)).collect(),
+        slots: Vec::new(),
+    })?;
+    Some(Latency { slots, ..latency })
+}
+
+/// Adds the file's name to each of several runs of one name.
+pub(super) fn tell_apart(runs: &mut [Run]) {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for run in &*runs {
+        *counts.entry(run.name.clone()).or_default() += 1;
+    }
+    for run in runs {
+        let stem = stem(&run.path);
+        if counts[&run.name] > 1 && run.name != stem {
+            run.name = format!("{} ({stem})", run.name);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The figures as tables, the same on a terminal and in the page.
+
+use super::run::Run;
+use super::{Report, plain};
+use crate::lab::render::{Row, Table, thousands};
+
+const HEADS: [&str; 10] = [
+    "configuration",
+    "requests",
+    "requests/s",
+    "by wrk",
+    "mean ms",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "max ms",
+    "errors",
+];
+
+/// The head of the column for requests that no backend got.
+const NO_BACKEND: &str = "no backend";
+
+/// Everything, for a terminal.
+#[must_use]
+pub fn text(report: &Report) -> String {
+    let mut text = figures(report).text();
+    text += "\nShare and mean latency by backend:\n";
+    text += &shares(report).text();
+    let remarks = remarks(report);
+    if !remarks.is_empty() {
+        text.push('\n');
+    }
+    for remark in remarks {
+        text += &remark;
+        text.push('\n');
+    }
+    text
+}
+
+/// One row of figures per run.
+pub(super) fn figures(report: &Report) -> Table {
+    let row = |run: &Run| {
+        let latency = run.latency.as_ref();
+        let millis = |figure: Option<f64>| figure.map_or_else(nothing, millis);
+        let per_second = |figure: Option<f64>| figure.map_or_else(nothing, per_second);
+        let cells = vec![
+            run.name.clone(),
+            thousands(run.requests as f64),
+            per_second(run.per_second()),
+            per_second(run.wrk_per_second),
+            millis(latency.map(|it| it.mean_ms)),
+            millis(latency.map(|it| it.p50_ms)),
+            millis(latency.map(|it| it.p95_ms)),
+            millis(latency.map(|it| it.p99_ms)),
+            millis(latency.map(|it| it.max_ms)),
+            count(run, run.errors),
+        ];
+        Row { cells, is_marked: run.errors > 0 || run.broken > 0 }
+    };
+    Table {
+        caption: "Throughput, latency and errors of each configuration".to_owned(),
+        heads: HEADS.map(str::to_owned).to_vec(),
+        rows: report.runs.iter().map(row).collect(),
+    }
+}
+
+/// How each run's requests were spread.
+pub(super) fn shares(report: &Report) -> Table {
+    let names = backends(report);
+    let has_undispatched = report.runs.iter().any(|run| run.undispatched > 0);
+    let row = |run: &Run| {
+        let cell = |name: &String| match run.backend(name) {
+            Some(backend) => {
+                let mean = backend.mean_ms.map_or_else(nothing, millis);
+                format!("{}, {mean} ms", percent(run.share(backend.requests)))
+            }
+            None => nothing(),
+        };
+        let mut cells = vec![run.name.clone()];
+        cells.extend(names.iter().map(cell));
+        if has_undispatched {
+            cells.push(percent(run.share(run.undispatched)));
+        }
+        Row { cells, is_marked: false }
+    };
+    let mut heads = vec![HEADS[0].to_owned()];
+    heads.extend(names.iter().map(|name| short(name).to_owned()));
+    heads.extend(has_undispatched.then(|| NO_BACKEND.to_owned()));
+    Table {
+        caption: "Share of the requests that each backend got, and their mean latency".to_owned(),
+        heads,
+        rows: report.runs.iter().map(row).collect(),
+    }
+}
+
+/// The backends of all runs, by name.
+pub(super) fn backends(report: &Report) -> Vec<String> {
+    let names = report.runs.iter().flat_map(|run| &run.backends).map(|backend| &backend.name);
+    let mut names: Vec<_> = names.cloned().collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// A backend without what is the same for all.
+pub(super) fn short(name: &str) -> &str {
+    name.strip_prefix("http://").unwrap_or(name)
+}
+
+/// What has to be known to read the figures.
+pub(super) fn remarks(report: &Report) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for run in &report.runs {
+        let name = &run.name;
+        if let Some(first) = &run.first_broken {
+            let lines =
+                if run.broken == 1 { "line that is no row" } else { "lines that are no rows" };
+            remarks.push(format!(
+                "{name}: {} {lines} and in no figure; the first: {first}.",
+                thousands(run.broken as f64)
+            ));
+        }
+        if run.is_mixed {
+            remarks.push(format!("{name}: its rows are of more than one configuration."));
+        }
+        if run.requests == 0 {
+            remarks.push(format!("{name}: {} has no rows.", plain(&run.path.to_string_lossy())));
+        } else if run.per_second().is_none() {
+            remarks.push(format!(
+                "{name}: all its rows have the same time, so it has no rate; say how long it took \
+                 with --seconds."
+            ));
+        }
+    }
+    remarks.extend(report.left_out.iter().map(|reason| format!("Left out: {reason}.")));
+    remarks
+}
+
+fn nothing() -> String {
+    "–".to_owned()
+}
+
+pub(super) fn millis(ms: f64) -> String {
+    format!("{ms:.2}")
+}
+
+/// Whole where more would be noise.
+pub(super) fn per_second(rate: f64) -> String {
+    if rate < 100.0 { format!("{rate:.1}") } else { thousands(rate) }
+}
+
+/// A share in percent, so that a small one is not 0.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.1 {
+        format!("{percent:.3} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}
+
+/// A number of a run's requests with the share it is.
+fn count(run: &Run, count: u64) -> String {
+    let number = thousands(count as f64);
+    if count == 0 { number } else { format!("{number} ({})", percent(run.share(count))) }
+}

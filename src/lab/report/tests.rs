@@ -1,0 +1,240 @@
+//! Reports of logs whose figures were computed by other means.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+
+const FIVE: &str = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
+const SIX: &str = "timestamp,backend_url,latency_ms,status_code,routing_mode,connection\n";
+
+/// Logs in a folder of their own.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    folder
+}
+
+fn of(files: &[(&str, &str)]) -> Report {
+    report(&[folder(files).path().to_owned()], None).expect("a report")
+}
+
+/// The report of one log with these rows.
+fn run(header: &str, rows: &str) -> Run {
+    of(&[("run.csv", &format!("{header}{rows}"))]).runs.remove(0)
+}
+
+/// Written, and read back.
+fn written(report: &Report) -> (String, Value, String) {
+    let out = tempfile::tempdir().expect("a folder");
+    let paths = write(report, &out.path().join("a/b")).expect("written");
+    let [csv, json, html] = paths.map(|path| fs::read_to_string(path).expect("a file"));
+    (csv, serde_json::from_str(&json).expect("JSON"), html)
+}
+
+/// Five latencies, 10, 20, 30, 40 and 1000 ms, in a run of four seconds with six rows.
+///
+/// By hand: the sum is 1100, so the mean is 220. Ranks are 0 to 4: the median is rank 2, 30; p95 is
+/// rank 3.8, so 40 + 0.8 × 960 = 808; p99 is rank 3.96, so 40 + 0.96 × 960 = 961.6. Six rows in
+/// four seconds are 1.5 a second. Three of six rows are of A, half; two of B, a third; one got to
+/// no backend. Errors are the 503, the 404 and the fault: 3.
+const BY_HAND: &str = "\
+    2026-11-23T10:00:00.000000Z,http://a:1,10.000,200,round-robin,persistent,\n\
+    2026-11-23T10:00:01.000000Z,http://b:1,20.000,200,round-robin,persistent,\n\
+    2026-11-23T10:00:01.000000Z,http://a:1,1000.000,200,round-robin,persistent,truncated\n\
+    2026-11-23T10:00:02.500000Z,,,503,round-robin,persistent,\n\
+    2026-11-23T10:00:04.000000Z,http://a:1,40.000,404,round-robin,persistent,\n\
+    2026-11-23T10:00:03.000000Z,http://b:1,30.000,200,round-robin,persistent,\n";
+
+#[test]
+fn figures_are_those_computed_by_hand() {
+    let header = SIX.replace("connection\n", "connection,fault\n");
+    let report = of(&[
+        ("run.csv", &format!("{header}{BY_HAND}")),
+        ("run_wrk.txt", "Requests/sec:      1.25\n"),
+    ]);
+    let (csv, json, html) = written(&report);
+    let found = &json["configurations"][0];
+    assert_eq!(found["name"], "round-robin, persistent");
+    for (figure, expected) in [
+        ("requests", 6.0),
+        ("seconds", 4.0),
+        ("requests_per_s", 1.5),
+        ("wrk_requests_per_s", 1.25),
+        ("latencies", 5.0),
+        ("mean_ms", 220.0),
+        ("p50_ms", 30.0),
+        ("p95_ms", 808.0),
+        ("p99_ms", 961.6),
+        ("max_ms", 1000.0),
+        ("errors", 3.0),
+        ("not_dispatched", 1.0),
+        ("broken_lines", 0.0),
+    ] {
+        assert_eq!(found[figure].as_f64(), Some(expected), "{figure}");
+    }
+    let [a, b] = [&found["backends"][0], &found["backends"][1]];
+    assert_eq!((a["share"].as_f64(), b["share"].as_f64()), (Some(0.5), Some(2.0 / 6.0)));
+    assert_eq!((a["mean_ms"].as_f64(), b["mean_ms"].as_f64()), (Some(350.0), Some(25.0)));
+    assert_eq!((a["errors"].as_u64(), b["errors"].as_u64()), (Some(2), Some(0)));
+    let line = "\"round-robin, persistent\",";
+    let row = csv.lines().find(|row| row.starts_with(line)).expect("a row");
+    let end = ",6,4,1.5,1.25,220,30,808,961.6,1000,3,0,0.5,0.3333333333333333";
+    assert!(row.ends_with(end), "{csv}");
+    for words in ["961.60", "3 (50.0 %)", "50.0 %, 350.00 ms", "16.7 %"] {
+        assert!(html.contains(words) && text(&report).contains(words), "{words}");
+    }
+}
+
+/// What pandas 3.1 says of `tests/fixtures/report.csv`, to the nanosecond:
+///
+/// ```text
+/// python3 -c 'import pandas; d = pandas.read_csv("tests/fixtures/report.csv")
+/// l, t = d.latency_ms, pandas.to_datetime(d.timestamp)
+/// print(len(d), (t.max() - t.min()).total_seconds(), l.count(), l.max())
+/// print([round(x, 6) for x in [l.mean(), *l.quantile([.5, .95, .99])]])
+/// print(d.backend_url.value_counts().to_dict(), (d.status_code >= 400).sum())'
+///
+/// 137 7.216185 131 545.355
+/// [np.float64(41.857664), 18.656, 149.364, 434.4606]
+/// {'http://localhost:8081': 71, 'http://localhost:8083': 35, 'http://localhost:8082': 25} 28
+/// ```
+const PANDAS: [(&str, f64); 9] = [
+    ("requests", 137.0),
+    ("seconds", 7.216_185),
+    ("latencies", 131.0),
+    ("max_ms", 545.355),
+    ("mean_ms", 41.857_664),
+    ("p50_ms", 18.656),
+    ("p95_ms", 149.364),
+    ("p99_ms", 434.4606),
+    ("errors", 28.0),
+];
+
+#[test]
+fn figures_are_those_of_pandas() {
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/report.csv");
+    let (_, json, _) = written(&report(&[log], None).expect("a report"));
+    let found = &json["configurations"][0];
+    for (figure, expected) in PANDAS {
+        let found = found[figure].as_f64().expect(figure);
+        assert_eq!(format!("{found:.6}"), format!("{expected:.6}"), "{figure}");
+    }
+    let backends = found["backends"].as_array().expect("backends").iter();
+    let requests: Vec<_> = backends.map(|backend| backend["requests"].as_u64()).collect();
+    assert_eq!(requests, [Some(71), Some(25), Some(35)]);
+}
+
+#[test]
+fn a_foreign_log_has_whole_milliseconds_no_zone_and_its_files_name() {
+    let rows = "2026-11-23 10:00:00,http://a:1,10,200,adaptive_sma\n\
+                2026-11-23 10:00:02,http://a:1,15,200,adaptive_sma\n\
+                yesterday,http://a:1,15,200,adaptive_sma\n\
+                2026-11-23 10:00:02,http://a:1,15 ms,200,adaptive_sma\n\
+                2026-11-23 10:00:02,http://b:1,20,200,adaptive_sma";
+    let run = run(FIVE, rows);
+    assert_eq!((run.name.as_str(), run.requests, run.broken), ("run", 3, 2));
+    assert_eq!((run.seconds, run.per_second()), (2.0, Some(1.5)));
+    assert_eq!(run.first_broken.as_deref(), Some("`yesterday` is no timestamp"));
+    assert_eq!(run.latency.map(|it| (it.mean_ms, it.max_ms)), Some((15.0, 20.0)));
+}
+
+#[test]
+fn the_length_of_the_runs_can_be_said() {
+    let folder = folder(&[("x.csv", &format!("{FIVE}2026-11-23 10:00:00,a,1,200,x\n"))]);
+    let runs = report(&[folder.path().to_owned()], Some(0.5)).expect("a report").runs;
+    assert_eq!(runs[0].per_second(), Some(2.0));
+}
+
+#[test]
+fn runs_without_rows_latencies_or_length_have_no_figures_and_say_so() {
+    let row = |latency: &str, status| format!("2026-11-23 10:00:00,,{latency},{status},x\n");
+    for (rows, requests, errors, words) in [
+        (String::new(), 0, 0, "has no rows"),
+        (row("", 503) + &row("", 503), 2, 2, "all its rows have the same time"),
+        (row("7", 200), 1, 0, "all its rows have the same time"),
+    ] {
+        let report = of(&[("run.csv", &format!("{FIVE}{rows}"))]);
+        let run = &report.runs[0];
+        assert_eq!((run.requests, run.errors, run.per_second()), (requests, errors, None));
+        assert!(text(&report).contains(words), "{}", text(&report));
+        let (_, json, html) = written(&report);
+        assert_eq!(json["configurations"][0]["requests_per_s"], Value::Null);
+        assert!(html.contains(words) && html.ends_with("</html>\n"));
+    }
+}
+
+#[test]
+fn what_a_log_says_is_text_in_the_page_and_commands_no_terminal() {
+    let rows = "2026-11-23 10:00:00,\"http://<script>alert(1)</script>\",1,200,<b>,\u{1b}[2J\n\
+                2026-11-23 10:00:01,x,1,<i>,<b>,\u{1b}[2J\n";
+    let report = of(&[("<u>.csv", &format!("{SIX}{rows}"))]);
+    let (_, _, html) = written(&report);
+    for tag in ["<script", "<b>", "<i>", "<u>"] {
+        assert!(!html.contains(tag), "{tag}");
+    }
+    assert!(html.contains("&lt;script&gt;alert(1)") && html.contains("&lt;i&gt;"));
+    assert!(!text(&report).contains('\u{1b}') && !html.contains('\u{1b}'));
+}
+
+#[test]
+fn a_folder_is_its_logs_in_order_and_what_is_left_out_is_told() {
+    let log = |mode: &str, connection: &str| {
+        format!("{SIX}2026-11-23 10:00:00,a,1,200,{mode},{connection}\n")
+    };
+    let folder = folder(&[
+        ("1.csv", &log("adaptive_ewma", "non-persistent")),
+        ("2.csv", &log("adaptive_ewma", "persistent")),
+        ("3.csv", &log("round-robin", "persistent")),
+        ("4.CSV", &log("round-robin", "persistent")),
+        ("empty.csv", ""),
+        ("other.csv", "a,b\n1,2\n"),
+        ("x.txt", &log("round-robin", "persistent")),
+    ]);
+    fs::create_dir(folder.path().join("old")).expect("a folder");
+    fs::write(folder.path().join("old/5.csv"), log("x", "y")).expect("written");
+    let report = report(&[folder.path().to_owned()], None).expect("a report");
+    let names: Vec<_> = report.runs.iter().map(|run| run.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "round-robin, persistent (3)",
+            "round-robin, persistent (4)",
+            "adaptive_ewma, persistent",
+            "adaptive_ewma, non-persistent",
+        ]
+    );
+    assert!(report.left_out[0].ends_with("empty.csv: it has no header yet"));
+    assert!(report.left_out[1].ends_with("other.csv: its first line is no header of this format"));
+    assert!(text(&report).contains("Left out: "));
+}
+
+#[test]
+fn a_log_of_several_configurations_is_named_by_its_file() {
+    let rows =
+        "2026-11-23 10:00:00,a,1,200,x,persistent\n2026-11-23 10:00:00,a,1,200,y,persistent\n";
+    let run = run(SIX, rows);
+    assert_eq!((run.name.as_str(), run.is_mixed, run.routing_mode), ("run", true, None));
+}
+
+#[test]
+fn what_was_named_must_be_a_log() {
+    let logs = folder(&[("other.csv", "a,b\n"), ("good.csv", FIVE)]);
+    let place = |name: &str| logs.path().join(name);
+    let refused = |places: &[PathBuf]| report(places, None).expect_err("no log").to_string();
+    let said = refused(&[place("good.csv"), place("gone.csv")]);
+    assert!(
+        said.starts_with("can't read the log ") && said.contains("gone.csv: No such"),
+        "{said}"
+    );
+    let said = refused(&[place("other.csv")]);
+    assert!(said.ends_with("other.csv: its first line is no header of this format"), "{said}");
+    let bare = folder(&[("other.csv", "a,b\n")]);
+    let said = refused(&[bare.path().to_owned()]);
+    assert!(said.starts_with("there is no log in ") && said.contains("\n  "), "{said}");
+}

@@ -1,0 +1,68 @@
+//! What is in the images, whichever builder made them.
+
+use std::process::{Command, Stdio};
+
+use crate::engine::{command, finish, inspect};
+
+/// Gives the backend.
+pub const BUILD: &str = "docker build -t backend-server:latest .";
+
+/// The target of each image, its name, its program, and how many layers it has: a program is one,
+/// and so is the folder of the proxy's log.
+const IMAGES: [(&str, &str, &str, usize); 3] = [
+    ("proxy", "tidegate-proxy", "/tidegate", 2),
+    ("dashboard", "tidegate-dashboard", "/tidegate-dashboard", 1),
+    ("backend", "backend-server", "/tidegate-backend", 1),
+];
+
+/// The value of `DOCKER_BUILDKIT` that chooses each builder.
+const BUILDERS: [(&str, &str); 2] = [("the classic builder", "0"), ("BuildKit", "1")];
+
+/// What "a few MB" may be at most.
+const MOST_BYTES: u64 = 8_000_000;
+
+/// Whether this engine and its client have the builder: it gets the least there is to build.
+fn has(builder: &str) -> bool {
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        "printf 'FROM scratch\\nLABEL least=yes\\n' | docker build --tag tidegate-least -",
+    ]);
+    shell.env("DOCKER_BUILDKIT", builder).stdout(Stdio::null()).stderr(Stdio::null());
+    shell.status().is_ok_and(|status| status.success())
+}
+
+#[test]
+#[ignore = "needs a container engine: ./scripts/docker-test"]
+fn either_builder_makes_small_images_of_one_program_and_no_rights() {
+    let (here, missing): (Vec<_>, Vec<_>) = BUILDERS.iter().partition(|(_, value)| has(value));
+    for (name, _) in missing {
+        println!("{name} is not to be had here");
+    }
+    assert!(!here.is_empty());
+    let mut from = "";
+    for (name, value) in here {
+        for (target, tag, program, layers) in IMAGES {
+            let line = format!("docker build {from}--target {target} --tag {tag} .");
+            finish(&line, command(&line).env("DOCKER_BUILDKIT", value));
+            let image = inspect(tag);
+            let config = &image["Config"];
+            assert_eq!(config["User"], "65532:65532", "{tag}");
+            assert_eq!(config["Entrypoint"][0], program);
+            assert_eq!(
+                config["Healthcheck"]["Test"],
+                serde_json::json!(["CMD", program, "--health"])
+            );
+            assert_eq!(image["RootFS"]["Layers"].as_array().unwrap().len(), layers, "{tag}");
+            let bytes = image["Size"].as_u64().unwrap();
+            println!("{tag} by {name}: {:.2} MB", bytes as f64 / 1e6);
+            assert!(bytes < MOST_BYTES, "{tag}: {bytes} bytes");
+        }
+        // The other builder begins with what is compiled, and has only our own crate left to do.
+        if from.is_empty() {
+            let line = "docker build --target build --tag tidegate-built .";
+            finish(line, command(line).env("DOCKER_BUILDKIT", value));
+            from = "--build-arg BUILDER=tidegate-built ";
+        }
+    }
+}

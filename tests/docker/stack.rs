@@ -1,0 +1,113 @@
+//! The stack of `compose.yaml`.
+
+use serde_json::{Value, json};
+
+use crate::engine::{command, container_on, finish, inspect, is_healthy, run};
+use crate::load::Load;
+use crate::local;
+use crate::support::clock::until;
+use crate::support::http::get;
+
+pub const UP: &str = "docker compose up --build --detach";
+pub const DOWN: &str = "docker compose down --volumes";
+
+const PROXY: u16 = 9090;
+const DASHBOARD: u16 = 5002;
+const PORTS: [u16; 5] = [8081, 8082, 8083, PROXY, DASHBOARD];
+
+/// All of it, removed with the test.
+struct Stack;
+
+impl Stack {
+    fn up(settings: &[(&str, &str)]) -> Self {
+        let stack = Self;
+        finish(UP, command(UP).envs(settings.iter().copied()));
+        for port in PORTS {
+            let container = container_on(port);
+            until("a healthy container", || is_healthy(&container).then_some(()));
+        }
+        stack
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // A panic here while another is on its way would hide it.
+        let _ = command(DOWN).output();
+    }
+}
+
+fn data() -> Value {
+    let answer = get(local(DASHBOARD), "/data");
+    assert_eq!(answer.status, 200);
+    serde_json::from_slice(&answer.body).expect("JSON")
+}
+
+/// Waits until the dashboard has seen so many requests.
+fn dashboard_shows(requests: usize) {
+    until("rows in the dashboard", || {
+        (data()["since"]["requests"].as_u64()? >= requests as u64).then_some(())
+    });
+}
+
+#[test]
+#[ignore = "needs a container engine: ./scripts/docker-test"]
+fn the_stack_comes_up_well_and_shows_its_requests() {
+    let _stack = Stack::up(&[]);
+    for port in PORTS {
+        let host = &inspect(&container_on(port))["HostConfig"];
+        assert_eq!(host["ReadonlyRootfs"], true, "{port}");
+        assert_eq!(host["CapDrop"], json!(["ALL"]), "{port}");
+        assert_eq!(host["SecurityOpt"], json!(["no-new-privileges:true"]), "{port}");
+        let published = host["PortBindings"].as_object().unwrap().values().next().unwrap();
+        assert_eq!(published[0]["HostIp"], "127.0.0.1", "{port}");
+    }
+    for _ in 0..9 {
+        assert_eq!(get(local(PROXY), "/").status, 200);
+    }
+    dashboard_shows(9);
+    let data = data();
+    assert_eq!(
+        (&data["mode"], &data["connection"]),
+        (&json!("adaptive_ewma"), &json!("persistent"))
+    );
+    let backends = data["backends"].as_array().unwrap().iter().map(|backend| &backend["name"]);
+    let names: Vec<_> = backends.filter_map(Value::as_str).collect();
+    assert_eq!(names, ["a", "b", "c"].map(|id| format!("http://backend-{id}:8080")));
+}
+
+#[test]
+#[ignore = "needs a container engine: ./scripts/docker-test"]
+fn a_backend_may_stop_and_come_back_without_a_client_noticing() {
+    let stack = Stack::up(&[]);
+    let load = Load::begin(local(PROXY));
+    let service = |name: char| format!("backend-{}", name.to_ascii_lowercase());
+    // With nearly all requests on one backend, that is the one to be taken from under them.
+    run(&format!("docker compose restart {}", service(load.settles(30))));
+    let favourite = load.settles(30);
+    run(&format!("docker compose stop {}", service(favourite)));
+    assert_ne!(load.settles(30), favourite);
+    run(&format!("docker compose start {}", service(favourite)));
+    load.goes_on(30);
+    let seen = load.end();
+    assert!(seen.iter().all(|seen| seen.status == 200), "{seen:?}");
+    dashboard_shows(seen.len());
+    let containers = PORTS.map(container_on);
+    run("docker compose stop");
+    for container in containers {
+        assert_eq!(inspect(&container)["State"]["ExitCode"], 0, "{container}");
+    }
+    drop(stack);
+    assert_eq!(run("docker compose ps --quiet"), "");
+}
+
+#[test]
+#[ignore = "needs a container engine: ./scripts/docker-test"]
+fn another_scenario_is_a_variable_away() {
+    let _stack = Stack::up(&[]);
+    let settings = [("POLICY", "round-robin"), ("CONNECTIONS", "non-persistent")];
+    let _again = Stack::up(&settings);
+    assert_eq!(get(local(PROXY), "/").status, 200);
+    until("the dashboard on the newer log", || (data()["mode"] == "round-robin").then_some(()));
+    assert_eq!(data()["connection"], "non-persistent");
+}

@@ -1,0 +1,200 @@
+//! Clients that leave, dawdle, or take nothing.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::support::clock::{hear, pause, until};
+use crate::support::http::Connection;
+use crate::support::log::{Logged, ending, endings};
+use crate::support::origin::{Origin, ok};
+use crate::support::process::Backend;
+
+/// An origin that tells how each of its connections goes on: that a head came, then what came until
+/// the end and how that was. It answers nothing but what `answer` says at the head.
+fn watching(answer: &'static [u8]) -> (Origin, Receiver<String>) {
+    let (tell, told) = channel();
+    let origin = Origin::serve(move |mut connection| {
+        while connection.head().is_some() {
+            tell.send("a head".to_owned()).unwrap();
+            connection.send(answer);
+            let (rest, end) = connection.end();
+            tell.send(format!("{} bytes, then {end:?}", rest.len())).unwrap();
+        }
+    });
+    (origin, told)
+}
+
+#[test]
+fn a_client_that_breaks_off_its_request_takes_the_backends_work_with_it() {
+    let (origin, told) = watching(b"");
+    let proxy = Logged::start(&[origin.address], &[]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+    assert_eq!(hear(&told), "a head");
+    client.reset();
+    // The backend is not left with what could pass for the whole.
+    assert_eq!(hear(&told), "4 bytes, then Ok(())");
+    assert_eq!(endings(&proxy.rows()), [("499", "client_gone", "1")]);
+    assert_eq!(origin.accepted(), 1);
+}
+
+#[test]
+fn a_client_that_breaks_off_the_answer_takes_the_backends_work_with_it() {
+    let (origin, told) = watching(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    let proxy = Logged::start(&[origin.address], &[]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let _ = client.head();
+    assert_eq!(client.take(4), b"half");
+    assert_eq!(hear(&told), "a head");
+    client.reset();
+    assert_eq!(hear(&told), "0 bytes, then Ok(())");
+    assert_eq!(endings(&proxy.rows()), [("499", "client_gone", "1")]);
+}
+
+#[test]
+fn a_client_that_is_gone_when_it_is_written_to_has_left() {
+    let (go, goes) = channel();
+    let goes = std::sync::Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        let _ = connection.head();
+        goes.lock().unwrap().recv().unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 64 << 20);
+        connection.send(head);
+        while connection.offer([b'x'; 4096]) {}
+    });
+    let proxy = Logged::start(&[origin.address], &[]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    until("the request at the origin", || (origin.accepted() == 1).then_some(()));
+    // An orderly end is no abort; that nobody is there any more shows when the answer comes.
+    drop(client);
+    go.send(()).unwrap();
+    proxy.has_rows(1);
+    assert_eq!(endings(&proxy.rows()), [("499", "client_gone", "1")]);
+}
+
+#[test]
+fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer() {
+    let (go, goes) = channel();
+    let goes = std::sync::Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        let (_, body) = connection.request().unwrap();
+        goes.lock().unwrap().recv().unwrap();
+        connection.send(ok(&String::from_utf8(body).unwrap()));
+    });
+    let proxy = Logged::start(&[origin.address], &[]);
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    ] {
+        let mut client = Connection::connect(proxy.address());
+        client.send(request);
+        client.finish();
+        go.send(()).unwrap();
+        let answer = client.answer();
+        assert!(answer.status == 200 && request.ends_with(&answer.text()), "{answer:?}");
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 2]);
+}
+
+#[test]
+fn a_client_that_ends_its_stream_in_a_request_is_told_so() {
+    let (origin, told) = watching(b"");
+    let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
+    for part in ["GET / HTTP", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"] {
+        let mut client = Connection::connect(proxy.address());
+        client.send(part);
+        if part.starts_with("POST") {
+            assert_eq!(hear(&told), "a head");
+        }
+        client.finish();
+        assert_eq!(client.answer().status, 400);
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(hear(&told), "4 bytes, then Ok(())");
+    let fault = "request_incomplete";
+    assert_eq!(endings(&proxy.rows()), [("400", fault, "0"), ("400", fault, "1")]);
+}
+
+/// Sends `byte` at this pace until the peer has had enough.
+fn drip(client: &mut Connection, byte: &str, pace: Duration) {
+    while client.offer(byte) {
+        pause(pace);
+        if client.has_bytes() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_head_that_drips_has_a_limited_time_in_all() {
+    let origin = Origin::echoing_targets();
+    let flags =
+        ["--header-timeout", "400ms", "--body-timeout", "1m", "--client-idle-timeout", "1m"];
+    let proxy = Logged::start(&[origin.address], &flags);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET /slow HTTP/1.1\r\nX-Drip: ");
+    drip(&mut client, "x", Duration::from_millis(20));
+    assert_eq!(client.answer().status, 408);
+    client.finish();
+    assert_eq!(client.rest(), b"");
+    assert_eq!(origin.accepted(), 0, "it never cost a backend anything");
+    let rows = proxy.rows();
+    assert_eq!(endings(&rows), [("408", "header_timeout", "0")]);
+    assert_eq!((&*rows[0]["method"], &*rows[0]["path"]), ("GET", "/slow"));
+}
+
+#[test]
+fn a_body_must_keep_up_its_rate_and_not_only_drip() {
+    let origin = Origin::serve(|mut connection| {
+        while let Some(head) = connection.head() {
+            // The end of the stream may come first, for a body that was too slow.
+            let length = crate::support::http::field(&head, "content-length").unwrap();
+            if connection.read_up_to(length.parse().unwrap()) {
+                connection.send(ok("thanks"));
+            }
+        }
+    });
+    let flags = ["--body-timeout", "2s", "--min-body-rate", "1000", "--workers", "1"];
+    let proxy = Logged::start(&[origin.address], &flags);
+    let request =
+        |length| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    let mut slow = Connection::connect(proxy.address());
+    slow.send(request(100_000));
+    drip(&mut slow, "x", Duration::from_millis(20));
+    assert_eq!(slow.answer().status, 408);
+    slow.finish();
+    assert_eq!(slow.rest(), b"");
+    // One that keeps it up may take longer than the timeout.
+    let mut steady = Connection::connect(proxy.address());
+    steady.send(request(25_000));
+    for _ in 0..10 {
+        pause(Duration::from_millis(250));
+        steady.send([b'x'; 2500]);
+    }
+    assert_eq!(steady.answer().text(), "thanks");
+    assert_eq!(endings(&proxy.rows()), [("408", "body_timeout", "1"), ("200", "", "1")]);
+}
+
+#[test]
+fn a_client_that_reads_nothing_of_a_gigabyte_costs_no_memory_and_is_let_go() {
+    const GIGABYTE: u64 = 1 << 30;
+    const MEMORY_KIB: u64 = 32 * 1024;
+    let backend = Backend::start(&["--profile", "0", "--body-size", &GIGABYTE.to_string()]);
+    let proxy = Logged::start(&[backend.address], &["--body-timeout", "500ms"]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    proxy.has_rows(1);
+    let peak = proxy.proxy.process.status("VmHWM:");
+    println!("{peak} KiB at most, with 1 GiB waiting");
+    assert!(peak < MEMORY_KIB, "{peak} KiB");
+    let rows = proxy.rows();
+    assert_eq!(ending(&rows[0]), ("200", "client_stalled", "1"));
+    let sent: u64 = rows[0]["response_bytes"].parse().unwrap();
+    assert!(sent < GIGABYTE / 10, "{sent} bytes are nowhere");
+    // What it got can't be taken for whole.
+    let (got, end) = client.end();
+    assert!((got.len() as u64) < GIGABYTE && end.is_err(), "{} bytes, then {end:?}", got.len());
+}

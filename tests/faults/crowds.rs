@@ -1,0 +1,111 @@
+//! More clients than there may be, and many that do nothing.
+
+use std::sync::Barrier;
+use std::thread;
+
+use tidegate::reactor::descriptors;
+
+use crate::support::clock::until;
+use crate::support::http::{Connection, get};
+use crate::support::log::{Logged, endings};
+use crate::support::origin::Origin;
+use crate::support::process::Proxy;
+
+#[test]
+fn beyond_the_limit_clients_wait_until_a_place_is_free() {
+    let origin = Origin::echoing_targets();
+    let flags = ["--max-connections", "3", "--workers", "1"];
+    let proxy = Proxy::start(&[origin.address], &flags);
+    let mut inside: Vec<Connection> =
+        (0..3).map(|_| Connection::connect(proxy.address())).collect();
+    for connection in &mut inside {
+        assert_eq!(connection.get("/").status, 200);
+    }
+    let mut outside = Connection::connect(proxy.address());
+    outside.send("GET /waited HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Those inside are served meanwhile, and the one outside is not.
+    for connection in &mut inside {
+        assert_eq!(connection.get("/").status, 200);
+    }
+    assert!(!outside.has_bytes());
+    drop(inside.pop());
+    assert_eq!(outside.answer().text(), "/waited");
+}
+
+#[test]
+fn a_flood_beyond_the_limit_is_served_a_few_at_a_time() {
+    const FLOOD: usize = 400;
+    const LIMIT: usize = 10;
+    let origin = Origin::echoing_targets();
+    let flags = ["--max-connections", &LIMIT.to_string(), "--workers", "1"];
+    let proxy = Logged::start(&[origin.address], &flags);
+    let idle = proxy.proxy.process.open_files();
+    let mut flood: Vec<Connection> =
+        (0..FLOOD).map(|_| Connection::connect(proxy.address())).collect();
+    for (n, client) in flood.iter_mut().enumerate() {
+        client.send(format!("GET /{n} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    }
+    for (n, client) in flood.iter_mut().enumerate() {
+        assert_eq!(client.answer().text(), format!("/{n}"));
+        let open = proxy.proxy.process.open_files();
+        assert!(open <= idle + 2 * LIMIT, "{open} descriptors, {idle} of them from before");
+    }
+    assert_eq!(endings(&proxy.rows()), vec![("200", "", "1"); FLOOD]);
+}
+
+/// Opens so many connections that say nothing, from several threads.
+fn connect_all(proxy: &Logged, count: usize) -> Vec<Connection> {
+    const THREADS: usize = 4;
+    thread::scope(|scope| {
+        let open = || (0..count / THREADS).map(|_| Connection::connect(proxy.address())).collect();
+        let threads = [(); THREADS].map(|()| scope.spawn(open));
+        threads.into_iter().flat_map(|thread| -> Vec<_> { thread.join().unwrap() }).collect()
+    })
+}
+
+/// Has all ask at once, and again, so that everything that a request needs was needed by all.
+fn all_ask(clients: &mut [Connection]) {
+    const THREADS: usize = 4;
+    let start = Barrier::new(THREADS);
+    thread::scope(|scope| {
+        for part in clients.chunks_mut(clients.len().div_ceil(THREADS)) {
+            scope.spawn(|| {
+                start.wait();
+                for (n, client) in part.iter_mut().enumerate() {
+                    assert_eq!(client.get(&format!("/{n}")).text(), format!("/{n}"));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn ten_thousand_idle_connections_cost_little_and_slow_nobody_down() {
+    const WANTED: usize = 10_000;
+    /// What the goal allows the proxy for each, beside what the system keeps of a socket.
+    const BYTES_EACH: u64 = 1024;
+    // Both ends are in need of descriptors, and other tests of this process, too.
+    let limit = usize::try_from(descriptors::raise_limit().unwrap()).unwrap_or(usize::MAX);
+    let count = WANTED.min(limit.saturating_sub(2000)) / 4 * 4;
+    let origin = Origin::echoing_targets();
+    let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
+    let process = &proxy.proxy.process;
+    let mut busy = Connection::connect(proxy.address());
+    assert_eq!(busy.get("/").status, 200);
+    let before = process.status("VmRSS:");
+    let mut idle = connect_all(&proxy, count);
+    until("all are in", || (process.open_files() > count).then_some(()));
+    let silent = process.status("VmRSS:").saturating_sub(before) * 1024 / count as u64;
+    for n in 0..1000 {
+        assert_eq!(busy.get(&format!("/{n}")).text(), format!("/{n}"));
+    }
+    all_ask(&mut idle);
+    let used = process.status("VmRSS:").saturating_sub(before) * 1024 / count as u64;
+    println!("{count} idle connections: {silent} bytes each, {used} once they were used");
+    assert!(silent < BYTES_EACH && used < BYTES_EACH, "{silent} and {used} bytes each");
+    assert_eq!(busy.get("/still").text(), "/still");
+    drop(idle);
+    until("closed connections", || (process.open_files() < 100).then_some(()));
+    assert_eq!(get(proxy.address(), "/after").text(), "/after");
+    assert_eq!(endings(&proxy.rows()), vec![("200", "", "1"); count + 1003]);
+}

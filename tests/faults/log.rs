@@ -1,0 +1,131 @@
+//! The log fills its disk, is not read, or is moved away under load: requests never wait for it.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::process::{Resource, Signal};
+
+use crate::support::clock::until;
+use crate::support::http::Connection;
+use crate::support::log::{Logged, column, logging, rows, stop, totals};
+use crate::support::origin::Origin;
+
+#[test]
+fn a_log_on_a_full_disk_costs_rows_and_no_request() {
+    const REQUESTS: usize = 100;
+    let origin = Origin::echoing_targets();
+    let mut proxy = Logged::start(&[origin.address], &["--workers", "1"]);
+    let log = proxy.path();
+    let mut client = Connection::connect(proxy.address());
+    let mut ask = |path: &str| {
+        for n in 0..REQUESTS {
+            assert_eq!(client.get(&format!("/{path}/{n}")).status, 200);
+        }
+    };
+    ask("before");
+    proxy.has_rows(REQUESTS);
+    // Room for some rows more, and for a part of one.
+    let full = fs::metadata(&log).unwrap().len() + 1000;
+    let unlimited = proxy.proxy.process.limit(Resource::Fsize, Some(full));
+    ask("full");
+    until("word of it", || {
+        proxy.proxy.process.stderr().contains("cannot be written").then_some(())
+    });
+    assert!(fs::read_to_string(&log).unwrap().ends_with('\n'), "the last row is whole");
+    proxy.proxy.process.limit(Resource::Fsize, unlimited);
+    ask("after");
+    let said = stop(&mut proxy.proxy);
+    let [requests, _, written, lost] = totals(&said);
+    assert_eq!((requests, written + lost), (3 * REQUESTS, 3 * REQUESTS));
+    let rows = rows(&log);
+    let paths = column(&rows, "path");
+    let of = |part: &str| paths.iter().filter(|path| path.starts_with(part)).count();
+    assert_eq!((paths.len(), of("/before/"), of("/after/")), (written, REQUESTS, REQUESTS));
+    assert!(lost > 0 && of("/full/") + lost == REQUESTS, "{lost} rows lost");
+    let told = proxy.proxy.process.stderr();
+    assert!(told.contains("can be written again"), "{told}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_costs_rows_and_no_request() {
+    const REQUESTS: usize = 3000;
+    const MEMORY_KIB: u64 = 32 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("log");
+    rustix::fs::mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let mut reader = File::options().read(true).custom_flags(nonblocking).open(&pipe).unwrap();
+    let origin = Origin::echoing_targets();
+    let mut proxy = logging(&origin, &pipe, &["--workers", "1"]);
+    let mut client = Connection::connect(proxy.address());
+    // Paths so long that what is kept for the log is full before they end. The thread that writes
+    // waits for the pipe, and nobody else does.
+    let long = "x".repeat(2000);
+    for n in 0..REQUESTS {
+        assert_eq!(client.get(&format!("/{n}/{long}")).status, 200);
+    }
+    let peak = proxy.process.status("VmHWM:");
+    assert!(peak < MEMORY_KIB, "{peak} KiB");
+    // Once it is read, what was kept comes.
+    let reading = thread::spawn(move || {
+        let flags = rustix::fs::fcntl_getfl(&reader).unwrap().difference(OFlags::NONBLOCK);
+        rustix::fs::fcntl_setfl(&reader, flags).unwrap();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    let [requests, _, written, lost] = totals(&stop(&mut proxy));
+    let text = reading.join().unwrap();
+    println!("{written} rows, {lost} lost, {peak} KiB at most");
+    assert_eq!((requests, written + lost), (REQUESTS, REQUESTS));
+    assert_eq!(text.lines().count(), written + 1);
+    assert!(lost > 0 && proxy.process.stderr().contains("not written fast enough"));
+}
+
+#[test]
+fn a_log_that_is_reopened_under_load_loses_and_doubles_no_row() {
+    const CLIENTS: usize = 4;
+    const TURNS: usize = 10;
+    let origin = Origin::echoing_targets();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let mut proxy = logging(&origin, &log, &["--workers", "2"]);
+    let is_over = AtomicBool::new(false);
+    let address = proxy.address();
+    let ask = |client: usize| -> usize {
+        let mut connection = Connection::connect(address);
+        let asked = (0..).take_while(|n| {
+            assert_eq!(connection.get(&format!("/{client}/{n}")).status, 200);
+            !is_over.load(Ordering::Relaxed)
+        });
+        asked.count() + 1
+    };
+    let asked: usize = thread::scope(|scope| {
+        let ask = &ask;
+        let clients = (0..CLIENTS).map(|client| scope.spawn(move || ask(client)));
+        let clients: Vec<_> = clients.collect();
+        for turn in 0..TURNS {
+            until("rows in the new log", || {
+                (fs::read_to_string(&log).unwrap().lines().count() > 20).then_some(())
+            });
+            fs::rename(&log, folder.path().join(format!("log.csv.{turn}"))).unwrap();
+            proxy.process.signal(Signal::HUP);
+            until("a new log", || log.exists().then_some(()));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    assert_eq!(totals(&stop(&mut proxy)), [asked, 0, asked, 0]);
+    let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let rows: Vec<_> = files.flat_map(|file| rows(&file)).collect();
+    let mut paths = column(&rows, "path");
+    assert_eq!(paths.len(), asked);
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), asked, "no row is doubled");
+    println!("{asked} rows in {} logs", TURNS + 1);
+}

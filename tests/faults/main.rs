@@ -1,0 +1,22 @@
+//! Faults, one by one, over real sockets: what the client gets, and what the log says of it.
+//!
+//! `docs/reliability.md` is the table of these tests. What the proxy decides in each case is told
+//! without sockets by `src/proxy/exchange/tests`; here the system takes its part in it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(unreachable_pub, reason = "a test program exports nothing")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod clients;
+mod crowds;
+mod descriptors;
+mod log;
+mod retries;
+mod reuse;
+mod stopping;
+mod table;
+mod timing;
+mod unreachable;

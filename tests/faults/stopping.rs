@@ -1,0 +1,193 @@
+//! How the proxy ends: in order, or at once if one insists.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::support::clock::until;
+use crate::support::http::{Connection, get};
+use crate::support::log::{Logged, endings, rows, stop, totals};
+use crate::support::origin::{Origin, ok};
+use crate::support::process::Proxy;
+
+/// An origin that says when a request came, and answers it when told.
+fn on_demand() -> (Origin, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
+    let ((came, comes), (go, goes)) = (channel(), channel());
+    let goes = std::sync::Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        while let Some((head, _)) = connection.request() {
+            if head.starts_with("GET /slow") {
+                came.send(()).unwrap();
+                // The test may end without having it answered.
+                let _ = goes.lock().unwrap().recv();
+            }
+            connection.send(ok("done"));
+        }
+    });
+    (origin, comes, go)
+}
+
+fn refuses(proxy: &Proxy) {
+    until("a closed door", || TcpStream::connect(proxy.address()).is_err().then_some(()));
+}
+
+#[test]
+fn a_signal_lets_what_is_in_flight_end_and_nobody_in() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let (origin, comes, go) = on_demand();
+        let mut proxy = Proxy::start(&[origin.address], &[]);
+        let mut idle = Connection::connect(proxy.address());
+        assert_eq!(idle.get("/").status, 200);
+        let mut busy = Connection::connect(proxy.address());
+        busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+        comes.recv().unwrap();
+        proxy.process.signal(signal);
+        refuses(&proxy);
+        assert_eq!(idle.rest(), b"", "an idle connection is closed");
+        assert!(!proxy.process.has_ended());
+        go.send(()).unwrap();
+        let answer = busy.answer();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "done"));
+        assert!(answer.head.contains("\r\nConnection: close\r\n"), "{}", answer.head);
+        assert_eq!(busy.rest(), b"");
+        assert!(proxy.process.ended().success());
+        let said = proxy.process.stdout();
+        assert!(said.ends_with("2 requests, 0 errors, 0 rows, 0 rows lost\n"), "{said}");
+    }
+}
+
+#[test]
+fn the_echo_of_a_signal_is_no_second_one() {
+    let (origin, comes, go) = on_demand();
+    let mut proxy = Proxy::start(&[origin.address], &[]);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    // As `timeout` does it: to the program, and then to its group.
+    proxy.process.signal(Signal::TERM);
+    proxy.process.signal(Signal::INT);
+    refuses(&proxy);
+    go.send(()).unwrap();
+    assert_eq!(busy.answer().status, 200);
+    assert!(proxy.process.ended().success());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (origin, comes, _go) = on_demand();
+    let mut proxy = Proxy::start(&[origin.address], &[]);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    proxy.process.signal(Signal::TERM);
+    refuses(&proxy);
+    until("its end", || {
+        proxy.process.signal(Signal::INT);
+        proxy.process.has_ended().then_some(())
+    });
+    assert_eq!(proxy.process.ended().code(), Some(128 + 2));
+}
+
+#[test]
+fn what_takes_longer_than_the_drain_timeout_is_answered_503() {
+    let (origin, comes, _go) = on_demand();
+    let mut proxy = Logged::start(&[origin.address], &["--drain-timeout", "300ms"]);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    proxy.proxy.process.signal(Signal::TERM);
+    assert_eq!(busy.answer().status, 503);
+    assert!(proxy.proxy.process.ended().success());
+    assert_eq!(totals(&proxy.proxy.process.stdout()), [1, 1, 1, 0]);
+    assert_eq!(endings(&rows(&proxy.path())), [("503", "stopped", "1")]);
+}
+
+#[test]
+fn who_was_let_in_before_the_signal_is_served() {
+    // More than are accepted in one turn, so that the doors close with a queue before them.
+    const CLIENTS: usize = 500;
+    let origin = Origin::echoing_targets();
+    let mut proxy = Proxy::start(&[origin.address], &["--workers", "1"]);
+    proxy.process.halt();
+    let mut connections: Vec<Connection> =
+        (0..CLIENTS).map(|_| Connection::connect(proxy.address())).collect();
+    for connection in &mut connections {
+        connection.send("GET /served HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    proxy.process.signal(Signal::TERM);
+    proxy.process.signal(Signal::CONT);
+    for connection in &mut connections {
+        assert_eq!(connection.answer().text(), "/served");
+        assert_eq!(connection.rest(), b"");
+    }
+    assert!(proxy.process.ended().success());
+}
+
+#[test]
+fn it_stops_with_clients_that_say_nothing() {
+    let origin = Origin::echoing_targets();
+    let mut proxy = Proxy::start(&[origin.address], &[]);
+    let mut silent = Connection::connect(proxy.address());
+    assert_eq!(get(proxy.address(), "/").status, 200);
+    proxy.process.signal(Signal::TERM);
+    assert_eq!(silent.rest(), b"");
+    assert!(proxy.process.ended().success());
+}
+
+/// What became of a client under load.
+#[derive(Default)]
+struct Load {
+    answered: usize,
+    /// Connections that the system took, but the proxy was gone before it could.
+    untaken: usize,
+}
+
+/// Asks until nobody is there any more: `kept` on one connection as long as it may, else each time
+/// on a new one.
+fn ask_until_closed(address: SocketAddr, client: usize, kept: bool) -> Load {
+    let mut load = Load::default();
+    while let Ok(stream) = TcpStream::connect(address) {
+        let mut connection = Connection::new(stream);
+        for n in 0.. {
+            let target = format!("/{client}/{}", load.answered);
+            let close = if kept { "" } else { "Connection: close\r\n" };
+            let sent = connection.offer(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{close}\r\n"));
+            if n == 0 && !(sent && connection.has_answer()) {
+                load.untaken += 1;
+                break;
+            }
+            // Only a connection on which nothing was answered may end without an answer.
+            let answer = connection.answer();
+            assert_eq!((answer.status, answer.text()), (200, target));
+            load.answered += 1;
+            if answer.head.contains("\r\nConnection: close\r\n") {
+                assert_eq!(connection.rest(), b"");
+                break;
+            }
+            assert!(kept, "{}", answer.head);
+        }
+    }
+    load
+}
+
+#[test]
+fn under_load_every_request_let_in_is_answered_and_has_its_row() {
+    const CLIENTS: usize = 8;
+    let origin = Origin::echoing_targets();
+    let mut proxy = Logged::start(&[origin.address], &["--workers", "2"]);
+    let (address, log) = (proxy.address(), proxy.path());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| thread::spawn(move || ask_until_closed(address, client, client % 2 == 0)))
+        .collect();
+    proxy.has_rows(500);
+    let said = stop(&mut proxy.proxy);
+    let loads: Vec<Load> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    let answered: usize = loads.iter().map(|load| load.answered).sum();
+    let untaken: usize = loads.iter().map(|load| load.untaken).sum();
+    println!("{answered} answered, {untaken} came as the doors closed");
+    assert_eq!(totals(&said), [answered, 0, answered, 0]);
+    let rows = rows(&log);
+    assert_eq!(endings(&rows), vec![("200", "", "1"); answered]);
+}

@@ -1,0 +1,252 @@
+//! Backends that are not there, not there any more, or there again.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::support::clock::until;
+use crate::support::http::{Connection, get};
+use crate::support::log::{Logged, ending, endings, rows, stop};
+use crate::support::origin::{Origin, Silent, ok};
+use crate::support::process::{Backend, Proxy, tidegate};
+
+#[test]
+fn a_backend_that_refuses_costs_no_request_of_any_method() {
+    for method in ["GET", "POST"] {
+        let (dead, alive) = (Silent::reserve(), Origin::echoing_targets());
+        let flags = ["--cooldown", "1m", "--cooldown-max", "1m", "--workers", "1"];
+        let proxy = Logged::start(&[dead.address, alive.address], &flags);
+        let mut client = Connection::connect(proxy.address());
+        for n in 0..10 {
+            let fields = "Host: a\r\nContent-Length: 5";
+            client.send(format!("{method} /{n} HTTP/1.1\r\n{fields}\r\n\r\nhello"));
+            assert_eq!(client.answer().text(), format!("/{n}"));
+        }
+        let rows = proxy.rows();
+        // The first request finds out.
+        assert_eq!(ending(&rows[0]), ("200", "", "2"));
+        assert_eq!(endings(&rows)[1..], [("200", "", "1"); 9]);
+        let url = format!("http://{}", alive.address);
+        assert!(rows.iter().all(|row| row["backend_url"] == url));
+    }
+}
+
+#[test]
+fn a_backend_that_takes_no_connection_costs_time_and_no_request() {
+    let (hanging, alive) = (Silent::reserve().hang(), Origin::echoing_targets());
+    let flags = ["--connect-timeout", "100ms", "--cooldown", "1m", "--cooldown-max", "1m"];
+    let flags = [&flags[..], &["--workers", "1"]].concat();
+    let proxy = Logged::start(&[hanging.address, alive.address], &flags);
+    let mut client = Connection::connect(proxy.address());
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(client.get("/").status, 200);
+    assert_eq!(endings(&proxy.rows()), [("200", "", "2"), ("200", "", "1")]);
+
+    let proxy = Logged::start(&[hanging.address], &flags);
+    let answer = get(proxy.address(), "/");
+    assert!(answer.status == 503 && answer.text().contains("timed out"), "{answer:?}");
+    assert_eq!(endings(&proxy.rows()), [("503", "connect_timeout", "1")]);
+}
+
+#[test]
+fn a_backend_that_is_down_is_left_alone_and_found_again() {
+    let (dead, alive) = (Silent::reserve(), Origin::echoing_targets());
+    let url = format!("http://{}", dead.address);
+    let flags = ["--cooldown", "50ms", "--cooldown-max", "50ms"];
+    let proxy = Proxy::start(&[dead.address, alive.address], &flags);
+    assert_eq!(get(proxy.address(), "/").status, 200);
+    let revived = dead.serve(|mut connection| {
+        while connection.request().is_some() {
+            connection.send(ok("I am back"));
+        }
+    });
+    until("the backend that came back", || {
+        (get(proxy.address(), "/").text() == "I am back").then_some(())
+    });
+    assert_eq!(format!("http://{}", revived.address), url);
+}
+
+#[test]
+fn with_every_backend_down_the_answer_is_503_until_one_is_back() {
+    let backends = [(); 2].map(|()| Backend::start(&["--profile", "0"]));
+    let addresses = backends.each_ref().map(|backend| backend.address);
+    let proxy = Logged::start(&addresses, &["--workers", "1"]);
+    let mut client = Connection::connect(proxy.address());
+    assert_eq!(client.get("/up").status, 200);
+    drop(backends);
+    for _ in 0..10 {
+        let answer = client.get("/down");
+        assert_eq!(answer.status, 503);
+        let text = answer.text();
+        assert!(text.contains("refused") && !text.contains("127.0.0.1"), "{text}");
+    }
+    // All are cooling off, so the one due soonest is tried all the same.
+    let _back = Backend::start_on(addresses[1].port(), &["--profile", "0"]);
+    until("an answer", || (client.get("/back").status == 200).then_some(()));
+    let rows = proxy.rows();
+    let down = rows.iter().filter(|row| row["path"] == "/down");
+    assert!(down.clone().count() == 10 && down.clone().all(|row| row["status_code"] == "503"));
+    assert!(down.clone().all(|row| row["fault"] == "connect_refused"));
+}
+
+#[test]
+fn a_backend_that_is_halted_costs_its_own_requests_until_it_goes_on() {
+    let backends = ["halts", "serves"].map(|id| Backend::start(&["--profile", "0", "--id", id]));
+    let addresses = backends.each_ref().map(|backend| backend.address);
+    let proxy = Logged::start(&addresses, &["--response-timeout", "2s", "--workers", "1"]);
+    let mut client = Connection::connect(proxy.address());
+    let mut ask = |path: &str| [(); 4].map(|()| client.get(path).status);
+    assert_eq!(ask("/before"), [200; 4]);
+    backends[0].process.halt();
+    // It accepts and says nothing. What it may be working on is not sent to another.
+    assert_eq!(ask("/halted"), [504, 200, 504, 200]);
+    backends[0].process.signal(Signal::CONT);
+    assert_eq!(ask("/after"), [200; 4]);
+    let rows = proxy.rows();
+    let (lost, served) = (("504", "response_timeout", "1"), ("200", "", "1"));
+    assert_eq!(endings(&rows)[4..8], [lost, served, lost, served]);
+    let halted = format!("http://{}", addresses[0]);
+    assert!([4, 6].iter().all(|n| rows[*n]["backend_url"] == halted));
+}
+
+#[test]
+fn a_backend_that_flaps_costs_no_get() {
+    const CLIENTS: usize = 4;
+    const FLAPS: usize = 10;
+    let steady = Backend::start(&["--profile", "0"]);
+    let mut flapping = Backend::start(&["--profile", "1"]);
+    let flags = ["--cooldown", "1ms", "--cooldown-max", "20ms"];
+    let proxy = Logged::start(&[flapping.address, steady.address], &flags);
+    let (address, is_over) = (proxy.address(), AtomicBool::new(false));
+    let ask = || {
+        let mut client = Connection::connect(address);
+        while !is_over.load(Ordering::Relaxed) {
+            assert_eq!(client.get("/").status, 200);
+        }
+    };
+    thread::scope(|scope| {
+        (0..CLIENTS).for_each(|_| drop(scope.spawn(ask)));
+        let (port, url) = (flapping.address.port(), format!("http://{}", flapping.address));
+        for _ in 0..FLAPS {
+            // It is found again and has served before it falls.
+            let served = || fs::read_to_string(proxy.path()).unwrap().matches(&url).count();
+            let before = served();
+            until("the backend in use", || (served() > before + 5).then_some(()));
+            drop(flapping);
+            flapping = Backend::start_on(port, &["--profile", "1"]);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let rows = proxy.rows();
+    assert!(rows.iter().all(|row| (&*row["status_code"], &*row["fault"]) == ("200", "")));
+    let again = rows.iter().filter(|row| row["attempts"] != "1").count();
+    println!("{} requests, {again} of them in more than one attempt", rows.len());
+    assert!(again > 0, "nobody noticed");
+}
+
+/// The proxy, where `localhost` has both addresses: in a mount namespace of its own if it has not.
+fn with_both_localhosts(folder: &Path, flags: &[&str]) -> Option<Command> {
+    const BIND: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+    let proxy = tidegate(flags);
+    let families = ("localhost", 80).to_socket_addrs().unwrap().map(|found| found.is_ipv6());
+    if families.collect::<HashSet<_>>().len() == 2 {
+        return Some(proxy);
+    }
+    let hosts = folder.join("hosts");
+    fs::write(&hosts, "::1 localhost\n127.0.0.1 localhost\n").unwrap();
+    let unshare = |program: &OsStr| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", BIND]).arg(&hosts).arg(program);
+        command
+    };
+    let output = unshare("true".as_ref()).output();
+    let works = output.is_ok_and(|output| output.status.success());
+    works.then(|| {
+        let mut command = unshare(proxy.get_program());
+        command.args(proxy.get_args());
+        command
+    })
+}
+
+#[test]
+fn localhost_is_found_on_whichever_family_it_listens() {
+    for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        let origin = Silent::reserve_at(ip).serve(|mut connection| {
+            while connection.request().is_some() {
+                connection.send(ok("here"));
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log.csv");
+        let url = format!("http://localhost:{}", origin.address.port());
+        let flags = ["--upstream", &url, "--max-attempts", "1", "--log", log.to_str().unwrap()];
+        let listen = ["--listen", "127.0.0.1:0", "--connections", "non-persistent"];
+        let command = with_both_localhosts(folder.path(), &[&listen[..], &flags].concat());
+        let Some(mut command) = command else {
+            println!("skipped: localhost has one address, and `unshare` can't give it another");
+            return;
+        };
+        let mut proxy = Proxy::spawn(&mut command);
+        for _ in 0..5 {
+            assert_eq!(get(proxy.address(), "/").text(), "here", "{ip}");
+        }
+        stop(&mut proxy);
+        let rows = rows(&log);
+        assert_eq!(rows.len(), 5);
+        // The second address of a backend is no second attempt.
+        assert!(rows.iter().all(|row| row["attempts"] == "1" && row["backend_url"] == url));
+    }
+}
+
+#[test]
+fn a_killed_backend_and_its_successor_serve_the_same_clients() {
+    let backend = Backend::start(&["--profile", "0", "--id", "one"]);
+    let spare = Backend::start(&["--profile", "0", "--id", "two"]);
+    let proxy = Proxy::start(&[backend.address, spare.address], &["--cooldown", "50ms"]);
+    let mut connection = Connection::connect(proxy.address());
+    let mut ask = |count: usize| -> Vec<String> {
+        (0..count)
+            .map(|_| {
+                let answer = connection.get("/");
+                assert_eq!(answer.status, 200);
+                answer.text().split(' ').nth(2).unwrap().to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(ask(4), ["one", "two", "one", "two"]);
+    let port = backend.address.port();
+    drop(backend);
+    assert!(ask(50).iter().all(|id| id == "two"));
+    let _successor = Backend::start_on(port, &["--profile", "0", "--id", "three"]);
+    until("the successor", || ask(2).contains(&"three".to_owned()).then_some(()));
+}
+
+#[test]
+fn a_backend_that_fails_at_once_does_not_win_by_speed() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let origin = {
+        let failing = Arc::clone(&failing);
+        Origin::serve(move |mut connection| {
+            while connection.request().is_some() {
+                let is_failing = failing.load(Ordering::Relaxed);
+                let status = if is_failing { "503 Busy" } else { "200 OK" };
+                connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+            }
+        })
+    };
+    let slow = Backend::start(&["--profile", "20"]);
+    let proxy = Proxy::start(&[origin.address, slow.address], &["adaptive_ewma"]);
+    let mut connection = Connection::connect(proxy.address());
+    let failed = (0..20).filter(|_| connection.get("/").status == 503).count();
+    assert_eq!(failed, 1, "it is measured once");
+    assert!(failing.load(Ordering::Relaxed));
+}

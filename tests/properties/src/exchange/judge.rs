@@ -1,0 +1,150 @@
+//! Holds what all peers got against what they were sent, as the grammar reads it.
+
+use rig::{Connection, Rig, Row};
+use strict::{Ending, Extent, Reader, Request, Response, Responses, request, responses, shown};
+
+/// Methods that may be sent again although a byte was sent (RFC 9110 §9.2.2).
+const IDEMPOTENT: [&[u8]; 5] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"];
+
+/// Attempts that one request may take: each of two backends by a stale connection and a fresh one.
+const MOST_ATTEMPTS: usize = 4;
+
+/// A request as the client sent it, and all that it sent behind it.
+pub(super) struct Asked<'a> {
+    request: Request,
+    rest: &'a [u8],
+}
+
+/// The requests that a client sent, the last of them perhaps in part.
+pub(super) fn requests_of(mut bytes: &[u8]) -> Vec<Asked<'_>> {
+    let mut all = Vec::new();
+    loop {
+        // Empty lines before a request are no part of it (RFC 9112 §2.2).
+        while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+            bytes = rest;
+        }
+        if bytes.is_empty() {
+            return all;
+        }
+        let (request, end) = request(bytes, 0);
+        bytes = end.map_or(&[], |end| &bytes[end..]);
+        all.push(Asked { request, rest: bytes });
+        if end.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Backends got valid requests, each of them one that the client sent and whose row tells of it,
+/// unchanged, and never again where that could do harm.
+pub(super) fn upstreams(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
+    assert!(rows.len() <= asked.len(), "{} rows of {} requests", rows.len(), asked.len());
+    let mut times_sent = vec![0; rows.len()];
+    for connection in &rig.connections {
+        for (index, bytes) in connection.asked.runs() {
+            times_sent[index] += 1;
+            let answers = answers(connection, index, b"GET");
+            let switched = answers.is_some_and(|seen| is_switch(&seen));
+            forwarded(bytes, &rows[index], &asked[index], switched);
+        }
+    }
+    for (index, times) in times_sent.into_iter().enumerate() {
+        let may_repeat = IDEMPOTENT.contains(&asked[index].request.method.as_slice());
+        let most = if may_repeat { MOST_ATTEMPTS } else { 1 };
+        assert!(times <= most, "sent {times} times: {:?}", rows[index]);
+    }
+}
+
+/// What a backend answered to a request by `method` on this connection.
+fn answers(connection: &Connection, index: usize, method: &[u8]) -> Option<Responses> {
+    let (_, bytes) = connection.answered.runs().find(|(request, _)| *request == index)?;
+    let methods = [method.to_vec()];
+    let reader = Reader { methods: &methods, ending: Some(Ending::Finished), is_http10: false };
+    Some(responses(bytes, reader))
+}
+
+/// Whether the connection changed to another protocol.
+fn is_switch(seen: &Responses) -> bool {
+    seen.finals.first().is_some_and(|response| response.extent == Extent::Tunnel)
+}
+
+fn forwarded(bytes: &[u8], row: &Row, asked: &Asked<'_>, switched: bool) {
+    let (sent, end) = request(bytes, 0);
+    assert!(sent.faults.is_empty(), "{:?} in {}", sent.faults, bytes.escape_ascii());
+    assert!(row.attempts > 0 && asked.request.has_head, "{row:?}");
+    if !sent.has_head {
+        return;
+    }
+    let original = &asked.request;
+    assert_eq!((sent.method, sent.target), (original.method.clone(), target(original)));
+    match end {
+        None => assert!(original.body.starts_with(&sent.body), "{}", shown(&sent.body)),
+        Some(end) if switched => {
+            assert!(asked.rest.starts_with(&bytes[end..]), "{}", shown(&bytes[end..]));
+        }
+        Some(end) => {
+            assert_eq!(end, bytes.len(), "more than was asked: {}", shown(&bytes[end..]));
+            assert!(original.is_whole && sent.body == original.body, "{}", shown(&sent.body));
+        }
+    }
+}
+
+/// The target in origin-form (RFC 9112 §3.2).
+fn target(request: &Request) -> Vec<u8> {
+    let target = &request.target;
+    if target.starts_with(b"/") || target == b"*" {
+        return target.clone();
+    }
+    let rest = target.get(b"http://".len()..).unwrap_or_default();
+    let path = rest.iter().position(|byte| b"/?".contains(byte)).map_or(&[][..], |at| &rest[at..]);
+    match path.first() {
+        Some(b'/') => path.to_vec(),
+        None if request.method == b"OPTIONS" => b"*".to_vec(),
+        _ => [b"/", path].concat(),
+    }
+}
+
+/// The client got one response for each row and in their order, all of them valid, whole unless the
+/// row says otherwise, and what the backend had sent if it came from there.
+pub(super) fn client(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
+    let received = &rig.client.received;
+    assert_eq!(received.len() as u64, rows.iter().map(|row| row.response_bytes).sum::<u64>());
+    let mut at = 0;
+    for (index, row) in rows.iter().enumerate() {
+        let bytes = &received[at..][..usize::try_from(row.response_bytes).unwrap_or(usize::MAX)];
+        at += bytes.len();
+        let request = &asked[index].request;
+        // One that could not be read is answered as if it were a GET.
+        let method = if row.attempts == 0 { b"GET".to_vec() } else { request.method.clone() };
+        let is_http10 = row.attempts > 0 && request.version == b"HTTP/1.0";
+        let reader = Reader { methods: std::slice::from_ref(&method), ending: None, is_http10 };
+        let seen = responses(bytes, reader);
+        let is_cut = row.fault.is_some() && index + 1 == rows.len();
+        assert!(seen.faults.is_empty(), "{:?} in {}", seen.faults, bytes.escape_ascii());
+        assert!(seen.surplus.is_empty(), "{row:?}: behind it {}", shown(&seen.surplus));
+        let Some(response) = seen.finals.first() else {
+            assert!(is_cut, "{row:?} without a response");
+            continue;
+        };
+        let is_whole = response.is_whole || response.extent == Extent::UntilClose;
+        assert!(is_whole || is_cut, "{row:?}: {}", bytes.escape_ascii());
+        assert!(row.status == 499 || response.status == Some(row.status), "{row:?}");
+        if row.attempts > 0 {
+            unchanged(rig, index, row, response, &method);
+        }
+    }
+}
+
+/// What came from a backend came as it was.
+fn unchanged(rig: &Rig, index: usize, row: &Row, received: &Response, method: &[u8]) {
+    let sent = rig.connections.iter().filter_map(|connection| answers(connection, index, method));
+    let sent: Vec<Response> =
+        sent.filter(|sent| sent.faults.is_empty()).flat_map(|sent| sent.finals).collect();
+    let is_same = |sent: &Response| {
+        let is_part = sent.body.starts_with(&received.body);
+        sent.status == received.status
+            && (sent.body == received.body || row.fault.is_some() && is_part)
+    };
+    let is_ours = row.fault.is_some() && received.status >= Some(400);
+    assert!(is_ours || sent.is_empty() || sent.iter().any(is_same), "{row:?} {sent:?}");
+}

@@ -1,0 +1,112 @@
+//! Scripts: what both peers do, and the clock. Steps end at a tilde; the first letter of each says
+//! what it is:
+//!
+//! | step | does |
+//! |---|---|
+//! | `cBYTES`, `uBYTES` | the client, or the backend in use, sends |
+//! | `C`, `U` and `f`, `r`, `w` | its stream ends: in order, by a reset, or it takes no more |
+//! | `k`, `l` and a number | so many bytes more are taken by the client, by the backend |
+//! | `K`, `L` and a number | so many letters x are sent by the client, by the backend |
+//! | `tNUMBER` | so many milliseconds pass |
+//! | `x` | a timer fires before its time |
+//! | `d` or `e`, and letters | what comes of connecting to each address of a backend |
+//! | `p`, `q` | an idle connection waits in the pool of a backend |
+//! | `bNUMBER` | at most so many bytes are taken at once |
+//! | `D`, `S` | the proxy begins to stop; it has waited long enough |
+
+use rig::{Dial, Rig};
+use tidegate::proxy::exchange::{Closing, Exchange, Side};
+
+/// Most bytes, or milliseconds, that a number stands for.
+const LARGEST: usize = 200_000;
+
+/// Most pieces in which letters x are taken, for the time it takes.
+const MOST_PIECES: usize = 5000;
+
+/// Most steps that are played.
+const MOST_STEPS: usize = 100;
+
+/// Most addresses of a backend.
+const MOST_ADDRESSES: usize = 4;
+
+/// Plays a script, and says what the client sent.
+pub(super) fn play(rig: &mut Rig, script: &[u8]) -> Vec<u8> {
+    let mut sent = Vec::new();
+    for step in script.split(|byte| *byte == b'~').take(MOST_STEPS) {
+        let Some((kind, rest)) = step.split_first() else { continue };
+        match kind {
+            b'c' => client_sends(rig, &mut sent, rest),
+            b'K' => {
+                let letters = letters(rig, rest);
+                client_sends(rig, &mut sent, &letters);
+            }
+            b'C' => ending(rest).into_iter().for_each(|how| rig.client_ends(how)),
+            b'k' => rig.client.window = number(rest),
+            b'D' => rig.draining = true,
+            b'S' => rig.act(Exchange::stop),
+            b'b' => rig.write_bytes = number(rest).max(1),
+            b't' => rig.advance_ms(number(rest) as u64),
+            b'x' => rig.act(Exchange::expired),
+            b'd' | b'e' => rig.servers[usize::from(kind - b'd')].dials = dials(rest),
+            b'p' | b'q' => rig.pool(usize::from(kind - b'p')),
+            _ if rig.attached.is_some() => backend(rig, *kind, rest),
+            _ => {}
+        }
+        rig.run();
+    }
+    sent
+}
+
+fn client_sends(rig: &mut Rig, sent: &mut Vec<u8>, bytes: &[u8]) {
+    // Behind its end it can't send.
+    if rig.client.end.is_none() && !rig.client.ended {
+        sent.extend_from_slice(bytes);
+        rig.arrive(Side::Client, bytes);
+    }
+}
+
+/// A step of the backend in use.
+fn backend(rig: &mut Rig, kind: u8, rest: &[u8]) {
+    match kind {
+        b'u' => rig.arrive(Side::Upstream, rest),
+        b'L' => {
+            let letters = letters(rig, rest);
+            rig.arrive(Side::Upstream, &letters);
+        }
+        b'U' => ending(rest).into_iter().for_each(|how| rig.upstream_ends(how)),
+        b'l' => rig.upstream_socket().window = number(rest),
+        _ => {}
+    }
+}
+
+fn number(digits: &[u8]) -> usize {
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number, digit| (number * 10 + usize::from(digit - b'0')).min(LARGEST))
+}
+
+fn letters(rig: &Rig, digits: &[u8]) -> Vec<u8> {
+    vec![b'x'; number(digits).min(rig.write_bytes.saturating_mul(MOST_PIECES))]
+}
+
+fn ending(letter: &[u8]) -> Option<Closing> {
+    match letter.first()? {
+        b'f' => Some(Closing::Finished),
+        b'r' => Some(Closing::Reset),
+        b'w' => Some(Closing::WriteFailed),
+        _ => None,
+    }
+}
+
+fn dials(letters: &[u8]) -> Vec<Dial> {
+    let dial = |letter: &u8| match letter {
+        b'h' => Dial::Hangs,
+        b'r' => Dial::Refuses,
+        b'n' => Dial::NoRoute,
+        b'o' => Dial::NoResources,
+        _ => Dial::Answers,
+    };
+    let first = letters.first().map_or(Dial::Answers, dial);
+    std::iter::once(first)
+        .chain(letters.iter().skip(1).take(MOST_ADDRESSES - 1).map(dial))
+        .collect()
+}

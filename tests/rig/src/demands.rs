@@ -1,0 +1,82 @@
+//! Does what the exchange demands, as a worker does, and holds each demand against what it may ask.
+
+use tidegate::proxy::exchange::{ConnectFailure, Demand, Exchange};
+use tidegate::proxy::settings::Connections;
+
+use crate::{Connection, Rig, Row};
+
+impl Rig {
+    pub(crate) fn fulfil_demands(&mut self) -> bool {
+        let mut any = false;
+        while self.over.is_none()
+            && let Some(demand) = self.exchange.demand()
+        {
+            any = true;
+            self.fulfil(demand);
+        }
+        any
+    }
+
+    fn fulfil(&mut self, demand: Demand) {
+        match demand {
+            Demand::Connect { backend, fresh } => {
+                assert_eq!(self.attached, None, "one connection at a time");
+                let backend = backend.index();
+                let pooled = self.settings.connections == Connections::Persistent && !fresh;
+                match pooled.then(|| self.servers[backend].pool.pop()).flatten() {
+                    None => self.open(backend, 0),
+                    Some(connection) => {
+                        self.attached = Some(connection);
+                        self.act(Exchange::connected);
+                    }
+                }
+            }
+            Demand::ConnectExpired => {
+                self.connect_failed(ConnectFailure::TimedOut);
+            }
+            Demand::Recycle => {
+                let attached = self.attached.take().expect("a connection to put back");
+                let Connection { socket, backend, closed, .. } = &mut self.connections[attached];
+                assert!(!socket.finished && !*closed);
+                assert_eq!(self.settings.connections, Connections::Persistent);
+                if socket.inbox.is_empty() && socket.end.is_none() {
+                    self.servers[*backend].pool.push(attached);
+                } else {
+                    *closed = true;
+                }
+            }
+            Demand::Discard => {
+                if let Some(attached) = self.attached.take() {
+                    self.connections[attached].closed = true;
+                }
+            }
+            Demand::Reset => {
+                let attached = self.attached.take().expect("a connection to reset");
+                let connection = &mut self.connections[attached];
+                (connection.closed, connection.reset) = (true, true);
+            }
+            Demand::FinishUpstream => self.upstream_socket().finished = true,
+            Demand::FinishClient => self.client.finished = true,
+            Demand::Report => self.report(),
+            Demand::Hangup(how) => {
+                assert!(!self.owes_row, "no row before the connection ends");
+                assert_eq!(self.attached, None, "the backend's connection is forgotten");
+                self.over = Some(how);
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        assert!(std::mem::take(&mut self.owes_row), "a row without a request");
+        let address = "192.0.2.7:4711".parse().expect("an address");
+        let record = self.exchange.record(address, self.now);
+        assert_eq!((record.ended, record.client), (self.now, address));
+        let row = Row::of(&record);
+        self.act(|exchange, context| exchange.reported(false, context));
+        // One that was pipelined behind it may have begun.
+        let is_next = Row::of(&self.exchange.record(address, self.now)) != row;
+        self.owes_row |= is_next && !self.exchange.is_idle();
+        self.rows.push(row);
+        self.rows_written += 1;
+    }
+}

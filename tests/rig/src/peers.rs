@@ -1,0 +1,211 @@
+//! What a rig stands between: sockets and backends that do as they are told, the rows it writes,
+//! and the settings it runs by.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use tidegate::balance::Policy;
+use tidegate::journal::Record;
+use tidegate::proxy::exchange::Closing;
+use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+
+/// A peer's connection as the proxy sees it.
+#[derive(Debug)]
+pub struct Socket {
+    /// What the peer has sent and the proxy has not read.
+    pub inbox: VecDeque<u8>,
+    /// How its stream ends behind that.
+    pub end: Option<Closing>,
+    /// Whether that was read.
+    pub ended: bool,
+    /// What it has received.
+    pub received: Vec<u8>,
+    /// Whether the proxy has ended its own stream.
+    pub finished: bool,
+    /// Bytes it still takes.
+    pub window: usize,
+    /// Whether writes to it fail.
+    pub broken: bool,
+}
+
+impl Default for Socket {
+    fn default() -> Self {
+        Self {
+            inbox: VecDeque::new(),
+            end: None,
+            ended: false,
+            received: Vec::new(),
+            finished: false,
+            window: usize::MAX,
+            broken: false,
+        }
+    }
+}
+
+/// What comes of a connect to one address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dial {
+    /// A connection.
+    Answers,
+    /// Nothing.
+    Hangs,
+    /// A refusal.
+    Refuses,
+    /// There is no way to it.
+    NoRoute,
+    /// This host can't even try.
+    NoResources,
+}
+
+/// The bytes of one direction of a connection, and for which request each run of them went.
+#[derive(Debug, Default)]
+pub struct Log {
+    bytes: Vec<u8>,
+    /// The place of a request in its connection to the client, and where its run begins.
+    starts: Vec<(usize, usize)>,
+}
+
+impl Log {
+    pub(crate) fn extend(&mut self, request: usize, bytes: &[u8]) {
+        if self.starts.last().is_none_or(|(last, _)| *last != request) {
+            self.starts.push((request, self.bytes.len()));
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The requests, and the bytes that went for each of them.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let ends = self.starts.iter().skip(1).map(|(_, start)| *start).chain([self.bytes.len()]);
+        self.starts.iter().zip(ends).map(|((request, start), end)| {
+            let run = &self.bytes[*start..end];
+            (*request, run)
+        })
+    }
+}
+
+/// A connection to a backend.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its two streams.
+    pub socket: Socket,
+    /// The backend it leads to.
+    pub backend: usize,
+    /// The place of the backend's address that it is made to; none once it is made.
+    pub step: Option<usize>,
+    /// Whether the proxy has closed it.
+    pub closed: bool,
+    /// Whether it was closed by a reset, which frees its port at once.
+    pub reset: bool,
+    /// What it received.
+    pub asked: Log,
+    /// What was read from it.
+    pub answered: Log,
+}
+
+impl Connection {
+    /// One that is made by the `step`th address of a backend, or that was made before.
+    pub(crate) fn new(backend: usize, step: Option<usize>) -> Self {
+        Self {
+            socket: Socket::default(),
+            backend,
+            step,
+            closed: false,
+            reset: false,
+            asked: Log::default(),
+            answered: Log::default(),
+        }
+    }
+}
+
+/// A backend: its addresses, and idle connections to it.
+#[derive(Debug)]
+pub struct Server {
+    /// What comes of a connect to each of its addresses.
+    pub dials: Vec<Dial>,
+    /// Idle connections, the one used last at the end.
+    pub pool: Vec<usize>,
+}
+
+/// A row, kept; see [`Record`].
+#[expect(missing_docs, reason = "`Record` says it for each")]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    pub backend: Option<u16>,
+    pub status: u16,
+    pub method: String,
+    pub path: String,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    pub latency: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub first_byte: Option<Duration>,
+    pub attempts: u32,
+    pub fault: Option<&'static str>,
+}
+
+impl Row {
+    /// Keeps it.
+    #[must_use]
+    pub fn of(record: &Record<'_>) -> Self {
+        Self {
+            backend: record.backend,
+            status: record.status,
+            method: text(record.method),
+            path: text(record.path),
+            request_bytes: record.request_bytes,
+            response_bytes: record.response_bytes,
+            latency: record.latency,
+            connect: record.connect,
+            first_byte: record.first_byte,
+            attempts: record.attempts,
+            fault: record.fault,
+        }
+    }
+}
+
+/// Each byte as the character of its number.
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// Defaults like those of the flags, and timeouts that can be told from each other.
+#[must_use]
+pub fn settings(backends: usize, policy: Policy) -> Settings {
+    let upstream = |index| {
+        let port = 8081 + index;
+        Upstream { url: format!("http://b:{port}"), host: "b".to_owned(), port }
+    };
+    let seconds = Duration::from_secs;
+    Settings {
+        policy,
+        connections: Connections::Persistent,
+        listen: Vec::new(),
+        upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
+        workers: 1,
+        cores: Vec::new(),
+        resample_after: None,
+        cooldown: Duration::from_millis(500),
+        cooldown_max: seconds(5),
+        timeouts: Timeouts {
+            connect: seconds(1),
+            response: seconds(10),
+            header: seconds(5),
+            body: seconds(30),
+            client_idle: seconds(75),
+            upstream_idle: seconds(30),
+            drain: seconds(10),
+        },
+        limits: Limits {
+            head_bytes: 16 * 1024,
+            headers: 100,
+            body_bytes: None,
+            connections: 10_240,
+            pool: 256,
+            attempts: 3,
+            retry_percent: 20,
+            body_rate: NonZeroU64::new(10),
+        },
+        verbose: false,
+    }
+}

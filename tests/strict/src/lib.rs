@@ -1,0 +1,179 @@
+//! What RFC 9112 lets a sender send, read without any leniency: the judge of every byte that the
+//! proxy sends to either side.
+//!
+//! It depends on nothing, least of all on the proxy, whose mistakes it would share. Reading goes on
+//! behind a fault where that tells more, but a fault is never forgiven.
+
+pub mod chunked;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+pub use request::{Request, request, requests};
+pub use response::{Ending, Extent, Reader, Response, Responses, responses};
+
+/// A field line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Field {
+    /// `field-name`, in lower case.
+    pub name: Vec<u8>,
+    /// `field-value`, without the blanks around it.
+    pub value: Vec<u8>,
+}
+
+/// The values of all lines of that name, in order.
+#[must_use]
+pub fn values<'a>(fields: &'a [Field], name: &str) -> Vec<&'a [u8]> {
+    let lines = fields.iter().filter(|field| field.name == name.as_bytes());
+    lines.map(|field| field.value.as_slice()).collect()
+}
+
+/// What is wrong with a message, in words.
+pub type Faults = Vec<String>;
+
+/// The first bytes, as text for a message.
+#[must_use]
+pub fn shown(bytes: &[u8]) -> String {
+    const LONGEST: usize = 60;
+    format!("\"{}\"", bytes[..bytes.len().min(LONGEST)].escape_ascii())
+}
+
+/// `token` (RFC 9110 §5.6.2)
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
+    let is_mark = |byte: &u8| b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || is_mark(byte))
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+/// The text of the line that starts at `at`, and where the next one starts.
+fn line(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let length = find(&bytes[at..], b"\r\n")?;
+    Some((&bytes[at..at + length], at + length + 2))
+}
+
+/// Whether a line feed stands without its carriage return.
+fn has_bare_feed(bytes: &[u8]) -> bool {
+    bytes.iter().enumerate().any(|(at, byte)| *byte == b'\n' && (at == 0 || bytes[at - 1] != b'\r'))
+}
+
+/// The lines of the head that starts at `at`, and where it ends; `None` if it goes on.
+pub fn head<'a>(bytes: &'a [u8], at: usize, faults: &mut Faults) -> Option<(Vec<&'a [u8]>, usize)> {
+    let mut lines = Vec::new();
+    let mut next = at;
+    loop {
+        let (text, end) = line(bytes, next)?;
+        next = end;
+        if text.is_empty() && !lines.is_empty() {
+            return Some((lines, end));
+        }
+        if text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            faults.push(format!("bare CR, bare LF or NUL in {}", shown(text)));
+        }
+        lines.push(text);
+    }
+}
+
+/// Reads `field-name ":" OWS field-value OWS` (RFC 9112 §5).
+pub fn fields(lines: &[&[u8]], faults: &mut Faults) -> Vec<Field> {
+    let read = |line: &&[u8]| {
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            faults.push(format!("a line led by blanks: {}", shown(line)));
+            return None;
+        }
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let (name, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default());
+        if colon == line.len() || !is_token(name) || !value.iter().all(|byte| is_text(*byte)) {
+            faults.push(format!("a malformed field line: {}", shown(line)));
+        }
+        Some(Field { name: name.to_ascii_lowercase(), value: trim(value).to_vec() })
+    };
+    lines.iter().filter_map(read).collect()
+}
+
+/// `VCHAR / obs-text / SP / HTAB`, which values, reasons and extensions are made of.
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// What `Content-Length` says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Length {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// Nothing that is a number.
+    Invalid,
+    /// This.
+    Is(u64),
+}
+
+/// How a head says that the body is delimited.
+#[derive(Debug, Default)]
+pub struct Framing {
+    /// The length, if one is given.
+    pub length: Length,
+    /// All transfer codings in order, in lower case.
+    pub codings: Vec<Vec<u8>>,
+}
+
+impl Framing {
+    /// Reads `Content-Length` and `Transfer-Encoding`, which a sender must not use both, and the
+    /// former only once (RFC 9112 §6.1, §6.2; RFC 9110 §8.6).
+    pub fn of(fields: &[Field], faults: &mut Faults) -> Self {
+        let lengths = values(fields, "content-length");
+        if lengths.len() > 1 {
+            faults.push(format!("{} Content-Length lines", lengths.len()));
+        }
+        let length = lengths.first().map_or(Length::Absent, |value| decimal(value));
+        for value in lengths.iter().filter(|value| decimal(value) == Length::Invalid) {
+            faults.push(format!("Content-Length {}", shown(value)));
+        }
+        let mut codings = Vec::new();
+        for value in values(fields, "transfer-encoding") {
+            for coding in value.split(|byte| *byte == b',').map(trim) {
+                if !is_token(coding) {
+                    faults.push(format!("Transfer-Encoding {}", shown(value)));
+                }
+                codings.push(coding.to_ascii_lowercase());
+            }
+        }
+        if !lengths.is_empty() && !codings.is_empty() {
+            faults.push("both Content-Length and Transfer-Encoding".to_owned());
+        }
+        if codings.iter().filter(|coding| *coding == b"chunked").count() > 1 {
+            faults.push("chunked twice".to_owned());
+        }
+        Self { length, codings }
+    }
+
+    /// Whether it says anything.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.length != Length::Absent || !self.codings.is_empty()
+    }
+
+    /// Whether chunked is the final coding.
+    #[must_use]
+    pub fn ends_in_chunked(&self) -> bool {
+        self.codings.last().is_some_and(|coding| coding == b"chunked")
+    }
+}
+
+/// `1*DIGIT`
+fn decimal(text: &[u8]) -> Length {
+    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let number = str::from_utf8(text).ok().filter(|_| is_number).and_then(|text| text.parse().ok());
+    number.map_or(Length::Invalid, Length::Is)
+}
