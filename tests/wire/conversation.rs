@@ -41,10 +41,9 @@ impl Conversation {
         let mut steps = replies.get(*served).cloned().unwrap_or_default();
         let is_eager = request.has_head && steps.first() == Some(&Step::OnHead);
         if !request.is_whole && !is_eager {
-            let expects = request.values("expect");
-            if expects.iter().any(|value| value.eq_ignore_ascii_case(b"100-continue"))
-                && !self.continued
-            {
+            let expects =
+                request.values("expect").iter().any(|v| v.eq_ignore_ascii_case(b"100-continue"));
+            if expects && !self.continued {
                 self.continued = true;
                 return Turn::Continue;
             }
