@@ -146,6 +146,9 @@ impl Medium for LogFile {
 /// See [`JournalError`]. What only the attempt would show, such as a full disk, is not found, and a
 /// log that another process is writing now is none, for that one may end before this run begins.
 pub fn check(path: &Path) -> Result<(), JournalError> {
+    if path == Path::new(STDOUT) {
+        return Ok(());
+    }
     let failed = |source| unwritable(path, source);
     let denied = |errno: Errno| failed(errno.into());
     match fs::metadata(path) {

@@ -74,7 +74,7 @@ pub struct Row<'a> {
     pub connect: Option<Duration>,
     /// From the start of the last attempt to the first byte of its response.
     pub first_byte: Option<Duration>,
-    /// How many backends were tried.
+    /// How many connections to backends were asked for, pooled ones included.
     pub attempts: Option<u32>,
     /// The label of what went wrong, if anything did.
     pub fault: Option<&'a str>,

@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use thiserror::Error;
 
 use super::child::{Child, Output, describe};
@@ -106,6 +108,9 @@ pub enum ScenariosError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A log of an earlier run is still written.
+    #[error("a proxy is writing `{}`; stop it, or name another folder with --logs", .0.display())]
+    InUse(PathBuf),
     /// The stack did not come up, or fell.
     #[error(transparent)]
     Stack(#[from] StackError),
@@ -135,7 +140,8 @@ fn all() -> impl Iterator<Item = (Policy, &'static str)> {
 }
 
 fn name(policy: Policy, connections: &str) -> String {
-    format!("{policy}_{connections}")
+    // As the proxy names its log.
+    format!("{policy}_{}", connections.replace('-', "_"))
 }
 
 /// Runs all six. The results come in their order.
@@ -243,7 +249,11 @@ impl Run<'_> {
         // What went wrong first explains what went wrong after it.
         let stopped = stack.stop();
         load?;
-        stopped?;
+        stopped.map_err(|error| match error {
+            // The first signal of somebody who came when the load was over.
+            StackError::Hurried(signal) => ScenariosError::Stopped(signal),
+            error => error.into(),
+        })?;
         let Files { name, log, wrk, console } = &self.files;
         let totals = Totals::said(&read(console)?);
         let totals = totals.ok_or_else(|| ScenariosError::NoTotals(console.clone()))?;
@@ -321,12 +331,21 @@ fn put_away(folder: &Path) -> Result<Option<PathBuf>, ScenariosError> {
     if left.is_empty() {
         return Ok(None);
     }
+    if let Some(path) = left.iter().find(|path| is_being_written(path)) {
+        return Err(ScenariosError::InUse(path.clone()));
+    }
     let old = unused_folder(&folder.join(OLD))?;
     for path in left {
         let target = old.join(path.file_name().unwrap_or_default());
         fs::rename(&path, target).map_err(file("move", &path))?;
     }
     Ok(Some(old))
+}
+
+/// Whether a proxy holds the writer's lock of a log.
+fn is_being_written(path: &Path) -> bool {
+    let lock = FlockOperation::NonBlockingLockShared;
+    File::open(path).is_ok_and(|file| flock(&file, lock) == Err(Errno::WOULDBLOCK))
 }
 
 /// Makes a folder named after this moment.
@@ -376,9 +395,9 @@ mod tests {
             "round-robin_persistent",
             "adaptive_sma_persistent",
             "adaptive_ewma_persistent",
-            "round-robin_non-persistent",
-            "adaptive_sma_non-persistent",
-            "adaptive_ewma_non-persistent",
+            "round-robin_non_persistent",
+            "adaptive_sma_non_persistent",
+            "adaptive_ewma_non_persistent",
         ];
         assert_eq!(names, expected);
     }
@@ -407,6 +426,17 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_is_still_written_stays_where_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("round-robin_persistent.csv");
+        let writer = File::create(&path).expect("a log");
+        flock(&writer, FlockOperation::NonBlockingLockExclusive).expect("a lock");
+        let error = put_away(folder.path()).expect_err("in use").to_string();
+        assert!(error.contains("round-robin_persistent.csv"), "{error}");
+        assert!(path.is_file());
+    }
+
+    #[test]
     fn only_files_of_an_earlier_run_are_put_away_and_none_is_written_over() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
@@ -414,7 +444,7 @@ mod tests {
         let ours = [
             "round-robin_persistent.csv",
             "round-robin_persistent.2026-01-02T03-04-05Z.csv",
-            "adaptive_sma_non-persistent_wrk.txt",
+            "adaptive_sma_non_persistent_wrk.txt",
         ];
         let others = ["mine.csv", "round-robin_persistently.csv"];
         let mut folders = Vec::new();

@@ -119,7 +119,10 @@ impl Bound {
             balancer: Arc::new(self.balancer),
             directory: Arc::new(self.directory),
             control: Arc::clone(&control),
-            spread: Arc::new(Spread::new(self.loops.iter().map(|(poller, _)| poller.waker()))),
+            spread: Arc::new(Spread::new(
+                self.loops.iter().map(|(poller, _)| poller.waker()),
+                self.settings.limits.connections,
+            )),
             settings: Arc::new(self.settings),
         };
         let mut workers = Vec::new();

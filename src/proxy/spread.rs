@@ -20,10 +20,15 @@ pub(super) type Newcomer = (TcpStream, SocketAddr);
 /// which with short connections is more than an even spread is worth.
 const TOLERATED_SHARE: usize = 8;
 
+/// More clients than any worker has, and room to count some more.
+const NEVER_FEWEST: usize = usize::MAX / 2;
+
 /// What the workers know of each other's clients.
 #[derive(Debug)]
 pub(super) struct Spread {
     seats: Vec<Seat>,
+    /// Clients that a worker may have.
+    limit: usize,
 }
 
 // Alone on its cache lines, for its worker writes it with each client that comes and goes.
@@ -38,14 +43,24 @@ struct Seat {
 }
 
 impl Spread {
-    /// For workers that are woken by these.
-    pub(super) fn new(callers: impl IntoIterator<Item = Caller>) -> Self {
+    /// For workers that are woken by these and may have `limit` clients each.
+    pub(super) fn new(callers: impl IntoIterator<Item = Caller>, limit: usize) -> Self {
         let seat = |caller| Seat {
             clients: AtomicUsize::new(0),
             left: Mutex::new(Some(Vec::new())),
             caller,
         };
-        Self { seats: callers.into_iter().map(seat).collect() }
+        Self { seats: callers.into_iter().map(seat).collect(), limit }
+    }
+
+    /// Whether a worker has fewer clients than it may have.
+    pub(super) fn has_room(&self) -> bool {
+        self.fewest().1 < self.limit
+    }
+
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> usize {
+        self.seats.len()
     }
 
     /// Counts a client in that `worker` accepted, or leaves it to one that has fewer; what comes
@@ -82,22 +97,32 @@ impl Spread {
         self.left(worker).take().unwrap_or_default()
     }
 
+    /// `worker` is no more: it takes nobody, and nobody counts on it.
+    pub(super) fn bury(&self, worker: usize) {
+        drop(self.close(worker));
+        self.seats[worker].clients.store(NEVER_FEWEST, Ordering::Relaxed);
+    }
+
     fn left(&self, worker: usize) -> std::sync::MutexGuard<'_, Option<Vec<Newcomer>>> {
         self.seats[worker].left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker itself, unless it has more than its share.
+    /// The worker itself, unless it has more than its share, or all it may have.
     fn choose(&self, worker: usize) -> usize {
-        let count = |seat: &Seat| seat.clients.load(Ordering::Relaxed);
-        let counts = self.seats.iter().map(count).enumerate();
-        match counts.min_by_key(|(_, clients)| *clients) {
-            Some((fewest, least))
-                if count(&self.seats[worker]) > least + least / TOLERATED_SHARE =>
-            {
-                fewest
-            }
-            _ => worker,
-        }
+        let (fewest, least) = self.fewest();
+        let own = self.clients(worker);
+        let is_full = own >= self.limit && least < self.limit;
+        if is_full || own > least + least / TOLERATED_SHARE { fewest } else { worker }
+    }
+
+    /// The worker with fewest clients, and how many.
+    fn fewest(&self) -> (usize, usize) {
+        let counts = (0..self.seats.len()).map(|worker| (worker, self.clients(worker)));
+        counts.min_by_key(|(_, clients)| *clients).unwrap_or((0, usize::MAX))
+    }
+
+    fn clients(&self, worker: usize) -> usize {
+        self.seats[worker].clients.load(Ordering::Relaxed)
     }
 }
 
@@ -108,7 +133,11 @@ mod tests {
     use std::net::TcpListener;
 
     fn spread(workers: usize) -> Spread {
-        Spread::new((0..workers).map(|_| Poller::new(1).expect("a poller").waker()))
+        limited(workers, 1000)
+    }
+
+    fn limited(workers: usize, limit: usize) -> Spread {
+        Spread::new((0..workers).map(|_| Poller::new(1).expect("a poller").waker()), limit)
     }
 
     fn newcomer() -> Newcomer {
@@ -144,6 +173,30 @@ mod tests {
         assert!(spread.place(1, newcomer()).is_some());
         assert!(spread.place(0, newcomer()).is_none());
         assert_eq!(counts(&spread), [53, 29]);
+    }
+
+    #[test]
+    fn who_is_full_leaves_the_next_to_whoever_is_not() {
+        let spread = limited(2, 9);
+        for _ in 0..18 {
+            assert!(spread.has_room());
+            drop(spread.place(0, newcomer()));
+        }
+        assert_eq!((counts(&spread), spread.has_room()), (vec![9, 9], false));
+        // One less is within an eighth, and still the only place there is.
+        spread.gone(1);
+        assert!(spread.has_room());
+        assert!(spread.place(0, newcomer()).is_none());
+        assert_eq!(counts(&spread), [9, 9]);
+    }
+
+    #[test]
+    fn a_worker_that_failed_is_left_nobody_and_has_no_room() {
+        let spread = limited(2, 2);
+        spread.bury(1);
+        assert!(spread.place(0, newcomer()).is_some());
+        assert!(spread.place(0, newcomer()).is_some());
+        assert!(!spread.has_room());
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn a_connection_not_kept_is_reset_only_where_that_can_lose_nothing() {
     for (request, response, is_reset) in [
         (GET, close, true),
         (GET, "HTTP/1.0 204 No Content\r\n\r\n", true),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", close, true),
         // A part of the body may not have been read.
         (post, close, false),
         // The rest of the response never came.

@@ -122,8 +122,10 @@ impl Exchange {
             (Side::Client, Request::Linger { left_bytes, .. }, _) => *left_bytes > 0,
             (Side::Client, request, _) => matches!(request, Request::Body(_) | Request::Tunnel),
             (Side::Upstream, _, Response::Body(transfer)) => transfer.wants_bytes(&self.down),
+            // Once it is given back, what comes is for whoever looks whether it can be kept.
+            (Side::Upstream, _, Response::Done) => self.attempt.is_some(),
             (Side::Upstream, _, response) => {
-                matches!(response, Response::Head { .. } | Response::Tunnel | Response::Done)
+                matches!(response, Response::Head { .. } | Response::Tunnel)
             }
         };
         let pipe = if from == Side::Client { &mut self.up } else { &mut self.down };
@@ -313,7 +315,8 @@ impl Exchange {
     /// Whether neither side of the upstream connection can have bytes that the other still wants.
     /// An answer proves that the head was read; of a body, a part may be unread.
     fn all_is_said(&self) -> bool {
-        self.call.framing == Framing::None && self.up.is_drained()
+        let is_bodiless = matches!(self.call.framing, Framing::None | Framing::Length(0));
+        is_bodiless && self.up.is_drained()
     }
 
     /// Ends the attempt, if there is one.

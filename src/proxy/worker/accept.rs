@@ -96,8 +96,12 @@ impl Worker {
             if at >= self.doors.listeners.len() {
                 return false;
             }
-            if self.clients.len() >= self.tools.settings.limits.connections {
+            if !self.spread.has_room() {
                 self.doors.waiting[at] = true;
+                // A place that becomes free elsewhere is not told of here.
+                if self.spread.workers() > 1 {
+                    self.doors.put_off(door, now, self.poller.timers());
+                }
                 return false;
             }
             match self.doors.listeners[at].accept() {

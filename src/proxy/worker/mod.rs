@@ -337,3 +337,10 @@ impl Worker {
         }
     }
 }
+
+impl Drop for Worker {
+    /// However a worker ends, nobody may leave clients to it any more.
+    fn drop(&mut self) {
+        self.spread.bury(self.index);
+    }
+}
