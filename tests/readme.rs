@@ -4,8 +4,9 @@
 //! Commands are those in fenced `sh` blocks. A section's commands run in order, each as a line of
 //! bash from the project's root. One that starts a server is left running, in place of the one on
 //! its port, until the section ends, and must then stop with status 0 on Ctrl-C. Only what can't be
-//! the same here is changed: ports become free ones, minutes of load become a second, logs go to a
-//! folder of their own. The commands that need a container engine are those of `tests/docker`.
+//! the same here is changed: ports become free ones, minutes of load become a second, a bench has
+//! one contender, logs go to a folder of their own. The commands that need a container engine are
+//! those of `tests/docker`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -75,9 +76,15 @@ impl Terminals {
         } else if command.starts_with("./scripts/report") {
             let logs = self.logs.path().display();
             format!("{adapted} {logs} --out {logs}/reports")
+        } else if command.starts_with("./scripts/bench") {
+            let (folder, one) = (self.logs.path().display(), "small-64 --contender tidegate");
+            format!("{adapted} --rounds 1 --workload {one} --reports {folder}")
         } else if command.starts_with("./target/release/tidegate-dashboard") {
             format!("{adapted} --port {dashboard}")
-        } else if command.starts_with("./target/release/tidegate ") {
+        } else if ["./target/release/tidegate ", "./target/release/rival-hyper "]
+            .iter()
+            .any(|program| command.starts_with(program))
+        {
             let upstreams = [a, b, c].map(|port| format!("--upstream http://localhost:{port}"));
             format!("{adapted} --listen 127.0.0.1:{proxy} {} {log}", upstreams.join(" "))
         } else {
@@ -92,6 +99,7 @@ impl Terminals {
         let is_short = command.contains("--check") || command.contains("--health");
         match program {
             "./scripts/up" => Some((9090, "is up at")),
+            "./target/release/rival-hyper" => Some((9090, "listening on")),
             "./target/release/tidegate" if !is_short => Some((9090, "listening on")),
             "./target/release/tidegate-dashboard" => Some((5002, "http://")),
             "./target/release/tidegate-backend" => {

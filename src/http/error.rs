@@ -7,6 +7,7 @@
 #[expect(missing_docs, reason = "`explanation` says it for each")]
 pub enum HeadError {
     BareLineFeed,
+    BareCarriageReturn,
     UriTooLong,
     HeadTooLarge,
     TooManyHeaders,
@@ -53,6 +54,9 @@ impl HeadError {
     fn facts(self) -> (u16, &'static str, &'static str) {
         match self {
             HeadError::BareLineFeed => (400, "bare_lf", "a line ends without CR LF"),
+            HeadError::BareCarriageReturn => {
+                (400, "bare_cr", "a carriage return stands before the end of a line")
+            }
             HeadError::UriTooLong => (414, "uri_too_long", "the request line is too long"),
             HeadError::HeadTooLarge => (431, "head_too_large", "the header section is too large"),
             HeadError::TooManyHeaders => (431, "too_many_headers", "too many header fields"),
@@ -60,7 +64,7 @@ impl HeadError {
             HeadError::BadTarget => (400, "bad_target", "the request target is invalid"),
             HeadError::BadVersion => (400, "bad_version", "the protocol version is malformed"),
             HeadError::UnsupportedVersion => {
-                (505, "unsupported_version", "only HTTP/1.0 and HTTP/1.1 are spoken here")
+                (505, "unsupported_version", "only HTTP/1 is spoken here")
             }
             HeadError::MethodNotAllowed => {
                 (405, "method_not_allowed", "the method is not allowed here")

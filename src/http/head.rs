@@ -49,7 +49,8 @@ impl HeadSearch {
     /// the first `limit` at most.
     ///
     /// # Errors
-    /// A line feed without a carriage return, as soon as it is seen. No end within `limit`:
+    /// A line feed without a carriage return, or with two, as soon as it is seen: a line of nothing
+    /// but these is empty to some. No end within `limit`:
     /// [`HeadError::UriTooLong`] when not even the request line ended, else
     /// [`HeadError::HeadTooLarge`]. A response that starts with an empty line.
     pub fn find(&mut self, bytes: &[u8], limit: usize) -> Result<Option<HeadEnd>, HeadError> {
@@ -60,6 +61,9 @@ impl HeadSearch {
                 return Err(HeadError::BareLineFeed);
             }
             let line_is_empty = feed == self.line + 1;
+            if !line_is_empty && window[feed - 2] == b'\r' {
+                return Err(HeadError::BareCarriageReturn);
+            }
             let line_is_first = self.line == self.start;
             self.line = feed + 1;
             match (line_is_empty, line_is_first) {

@@ -1,6 +1,7 @@
 //! The fields of a head as spans, in the order received, each name recognised once.
 
 use super::error::HeadError;
+use super::list::{is_blank, is_text, is_token, trim};
 use super::name::Name;
 use super::span::Span;
 
@@ -97,20 +98,51 @@ impl Headers {
         }
     }
 
+    /// Parses the field lines of a response like [`Headers::parse`], but forgives whitespace before
+    /// a colon, which a proxy removes (RFC 9112 §5.1). It is rare: the plain reading comes first.
+    pub(super) fn parse_response(&mut self, head: &[u8], from: usize) -> Result<(), HeadError> {
+        match self.parse(head, from) {
+            Err(HeadError::BadField) => self.parse_spaced(head, from),
+            verdict => verdict,
+        }
+    }
+
+    fn parse_spaced(&mut self, head: &[u8], from: usize) -> Result<(), HeadError> {
+        self.fields.clear();
+        self.present = 0;
+        let lines = head[from..].strip_suffix(b"\r\n").ok_or(HeadError::BadField)?;
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r\n").ok_or(HeadError::BadField)?;
+            let colon = memchr::memchr(b':', line).ok_or(HeadError::BadField)?;
+            let (mut name, value) = (&line[..colon], trim(&line[colon + 1..]));
+            while let [rest @ .., last] = name
+                && is_blank(*last)
+            {
+                name = rest;
+            }
+            if !is_token(name) || !value.iter().copied().all(is_text) {
+                return Err(HeadError::BadField);
+            }
+            self.push_field(head, name, value)?;
+        }
+        Ok(())
+    }
+
     fn push(&mut self, head: &[u8], parsed: &[httparse::Header<'_>]) -> Result<(), HeadError> {
-        if self.fields.len() + parsed.len() > self.limit {
+        for header in parsed {
+            self.push_field(head, header.name.as_bytes(), header.value)?;
+        }
+        Ok(())
+    }
+
+    fn push_field(&mut self, head: &[u8], name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+        if self.fields.len() == self.limit {
             return Err(HeadError::TooManyHeaders);
         }
-        for header in parsed {
-            let id = Name::classify(header.name.as_bytes());
-            self.present |= bit(id);
-            self.fields.push(Field {
-                id,
-                named: false,
-                name: Span::within(head, header.name.as_bytes()),
-                value: Span::within(head, header.value),
-            });
-        }
+        let id = Name::classify(name);
+        self.present |= bit(id);
+        let (name, value) = (Span::within(head, name), Span::within(head, value));
+        self.fields.push(Field { id, named: false, name, value });
         Ok(())
     }
 }

@@ -18,6 +18,11 @@ pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| TOKEN_BYTES[usize::from(*byte)])
 }
 
+/// Whether `byte` may stand in a field value or a reason phrase (RFC 9110 §5.5).
+pub(super) fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
 /// Spaces and tabs, the only whitespace there is around values and list elements.
 pub(super) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'

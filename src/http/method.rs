@@ -26,7 +26,9 @@ pub enum Method {
 }
 
 impl Method {
-    pub(super) fn classify(name: &[u8]) -> Method {
+    /// Recognises a method by its name.
+    #[must_use]
+    pub fn classify(name: &[u8]) -> Method {
         match name {
             b"GET" => Method::Get,
             b"HEAD" => Method::Head,

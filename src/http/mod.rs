@@ -52,21 +52,21 @@ pub use trailers::rewrite_trailers;
 /// The longest head there is, in bytes: a [`Span`] can point no further.
 pub const LONGEST_HEAD: usize = u16::MAX as usize;
 
-/// The versions spoken here (RFC 9112 §2.3); every other is refused.
+/// The versions spoken here (RFC 9112 §2.3); another major version is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// HTTP/1.0: no chunked coding, no interim responses, closed unless asked otherwise.
     Http10,
-    /// HTTP/1.1.
+    /// HTTP/1.1, and as such any later minor version (RFC 9110 §2.5).
     Http11,
 }
 
 impl Version {
-    /// Reads `HTTP/1.0` or `HTTP/1.1`, telling a version we don't speak from what is no version.
+    /// Reads `HTTP/1.` and a digit, telling a version we don't speak from what is no version.
     pub(self) fn parse(text: &[u8]) -> Result<Version, HeadError> {
         match text {
-            b"HTTP/1.1" => Ok(Version::Http11),
             b"HTTP/1.0" => Ok(Version::Http10),
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Version::Http11),
             [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
                 if major.is_ascii_digit() && minor.is_ascii_digit() =>
             {

@@ -24,6 +24,8 @@ pub struct RequestHead {
     pub target: Target,
     /// The client's version.
     pub version: Version,
+    /// Its number as written, which `Via` repeats.
+    pub version_number: Span,
     /// Host and port the request is for: of an absolute target, else of `Host`. Empty if neither
     /// names one.
     pub authority: Span,
@@ -65,6 +67,7 @@ pub fn parse_request(head: &[u8], headers: &mut Headers) -> Result<RequestHead, 
         method_name: line.method_name,
         target: line.target,
         version: line.version,
+        version_number: line.version_number,
         authority: authority(&line, head, headers)?,
         framing: framing::of_request(line.version, head, headers)?,
         keep_alive: !options.close && (is_http11 || options.keep_alive),
@@ -79,6 +82,7 @@ struct RequestLine {
     method_name: Span,
     target: Target,
     version: Version,
+    version_number: Span,
     /// Offset of the first field line.
     end: usize,
 }
@@ -105,6 +109,7 @@ impl RequestLine {
             method_name: Span::new(0, first),
             target: Target::parse(head, Span::new(first + 1, second), method)?,
             version,
+            version_number: Span::new(second + 1 + b"HTTP/".len(), line.len()),
             end: feed + 1,
         })
     }
@@ -126,20 +131,19 @@ fn authority(line: &RequestLine, head: &[u8], headers: &Headers) -> Result<Span,
     let value = host.of(head);
     match line.target {
         _ if !value.is_empty() && !is_authority(value) => Err(HeadError::BadHost),
-        Target::Absolute { authority, .. } if !value.is_empty() => Ok(authority),
-        Target::Absolute { authority, .. } if line.version == Version::Http10 => Ok(authority),
-        Target::Absolute { .. } => Err(HeadError::BadHost),
+        Target::Absolute { authority, .. } => Ok(authority),
         Target::Origin(_) | Target::Asterisk(_) => Ok(host),
     }
 }
 
-/// The protocols of `Upgrade` that may be offered to a backend: not `h2c`, in which requests would
-/// pass unseen, and nothing that is no protocol (RFC 9110 §7.8).
+/// The protocols of `Upgrade` that may be offered to a backend: no other HTTP, in which requests
+/// would pass unseen, and nothing that is no protocol (RFC 9110 §7.8).
 fn offers<'a>(head: &'a [u8], headers: &'a Headers) -> impl Iterator<Item = &'a [u8]> {
     headers.values(head, Name::Upgrade).flat_map(elements).filter(|protocol| {
         let mut parts = protocol.splitn(2, |byte| *byte == b'/');
         let name = parts.next().unwrap_or_default();
-        is_token(name) && parts.next().is_none_or(is_token) && !name.eq_ignore_ascii_case(b"h2c")
+        let is_http = name.eq_ignore_ascii_case(b"h2c") || name.eq_ignore_ascii_case(b"http");
+        is_token(name) && parts.next().is_none_or(is_token) && !is_http
     })
 }
 

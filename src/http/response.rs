@@ -5,7 +5,7 @@ use super::connection::Options;
 use super::error::HeadError;
 use super::framing::{self, Framing};
 use super::headers::Headers;
-use super::list::elements;
+use super::list::{elements, is_text};
 use super::method::Method;
 use super::name::Name;
 use super::span::Span;
@@ -63,7 +63,7 @@ pub fn parse_response(
         return Err(HeadError::HeadTooLarge);
     }
     let line = StatusLine::parse(head)?;
-    headers.parse(head, line.end)?;
+    headers.parse_response(head, line.end)?;
     let options = Options::read(head, headers)?;
     let StatusLine { version, status, reason, .. } = line;
     let upgrade = status == 101;
@@ -101,8 +101,7 @@ impl StatusLine {
             [b' ', reason @ ..] => reason,
             _ => return Err(HeadError::BadStatusLine),
         };
-        let is_text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
-        if !b.is_ascii_digit() || !c.is_ascii_digit() || !reason.iter().all(is_text) {
+        if !b.is_ascii_digit() || !c.is_ascii_digit() || !reason.iter().copied().all(is_text) {
             return Err(HeadError::BadStatusLine);
         }
         let digit = |byte: &u8| u16::from(byte - b'0');

@@ -87,14 +87,11 @@ fn write_forwarded(
     peer: &str,
 ) {
     let way = (Name::XForwardedFor, "X-Forwarded-For");
-    wire::append(out, head, headers, way, peer.as_bytes());
+    wire::append(out, head, headers, way, &[peer.as_bytes()]);
     wire::field(out, "X-Forwarded-Proto", b"http");
     if !request.authority.is_empty() {
         wire::field(out, "X-Forwarded-Host", request.authority.of(head));
     }
-    let received: &[u8] = match request.version {
-        Version::Http10 => b"1.0 tidegate",
-        Version::Http11 => b"1.1 tidegate",
-    };
-    wire::append(out, head, headers, (Name::Via, "Via"), received);
+    let received = [request.version_number.of(head), b" tidegate"];
+    wire::append(out, head, headers, (Name::Via, "Via"), &received);
 }

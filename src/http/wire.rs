@@ -26,14 +26,14 @@ pub(super) fn copy(out: &mut Vec<u8>, head: &[u8], received: &Field) {
     out.extend_from_slice(CRLF);
 }
 
-/// Appends one line with the values of all received fields of that name and then `own`: a list
-/// field in which every hop adds its element.
+/// Appends one line with the values of all received fields of that name and then the parts of
+/// `own`: a list field in which every hop adds its element.
 pub(super) fn append(
     out: &mut Vec<u8>,
     head: &[u8],
     headers: &Headers,
     (id, name): (Name, &str),
-    own: &[u8],
+    own: &[&[u8]],
 ) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
@@ -41,6 +41,8 @@ pub(super) fn append(
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }
-    out.extend_from_slice(own);
+    for part in own {
+        out.extend_from_slice(part);
+    }
     out.extend_from_slice(CRLF);
 }

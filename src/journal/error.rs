@@ -1,4 +1,4 @@
-//! Why there can be no log, and what to do about it.
+//! Why there can be no log, and what to do about it; and why a line of one is no row.
 
 use std::io;
 use std::path::PathBuf;
@@ -47,4 +47,14 @@ pub enum JournalError {
     /// The system gave us no thread.
     #[error("cannot start the thread that writes the log: {0}")]
     Thread(#[source] io::Error),
+}
+
+/// A field that does not say what its column holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is no {column}")]
+pub struct RowError {
+    /// The name of the column.
+    pub column: &'static str,
+    /// The field, with broken UTF-8 replaced.
+    pub value: String,
 }

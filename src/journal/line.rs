@@ -4,7 +4,7 @@
 //! rest of the log. Hardly a line has a quote, and one without is only cut at its commas; the
 //! others go through a CSV parser. What the fields mean is not known here.
 
-use super::schema::RowError;
+use super::error::RowError;
 
 /// What is read at once; a line must be shorter.
 pub(super) const BLOCK_BYTES: usize = 256 * 1024;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::error::RowError;
 use super::line::Line;
 use super::value::{millis, parse, timestamp_us, whole};
 
@@ -227,16 +228,6 @@ impl Columns {
         let contract = columns[..CONTRACT_COLUMNS].iter().enumerate();
         contract.into_iter().all(|(at, place)| *place == Some(at)).then_some(Self(columns))
     }
-}
-
-/// A field that does not say what its column holds.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is no {column}")]
-pub struct RowError {
-    /// The name of the column.
-    pub column: &'static str,
-    /// The field, with broken UTF-8 replaced.
-    pub value: String,
 }
 
 impl<'a> Row<'a> {

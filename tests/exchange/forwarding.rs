@@ -195,6 +195,18 @@ fn invalid_heads_are_refused_and_never_reach_a_backend() {
 }
 
 #[test]
+fn a_refused_head_request_gets_no_content_either() {
+    for head in ["HEAD / HTTP/1.1\r\n\r\n", "HEAD / HTTP/3.0\r\n\r\n", "\r\nHEAD / HTTP/1.1\n"] {
+        let outcome = Scene::new().client(head).play_to_the_end();
+        assert!(outcome.client.contains("\r\nContent-Length: "), "{}", outcome.client);
+        assert!(outcome.client.ends_with("\r\n\r\n"), "{}", outcome.client);
+        assert_eq!(outcome.row().method, "HEAD");
+    }
+    let unknown = Scene::new().client("HEADER / HTTP/1.1\r\n\r\n").play_to_the_end();
+    assert_reply(&unknown.client, 400, true);
+}
+
+#[test]
 fn heads_beyond_the_limit_are_refused_before_they_end() {
     let mut rig = Rig::new();
     rig.client("GET /".to_owned() + &"a".repeat(16 * 1024));

@@ -210,9 +210,7 @@ fn the_backends_time_starts_when_it_has_the_request() {
 fn every_sign_of_life_of_a_backend_starts_its_time_anew() {
     let mut rig = Rig::new();
     rig.client(GET);
-    for part in
-        ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n", "Content-Length: 3\r\n\r\n"]
-    {
+    for part in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"] {
         rig.advance_ms(9_999);
         rig.upstream(part);
     }
@@ -234,6 +232,36 @@ fn a_backend_that_falls_silent_in_its_answer_cuts_it() {
     assert_eq!((row.status, row.fault), (200, Some("response_timeout")));
     assert_eq!(rig.over, Some(Hangup::Close));
     assert_eq!(rig.estimate(0), Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_client_that_ended_its_half_sees_the_cut_as_well() {
+    for (request, over) in [(OLD, Hangup::Reset), (GET, Hangup::Close)] {
+        let mut rig = Rig::new();
+        rig.client(request);
+        rig.client_ends(Closing::Finished);
+        rig.upstream("HTTP/1.1 200 OK\r\n\r\nhello");
+        rig.advance_ms(10_000);
+        assert_eq!((rig.row().fault, rig.over), (Some("response_timeout"), Some(over)));
+    }
+}
+
+#[test]
+fn a_response_head_must_be_whole_in_time_however_it_drips() {
+    let mut rig = Rig::new();
+    rig.client(GET);
+    rig.advance_ms(9_000);
+    rig.upstream("HTTP/1.1 102 Processing\r\n\r\n");
+    for byte in "HTTP/1.1 ".chars() {
+        rig.advance_ms(1_000);
+        rig.upstream(byte.to_string());
+    }
+    rig.client_got();
+    rig.advance_ms(999);
+    assert_eq!(rig.client_got(), "");
+    rig.advance_ms(1);
+    assert_reply(&rig.client_got(), 504, false);
+    assert_eq!(rig.row().fault, Some("response_timeout"));
 }
 
 #[test]

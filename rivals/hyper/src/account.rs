@@ -12,14 +12,14 @@ use tidegate::balance::{BackendId, Lease, Outcome, Tried};
 use tidegate::journal::Record;
 
 use crate::now;
-use crate::worker::{Peer, Worker};
+use crate::shared::{Peer, Shared};
 
 /// What the log says of a request whose client left.
 const CLIENT_GONE: &str = "client_gone";
 
 /// The facts of one request.
 pub(crate) struct Account {
-    pub(crate) worker: Arc<Worker>,
+    pub(crate) shared: Arc<Shared>,
     peer: Arc<Peer>,
     method: Method,
     target: Uri,
@@ -35,11 +35,11 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn open<B: Body>(
-        worker: Arc<Worker>,
+        shared: Arc<Shared>,
         peer: Arc<Peer>,
         request: &Request<B>,
     ) -> Self {
-        let lease = worker.balancer.acquire(Tried::EMPTY, now());
+        let lease = shared.balancer.acquire(Tried::EMPTY, now());
         Self {
             peer,
             method: request.method().clone(),
@@ -52,7 +52,7 @@ impl Account {
             status: None,
             fault: None,
             is_whole: false,
-            worker,
+            shared,
         }
     }
 
@@ -91,7 +91,7 @@ impl Account {
 
     fn observe(&mut self, outcome: Outcome, now: Instant) {
         if let Some(lease) = &mut self.lease {
-            self.worker.balancer.observe(lease, outcome, now);
+            self.shared.balancer.observe(lease, outcome, now);
         }
     }
 }
@@ -101,11 +101,11 @@ impl Drop for Account {
         let now = now();
         let started = self.lease.as_ref().map(Lease::started);
         if let Some(lease) = self.lease.take() {
-            self.worker.balancer.release(lease);
+            self.shared.balancer.release(lease);
         }
         let left = !self.is_whole && self.fault.is_none();
         let since = |from: Instant, to: Instant| to.saturating_duration_since(from);
-        self.worker.record(&Record {
+        self.shared.record(&Record {
             ended: now,
             client: self.peer.address,
             backend: self.backend.map(BackendId::number),

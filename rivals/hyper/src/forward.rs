@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use crate::account::Account;
 use crate::flags::Mode;
 use crate::head::{rewrite_request, rewrite_response};
+use crate::shared::{Peer, Shared};
 use crate::upstream::{Loan, SendError};
-use crate::worker::{Peer, Worker};
 
 /// For the head of a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,23 +28,23 @@ pub(crate) type ReplyBody = Either<Tracked, Full<Bytes>>;
 
 /// Serves one request. It never fails: what went wrong is said by a status.
 pub(crate) async fn forward(
-    worker: Arc<Worker>,
+    shared: Arc<Shared>,
     peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Infallible> {
-    let mut account = Account::open(Arc::clone(&worker), Arc::clone(&peer), &request);
+    let mut account = Account::open(Arc::clone(&shared), Arc::clone(&peer), &request);
     let Some(backend) = account.backend() else {
         return Ok(refuse(account, StatusCode::SERVICE_UNAVAILABLE, "connect_refused"));
     };
     let (mut head, body) = request.into_parts();
     rewrite_request(&mut head, &peer);
     let request = Request::from_parts(head, body);
-    let sending = timeout(RESPONSE_TIMEOUT, worker.upstreams.send(backend.index(), request));
+    let sending = timeout(RESPONSE_TIMEOUT, shared.upstreams.send(backend.index(), request));
     Ok(match sending.await {
         Ok(Ok((response, loan))) => {
             account.answered(response.status());
             let (mut head, body) = response.into_parts();
-            rewrite_response(&mut head, worker.mode == Mode::NonPersistent);
+            rewrite_response(&mut head, shared.mode == Mode::NonPersistent);
             Response::from_parts(head, Either::Left(Tracked::new(body, loan, account)))
         }
         Ok(Err(SendError::Unreachable)) => {

@@ -8,7 +8,7 @@ use hyper::header::{
 };
 use hyper::http::{request, response};
 
-use crate::worker::Peer;
+use crate::shared::Peer;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");

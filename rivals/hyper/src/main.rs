@@ -12,6 +12,7 @@ mod account;
 mod flags;
 mod forward;
 mod head;
+mod shared;
 mod upstream;
 mod worker;
 
@@ -25,6 +26,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use flags::Flags;
 use hyper::http::uri::Authority;
+use shared::Shared;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tidegate::balance::{Balancer, Options};
@@ -34,7 +36,6 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use upstream::Upstreams;
-use worker::Worker;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -71,13 +72,13 @@ fn run(flags: &Flags) -> Result<()> {
     let mut threads = Vec::new();
     for (((runtime, listener), feed), core) in loops.into_iter().zip(feeds).zip(places) {
         let upstreams = Upstreams::new(flags.connections, flags.client, Arc::clone(&authorities));
-        let worker = Worker::new(Arc::clone(&balancer), upstreams, feed, flags.connections);
+        let shared = Shared::new(Arc::clone(&balancer), upstreams, feed, flags.connections);
         let stopped = stopped.clone();
         threads.push(thread::spawn(move || -> Result<()> {
             if let Some(core) = core {
                 cores::pin_current_thread(core)?;
             }
-            runtime.block_on(worker.run(listener, stopped));
+            runtime.block_on(worker::run(shared, listener, stopped));
             Ok(())
         }));
     }

@@ -154,7 +154,7 @@ struct TimeoutFlags {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive)]
     connect_timeout: Duration,
 
-    /// Without progress from the backend; the client gets 504
+    /// For a backend's whole head, then without progress of its body; the client gets 504
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
     response_timeout: Duration,
 

@@ -52,6 +52,18 @@ fn a_bare_line_feed_is_refused_as_soon_as_it_is_seen() {
 }
 
 #[test]
+fn a_line_with_two_carriage_returns_at_its_end_is_refused_as_soon_as_it_is_seen() {
+    for bytes in [
+        "\r\r\n",
+        "GET / HTTP/1.1\r\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\r\n",
+    ] {
+        assert_eq!(request_end(bytes.as_bytes()), Err(HeadError::BareCarriageReturn), "{bytes:?}");
+    }
+}
+
+#[test]
 fn a_head_may_take_its_limit_and_no_byte_more() {
     let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let find = |limit| search(&HeadSearch::request(), head, limit);

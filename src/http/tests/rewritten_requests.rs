@@ -144,6 +144,8 @@ fn the_way_of_the_request_is_told() {
                 X-Forwarded-Host: a\r\nVia: 1.0 one, 1.1 two, 1.1 three, 1.1 tidegate\r\n\r\n";
     assert!(text.ends_with(told), "{text}");
     assert_eq!(text.matches("orwarded-").count(), 3);
+    let later = rewrite(head("GET / HTTP/1.7", "Host: a"), &HOP);
+    assert!(later.starts_with("GET / HTTP/1.1\r\n") && later.contains("Via: 1.7 tidegate\r\n"));
 }
 
 #[test]

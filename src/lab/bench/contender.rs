@@ -3,16 +3,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::process;
+use super::job::Job;
 use super::workload::LineUp;
 use super::{haproxy, nginx};
-
-/// Upstreams of every proxy: as many as in a real set, so that balancing has something to do. They
-/// may be the same backend, so that the load's cores are not crowded.
-const UPSTREAMS: usize = 3;
 
 /// A program that proxies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,30 +105,6 @@ impl Program {
     }
 }
 
-/// What a contender is to do.
-#[derive(Clone, Debug)]
-pub(super) struct Job<'a> {
-    pub(super) listen: SocketAddr,
-    /// The backends there are.
-    pub(super) backends: &'a [SocketAddr],
-    /// Whether every request has a fresh connection.
-    pub(super) is_fresh: bool,
-    /// The cores of its workers.
-    pub(super) cores: &'a [usize],
-    /// A folder for its files.
-    pub(super) folder: &'a Path,
-}
-
-impl Job<'_> {
-    pub(super) fn upstreams(&self) -> impl Iterator<Item = SocketAddr> {
-        self.backends.iter().copied().cycle().take(UPSTREAMS)
-    }
-
-    fn file(&self, contender: &Contender, extension: &str) -> PathBuf {
-        self.folder.join(contender.name).with_extension(extension)
-    }
-}
-
 impl Contender {
     /// The arguments that have its program do `job`; configurations are written to the job's
     /// folder.
@@ -149,13 +121,13 @@ impl Contender {
                 flags
             }
             Program::Nginx => {
-                let config = job.file(self, "nginx");
+                let config = job.file(self.name, "nginx");
                 fs::write(&config, nginx::config(self.workers, log.as_deref(), job))?;
                 let folder = job.folder.into();
                 vec!["-p".into(), folder, "-e".into(), "stderr".into(), "-c".into(), config.into()]
             }
             Program::Haproxy => {
-                let config = job.file(self, "haproxy");
+                let config = job.file(self.name, "haproxy");
                 fs::write(&config, haproxy::config(self.workers, self.logs, job))?;
                 vec!["-db".into(), "-f".into(), config.into()]
             }
@@ -170,7 +142,7 @@ impl Contender {
     }
 
     fn file_name(&self, job: &Job<'_>) -> PathBuf {
-        job.file(self, "log")
+        job.file(self.name, "log")
     }
 
     /// What tidegate and the rival take alike.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::contender::Job;
+use super::job::Job;
 
 /// A configuration as one who wants speed would write it. Its log goes to its standard output,
 /// which is a file here; it has no other way to a file.

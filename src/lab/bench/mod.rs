@@ -10,6 +10,7 @@
 
 mod contender;
 mod haproxy;
+mod job;
 mod machine;
 mod measure;
 mod nginx;

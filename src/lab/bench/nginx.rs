@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::contender::Job;
+use super::job::Job;
 
 /// A configuration as one who wants speed would write it: buffers large enough that no body goes
 /// through a file, connections that last, a log that is written in batches.

@@ -51,6 +51,10 @@ impl Account {
         self.method_bytes = method.len();
     }
 
+    pub(super) fn method(&self) -> &[u8] {
+        &self.line[..self.method_bytes]
+    }
+
     /// Names a request by the first line of a head that is no valid one, as far as it goes.
     pub(super) fn name_unparsed(&mut self, raw: &[u8]) {
         let start = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());

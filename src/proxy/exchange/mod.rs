@@ -140,7 +140,10 @@ impl Exchange {
                 exchange.client_bytes(context);
             }
             Side::Upstream => {
-                exchange.upstream_moved = context.now;
+                // A head has to be whole in time, however it drips.
+                if !matches!(exchange.response, Response::Head { .. }) {
+                    exchange.upstream_moved = context.now;
+                }
                 exchange.down.body.filled(count);
                 exchange.upstream_bytes(context);
             }
@@ -415,12 +418,14 @@ impl Exchange {
         }
     }
 
-    /// A request whose head never became one is named by what there is of it.
+    /// A request whose head never became one is named by what there is of it. If that is a `HEAD`,
+    /// its answer has no content either.
     fn name_unparsed(&mut self) {
         if matches!(self.request, Request::Head(_)) {
             let raw = self.up.body.raw();
             self.account.name_unparsed(raw);
             self.account.request_bytes += raw.len() as u64;
+            self.call.method = Method::classify(self.account.method());
         }
     }
 

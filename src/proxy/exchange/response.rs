@@ -51,6 +51,7 @@ impl Exchange {
             Ok(None) => return false,
             Err(error) => return self.refuse_response(error, context),
         };
+        self.upstream_moved = context.now;
         let asked = Asked { method: self.call.method, protocols: &self.offered };
         let head = &raw[..end];
         let response = match parse_response(head, context.headers, asked) {

@@ -1,6 +1,6 @@
 //! Which fields of a head go on, by the letter of RFC 9110.
 
-use strict::{Faults, Field, fields, head, values};
+use strict::{Faults, Field, fields, head, is_token, values};
 
 /// Fields of one connection only (RFC 9110 §7.6.1), credentials for this hop among them (§11.7).
 const HOP_BY_HOP: [&str; 10] = [
@@ -15,6 +15,20 @@ const HOP_BY_HOP: [&str; 10] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// The head of a response without the blanks between a field's name and its colon, which a proxy
+/// removes (RFC 9112 §5.1).
+pub(crate) fn closed_up(head: &[u8]) -> Vec<u8> {
+    let mut closed = Vec::with_capacity(head.len());
+    for (place, line) in head.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let (name, rest) = line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(0));
+        let end = name.iter().rposition(|byte| !b" \t".contains(byte)).map_or(0, |last| last + 1);
+        let is_field = place > 0 && is_token(&name[..end]);
+        closed.extend_from_slice(if is_field { &name[..end] } else { name });
+        closed.extend_from_slice(rest);
+    }
+    closed
+}
 
 /// A head as the grammar reads it.
 pub(crate) struct Head<'a> {

@@ -6,7 +6,7 @@ use tidegate::http::{
 };
 
 use crate::choice;
-use crate::fields::Head;
+use crate::fields::{Head, closed_up};
 
 const LIMIT: usize = 16 * 1024;
 const MAX_FIELDS: usize = 100;
@@ -56,7 +56,8 @@ fn response(line: (&str, bool, u16, Method), lines: &[u8]) {
     let bytes = [line.as_bytes(), b"\r\n", lines, b"\r\n\r\n"].concat();
     let Ok(Some(found)) = HeadSearch::response().find(&bytes, LIMIT) else { return };
     let bytes = &bytes[..found.end];
-    let head = Head::read(bytes);
+    let closed = closed_up(bytes);
+    let head = Head::read(&closed);
     let asked = Asked { method, protocols: b"" };
     let parsed = parse_response(bytes, &mut Headers::new(MAX_FIELDS), asked);
     compare(of_response(is_http10, status, method, &head), parsed.map(|parsed| parsed.framing));

@@ -80,8 +80,10 @@ fn search(stream: &[u8]) -> Result<Option<HeadEnd>, HeadError> {
 fn judge_line(received: &Head<'_>, parsed: &RequestHead, sent: &Request) {
     let words: Vec<&[u8]> = received.line.split(|byte| *byte == b' ').collect();
     let [method, target, version] = words.as_slice() else { panic!("{words:?}") };
-    let is_http10 = parsed.version == Version::Http10;
-    assert_eq!(*version, if is_http10 { b"HTTP/1.0" } else { b"HTTP/1.1" });
+    // Later minor versions are read as the last one known (RFC 9110 §2.5).
+    let [minor] = version.strip_prefix(b"HTTP/1.").expect("HTTP/1") else { panic!("{version:?}") };
+    assert_eq!(parsed.version == Version::Http10, *minor == b'0');
+    assert!(minor.is_ascii_digit());
     assert_eq!(sent.method, *method);
     let (mut path, mut host) = (target.to_vec(), values(&received.fields, "host").concat());
     if let Some(rest) = target.get(7..).filter(|_| target[0] != b'/' && target[0] != b'*') {
@@ -124,10 +126,9 @@ fn judge_fields(received: &Head<'_>, parsed: &RequestHead, sent: &Request) {
             assert!(strict_contains(lines[0], value), "{name} lost a value");
         }
     };
-    ending(
-        "via",
-        if parsed.version == Version::Http10 { b"1.0 tidegate" } else { b"1.1 tidegate" },
-    );
+    // What the client spoke, as it said it (RFC 9110 §7.6.3).
+    let minor = &received.line[received.line.len() - 1..];
+    ending("via", &[b"1.", minor, b" tidegate"].concat());
     ending("x-forwarded-for", b"::1");
     assert_eq!(sent.values("x-forwarded-proto"), [b"http"]);
     match parsed.framing {

@@ -7,7 +7,7 @@ use tidegate::http::{
 };
 
 use crate::choice;
-use crate::fields::{Head, others};
+use crate::fields::{Head, closed_up, others};
 
 const LIMIT: usize = 16 * 1024;
 const MAX_FIELDS: usize = 100;
@@ -34,7 +34,8 @@ pub fn check(data: &[u8]) {
     let bytes = &stream[..found.end];
     let mut headers = Headers::new(MAX_FIELDS);
     let Ok(parsed) = parse_response(bytes, &mut headers, asked) else { return };
-    let received = Head::read(bytes);
+    let closed = closed_up(bytes);
+    let received = Head::read(&closed);
     assert!(received.faults.is_empty(), "{:?}", received.faults);
     judge_line(&received, &parsed);
 
@@ -65,10 +66,12 @@ fn search(stream: &[u8]) -> Result<Option<HeadEnd>, HeadError> {
 
 /// `HTTP-version SP status-code [ SP reason-phrase ]`: the last space is often forgotten.
 fn judge_line(received: &Head<'_>, parsed: &ResponseHead) {
-    let version: &[u8] =
-        if parsed.version == Version::Http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
-    let rest = received.line.strip_prefix(version).map(|rest| rest.split_at(3));
-    let Some((digits, reason)) = rest else { panic!("{}", received.line.escape_ascii()) };
+    let rest = received.line.strip_prefix(b"HTTP/1.").and_then(|rest| rest.split_first());
+    let Some((minor, [b' ', rest @ ..])) = rest else { panic!("{}", received.line.escape_ascii()) };
+    // Later minor versions are read as the last one known (RFC 9110 §2.5).
+    assert_eq!(parsed.version == Version::Http10, *minor == b'0');
+    assert!(minor.is_ascii_digit());
+    let (digits, reason) = rest.split_at(3);
     assert_eq!(digits, parsed.status.to_string().as_bytes());
     assert!(reason.is_empty() || reason.starts_with(b" "));
 }

@@ -1,4 +1,6 @@
 use super::*;
+use std::net::SocketAddr;
+use std::path::Path;
 
 fn job(folder: &Path, is_fresh: bool) -> Job<'_> {
     Job {

@@ -1,0 +1,41 @@
+//! What the connections of one worker share.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::http::HeaderValue;
+use tidegate::balance::Balancer;
+use tidegate::journal::{Feed, Record};
+
+use crate::flags::Mode;
+use crate::upstream::Upstreams;
+
+/// See the module. All of it stays on one thread; the lock is there for
+/// the type system, is never contended, and costs nothing that could be measured.
+pub(crate) struct Shared {
+    pub(crate) balancer: Arc<Balancer>,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) mode: Mode,
+    feed: Mutex<Feed>,
+}
+
+/// A client's address, also as text for the fields that name it.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) ip: HeaderValue,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        balancer: Arc<Balancer>,
+        upstreams: Upstreams,
+        feed: Feed,
+        mode: Mode,
+    ) -> Arc<Self> {
+        Arc::new(Self { balancer, upstreams, mode, feed: Mutex::new(feed) })
+    }
+
+    pub(crate) fn record(&self, record: &Record<'_>) {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner).record(record);
+    }
+}

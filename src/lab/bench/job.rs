@@ -1,0 +1,34 @@
+//! The job of a workload, which every contender is told in its own words.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Upstreams of every proxy: as many as in a real set, so that balancing has something to do. They
+/// may be the same backend, so that the load's cores are not crowded.
+const UPSTREAMS: usize = 3;
+
+/// What a contender is to do.
+#[derive(Clone, Debug)]
+pub(super) struct Job<'a> {
+    pub(super) listen: SocketAddr,
+    /// The backends there are.
+    pub(super) backends: &'a [SocketAddr],
+    /// Whether every request has a fresh connection.
+    pub(super) is_fresh: bool,
+    /// The cores of its workers.
+    pub(super) cores: &'a [usize],
+    /// A folder for its files.
+    pub(super) folder: &'a Path,
+}
+
+impl Job<'_> {
+    /// The upstreams to balance over.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = SocketAddr> {
+        self.backends.iter().copied().cycle().take(UPSTREAMS)
+    }
+
+    /// A file of the contender of that name.
+    pub(super) fn file(&self, name: &str, extension: &str) -> PathBuf {
+        self.folder.join(name).with_extension(extension)
+    }
+}
