@@ -140,7 +140,9 @@ pub(super) fn client(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
         let is_whole = response.is_whole || response.extent == Extent::UntilClose;
         assert!(is_whole || is_cut, "{row:?}: {}", bytes.escape_ascii());
         assert!(row.status == 499 || response.status == Some(row.status), "{row:?}");
-        if row.attempts > 0 {
+        // Of a head that is not whole, not even the status may be that of the final response.
+        let has_head = response.is_whole || response.extent != Extent::NoBody;
+        if row.attempts > 0 && has_head {
             unchanged(rig, index, row, response, &method);
         }
     }
