@@ -14,7 +14,7 @@
 //! | `bNUMBER` | at most so many bytes are taken at once |
 //! | `D`, `S` | the proxy begins to stop; it has waited long enough |
 
-use rig::{Dial, Rig};
+use rig::{Dial, Rig, Socket};
 use tidegate::proxy::exchange::{Closing, Exchange, Side};
 
 /// Most bytes, or milliseconds, that a number stands for.
@@ -74,10 +74,10 @@ impl Player<'_> {
     /// A step of the backend in use.
     fn backend_step(&mut self, kind: u8, rest: &[u8]) {
         match kind {
-            b'u' => self.rig.arrive(Side::Upstream, rest),
+            b'u' => self.backend_sends(rest),
             b'L' => {
                 let letters = self.letters(rest);
-                self.rig.arrive(Side::Upstream, &letters);
+                self.backend_sends(&letters);
             }
             b'U' => ending(rest).into_iter().for_each(|how| self.rig.upstream_ends(how)),
             b'l' => self.rig.upstream_socket().window = number(rest),
@@ -86,10 +86,15 @@ impl Player<'_> {
     }
 
     fn client_sends(&mut self, bytes: &[u8]) {
-        // Behind its end it can't send.
-        if self.rig.client.end.is_none() && !self.rig.client.ended {
+        if can_send(&self.rig.client) {
             self.sent.extend_from_slice(bytes);
             self.rig.arrive(Side::Client, bytes);
+        }
+    }
+
+    fn backend_sends(&mut self, bytes: &[u8]) {
+        if can_send(self.rig.upstream_socket()) {
+            self.rig.arrive(Side::Upstream, bytes);
         }
     }
 
@@ -98,6 +103,11 @@ impl Player<'_> {
         self.letters_left -= count;
         vec![b'x'; count]
     }
+}
+
+/// Nobody sends behind the end of a stream.
+fn can_send(socket: &Socket) -> bool {
+    socket.end.is_none() && !socket.ended
 }
 
 fn number(digits: &[u8]) -> usize {
