@@ -51,8 +51,13 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// At a port that the system chooses.
     pub fn open() -> Self {
-        let reservation = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        Self::open_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    pub fn open_at(address: SocketAddr) -> Self {
+        let reservation = bound(address);
         let address = reservation.local_addr().unwrap().as_socket().unwrap();
         let state = Arc::default();
         let mut backend = Self { address, _reservation: reservation, listener: None, state };

@@ -41,7 +41,8 @@ impl Conversation {
         let mut steps = replies.get(*served).cloned().unwrap_or_default();
         let is_eager = request.has_head && steps.first() == Some(&Step::OnHead);
         if !request.is_whole && !is_eager {
-            let expects = request.values("expect").contains(&b"100-continue".as_slice());
+            let expects =
+                request.values("expect").iter().any(|v| v.eq_ignore_ascii_case(b"100-continue"));
             if expects && !self.continued {
                 self.continued = true;
                 return Turn::Continue;

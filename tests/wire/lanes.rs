@@ -31,6 +31,8 @@ pub struct Mode {
     pub backend: Pace,
     /// Whether the proxy has a connection to the backend in its pool when a case starts.
     pub is_warm: bool,
+    /// Whether the proxy is somebody else's.
+    pub is_foreign: bool,
     /// More flags for the proxy.
     pub flags: &'static [&'static str],
 }
@@ -102,16 +104,17 @@ pub fn play_all(cases: &[Case], mode: Mode) -> Vec<Failure<'_>> {
 }
 
 /// Plays a case with what serves at `address` in front of `backend`.
-fn play<'a>(
+pub fn play<'a>(
     case: &'a Case,
     mode: Mode,
     address: SocketAddr,
     backend: &mut Backend,
 ) -> Option<Failure<'a>> {
     let plain = &cases(&PLAIN.replace('\n', " "))[0];
+    let plainly = Mode { is_foreign: mode.is_foreign, ..Mode::default() };
     if mode.is_warm {
         backend.begin(&[], Pace::Whole);
-        let failure = once(plain, Mode::default(), address, backend);
+        let failure = once(plain, plainly, address, backend);
         assert!(failure.is_none(), "{}", failure.unwrap());
     }
     backend.begin(&case.replies, mode.backend);
@@ -119,7 +122,7 @@ fn play<'a>(
     backend.end();
     until("an answer to a plain request after a case", || {
         backend.begin(&[], Pace::Whole);
-        let trouble = once(plain, Mode::default(), address, backend);
+        let trouble = once(plain, plainly, address, backend);
         backend.end();
         trouble.is_none().then_some(())
     });
@@ -149,6 +152,6 @@ fn once<'a>(
         pause(std::time::Duration::from_millis(300));
     }
     let evidence = Evidence { upstream: backend.received(), client };
-    let why = judge(case, &evidence);
+    let why = judge(case, &evidence, !mode.is_foreign);
     (!why.is_empty()).then_some(Failure { case, why, evidence })
 }

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
+mod another;
 mod backend;
 mod case;
 mod client;
@@ -73,7 +74,7 @@ fn check_sans_io(case: &Case) -> Vec<String> {
     let mut play = |client: Cut, backend: Cut| {
         let Played { evidence, client_bytes, backend_bytes } = sans_io::play(case, client, backend);
         if !seen.contains(&evidence) {
-            let faults = judge(case, &evidence);
+            let faults = judge(case, &evidence, true);
             if !faults.is_empty() {
                 why.push(format!("{client:?} {backend:?}: {faults:#?} {evidence:?}"));
             }

@@ -85,6 +85,8 @@ struct Server {
     conversation: Conversation,
     steps: VecDeque<Step>,
     until: Option<Instant>,
+    /// Bytes that had come when the present reply began.
+    heard: usize,
     /// Bytes of what was received that are sent back.
     echoed: Option<usize>,
     is_done: bool,
@@ -272,7 +274,8 @@ impl<'a> Stage<'a> {
                 Turn::Continue => self.send(index, CONTINUE),
                 Turn::Refuse => self.send(index, INVALID) && self.hang_up(index, Closing::Finished),
                 Turn::Reply(steps) => {
-                    self.servers[index].steps = undripped(&steps);
+                    server.heard = received.len();
+                    server.steps = undripped(&steps);
                     true
                 }
             };
@@ -284,7 +287,7 @@ impl<'a> Stage<'a> {
                 true
             }
             Step::Echo => {
-                server.echoed = Some(received.len());
+                server.echoed = Some(server.heard);
                 true
             }
             Step::Finish => {

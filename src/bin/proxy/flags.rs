@@ -191,7 +191,7 @@ struct LimitFlags {
 
     /// Header fields of a request or a response
     #[arg(
-        long, value_name = "N", default_value_t = 100,
+        long, value_name = "N", default_value_t = 128,
         value_parser = clap::value_parser!(u16).range(1..=4096),
     )]
     max_headers: u16,
