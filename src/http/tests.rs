@@ -1,10 +1,9 @@
 //! The room's specification: tables of byte strings and verdicts, every head fed whole, byte by
-//! byte and cut at every place, and everything written read again by an independent judge.
+//! byte and cut at every place, and everything written read again by the crate `strict`. What holds
+//! for any bytes is told by the crate `properties`.
 
 mod framing;
 mod heads;
-mod judge;
-mod properties;
 mod requests;
 mod responses;
 mod rewritten_requests;

@@ -164,3 +164,10 @@ fn long_and_strange_request_lines_are_kept_as_far_as_they_go() {
     let row = rig.row();
     assert_eq!((row.method.as_str(), row.path.as_str(), row.status), ("", "", 400));
 }
+
+#[test]
+fn a_request_is_not_named_by_what_stands_behind_its_fault() {
+    let outcome = Scene::new().client("\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n").play_to_the_end();
+    assert_reply(&outcome.client, 400, true);
+    assert_eq!((outcome.row().method.as_str(), outcome.row().fault), ("", Some("bare_lf")));
+}

@@ -187,6 +187,20 @@ fn a_tunnel_in_which_nothing_moves_is_closed() {
 }
 
 #[test]
+fn a_client_that_reads_nothing_of_a_tunnel_is_no_orderly_end_of_it() {
+    for (window, status) in [(0, 499), (SWITCHING.len() + 2, 101)] {
+        let mut rig = Rig::new();
+        rig.client.window = window;
+        rig.client(UPGRADE);
+        rig.upstream(SWITCHING.to_owned() + "hello");
+        rig.advance_ms(75_000);
+        let row = rig.row();
+        assert_eq!((row.status, row.fault), (status, Some("client_stalled")), "{window}");
+        assert_eq!(rig.over, Some(Hangup::Reset), "{window}");
+    }
+}
+
+#[test]
 fn a_half_open_tunnel_has_the_same_time() {
     let mut rig = open();
     rig.upstream_ends(Closing::Finished);
@@ -267,7 +281,7 @@ fn a_tunnel_is_cut_when_the_proxy_stops() {
 
 #[test]
 fn a_sign_of_life_on_either_side_keeps_a_tunnel() {
-    for side in [Side::Client, Side::Upstream] {
+    for (side, how) in [(Side::Client, Hangup::Close), (Side::Upstream, Hangup::Reset)] {
         let mut rig = open();
         rig.client.window = 0;
         rig.upstream_socket().window = 0;
@@ -279,7 +293,7 @@ fn a_sign_of_life_on_either_side_keeps_a_tunnel() {
         rig.advance_ms(74_999);
         assert_eq!(rig.over, None);
         rig.advance_ms(1);
-        assert_eq!((rig.row().status, rig.over), (101, Some(Hangup::Close)));
+        assert_eq!((rig.row().status, rig.over), (101, Some(how)));
     }
 }
 

@@ -11,15 +11,15 @@ fn rewrite(bytes: impl AsRef<[u8]>, hop: &RequestHop<'_>) -> String {
     let mut out = Vec::new();
     rewrite_request(&mut out, &parsed.bytes, &parsed.headers, &parsed.head, hop);
     let text: String = out.iter().map(|byte| char::from(*byte)).collect();
-    // With a body of the kind it announces, the judge has nothing to object to.
+    // With a body of the kind it announces, the grammar has nothing to object to.
     let body = match parsed.head.framing {
         Framing::Chunked => b"0\r\n\r\n".to_vec(),
         Framing::Length(length) => vec![b'x'; usize::try_from(length).unwrap()],
         Framing::None | Framing::UntilClose => Vec::new(),
     };
-    let message = judge::request(&[out.as_slice(), &body].concat()).expect(&text);
-    assert_eq!(message.body, body[..message.body.len()]);
-    assert_eq!(message.start[2], "HTTP/1.1");
+    let whole = [out.as_slice(), &body].concat();
+    let (sent, end) = strict::request(&whole, 0);
+    assert_eq!((sent.faults, end), (strict::Faults::new(), Some(whole.len())), "{text}");
     // The next proxy of this kind understands the same.
     let again = request(&out).unwrap();
     assert_eq!(again.head.framing, parsed.head.framing);

@@ -5,7 +5,9 @@ use super::*;
 fn rewrite(raw: &str, named: &str) -> Result<String, HeadError> {
     let mut out = b"0\r\n".to_vec();
     rewrite_trailers(&mut out, raw.as_bytes(), &mut Headers::new(20), named.as_bytes())?;
-    judge::chunked(&out, &mut 0).expect("the judge finds a valid end of a chunked body");
+    let mut faults = strict::Faults::new();
+    let read = strict::chunked::read(&out, 0, &mut faults);
+    assert_eq!((read.end, faults), (Some(out.len()), strict::Faults::new()));
     Ok(String::from_utf8(out).unwrap())
 }
 

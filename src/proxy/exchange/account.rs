@@ -55,10 +55,10 @@ impl Account {
         &self.line[..self.method_bytes]
     }
 
-    /// Names a request by the first line of a head that is no valid one, as far as it goes.
+    /// Names a request by the first line of a head that is no valid one, as far as it goes. What
+    /// stands behind that line may not have come yet, so it has no say.
     pub(super) fn name_unparsed(&mut self, raw: &[u8]) {
-        let start = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());
-        let raw = &raw[start..raw.len().min(start + UNPARSED_LINE_BYTES)];
+        let raw = &raw[..raw.len().min(UNPARSED_LINE_BYTES)];
         let line = raw.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or(raw);
         let mut words = line.split(|b| *b == b' ');
         let (method, target) = (words.next().unwrap_or(b""), words.next().unwrap_or(b""));

@@ -168,8 +168,12 @@ impl Exchange {
         }
     }
 
-    /// Nothing moved in a tunnel: both ends are closed in order.
+    /// Nothing moved in a tunnel: both ends are closed in order, unless it was the client that took
+    /// nothing. What it was sent must not seem to end there.
     fn tunnel_idle(&mut self, context: &mut Context<'_>) {
+        if !self.down.is_drained() {
+            return self.stalled(context);
+        }
         self.release(Demand::Discard, context);
         self.down.clear();
         self.cut(Hangup::Close, context.now);

@@ -30,3 +30,24 @@ fn choice(data: &[u8], ways: u8) -> Option<(u8, &[u8])> {
     let (first, rest) = data.split_first()?;
     Some((first.wrapping_sub(b'a') % ways, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn each_target_has_its_fuzzer_and_begins_with_cases() {
+        let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+        let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("a manifest");
+        for (name, check) in TARGETS {
+            let source = fuzz.join("fuzz_targets").join(name).with_extension("rs");
+            let source = fs::read_to_string(source).expect(name);
+            assert!(source.contains(&format!("properties::{name}::check(data)")), "{name}");
+            assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name}");
+            assert!(cases::of(name).len() > 10, "{name}");
+            check(b"");
+        }
+    }
+}

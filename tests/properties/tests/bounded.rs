@@ -16,7 +16,7 @@ const LONGEST: usize = 4096;
 const MOST_CHANGES: u64 = 8;
 
 /// What messages are made of, to be put anywhere.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 56] = [
     "\r\n",
     "\n",
     "\r",
@@ -57,6 +57,22 @@ const WORDS: [&str; 40] = [
     "HTTP/1.1 200 OK\r\n",
     "http://b",
     "\u{e9}",
+    "~c",
+    "~u",
+    "~Cf",
+    "~Cr",
+    "~Cw",
+    "~Uf",
+    "~Ur",
+    "~Uw",
+    "~k9",
+    "~l9",
+    "~b1",
+    "~t9000",
+    "~t80000",
+    "~dr",
+    "~p",
+    "~S",
 ];
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): what a seed makes is always the same.

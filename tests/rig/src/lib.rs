@@ -24,7 +24,7 @@ pub use peers::{Connection, Dial, Log, Row, Server, Socket, settings};
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
-const MANY_ROUNDS: usize = 100_000;
+const MANY_ROUNDS: usize = 1_000_000;
 
 /// Most that an exchange may hold, whatever the peers do: a block and as much again for each
 /// direction, and a head.

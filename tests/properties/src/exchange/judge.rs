@@ -18,21 +18,17 @@ pub(super) struct Asked<'a> {
 /// The requests that a client sent, the last of them perhaps in part.
 pub(super) fn requests_of(mut bytes: &[u8]) -> Vec<Asked<'_>> {
     let mut all = Vec::new();
-    loop {
-        // Empty lines before a request are no part of it (RFC 9112 §2.2).
+    while !bytes.is_empty() {
+        // Empty lines before a request are no part of it (RFC 9112 §2.2). With nothing behind them
+        // they are one all the same, if the first half of the last one waited for the other.
         while let Some(rest) = bytes.strip_prefix(b"\r\n") {
             bytes = rest;
-        }
-        if bytes.is_empty() {
-            return all;
         }
         let (request, end) = request(bytes, 0);
         bytes = end.map_or(&[], |end| &bytes[end..]);
         all.push(Asked { request, rest: bytes });
-        if end.is_none() {
-            return all;
-        }
     }
+    all
 }
 
 /// Backends got valid requests, each of them one that the client sent and whose row tells of it,
@@ -47,6 +43,7 @@ pub(super) fn upstreams(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
             let switched = answers.is_some_and(|seen| is_switch(&seen));
             forwarded(bytes, &rows[index], &asked[index], switched);
         }
+        not_used_again(connection, asked);
     }
     for (index, times) in times_sent.into_iter().enumerate() {
         let may_repeat = IDEMPOTENT.contains(&asked[index].request.method.as_slice());
@@ -66,6 +63,17 @@ fn answers(connection: &Connection, index: usize, method: &[u8]) -> Option<Respo
 /// Whether the connection changed to another protocol.
 fn is_switch(seen: &Responses) -> bool {
     seen.finals.first().is_some_and(|response| response.extent == Extent::Tunnel)
+}
+
+/// A backend that sent more than its answer is not asked again on that connection: what else it
+/// sends might be taken for the next answer (RFC 9112 §9.2).
+fn not_used_again(connection: &Connection, asked: &[Asked<'_>]) {
+    let last = connection.asked.runs().last().map_or(0, |(index, _)| index);
+    for (index, _) in connection.answered.runs().filter(|(index, _)| *index < last) {
+        let seen = answers(connection, index, &asked[index].request.method);
+        let surplus = seen.filter(|seen| seen.faults.is_empty()).map(|seen| seen.surplus);
+        assert!(surplus.is_none_or(|surplus| surplus.is_empty()), "used again behind a surplus");
+    }
 }
 
 fn forwarded(bytes: &[u8], row: &Row, asked: &Asked<'_>, switched: bool) {
@@ -126,10 +134,15 @@ pub(super) fn client(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
             assert!(is_cut, "{row:?} without a response");
             continue;
         };
+        let says_close =
+            response.values("connection").iter().any(|value| value.starts_with(b"close"));
+        assert!(!says_close || index + 1 == rows.len(), "another one behind the last: {row:?}");
         let is_whole = response.is_whole || response.extent == Extent::UntilClose;
         assert!(is_whole || is_cut, "{row:?}: {}", bytes.escape_ascii());
         assert!(row.status == 499 || response.status == Some(row.status), "{row:?}");
-        if row.attempts > 0 {
+        // Of a head that is not whole, not even the status may be that of the final response.
+        let has_head = response.is_whole || response.extent != Extent::NoBody;
+        if row.attempts > 0 && has_head {
             unchanged(rig, index, row, response, &method);
         }
     }

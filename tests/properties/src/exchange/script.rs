@@ -14,14 +14,14 @@
 //! | `bNUMBER` | at most so many bytes are taken at once |
 //! | `D`, `S` | the proxy begins to stop; it has waited long enough |
 
-use rig::{Dial, Rig};
+use rig::{Dial, Rig, Socket};
 use tidegate::proxy::exchange::{Closing, Exchange, Side};
 
 /// Most bytes, or milliseconds, that a number stands for.
 const LARGEST: usize = 200_000;
 
-/// Most pieces in which letters x are taken, for the time it takes.
-const MOST_PIECES: usize = 5000;
+/// Most letters x that are sent, for they may be taken one by one.
+const MOST_LETTERS: usize = 400_000;
 
 /// Most steps that are played.
 const MOST_STEPS: usize = 100;
@@ -31,14 +31,31 @@ const MOST_ADDRESSES: usize = 4;
 
 /// Plays a script, and says what the client sent.
 pub(super) fn play(rig: &mut Rig, script: &[u8]) -> Vec<u8> {
-    let mut sent = Vec::new();
+    let mut player = Player { rig, sent: Vec::new(), letters_left: MOST_LETTERS };
     for step in script.split(|byte| *byte == b'~').take(MOST_STEPS) {
-        let Some((kind, rest)) = step.split_first() else { continue };
+        if let Some((kind, rest)) = step.split_first() {
+            player.step(*kind, rest);
+            player.rig.run();
+        }
+    }
+    player.sent
+}
+
+struct Player<'a> {
+    rig: &'a mut Rig,
+    /// By the client.
+    sent: Vec<u8>,
+    letters_left: usize,
+}
+
+impl Player<'_> {
+    fn step(&mut self, kind: u8, rest: &[u8]) {
+        let rig = &mut *self.rig;
         match kind {
-            b'c' => client_sends(rig, &mut sent, rest),
+            b'c' => self.client_sends(rest),
             b'K' => {
-                let letters = letters(rig, rest);
-                client_sends(rig, &mut sent, &letters);
+                let letters = self.letters(rest);
+                self.client_sends(&letters);
             }
             b'C' => ending(rest).into_iter().for_each(|how| rig.client_ends(how)),
             b'k' => rig.client.window = number(rest),
@@ -49,43 +66,53 @@ pub(super) fn play(rig: &mut Rig, script: &[u8]) -> Vec<u8> {
             b'x' => rig.act(Exchange::expired),
             b'd' | b'e' => rig.servers[usize::from(kind - b'd')].dials = dials(rest),
             b'p' | b'q' => rig.pool(usize::from(kind - b'p')),
-            _ if rig.attached.is_some() => backend(rig, *kind, rest),
+            _ if rig.attached.is_some() => self.backend_step(kind, rest),
             _ => {}
         }
-        rig.run();
     }
-    sent
-}
 
-fn client_sends(rig: &mut Rig, sent: &mut Vec<u8>, bytes: &[u8]) {
-    // Behind its end it can't send.
-    if rig.client.end.is_none() && !rig.client.ended {
-        sent.extend_from_slice(bytes);
-        rig.arrive(Side::Client, bytes);
-    }
-}
-
-/// A step of the backend in use.
-fn backend(rig: &mut Rig, kind: u8, rest: &[u8]) {
-    match kind {
-        b'u' => rig.arrive(Side::Upstream, rest),
-        b'L' => {
-            let letters = letters(rig, rest);
-            rig.arrive(Side::Upstream, &letters);
+    /// A step of the backend in use.
+    fn backend_step(&mut self, kind: u8, rest: &[u8]) {
+        match kind {
+            b'u' => self.backend_sends(rest),
+            b'L' => {
+                let letters = self.letters(rest);
+                self.backend_sends(&letters);
+            }
+            b'U' => ending(rest).into_iter().for_each(|how| self.rig.upstream_ends(how)),
+            b'l' => self.rig.upstream_socket().window = number(rest),
+            _ => {}
         }
-        b'U' => ending(rest).into_iter().for_each(|how| rig.upstream_ends(how)),
-        b'l' => rig.upstream_socket().window = number(rest),
-        _ => {}
     }
+
+    fn client_sends(&mut self, bytes: &[u8]) {
+        if can_send(&self.rig.client) {
+            self.sent.extend_from_slice(bytes);
+            self.rig.arrive(Side::Client, bytes);
+        }
+    }
+
+    fn backend_sends(&mut self, bytes: &[u8]) {
+        if can_send(self.rig.upstream_socket()) {
+            self.rig.arrive(Side::Upstream, bytes);
+        }
+    }
+
+    fn letters(&mut self, digits: &[u8]) -> Vec<u8> {
+        let count = number(digits).min(self.letters_left);
+        self.letters_left -= count;
+        vec![b'x'; count]
+    }
+}
+
+/// Nobody sends behind the end of a stream.
+fn can_send(socket: &Socket) -> bool {
+    socket.end.is_none() && !socket.ended
 }
 
 fn number(digits: &[u8]) -> usize {
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |number, digit| (number * 10 + usize::from(digit - b'0')).min(LARGEST))
-}
-
-fn letters(rig: &Rig, digits: &[u8]) -> Vec<u8> {
-    vec![b'x'; number(digits).min(rig.write_bytes.saturating_mul(MOST_PIECES))]
 }
 
 fn ending(letter: &[u8]) -> Option<Closing> {
