@@ -62,9 +62,9 @@ fn check(cases: &[Case], mode: Mode) {
     assert!(list.is_empty(), "{} of {} fail\n{}", list.len(), cases.len(), list.join("\n"));
 }
 
-/// Most bytes of one side that are played for the cuts of one case: with more than 2,000 of them
+/// Most bytes of one side that are played for the cuts of one case: with more than 1,000 of them
 /// it is cut at every nth place.
-const MOST_BYTES: usize = 4_000_000;
+const MOST_BYTES: usize = 1_000_000;
 
 /// The case is passed without sockets, whole, byte by byte and cut at every place. What comes out
 /// the same is judged once.

@@ -2,7 +2,7 @@
 //! and not more of it than was asked for, and every request its row. What must not depend on how
 //! bytes were cut does not.
 //!
-//! An input is a letter, which chooses what is checked, and then a [`script`] or a stream.
+//! An input is a letter, which chooses what is checked, and then a script or a stream.
 
 mod cuts;
 mod judge;
