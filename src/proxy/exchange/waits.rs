@@ -158,12 +158,13 @@ impl Exchange {
         }
     }
 
-    /// The client reads nothing. The row keeps the status if a part of the response was sent.
+    /// The client reads nothing. The row keeps the status if a part of the response was sent; an
+    /// interim one has none to keep.
     fn stalled(&mut self, context: &mut Context<'_>) {
         let status = self.account.status;
-        let touched = !self.down.is_untouched();
+        let is_begun = status != 0 && !self.down.is_untouched();
         self.abandon(Fault::ClientStalled, context);
-        if touched {
+        if is_begun {
             self.account.status = status;
         }
     }
