@@ -138,6 +138,18 @@ fn a_client_that_took_a_part_of_an_interim_response_has_got_no_status() {
 }
 
 #[test]
+fn a_client_that_took_nothing_behind_an_interim_response_has_got_no_status() {
+    let mut rig = Rig::new();
+    rig.client(GET);
+    rig.client.window = 10;
+    rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\n");
+    rig.upstream(OK);
+    rig.advance_ms(30_000);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault, row.response_bytes), (499, Some("client_stalled"), 10));
+}
+
+#[test]
 fn a_client_that_reads_slowly_is_served() {
     let mut rig = Rig::new();
     rig.client(GET);

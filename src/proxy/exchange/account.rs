@@ -20,6 +20,8 @@ pub(super) struct Account {
     method_bytes: usize,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
+    /// Bytes of interim responses among those that were, or are to be, sent.
+    pub(super) interim_bytes: u64,
     /// What was sent to the client.
     pub(super) status: u16,
     /// The backend tried last.
@@ -49,6 +51,11 @@ impl Account {
         self.line.extend_from_slice(method);
         self.line.extend_from_slice(target);
         self.method_bytes = method.len();
+    }
+
+    /// Whether the client was sent any of its response, interim ones aside.
+    pub(super) fn is_answer_begun(&self) -> bool {
+        self.response_bytes > self.interim_bytes
     }
 
     pub(super) fn method(&self) -> &[u8] {

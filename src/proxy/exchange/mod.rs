@@ -401,6 +401,7 @@ impl Exchange {
     fn answer(&mut self, status: u16, explanation: &str, context: &mut Context<'_>) {
         if self.down.is_untouched() {
             self.down.clear();
+            self.account.interim_bytes = self.account.response_bytes;
         }
         if !matches!(self.request, Request::Done) || self.call.version == Version::Http10 {
             self.call.keep_alive = false;
@@ -442,7 +443,7 @@ impl Exchange {
         self.name_unparsed();
         let fault = *self.account.fault.get_or_insert(fault);
         // Where it was the proxy that stopped, what the client got of its answer stands.
-        if fault != Fault::Stopped || self.account.response_bytes == 0 {
+        if fault != Fault::Stopped || !self.account.is_answer_begun() {
             self.account.status = 499;
         }
         self.up.clear();

@@ -74,7 +74,8 @@ impl Exchange {
                 // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
                 if self.call.version == Version::Http11 {
                     self.down.free_sent();
-                    self.write_head(&response, BodyOut::None, end, context);
+                    let count = self.write_head(&response, BodyOut::None, end, context);
+                    self.account.interim_bytes += count as u64;
                 } else {
                     self.down.body.drop_raw(end);
                 }
@@ -139,14 +140,15 @@ impl Exchange {
         context.balancer.observe(&mut attempt.lease, outcome, first_byte_at);
     }
 
-    /// Rewrites the head that the raw bytes start with, and drops those.
+    /// Rewrites the head that the raw bytes start with, and drops those. Returns the length of the
+    /// new one in bytes.
     fn write_head(
         &mut self,
         response: &ResponseHead,
         body: BodyOut,
         end: usize,
         context: &Context<'_>,
-    ) {
+    ) -> usize {
         let hop = ResponseHop {
             body,
             close: !self.call.keep_alive,
@@ -154,8 +156,11 @@ impl Exchange {
             date: context.date,
         };
         let (out, raw) = self.down.head_and_raw();
+        let before = out.len();
         rewrite_response(out, &raw[..end], context.headers, response, &hop);
+        let count = out.len() - before;
         self.down.body.drop_raw(end);
+        count
     }
 
     fn response_body(&mut self, context: &mut Context<'_>) {

@@ -158,13 +158,11 @@ impl Exchange {
         }
     }
 
-    /// The client reads nothing. The row keeps the status if a part of the response was sent; an
-    /// interim one has none to keep.
+    /// The client reads nothing. The row keeps the status if a part of the response was sent.
     fn stalled(&mut self, context: &mut Context<'_>) {
         let status = self.account.status;
-        let is_begun = status != 0 && !self.down.is_untouched();
         self.abandon(Fault::ClientStalled, context);
-        if is_begun {
+        if self.account.is_answer_begun() {
             self.account.status = status;
         }
     }
