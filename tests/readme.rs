@@ -239,7 +239,8 @@ fn the_columns_of_the_log_are_those_that_are_written() {
 
 #[test]
 fn the_documents_name_only_files_that_exist() {
-    let docs = ["architecture", "dependencies", "fuzzing", "reliability"];
+    let docs =
+        ["architecture", "conformance", "dependencies", "fuzzing", "performance", "reliability"];
     let docs = docs.map(|name| format!("docs/{name}.md"));
     for document in ["README.md", "CONTRIBUTING.md"].into_iter().chain(docs.iter().map(|d| &**d)) {
         let text = read(document);
