@@ -390,7 +390,9 @@ impl Rig {
         let Some(attached) = self.attached else { return false };
         let connection = &mut self.connections[attached];
         if let Some(step) = connection.step {
-            match self.servers[connection.backend].dials[step] {
+            // An address that went while others were tried has nobody behind it.
+            let dials = &self.servers[connection.backend].dials;
+            match dials.get(step).copied().unwrap_or(Dial::Refuses) {
                 Dial::Answers => connection.step = None,
                 Dial::Hangs => return false,
                 Dial::Refuses => return self.connect_failed(ConnectFailure::Refused),
