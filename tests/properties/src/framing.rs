@@ -120,7 +120,12 @@ fn once(fields: &[Field]) -> Option<Vec<Field>> {
         fields.iter().cloned().partition(|field| field.name == b"content-length");
     let elements: Vec<&[u8]> =
         lengths.iter().flat_map(|field| field.value.split(|byte| *byte == b',')).collect();
-    let number = |text: &&[u8]| str::from_utf8(text.trim_ascii()).ok()?.parse::<u64>().ok();
+    let number = |text: &&[u8]| {
+        let digits = str::from_utf8(text.trim_ascii()).ok()?;
+        // Rust takes a sign, the grammar doesn't.
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<u64>().ok().filter(|_| is_plain)
+    };
     if let [first, rest @ ..] = elements.as_slice() {
         if rest.iter().any(|other| number(other) != number(first)) {
             return None;
