@@ -10,9 +10,10 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use rustix::io::{Errno, retry_on_intr, writev};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
-use socket2::SockRef;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::sockopt::set_tcp_quickack;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{Key, Poller, Readiness};
 
@@ -34,6 +35,8 @@ pub struct Stream {
     known: Readiness,
     /// A write was told that the peer broke the connection off.
     broken: bool,
+    /// Acknowledgements wait for the first bytes to carry them.
+    hushed: bool,
 }
 
 impl Stream {
@@ -46,9 +49,9 @@ impl Stream {
     /// # Errors
     /// When there is no descriptor, no local port or no route; none of it is the peer's doing.
     pub fn connect(address: SocketAddr, key: Key, poller: &Poller) -> io::Result<Self> {
-        let socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        Self::register(socket, Readiness { writable: true, ..Readiness::default() }, key, poller)
+        let socket = begin_to_connect(address)?;
+        let known = Readiness { writable: true, ..Readiness::default() };
+        Ok(Self { hushed: true, ..Self::register(socket, known, key, poller)? })
     }
 
     /// Registers a connection that a [`Listener`](super::Listener) accepted under `key`. It counts
@@ -69,7 +72,7 @@ impl Stream {
         poller: &Poller,
     ) -> io::Result<Self> {
         poller.register(&mut socket, key)?;
-        Ok(Self { socket, known, broken: false })
+        Ok(Self { socket, known, broken: false, hushed: false })
     }
 
     /// Remembers what an event told. An end or an error is for life.
@@ -137,16 +140,38 @@ impl Stream {
     /// # Errors
     /// The connection's failure, also that of the connect; it is over then.
     pub fn write(&mut self, parts: [&[u8]; 2]) -> io::Result<Option<usize>> {
+        self.send(parts, SendFlags::NOSIGNAL)
+    }
+
+    /// As [`Stream::write`], for bytes behind which the caller closes or [finishes](Self::finish)
+    /// at once: the last of them wait for that, so that both leave in one segment.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn write_last(&mut self, parts: [&[u8]; 2]) -> io::Result<Option<usize>> {
+        self.send(parts, SendFlags::NOSIGNAL | SendFlags::MORE)
+    }
+
+    fn send(&mut self, parts: [&[u8]; 2], flags: SendFlags) -> io::Result<Option<usize>> {
         let [first, second] = parts;
         let written = match (first.is_empty(), second.is_empty()) {
             (true, true) => return Ok(Some(0)),
-            (false, true) => retry_on_intr(|| send(&self.socket, first, SendFlags::NOSIGNAL)),
-            (true, false) => retry_on_intr(|| send(&self.socket, second, SendFlags::NOSIGNAL)),
-            (false, false) => retry_on_intr(|| writev(&self.socket, &parts.map(IoSlice::new))),
+            (false, true) => retry_on_intr(|| send(&self.socket, first, flags)),
+            (true, false) => retry_on_intr(|| send(&self.socket, second, flags)),
+            (false, false) => {
+                let parts = parts.map(IoSlice::new);
+                let mut none = SendAncillaryBuffer::default();
+                retry_on_intr(|| sendmsg(&self.socket, &parts, &mut none, flags))
+            }
         };
         match written {
             Ok(count) => {
                 self.known.writable = count == first.len() + second.len();
+                if std::mem::take(&mut self.hushed) {
+                    // Else a peer that writes in pieces, one per acknowledgement (Nagle), would
+                    // wait for those as long as they may be put off, 40 ms.
+                    set_tcp_quickack(&self.socket, true)?;
+                }
                 Ok(Some(count))
             }
             // A connection that is not yet established takes no bytes; that is no failure.
@@ -187,5 +212,36 @@ impl Stream {
     /// When the connection is not, or no longer, connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.peer_addr().map(super::listener::canonical)
+    }
+}
+
+/// Connects without waiting for it. The ACK that ends the handshake is left to the first bytes,
+/// which the caller has ready: a segment less.
+fn begin_to_connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_quickack(false)?;
+    match socket.connect(&address.into()) {
+        Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustix::net::sockopt::tcp_quickack;
+
+    use super::*;
+
+    #[test]
+    fn acknowledgements_are_put_off_until_the_first_bytes_and_no_longer() {
+        let poller = Poller::new(1).expect("a poller");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let mut stream = Stream::connect(address, Key::fixed(0, 0), &poller).expect("a connection");
+        assert_eq!(stream.write([b"first", b""]).expect("a write"), Some(5));
+        assert!(tcp_quickack(&stream.socket).expect("an option"));
     }
 }

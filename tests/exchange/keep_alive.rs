@@ -180,3 +180,26 @@ fn without_keep_alive_each_connection_serves_one_request() {
     assert_eq!(outcome.upstreams, [String::new(), sent]);
     assert_eq!(outcome.over, Some(Hangup::Close));
 }
+
+#[test]
+fn the_last_bytes_leave_with_the_end_of_the_connection_and_no_others() {
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx";
+    let last_post = post.replace("Host", "Connection: close\r\nHost");
+    for (request, answer, is_last) in [
+        (GET, OK, false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", OK, true),
+        ("GET / HTTP/1.0\r\n\r\n", OK, true),
+        ("GET / HTTP/1.1\r\n\r\n", "", true),
+        // The rest of the request is still on its way to the backend.
+        (post, OK, false),
+        (last_post.as_str(), OK, false),
+    ] {
+        let mut rig = Rig::new();
+        rig.client(request);
+        if !answer.is_empty() {
+            rig.upstream(answer);
+        }
+        assert!(!rig.client_got().is_empty());
+        assert_eq!(rig.client.held_back, is_last, "{request}");
+    }
+}

@@ -162,6 +162,13 @@ impl Exchange {
         }
     }
 
+    /// Whether the client's stream ends as soon as what is pending for it was sent.
+    #[must_use]
+    pub fn ends_client(&self) -> bool {
+        let is_all_here = matches!(self.response, Response::Done | Response::Reply);
+        is_all_here && self.attempt.is_none() && !self.call.keep_alive
+    }
+
     /// The first `count` pending bytes were sent to `to`.
     pub fn drained(&mut self, to: Side, count: usize, context: &mut Context<'_>) {
         self.event(context, |exchange, context| match to {

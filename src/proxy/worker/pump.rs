@@ -203,7 +203,11 @@ fn send(
     if pending.iter().all(|part| part.is_empty()) {
         return Ok(false);
     }
-    let sent = stream.write(pending)?;
+    let sent = if side == Side::Client && exchange.ends_client() {
+        stream.write_last(pending)?
+    } else {
+        stream.write(pending)?
+    };
     if let Some(count) = sent {
         exchange.drained(side, count, context);
     }

@@ -144,6 +144,26 @@ fn both_parts_of_a_write_arrive_in_order_and_an_empty_one_is_no_matter() {
 }
 
 #[test]
+fn the_last_bytes_wait_for_the_end_so_that_both_leave_together() {
+    // The kernel waits a fifth of a second at most, which a busy machine may be away.
+    let waits = (0..10).any(|_| {
+        let (_turning, mut stream, mut peer) = pair();
+        assert_eq!(stream.write_last([b"the ", b"last"]).unwrap(), Some(8));
+        peer.set_nonblocking(true).unwrap();
+        let early = peer.read(&mut [0; 1]).map_err(|error| error.kind());
+        let mut got = Vec::new();
+        if early.is_err() {
+            peer.set_nonblocking(false).unwrap();
+            stream.finish().unwrap();
+            peer.read_to_end(&mut got).unwrap();
+            assert_eq!(got, b"the last");
+        }
+        early == Err(ErrorKind::WouldBlock)
+    });
+    assert!(waits);
+}
+
+#[test]
 fn a_write_that_comes_up_short_waits_for_an_event() {
     let (mut turning, mut stream, mut peer) = pair();
     let megabyte = vec![7; 1 << 20];

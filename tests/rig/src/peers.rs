@@ -12,6 +12,7 @@ use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstrea
 
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one connection")]
 pub struct Socket {
     /// What the peer has sent and the proxy has not read.
     pub inbox: VecDeque<u8>,
@@ -27,6 +28,8 @@ pub struct Socket {
     pub window: usize,
     /// Whether writes to it fail.
     pub broken: bool,
+    /// Whether the last bytes sent to it wait for the end of the stream.
+    pub held_back: bool,
 }
 
 impl Default for Socket {
@@ -39,6 +42,7 @@ impl Default for Socket {
             finished: false,
             window: usize::MAX,
             broken: false,
+            held_back: false,
         }
     }
 }
