@@ -143,13 +143,19 @@ impl Stream {
         self.send(parts, SendFlags::NOSIGNAL)
     }
 
-    /// As [`Stream::write`], for bytes behind which the caller closes or [finishes](Self::finish)
-    /// at once: the last of them wait for that, so that both leave in one segment.
+    /// As [`Stream::write`], for the last bytes there will be: once all of them are taken, the
+    /// stream is [finished](Self::finish), so that the end leaves in the segment of the last byte.
     ///
     /// # Errors
     /// The connection's failure.
     pub fn write_last(&mut self, parts: [&[u8]; 2]) -> io::Result<Option<usize>> {
-        self.send(parts, SendFlags::NOSIGNAL | SendFlags::MORE)
+        let taken = self.send(parts, SendFlags::NOSIGNAL | SendFlags::MORE)?;
+        if taken == Some(parts.iter().map(|part| part.len()).sum()) {
+            // To leave it to a close would be a system call less, but one with bytes unread drops
+            // what is held back. A peer that is gone by now will be noticed by reading.
+            let _ = self.finish();
+        }
+        Ok(taken)
     }
 
     fn send(&mut self, parts: [&[u8]; 2], flags: SendFlags) -> io::Result<Option<usize>> {

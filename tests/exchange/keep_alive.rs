@@ -182,7 +182,7 @@ fn without_keep_alive_each_connection_serves_one_request() {
 }
 
 #[test]
-fn the_last_bytes_leave_with_the_end_of_the_connection_and_no_others() {
+fn the_last_bytes_take_the_end_of_the_stream_with_them_and_no_others_do() {
     let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx";
     let last_post = post.replace("Host", "Connection: close\r\nHost");
     for (request, answer, is_last) in [
@@ -200,6 +200,6 @@ fn the_last_bytes_leave_with_the_end_of_the_connection_and_no_others() {
             rig.upstream(answer);
         }
         assert!(!rig.client_got().is_empty());
-        assert_eq!(rig.client.held_back, is_last, "{request}");
+        assert_eq!(rig.client.ended_by_bytes, is_last, "{request}");
     }
 }

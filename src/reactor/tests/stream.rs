@@ -3,6 +3,7 @@ use crate::reactor::{Received, Slots};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
 
 const KEY: Key = Key::fixed(1, 0);
 
@@ -144,23 +145,46 @@ fn both_parts_of_a_write_arrive_in_order_and_an_empty_one_is_no_matter() {
 }
 
 #[test]
-fn the_last_bytes_wait_for_the_end_so_that_both_leave_together() {
-    // The kernel waits a fifth of a second at most, which a busy machine may be away.
-    let waits = (0..10).any(|_| {
-        let (_turning, mut stream, mut peer) = pair();
-        assert_eq!(stream.write_last([b"the ", b"last"]).unwrap(), Some(8));
-        peer.set_nonblocking(true).unwrap();
-        let early = peer.read(&mut [0; 1]).map_err(|error| error.kind());
-        let mut got = Vec::new();
-        if early.is_err() {
-            peer.set_nonblocking(false).unwrap();
-            stream.finish().unwrap();
-            peer.read_to_end(&mut got).unwrap();
-            assert_eq!(got, b"the last");
+fn behind_the_last_bytes_the_stream_ends_and_reading_goes_on() {
+    let (mut turning, mut stream, mut peer) = pair();
+    assert_eq!(stream.write_last([b"the ", b"last"]).unwrap(), Some(8));
+    let mut got = Vec::new();
+    peer.read_to_end(&mut got).unwrap();
+    assert_eq!(got, b"the last");
+    peer.write_all(b"answer").unwrap();
+    turning.watch("bytes", KEY, &mut stream, |stream, _| stream.can_read());
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Bytes(6));
+}
+
+#[test]
+fn the_last_bytes_arrive_though_the_peer_s_are_never_read() {
+    let (turning, mut stream, mut peer) = pair();
+    peer.write_all(b"more than was asked for").unwrap();
+    assert_eq!(stream.write_last([b"the last", b""]).unwrap(), Some(8));
+    drop((stream, turning));
+    let mut got = [0; 8];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"the last");
+}
+
+#[test]
+fn last_bytes_that_find_no_room_do_not_end_the_stream() {
+    let (mut turning, mut stream, mut peer) = pair();
+    let most = vec![b'x'; 64 << 20];
+    let taken = stream.write_last([&most, b""]).unwrap().unwrap();
+    assert!(taken < most.len());
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).map(|_| got.len())
+        });
+        let mut left = &most[taken..];
+        while !left.is_empty() {
+            turning.watch("room", KEY, &mut stream, |stream, _| stream.can_write());
+            left = &left[stream.write_last([left, b""]).unwrap().unwrap_or(0)..];
         }
-        early == Err(ErrorKind::WouldBlock)
+        assert_eq!(reader.join().unwrap().unwrap(), most.len());
     });
-    assert!(waits);
 }
 
 #[test]

@@ -300,9 +300,8 @@ impl Rig {
             received | upstream | self.send(Side::Client)
         };
         let demanded = self.fulfil_demands();
-        if self.client.held_back && self.exchange.pending(Side::Client).concat().is_empty() {
-            let is_ended = self.client.finished || self.over.is_some();
-            assert!(is_ended, "bytes wait for an end that does not come");
+        if self.client.ended_by_bytes {
+            assert!(self.client.finished || self.over.is_some(), "ended without being told to");
         }
         if self.over.is_none() && self.exchange.is_idle() && !(moved || demanded) {
             // A worker keeps no exchange for an idle client.
@@ -372,14 +371,16 @@ impl Rig {
         let count = (first.len() + second.len()).min(most).min(window);
         let of_first = count.min(first.len());
         let bytes = [&first[..of_first], &second[..count - of_first]].concat();
-        let ends_behind = side == Side::Client && self.exchange.ends_client();
+        let is_all = count == first.len() + second.len();
+        let ended_by_bytes = is_all && side == Side::Client && self.exchange.ends_client();
         let Some(socket) = self.socket(side).filter(|_| count > 0) else { return false };
-        assert!(!socket.finished, "{side:?} is sent bytes behind the end");
+        let is_ended = socket.finished || socket.ended_by_bytes;
+        assert!(!is_ended, "{side:?} is sent bytes behind the end");
         if std::mem::take(&mut socket.broken) {
             self.act(|exchange, context| exchange.closed(side, Closing::WriteFailed, context));
             return true;
         }
-        socket.held_back = ends_behind;
+        socket.ended_by_bytes = ended_by_bytes;
         socket.received.extend_from_slice(&bytes);
         if socket.window != usize::MAX {
             socket.window -= count;

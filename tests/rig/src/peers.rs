@@ -28,8 +28,8 @@ pub struct Socket {
     pub window: usize,
     /// Whether writes to it fail.
     pub broken: bool,
-    /// Whether the last bytes sent to it wait for the end of the stream.
-    pub held_back: bool,
+    /// Whether the last bytes sent to it took the end of the stream with them.
+    pub ended_by_bytes: bool,
 }
 
 impl Default for Socket {
@@ -42,7 +42,7 @@ impl Default for Socket {
             finished: false,
             window: usize::MAX,
             broken: false,
-            held_back: false,
+            ended_by_bytes: false,
         }
     }
 }
