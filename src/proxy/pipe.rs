@@ -57,6 +57,11 @@ impl Pipe {
         [&self.head[self.head_sent..], self.body.ready()]
     }
 
+    /// Whether what is pending is all there is, with nothing to follow it.
+    pub(super) fn is_all_pending(&self) -> bool {
+        self.tail.is_empty()
+    }
+
     /// Whether there is nothing to send.
     pub(super) fn is_drained(&self) -> bool {
         self.head_sent == self.head.len() && self.body.ready().is_empty()
@@ -163,7 +168,9 @@ mod tests {
     fn head_body_and_tail_leave_in_order_however_they_are_cut() {
         for step in 1..20 {
             let mut pipe = pipe(b"head", b"body");
+            assert!(pipe.is_all_pending());
             pipe.push_behind(b"tail");
+            assert!(!pipe.is_all_pending());
             assert_eq!(send(&mut pipe, step), b"headbodytail");
         }
     }

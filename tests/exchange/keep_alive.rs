@@ -203,3 +203,13 @@ fn the_last_bytes_take_the_end_of_the_stream_with_them_and_no_others_do() {
         assert_eq!(rig.client.ended_by_bytes, is_last, "{request}");
     }
 }
+
+#[test]
+fn what_leaves_behind_the_body_comes_before_the_end() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let chunks = "3\r\nabc\r\n0\r\nEtag: x\r\n\r\n";
+    let answer = ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunks].concat();
+    let outcome = Scene::new().client(request).upstream(&answer).play();
+    assert!(outcome.client.ends_with(chunks), "{}", outcome.client);
+    assert_eq!(outcome.over, Some(Hangup::Close));
+}

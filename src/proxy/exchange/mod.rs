@@ -166,7 +166,8 @@ impl Exchange {
     #[must_use]
     pub fn ends_client(&self) -> bool {
         let is_all_here = matches!(self.response, Response::Done | Response::Reply);
-        is_all_here && self.attempt.is_none() && !self.call.keep_alive
+        let is_last = self.attempt.is_none() && !self.call.keep_alive;
+        is_all_here && is_last && self.down.is_all_pending()
     }
 
     /// The first `count` pending bytes were sent to `to`.
