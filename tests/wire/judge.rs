@@ -112,9 +112,10 @@ fn judge_client(expect: &Expect, seen: &Responses, bytes: &[u8], why: &mut Fault
     contains("client", bytes, &expect.client_has, &expect.client_lacks, why);
     if let (Some(body), Some(first)) = (&expect.client_body, seen.finals.first())
         && matches!(first.status, Some(200..=299))
-        && first.body != *body
+        && (first.body != *body || !first.is_whole && expect.client_complete != Some(false))
     {
-        why.push(format!("client body {}", shown(&first.body)));
+        let is_whole = if first.is_whole { "" } else { ", not whole" };
+        why.push(format!("client body {}{is_whole}", shown(&first.body)));
     }
     let interims: Vec<i64> =
         seen.interims.iter().map(|interim| interim.status.map_or(-2, i64::from)).collect();
