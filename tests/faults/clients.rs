@@ -79,9 +79,10 @@ fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer() {
     let (go, goes) = channel();
     let goes = std::sync::Mutex::new(goes);
     let origin = Origin::serve(move |mut connection| {
-        let (_, body) = connection.request().unwrap();
-        goes.lock().unwrap().recv().unwrap();
-        connection.send(ok(&String::from_utf8(body).unwrap()));
+        while let Some((_, body)) = connection.request() {
+            goes.lock().unwrap().recv().unwrap();
+            connection.send(ok(&String::from_utf8(body).unwrap()));
+        }
     });
     let proxy = Logged::start(&[origin.address], &[]);
     for request in [
