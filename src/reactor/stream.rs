@@ -95,8 +95,8 @@ impl Stream {
         self.known.writable
     }
 
-    /// Whether an event told of an error, such as a reset. Bytes that came before it can still be
-    /// read; [`Stream::connect_error`], or the read after them, names it.
+    /// Whether an event told of an error, such as a refusal or a reset. Bytes that came before it
+    /// can still be read; the read after them, or a write, names it.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.known.failed
@@ -192,12 +192,6 @@ impl Stream {
         }
     }
 
-    /// Takes the error pending on the socket: why a connect failed or a connection broke.
-    #[must_use]
-    pub fn connect_error(&self) -> Option<io::Error> {
-        self.socket.take_error().unwrap_or_else(Some)
-    }
-
     /// Tells the peer that nothing more will be sent; reading goes on.
     ///
     /// # Errors
@@ -210,14 +204,6 @@ impl Stream {
     pub fn reset(self) {
         // Should the option be refused, an orderly close is the best that is left.
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
-    }
-
-    /// The address of the other side; IPv4 is shown as such on a dual-stack socket too.
-    ///
-    /// # Errors
-    /// When the connection is not, or no longer, connected.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr().map(super::listener::canonical)
     }
 }
 
