@@ -400,8 +400,9 @@ impl Rig {
             // An address that went while others were tried has nobody behind it.
             let dials = &self.servers[connection.backend].dials;
             match dials.get(step).copied().unwrap_or(Dial::Refuses) {
-                Dial::Answers => connection.step = None,
-                Dial::Hangs => return false,
+                // Until it has taken a byte, a connection can't be told from one not yet made.
+                Dial::Answers if connection.socket.window > 0 => connection.step = None,
+                Dial::Answers | Dial::Hangs => return false,
                 Dial::Refuses => return self.connect_failed(ConnectFailure::Refused),
                 Dial::NoRoute => return self.connect_failed(ConnectFailure::Unreachable),
                 Dial::NoResources => return self.connect_failed(ConnectFailure::OwnResources),
