@@ -7,7 +7,8 @@ ARG BUILDER=rust:1-slim
 FROM ${BUILDER} AS build
 WORKDIR /src
 COPY . .
-ENV CARGO_PROFILE_RELEASE_STRIP=symbols
+# What would be stripped from the programs is not even made.
+ENV CARGO_PROFILE_RELEASE_DEBUG=none CARGO_PROFILE_RELEASE_STRIP=symbols
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 # Naming the target keeps these flags from build scripts and macros, which can't be static.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
