@@ -8,9 +8,9 @@ mod running;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use running::scripted::programs;
 use running::{PATIENCE, Running, free_ports, is_open, until};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
@@ -273,17 +273,6 @@ fn what_other_programs_need_in_the_environment_changes_nothing() {
     assert_eq!(lab.ends(PATIENCE).0.code(), Some(0));
 }
 
-/// A folder with commands that are shell scripts.
-fn commands(scripts: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, script) in scripts {
-        let path = folder.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    folder
-}
-
 fn set_up(path: &TempDir) -> (Option<i32>, String) {
     let (status, said) = Running::start(lab(&["setup"]).env("PATH", path.path())).ends(PATIENCE);
     (status.code(), said)
@@ -299,7 +288,7 @@ fn setup_installs_once_what_is_missing() {
             chromium-driver) /bin/cp curl chromedriver ;;
             *) /bin/cp curl "$name" ;;
         esac; done"#;
-    let path = commands(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
+    let path = programs(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
     assert_eq!(
         set_up(&path),
         (Some(0), "installed wrk, python3, chromium, chromedriver\n".to_owned())
@@ -309,7 +298,7 @@ fn setup_installs_once_what_is_missing() {
 
 #[test]
 fn setup_believes_what_is_there_and_not_what_the_installer_says() {
-    let path = commands(&[("curl", ""), ("apt-get", "exit 0"), ("sudo", "exit 0")]);
+    let path = programs(&[("curl", ""), ("apt-get", "exit 0"), ("sudo", "exit 0")]);
     let (code, said) = set_up(&path);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("still missing after apt-get: wrk (makes load), python3"), "{said}");
@@ -317,7 +306,7 @@ fn setup_believes_what_is_there_and_not_what_the_installer_says() {
 
 #[test]
 fn setup_says_what_it_may_not_install() {
-    let path = commands(&[("apt-get", "exit 0")]);
+    let path = programs(&[("apt-get", "exit 0")]);
     let (code, said) = set_up(&path);
     assert_eq!(code, Some(1), "{said}");
     let ending = if geteuid().is_root() { "still missing" } else { "run: apt-get install wrk" };

@@ -14,6 +14,9 @@ mod commands;
 mod engine;
 mod images;
 mod load;
+mod script;
+#[path = "../running/scripted.rs"]
+mod scripted;
 mod stack;
 #[path = "../support/mod.rs"]
 mod support;
