@@ -13,6 +13,7 @@ mod request;
 mod response;
 mod state;
 mod terms;
+mod timing;
 mod waits;
 
 use std::collections::VecDeque;
@@ -22,10 +23,11 @@ use std::time::{Duration, Instant};
 use self::account::Account;
 use self::state::{Attempt, Call, Link, Request, Response};
 pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Side};
+use self::timing::Timing;
 use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::Pipe;
-use super::settings::Connections;
+use super::settings::{Connections, HalfClose, Settings};
 use crate::balance::{Outcome, Tried};
 use crate::buffer::FreeList;
 use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
@@ -184,11 +186,22 @@ impl Exchange {
             Side::Upstream => {
                 exchange.upstream_moved = context.now;
                 exchange.up.drained(count);
+                exchange.note_request_sent(context.now);
                 if matches!(exchange.response, Response::AwaitUpstream) {
                     exchange.upstream_connected(false, context);
                 }
             }
         });
+    }
+
+    /// Whether the end of the client's stream means that the client left, so that
+    /// [`Exchange::closed`] should tell of a reset. Bytes that precede that end may be unread: they
+    /// are of a later request.
+    #[must_use]
+    pub fn ends_with_client(&self, settings: &Settings) -> bool {
+        settings.half_close == HalfClose::Cancel
+            && matches!(self.request, Request::Done)
+            && matches!(self.response, Response::AwaitUpstream | Response::Head { .. })
     }
 
     /// The stream from `side` ended, or can't be written to any more.
@@ -271,7 +284,7 @@ impl Exchange {
     fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
         act(self, context);
         self.settle(context);
-        self.note_new_waits(context.now);
+        self.note_new_waits(context);
     }
 
     /// Every transition that depends on both halves.
@@ -295,6 +308,16 @@ impl Exchange {
             };
             self.response = Response::Ended(ending);
             self.demands.push_back(Demand::Report);
+        }
+    }
+
+    /// Notes when the upstream has all of the request.
+    fn note_request_sent(&mut self, now: Instant) {
+        if let Some(attempt) = &mut self.attempt
+            && matches!(self.request, Request::Done)
+            && self.up.is_drained()
+        {
+            attempt.timing.request_sent(now);
         }
     }
 

@@ -138,7 +138,8 @@ fn round(
     directory: &LocalDirectory,
     context: &mut Context<'_>,
 ) -> Round {
-    if client.failed() {
+    let left = client.read_closed() && exchange.ends_with_client(context.settings);
+    if client.failed() || left {
         // What came before the reset is a request all the same, and has its row.
         if exchange.is_idle() {
             receive(client, Side::Client, exchange, context);

@@ -91,7 +91,8 @@ impl Rig {
             resample_after: None,
             cooldown: settings.cooldown,
             cooldown_max: settings.cooldown_max,
-            failure_sample: settings.timeouts.response,
+            probe_timeout: settings.probe_timeout,
+            ..Options::default()
         };
         let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
         let server = || Server { dials: vec![Dial::Answers], pool: Vec::new() };
@@ -291,7 +292,11 @@ impl Rig {
         if self.over.is_some() {
             return false;
         }
-        let moved = if self.client.end == Some(Closing::Reset) {
+        let left = match self.client.end {
+            Some(Closing::Finished) => self.exchange.ends_with_client(&self.settings),
+            end => end == Some(Closing::Reset),
+        };
+        let moved = if left {
             self.act(|exchange, context| exchange.closed(Side::Client, Closing::Reset, context));
             true
         } else {
