@@ -151,8 +151,9 @@ impl Balancer {
         self.fleet.backend(lease.backend).end();
     }
 
-    /// Ends the attempt's probe, if it is one: it waits for its client, which may take as long as it
-    /// likes, so another request shall learn of the backend. What this one learns counts as well.
+    /// Ends the attempt's probe, if it is one, because it waits for its client. That may take as
+    /// long as it likes, so another request shall learn of the backend. What this one learns
+    /// counts as well.
     pub fn yield_probe(&self, lease: &mut Lease) {
         self.end_probe(lease);
     }

@@ -1,4 +1,4 @@
-//! How long a backend took for an attempt, so that the client's time is not taken for the backend's.
+//! How long a backend took for an attempt, so that the client's time is not taken for its own.
 
 use std::time::{Duration, Instant};
 
