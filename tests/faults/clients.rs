@@ -70,7 +70,7 @@ fn a_client_that_is_gone_when_it_is_written_to_has_left() {
     let mut client = Connection::connect(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     until("the request at the origin", || (origin.accepted() == 1).then_some(()));
-    // Its end is taken for one of its half; that nobody is there any more shows when the answer comes.
+    // Its end is taken for that of its half; that nobody is there shows when the answer comes.
     drop(client);
     go.send(()).unwrap();
     proxy.has_rows(1);
