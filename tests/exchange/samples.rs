@@ -1,5 +1,5 @@
-//! What policies learn, and whose request is a probe: what a client does with its time neither counts
-//! against a backend nor keeps others from it.
+//! What policies learn, and whose request is a probe: what a client does with its time does not count
+//! against a backend, nor keep others from it.
 use super::*;
 
 const POST_FIVE: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
