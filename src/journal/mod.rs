@@ -30,7 +30,7 @@ pub use error::{JournalError, RowError};
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
 pub use file::check;
 pub use line::LineError;
-pub use schema::{COLUMNS, CONTRACT_COLUMNS, Row, RowWriter, header};
+pub use schema::{COLUMNS, CONTRACT_COLUMNS, HEALTH_PROBE, Row, RowWriter, header};
 pub use tail::{Fate, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};

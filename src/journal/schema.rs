@@ -15,7 +15,7 @@ use super::line::Line;
 use super::value::{millis, parse, timestamp_us, whole};
 
 /// The columns in order. `latency_ms` and its kin are decimal milliseconds with three digits.
-pub const COLUMNS: [&str; 16] = [
+pub const COLUMNS: [&str; 17] = [
     "timestamp",
     "backend_url",
     "latency_ms",
@@ -32,10 +32,14 @@ pub const COLUMNS: [&str; 16] = [
     "first_byte_ms",
     "attempts",
     "fault",
+    "probe",
 ];
 
 /// How many of [`COLUMNS`], from the first, every log of this format has.
 pub const CONTRACT_COLUMNS: usize = 5;
+
+/// What the column `probe` says of a request that only asked whether the proxy is there.
+pub const HEALTH_PROBE: &str = "health";
 
 /// The header row with its line end.
 #[must_use]
@@ -78,6 +82,8 @@ pub struct Row<'a> {
     pub attempts: Option<u32>,
     /// The label of what went wrong, if anything did.
     pub fault: Option<&'a str>,
+    /// What was probed, if the request is a probe and no load: [`HEALTH_PROBE`].
+    pub probe: Option<&'a str>,
 }
 
 impl Row<'_> {
@@ -85,6 +91,13 @@ impl Row<'_> {
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.status >= 400 || self.fault.is_some()
+    }
+
+    /// Whether the request only asked if the proxy is there. It has no part in counts, spans and
+    /// estimates, which are to tell of the load.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe == Some(HEALTH_PROBE)
     }
 }
 
@@ -118,6 +131,7 @@ impl RowWriter {
         fields.millis(row.first_byte);
         fields.number(row.attempts);
         fields.text(row.fault);
+        fields.text(row.probe);
         out.push(b'\n');
     }
 
@@ -256,6 +270,7 @@ impl<'a> Row<'a> {
             first_byte: fields.optional(millis)?,
             attempts: fields.optional(whole)?,
             fault: fields.text()?,
+            probe: fields.text()?,
         })
     }
 }

@@ -45,6 +45,7 @@ fn a_row_tells_the_whole_story() {
         first_byte: Some(ms(400 + 30 + 2)),
         attempts: 1,
         fault: None,
+        is_probe: false,
     };
     assert_eq!(rig.row(), expected);
 }

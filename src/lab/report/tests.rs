@@ -52,6 +52,15 @@ const BY_HAND: &str = "\
     2026-11-23T10:00:03.000000Z,http://b:1,30.000,200,round-robin,persistent,\n";
 
 #[test]
+fn probes_are_in_no_count_and_no_span() {
+    let header = SIX.replace("connection\n", "connection,probe\n");
+    let probe = |second: u32| format!("2026-11-23T10:00:{second:02}Z,,,200,a,persistent,health\n");
+    let row = |second: u32| format!("2026-11-23T10:00:{second:02}Z,x,5,200,a,persistent,\n");
+    let run = run(&header, &[probe(0), row(10), probe(11), row(12), probe(59)].concat());
+    assert_eq!((run.requests, run.undispatched, run.seconds), (2, 0, 2.0));
+}
+
+#[test]
 fn figures_are_those_computed_by_hand() {
     let header = SIX.replace("connection\n", "connection,fault\n");
     let report = of(&[

@@ -90,6 +90,7 @@ impl Account {
             first_byte: self.first_byte,
             attempts: self.attempts,
             fault: self.fault.map(Fault::label),
+            is_probe: false,
         }
     }
 }
