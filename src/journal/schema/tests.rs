@@ -152,6 +152,44 @@ fn every_text_column_is_escaped() {
 }
 
 #[test]
+fn no_text_begins_a_formula_and_each_is_read_back() {
+    for text in ["=1+1", "=HYPERLINK(\"http://a/\",1)", "+1", "-1", "@SUM(1)", "'", "'=1", "-"] {
+        let row = Row {
+            backend_url: Some(text),
+            routing_mode: text,
+            connection: Some(text),
+            method: Some(text.as_bytes()),
+            path: Some(text.as_bytes()),
+            fault: Some(text),
+            probe: Some(text),
+            ..bare_row()
+        };
+        let line = written(&row);
+        let cells = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+        let cells = { cells }.records().next().expect("a record").expect("cells");
+        let marked = format!("'{text}");
+        assert_eq!(cells.iter().filter(|cell| **cell == marked).count(), 7, "{line}");
+        assert_eq!(reader(&header()).row(&line), Ok(row));
+    }
+}
+
+#[test]
+fn what_is_encoded_or_a_number_needs_no_mark() {
+    let row = Row { method: Some(b"\t=1"), path: Some(b"\r\n+1"), ..bare_row() };
+    assert!(written(&row).contains(",\"%09=1\",\"%0D%0A+1\","), "{}", written(&row));
+}
+
+#[test]
+fn one_mark_is_taken_from_texts_of_other_tools_too() {
+    let mut reader = reader(&COLUMNS[..CONTRACT_COLUMNS].join(","));
+    for (cell, text) in [("'=b", Some("=b")), ("''b", Some("'b")), ("'", None), ("b'", Some("b'"))]
+    {
+        let line = format!("2026-11-23T10:11:12Z,{cell},1,200,x\n");
+        assert_eq!(reader.row(&line).map(|row| row.backend_url), Ok(text));
+    }
+}
+
+#[test]
 fn ipv6_clients_have_brackets() {
     let client = "[2001:db8::1]:443".parse().ok();
     assert!(written(&Row { client, ..bare_row() }).contains(",[2001:db8::1]:443,"));
