@@ -5,12 +5,12 @@ use std::time::Instant;
 use super::super::connection::{Client, Upstream, connect_failure};
 use super::super::directory::LocalDirectory;
 use super::super::exchange::{Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side};
-use super::Worker;
+use super::{IDLE, READY, Worker};
 use crate::reactor::{Key, Received, Stream};
 
 /// Rounds of reading and writing for one exchange in one turn, so that a large body does not keep
 /// others waiting.
-const ROUNDS_PER_TURN: usize = 16;
+pub(super) const ROUNDS_PER_TURN: usize = 16;
 
 /// What came of a round.
 enum Round {
@@ -28,7 +28,7 @@ impl Worker {
             let Some(client) = self.clients.get_mut(key) else { return };
             if client.exchange.is_none() {
                 if !client.stream.can_read() {
-                    return;
+                    return self.order.push(IDLE, key);
                 }
                 let fresh = || Box::new(Exchange::new(now));
                 client.exchange = Some(self.spare.pop().unwrap_or_else(fresh));
@@ -45,8 +45,10 @@ impl Worker {
                 return self.settle(key, now);
             }
         }
-        self.again.push(key);
         self.settle(key, now);
+        if self.clients.get(key).is_some() {
+            self.order.push(READY, key);
+        }
     }
 
     /// Gives back what an exchange does not need while it waits, and sets its alarm.
@@ -63,6 +65,7 @@ impl Worker {
                 client.idle_until = now + quiet;
                 let deadline = Some(client.idle_until);
                 self.client_alarms.set(deadline, key, self.poller.timers());
+                self.order.push(IDLE, key);
                 self.put_aside(exchange);
             }
             Some(mut exchange) => {
