@@ -26,6 +26,8 @@ pub enum Name {
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
+    /// Not one of these, but merged with one by programs that read names as CGI does.
+    Alias,
     Other,
 }
 
@@ -56,15 +58,21 @@ impl Name {
             (25, b'p') => (b"proxy-authentication-info", Name::ProxyAuthenticationInfo),
             _ => return Name::Other,
         };
-        if name.eq_ignore_ascii_case(candidate) { id } else { Name::Other }
+        match name.eq_ignore_ascii_case(candidate) {
+            true => id,
+            false if merges(name, candidate) => Name::Alias,
+            false => Name::Other,
+        }
     }
 
     /// Whether the field concerns one connection only, whatever `Connection` says of it
     /// (RFC 9110 §7.6.1). The proxy credentials are among them because this hop is the proxy they
-    /// are for, and a backend has no business with them (RFC 9110 §11.7).
+    /// are for, and a backend has no business with them (RFC 9110 §11.7). An alias of any name that
+    /// matters here goes no further either.
     pub(super) fn is_hop_by_hop(self) -> bool {
         match self {
-            Name::Connection
+            Name::Alias
+            | Name::Connection
             | Name::Http2Settings
             | Name::KeepAlive
             | Name::ProxyAuthenticate
@@ -87,6 +95,17 @@ impl Name {
             | Name::Other => false,
         }
     }
+}
+
+/// Whether a program that turns names into variables makes one of both, as `CONTENT_LENGTH` is made
+/// of `Content-Length` and of `Content_Length` (RFC 3875 §4.1.18). Some fold other separators, too.
+/// `plain` is in lower case.
+pub(super) fn merges(name: &[u8], plain: &[u8]) -> bool {
+    let folds = |(byte, own): (&u8, &u8)| match own {
+        b'-' => !byte.is_ascii_alphanumeric(),
+        own => byte.eq_ignore_ascii_case(own),
+    };
+    name.len() == plain.len() && name.iter().zip(plain).all(folds)
 }
 
 #[cfg(test)]
@@ -122,7 +141,8 @@ mod tests {
             let mut other = name.as_bytes().to_vec();
             for index in 0..other.len() {
                 let kept = std::mem::replace(&mut other[index], b'_');
-                assert_eq!(Name::classify(&other), Name::Other, "{name} with _ at {index}");
+                let id = if kept == b'-' { Name::Alias } else { Name::Other };
+                assert_eq!(Name::classify(&other), id, "{name} with _ at {index}");
                 other[index] = kept;
             }
             assert_eq!(Name::classify(&other[1..]), Name::Other, "{name} shortened");

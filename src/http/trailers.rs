@@ -6,7 +6,7 @@ use super::LONGEST_HEAD;
 use super::error::HeadError;
 use super::headers::Headers;
 use super::list::elements;
-use super::name::Name;
+use super::name::{Name, merges};
 use super::wire::{self, CRLF};
 
 /// Names, beside those every [`Name`] stands for, that don't belong in a trailer section.
@@ -54,8 +54,8 @@ pub fn rewrite_trailers(
     headers.parse(raw, 0)?;
     for field in headers.fields().iter().filter(|field| field.id == Name::Other) {
         let name = field.name.of(raw);
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-        if !FORBIDDEN.into_iter().any(is) && !elements(named).any(is) {
+        let is_named = elements(named).any(|other| name.eq_ignore_ascii_case(other));
+        if !is_named && !FORBIDDEN.into_iter().any(|other| merges(name, other)) {
             wire::copy(out, raw, field);
         }
     }
