@@ -6,6 +6,7 @@
 #[repr(u8)]
 #[expect(missing_docs, reason = "each is the field of that name")]
 pub enum Name {
+    Authorization,
     Connection,
     ContentLength,
     Date,
@@ -23,6 +24,7 @@ pub enum Name {
     TransferEncoding,
     Upgrade,
     Via,
+    WwwAuthenticate,
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
@@ -46,10 +48,12 @@ impl Name {
             (10, b'c') => (b"connection", Name::Connection),
             (10, b'k') => (b"keep-alive", Name::KeepAlive),
             (12, b'm') => (b"max-forwards", Name::MaxForwards),
+            (13, b'a') => (b"authorization", Name::Authorization),
             (14, b'c') => (b"content-length", Name::ContentLength),
             (14, b'h') => (b"http2-settings", Name::Http2Settings),
             (15, b'x') => (b"x-forwarded-for", Name::XForwardedFor),
             (16, b'p') => (b"proxy-connection", Name::ProxyConnection),
+            (16, b'w') => (b"www-authenticate", Name::WwwAuthenticate),
             (16, b'x') => (b"x-forwarded-host", Name::XForwardedHost),
             (17, b't') => (b"transfer-encoding", Name::TransferEncoding),
             (17, b'x') => (b"x-forwarded-proto", Name::XForwardedProto),
@@ -82,13 +86,15 @@ impl Name {
             | Name::Te
             | Name::TransferEncoding
             | Name::Upgrade => true,
-            Name::ContentLength
+            Name::Authorization
+            | Name::ContentLength
             | Name::Date
             | Name::Expect
             | Name::Host
             | Name::MaxForwards
             | Name::Trailer
             | Name::Via
+            | Name::WwwAuthenticate
             | Name::XForwardedFor
             | Name::XForwardedHost
             | Name::XForwardedProto
@@ -125,10 +131,12 @@ mod tests {
             ("connection", Name::Connection),
             ("keep-alive", Name::KeepAlive),
             ("max-forwards", Name::MaxForwards),
+            ("authorization", Name::Authorization),
             ("content-length", Name::ContentLength),
             ("http2-settings", Name::Http2Settings),
             ("x-forwarded-for", Name::XForwardedFor),
             ("proxy-connection", Name::ProxyConnection),
+            ("www-authenticate", Name::WwwAuthenticate),
             ("x-forwarded-host", Name::XForwardedHost),
             ("transfer-encoding", Name::TransferEncoding),
             ("x-forwarded-proto", Name::XForwardedProto),

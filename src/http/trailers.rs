@@ -10,9 +10,8 @@ use super::name::{Name, merges};
 use super::wire::{self, CRLF};
 
 /// Names, beside those every [`Name`] stands for, that don't belong in a trailer section.
-const FORBIDDEN: [&[u8]; 23] = [
+const FORBIDDEN: [&[u8]; 21] = [
     b"age",
-    b"authorization",
     b"cache-control",
     b"content-encoding",
     b"content-location",
@@ -33,7 +32,6 @@ const FORBIDDEN: [&[u8]; 23] = [
     b"set-cookie",
     b"vary",
     b"warning",
-    b"www-authenticate",
 ];
 
 /// Appends what may be passed on of a trailer section and the empty line that ends it. `raw` is

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadSearch, RequestHop, connection_named, offered_protocols, parse_request,
-    rewrite_request,
+    Framing, HeadSearch, Name, RequestHop, authenticates_connection, connection_named,
+    offered_protocols, parse_request, rewrite_request,
 };
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
@@ -65,6 +65,7 @@ impl Exchange {
             framing: request.framing,
             keep_alive: request.keep_alive,
             until_close: false,
+            bound: authenticates_connection(head, context.headers, Name::Authorization),
         };
         self.account
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
@@ -125,9 +126,16 @@ impl Exchange {
         }
     }
 
-    /// Finds a backend that was not tried yet.
+    /// Finds a backend that was not tried yet, or goes where the client is bound to.
     fn dispatch(&mut self, context: &mut Context<'_>) {
-        match context.balancer.acquire(self.tried, context.now) {
+        let lease = match self.kept.take() {
+            Some(backend) => {
+                self.call.bound = true;
+                Some(context.balancer.acquire_bound(backend, context.now))
+            }
+            None => context.balancer.acquire(self.tried, context.now),
+        };
+        match lease {
             Some(lease) => {
                 let backend = lease.backend();
                 self.tried.insert(backend);

@@ -64,6 +64,8 @@ pub(super) struct Call {
     pub(super) keep_alive: bool,
     /// Whether the client takes the end of the connection for the end of the response.
     pub(super) until_close: bool,
+    /// Whether the upstream connection is authenticated as this client, and so for nobody else.
+    pub(super) bound: bool,
 }
 
 impl Call {
@@ -73,6 +75,7 @@ impl Call {
         framing: Framing::None,
         keep_alive: false,
         until_close: false,
+        bound: false,
     };
 }
 
