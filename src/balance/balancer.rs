@@ -76,6 +76,12 @@ impl Balancer {
         Some(Lease::new(id, now, probe))
     }
 
+    /// Takes a backend that is bound to be asked, whichever the policy would choose.
+    pub fn acquire_bound(&self, id: BackendId, now: Instant) -> Lease {
+        self.fleet.backend(id).begin();
+        Lease::new(id, now, None)
+    }
+
     /// The first backend that deserves a probe, else the policy's choice among those that take
     /// requests, else the one that will be the first to take requests again.
     fn choose(&self, untried: BackendSet, now: Instant) -> Option<(BackendId, Option<Probe>)> {

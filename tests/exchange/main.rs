@@ -9,6 +9,7 @@
 
 mod account;
 mod bodies;
+mod bound;
 mod client_gone;
 mod draining;
 mod early;

@@ -28,7 +28,7 @@ use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::Pipe;
 use super::settings::{Connections, HalfClose, Settings};
-use crate::balance::{Outcome, Tried};
+use crate::balance::{BackendId, Outcome, Tried};
 use crate::buffer::FreeList;
 use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
@@ -55,6 +55,8 @@ pub struct Exchange {
     attempt: Option<Attempt>,
     /// Whether the upstream connection can serve another request.
     reusable: bool,
+    /// The backend to which a connection is kept that is bound to this client.
+    kept: Option<BackendId>,
     tried: Tried,
     demands: VecDeque<Demand>,
     /// When the client, and the upstream, last made progress or began to be waited for.
@@ -82,6 +84,7 @@ impl Exchange {
             offered: Vec::new(),
             attempt: None,
             reusable: false,
+            kept: None,
             tried: Tried::default(),
             demands: VecDeque::new(),
             client_moved: now,
@@ -98,8 +101,14 @@ impl Exchange {
         self.down.clear();
         self.demands.clear();
         self.attempt = None;
+        self.kept = None;
         self.awaited = Awaited::default();
         self.next_request(now);
+    }
+
+    /// A connection to this backend was kept for the client, see [`Demand::Keep`], and is alive.
+    pub fn kept(&mut self, backend: BackendId) {
+        self.kept = Some(backend);
     }
 
     fn next_request(&mut self, now: Instant) {
@@ -336,9 +345,13 @@ impl Exchange {
             && context.settings.connections == Connections::Persistent
             && matches!(self.request, Request::Done);
         let how = match recycle {
-            true => Demand::Recycle,
-            false if self.all_is_said() => Demand::Reset,
-            false => Demand::Discard,
+            true if !self.call.bound => Demand::Recycle,
+            true if self.call.keep_alive => {
+                self.kept = self.account.backend;
+                Demand::Keep
+            }
+            _ if self.all_is_said() => Demand::Reset,
+            _ => Demand::Discard,
         };
         self.release(how, context);
     }

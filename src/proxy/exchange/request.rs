@@ -6,8 +6,8 @@ use super::{
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadSearch, Headers, RequestHop, connection_named, offered_protocols, parse_request,
-    rewrite_request,
+    Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection, connection_named,
+    offered_protocols, parse_request, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
@@ -76,6 +76,7 @@ impl Exchange {
             keep_alive: request.keep_alive,
             until_close: false,
             continue_due: request.expect_continue,
+            bound: authenticates_connection(head, context.headers, Name::Authorization),
         };
         self.account
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
@@ -139,9 +140,16 @@ impl Exchange {
         }
     }
 
-    /// Finds a backend that was not tried yet.
+    /// Finds a backend that was not tried yet, or goes where the client is bound to.
     fn dispatch(&mut self, context: &mut Context<'_>) {
-        match context.balancer.acquire(self.tried, context.now) {
+        let lease = match self.kept.take() {
+            Some(backend) => {
+                self.call.bound = true;
+                Some(context.balancer.acquire_bound(backend, context.now))
+            }
+            None => context.balancer.acquire(self.tried, context.now),
+        };
+        match lease {
             Some(lease) => {
                 let backend = lease.backend();
                 self.tried.insert(backend);

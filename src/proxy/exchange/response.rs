@@ -4,8 +4,8 @@ use super::{Attempt, Call, Closing, Context, Demand, Exchange, Hangup, Link, Req
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
-    Asked, BodyOut, Framing, HeadError, HeadSearch, ResponseHead, ResponseHop, Version,
-    connection_named, parse_response, rewrite_response,
+    Asked, BodyOut, Framing, HeadError, HeadSearch, Name, ResponseHead, ResponseHop, Version,
+    authenticates_connection, connection_named, parse_response, rewrite_response,
 };
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
@@ -129,6 +129,8 @@ impl Exchange {
         self.account.status = response.status;
         let head = &self.down.body.raw()[..end];
         connection_named(head, context.headers, &mut self.response_named);
+        self.call.bound |= response.status == 401
+            && authenticates_connection(head, context.headers, Name::WwwAuthenticate);
         self.write_head(response, body, end, context);
         match transfer {
             Some(transfer) => {

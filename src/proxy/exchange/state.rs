@@ -67,6 +67,8 @@ pub(super) struct Call {
     pub(super) until_close: bool,
     /// Whether the client may be waiting for the backend's 100 (Continue) before it sends the body.
     pub(super) continue_due: bool,
+    /// Whether the upstream connection is authenticated as this client, and so for nobody else.
+    pub(super) bound: bool,
 }
 
 impl Call {
@@ -77,6 +79,7 @@ impl Call {
         keep_alive: false,
         until_close: false,
         continue_due: false,
+        bound: false,
     };
 }
 

@@ -6,7 +6,8 @@ use super::super::connection::{Client, Upstream, connect_failure};
 use super::super::directory::LocalDirectory;
 use super::super::exchange::{Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side};
 use super::{IDLE, READY, Worker};
-use crate::reactor::{Key, Received, Stream};
+use crate::balance::BackendId;
+use crate::reactor::{Key, Received, Slots, Stream};
 
 /// Rounds of reading and writing for one exchange in one turn, so that a large body does not keep
 /// others waiting.
@@ -27,11 +28,15 @@ impl Worker {
         for _ in 0..ROUNDS_PER_TURN {
             let Some(client) = self.clients.get_mut(key) else { return };
             if client.exchange.is_none() {
+                let kept = kept(client, &mut self.upstreams);
                 if !client.stream.can_read() {
                     return self.order.push(IDLE, key);
                 }
                 let fresh = || Box::new(Exchange::new(now));
-                client.exchange = Some(self.spare.pop().unwrap_or_else(fresh));
+                let exchange = client.exchange.insert(self.spare.pop().unwrap_or_else(fresh));
+                if let Some(backend) = kept {
+                    exchange.kept(backend);
+                }
             }
             let upstream = client.upstream.and_then(|link| self.upstreams.get_mut(link));
             let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
@@ -93,6 +98,8 @@ impl Worker {
                     self.connect_failed(key, ConnectFailure::TimedOut, now);
                 }
                 Demand::Recycle => self.recycle(key, now),
+                // It stays where it is; whether it lives is asked when it is needed.
+                Demand::Keep => {}
                 Demand::Discard => drop(self.detach(key)),
                 Demand::Reset => {
                     if let Some(upstream) = self.detach(key) {
@@ -131,6 +138,19 @@ impl Worker {
         let unread = client.stream.can_read();
         exchange.reported(unread, &mut self.tools.context(now, client.peer.as_str()));
     }
+}
+
+/// The backend to which a client that asks nothing has a connection of its own. One that ended, or
+/// said what nobody asked for, is closed.
+pub(super) fn kept(client: &mut Client, upstreams: &mut Slots<Upstream>) -> Option<BackendId> {
+    let link = client.upstream?;
+    let alive = upstreams.get(link).filter(|upstream| !upstream.stream.can_read());
+    let backend = alive.map(|upstream| upstream.backend);
+    if backend.is_none() {
+        upstreams.remove(link);
+        client.upstream = None;
+    }
+    backend
 }
 
 /// Reads and writes once in each direction, as far as the sockets are ready.

@@ -10,7 +10,7 @@ use super::*;
 use crate::balance::{Options, Policy};
 use crate::buffer::BLOCK_BYTES;
 use crate::journal::{self, Journal};
-use crate::proxy::settings::{Connections, Limits, Timeouts, Upstream};
+use crate::proxy::settings::{Connections, HalfClose, Limits, Timeouts, Upstream};
 
 /// An answer of the proxy's own, so that no backend is needed.
 const ASK: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
@@ -37,9 +37,13 @@ fn settings(backend: SocketAddr) -> Settings {
         resample_after: None,
         cooldown: PATIENCE,
         cooldown_max: PATIENCE,
+        probe_timeout: PATIENCE,
+        half_close: HalfClose::Cancel,
         timeouts: Timeouts {
             connect: PATIENCE,
-            response: PATIENCE,
+            response: Some(PATIENCE),
+            stream: Some(PATIENCE),
+            tunnel: Some(PATIENCE),
             header: PATIENCE,
             body: PATIENCE,
             client_idle: PATIENCE,
@@ -80,7 +84,7 @@ impl Bench {
             resample_after: None,
             cooldown: settings.cooldown,
             cooldown_max: settings.cooldown_max,
-            failure_sample: PATIENCE,
+            ..Options::default()
         };
         let names = vec![settings.upstreams[0].url.clone()];
         let shared = Shared {
