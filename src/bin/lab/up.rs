@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use tidegate::balance::Policy;
 use tidegate::lab::stack::Plan;
 use tidegate::lab::up::up;
+use tidegate::usage::or_nearest;
 
 use crate::places::Places;
 use crate::{fail, stack_code};
@@ -28,9 +29,7 @@ EXIT STATUS
 #[derive(Args, Debug)]
 pub(crate) struct UpFlags {
     /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
-    #[arg(
-        value_name = "POLICY", default_value = "round-robin", value_parser = str::parse::<Policy>,
-    )]
+    #[arg(value_name = "POLICY", default_value = "round-robin", value_parser = policy_name)]
     policy: Policy,
 
     /// How upstream connections are used
@@ -54,6 +53,10 @@ pub(crate) struct UpFlags {
     /// Further flags of the proxy, after `--`; `tidegate --help` lists them
     #[arg(last = true, value_name = "PROXY FLAGS")]
     proxy_flags: Vec<OsString>,
+}
+
+fn policy_name(text: &str) -> Result<Policy, String> {
+    text.parse().map_err(|error| or_nearest(&error, text, Policy::ALL.map(Policy::name)))
 }
 
 fn modes() -> PossibleValuesParser {
