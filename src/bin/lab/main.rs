@@ -2,6 +2,7 @@
 
 mod bench;
 mod load;
+mod meter;
 mod places;
 mod relay;
 mod report;
