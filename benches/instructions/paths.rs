@@ -169,6 +169,7 @@ fn journal_row() -> Step {
             first_byte: Some(us(175)),
             attempts: 1,
             fault: None,
+            is_probe: false,
         });
     })
 }

@@ -113,6 +113,7 @@ impl Model {
 
     pub(super) fn feed(&mut self, row: Result<Row<'_>, LineError>) {
         match row {
+            Ok(row) if row.is_probe() => {}
             Ok(row) => self.row(&row),
             Err(error) => {
                 self.broken_lines += 1;

@@ -23,5 +23,6 @@ pub(super) fn row(timestamp_us: i64, backend: &str, latency: Duration) -> Row<'_
         first_byte: None,
         attempts: None,
         fault: None,
+        probe: None,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::feed::Record;
 use super::medium::{Appended, Appender, Medium};
-use super::schema::{Row, RowWriter};
+use super::schema::{HEALTH_PROBE, Row, RowWriter};
 use super::trouble::Trouble;
 
 /// A batch is written when it has about this size, or when the rings are empty.
@@ -74,6 +74,7 @@ impl<M: Medium> Log<M> {
             first_byte: record.first_byte,
             attempts: Some(record.attempts),
             fault: record.fault,
+            probe: record.is_probe.then_some(HEALTH_PROBE),
         };
         self.row_writer.write(&row, &mut self.batch);
     }

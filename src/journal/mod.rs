@@ -9,6 +9,7 @@
 //! HTTP and no balancing: method, path and fault are text to it, a backend is an index into a
 //! list of names.
 
+mod cell;
 mod console;
 mod error;
 mod feed;
@@ -26,11 +27,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use cell::marked;
 pub use error::{JournalError, RowError};
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
 pub use file::check;
 pub use line::LineError;
-pub use schema::{COLUMNS, CONTRACT_COLUMNS, Row, RowWriter, header};
+pub use schema::{COLUMNS, CONTRACT_COLUMNS, HEALTH_PROBE, Row, RowWriter, header};
 pub use tail::{Fate, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};

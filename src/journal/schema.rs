@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::cell::{MARK, needs_mark, unmarked};
 use super::error::RowError;
 use super::line::Line;
 use super::value::{millis, parse, timestamp_us, whole};
 
 /// The columns in order. `latency_ms` and its kin are decimal milliseconds with three digits.
-pub const COLUMNS: [&str; 16] = [
+pub const COLUMNS: [&str; 17] = [
     "timestamp",
     "backend_url",
     "latency_ms",
@@ -32,10 +33,14 @@ pub const COLUMNS: [&str; 16] = [
     "first_byte_ms",
     "attempts",
     "fault",
+    "probe",
 ];
 
 /// How many of [`COLUMNS`], from the first, every log of this format has.
 pub const CONTRACT_COLUMNS: usize = 5;
+
+/// What the column `probe` says of a request that only asked whether the proxy is there.
+pub const HEALTH_PROBE: &str = "health";
 
 /// The header row with its line end.
 #[must_use]
@@ -78,6 +83,8 @@ pub struct Row<'a> {
     pub attempts: Option<u32>,
     /// The label of what went wrong, if anything did.
     pub fault: Option<&'a str>,
+    /// What was probed, if the request is a probe and no load: [`HEALTH_PROBE`].
+    pub probe: Option<&'a str>,
 }
 
 impl Row<'_> {
@@ -85,6 +92,13 @@ impl Row<'_> {
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.status >= 400 || self.fault.is_some()
+    }
+
+    /// Whether the request only asked if the proxy is there. It has no part in counts, spans and
+    /// estimates, which are to tell of the load.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe == Some(HEALTH_PROBE)
     }
 }
 
@@ -99,7 +113,8 @@ impl RowWriter {
     /// Appends a row and its line end to `out`.
     ///
     /// Text that is not plain is quoted (RFC 4180 §2), and its bytes outside printable ASCII are
-    /// percent-encoded (RFC 3986 §2.1): line ends and broken UTF-8 do not get into the log.
+    /// percent-encoded (RFC 3986 §2.1): line ends and broken UTF-8 do not get into the log. Text
+    /// that a spreadsheet would take for a formula has a `'` in front, see [`marked`](super::marked).
     pub fn write(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
         self.write_timestamp(row.timestamp_us, out);
         let mut fields = Fields { out, digits: itoa::Buffer::new() };
@@ -118,6 +133,7 @@ impl RowWriter {
         fields.millis(row.first_byte);
         fields.number(row.attempts);
         fields.text(row.fault);
+        fields.text(row.probe);
         out.push(b'\n');
     }
 
@@ -184,16 +200,21 @@ impl Fields<'_> {
         self.out.push(b',');
         let Some(text) = text else { return };
         let text = text.as_ref();
+        // What is encoded begins no formula.
+        let mark = text.first().is_some_and(u8::is_ascii_graphic) && needs_mark(text);
+        let mark: &[u8] = if mark { &[MARK] } else { &[] };
         if text.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',')) {
+            self.out.extend_from_slice(mark);
             self.out.extend_from_slice(text);
         } else {
-            self.quoted(text);
+            self.quoted(mark, text);
         }
     }
 
-    fn quoted(&mut self, text: &[u8]) {
+    fn quoted(&mut self, mark: &[u8], text: &[u8]) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         self.out.push(b'"');
+        self.out.extend_from_slice(mark);
         for &byte in text {
             match byte {
                 b'"' => self.out.extend_from_slice(b"\"\""),
@@ -248,14 +269,15 @@ impl<'a> Row<'a> {
             connection: fields.text()?,
             worker: fields.optional(whole)?,
             client: fields.optional(parse)?,
-            method: fields.bytes(),
-            path: fields.bytes(),
+            method: fields.text_bytes(),
+            path: fields.text_bytes(),
             request_bytes: fields.optional(whole)?,
             response_bytes: fields.optional(whole)?,
             connect: fields.optional(millis)?,
             first_byte: fields.optional(millis)?,
             attempts: fields.optional(whole)?,
             fault: fields.text()?,
+            probe: fields.text()?,
         })
     }
 }
@@ -274,8 +296,12 @@ impl<'a> Walk<'_, 'a> {
         place.and_then(|place| self.line.get(place)).filter(|field| !field.is_empty())
     }
 
+    fn text_bytes(&mut self) -> Option<&'a [u8]> {
+        self.bytes().map(unmarked).filter(|text| !text.is_empty())
+    }
+
     fn text(&mut self) -> Result<Option<&'a str>, RowError> {
-        let Some(field) = self.bytes() else { return Ok(None) };
+        let Some(field) = self.text_bytes() else { return Ok(None) };
         str::from_utf8(field).map(Some).map_err(|_| self.refuse(field))
     }
 

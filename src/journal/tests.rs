@@ -54,6 +54,7 @@ fn record(path: &[u8]) -> Record<'_> {
         first_byte: Some(Duration::from_millis(1)),
         attempts: 1,
         fault: None,
+        is_probe: false,
     }
 }
 
@@ -163,7 +164,7 @@ fn a_record_becomes_a_row_of_the_log() {
     let (timestamp, row) = row.split_once(',').expect("columns");
     assert_eq!(
         row,
-        "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,\n"
+        "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,,\n"
     );
     let timestamp: SystemTime = timestamp.parse::<jiff::Timestamp>().expect("a timestamp").into();
     // Between the two clocks lies the rounding to microseconds.

@@ -27,7 +27,11 @@ use crate::health::Question;
 /// Asks the proxy itself, not a backend: an `OPTIONS` that may go no further (RFC 9110 §7.6.2).
 pub const HEALTH: Question = Question {
     server: "proxy",
-    bytes: b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n",
+    bytes: b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\n\
+             User-Agent: tidegate-health\r\nConnection: close\r\n\r\n",
     begins: b"HTTP/1.1 200 ",
     ends: b"",
 };
+
+/// The user agent of [`HEALTH`], by which the log tells its requests from those of clients.
+const HEALTH_AGENT: &[u8] = b"tidegate-health";

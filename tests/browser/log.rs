@@ -102,6 +102,7 @@ impl Log {
             first_byte: (!failed).then(|| latency.mul_f64(0.98)),
             attempts: Some(1),
             fault: failed.then_some("response_timeout"),
+            probe: None,
         };
         self.writer.write(&row, text);
     }

@@ -63,6 +63,24 @@ fn every_request_has_its_row_whatever_became_of_it() {
 }
 
 #[test]
+fn a_health_probe_has_a_row_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let origin = Origin::echoing_targets();
+    let mut proxy = logging(&origin, &log, &["--workers", "1"]);
+    let address = proxy.address();
+    let asked = Process::spawn(&mut tidegate(&["--health", "--listen", &address.to_string()]));
+    assert!({ asked }.ended().success());
+    let mut connection = Connection::connect(address);
+    connection.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.get("/").status, 200);
+    let totals = stop(&mut proxy);
+    assert!(totals.ends_with("3 requests, 0 errors, 3 rows, 0 rows lost\n"), "{totals}");
+    assert_eq!(column(&rows(&log), "probe"), ["health", "", ""]);
+}
+
+#[test]
 fn the_header_begins_with_the_five_columns_of_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");

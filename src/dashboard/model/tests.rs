@@ -56,6 +56,17 @@ fn requests_are_counted_also_those_that_no_backend_got() {
 }
 
 #[test]
+fn probes_are_in_no_count_no_span_and_no_estimate() {
+    let probe = Row { probe: Some("health"), ..row(99 * SECOND_US, "b", ms(900)) };
+    let other = Row { probe: Some("0"), ..row(SECOND_US, "a", ms(20)) };
+    let model = fed([probe, row(0, "a", ms(10)), probe, other, probe]);
+    assert_eq!((model.requests, model.latest.len(), model.backends.len()), (2, 2, 1));
+    assert_eq!(model.span_us, Some((0, SECOND_US)));
+    assert_eq!(model.backends[0].averages().sma_ms, Some(15.0));
+    assert_eq!(requests(&model.whole, 1), [1, 1]);
+}
+
+#[test]
 fn the_latest_requests_are_remembered_with_their_averages() {
     let count = LATEST_REQUESTS as u64 + 50;
     let model = fed((0..count).map(|n| row(0, "a", ms(n))));

@@ -23,6 +23,7 @@ fn full_row() -> Row<'static> {
         first_byte: Some(Duration::from_millis(11)),
         attempts: Some(2),
         fault: Some("upstream_reset"),
+        probe: Some("health"),
     }
 }
 
@@ -44,6 +45,7 @@ fn bare_row() -> Row<'static> {
         first_byte: None,
         attempts: None,
         fault: None,
+        probe: None,
     }
 }
 
@@ -78,7 +80,8 @@ fn the_header_is_the_contract() {
     assert_eq!(
         header(),
         "timestamp,backend_url,latency_ms,status_code,routing_mode,connection,worker,client,\
-         method,path,request_bytes,response_bytes,connect_ms,first_byte_ms,attempts,fault\n"
+         method,path,request_bytes,response_bytes,connect_ms,first_byte_ms,attempts,fault,\
+         probe\n"
     );
 }
 
@@ -87,9 +90,10 @@ fn a_row_is_written_just_so() {
     assert_eq!(
         written(&full_row()),
         "2026-11-23T10:11:12.000345Z,http://localhost:8081,12.345,200,adaptive_ewma,persistent,1,\
-         127.0.0.1:50000,GET,/index.html?q=1,78,4294967296,0.090,11.000,2,upstream_reset\n"
+         127.0.0.1:50000,GET,/index.html?q=1,78,4294967296,0.090,11.000,2,upstream_reset,\
+         health\n"
     );
-    assert_eq!(written(&bare_row()), "2026-11-23T10:11:12.000345Z,,,400,round-robin,,,,,,,,,,,\n");
+    assert_eq!(written(&bare_row()), "2026-11-23T10:11:12.000345Z,,,400,round-robin,,,,,,,,,,,,\n");
 }
 
 #[test]
@@ -137,13 +141,52 @@ fn every_text_column_is_escaped() {
         method: Some(b"G\nT"),
         path: Some(b"/\xff,\r\0\x7f\"\xc3\xbc%20"),
         fault: Some("g\th"),
+        probe: Some("i;j k"),
         ..bare_row()
     };
     assert_eq!(
         written(&row),
         "2026-11-23T10:11:12.000345Z,\"a,b\",,400,\"c\"\"d\",\"e f\",,,\
-         \"G%0AT\",\"/%FF,%0D%00%7F\"\"%C3%BC%20\",,,,,,\"g%09h\"\n"
+         \"G%0AT\",\"/%FF,%0D%00%7F\"\"%C3%BC%20\",,,,,,\"g%09h\",\"i;j k\"\n"
     );
+}
+
+#[test]
+fn no_text_begins_a_formula_and_each_is_read_back() {
+    for text in ["=1+1", "=HYPERLINK(\"http://a/\",1)", "+1", "-1", "@SUM(1)", "'", "'=1", "-"] {
+        let row = Row {
+            backend_url: Some(text),
+            routing_mode: text,
+            connection: Some(text),
+            method: Some(text.as_bytes()),
+            path: Some(text.as_bytes()),
+            fault: Some(text),
+            probe: Some(text),
+            ..bare_row()
+        };
+        let line = written(&row);
+        let cells = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+        let cells = { cells }.records().next().expect("a record").expect("cells");
+        let marked = format!("'{text}");
+        assert_eq!(cells.iter().filter(|cell| **cell == marked).count(), 7, "{line}");
+        assert_eq!(reader(&header()).row(&line), Ok(row));
+    }
+}
+
+#[test]
+fn what_is_encoded_or_a_number_needs_no_mark() {
+    let row = Row { method: Some(b"\t=1"), path: Some(b"\r\n+1"), ..bare_row() };
+    assert!(written(&row).contains(",\"%09=1\",\"%0D%0A+1\","), "{}", written(&row));
+}
+
+#[test]
+fn one_mark_is_taken_from_texts_of_other_tools_too() {
+    let mut reader = reader(&COLUMNS[..CONTRACT_COLUMNS].join(","));
+    for (cell, text) in [("'=b", Some("=b")), ("''b", Some("'b")), ("'", None), ("b'", Some("b'"))]
+    {
+        let line = format!("2026-11-23T10:11:12Z,{cell},1,200,x\n");
+        assert_eq!(reader.row(&line).map(|row| row.backend_url), Ok(text));
+    }
 }
 
 #[test]

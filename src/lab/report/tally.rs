@@ -83,6 +83,7 @@ impl Tally {
     fn drain(&mut self, log: &mut Tail) {
         while let Some(row) = log.next_row() {
             match row {
+                Ok(row) if row.is_probe() => {}
                 Ok(row) => self.add(&row),
                 Err(error) => {
                     self.broken += 1;

@@ -52,6 +52,32 @@ const BY_HAND: &str = "\
     2026-11-23T10:00:03.000000Z,http://b:1,30.000,200,round-robin,persistent,\n";
 
 #[test]
+fn no_text_of_the_table_begins_a_formula() {
+    let row = "2026-11-23T10:00:00Z,x,1,200,=1+1";
+    let six = format!("{SIX}{row},'@a\n");
+    let folder = folder(&[("-2+3.csv", &six), ("+.csv", &format!("{FIVE}{row}\n"))]);
+    let report = report(&[folder.path().to_owned()], None).expect("a report");
+    let (csv, ..) = written(&report);
+    let mut table = ::csv::Reader::from_reader(csv.as_bytes());
+    let mut of_name = Vec::new();
+    for record in table.records().map(|record| record.expect("cells")) {
+        assert!(record.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{record:?}");
+        of_name.push((record[0].to_owned(), record[2].to_owned(), record[3].to_owned()));
+    }
+    let of = |cells: [&str; 3]| of_name.contains(&cells.map(str::to_owned).into());
+    assert!(of(["'=1+1, @a", "'=1+1", "'@a"]) && of(["'+", "'=1+1", ""]), "{of_name:?}");
+}
+
+#[test]
+fn probes_are_in_no_count_and_no_span() {
+    let header = SIX.replace("connection\n", "connection,probe\n");
+    let probe = |second: u32| format!("2026-11-23T10:00:{second:02}Z,,,200,a,persistent,health\n");
+    let row = |second: u32| format!("2026-11-23T10:00:{second:02}Z,x,5,200,a,persistent,\n");
+    let run = run(&header, &[probe(0), row(10), probe(11), row(12), probe(59)].concat());
+    assert_eq!((run.requests, run.undispatched, run.seconds), (2, 0, 2.0));
+}
+
+#[test]
 fn figures_are_those_computed_by_hand() {
     let header = SIX.replace("connection\n", "connection,fault\n");
     let report = of(&[

@@ -5,12 +5,21 @@ use super::{
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadSearch, RequestHop, connection_named, offered_protocols, parse_request,
+    Framing, HeadSearch, Headers, RequestHop, connection_named, offered_protocols, parse_request,
     rewrite_request,
 };
+use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
 use crate::proxy::transfer::{TrailerRules, Transfer};
+
+/// Whether the user agent is the one of `--health`.
+fn is_health_agent(head: &[u8], headers: &Headers) -> bool {
+    headers.fields().iter().any(|field| {
+        field.name.of(head).eq_ignore_ascii_case(b"User-Agent")
+            && field.value.of(head) == HEALTH_AGENT
+    })
+}
 
 impl Exchange {
     /// Works on what the client sent.
@@ -68,6 +77,7 @@ impl Exchange {
         };
         self.account
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
+        self.account.is_probe = request.ends_here() && is_health_agent(head, context.headers);
         connection_named(head, context.headers, &mut self.request_named);
         let close = context.settings.connections == Connections::NonPersistent;
         offered_protocols(head, context.headers, &request, &mut self.offered);

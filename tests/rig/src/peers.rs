@@ -146,6 +146,7 @@ pub struct Row {
     pub first_byte: Option<Duration>,
     pub attempts: u32,
     pub fault: Option<&'static str>,
+    pub is_probe: bool,
 }
 
 impl Row {
@@ -164,6 +165,7 @@ impl Row {
             first_byte: record.first_byte,
             attempts: record.attempts,
             fault: record.fault,
+            is_probe: record.is_probe,
         }
     }
 }
