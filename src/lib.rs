@@ -8,7 +8,7 @@
 //! proxy/                              ties sockets, HTTP and balancing together
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other
-//! buffer, health, time                ground
+//! buffer, health, time, usage         ground
 //! ```
 //!
 //! `docs/architecture.md` tells why; `tests/tidy.rs` keeps it so.
@@ -23,3 +23,4 @@ pub mod lab;
 pub mod proxy;
 pub mod reactor;
 pub mod time;
+pub mod usage;

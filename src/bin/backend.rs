@@ -12,6 +12,7 @@ use signal_hook::iterator::Signals;
 
 use tidegate::lab::backend::{self, Backend, Behaviour, Profile};
 use tidegate::reactor::{Caller, descriptors};
+use tidegate::usage::{self, Advice};
 
 /// A test backend: greets every request after the delay its profile says.
 #[derive(Debug, Parser)]
@@ -55,6 +56,16 @@ struct Flags {
     health: bool,
 }
 
+const ADVICE: [Advice; 3] = [
+    Advice { task: "", words: &["server-id", "name"], tip: "its name is '--id <ID>'" },
+    Advice { task: "", words: &["host", "bind", "address"], tip: "an address is '--listen <IP>'" },
+    Advice {
+        task: "",
+        words: &["delay", "delays", "latency"],
+        tip: "delays: '--profile <DELAYS>'",
+    },
+];
+
 const EXAMPLES: &str = "\
 Profiles:
   A  10,15,20,400,400,400,10,15,20   also of every other name
@@ -68,7 +79,7 @@ Examples:
   tidegate-backend --profile 5x9,500 --fail-every 100";
 
 fn main() -> ExitCode {
-    match run(Flags::parse()) {
+    match run(usage::parse(&ADVICE)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("error: {error:#}"));

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use super::child::{Child, Output, describe};
+use super::report::per_second;
 use super::setup;
 use super::signals::Signals;
 use super::stack::{BACKENDS, Plan, Programs, Stack, StackError, check_ports, system};
@@ -67,6 +68,8 @@ pub struct Done {
     pub log: PathBuf,
     /// Requests, errors, rows and rows lost, as the proxy counted them.
     pub totals: Totals,
+    /// Requests per second as `wrk` counted them.
+    pub per_second: Option<f64>,
     /// What `wrk` has to say of connections and statuses; nothing if all went well.
     pub complaints: Vec<String>,
 }
@@ -257,8 +260,9 @@ impl Run<'_> {
         let Files { name, log, wrk, console } = &self.files;
         let totals = Totals::said(&read(console)?);
         let totals = totals.ok_or_else(|| ScenariosError::NoTotals(console.clone()))?;
-        let complaints = complaints(&read(wrk)?);
-        Ok(Done { name: name.clone(), log: log.clone(), totals, complaints })
+        let said = read(wrk)?;
+        let (per_second, complaints) = (per_second(&said), complaints(&said));
+        Ok(Done { name: name.clone(), log: log.clone(), totals, per_second, complaints })
     }
 
     fn put_under_load(

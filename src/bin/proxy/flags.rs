@@ -1,6 +1,6 @@
 //! The command line of `tidegate`: flags as typed, and the settings they make.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tidegate::balance::{MAX_BACKENDS, Policy};
 use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
 use tidegate::reactor::cores;
 use tidegate::time::parse_duration;
+use tidegate::usage::Advice;
 
 use crate::values::{
     Pin, Setting, alpha, bytes_or_off, listener, or_auto, or_off, pin, policy_name, positive,
@@ -35,6 +36,22 @@ EXIT STATUS
   1             could not start, or --health got no answer
   2             a flag, an upstream or the log's path is wrong
   128 + signal  ended at once by a second signal";
+
+/// What other proxies call what has another name here.
+pub(crate) const ADVICE: [Advice; 4] = [
+    Advice {
+        task: "",
+        words: &["backend", "backends", "server", "target"],
+        tip: "backends are named with '--upstream http://host:port'",
+    },
+    Advice {
+        task: "",
+        words: &["bind", "address", "host"],
+        tip: "where to listen is said with '--listen <ADDR:PORT>'",
+    },
+    Advice { task: "", words: &["threads", "cores"], tip: "threads are '--workers <N|auto>'" },
+    Advice { task: "", words: &["csv", "output"], tip: "rows go to '--log <FILE|none>'" },
+];
 
 /// An adaptive HTTP/1.1 reverse proxy and load balancer.
 ///
@@ -87,6 +104,10 @@ struct Proxying {
     /// Address to listen on; may be repeated, `[::]:9090` takes IPv4 as well
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:9090", value_parser = listener)]
     listen: Vec<SocketAddr>,
+
+    /// Port to listen on, in place of --listen: N is short for `--listen 0.0.0.0:N`
+    #[arg(long, value_name = "N", conflicts_with = "listen")]
+    port: Option<u16>,
 
     /// A backend, `http://host[:port]`; may be repeated
     #[arg(
@@ -286,7 +307,7 @@ impl Flags {
                 ConnectionMode::Persistent => Connections::Persistent,
                 ConnectionMode::NonPersistent => Connections::NonPersistent,
             },
-            listen: self.proxying.listen.clone(),
+            listen: self.proxying.listen(),
             upstreams: self.proxying.upstream.clone(),
             workers,
             cores,
@@ -323,6 +344,13 @@ impl Flags {
                 Some(format!("logs/{}_{connections}.csv", settings.policy).into())
             }
         }
+    }
+}
+
+impl Proxying {
+    fn listen(&self) -> Vec<SocketAddr> {
+        let at_port = |port| vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+        self.port.map_or_else(|| self.listen.clone(), at_port)
     }
 }
 

@@ -10,14 +10,14 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use flags::Flags;
+use flags::{ADVICE, Flags};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tidegate::journal::{self, Journal, Options, Reopener, Totals};
 use tidegate::proxy::settings::Settings;
 use tidegate::proxy::{Bound, Directory, HEALTH, StartError, Stopper};
 use tidegate::reactor::descriptors;
+use tidegate::usage;
 
 /// A flag, an upstream or a path is wrong.
 const MISUSE: u8 = 2;
@@ -26,7 +26,7 @@ const MISUSE: u8 = 2;
 const ECHO: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = usage::parse(&ADVICE);
     let settings = match flags.settings() {
         Ok(settings) => settings,
         Err(error) => return fail(MISUSE, &error),

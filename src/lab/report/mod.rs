@@ -26,6 +26,7 @@ use crate::journal::TailError;
 
 pub use run::{Backend, Latency, Run, Slot};
 pub use tables::text;
+pub(super) use wrk::per_second;
 
 /// Runs side by side.
 #[derive(Clone, Debug)]

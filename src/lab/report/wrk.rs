@@ -11,7 +11,8 @@ pub(super) fn per_second_beside(log: &Path) -> Option<f64> {
     per_second(&String::from_utf8_lossy(&text))
 }
 
-fn per_second(text: &str) -> Option<f64> {
+/// The figure in what wrk printed.
+pub(in crate::lab) fn per_second(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.trim_start().strip_prefix("Requests/sec:"))?;
     line.trim().parse().ok().filter(|figure: &f64| figure.is_finite())
 }

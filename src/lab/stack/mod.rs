@@ -19,12 +19,15 @@ pub(super) use error::system;
 pub use plan::Plan;
 pub(super) use programs::Programs;
 
-use super::child::{Child, Output, describe};
+use super::child::{Child, Output};
 use super::ports;
 use super::signals::{Notice, Signals};
 
 /// The names of the backends; each has a latency profile of its own.
 pub const BACKENDS: [&str; 3] = ["A", "B", "C"];
+
+/// The name of the proxy among the children.
+pub const PROXY: &str = "proxy";
 
 /// How long a child may take until it answers.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -90,8 +93,8 @@ impl<'a> Stack<'a> {
     pub(super) fn rise(&mut self, plan: &Plan) -> Result<Option<i32>, StackError> {
         let backends: Vec<_> = BACKENDS.into_iter().zip(plan.backend_ports).collect();
         for (id, port) in &backends {
-            let args = ["--id", id, "--listen", "127.0.0.1", "--port", &port.to_string()];
-            self.start(&backend_name(id), &self.programs.backend, &args.map(OsString::from))?;
+            let args = backend_args(id, *port).map(OsString::from);
+            self.start(&backend_name(id), &self.programs.backend, &args)?;
         }
         for (id, port) in backends {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -99,8 +102,8 @@ impl<'a> Stack<'a> {
                 return Ok(Some(signal));
             }
         }
-        self.start("proxy", &self.programs.proxy, &plan.proxy_args())?;
-        self.reach("proxy", plan.proxy_address())
+        self.start(PROXY, &self.programs.proxy, &plan.proxy_args())?;
+        self.reach(PROXY, plan.proxy_address())
     }
 
     /// Waits until the proxy has made its log, which it does once it has its port; the signal, if
@@ -163,20 +166,55 @@ impl<'a> Stack<'a> {
         match self.signals.wait(patience) {
             None => Ok(None),
             Some(Notice::Stop(signal)) => Ok(Some(signal)),
-            Some(Notice::ChildEnded) => self.all_run().map(|()| None),
+            Some(Notice::ChildEnded) => self.take_ended()?.map_or(Ok(None), Err),
         }
     }
 
-    /// Finds the child that has ended, and forgets it.
-    fn all_run(&mut self) -> Result<(), StackError> {
+    /// As [`Stack::wait`], for as long as it takes, but without the backends and the dashboard:
+    /// `tell` is told of each that has ended, and with what command it is started again.
+    ///
+    /// # Errors
+    /// The proxy has ended by itself.
+    pub(super) fn outlast(
+        &mut self,
+        plan: &Plan,
+        mut tell: impl FnMut(&StackError, Option<String>),
+    ) -> Result<i32, StackError> {
+        loop {
+            match self.signals.wait(Duration::MAX) {
+                None => {}
+                Some(Notice::Stop(signal)) => return Ok(signal),
+                Some(Notice::ChildEnded) => {
+                    while let Some(ended) = self.take_ended()? {
+                        match &ended {
+                            StackError::Ended { name, .. } if name != PROXY => {
+                                tell(&ended, self.command_of(name, plan));
+                            }
+                            _ => return Err(ended),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The command that starts a backend again.
+    fn command_of(&self, name: &str, plan: &Plan) -> Option<String> {
+        let mut backends = BACKENDS.into_iter().zip(plan.backend_ports);
+        let (id, port) = backends.find(|(id, _)| backend_name(id) == name)?;
+        Some(format!("{} {}", self.programs.backend.display(), backend_args(id, port).join(" ")))
+    }
+
+    /// Finds a child that has ended, and forgets it: how it ended.
+    fn take_ended(&mut self) -> Result<Option<StackError>, StackError> {
         for index in 0..self.children.len() {
             let child = &mut self.children[index];
             if let Some(status) = child.ended().map_err(system("watch a child"))? {
                 let name = self.children.remove(index).name().to_owned();
-                return Err(StackError::Ended { name, how: describe(status) });
+                return Ok(Some(StackError::Ended { name, status }));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Stops the children one after the other, the last started first.
@@ -197,11 +235,15 @@ impl<'a> Stack<'a> {
             };
             if !status.success() && outcome.is_ok() {
                 let name = child.name().to_owned();
-                outcome = Err(StackError::Ended { name, how: describe(status) });
+                outcome = Err(StackError::Ended { name, status });
             }
         }
         outcome
     }
+}
+
+fn backend_args(id: &str, port: u16) -> [String; 6] {
+    ["--id", id, "--listen", "127.0.0.1", "--port", &port.to_string()].map(str::to_owned)
 }
 
 fn backend_name(id: &str) -> String {
