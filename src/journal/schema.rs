@@ -49,7 +49,7 @@ pub fn header() -> String {
 }
 
 /// One row. What a five-column log does not have, and what is empty, is `None`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row<'a> {
     /// When the request ended, in microseconds since 1970 UTC.
     pub timestamp_us: i64,
@@ -114,7 +114,9 @@ impl RowWriter {
     ///
     /// Text that is not plain is quoted (RFC 4180 §2), and its bytes outside printable ASCII are
     /// percent-encoded (RFC 3986 §2.1): line ends and broken UTF-8 do not get into the log. Text
-    /// that a spreadsheet would take for a formula has a `'` in front, see [`marked`](super::marked).
+    /// that a spreadsheet would take for a formula has a `'` in front, as [`marked`] has it.
+    ///
+    /// [`marked`]: super::marked
     pub fn write(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
         self.write_timestamp(row.timestamp_us, out);
         let mut fields = Fields { out, digits: itoa::Buffer::new() };
@@ -241,6 +243,17 @@ fn pad(out: &mut Vec<u8>, digits: &str, width: usize) {
 pub(super) struct Columns([Option<usize>; COLUMNS.len()]);
 
 impl Columns {
+    /// All of them, as they are written here.
+    pub(super) const OURS: Self = {
+        let mut places = [None; COLUMNS.len()];
+        let mut place = 0;
+        while place < places.len() {
+            places[place] = Some(place);
+            place += 1;
+        }
+        Self(places)
+    };
+
     /// Reads a header; `None` if it does not begin with the columns of the contract.
     #[must_use]
     pub(super) fn find(header: &Line<'_>) -> Option<Self> {

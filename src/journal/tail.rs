@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::line::{BLOCK_BYTES, LineError, Splitter};
-use super::schema::{Columns, Row};
+use super::schema::{COLUMNS, Columns, Row};
 
 /// Some tools write this before the header.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -89,16 +89,8 @@ impl Tail {
         let file = File::open(path)?;
         let mut block = vec![0; BLOCK_BYTES].into_boxed_slice();
         let length = read_start(&file, &mut block)?;
-        let header_end = match memchr::memchr(b'\n', &block[..length]) {
-            Some(at) => at + 1,
-            None if length < BLOCK_BYTES => return Err(TailError::Empty),
-            None => return Err(TailError::NotALog),
-        };
-        let header = block[..header_end].strip_prefix(BYTE_ORDER_MARK);
         let mut splitter = Splitter::default();
-        let line = splitter.split(header.unwrap_or(&block[..header_end]));
-        let columns = line.ok().and_then(|line| Columns::find(&line));
-        let columns = columns.ok_or(TailError::NotALog)?;
+        let (columns, header_end) = beginning(&block[..length], &mut splitter)?;
         let rows_begin = header_end as u64;
         let begin = backlog_bytes.map(|bytes| file.metadata().map(|file| (file.len(), bytes)));
         let begin = begin.transpose()?.map_or(0, |(length, bytes)| length.saturating_sub(bytes));
@@ -152,7 +144,10 @@ impl Tail {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            if !self.block[line.clone()].trim_ascii().is_empty() {
+            let text = &self.block[line.clone()];
+            if let Some(columns) = header_in_between(text, &mut self.splitter) {
+                self.columns = columns;
+            } else if !text.trim_ascii().is_empty() {
                 return Some(self.row(line));
             }
         }
@@ -208,6 +203,36 @@ impl Tail {
         };
         Ok(Sight { fate, length: open.len(), modified: open.modified()? })
     }
+}
+
+/// The columns of a log that begins like `block`, and where its rows begin. A log of ours that was
+/// cut while it was written may begin without its header.
+pub(super) fn beginning(
+    block: &[u8],
+    splitter: &mut Splitter,
+) -> Result<(Columns, usize), TailError> {
+    let end = match memchr::memchr(b'\n', block) {
+        Some(at) => at + 1,
+        None if block.len() < BLOCK_BYTES => return Err(TailError::Empty),
+        None => return Err(TailError::NotALog),
+    };
+    let text = block[..end].strip_prefix(BYTE_ORDER_MARK).unwrap_or(&block[..end]);
+    let line = splitter.split(text).map_err(|_| TailError::NotALog)?;
+    if let Some(columns) = Columns::find(&line) {
+        return Ok((columns, end));
+    }
+    let is_ours = line.iter().count() == COLUMNS.len() && Row::parse(&Columns::OURS, line).is_ok();
+    is_ours.then_some((Columns::OURS, 0)).ok_or(TailError::NotALog)
+}
+
+/// The columns that a line names which is no row but a header: of a log that was cut, or of one
+/// log behind another.
+fn header_in_between(line: &[u8], splitter: &mut Splitter) -> Option<Columns> {
+    // Nearly all lines are rows, and those begin with a digit.
+    if !line.starts_with(COLUMNS[0].as_bytes()) {
+        return None;
+    }
+    Columns::find(&splitter.split(line).ok()?)
 }
 
 /// Tells files of one machine apart.

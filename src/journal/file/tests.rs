@@ -1,6 +1,7 @@
 use super::*;
 use std::time::Duration;
 
+use super::super::schema::{Row, RowWriter};
 use rustix::fs::{CWD, FileType, Mode};
 
 fn folder() -> tempfile::TempDir {
@@ -141,9 +142,35 @@ fn a_log_that_cannot_be_made_is_named_with_a_way_out() {
 }
 
 #[test]
-fn a_disk_that_is_full_at_start_is_an_error() {
-    let refused = LogFile::create(Path::new("/dev/full")).expect_err("full");
-    assert!(refused.to_string().contains("No space left"), "{refused}");
+fn a_disk_that_is_full_at_start_takes_no_rows_and_is_no_error() {
+    let mut log = LogFile::create(Path::new("/dev/full")).expect("a log all the same");
+    let refused = log.write_all(b"row\n").expect_err("full");
+    assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn a_log_for_which_there_was_no_room_is_made_later() {
+    let folder = folder();
+    let path = folder.path().join("a/x.csv");
+    let mut log = LogFile::new(&path, None, Kind::Regular);
+    log.write_all(b"row\n").expect("there is room now");
+    assert_eq!(text(&path), with_row("row"));
+    assert!(LogFile::create(&path).is_err(), "it is locked");
+}
+
+#[test]
+fn rows_of_ours_without_a_header_are_a_log_and_so_is_a_torn_header() {
+    let mut row = Vec::new();
+    RowWriter::default().write(&Row::default(), &mut row);
+    for before in [&row[..], &header().as_bytes()[..40]] {
+        let folder = folder();
+        let path = folder.path().join("x.csv");
+        fs::write(&path, before).expect("written");
+        check(&path).expect("a log");
+        let log = LogFile::create(&path).expect("a log");
+        assert_eq!(fs::read(log.moved_aside().expect("moved")).expect("rows"), before);
+        assert_eq!(text(&path), header());
+    }
 }
 
 #[test]
@@ -228,7 +255,39 @@ fn a_file_emptied_by_others_is_not_filled_with_zeros() {
     File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
     log.write_all(b"row\nro").expect("written");
     Medium::take_back(&mut log, 2).expect("cut");
-    assert_eq!(text(&path), "row\n");
+    assert_eq!(text(&path), with_row("row"));
+}
+
+/// What is left of a log of 30 rows, on which another program puts `left`, after one more row.
+fn cut_to(left: &str) -> String {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    let mut log = LogFile::create(&path).expect("a log");
+    log.write_all("a row\n".repeat(30).as_bytes()).expect("written");
+    let other = File::options().write(true).open(&path).expect("a file");
+    other.set_len(0).expect("emptied");
+    (&other).write_all(left.as_bytes()).expect("written");
+    log.write_all(b"next\n").expect("written");
+    text(&path)
+}
+
+#[test]
+fn a_file_that_was_cut_has_its_header_again() {
+    assert_eq!(cut_to(""), with_row("next"));
+    assert_eq!(cut_to("row\nrow\n"), "row\nrow\n".to_owned() + &with_row("next"));
+    assert_eq!(cut_to("row\nro"), "row\nro\n".to_owned() + &with_row("next"));
+    assert_eq!(cut_to(&with_row("row")), with_row("row\nnext"));
+    assert_eq!(cut_to(&(with_row("row") + "ro")), with_row("row\nro\nnext"));
+}
+
+#[test]
+fn the_header_is_there_before_the_next_row() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    let mut log = LogFile::create(&path).expect("a log");
+    File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
+    Medium::begin(&mut log).expect("begun");
+    assert_eq!(text(&path), header());
 }
 
 mod reopening {
