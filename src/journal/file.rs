@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use rustix::fs::{Access, FlockOperation, OFlags, access};
 use rustix::io::Errno;
 
+use super::beside;
 use super::error::JournalError;
 use super::line::{BLOCK_BYTES, Splitter};
 use super::medium::{Medium, write_as_much};
@@ -31,6 +32,10 @@ const STDOUT: &str = "/dev/stdout";
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
+    /// What stands beside it.
+    meta: Option<String>,
+    /// Why that could not be put there, until it is told.
+    complaint: Option<String>,
     /// `None` as long as the disk has no room for it.
     file: Option<File>,
     kind: Kind,
@@ -64,15 +69,15 @@ impl LogFile {
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub(super) fn create(path: &Path) -> Result<Self, JournalError> {
+    pub(super) fn create(path: &Path, meta: Option<String>) -> Result<Self, JournalError> {
         let mut log = if path == Path::new(STDOUT) {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
             let file = File::from(stdout.map_err(|source| unwritable(path, source))?);
-            Self::new(path, Some(file), Kind::Stream)
+            Self::new(path, meta, Some(file), Kind::Stream)
         } else if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            Self::new(path, Some(open_stream(path)?), Kind::Stream)
+            Self::new(path, meta, Some(open_stream(path)?), Kind::Stream)
         } else {
-            Self::new(path, None, Kind::Regular)
+            Self::new(path, meta, None, Kind::Regular)
         };
         match log.try_to_begin() {
             Err(JournalError::Unwritable { source, .. }) if is_full(&source) => Ok(log),
@@ -80,8 +85,9 @@ impl LogFile {
         }
     }
 
-    fn new(path: &Path, file: Option<File>, kind: Kind) -> Self {
-        Self { path: path.to_owned(), file, kind, length: None, moved_aside: None }
+    fn new(path: &Path, meta: Option<String>, file: Option<File>, kind: Kind) -> Self {
+        let (path, length, moved_aside) = (path.to_owned(), None, None);
+        Self { path, meta, complaint: None, file, kind, length, moved_aside }
     }
 
     /// Where the log of an earlier run went.
@@ -101,7 +107,14 @@ impl LogFile {
             (Kind::Stream, None) => file.write_all(header().as_bytes()).map(|()| 0),
             (Kind::Regular, length) => begin(file, length),
         };
+        let is_new = self.length.is_none() && self.kind == Kind::Regular;
         self.length = Some(begun.map_err(|source| unwritable(&self.path, source))?);
+        if let (true, Some(meta)) = (is_new, &self.meta)
+            && let Err(error) = beside::put(&self.path, meta)
+        {
+            let name = beside::meta_path(&self.path);
+            self.complaint = Some(format!("has no `{}` beside it: {error}", name.display()));
+        }
         Ok(())
     }
 }
@@ -134,6 +147,10 @@ impl Medium for LogFile {
         })
     }
 
+    fn complaint(&mut self) -> Option<String> {
+        self.complaint.take()
+    }
+
     fn take_back(&mut self, count: u64) -> io::Result<()> {
         let (Some(file), Kind::Regular) = (&self.file, self.kind) else {
             return Err(io::ErrorKind::Unsupported.into());
@@ -162,7 +179,7 @@ impl Medium for LogFile {
         ) {
             return Err(JournalError::NotALog { path: self.path.clone() });
         }
-        let mut reopened = Self::new(&self.path, Some(file), Kind::Regular);
+        let mut reopened = Self::new(&self.path, self.meta.clone(), Some(file), Kind::Regular);
         reopened.try_to_begin()?;
         *self = reopened;
         Ok(())
@@ -278,7 +295,9 @@ fn open_fresh(path: &Path, moved_aside: &mut Option<PathBuf>) -> Result<File, Jo
         Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
         Contents::OurRows | Contents::OtherRows => {
             // The lock is held until the new file has its own.
-            *moved_aside = Some(move_aside(&file, path).map_err(failed)?);
+            let aside = move_aside(&file, path).map_err(failed)?;
+            beside::move_aside(path, &aside);
+            *moved_aside = Some(aside);
             open_locked(path)
         }
     }

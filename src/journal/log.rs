@@ -89,6 +89,9 @@ impl<M: Medium> Log<M> {
         if let Err(error) = self.appender.begin() {
             self.trouble.failed(0, &error, now);
         }
+        if let Some(complaint) = self.appender.complaint() {
+            self.trouble.say(&complaint);
+        }
     }
 
     /// Writes the batch. Its rows are in the log or lost afterwards; none is tried again.

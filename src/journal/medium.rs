@@ -17,6 +17,11 @@ pub(super) trait Medium: Write {
         Ok(())
     }
 
+    /// What else is wrong with it, told once.
+    fn complaint(&mut self) -> Option<String> {
+        None
+    }
+
     /// Takes back the last `count` bytes that were written.
     fn take_back(&mut self, count: u64) -> io::Result<()>;
 
@@ -59,6 +64,11 @@ impl<M: Medium> Appender<M> {
     /// See [`Medium::begin`].
     pub(super) fn begin(&mut self) -> io::Result<()> {
         self.medium.begin()
+    }
+
+    /// See [`Medium::complaint`].
+    pub(super) fn complaint(&mut self) -> Option<String> {
+        self.medium.complaint()
     }
 
     /// See [`Medium::reopen`].
