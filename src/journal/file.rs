@@ -18,11 +18,11 @@ use rustix::fs::{Access, FlockOperation, OFlags, access};
 use rustix::io::Errno;
 
 use super::beside;
+use super::dialect::Dialect;
 use super::error::JournalError;
-use super::line::{BLOCK_BYTES, Splitter};
+use super::line::BLOCK_BYTES;
 use super::medium::{Medium, write_as_much};
 use super::schema::header;
-use super::tail::beginning;
 
 /// Standard output by its usual name. Opening that name would write over what is already there if
 /// it is a file, and fails if it is a socket; so its descriptor is taken instead.
@@ -342,7 +342,7 @@ fn contents(file: &File) -> io::Result<Contents> {
         Some(_) => Contents::OurRows,
         // What readers take for a log, and what is left of one that the disk had no room for.
         None if header.as_bytes().starts_with(&start)
-            || beginning(&start, &mut Splitter::default()).is_ok() =>
+            || matches!(Dialect::of(&start), Ok(Some(_))) =>
         {
             Contents::OtherRows
         }

@@ -12,15 +12,19 @@
 mod beside;
 mod cell;
 mod console;
+mod days;
+mod dialect;
 mod error;
 mod feed;
 mod file;
+mod input;
 mod line;
 mod log;
 mod medium;
 mod ring;
 mod schema;
 mod tail;
+mod timestamp;
 mod trouble;
 mod value;
 mod writer;
@@ -30,6 +34,8 @@ mod tests;
 
 pub use beside::meta_path;
 pub use cell::marked;
+pub use days::{Days, Span};
+pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
 pub use file::check;
