@@ -73,7 +73,7 @@ pub(super) struct Request {
     /// An index into the backends.
     pub(super) backend: Option<usize>,
     pub(super) latency_us: Option<u64>,
-    pub(super) status: u16,
+    pub(super) status: Option<u16>,
     pub(super) method: String,
     pub(super) path: String,
     pub(super) fault: String,

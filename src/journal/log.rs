@@ -61,7 +61,7 @@ impl<M: Medium> Log<M> {
             timestamp_us,
             backend_url: backend.map(String::as_str),
             latency: record.latency,
-            status: record.status,
+            status: Some(record.status),
             routing_mode: &labels.routing_mode,
             connection: Some(&labels.connection),
             worker: Some(worker),

@@ -11,15 +11,19 @@
 
 mod cell;
 mod console;
+mod days;
+mod dialect;
 mod error;
 mod feed;
 mod file;
+mod input;
 mod line;
 mod log;
 mod medium;
 mod ring;
 mod schema;
 mod tail;
+mod timestamp;
 mod trouble;
 mod value;
 mod writer;
@@ -28,6 +32,8 @@ mod writer;
 mod tests;
 
 pub use cell::marked;
+pub use days::{Days, Span};
+pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
 pub use file::check;

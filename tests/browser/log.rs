@@ -89,7 +89,7 @@ impl Log {
             timestamp_us,
             backend_url: Some(URLS[backend]),
             latency: Some(latency),
-            status: if failed { 504 } else { 200 },
+            status: Some(if failed { 504 } else { 200 }),
             routing_mode: self.policy,
             connection: Some("persistent"),
             worker: Some(0),

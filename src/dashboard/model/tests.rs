@@ -46,7 +46,7 @@ fn more_backends_than_a_proxy_can_have_are_counted_together() {
 
 #[test]
 fn requests_are_counted_also_those_that_no_backend_got() {
-    let refused = Row { backend_url: None, latency: None, status: 503, ..row(0, "", ms(0)) };
+    let refused = Row { backend_url: None, latency: None, status: Some(503), ..row(0, "", ms(0)) };
     let model = fed([row(0, "a", ms(5)), refused, Row { fault: Some("x"), ..row(0, "a", ms(5)) }]);
     assert_eq!((model.requests, model.errors), (3, 2));
     assert_eq!((model.backends[0].requests, model.backends[0].errors), (2, 1));

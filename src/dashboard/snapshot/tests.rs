@@ -43,7 +43,10 @@ fn the_figures_of_a_window_are_those_of_its_rows() {
     let new = (1..=100_u32).map(|n| {
         let backend = if n % 4 == 0 { "http://b" } else { "http://a" };
         let status = if n <= 3 { 503 } else { 200 };
-        Row { status, ..row((100 + i64::from(n % 10)) * SECOND_US, backend, ms(n.into())) }
+        Row {
+            status: Some(status),
+            ..row((100 + i64::from(n % 10)) * SECOND_US, backend, ms(n.into()))
+        }
     });
     let rows: Vec<_> = old.chain(new).collect();
     let minute = snapshot(rows.clone(), Window::Minute);
@@ -154,7 +157,7 @@ fn the_latest_requests_come_newest_first_with_what_they_were() {
     let second = Row {
         backend_url: None,
         latency: None,
-        status: 503,
+        status: Some(503),
         method: Some(b"GET"),
         path: Some(b"/x"),
         fault: Some("no_backend"),

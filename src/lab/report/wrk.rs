@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use super::inputs::stem;
+
 /// Requests per second as wrk counted them for `log`: `<run>_wrk.txt` beside `<run>.csv`. `None` if
 /// there is no such file, or no such figure in it.
 pub(super) fn per_second_beside(log: &Path) -> Option<f64> {
-    let stem = log.file_stem()?.to_str()?;
+    let stem = stem(log);
     let text = fs::read(log.with_file_name(format!("{stem}_wrk.txt"))).ok()?;
     per_second(&String::from_utf8_lossy(&text))
 }

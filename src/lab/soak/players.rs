@@ -230,7 +230,7 @@ fn entry(row: Result<Row<'_>, LineError>, log: &Path, backends: &[String]) -> Re
     Ok(Entry {
         token,
         proxy: 0,
-        status: row.status,
+        status: row.status.unwrap_or(0),
         fault: row.fault.map(str::to_owned),
         backend: row.backend_url.and_then(place),
         attempts: row.attempts.unwrap_or(0),
