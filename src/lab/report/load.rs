@@ -95,7 +95,9 @@ mod tests {
     fn under_load(rows: &[(i64, u64)]) -> Option<UnderLoad> {
         let mut load = Load::default();
         let rows: Vec<_> = rows.iter().map(|&(ended, ms)| (ended * 1000, ms * MS)).collect();
-        rows.iter().for_each(|&(ended_us, latency_us)| load.add(ended_us, Some(latency_us)));
+        for &(ended_us, latency_us) in &rows {
+            load.add(ended_us, Some(latency_us));
+        }
         let ended = rows.iter().map(|row| row.0);
         let (first, last) = (ended.clone().min()?, ended.max()?);
         load.between(first, last, rows.len() as u64)
