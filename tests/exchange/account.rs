@@ -42,7 +42,7 @@ fn a_row_tells_the_whole_story() {
         response_bytes: sent.len() as u64,
         latency: Some(ms(400 + 30 + 2 + 3 + 50)),
         connect: Some(ms(400)),
-        first_byte: Some(ms(400 + 30 + 2)),
+        first_byte: Some(ms(400 + 2)),
         attempts: 1,
         fault: None,
         is_probe: false,

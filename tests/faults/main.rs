@@ -20,3 +20,4 @@ mod stopping;
 mod table;
 mod timing;
 mod unreachable;
+mod uploads;

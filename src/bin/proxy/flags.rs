@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tidegate::balance::{MAX_BACKENDS, Policy};
-use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
 use tidegate::reactor::cores;
 use tidegate::time::parse_duration;
 use tidegate::usage::Advice;
@@ -86,6 +86,14 @@ enum ConnectionMode {
     NonPersistent,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClientHalfClose {
+    /// It left: its request is cancelled at the backend, and the log says 499
+    Cancel,
+    /// It still reads, as `nc -N` does: its request is answered
+    Allow,
+}
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Proxying")]
 struct Proxying {
@@ -111,6 +119,10 @@ struct Proxying {
         ],
     )]
     upstream: Vec<Upstream>,
+
+    /// What it means that a client ends its half of the connection while it waits for an answer
+    #[arg(long, value_name = "MEANING", value_enum, default_value = "cancel")]
+    client_half_close: ClientHalfClose,
 
     /// CSV file for one row per request, or `none` [default: logs/<policy>_<connections>.csv]
     #[arg(long, value_name = "FILE|none")]
@@ -139,6 +151,10 @@ struct Balancing {
     /// How long it is left alone at most
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
     cooldown_max: Duration,
+
+    /// How long a request that is sent to learn of a backend keeps others from it at most
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
+    probe_timeout: Duration,
 
     /// Attempts per request, replacing a stale connection included
     #[arg(
@@ -175,9 +191,17 @@ struct TimeoutFlags {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive)]
     connect_timeout: Duration,
 
-    /// For a backend's whole head, then without progress of its body; the client gets 504
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
-    response_timeout: Duration,
+    /// For a backend that has the request to send the head of its answer, or `off`; then 504
+    #[arg(long, value_name = "DURATION|off", default_value = "60s", value_parser = or_off)]
+    response_timeout: Setting<Duration>,
+
+    /// Without a byte of an answer's body, or `off`
+    #[arg(long, value_name = "DURATION|off", default_value = "60s", value_parser = or_off)]
+    stream_timeout: Setting<Duration>,
+
+    /// For a tunnel, such as a WebSocket, in which nothing moves, or `off`
+    #[arg(long, value_name = "DURATION|off", default_value = "1h", value_parser = or_off)]
+    tunnel_timeout: Setting<Duration>,
 
     /// For the whole head of a request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
@@ -187,7 +211,7 @@ struct TimeoutFlags {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
     body_timeout: Duration,
 
-    /// For an idle client connection, or a tunnel in which nothing moves
+    /// For an idle client connection
     #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = positive)]
     client_idle_timeout: Duration,
 
@@ -290,6 +314,11 @@ impl Flags {
             resample_after: self.balancing.resample_after.0,
             cooldown: self.balancing.cooldown,
             cooldown_max: self.balancing.cooldown_max,
+            probe_timeout: self.balancing.probe_timeout,
+            half_close: match self.proxying.client_half_close {
+                ClientHalfClose::Cancel => HalfClose::Cancel,
+                ClientHalfClose::Allow => HalfClose::Allow,
+            },
             timeouts: self.timeouts.settings(),
             limits: Limits {
                 head_bytes: usize::from(self.limits.max_head_bytes),
@@ -329,7 +358,9 @@ impl TimeoutFlags {
     fn settings(&self) -> Timeouts {
         Timeouts {
             connect: self.connect_timeout,
-            response: self.response_timeout,
+            response: self.response_timeout.0,
+            stream: self.stream_timeout.0,
+            tunnel: self.tunnel_timeout.0,
             header: self.header_timeout,
             body: self.body_timeout,
             client_idle: self.client_idle_timeout,

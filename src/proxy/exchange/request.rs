@@ -2,11 +2,12 @@
 
 use super::{
     Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Request, Response,
+    Timing,
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadSearch, Headers, RequestHop, connection_named, offered_protocols, parse_request,
-    rewrite_request,
+    Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection, connection_named,
+    offered_protocols, parse_request, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
@@ -74,6 +75,8 @@ impl Exchange {
             framing: request.framing,
             keep_alive: request.keep_alive,
             until_close: false,
+            continue_due: request.expect_continue,
+            bound: authenticates_connection(head, context.headers, Name::Authorization),
         };
         self.account
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
@@ -119,6 +122,8 @@ impl Exchange {
     fn request_body(&mut self, context: &mut Context<'_>) {
         let Request::Body(transfer) = &mut self.request else { return };
         let before = self.up.body.raw().len();
+        // It does not, or no longer, wait for a 100.
+        self.call.continue_due &= before == 0;
         let mut rules = TrailerRules { headers: context.headers, named: &self.request_named };
         let outcome = transfer.advance(&mut self.up, &mut rules);
         self.account.request_bytes += (before - self.up.body.raw().len()) as u64;
@@ -135,15 +140,23 @@ impl Exchange {
         }
     }
 
-    /// Finds a backend that was not tried yet.
+    /// Finds a backend that was not tried yet, or goes where the client is bound to.
     fn dispatch(&mut self, context: &mut Context<'_>) {
-        match context.balancer.acquire(self.tried, context.now) {
+        let lease = match self.kept.take() {
+            Some(backend) => {
+                self.call.bound = true;
+                Some(context.balancer.acquire_bound(backend, context.now))
+            }
+            None => context.balancer.acquire(self.tried, context.now),
+        };
+        match lease {
             Some(lease) => {
                 let backend = lease.backend();
                 self.tried.insert(backend);
                 self.account.backend = Some(backend);
                 self.account.dispatched.get_or_insert(context.now);
-                self.attempt = Some(Attempt { lease, link: Link::Connecting, since: context.now });
+                let timing = Timing::start(context.now);
+                self.attempt = Some(Attempt { lease, link: Link::Connecting, timing });
                 self.connect(false, context);
             }
             None => self.fail(Fault::ConnectRefused, context),
@@ -153,7 +166,7 @@ impl Exchange {
     fn connect(&mut self, fresh: bool, context: &Context<'_>) {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.link = Link::Connecting;
-        attempt.since = context.now;
+        attempt.timing = Timing::start(context.now);
         self.upstream_moved = context.now;
         self.account.attempts += 1;
         (self.account.connect, self.account.first_byte) = (None, None);
@@ -165,7 +178,7 @@ impl Exchange {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.link = Link::Open { reused };
         if !reused {
-            self.account.connect = Some(context.now.duration_since(attempt.since));
+            self.account.connect = Some(attempt.timing.connected(context.now));
         }
         self.upstream_moved = context.now;
         self.response = Response::Head { search: HeadSearch::response(), interim: 0 };
