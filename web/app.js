@@ -1,11 +1,10 @@
 // The page: takes the figures as they come and puts each where it belongs.
 
-import { COLOURS, drawDistribution, drawLatency, load, repaint } from "/charts.js";
-import { bytes, count, millis, percent, rate, since, time } from "/format.js";
-import { Stream } from "/stream.js";
-import { number, setAttribute, setRows, setText } from "/tables.js";
+import { COLOURS, drawDistribution, drawLatency, load, repaint } from "./charts.js";
+import { bytes, count, millis, percent, rate, since, time } from "./format.js";
+import { Poll } from "./poll.js";
+import { number, setAttribute, setRows, setText } from "./tables.js";
 
-const CHART_EVERY_MS = 1000;
 const LATEST_SHOWN = 30;
 const TABLE_SLOTS = 30;
 
@@ -41,12 +40,11 @@ let reachable = true;
 let paused = false;
 let held = false;
 let charts = false;
-let drawnAt = 0;
 
 /** The names of the backends that are not wanted in the chart. */
 const hidden = new Set();
 
-const stream = new Stream({
+const poll = new Poll({
   onFigures(next) {
     if (figures === null) loadCharts(next.charts);
     figures = next;
@@ -205,18 +203,19 @@ function showLatencyTable() {
   setRows(find("latency-table").tBodies[0], rows);
 }
 
-function showCharts(now = performance.now()) {
+function showCharts() {
   const { window, since: all, series } = figures;
   const step = series.step_ms / 1000;
   say("latency-step", step === 1 ? "per second" : `per ${step} seconds`);
   say("distribution-window", WINDOWS[window.name]);
   say("distribution-since", `since ${since(all.from_ms)}`);
-  // The lines have a point per second, and values must not move under whoever reads them.
-  if (!charts || held || now - drawnAt < CHART_EVERY_MS * 0.9) return;
-  drawnAt = now;
+  if (!charts) return;
+  // Always of the same figures as the table of backends.
+  drawDistribution(find("distribution-chart"), figures);
+  // Values must not move under whoever reads them.
+  if (held) return;
   showLegend();
   drawLatency(find("latency-chart"), figures, hidden);
-  drawDistribution(find("distribution-chart"), figures);
 }
 
 /** A button for each backend, which has its lines shown or not. */
@@ -243,7 +242,6 @@ function showLegend() {
 }
 
 function redraw() {
-  drawnAt = -CHART_EVERY_MS;
   if (figures !== null && figures.since.requests > 0) showCharts();
 }
 
@@ -271,7 +269,7 @@ async function loadCharts(areThere) {
   chart.addEventListener("pointerleave", () => hold(false));
 }
 
-find("windows").addEventListener("change", (event) => stream.follow(event.target.value));
+find("windows").addEventListener("change", (event) => poll.follow(event.target.value));
 
 find("latency-details").addEventListener("toggle", () => {
   if (figures !== null) showLatencyTable();
@@ -309,4 +307,4 @@ find("theme").addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changeColours);
 
 showTheme(document.documentElement.dataset.theme);
-stream.follow(document.querySelector("input[name=window]:checked").value);
+poll.follow(document.querySelector("input[name=window]:checked").value);

@@ -1,10 +1,10 @@
-//! Where the thread that reads the log meets the threads that answer.
+//! Where the thread that reads the log meets the one that answers.
 //!
 //! The reader publishes at a steady pace, whatever the pace of the rows, and a window's JSON is
 //! made at most once per publication, by whoever asks first. So any number of browsers costs as
 //! much as one, and none of them can hold up the reader.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::model::Model;
 use super::snapshot::Snapshot;
@@ -23,7 +23,6 @@ pub(super) struct Edition {
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<Published>,
-    news: Condvar,
 }
 
 #[derive(Debug)]
@@ -45,7 +44,7 @@ impl Board {
             number: 0,
             made: Default::default(),
         };
-        Self { state: Mutex::new(state), news: Condvar::new() }
+        Self { state: Mutex::new(state) }
     }
 
     /// Gives the reader the model. It should not keep it for longer than a block of rows takes.
@@ -60,19 +59,11 @@ impl Board {
         state.stem = source.stem();
         state.number += 1;
         state.made = Default::default();
-        drop(state);
-        self.news.notify_all();
     }
 
     /// What was published last.
     pub(super) fn latest(&self, window: Window) -> Edition {
         self.lock().edition(window)
-    }
-
-    /// Waits for the next publication after this one.
-    pub(super) fn after(&self, number: u64, window: Window) -> Edition {
-        let waiting = self.news.wait_while(self.lock(), |state| state.number == number);
-        waiting.unwrap_or_else(PoisonError::into_inner).edition(window)
     }
 
     fn lock(&self) -> MutexGuard<'_, Published> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::board::Board;
 use super::model::Model;
 use super::source::Source;
+use crate::reactor::Caller;
 
 /// How long the reader rests when it has read all there is.
 const REST: Duration = Duration::from_millis(100);
@@ -13,8 +14,8 @@ const REST: Duration = Duration::from_millis(100);
 /// How far publications are apart: numbers that change faster cannot be read.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
-/// Reads for ever.
-pub(super) fn run(mut source: Source, board: &Board) {
+/// Reads for ever, and calls `server` when there is something new.
+pub(super) fn run(mut source: Source, board: &Board, server: &Caller) {
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
@@ -24,6 +25,8 @@ pub(super) fn run(mut source: Source, board: &Board) {
         let now = now();
         if published.is_none_or(|at| now.duration_since(at) >= PUBLISH_EVERY) {
             board.publish(&source);
+            // Without the call a stream gets its event with the next one.
+            let _ = server.call();
             published = Some(now);
         }
         if read_all {

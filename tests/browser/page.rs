@@ -6,6 +6,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
+use super::front::Front;
 use super::log::Log;
 use super::{Site, in_browser};
 
@@ -60,6 +61,45 @@ fn numbers_move_while_rows_are_appended() {
         assert_eq!(latest, 30);
         browser.prefer_colours("light").await;
         browser.shoot("light").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn as_many_windows_as_there_are_all_get_figures() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        // A browser has six connections to one host.
+        let mut windows = Vec::new();
+        for _ in 0..8 {
+            windows.push(browser.open_window(&site.url).await);
+        }
+        for window in windows {
+            browser.turn_to(&window).await;
+            assert_eq!(browser.value("document.visibilityState").await, "visible");
+            browser.until(&state("live")).await;
+            let rows = browser.value(&text("facts")).await;
+            browser.until(&format!("{} !== {rows}", text("facts"))).await;
+        }
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn the_page_works_behind_a_proxy_that_strips_a_prefix() {
+    in_browser(|browser, site| async move {
+        let _traffic = Log::create(&site.log("round-robin_persistent.csv"), "round-robin").go_on();
+        let front = Front::start(&site.url, "/lb");
+        browser.open(&format!("{}/lb/", front.url)).await;
+        browser.until(&state("live")).await;
+        browser.until(CHARTS_DRAWN).await;
+        let rows = browser.value(&text("facts")).await;
+        browser.until(&format!("{} !== {rows}", text("facts"))).await;
+        let links = "[...document.links].map(link => new URL(link.href).pathname)
+            .filter(path => !path.startsWith('/lb/'))";
+        assert_eq!(browser.value(links).await, json!([]));
         browser.expect_clean_console(&[]).await;
         browser
     });
@@ -258,28 +298,6 @@ fn a_dashboard_that_is_gone_is_told_from_a_log_that_is_silent() {
 }
 
 #[test]
-fn where_no_stream_is_to_be_had_the_page_asks_again_and_again() {
-    in_browser(|browser, site| async move {
-        let address = site.url.strip_prefix("http://").unwrap();
-        let streams: Vec<_> = (0..tidegate::dashboard::STREAMS_MAX)
-            .map(|_| {
-                let mut stream = std::net::TcpStream::connect(address).unwrap();
-                stream.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-                // The first byte of the answer says that the stream is taken.
-                std::io::Read::read_exact(&mut stream, &mut [0]).unwrap();
-                stream
-            })
-            .collect();
-        let _traffic = busy(&browser, &site).await;
-        let facts = browser.value(&text("facts")).await;
-        browser.until(&format!("{} !== {facts}", text("facts"))).await;
-        browser.expect_clean_console(&["503 (Service Unavailable)"]).await;
-        drop(streams);
-        browser
-    });
-}
-
-#[test]
 fn a_page_without_the_script_of_the_charts_shows_their_table() {
     in_browser(|browser, site| async move {
         browser.block("/plotly.js").await;
@@ -397,7 +415,7 @@ fn numbers_are_written_as_people_read_them() {
             ("bytes(999)", "1 kB"),
             ("bytes(2115098112)", "2.12 GB"),
         ] {
-            let told = browser.value(&format!("import('/format.js').then(f => f.{call})")).await;
+            let told = browser.value(&format!("import('./format.js').then(f => f.{call})")).await;
             assert_eq!(told, text, "{call}");
         }
         browser.expect_clean_console(&[]).await;
