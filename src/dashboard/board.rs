@@ -5,6 +5,7 @@
 //! much as one, and none of them can hold up the reader.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::model::Model;
 use super::snapshot::Snapshot;
@@ -31,6 +32,8 @@ struct Published {
     status: Status,
     stem: Option<String>,
     number: u64,
+    /// When, in microseconds since 1970.
+    at_us: i64,
     /// By window, what was asked for since the last publication.
     made: [Option<Arc<str>>; Window::ALL.len()],
 }
@@ -38,10 +41,11 @@ struct Published {
 impl Board {
     pub(super) fn new(source: &Source) -> Self {
         let state = Published {
-            model: Model::new(),
+            model: Model::new(None),
             status: source.status().clone(),
             stem: None,
             number: 0,
+            at_us: 0,
             made: Default::default(),
         };
         Self { state: Mutex::new(state) }
@@ -53,8 +57,10 @@ impl Board {
     }
 
     /// Has everyone see what is known by now.
-    pub(super) fn publish(&self, source: &Source) {
+    pub(super) fn publish(&self, source: &Source, now: SystemTime) {
+        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut state = self.lock();
+        state.at_us = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
         state.status = source.status().clone();
         state.stem = source.stem();
         state.number += 1;
@@ -75,7 +81,8 @@ impl Published {
     fn edition(&mut self, window: Window) -> Edition {
         let made = &mut self.made[window as usize];
         let json = made.get_or_insert_with(|| {
-            let snapshot = Snapshot::new(&self.model, &self.status, self.stem.as_deref(), window);
+            let (model, status, stem) = (&self.model, &self.status, self.stem.as_deref());
+            let snapshot = Snapshot::new(model, status, stem, window, self.at_us);
             // Numbers, strings and lists of them are always JSON.
             serde_json::to_string(&snapshot).unwrap_or_default().into()
         });

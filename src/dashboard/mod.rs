@@ -12,8 +12,8 @@
 mod answer;
 mod assets;
 mod board;
-mod choice;
 mod connection;
+mod description;
 mod estimate;
 mod histogram;
 mod hosts;

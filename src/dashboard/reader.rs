@@ -19,12 +19,12 @@ pub(super) fn run(mut source: Source, board: &Board, server: &Caller) {
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
-            board.with_model(|model| *model = Model::new());
+            board.with_model(|model| *model = Model::new(source.description()));
         }
         let read_all = !read_block(&mut source, board);
         let now = now();
         if published.is_none_or(|at| now.duration_since(at) >= PUBLISH_EVERY) {
-            board.publish(&source);
+            board.publish(&source, SystemTime::now());
             // Without the call a stream gets its event with the next one.
             let _ = server.call();
             published = Some(now);

@@ -1,6 +1,7 @@
 //! What a connection answers and waits for, without a socket and in simulated time.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use super::*;
 use crate::dashboard::source::Source;
@@ -156,12 +157,12 @@ fn a_stream_has_each_edition_once_and_no_deadline_unless_it_is_not_read() {
     scene.receive(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").go_on(999);
     scene.go_on(999);
     assert_eq!((scene.sent.matches("\ndata: ").count(), scene.patience()), (1, None));
-    scene.board.publish(&scene.source);
+    scene.board.publish(&scene.source, SystemTime::UNIX_EPOCH);
     scene.wait(1).go_on(999);
     assert_eq!((scene.sent.matches("\ndata: ").count(), scene.patience()), (2, None));
     // An event that the client does not take is not followed by others.
     for _ in 0..3 {
-        scene.board.publish(&scene.source);
+        scene.board.publish(&scene.source, SystemTime::UNIX_EPOCH);
         let local = [127, 0, 0, 1].into();
         let (board, hosts) = (&scene.board, &scene.hosts);
         let service = Service { board, hosts, local, has_stream: true };
