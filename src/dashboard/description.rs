@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn what_is_none_is_taken_for_none() {
         let long = format!("{TEXT}{}", " ".repeat(2 << 20));
-        for text in ["", "{", "[]", "{}", r#"{"parameters":7}"#, "\u{feff}{}", &long[..TEXT.len() - 1]] {
+        for text in
+            ["", "{", "[]", "{}", r#"{"parameters":7}"#, "\u{feff}{}", &long[..TEXT.len() - 1]]
+        {
             assert_eq!(read(text), None, "{text}");
         }
         assert_eq!(read([0xff, 0xfe]), None);
