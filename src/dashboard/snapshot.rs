@@ -170,7 +170,13 @@ impl Snapshot {
         window: Window,
         now_us: i64,
     ) -> Self {
-        let source = if model.requests == 0 { status.without_rows() } else { status.clone() };
+        let source = match (model.span_us, &model.description) {
+            (None, _) => status.without_rows(),
+            (Some((_, newest_us)), Some(_)) => {
+                status.without_requests(u64::try_from(second(now_us - newest_us)).unwrap_or(0))
+            }
+            (Some(_), None) => status.clone(),
+        };
         let message = (source.state != State::Live).then(|| source.message.clone());
         let end = end(model, &source, window, now_us);
         let (timeline, count) = window.of(model);

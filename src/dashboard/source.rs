@@ -72,6 +72,8 @@ pub(super) struct Status {
     /// The log that is followed.
     pub(super) path: Option<String>,
     pub(super) beginning: Beginning,
+    /// Whether a proxy holds the log; `None` where that does not matter or is not to be known.
+    pub(super) is_held: Option<bool>,
     /// For how many seconds the log has not been written.
     pub(super) silent_s: Option<u64>,
     pub(super) size_bytes: u64,
@@ -98,7 +100,7 @@ struct Followed {
     tail: Tail,
     beginning: Beginning,
     description: Option<Description>,
-    /// Whether a proxy holds the log; `None` as long as rows come, or where that is not to be known.
+    /// Whether a proxy holds the log; `None` where that does not matter or is not to be known.
     is_held: Option<bool>,
 }
 
@@ -144,7 +146,7 @@ impl Source {
             }
         };
         let quiet = silence(&sight, now) >= LIVE_S;
-        if !quiet {
+        if !quiet && followed.description.is_none() {
             followed.is_held = None;
         } else if searches || followed.is_held.is_none() {
             followed.is_held = is_held(&followed.path);
@@ -259,6 +261,7 @@ impl Followed {
             message,
             path: Some(path),
             beginning: self.beginning,
+            is_held: self.is_held,
             silent_s: Some(silent_s),
             size_bytes: sight.length,
             behind_bytes,
@@ -269,10 +272,7 @@ impl Followed {
     /// What is known of a log to which nothing has come for a `span`.
     fn silent(&self, span: &str) -> (State, String) {
         match self.is_held {
-            Some(true) => {
-                let message = format!("no request has ended for {span}; its proxy is running");
-                (State::Idle, message)
-            }
+            Some(true) => (State::Idle, idle(span)),
             // Only a proxy of ours locks its log, and describes it.
             Some(false) if self.description.is_some() => {
                 (State::Ended, format!("its proxy has ended; the last row came {span} ago"))
@@ -280,6 +280,10 @@ impl Followed {
             _ => (State::Silent, format!("no rows for {span}")),
         }
     }
+}
+
+fn idle(span: &str) -> String {
+    format!("no request has ended for {span}; its proxy is running")
 }
 
 /// For how many seconds a log has not been written.
@@ -307,6 +311,7 @@ impl Status {
             message,
             path: None,
             beginning: Beginning::Opened,
+            is_held: None,
             silent_s: None,
             size_bytes: 0,
             behind_bytes: 0,
@@ -317,6 +322,18 @@ impl Status {
     fn say(&mut self, state: State, message: String) {
         self.state = state;
         self.message = message;
+    }
+
+    /// The same of the log of a proxy to which no request came for so long. The file tells only
+    /// when it was written last, and that may have been the row of a probe.
+    pub(super) fn without_requests(&self, seconds: u64) -> Self {
+        let mut status = self.clone();
+        let may_be_idle = matches!(self.state, State::Live | State::Idle);
+        if seconds >= LIVE_S && may_be_idle && self.is_held == Some(true) {
+            status.say(State::Idle, idle(&span(seconds)));
+            status.silent_s = Some(seconds);
+        }
+        status
     }
 
     /// The same of a log that turned out to have no row yet.

@@ -248,6 +248,22 @@ fn what_the_proxy_wrote_beside_its_log_is_used() {
 }
 
 #[test]
+fn a_proxy_that_gets_nothing_but_probes_is_idle() {
+    let mut model = Model::new(Some(description("adaptive_sma")));
+    model.feed(Ok(row(0, "http://b", ms(1))));
+    // The file was written just now.
+    let mut status = live();
+    assert_eq!(at(&model, &status, Window::Minute, 14 * SECOND_US)["source"]["state"], "live");
+    status.is_held = Some(true);
+    let at = |second| at(&model, &status, Window::Minute, second * SECOND_US)["source"].take();
+    assert_eq!(at(2)["state"], "live");
+    let source = at(14);
+    let message = "no request has ended for 14 s; its proxy is running";
+    assert_eq!((&source["state"], &source["message"]), (&json!("idle"), &json!(message)));
+    assert_eq!(source["silent_s"], 14);
+}
+
+#[test]
 fn what_was_written_beside_a_log_of_another_policy_is_not() {
     let mut model = Model::new(Some(description("round-robin")));
     model.feed(Ok(row(0, "http://a", ms(1))));
