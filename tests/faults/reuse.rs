@@ -63,7 +63,8 @@ fn thousands_of_ends_that_come_in_one_turn_with_a_request_are_all_seen_before_it
     const POOLED: usize = 1500;
     descriptors::raise_limit().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let accept = || Connection::new(listener.accept().unwrap().0);
+    listener.set_nonblocking(true).unwrap();
+    let accept = || Connection::new(until("a connection", || listener.accept().ok()).0);
     let flags = ["--workers", "1", "--pool-size", "2000"];
     let proxy = Logged::start(&[listener.local_addr().unwrap()], &flags);
     let mut clients: Vec<Connection> =
