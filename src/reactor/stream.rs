@@ -4,6 +4,11 @@
 //! here, it is kept: a [`Readiness`] is noted when an event comes and cleared when an operation
 //! would block or comes up short. Coming up short proves as much as the extra system call that
 //! would block, and saves it.
+//!
+//! An urgent byte (RFC 9293 §3.8.5) is not among what is read: the system takes it out of the
+//! stream, as it does for nginx and HAProxy. What is parsed here is what goes on from here, so
+//! another reader of the stream could differ only on the way to us. But a read stops where the byte
+//! was, and such a short read proves nothing.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -79,6 +84,7 @@ impl Stream {
     pub fn note(&mut self, event: Readiness) {
         self.known.read_closed |= event.read_closed || event.failed;
         self.known.failed |= event.failed;
+        self.known.urgent |= event.urgent;
         self.known.readable |= event.readable || self.known.read_closed;
         self.known.writable |= event.writable || event.failed;
     }
@@ -110,8 +116,9 @@ impl Stream {
 
     /// Reads once, and again if a signal interrupts. An empty buffer brings [`Received::Nothing`].
     ///
-    /// A short read means that the socket is drained, unless its end was announced: that edge won't
-    /// come again, so reading goes on until the end or the error is met.
+    /// A short read means that the socket is drained, with two exceptions. Once its end was
+    /// announced, reading goes on until the end or the error is met, for that edge won't come again;
+    /// and once an urgent byte was, until there is nothing left.
     ///
     /// # Errors
     /// The connection's failure, a reset for instance; it is over then.
@@ -126,13 +133,15 @@ impl Stream {
                 if self.broken { Err(Errno::CONNRESET.into()) } else { Ok(Received::End) }
             }
             Ok((count, _)) => {
-                if count < buffer.len() && !self.known.read_closed {
+                let is_drained = !self.known.read_closed && !self.known.urgent;
+                if count < buffer.len() && is_drained {
                     self.known.readable = false;
                 }
                 Ok(Received::Bytes(count))
             }
             Err(Errno::AGAIN) => {
                 self.known.readable = false;
+                self.known.urgent = false;
                 Ok(Received::Nothing)
             }
             Err(error) => Err(error.into()),

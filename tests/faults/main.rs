@@ -21,3 +21,4 @@ mod table;
 mod timing;
 mod unreachable;
 mod uploads;
+mod urgent;
