@@ -61,16 +61,18 @@ fn what_concerns_one_connection_stays_behind() {
 }
 
 #[test]
-fn the_way_of_a_request_is_appended_to_and_its_last_hop_is_ours_to_tell() {
+fn what_a_stranger_says_of_the_way_of_its_request_is_not_passed_on() {
     let outcome = Scene::new()
         .client(
             "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 x\r\nX-Forwarded-For: 198.51.100.1\r\n\
-             X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n",
+             X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\
+             Forwarded: for=198.51.100.1\r\n\r\n",
         )
         .upstream(OK)
         .play();
     let sent = read::request(&outcome.upstreams[0]);
-    assert_eq!(sent.values("x-forwarded-for"), [b"198.51.100.1, 192.0.2.7"]);
+    assert_eq!(sent.values("x-forwarded-for"), [b"192.0.2.7"]);
+    assert!(sent.values("forwarded").is_empty());
     assert_eq!(sent.values("x-forwarded-proto"), [b"http"]);
     assert_eq!(sent.values("x-forwarded-host"), [b"a"]);
     assert_eq!(sent.values("via"), [b"1.0 x, 1.1 tidegate"]);

@@ -22,6 +22,7 @@ mod retries;
 mod scene;
 mod timeouts;
 mod truncation;
+mod trusted;
 mod tunnel;
 
 use rig::{DATE, Dial, Rig, Row};

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tidegate::balance::{MAX_BACKENDS, Policy};
 use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::trusted::{Network, TrustedProxies};
 use tidegate::reactor::cores;
 use tidegate::time::parse_duration;
 
@@ -90,6 +91,10 @@ struct Proxying {
         ],
     )]
     upstream: Vec<Upstream>,
+
+    /// A proxy in front of this one whose `X-Forwarded` fields are believed; may be repeated
+    #[arg(long, value_name = "CIDR", value_parser = str::parse::<Network>)]
+    trusted_proxy: Vec<Network>,
 
     /// CSV file for one row per request, or `none` [default: logs/<policy>_<connections>.csv]
     #[arg(long, value_name = "FILE|none")]
@@ -264,6 +269,7 @@ impl Flags {
             },
             listen: self.proxying.listen.clone(),
             upstreams: self.proxying.upstream.clone(),
+            trusted: TrustedProxies::new(self.proxying.trusted_proxy.clone()),
             workers,
             cores,
             resample_after: self.balancing.resample_after.0,
