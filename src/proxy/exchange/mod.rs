@@ -252,6 +252,12 @@ impl Exchange {
         self.account.record(peer, now)
     }
 
+    /// What went wrong with the request that just ended, or is in flight.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.account.fault
+    }
+
     /// Whether it waits for a request of which no byte has arrived.
     #[must_use]
     pub fn is_idle(&self) -> bool {
