@@ -23,6 +23,7 @@ mod samples;
 mod scene;
 mod timeouts;
 mod truncation;
+mod trusted;
 mod tunnel;
 
 use std::time::Duration;

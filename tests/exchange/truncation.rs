@@ -75,13 +75,19 @@ fn invalid_chunks_break_the_response_off() {
 
 #[test]
 fn a_response_that_breaks_before_anything_was_sent_is_a_502() {
-    for response in [format!("{CHUNKED}x\r\n"), format!("{CHUNKED}1\r\na0\r\n\r\n")] {
+    for (body, fault) in [
+        ("x\r\n", "response_bad_chunk_size"),
+        ("11111111111111111\r\n", "response_chunk_too_large"),
+        ("1\r\na0\r\n\r\n", "response_bad_chunk_end"),
+        ("0\r\nX Y: 1\r\n\r\n", "response_trailer_bad_field"),
+    ] {
+        let response = format!("{CHUNKED}{body}");
         let mut rig = Rig::new();
         rig.client(GET);
         rig.upstream(response);
         assert_reply(&rig.client_got(), 502, false);
         let row = rig.row();
-        assert_eq!((row.status, row.fault), (502, Some("bad_response_body")));
+        assert_eq!((row.status, row.fault), (502, Some(fault)));
         rig.client(GET);
         rig.upstream(OK);
         assert_eq!(rig.client_got(), OK_FORWARDED);

@@ -254,7 +254,7 @@ fn a_protocol_nobody_asked_for_is_a_502() {
     {
         let outcome = Scene::new().client(request).upstream(answer).play();
         assert_reply(&outcome.client, 502, false);
-        assert_eq!(outcome.row().fault, Some("bad_response_head"));
+        assert_eq!(outcome.row().fault, Some("response_unasked_upgrade"));
     }
 }
 

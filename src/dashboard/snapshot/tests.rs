@@ -228,7 +228,7 @@ fn description(policy: &str) -> Description {
 fn what_the_proxy_wrote_beside_its_log_is_used() {
     let mut model = Model::new(Some(description("adaptive_sma")));
     for (status, latency) in [(200, 100), (200, 10), (502, 1)] {
-        model.feed(Ok(Row { status, ..row(0, "http://b", ms(latency)) }));
+        model.feed(Ok(Row { status: Some(status), ..row(0, "http://b", ms(latency)) }));
     }
     model.feed(Ok(row(0, "http://a", ms(1))));
     let figures = of(&model, &live(), Window::Minute);

@@ -261,8 +261,14 @@ impl Exchange {
 
     /// The row of the request that just ended, or is in flight.
     #[must_use]
-    pub fn record(&self, client: SocketAddr, now: Instant) -> Record<'_> {
-        self.account.record(client, now)
+    pub fn record(&self, peer: SocketAddr, now: Instant) -> Record<'_> {
+        self.account.record(peer, now)
+    }
+
+    /// What went wrong with the request that just ended, or is in flight.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.account.fault
     }
 
     /// Whether it waits for a request of which no byte has arrived.

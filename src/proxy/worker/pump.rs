@@ -134,7 +134,20 @@ impl Worker {
     fn report(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = &mut client.exchange else { return };
-        self.tools.feed.record(&exchange.record(client.address, now));
+        let record = exchange.record(client.address, now);
+        self.tools.feed.record(&record);
+        if let Some(fault) = exchange.fault().filter(|_| self.tools.settings.verbose) {
+            let backend = record.backend.map(usize::from);
+            let upstream = backend.and_then(|index| self.tools.settings.upstreams.get(index));
+            let (kind, url) = upstream.map_or(("no backend", ""), |u| ("backend ", &u.url));
+            self.tools.feed.say(format_args!(
+                "{}: {}; {} to {}, {kind}{url}",
+                fault.label(),
+                fault.explanation(),
+                record.status,
+                record.client
+            ));
+        }
         let unread = client.stream.can_read();
         exchange.reported(unread, &mut self.tools.context(now, client.peer.as_str()));
     }

@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "panicking is what it is for")]
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{BackendId, Balancer, Options, Policy};
@@ -63,6 +64,8 @@ pub struct Rig {
     /// Most bytes that a peer takes at once.
     pub write_bytes: usize,
     rows: Vec<Row>,
+    /// The client that the last row names.
+    pub client_told: Option<SocketAddr>,
     /// Rows written so far, and so the place of the request in flight.
     rows_written: usize,
     /// Whether a request has begun whose row is not written.
@@ -118,6 +121,7 @@ impl Rig {
             demanded: None,
             write_bytes: usize::MAX,
             rows: Vec::new(),
+            client_told: None,
             rows_written: 0,
             owes_row: false,
             over: None,
