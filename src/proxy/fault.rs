@@ -40,6 +40,8 @@ pub enum Fault {
     TunnelTimeout,
     /// The upstream closed or reset the connection before a whole response head.
     UpstreamClosed,
+    /// The upstream took nothing of a tunnel for `--tunnel-timeout`.
+    UpstreamStalled,
     /// The upstream switched protocols before it had the whole request.
     EarlyUpgrade,
     /// The response's head is not valid.
@@ -71,7 +73,10 @@ impl Fault {
             | Self::ConnectUnreachable
             | Self::OwnResources
             | Self::Stopped => 503,
-            Self::ResponseTimeout | Self::StreamTimeout | Self::TunnelTimeout => 504,
+            Self::ResponseTimeout
+            | Self::StreamTimeout
+            | Self::TunnelTimeout
+            | Self::UpstreamStalled => 504,
             Self::UpstreamClosed
             | Self::EarlyUpgrade
             | Self::ResponseHead(_)
@@ -109,6 +114,7 @@ impl Fault {
             Self::StreamTimeout => "stream_timeout",
             Self::TunnelTimeout => "tunnel_timeout",
             Self::UpstreamClosed => "upstream_closed",
+            Self::UpstreamStalled => "upstream_stalled",
             Self::EarlyUpgrade => "early_upgrade",
             Self::ResponseHead(error) => error.response_label(),
             Self::ResponseBody(error) => error.response_label(),
@@ -137,6 +143,7 @@ impl Fault {
             Self::ResponseTimeout => "the backend did not answer in time",
             Self::StreamTimeout => "the backend's answer made no progress",
             Self::TunnelTimeout => "nothing moved in the tunnel",
+            Self::UpstreamStalled => "the backend reads no more",
             Self::UpstreamClosed => "the backend closed the connection without an answer",
             Self::EarlyUpgrade => "the backend switched protocols before it had the whole request",
             Self::ResponseHead(error) | Self::ResponseTrailers(error) => {

@@ -35,9 +35,14 @@ pub enum Received {
 
 /// A connection registered with a [`Poller`]. Dropping it closes it and ends the registration.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one connection")]
 pub struct Stream {
     socket: TcpStream,
     known: Readiness,
+    /// The peer's end was read.
+    ended: bool,
+    /// We have finished sending.
+    finished: bool,
     /// A write was told that the peer broke the connection off.
     broken: bool,
     /// Acknowledgements wait for the first bytes to carry them.
@@ -77,7 +82,8 @@ impl Stream {
         poller: &Poller,
     ) -> io::Result<Self> {
         poller.register(&mut socket, key)?;
-        Ok(Self { socket, known, broken: false, hushed: false })
+        let (ended, finished, broken, hushed) = (false, false, false, false);
+        Ok(Self { socket, known, ended, finished, broken, hushed })
     }
 
     /// Remembers what an event told. An end or an error is for life.
@@ -128,7 +134,7 @@ impl Stream {
         }
         match retry_on_intr(|| recv(&self.socket, &mut *buffer, RecvFlags::empty())) {
             Ok((0, _)) => {
-                self.known.readable = false;
+                (self.known.readable, self.ended) = (false, true);
                 // The kernel tells of a reset once. If that was to a write, this is no end.
                 if self.broken { Err(Errno::CONNRESET.into()) } else { Ok(Received::End) }
             }
@@ -207,11 +213,20 @@ impl Stream {
         }
     }
 
-    /// Tells the peer that nothing more will be sent; reading goes on.
+    /// Whether the peer's end was read, so that nothing more will come.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Tells the peer that nothing more will be sent; reading goes on. Once is enough.
     ///
     /// # Errors
     /// When the connection is not, or no longer, connected.
-    pub fn finish(&self) -> io::Result<()> {
+    pub fn finish(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(());
+        }
         self.socket.shutdown(Shutdown::Write)
     }
 

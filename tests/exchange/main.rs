@@ -16,6 +16,7 @@ mod early;
 mod failover;
 mod forwarding;
 mod keep_alive;
+mod lingering;
 mod pooled;
 mod read;
 mod retries;

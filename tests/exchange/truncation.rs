@@ -69,7 +69,7 @@ fn invalid_chunks_break_the_response_off() {
         rig.upstream(body);
         let got = rig.client_got();
         assert!(read::whole_response(&got).is_none(), "{got}");
-        assert_eq!((rig.row().status, rig.over), (200, Some(Hangup::Close)), "{body}");
+        assert_eq!((rig.row().status, rig.ending()), (200, Some(Hangup::Close)), "{body}");
     }
 }
 
@@ -128,7 +128,7 @@ fn what_was_pending_is_sent_before_the_cut() {
     rig.client.window = usize::MAX;
     rig.run();
     assert_eq!(rig.client_got(), answered("200 OK", "", "Content-Length: 10\r\n", "01234"));
-    assert_eq!((rig.row().fault, rig.over), (Some("response_truncated"), Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.ending()), (Some("response_truncated"), Some(Hangup::Close)));
 }
 
 #[test]

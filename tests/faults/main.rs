@@ -13,6 +13,7 @@ mod answers;
 mod clients;
 mod crowds;
 mod descriptors;
+mod ends;
 mod log;
 mod retries;
 mod reuse;

@@ -99,7 +99,8 @@ impl Rig {
         assert!(record.client == address || !self.settings.trusted.networks().is_empty());
         self.client_told = Some(record.client);
         let row = Row::of(&record);
-        self.act(|exchange, context| exchange.reported(false, context));
+        let is_ended = self.client.ended;
+        self.act(|exchange, context| exchange.reported(is_ended, context));
         // One that was pipelined behind it may have begun.
         let is_next = Row::of(&self.exchange.record(address, self.now)) != row;
         self.owes_row |= is_next && !self.exchange.is_idle();

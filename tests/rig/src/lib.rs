@@ -218,6 +218,13 @@ impl Rig {
         String::from_utf8(bytes).expect("text")
     }
 
+    /// How the client sees its connection end, if it does. The end of the stream is one, although
+    /// what the client still sends is read on until it ends its own.
+    #[must_use]
+    pub fn ending(&self) -> Option<Hangup> {
+        self.over.or(self.client.finished.then_some(Hangup::Close))
+    }
+
     /// The one row written since it was last asked.
     #[track_caller]
     pub fn row(&mut self) -> Row {
@@ -262,6 +269,13 @@ impl Rig {
     /// As [`Rig::advance`].
     pub fn advance_ms(&mut self, millis: u64) {
         self.advance(Duration::from_millis(millis));
+    }
+
+    /// The time of an idle client is up. No request begins by it.
+    pub fn close_idle(&mut self) {
+        self.act(Exchange::close_idle);
+        self.owes_row = false;
+        self.run();
     }
 
     /// Calls the exchange with what a worker lends it.
