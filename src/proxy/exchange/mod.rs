@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use self::account::Account;
-use self::state::{Attempt, Call, Link, Request, Response};
+use self::state::{Attempt, Call, Link, Request, Response, Serves};
 pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Side};
 use self::timing::Timing;
 use self::waits::Awaited;
@@ -348,7 +348,7 @@ impl Exchange {
             && context.settings.connections == Connections::Persistent
             && matches!(self.request, Request::Done);
         let how = match recycle {
-            true if !self.call.bound => Demand::Recycle,
+            true if self.call.serves == Serves::Anyone => Demand::Recycle,
             true if self.call.keep_alive => {
                 self.kept = self.account.backend;
                 Demand::Keep

@@ -2,7 +2,7 @@
 
 use super::{
     Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Request, Response,
-    Timing,
+    Serves, Timing,
 };
 use crate::balance::Outcome;
 use crate::http::{
@@ -69,6 +69,7 @@ impl Exchange {
             Ok(request) => request,
             Err(error) => return self.fail(Fault::RequestHead(error), context),
         };
+        let is_bound = authenticates_connection(head, context.headers, Name::Authorization);
         self.call = Call {
             method: request.method,
             version: request.version,
@@ -76,7 +77,7 @@ impl Exchange {
             keep_alive: request.keep_alive,
             until_close: false,
             continue_due: request.expect_continue,
-            bound: authenticates_connection(head, context.headers, Name::Authorization),
+            serves: if is_bound { Serves::Client } else { Serves::Anyone },
         };
         self.account
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
@@ -149,7 +150,7 @@ impl Exchange {
     fn dispatch(&mut self, context: &mut Context<'_>) {
         let lease = match self.kept.take() {
             Some(backend) => {
-                self.call.bound = true;
+                self.call.serves = Serves::Client;
                 Some(context.balancer.acquire_bound(backend, context.now))
             }
             None => context.balancer.acquire(self.tried, context.now),

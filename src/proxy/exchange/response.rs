@@ -1,6 +1,6 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Attempt, Call, Closing, Context, Exchange, Hangup, Link, Request, Response};
+use super::{Attempt, Call, Closing, Context, Exchange, Hangup, Link, Request, Response, Serves};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -129,8 +129,11 @@ impl Exchange {
         self.account.status = response.status;
         let head = &self.down.body.raw()[..end];
         connection_named(head, context.headers, &mut self.response_named);
-        self.call.bound |= response.status == 401
-            && authenticates_connection(head, context.headers, Name::WwwAuthenticate);
+        if response.status == 401
+            && authenticates_connection(head, context.headers, Name::WwwAuthenticate)
+        {
+            self.call.serves = Serves::Client;
+        }
         self.write_head(response, body, end, context);
         match transfer {
             Some(transfer) => {

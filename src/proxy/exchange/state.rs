@@ -69,8 +69,8 @@ pub(super) struct Call {
     pub(super) until_close: bool,
     /// Whether the client may be waiting for the backend's 100 (Continue) before it sends the body.
     pub(super) continue_due: bool,
-    /// Whether the upstream connection is authenticated as this client, and so for nobody else.
-    pub(super) bound: bool,
+    /// Whom the upstream connection may serve.
+    pub(super) serves: Serves,
 }
 
 impl Call {
@@ -81,8 +81,16 @@ impl Call {
         keep_alive: false,
         until_close: false,
         continue_due: false,
-        bound: false,
+        serves: Serves::Anyone,
     };
+}
+
+/// Whom an upstream connection may serve.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Serves {
+    Anyone,
+    /// It is authenticated as this client.
+    Client,
 }
 
 /// One try at one backend.
