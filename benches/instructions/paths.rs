@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tidegate::balance::{Balancer, Options, Outcome, Policy, Tried};
 use tidegate::buffer::FreeList;
+use tidegate::console::Console;
 use tidegate::http::{
     Asked, BodyOut, Chunks, HeadSearch, Headers, Method, Part, RequestHop, ResponseHop,
     parse_request, parse_response, rewrite_request, rewrite_response,
@@ -145,6 +146,7 @@ fn journal_row() -> Step {
         connection: "persistent".to_owned(),
         workers: 1,
         verbose: false,
+        console: Console::standard(),
     })
     .expect("a journal");
     let mut feed = feeds.into_iter().next().expect("a feed for the worker");

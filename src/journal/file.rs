@@ -65,7 +65,10 @@ impl LogFile {
             let (file, moved_aside) = open_fresh(path)?;
             Self::new(path, file, Kind::Regular, moved_aside)
         };
-        log.begin().map_err(|source| unwritable(path, source))?;
+        // A stream may have a reader that is slow; waiting for it is for the thread that writes.
+        if log.kind == Kind::Regular {
+            log.begin_file().map_err(|source| unwritable(path, source))?;
+        }
         Ok(log)
     }
 
@@ -79,7 +82,7 @@ impl LogFile {
     }
 
     /// Writes what has to stand before the first row: a header, or the end of a torn last line.
-    fn begin(&self) -> io::Result<()> {
+    fn begin_file(&self) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         let mut last = [b'\n'];
         if self.kind == Kind::Regular && length > 0 {
@@ -113,6 +116,10 @@ impl Medium for LogFile {
         self.path.display().to_string()
     }
 
+    fn begin(&mut self) -> io::Result<()> {
+        if self.kind == Kind::Stream { self.begin_file() } else { Ok(()) }
+    }
+
     fn take_back(&mut self, count: u64) -> io::Result<()> {
         LogFile::take_back(self, count)
     }
@@ -124,7 +131,7 @@ impl Medium for LogFile {
         let failed = |source| unwritable(&self.path, source);
         // Our own lock is in the way of a second one on the same file.
         if is_at(&self.file, &self.path) {
-            return self.begin().map_err(failed);
+            return self.begin_file().map_err(failed);
         }
         let file = open_locked(&self.path)?;
         if !matches!(
@@ -134,7 +141,7 @@ impl Medium for LogFile {
             return Err(JournalError::NotALog { path: self.path.clone() });
         }
         let reopened = Self::new(&self.path, file, Kind::Regular, None);
-        reopened.begin().map_err(failed)?;
+        reopened.begin_file().map_err(failed)?;
         *self = reopened;
         Ok(())
     }

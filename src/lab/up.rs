@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use super::child::Output;
 use super::setup;
 use super::signals::Signals;
 use super::stack::{Plan, Programs, Stack, StackError, check_ports, system};
+use crate::console::Console;
 
 /// Runs the stack until SIGINT or SIGTERM, then stops it in order: the proxy finishes what is in
 /// flight while its backends still answer.
@@ -46,8 +46,7 @@ fn stay(stack: &mut Stack<'_>, plan: &Plan, log: Option<&Path>) -> Result<(), St
         return Ok(());
     }
     let greeting = greeting(plan, shown.map(|(_, port)| port));
-    // Nobody is left to tell when stdout is gone.
-    let _ = io::stdout().write_all(greeting.as_bytes()).and_then(|()| io::stdout().flush());
+    Console::standard().say(&greeting);
     while stack.wait(Duration::MAX)?.is_none() {}
     Ok(())
 }

@@ -11,6 +11,7 @@ mod support;
 
 mod answers;
 mod clients;
+mod console;
 mod crowds;
 mod descriptors;
 mod log;

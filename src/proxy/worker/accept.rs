@@ -3,12 +3,13 @@
 //! Edge-triggered accept does not tell twice. So a door at which somebody may still be waiting is
 //! remembered, and tried again when a slot frees, when a timer rings, or in the next turn.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName};
 use super::super::spread::Newcomer;
 use super::{DOOR, Worker};
+use crate::console::Console;
 use crate::reactor::{Alarms, Key, Listener, Poller, Stream, Timers};
 
 /// Connections accepted at one door in one turn, so that clients already here are served, too.
@@ -68,12 +69,10 @@ impl Doors {
             return;
         }
         self.complained = Some(now);
-        // Nobody is left to tell that stderr is gone.
-        let _ = writeln!(
-            io::stderr(),
+        Console::standard().complain(&format!(
             "tidegate: can't accept connections for now: {error}; \
              existing ones are served on (raise `ulimit -n` or lower --max-connections)"
-        );
+        ));
     }
 }
 
