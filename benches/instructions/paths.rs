@@ -13,7 +13,7 @@ use tidegate::http::{
 };
 use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::budget::RetryBudget;
-use tidegate::proxy::exchange::{Context, Demand, Exchange, Side};
+use tidegate::proxy::exchange::{Context, Demand, Exchange, Phase, Side};
 use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
 
 /// A path's name, and what makes the step that is counted.
@@ -196,7 +196,7 @@ fn exchange() -> Step {
             headers: &mut headers,
             date: DATE,
             peer: PEER,
-            draining: false,
+            phase: Phase::Serving,
         };
         receive(&mut exchange, Side::Client, SMALL, context);
         let demand = exchange.demand();
@@ -255,6 +255,7 @@ fn settings() -> Settings {
             body: seconds(30),
             client_idle: seconds(75),
             upstream_idle: seconds(30),
+            shutdown_delay: Duration::ZERO,
             drain: seconds(10),
         },
         limits: Limits {

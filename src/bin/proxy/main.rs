@@ -1,30 +1,25 @@
 //! `tidegate`: the proxy. Flags in, one call, an exit code out.
 
 mod flags;
+mod signals;
 mod values;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use clap::Parser;
 use flags::Flags;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
+use signals::Watch;
 use tidegate::console::Console;
-use tidegate::journal::{self, Journal, Options, Reopener, Totals};
+use tidegate::journal::{self, Journal, Options, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{Bound, Directory, HEALTH, StartError, Stopper};
+use tidegate::proxy::{Bound, Directory, HEALTH, StartError};
 use tidegate::reactor::descriptors;
 
 /// A flag, an upstream or a path is wrong.
 const MISUSE: u8 = 2;
-
-/// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
-const ECHO: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -50,15 +45,17 @@ fn run(flags: &Flags, console: Console) -> Result<(), u8> {
 
 /// Runs the proxy until it is stopped.
 fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {
+    // Signals come first: one that arrives while starting must not be lost.
+    let watch = Watch::start(console)
+        .map_err(|error| fail(console, 1, &format!("can't listen to signals: {error}")))?;
     raise_descriptors(settings, console);
     let log = flags.log(settings);
-    // The handlers come first: a signal that arrives while starting must not be lost.
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])
-        .map_err(|error| fail(console, 1, &error))?;
+    watch.begins("resolving the names of the upstreams");
     let bound = Bound::bind(settings.clone()).map_err(|error| match error {
         StartError::Resolve(_) | StartError::Balance(_) => fail(console, MISUSE, &error),
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
+    watch.begins("opening the log");
     let (journal, feeds) = Journal::start(Options {
         path: log.clone(),
         backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
@@ -70,6 +67,7 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     })
     .map_err(|error| fail(console, MISUSE, &error))?;
     let addresses = bound.addresses().to_vec();
+    watch.serves(bound.stopper(), journal.reopener());
     let server = bound
         .start(feeds)
         .map_err(|error| fail(console, 1, &format!("can't start a worker: {error}")))?;
@@ -77,42 +75,10 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
-    obey(signals, server.stopper(), journal.reopener(), console);
     let outcome = server.join();
     let Totals { requests, errors, rows, lost } = journal.close();
     console.say(&format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost"));
     outcome.map_err(|error| fail(console, 1, &error))
-}
-
-#[expect(clippy::disallowed_methods, reason = "a person's patience is not on the request path")]
-fn read_clock() -> Instant {
-    Instant::now()
-}
-
-/// Listens to signals on a thread of its own.
-fn obey(mut signals: Signals, stopper: Stopper, reopener: Reopener, console: Console) {
-    let watch = move || {
-        let mut stopping: Option<Instant> = None;
-        for signal in signals.forever() {
-            match signal {
-                SIGHUP => reopener.reopen(),
-                // The size limit of a file was reached; the write that hit it reports it.
-                SIGXFSZ => {}
-                _ => match stopping {
-                    None => {
-                        stopping = Some(read_clock());
-                        stopper.drain();
-                    }
-                    Some(since) if since.elapsed() < ECHO => {}
-                    Some(_) => std::process::exit(128 + signal),
-                },
-            }
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("signals".to_owned()).spawn(watch) {
-        let consequence = "only SIGKILL will stop this proxy";
-        complain(console, &format!("no thread for signals: {error}; {consequence}"));
-    }
 }
 
 fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {

@@ -1,7 +1,8 @@
 //! The client's half: from the first byte of a request to a backend that shall have it.
 
 use super::{
-    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Request, Response,
+    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Phase, Request,
+    Response,
 };
 use crate::balance::Outcome;
 use crate::http::{
@@ -94,7 +95,10 @@ impl Exchange {
             return self.fail(Fault::RequestTooLarge, context);
         }
         if answer_here {
-            return self.answer(200, "the proxy answers", context);
+            return match context.phase {
+                Phase::Serving => self.answer(200, "the proxy answers", context),
+                Phase::Leaving | Phase::Draining => self.fail(Fault::Stopped, context),
+            };
         }
         self.patience = context.settings.timeouts.body;
         self.request_body(context);

@@ -1,6 +1,8 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Attempt, Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
+use super::{
+    Attempt, Call, Closing, Context, Demand, Exchange, Hangup, Link, Phase, Request, Response,
+};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -111,7 +113,7 @@ impl Exchange {
         let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
         self.reusable = response.keep_alive && is_open;
         self.call.until_close = body == BodyOut::UntilClose;
-        self.call.keep_alive &= !context.draining
+        self.call.keep_alive &= context.phase != Phase::Draining
             && context.settings.connections == Connections::Persistent
             && !self.call.until_close
             // The upstream will not take the rest of the request, so nothing can follow it.

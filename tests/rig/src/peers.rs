@@ -198,6 +198,7 @@ pub fn settings(backends: usize, policy: Policy) -> Settings {
             body: seconds(30),
             client_idle: seconds(75),
             upstream_idle: seconds(30),
+            shutdown_delay: Duration::ZERO,
             drain: seconds(10),
         },
         limits: Limits {
