@@ -71,7 +71,12 @@ fn request_rewritten() -> Step {
     let mut headers = Headers::new(FIELDS);
     let request = parse_request(SMALL, &mut headers).expect("a valid head");
     let mut out = Vec::new();
-    let hop = RequestHop { peer: PEER, default_host: "localhost", close: false };
+    let hop = RequestHop {
+        peer: PEER,
+        pseudonym: "tidegate-0a1b2c3d",
+        default_host: "localhost",
+        close: false,
+    };
     Box::new(move || {
         out.clear();
         rewrite_request(&mut out, SMALL, &headers, &request, &hop);
@@ -241,6 +246,7 @@ fn settings() -> Settings {
     Settings {
         policy: Policy::RoundRobin,
         connections: Connections::Persistent,
+        pseudonym: "tidegate-0a1b2c3d".to_owned(),
         listen: Vec::new(),
         upstreams: (0..BACKENDS).map(upstream).collect(),
         workers: 1,

@@ -13,6 +13,8 @@ use super::wire::{self, CRLF};
 pub struct RequestHop<'a> {
     /// The client's address as text, for `X-Forwarded-For`.
     pub peer: &'a str,
+    /// The name of this hop in `Via`.
+    pub pseudonym: &'a str,
     /// The `Host` of requests that name none, such as the backend's own authority. May be empty,
     /// which the RFC allows but some servers refuse.
     pub default_host: &'a str,
@@ -40,7 +42,7 @@ pub fn rewrite_request(
     for field in headers.fields().iter().filter(|field| passes(field, request)) {
         wire::copy(out, head, field);
     }
-    write_forwarded(out, head, headers, request, hop.peer);
+    write_forwarded(out, head, headers, request, hop);
     if let Some(forwards) = request.max_forwards {
         wire::number(out, "Max-Forwards", forwards.saturating_sub(1));
     }
@@ -84,14 +86,14 @@ fn write_forwarded(
     head: &[u8],
     headers: &Headers,
     request: &RequestHead,
-    peer: &str,
+    hop: &RequestHop<'_>,
 ) {
     let way = (Name::XForwardedFor, "X-Forwarded-For");
-    wire::append(out, head, headers, way, &[peer.as_bytes()]);
+    wire::append(out, head, headers, way, &[hop.peer.as_bytes()]);
     wire::field(out, "X-Forwarded-Proto", b"http");
     if !request.authority.is_empty() {
         wire::field(out, "X-Forwarded-Host", request.authority.of(head));
     }
-    let received = [request.version_number.of(head), b" tidegate"];
+    let received = [request.version_number.of(head), b" ", hop.pseudonym.as_bytes()];
     wire::append(out, head, headers, (Name::Via, "Via"), &received);
 }

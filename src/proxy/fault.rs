@@ -12,6 +12,8 @@ pub enum Fault {
     RequestBody(FramingError),
     /// The request's trailers are not valid.
     RequestTrailers(HeadError),
+    /// The request has been here before.
+    Loop,
     /// The request's body is larger than `--max-body-bytes`.
     RequestTooLarge,
     /// The head did not arrive within `--header-timeout`.
@@ -68,6 +70,7 @@ impl Fault {
             | Self::OwnResources
             | Self::Stopped => 503,
             Self::ResponseTimeout => 504,
+            Self::Loop => 508,
             Self::UpstreamClosed
             | Self::EarlyUpgrade
             | Self::ResponseHead(_)
@@ -91,6 +94,7 @@ impl Fault {
             Self::RequestHead(error) => error.label(),
             Self::RequestBody(_) => "bad_request_body",
             Self::RequestTrailers(_) => "bad_request_trailers",
+            Self::Loop => "loop",
             Self::RequestTooLarge => "request_too_large",
             Self::HeaderTimeout => "header_timeout",
             Self::BodyTimeout => "body_timeout",
@@ -119,6 +123,7 @@ impl Fault {
         match self {
             Self::RequestHead(error) | Self::RequestTrailers(error) => error.explanation(),
             Self::RequestBody(error) => error.explanation(),
+            Self::Loop => "the request has passed through this proxy before",
             Self::RequestTooLarge => "the request body is larger than this proxy accepts",
             Self::HeaderTimeout => "the request head took too long",
             Self::BodyTimeout => "the request body made no progress",

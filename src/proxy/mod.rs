@@ -5,6 +5,7 @@
 //! [`settings`].
 
 pub mod budget;
+mod circle;
 mod connection;
 mod control;
 mod directory;
@@ -18,6 +19,7 @@ mod spread;
 mod transfer;
 mod worker;
 
+pub use circle::{CircleError, refuse_circle};
 pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
 pub use server::{Bound, Server, StartError, Stopper};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use super::circle::{CircleError, refuse_circle};
 use super::control::Control;
 use super::directory::{Directory, ResolveError};
 use super::settings::Settings;
@@ -31,6 +32,9 @@ pub enum StartError {
     /// An upstream has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// An upstream is the proxy itself.
+    #[error(transparent)]
+    Circle(#[from] CircleError),
     /// The balancer refuses its options.
     #[error(transparent)]
     Balance(#[from] InvalidOptions),
@@ -79,6 +83,7 @@ impl Bound {
     /// See [`StartError`].
     pub fn bind(settings: Settings) -> Result<Self, StartError> {
         let directory = Directory::resolve(&settings.upstreams)?;
+        refuse_circle(&settings.upstreams, &directory, &settings.listen)?;
         let mut loops = Vec::new();
         for _ in 0..settings.workers.max(1) {
             loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));

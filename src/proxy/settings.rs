@@ -93,6 +93,8 @@ pub struct Settings {
     pub policy: Policy,
     /// How upstream connections are used.
     pub connections: Connections,
+    /// The name of this process in `Via`, by which it knows requests that come back to it.
+    pub pseudonym: String,
     /// The addresses listened on.
     pub listen: Vec<SocketAddr>,
     /// The backends.

@@ -10,6 +10,7 @@
 mod support;
 
 mod answers;
+mod circles;
 mod clients;
 mod console;
 mod crowds;

@@ -265,6 +265,7 @@ impl Flags {
                 ConnectionMode::Persistent => Connections::Persistent,
                 ConnectionMode::NonPersistent => Connections::NonPersistent,
             },
+            pseudonym: format!("tidegate-{:08x}", fastrand::u32(..)),
             listen: self.proxying.listen.clone(),
             upstreams: self.proxying.upstream.clone(),
             workers,

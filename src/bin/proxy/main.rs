@@ -15,7 +15,7 @@ use signals::Watch;
 use tidegate::console::Console;
 use tidegate::journal::{self, Journal, Options, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{Bound, Directory, HEALTH, StartError};
+use tidegate::proxy::{self, Bound, Directory, HEALTH, StartError};
 use tidegate::reactor::descriptors;
 
 /// A flag, an upstream or a path is wrong.
@@ -52,7 +52,9 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     let log = flags.log(settings);
     watch.begins("resolving the names of the upstreams");
     let bound = Bound::bind(settings.clone()).map_err(|error| match error {
-        StartError::Resolve(_) | StartError::Balance(_) => fail(console, MISUSE, &error),
+        StartError::Resolve(_) | StartError::Circle(_) | StartError::Balance(_) => {
+            fail(console, MISUSE, &error)
+        }
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");
@@ -84,6 +86,8 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
 fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {
     let directory =
         Directory::resolve(&settings.upstreams).map_err(|error| fail(console, MISUSE, &error))?;
+    proxy::refuse_circle(&settings.upstreams, &directory, &settings.listen)
+        .map_err(|error| fail(console, MISUSE, &error))?;
     let mut text = settings.describe();
     let log = flags.log(settings);
     if let Some(Err(error)) = log.as_deref().map(journal::check) {

@@ -137,7 +137,8 @@ impl Exchange {
 
     fn observe_answer(&mut self, status: u16, context: &Context<'_>) {
         let Some(attempt) = &mut self.attempt else { return };
-        let outcome = if matches!(status, 502..=504) { Outcome::Failed } else { Outcome::Answered };
+        let outcome =
+            if matches!(status, 502..=504 | 508) { Outcome::Failed } else { Outcome::Answered };
         let first_byte_at = attempt.since + self.account.first_byte.unwrap_or_default();
         context.balancer.observe(&mut attempt.lease, outcome, first_byte_at);
     }

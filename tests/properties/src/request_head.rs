@@ -33,7 +33,8 @@ pub fn check(data: &[u8]) {
     let bytes = &stream[found.skip..found.end];
     let mut headers = Headers::new(MAX_FIELDS);
     let Ok(parsed) = parse_request(bytes, &mut headers) else { return };
-    let hop = RequestHop { peer: "::1", default_host: "b:1", close: choice == 1 };
+    let hop =
+        RequestHop { peer: "::1", pseudonym: "tidegate", default_host: "b:1", close: choice == 1 };
     let mut out = Vec::new();
     rewrite_request(&mut out, bytes, &headers, &parsed, &hop);
 

@@ -184,6 +184,7 @@ pub fn settings(backends: usize, policy: Policy) -> Settings {
     Settings {
         policy,
         connections: Connections::Persistent,
+        pseudonym: "tidegate".to_owned(),
         listen: Vec::new(),
         upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
         workers: 1,
