@@ -8,7 +8,7 @@
 //! proxy/                              ties sockets, HTTP and balancing together
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other
-//! buffer, console, health, time       ground
+//! buffer, console, health, time, usage   ground
 //! ```
 //!
 //! `docs/architecture.md` tells why; `tests/tidy.rs` keeps it so.
@@ -24,3 +24,4 @@ pub mod lab;
 pub mod proxy;
 pub mod reactor;
 pub mod time;
+pub mod usage;

@@ -53,11 +53,26 @@ fn the_logs_of_the_folder_are_told_and_written() {
 #[test]
 fn files_seconds_and_a_folder_can_be_named() {
     let project = project();
-    let args = ["logs/one.csv", "logs/one.csv", "--seconds", "4", "--out", "a/b"];
+    fs::write(project.path().join("logs/two.csv"), header() + ROWS).unwrap();
+    let args = ["logs/one.csv", "logs/two.csv", "logs/one.csv", "--seconds", "4", "--out", "a/b"];
     let (code, said) = report(project.path(), &args);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("round-robin, persistent (one)") && said.contains("  0.5  "), "{said}");
     assert!(project.path().join("a/b/report.html").is_file());
+}
+
+#[test]
+fn a_log_without_rows_is_left_out_beside_others_and_folders_below_are_looked_into() {
+    let project = project();
+    fs::write(project.path().join("bare.csv"), header()).unwrap();
+    fs::create_dir(project.path().join("old")).unwrap();
+    fs::write(project.path().join("old/one.csv"), header() + ROWS).unwrap();
+    let (code, said) = report(project.path(), &["."]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Left out: ./bare.csv: it has no rows."), "{said}");
+    let json = fs::read(project.path().join("reports/report.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["configurations"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -69,7 +84,14 @@ fn what_can_not_be_read_or_written_is_said() {
         assert!(said.contains(words), "{args:?}: {said}");
     };
     fails(&["gone.csv"], 1, "can't read the log gone.csv: No such file");
-    fails(&["."], 1, "there is no log in .");
+    fs::create_dir(project.path().join("empty")).unwrap();
+    fails(&["empty"], 1, "there is no log with rows in empty");
+    let expected = "expected the columns timestamp, backend_url, latency_ms, status_code, \
+        routing_mode, by name in a header or in this order without one; its first line is `a,b`";
+    fs::write(project.path().join("other.csv"), "a,b\n1,2\n").unwrap();
+    fails(&["other.csv", "logs"], 1, expected);
+    fs::write(project.path().join("bare.csv"), header()).unwrap();
+    fails(&["bare.csv"], 1, "bare.csv: it has no rows");
     fails(&["--out", "logs/one.csv/x"], 1, "can't write the report to logs/one.csv/x: ");
     fails(&["--seconds", "0"], 2, "above 0");
     assert!(!project.path().join("reports").exists(), "nothing is written of nothing");

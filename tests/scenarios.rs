@@ -47,16 +47,25 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn six_scenarios_leave_three_files_each_and_put_earlier_ones_away() {
+fn six_scenarios_leave_four_files_each_and_put_earlier_ones_away() {
     let folder = TempDir::new().unwrap();
     let old = folder.path().join("adaptive_sma_persistent.csv");
     fs::write(&old, "of an earlier run\n").unwrap();
-    let run = Run::start(folder.path(), 1);
+    let mut run = Run::start(folder.path(), 1);
+    run.lab.says("0 of 6 s: round-robin_persistent", PATIENCE);
+    run.lab.says("round-robin_persistent: ", PATIENCE);
+    run.lab.says("  wrk: ", PATIENCE);
+    let last = folder.path().join("adaptive_ewma_non_persistent.csv");
+    assert!(!last.exists(), "each result is told as it comes");
     let (status, said) = run.lab.ends(PATIENCE);
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("an earlier run was moved to "), "{said}");
+    for (second, name) in names().enumerate() {
+        assert!(said.contains(&format!("{second} of 6 s: {name}\n")), "{said}");
+    }
     let expected = names().flat_map(|name| {
-        ["_console.txt", "_wrk.txt", ".csv"].map(|ending| format!("{name}{ending}"))
+        ["_console.txt", "_wrk.txt", ".csv", ".csv.meta.json"]
+            .map(|ending| format!("{name}{ending}"))
     });
     let mut expected: Vec<_> = expected.collect();
     expected.sort();

@@ -15,7 +15,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// The floors, from the ground up. A room imports only from floors below its own.
 const FLOORS: [&[&str]; 6] = [
-    &["buffer", "console", "health", "time"],
+    &["buffer", "console", "health", "time", "usage"],
     &["reactor", "http", "balance"],
     &["journal"],
     &["proxy"],

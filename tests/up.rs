@@ -173,14 +173,75 @@ fn there_is_no_dashboard_where_there_is_no_log() {
     assert!(!is_open(port));
 }
 
+/// Kills whoever listens on a port.
+fn kill_owner(port: u16) {
+    let owner = ports::owner(port).unwrap();
+    let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
 #[test]
-fn a_child_that_dies_is_named_and_ends_the_rest() {
-    for victim in 0..4 {
+fn a_backend_that_dies_is_named_and_the_rest_goes_on_without_it() {
+    let mut stack = Stack::start(&[], &[]).ready();
+    let [a, b, _] = stack.backends;
+    kill_owner(a);
+    stack.lab.says("backend A was killed by signal 9; the rest goes on", PATIENCE);
+    let again = stack.lab.says("this starts it again: ", PATIENCE);
+    for _ in 0..3 {
+        let answer = answer(stack.ask());
+        assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.contains("from A"), "{answer}");
+    }
+    kill_owner(b);
+    stack.lab.says("backend B was killed by signal 9; the rest goes on", PATIENCE);
+    assert!(answer(stack.ask()).contains("from C"));
+    let (_, words) = again.trim().split_once(": this starts it again: ").unwrap();
+    let mut words = words.split(' ');
+    let restarted = Running::start(Command::new(words.next().unwrap()).args(words));
+    until("an answer by A", PATIENCE, || answer(stack.ask()).contains("from A"));
+    let ports = stack.ports();
+    stack.lab.press_ctrl_c();
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(is_open(a), "what somebody else started is theirs");
+    drop(restarted);
+    nobody_listens(&ports);
+}
+
+#[test]
+fn a_dashboard_that_dies_is_named_and_the_rest_goes_on() {
+    let [port] = free_ports::<1>();
+    let mut stack = Stack::start(&["--dashboard-port", &port.to_string()], &[]).ready();
+    kill_owner(port);
+    stack.lab.says("dashboard was killed by signal 9; the rest goes on", PATIENCE);
+    assert!(answer(stack.ask()).starts_with("HTTP/1.1 200 "));
+    stack.lab.press_ctrl_c();
+    assert_eq!(stack.lab.ends(PATIENCE).0.code(), Some(0));
+}
+
+#[test]
+fn a_proxy_that_dies_ends_everything_with_its_exit_status() {
+    for (signal, status, how) in [
+        (Signal::KILL, 137, "proxy was killed by signal 9"),
+        (Signal::TERM, 0, "proxy ended with status 0"),
+    ] {
         let stack = Stack::start(&[], &[]).ready();
         let ports = stack.ports();
-        let owner = ports::owner(ports[victim]).unwrap();
+        let owner = ports::owner(stack.proxy).unwrap();
         let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
-        kill_process(pid, Signal::KILL).unwrap();
+        kill_process(pid, signal).unwrap();
+        let (ended, said) = stack.lab.ends(PATIENCE);
+        assert!(said.contains(&format!("tidegate-lab: {how}")), "{said}");
+        assert_eq!(ended.code(), Some(status), "{said}");
+        nobody_listens(&ports);
+    }
+}
+
+#[test]
+fn with_once_a_child_that_dies_is_named_and_ends_the_rest() {
+    for victim in 0..4 {
+        let stack = Stack::start(&["--once"], &[]).ready();
+        let ports = stack.ports();
+        kill_owner(ports[victim]);
         let (status, said) = stack.lab.ends(PATIENCE);
         let name = ["proxy", "backend A", "backend B", "backend C"][victim];
         assert!(said.contains(&format!("tidegate-lab: {name} was killed by signal 9")), "{said}");

@@ -1,7 +1,7 @@
 // The page: takes the figures as they come and puts each where it belongs.
 
 import { COLOURS, drawDistribution, drawLatency, load, repaint } from "/charts.js";
-import { bytes, count, millis, percent, rate, since, time } from "/format.js";
+import { DASH, bytes, count, millis, percent, rate, since, time } from "/format.js";
 import { Stream } from "/stream.js";
 import { number, setAttribute, setRows, setText } from "/tables.js";
 
@@ -180,7 +180,7 @@ function showLatest() {
   const rows = figures.latest.slice(0, LATEST_SHOWN).map((request) => [
     { text: time(request.time_ms, true), kind: "time" },
     backendCell(request.backend, colours.get(request.backend)),
-    number(String(request.status), request.error ? "bad" : ""),
+    number(String(request.status ?? DASH), request.error ? "bad" : ""),
     number(millis(request.latency_ms)),
     number(millis(request.sma_ms), "estimate"),
     number(millis(request.ewma_ms), "estimate"),

@@ -14,7 +14,7 @@ use tidegate::http::{
 use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Context, Demand, Exchange, Phase, Side};
-use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
 
 /// A path's name, and what makes the step that is counted.
 pub(crate) type Path = (&'static str, fn() -> Step);
@@ -146,6 +146,7 @@ fn journal_row() -> Step {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (journal, feeds) = Journal::start(journal::Options {
         path: Some(folder.path().join("log.csv")),
+        meta: None,
         backends: (0..BACKENDS).map(|index| format!("http://localhost:{index}")).collect(),
         routing_mode: "round-robin".to_owned(),
         connection: "persistent".to_owned(),
@@ -176,6 +177,7 @@ fn journal_row() -> Step {
             first_byte: Some(us(175)),
             attempts: 1,
             fault: None,
+            is_probe: false,
         });
     })
 }
@@ -254,9 +256,13 @@ fn settings() -> Settings {
         resample_after: None,
         cooldown: Duration::from_millis(500),
         cooldown_max: seconds(5),
+        probe_timeout: seconds(5),
+        half_close: HalfClose::Cancel,
         timeouts: Timeouts {
             connect: seconds(1),
-            response: seconds(10),
+            response: Some(seconds(60)),
+            stream: Some(seconds(60)),
+            tunnel: Some(seconds(3600)),
             header: seconds(10),
             body: seconds(30),
             client_idle: seconds(75),

@@ -8,6 +8,7 @@ use super::fleet::{Backend, Fleet};
 use super::invalid::InvalidOptions;
 use super::lease::{Lease, Outcome};
 use super::policy::Policy;
+use super::probe::Probe;
 use super::samples::LONGEST_SAMPLE;
 use super::selector::Selector;
 use super::set::{BackendId, BackendSet, MAX_BACKENDS, Tried};
@@ -24,8 +25,11 @@ pub struct Options {
     pub cooldown: Duration,
     /// The longest cool-off; each failed probe doubles the last one up to this.
     pub cooldown_max: Duration,
-    /// The sample that a failure counts as: the response timeout.
+    /// The sample that a failure counts as. No timeout of the proxy has a part in it, so that
+    /// policies choose alike whatever those are.
     pub failure_sample: Duration,
+    /// How long a probe keeps other requests from its backend at most.
+    pub probe_timeout: Duration,
 }
 
 impl Default for Options {
@@ -36,6 +40,7 @@ impl Default for Options {
             cooldown: Duration::from_millis(500),
             cooldown_max: Duration::from_secs(5),
             failure_sample: Duration::from_secs(10),
+            probe_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -71,9 +76,15 @@ impl Balancer {
         Some(Lease::new(id, now, probe))
     }
 
+    /// Takes a backend that is bound to be asked, whichever the policy would choose.
+    pub fn acquire_bound(&self, id: BackendId, now: Instant) -> Lease {
+        self.fleet.backend(id).begin();
+        Lease::new(id, now, None)
+    }
+
     /// The first backend that deserves a probe, else the policy's choice among those that take
     /// requests, else the one that will be the first to take requests again.
-    fn choose(&self, untried: BackendSet, now: Instant) -> Option<(BackendId, bool)> {
+    fn choose(&self, untried: BackendSet, now: Instant) -> Option<(BackendId, Option<Probe>)> {
         let at = self.fleet.micros(now);
         let mut warm = BackendSet::EMPTY;
         for id in untried {
@@ -87,12 +98,14 @@ impl Balancer {
                 Temperature::Cooling => false,
                 Temperature::Due => true,
             };
-            if deserves_probe && backend.claim_probe() {
-                return Some((id, true));
+            if deserves_probe
+                && let Some(probe) = backend.probing.claim(at, self.options.probe_timeout)
+            {
+                return Some((id, Some(probe)));
             }
         }
         let choice = self.selector.select(&self.fleet, warm, now);
-        choice.or_else(|| self.soonest_due(untried)).map(|id| (id, false))
+        choice.or_else(|| self.soonest_due(untried)).map(|id| (id, None))
     }
 
     /// Of backends that all cool off, the one whose time is over first.
@@ -103,7 +116,7 @@ impl Balancer {
     /// Starts the attempt's clock anew: a pooled connection turned out to be stale, and the request
     /// goes to the same backend again. Call it before any outcome is observed.
     pub fn restart(&self, lease: &mut Lease, now: Instant) {
-        lease.started = now;
+        (lease.started, lease.excused) = (now, Duration::ZERO);
     }
 
     /// Learns what became of an attempt, at the first byte of its response or at its failure.
@@ -119,6 +132,7 @@ impl Balancer {
         match outcome {
             Outcome::Answered => {
                 let latency = now.saturating_duration_since(lease.started);
+                let latency = latency.saturating_sub(lease.excused);
                 self.record(backend, latency, now);
                 backend.cooling.answered(started);
             }
@@ -143,9 +157,16 @@ impl Balancer {
         self.fleet.backend(lease.backend).end();
     }
 
+    /// Ends the attempt's probe, if it is one, because it waits for its client. That may take as
+    /// long as it likes, so another request shall learn of the backend. What this one learns
+    /// counts as well.
+    pub fn yield_probe(&self, lease: &mut Lease) {
+        self.end_probe(lease);
+    }
+
     fn end_probe(&self, lease: &mut Lease) {
-        if std::mem::take(&mut lease.probe) {
-            self.fleet.backend(lease.backend).end_probe();
+        if let Some(probe) = lease.probe.take() {
+            self.fleet.backend(lease.backend).probing.end(probe);
         }
     }
 

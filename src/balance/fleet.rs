@@ -1,11 +1,12 @@
 //! What all workers know of the backends, together.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use super::average::Average;
 use super::cooling::{Cooling, Micros};
+use super::probe::Probing;
 use super::samples::Samples;
 use super::set::{BackendId, BackendSet, MAX_BACKENDS};
 
@@ -81,8 +82,8 @@ pub struct Backend {
     outstanding: AtomicUsize,
     /// When the last sample was recorded; `NEVER` before the first.
     observed_at: AtomicU64,
-    /// Whether an attempt is under way that was sent to learn of this backend.
-    probing: AtomicBool,
+    /// The attempt under way, if there is one, that was sent to learn of this backend.
+    pub(super) probing: Probing,
     pub(super) cooling: Cooling,
     pub(super) average: Average,
     pub(super) samples: Samples,
@@ -97,7 +98,7 @@ impl Backend {
             label: label.into(),
             outstanding: AtomicUsize::new(0),
             observed_at: AtomicU64::new(NEVER),
-            probing: AtomicBool::new(false),
+            probing: Probing::default(),
             cooling: Cooling::default(),
             average: Average::unknown(),
             samples: Samples::with_capacity(samples_remembered),
@@ -150,19 +151,6 @@ impl Backend {
             (_, None) => false,
             (at, Some(limit)) => u128::from(now.saturating_sub(at)) >= limit.as_micros(),
         }
-    }
-
-    /// Takes this backend's only probe; false if it is under way already.
-    ///
-    /// Whoever found the probe due may have read that before another one's probe ended. Then one
-    /// request more is a probe, one after the other and never two at a time: no harm.
-    pub(super) fn claim_probe(&self) -> bool {
-        self.probing.compare_exchange(false, true, Ordering::Acquire, Relaxed).is_ok()
-    }
-
-    /// Gives the probe back. What it learned must have been recorded before.
-    pub(super) fn end_probe(&self) {
-        self.probing.store(false, Ordering::Release);
     }
 }
 

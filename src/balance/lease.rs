@@ -1,7 +1,8 @@
 //! One attempt at one backend, from the choice to the backend's last byte.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::probe::Probe;
 use super::set::BackendId;
 
 /// What became of an attempt.
@@ -31,14 +32,16 @@ pub struct Lease {
     pub(super) backend: BackendId,
     pub(super) started: Instant,
     /// Whether this attempt still holds its backend's probe.
-    pub(super) probe: bool,
+    pub(super) probe: Option<Probe>,
+    /// What of the time since the start is not the backend's.
+    pub(super) excused: Duration,
     /// The last outcome that counted.
     observed: Option<Outcome>,
 }
 
 impl Lease {
-    pub(super) fn new(backend: BackendId, started: Instant, probe: bool) -> Self {
-        Self { backend, started, probe, observed: None }
+    pub(super) fn new(backend: BackendId, started: Instant, probe: Option<Probe>) -> Self {
+        Self { backend, started, probe, excused: Duration::ZERO, observed: None }
     }
 
     /// The backend to send the request to.
@@ -57,7 +60,13 @@ impl Lease {
     /// once an outcome was observed, for then it has been learned.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        self.probe
+        self.probe.is_some()
+    }
+
+    /// So much of the attempt's time the backend could not help, because the client took it to send
+    /// its request: the sample of the answer is shorter by that.
+    pub fn excuse(&mut self, spent: Duration) {
+        self.excused = spent;
     }
 
     /// Whether `outcome` counts. The first one does; after [`Outcome::Answered`] one failure does,

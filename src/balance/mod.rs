@@ -20,6 +20,7 @@ mod fleet;
 mod invalid;
 mod lease;
 mod policy;
+mod probe;
 mod round_robin;
 mod samples;
 mod selector;

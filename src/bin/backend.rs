@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 use tidegate::console::Console;
 use tidegate::lab::backend::{self, Backend, Behaviour, Profile};
 use tidegate::reactor::{Caller, descriptors};
+use tidegate::usage::{self, Advice};
 
 /// A test backend: greets every request after the delay its profile says.
 #[derive(Debug, Parser)]
@@ -56,6 +57,16 @@ struct Flags {
     health: bool,
 }
 
+const ADVICE: [Advice; 3] = [
+    Advice { task: "", words: &["server-id", "name"], tip: "its name is '--id <ID>'" },
+    Advice { task: "", words: &["host", "bind", "address"], tip: "an address is '--listen <IP>'" },
+    Advice {
+        task: "",
+        words: &["delay", "delays", "latency"],
+        tip: "delays: '--profile <DELAYS>'",
+    },
+];
+
 const EXAMPLES: &str = "\
 Profiles:
   A  10,15,20,400,400,400,10,15,20   also of every other name
@@ -71,7 +82,7 @@ Examples:
 fn main() -> ExitCode {
     // Serving does not depend on whether anyone reads what is said.
     let console = Console::standard();
-    let code = match run(Flags::parse(), console) {
+    let code = match run(usage::parse(&ADVICE), console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console.complain(&format!("error: {error:#}"));

@@ -14,6 +14,7 @@ use signal_hook::iterator::Signals;
 use tidegate::console::Console;
 use tidegate::dashboard::{self, Dashboard, Options};
 use tidegate::reactor::descriptors;
+use tidegate::usage::{self, Advice};
 
 /// A live page over the proxy's log.
 #[derive(Debug, Parser)]
@@ -40,6 +41,11 @@ struct Flags {
     health: bool,
 }
 
+const ADVICE: [Advice; 2] = [
+    Advice { task: "", words: &["host", "bind", "address"], tip: "an address is '--listen <IP>'" },
+    Advice { task: "", words: &["csv", "file", "logs"], tip: "a log is '--log <FILE|FOLDER>'" },
+];
+
 const NOTES: &str = "\
 The log need not exist yet, and may be cut, rotated or deleted while it is followed.
 
@@ -57,7 +63,7 @@ Exit status:
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = usage::parse(&ADVICE);
     // Serving does not depend on whether anyone reads what is said.
     let console = Console::standard();
     let code = match check(&flags.log).map_err(|reason| (MISUSE, anyhow!(reason))) {

@@ -52,7 +52,7 @@ impl Estimator {
 /// The response time that a row counts as: up to the first byte, or the whole latency in a log
 /// without that column. A failure is no sample.
 pub(super) fn sample(row: &Row<'_>) -> Option<Duration> {
-    let failed = (502..=504).contains(&row.status);
+    let failed = row.status.is_none_or(|status| (502..=504).contains(&status));
     let whole = row.latency.filter(|_| row.fault.is_none());
     row.first_byte.or(whole).filter(|_| !failed)
 }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_sample_is_the_time_to_the_first_byte_else_the_latency_and_no_failure() {
         let row = |status, first_byte, fault| Row {
-            status,
+            status: Some(status),
             first_byte,
             fault,
             ..super::super::tests::row(0, "b", ms(9))

@@ -73,7 +73,7 @@ pub(super) struct Request {
     /// An index into the backends.
     pub(super) backend: Option<usize>,
     pub(super) latency_us: Option<u64>,
-    pub(super) status: u16,
+    pub(super) status: Option<u16>,
     pub(super) method: String,
     pub(super) path: String,
     pub(super) fault: String,
@@ -113,6 +113,7 @@ impl Model {
 
     pub(super) fn feed(&mut self, row: Result<Row<'_>, LineError>) {
         match row {
+            Ok(row) if row.is_probe() => {}
             Ok(row) => self.row(&row),
             Err(error) => {
                 self.broken_lines += 1;

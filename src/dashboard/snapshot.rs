@@ -136,7 +136,7 @@ struct Latest {
     backend: Option<String>,
     method: String,
     path: String,
-    status: u16,
+    status: Option<u16>,
     error: bool,
     fault: String,
     latency_ms: Option<f64>,

@@ -192,7 +192,7 @@ impl Source {
                 self.status.say(State::Unreadable, why);
                 false
             }
-            Err(error @ (TailError::NotAFile | TailError::NotALog)) => {
+            Err(error @ (TailError::NotAFile | TailError::NotALog(_))) => {
                 let why = format!("{} is no log: {error}", path.display());
                 self.status.say(State::Unreadable, why);
                 false

@@ -10,7 +10,7 @@ pub(super) fn row(timestamp_us: i64, backend: &str, latency: Duration) -> Row<'_
         timestamp_us,
         backend_url: Some(backend),
         latency: Some(latency),
-        status: 200,
+        status: Some(200),
         routing_mode: "adaptive_sma",
         connection: None,
         worker: None,
@@ -23,5 +23,6 @@ pub(super) fn row(timestamp_us: i64, backend: &str, latency: Duration) -> Row<'_
         first_byte: None,
         attempts: None,
         fault: None,
+        probe: None,
     }
 }

@@ -1,9 +1,9 @@
-//! The `Connection` field: what it asks of this connection, and which fields end here because it
-//! names them (RFC 9110 §7.6.1).
+//! What a head says of the connection that it came on: the `Connection` field with the fields it
+//! names (RFC 9110 §7.6.1), and authentication that holds for the connection.
 
 use super::error::HeadError;
 use super::headers::Headers;
-use super::list::elements;
+use super::list::{elements, is_blank};
 use super::name::Name;
 
 /// The connection options that mean something to a proxy.
@@ -55,6 +55,21 @@ fn mark(head: &[u8], headers: &mut Headers, name: &[u8]) {
     for field in headers.fields_mut() {
         field.named |= field.name.of(head).eq_ignore_ascii_case(name);
     }
+}
+
+/// Schemes that authenticate a connection and not each request (RFC 4559 §6). RFC 9110 §11.1 knows
+/// no such thing, and servers do it all the same.
+const CONNECTION_SCHEMES: [&[u8]; 3] = [b"negotiate", b"ntlm", b"nego2"];
+
+/// Whether the credentials or challenges in a field are of a scheme that authenticates the
+/// connection, which nobody else may be given then. `id` is [`Name::Authorization`] or
+/// [`Name::WwwAuthenticate`].
+#[must_use]
+pub fn authenticates_connection(head: &[u8], headers: &Headers, id: Name) -> bool {
+    headers.values(head, id).flat_map(elements).any(|challenge| {
+        let scheme = challenge.split(|byte| is_blank(*byte)).next().unwrap_or_default();
+        CONNECTION_SCHEMES.into_iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    })
 }
 
 /// Appends the names that the `Connection` fields of a head give, separated by commas, for

@@ -6,6 +6,7 @@
 #[repr(u8)]
 #[expect(missing_docs, reason = "each is the field of that name")]
 pub enum Name {
+    Authorization,
     Connection,
     ContentLength,
     Date,
@@ -23,9 +24,12 @@ pub enum Name {
     TransferEncoding,
     Upgrade,
     Via,
+    WwwAuthenticate,
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
+    /// Not one of these, but merged with one by programs that read names as CGI does.
+    Alias,
     Other,
 }
 
@@ -44,10 +48,12 @@ impl Name {
             (10, b'c') => (b"connection", Name::Connection),
             (10, b'k') => (b"keep-alive", Name::KeepAlive),
             (12, b'm') => (b"max-forwards", Name::MaxForwards),
+            (13, b'a') => (b"authorization", Name::Authorization),
             (14, b'c') => (b"content-length", Name::ContentLength),
             (14, b'h') => (b"http2-settings", Name::Http2Settings),
             (15, b'x') => (b"x-forwarded-for", Name::XForwardedFor),
             (16, b'p') => (b"proxy-connection", Name::ProxyConnection),
+            (16, b'w') => (b"www-authenticate", Name::WwwAuthenticate),
             (16, b'x') => (b"x-forwarded-host", Name::XForwardedHost),
             (17, b't') => (b"transfer-encoding", Name::TransferEncoding),
             (17, b'x') => (b"x-forwarded-proto", Name::XForwardedProto),
@@ -56,15 +62,21 @@ impl Name {
             (25, b'p') => (b"proxy-authentication-info", Name::ProxyAuthenticationInfo),
             _ => return Name::Other,
         };
-        if name.eq_ignore_ascii_case(candidate) { id } else { Name::Other }
+        match name.eq_ignore_ascii_case(candidate) {
+            true => id,
+            false if merges(name, candidate) => Name::Alias,
+            false => Name::Other,
+        }
     }
 
     /// Whether the field concerns one connection only, whatever `Connection` says of it
     /// (RFC 9110 §7.6.1). The proxy credentials are among them because this hop is the proxy they
-    /// are for, and a backend has no business with them (RFC 9110 §11.7).
+    /// are for, and a backend has no business with them (RFC 9110 §11.7). An alias of any name that
+    /// matters here goes no further either.
     pub(super) fn is_hop_by_hop(self) -> bool {
         match self {
-            Name::Connection
+            Name::Alias
+            | Name::Connection
             | Name::Http2Settings
             | Name::KeepAlive
             | Name::ProxyAuthenticate
@@ -74,19 +86,32 @@ impl Name {
             | Name::Te
             | Name::TransferEncoding
             | Name::Upgrade => true,
-            Name::ContentLength
+            Name::Authorization
+            | Name::ContentLength
             | Name::Date
             | Name::Expect
             | Name::Host
             | Name::MaxForwards
             | Name::Trailer
             | Name::Via
+            | Name::WwwAuthenticate
             | Name::XForwardedFor
             | Name::XForwardedHost
             | Name::XForwardedProto
             | Name::Other => false,
         }
     }
+}
+
+/// Whether a program that turns names into variables makes one of both, as `CONTENT_LENGTH` is made
+/// of `Content-Length` and of `Content_Length` (RFC 3875 §4.1.18). Some fold other separators, too.
+/// `plain` is in lower case.
+pub(super) fn merges(name: &[u8], plain: &[u8]) -> bool {
+    let folds = |(byte, own): (&u8, &u8)| match own {
+        b'-' => !byte.is_ascii_alphanumeric(),
+        own => byte.eq_ignore_ascii_case(own),
+    };
+    name.len() == plain.len() && name.iter().zip(plain).all(folds)
 }
 
 #[cfg(test)]
@@ -106,10 +131,12 @@ mod tests {
             ("connection", Name::Connection),
             ("keep-alive", Name::KeepAlive),
             ("max-forwards", Name::MaxForwards),
+            ("authorization", Name::Authorization),
             ("content-length", Name::ContentLength),
             ("http2-settings", Name::Http2Settings),
             ("x-forwarded-for", Name::XForwardedFor),
             ("proxy-connection", Name::ProxyConnection),
+            ("www-authenticate", Name::WwwAuthenticate),
             ("x-forwarded-host", Name::XForwardedHost),
             ("transfer-encoding", Name::TransferEncoding),
             ("x-forwarded-proto", Name::XForwardedProto),
@@ -122,7 +149,8 @@ mod tests {
             let mut other = name.as_bytes().to_vec();
             for index in 0..other.len() {
                 let kept = std::mem::replace(&mut other[index], b'_');
-                assert_eq!(Name::classify(&other), Name::Other, "{name} with _ at {index}");
+                let id = if kept == b'-' { Name::Alias } else { Name::Other };
+                assert_eq!(Name::classify(&other), id, "{name} with _ at {index}");
                 other[index] = kept;
             }
             assert_eq!(Name::classify(&other[1..]), Name::Other, "{name} shortened");

@@ -136,14 +136,15 @@ fn authority(line: &RequestLine, head: &[u8], headers: &Headers) -> Result<Span,
     }
 }
 
-/// The protocols of `Upgrade` that may be offered to a backend: no other HTTP, in which requests
-/// would pass unseen, and nothing that is no protocol (RFC 9110 §7.8).
+/// The protocols of `Upgrade` that may be offered to a backend: no other HTTP and no TLS, in which
+/// requests would pass unseen, and nothing that is no protocol (RFC 9110 §7.8, RFC 2817 §3).
 fn offers<'a>(head: &'a [u8], headers: &'a Headers) -> impl Iterator<Item = &'a [u8]> {
     headers.values(head, Name::Upgrade).flat_map(elements).filter(|protocol| {
         let mut parts = protocol.splitn(2, |byte| *byte == b'/');
         let name = parts.next().unwrap_or_default();
-        let is_http = name.eq_ignore_ascii_case(b"h2c") || name.eq_ignore_ascii_case(b"http");
-        is_token(name) && parts.next().is_none_or(is_token) && !is_http
+        let hidden: [&[u8]; 3] = [b"h2c", b"http", b"tls"];
+        let hides = hidden.into_iter().any(|hidden| name.eq_ignore_ascii_case(hidden));
+        is_token(name) && parts.next().is_none_or(is_token) && !hides
     })
 }
 

@@ -6,13 +6,12 @@ use super::LONGEST_HEAD;
 use super::error::HeadError;
 use super::headers::Headers;
 use super::list::elements;
-use super::name::Name;
+use super::name::{Name, merges};
 use super::wire::{self, CRLF};
 
 /// Names, beside those every [`Name`] stands for, that don't belong in a trailer section.
-const FORBIDDEN: [&[u8]; 23] = [
+const FORBIDDEN: [&[u8]; 21] = [
     b"age",
-    b"authorization",
     b"cache-control",
     b"content-encoding",
     b"content-location",
@@ -33,7 +32,6 @@ const FORBIDDEN: [&[u8]; 23] = [
     b"set-cookie",
     b"vary",
     b"warning",
-    b"www-authenticate",
 ];
 
 /// Appends what may be passed on of a trailer section and the empty line that ends it. `raw` is
@@ -54,8 +52,8 @@ pub fn rewrite_trailers(
     headers.parse(raw, 0)?;
     for field in headers.fields().iter().filter(|field| field.id == Name::Other) {
         let name = field.name.of(raw);
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-        if !FORBIDDEN.into_iter().any(is) && !elements(named).any(is) {
+        let is_named = elements(named).any(|other| name.eq_ignore_ascii_case(other));
+        if !is_named && !FORBIDDEN.into_iter().any(|other| merges(name, other)) {
             wire::copy(out, raw, field);
         }
     }

@@ -50,6 +50,8 @@ pub struct Record<'a> {
     pub attempts: u32,
     /// The label of what went wrong, if anything did.
     pub fault: Option<&'static str>,
+    /// Whether it only asked if the proxy is there.
+    pub is_probe: bool,
 }
 
 /// What travels to the writer thread. The texts go beside it.
@@ -177,6 +179,7 @@ impl Record<'_> {
             first_byte: self.first_byte,
             attempts: self.attempts,
             fault: self.fault,
+            is_probe: self.is_probe,
         }
     }
 }

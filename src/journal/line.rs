@@ -1,8 +1,8 @@
 //! Splits one line of a log into its fields.
 //!
 //! A line is split by itself, so that a quote which is not closed breaks its own line and not the
-//! rest of the log. Hardly a line has a quote, and one without is only cut at its commas; the
-//! others go through a CSV parser. What the fields mean is not known here.
+//! rest of the log. Hardly a line has a quote, and one without is only cut at its separators; the
+//! others go through a CSV parser. What separates fields is told; what they mean is not known here.
 
 use super::error::RowError;
 
@@ -34,7 +34,7 @@ pub enum LineError {
 pub(super) struct Line<'a> {
     text: &'a [u8],
     ends: &'a [usize],
-    /// How many bytes are between two fields: a comma, or nothing where a parser took it out.
+    /// How many bytes are between two fields: a separator, or nothing where a parser took it out.
     gap: usize,
 }
 
@@ -56,22 +56,26 @@ impl<'a> Line<'a> {
 /// Splits one line after another, in the memory of the one before.
 #[derive(Debug)]
 pub(super) struct Splitter {
+    separator: u8,
     parser: csv_core::Reader,
+    /// A line without the blanks that keep its quotes from beginning a field.
+    tightened: Vec<u8>,
     unquoted: Vec<u8>,
     ends: Box<[usize]>,
 }
 
-impl Default for Splitter {
-    fn default() -> Self {
+impl Splitter {
+    /// For a log in which this byte is between two fields.
+    pub(super) fn new(separator: u8) -> Self {
         Self {
-            parser: csv_core::Reader::new(),
+            separator,
+            parser: csv_core::ReaderBuilder::new().delimiter(separator).build(),
+            tightened: Vec::new(),
             unquoted: Vec::new(),
             ends: vec![0; FIELDS_MAX].into_boxed_slice(),
         }
     }
-}
 
-impl Splitter {
     /// The fields of `line`, in which only its end is a line feed.
     pub(super) fn split<'l>(&'l mut self, line: &'l [u8]) -> Result<Line<'l>, LineError> {
         if memchr::memchr(b'"', line).is_none() { self.cut(line) } else { self.unquote(line) }
@@ -81,7 +85,7 @@ impl Splitter {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let mut count = 0;
-        for end in memchr::memchr_iter(b',', text).chain([text.len()]) {
+        for end in memchr::memchr_iter(self.separator, text).chain([text.len()]) {
             *self.ends.get_mut(count).ok_or(LineError::TooManyFields)? = end;
             count += 1;
         }
@@ -90,16 +94,32 @@ impl Splitter {
 
     fn unquote(&mut self, line: &[u8]) -> Result<Line<'_>, LineError> {
         use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
+        self.tighten(line);
         self.parser.reset();
         if self.unquoted.len() < line.len() {
             self.unquoted.resize(line.len(), 0);
         }
         let (result, _, _, count) =
-            self.parser.read_record(line, &mut self.unquoted, &mut self.ends);
+            self.parser.read_record(&self.tightened, &mut self.unquoted, &mut self.ends);
         match result {
             Record => Ok(Line { text: &self.unquoted, ends: &self.ends[..count], gap: 0 }),
             InputEmpty | End => Err(LineError::Quote),
             OutputFull | OutputEndsFull => Err(LineError::TooManyFields),
+        }
+    }
+
+    /// Copies a line without the blanks between a separator and a quote: to a CSV parser the quote
+    /// would be text there.
+    fn tighten(&mut self, line: &[u8]) {
+        let (mut is_quoted, mut begins) = (false, true);
+        self.tightened.clear();
+        for &byte in line {
+            if begins && byte == b' ' {
+                continue;
+            }
+            is_quoted ^= byte == b'"';
+            begins = byte == self.separator && !is_quoted;
+            self.tightened.push(byte);
         }
     }
 }
@@ -110,7 +130,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, LineError> {
-        let mut splitter = Splitter::default();
+        split_at(b',', line)
+    }
+
+    fn split_at(separator: u8, line: &[u8]) -> Result<Vec<Vec<u8>>, LineError> {
+        let mut splitter = Splitter::new(separator);
         let fields = splitter.split(line)?;
         Ok(fields.iter().map(<[u8]>::to_vec).collect())
     }
@@ -132,6 +156,15 @@ mod tests {
     fn quoted_fields_hold_commas_and_quotes() {
         assert_eq!(fields("a,\"b,\"\"c\",,d\r\n"), ["a", "b,\"c", "", "d"]);
         assert_eq!(fields("\"\",\"x\"\n"), ["", "x"]);
+    }
+
+    #[test]
+    fn any_byte_may_be_between_fields_and_blanks_before_a_quote() {
+        for line in ["a;b,c;\n", "\"a\";\"b,c\";\n", "a; \"b,c\"; \"\"\n"] {
+            let expected = ["a", "b,c", ""].map(|field| field.as_bytes().to_vec());
+            assert_eq!(split_at(b';', line.as_bytes()).expect(line), expected, "{line}");
+        }
+        assert_eq!(fields("a, \"b, \"\" c\",  d\n"), ["a", "b, \" c", "d"]);
     }
 
     #[test]

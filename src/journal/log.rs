@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::feed::Record;
 use super::medium::{Appended, Appender, Medium};
-use super::schema::{Row, RowWriter};
+use super::schema::{HEALTH_PROBE, Row, RowWriter};
 use super::trouble::Trouble;
 use crate::console::Console;
 
@@ -43,13 +43,6 @@ impl<M: Medium> Log<M> {
         }
     }
 
-    /// Begins the log before there is a row, so that a reader sees what it is.
-    pub(super) fn begin(&mut self, now: Instant) {
-        if let Some(error) = self.appender.append(b"").error {
-            self.trouble.failed(0, &error, now);
-        }
-    }
-
     /// Rows that are whole in the log.
     pub(super) fn rows(&self) -> u64 {
         self.rows
@@ -68,7 +61,7 @@ impl<M: Medium> Log<M> {
             timestamp_us,
             backend_url: backend.map(String::as_str),
             latency: record.latency,
-            status: record.status,
+            status: Some(record.status),
             routing_mode: &labels.routing_mode,
             connection: Some(&labels.connection),
             worker: Some(worker),
@@ -81,6 +74,7 @@ impl<M: Medium> Log<M> {
             first_byte: record.first_byte,
             attempts: Some(record.attempts),
             fault: record.fault,
+            probe: record.is_probe.then_some(HEALTH_PROBE),
         };
         self.row_writer.write(&row, &mut self.batch);
     }
@@ -88,6 +82,16 @@ impl<M: Medium> Log<M> {
     /// Whether the batch should be written before more is added.
     pub(super) fn is_batch_full(&self) -> bool {
         self.batch.len() >= BATCH_BYTES
+    }
+
+    /// Has the log begun before there are rows, so that its troubles are told when they begin.
+    pub(super) fn begin(&mut self, now: Instant) {
+        if let Err(error) = self.appender.begin() {
+            self.trouble.failed(0, &error, now);
+        }
+        if let Some(complaint) = self.appender.complaint() {
+            self.trouble.say(&complaint);
+        }
     }
 
     /// Writes the batch. Its rows are in the log or lost afterwards; none is tried again.

@@ -12,9 +12,14 @@ pub(super) trait Medium: Write {
     /// What to call it in a message.
     fn name(&self) -> String;
 
-    /// Writes what has to stand before the first row, unless it does already.
+    /// Has what must stand before the next row written, if it is not there. Called in every round.
     fn begin(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// What else is wrong with it, told once.
+    fn complaint(&mut self) -> Option<String> {
+        None
     }
 
     /// Takes back the last `count` bytes that were written.
@@ -28,8 +33,6 @@ pub(super) trait Medium: Write {
 #[derive(Debug)]
 pub(super) struct Appender<M> {
     medium: M,
-    /// What stands before the first row was written.
-    begun: bool,
     /// Part of a row stands at the end and could not be taken back.
     torn: bool,
 }
@@ -45,7 +48,7 @@ pub(super) struct Appended {
 
 impl<M: Medium> Appender<M> {
     pub(super) fn new(medium: M) -> Self {
-        Self { medium, begun: false, torn: false }
+        Self { medium, torn: false }
     }
 
     /// Appends a batch of whole rows, each of one line, with one write unless it falls short.
@@ -58,6 +61,16 @@ impl<M: Medium> Appender<M> {
         Appended { rows: lines(&batch[..whole]), lost: lines(&batch[whole..]), error }
     }
 
+    /// See [`Medium::begin`].
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        self.medium.begin()
+    }
+
+    /// See [`Medium::complaint`].
+    pub(super) fn complaint(&mut self) -> Option<String> {
+        self.medium.complaint()
+    }
+
     /// See [`Medium::reopen`].
     pub(super) fn reopen(&mut self) -> Result<(), JournalError> {
         self.medium.reopen()
@@ -65,12 +78,6 @@ impl<M: Medium> Appender<M> {
 
     /// Writes as much as goes; a torn row before it is ended first, so that only it is unreadable.
     fn write(&mut self, batch: &[u8]) -> (usize, Option<io::Error>) {
-        if !self.begun {
-            if let Err(error) = self.medium.begin() {
-                return (0, Some(error));
-            }
-            self.begun = true;
-        }
         if self.torn {
             if let (_, Some(error)) = write_as_much(&mut self.medium, b"\n") {
                 return (0, Some(error));
@@ -81,7 +88,7 @@ impl<M: Medium> Appender<M> {
     }
 }
 
-fn write_as_much(out: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
+pub(super) fn write_as_much(out: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
     let mut written = 0;
     while written < bytes.len() {
         match out.write(&bytes[written..]) {
@@ -110,20 +117,11 @@ mod tests {
         can_take_back: bool,
         writes: usize,
         interruptions: usize,
-        header: &'static [u8],
     }
 
     fn disk(room: usize) -> Disk {
         let gulp = usize::MAX;
-        Disk {
-            bytes: vec![],
-            room,
-            gulp,
-            can_take_back: true,
-            writes: 0,
-            interruptions: 0,
-            header: b"",
-        }
+        Disk { bytes: vec![], room, gulp, can_take_back: true, writes: 0, interruptions: 0 }
     }
 
     impl Write for Disk {
@@ -149,14 +147,6 @@ mod tests {
     impl Medium for Disk {
         fn name(&self) -> String {
             "disk".to_owned()
-        }
-
-        fn begin(&mut self) -> io::Result<()> {
-            if self.room < self.header.len() {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.bytes.extend_from_slice(self.header);
-            Ok(())
         }
 
         fn take_back(&mut self, count: u64) -> io::Result<()> {
@@ -218,17 +208,6 @@ mod tests {
         assert_eq!(appender.append(b"five\n").rows, 1);
         assert_eq!(appender.append(b"six\n").rows, 1);
         assert_eq!(appender.medium.bytes, b"one\ntw\nfive\nsix\n");
-    }
-
-    #[test]
-    fn what_stands_before_the_first_row_comes_once_and_as_soon_as_it_can() {
-        let mut appender = Appender::new(Disk { header: b"header\n", ..disk(3) });
-        assert!(appender.append(b"").error.is_some(), "a full disk");
-        assert_eq!(appender.append(b"lost\n").lost, 1);
-        appender.medium.room = 100;
-        assert_eq!(appender.append(b"one\n").rows, 1);
-        assert_eq!(appender.append(b"two\n").rows, 1);
-        assert_eq!(appender.medium.bytes, b"header\none\ntwo\n");
     }
 
     #[test]

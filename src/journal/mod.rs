@@ -9,15 +9,21 @@
 //! HTTP and no balancing: method, path and fault are text to it, a backend is an index into a
 //! list of names.
 
+mod beside;
+mod cell;
+mod days;
+mod dialect;
 mod error;
 mod feed;
 mod file;
+mod input;
 mod line;
 mod log;
 mod medium;
 mod ring;
 mod schema;
 mod tail;
+mod timestamp;
 mod trouble;
 mod value;
 mod writer;
@@ -25,11 +31,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use beside::meta_path;
+pub use cell::marked;
+pub use days::{Days, Span};
+pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
 pub use file::check;
 pub use line::LineError;
-pub use schema::{COLUMNS, CONTRACT_COLUMNS, Row, RowWriter, header};
+pub use schema::{COLUMNS, CONTRACT_COLUMNS, HEALTH_PROBE, Row, RowWriter, header};
 pub use tail::{Fate, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};
@@ -52,6 +62,8 @@ use writer::{Writer, Written};
 pub struct Options {
     /// The CSV file, `/dev/stdout`, or `None` for no log at all.
     pub path: Option<PathBuf>,
+    /// What stands beside a log that is a file, in [`meta_path`], if anything.
+    pub meta: Option<String>,
     /// The `backend_url` column by backend index, as configured.
     pub backends: Vec<String>,
     /// The `routing_mode` column.
@@ -117,7 +129,8 @@ impl Journal {
     /// # Errors
     /// When the log cannot be written, another process writes it, or the file is no log.
     pub fn start(options: Options) -> Result<(Self, Vec<Feed>), JournalError> {
-        let log = options.path.as_deref().map(LogFile::create).transpose()?;
+        let log = options.path.as_deref();
+        let log = log.map(|path| LogFile::create(path, options.meta.clone())).transpose()?;
         let moved_aside = log.as_ref().and_then(LogFile::moved_aside).map(Path::to_owned);
         let (mut journal, feeds) = Self::start_on(log, options, feed::ROOM)?;
         journal.moved_aside = moved_aside;

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::cell::{MARK, needs_mark, unmarked};
 use super::error::RowError;
 use super::line::Line;
-use super::value::{millis, parse, timestamp_us, whole};
+use super::timestamp::timestamp_us;
+use super::value::{is_missing, millis, parse, whole};
 
 /// The columns in order. `latency_ms` and its kin are decimal milliseconds with three digits.
-pub const COLUMNS: [&str; 16] = [
+pub const COLUMNS: [&str; 17] = [
     "timestamp",
     "backend_url",
     "latency_ms",
@@ -32,10 +34,14 @@ pub const COLUMNS: [&str; 16] = [
     "first_byte_ms",
     "attempts",
     "fault",
+    "probe",
 ];
 
 /// How many of [`COLUMNS`], from the first, every log of this format has.
 pub const CONTRACT_COLUMNS: usize = 5;
+
+/// What the column `probe` says of a request that only asked whether the proxy is there.
+pub const HEALTH_PROBE: &str = "health";
 
 /// The header row with its line end.
 #[must_use]
@@ -44,7 +50,7 @@ pub fn header() -> String {
 }
 
 /// One row. What a five-column log does not have, and what is empty, is `None`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row<'a> {
     /// When the request ended, in microseconds since 1970 UTC.
     pub timestamp_us: i64,
@@ -52,8 +58,8 @@ pub struct Row<'a> {
     pub backend_url: Option<&'a str>,
     /// From dispatch to the upstream's last byte.
     pub latency: Option<Duration>,
-    /// What was sent to the client, 499 if it left first.
-    pub status: u16,
+    /// What was sent to the client, 499 if it left first; `None` where other tools know of none.
+    pub status: Option<u16>,
     /// The balancing policy.
     pub routing_mode: &'a str,
     /// `persistent` or `non-persistent`.
@@ -78,13 +84,23 @@ pub struct Row<'a> {
     pub attempts: Option<u32>,
     /// The label of what went wrong, if anything did.
     pub fault: Option<&'a str>,
+    /// What was probed, if the request is a probe and no load: [`HEALTH_PROBE`].
+    pub probe: Option<&'a str>,
 }
 
 impl Row<'_> {
-    /// Whether the request counts as an error: 4xx, 5xx or a fault.
+    /// Whether the request counts as an error: 4xx, 5xx, no status, or a fault. Tools that leave
+    /// the status out do so where no answer came.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.status >= 400 || self.fault.is_some()
+        self.status.is_none_or(|status| status >= 400) || self.fault.is_some()
+    }
+
+    /// Whether the request only asked if the proxy is there. It has no part in counts, spans and
+    /// estimates, which are to tell of the load.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe == Some(HEALTH_PROBE)
     }
 }
 
@@ -99,13 +115,16 @@ impl RowWriter {
     /// Appends a row and its line end to `out`.
     ///
     /// Text that is not plain is quoted (RFC 4180 §2), and its bytes outside printable ASCII are
-    /// percent-encoded (RFC 3986 §2.1): line ends and broken UTF-8 do not get into the log.
+    /// percent-encoded (RFC 3986 §2.1): line ends and broken UTF-8 do not get into the log. Text
+    /// that a spreadsheet would take for a formula has a `'` in front, as [`marked`] has it.
+    ///
+    /// [`marked`]: super::marked
     pub fn write(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
         self.write_timestamp(row.timestamp_us, out);
         let mut fields = Fields { out, digits: itoa::Buffer::new() };
         fields.text(row.backend_url);
         fields.millis(row.latency);
-        fields.number(Some(row.status));
+        fields.number(row.status);
         fields.text(Some(row.routing_mode));
         fields.text(row.connection);
         fields.number(row.worker);
@@ -118,6 +137,7 @@ impl RowWriter {
         fields.millis(row.first_byte);
         fields.number(row.attempts);
         fields.text(row.fault);
+        fields.text(row.probe);
         out.push(b'\n');
     }
 
@@ -184,16 +204,21 @@ impl Fields<'_> {
         self.out.push(b',');
         let Some(text) = text else { return };
         let text = text.as_ref();
+        // What is encoded begins no formula.
+        let mark = text.first().is_some_and(u8::is_ascii_graphic) && needs_mark(text);
+        let mark: &[u8] = if mark { &[MARK] } else { &[] };
         if text.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',')) {
+            self.out.extend_from_slice(mark);
             self.out.extend_from_slice(text);
         } else {
-            self.quoted(text);
+            self.quoted(mark, text);
         }
     }
 
-    fn quoted(&mut self, text: &[u8]) {
+    fn quoted(&mut self, mark: &[u8], text: &[u8]) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         self.out.push(b'"');
+        self.out.extend_from_slice(mark);
         for &byte in text {
             match byte {
                 b'"' => self.out.extend_from_slice(b"\"\""),
@@ -215,47 +240,91 @@ fn pad(out: &mut Vec<u8>, digits: &str, width: usize) {
     out.extend_from_slice(digits.as_bytes());
 }
 
-/// Where each of [`COLUMNS`] stands in a log, as its header tells.
+/// Where each of [`COLUMNS`] stands in a log, and how its dates are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Columns([Option<usize>; COLUMNS.len()]);
+pub(super) struct Columns {
+    places: [Option<usize>; COLUMNS.len()],
+    days_first: bool,
+}
 
 impl Columns {
-    /// Reads a header; `None` if it does not begin with the columns of the contract.
+    /// Reads a header; `None` if it has not all columns of the contract, in whatever order.
     #[must_use]
     pub(super) fn find(header: &Line<'_>) -> Option<Self> {
-        let place = |name: &str| header.iter().position(|field| field == name.as_bytes());
-        let columns = COLUMNS.map(place);
-        let contract = columns[..CONTRACT_COLUMNS].iter().enumerate();
-        contract.into_iter().all(|(at, place)| *place == Some(at)).then_some(Self(columns))
+        let places = COLUMNS.map(|name| header.iter().position(|field| is_name(field, name)));
+        let has_contract = places[..CONTRACT_COLUMNS].iter().all(Option::is_some);
+        has_contract.then_some(Self { places, days_first: false })
     }
+
+    /// Takes `row`, above which there is no header, for the first of a log whose columns are in
+    /// our order: all of them, or those of the contract. `None` if it can't be one.
+    #[must_use]
+    pub(super) fn of_row(row: &Line<'_>) -> Option<Self> {
+        let count = row.iter().count();
+        // Before it had the last of its columns, our log had sixteen.
+        let known = if (16..=COLUMNS.len()).contains(&count) { count } else { CONTRACT_COLUMNS };
+        let mut place = 0..known;
+        let columns = Self { places: COLUMNS.map(|_| place.next()), days_first: false };
+        let parsed = Row::parse(&columns, *row).ok().filter(|_| count >= CONTRACT_COLUMNS)?;
+        let is_ours = known > CONTRACT_COLUMNS;
+        (is_ours || parsed.status.is_some() || parsed.latency.is_some()).then_some(columns)
+    }
+
+    /// Whether `05/08/2025` is a day in August.
+    #[must_use]
+    pub(super) fn has_days_first(&self) -> bool {
+        self.days_first
+    }
+
+    /// The same columns, with dates in this order.
+    #[must_use]
+    pub(super) fn days_first(self, is_so: bool) -> Self {
+        Self { days_first: is_so, ..self }
+    }
+
+    /// The field with the time.
+    #[must_use]
+    pub(super) fn timestamp<'a>(&self, line: &Line<'a>) -> Option<&'a [u8]> {
+        line.get(self.places[0]?)
+    }
+}
+
+/// Whether a header's field names a column, as people and programs write it: `Status Code`.
+fn is_name(field: &[u8], name: &str) -> bool {
+    // A header that is a comment begins with its sign.
+    let field = field.strip_prefix(b"#").unwrap_or(field).trim_ascii();
+    let same = |(byte, expected): (&u8, u8)| match byte {
+        b' ' | b'-' => expected == b'_',
+        _ => byte.to_ascii_lowercase() == expected,
+    };
+    field.len() == name.len() && field.iter().zip(name.bytes()).all(same)
 }
 
 impl<'a> Row<'a> {
     /// Reads one row of a log with these columns.
     ///
-    /// Whole milliseconds are accepted, and timestamps with any offset or with none, which are
-    /// taken as UTC.
-    ///
-    /// The error is the first field, in the order of [`COLUMNS`], that does not fit its column.
+    /// A row needs nothing but its time, which may have any form; any other field that can't be
+    /// read is taken for missing, for it belongs to a request that was made.
     pub(super) fn parse(columns: &Columns, line: Line<'a>) -> Result<Self, RowError> {
         let mut fields = Walk { columns, line, column: 0 };
         Ok(Self {
-            timestamp_us: fields.required(timestamp_us)?,
-            backend_url: fields.text()?,
-            latency: fields.optional(millis)?,
-            status: fields.required(whole)?,
-            routing_mode: fields.text()?.unwrap_or_default(),
-            connection: fields.text()?,
-            worker: fields.optional(whole)?,
-            client: fields.optional(parse)?,
-            method: fields.bytes(),
-            path: fields.bytes(),
-            request_bytes: fields.optional(whole)?,
-            response_bytes: fields.optional(whole)?,
-            connect: fields.optional(millis)?,
-            first_byte: fields.optional(millis)?,
-            attempts: fields.optional(whole)?,
-            fault: fields.text()?,
+            timestamp_us: fields.time()?,
+            backend_url: fields.text(),
+            latency: fields.value(millis),
+            status: fields.value(whole).filter(|status| (100..=999).contains(status)),
+            routing_mode: fields.text().unwrap_or_default(),
+            connection: fields.text(),
+            worker: fields.value(whole),
+            client: fields.value(parse),
+            method: fields.bytes().map(unmarked).filter(|text| !text.is_empty()),
+            path: fields.bytes().map(unmarked).filter(|text| !text.is_empty()),
+            request_bytes: fields.value(whole),
+            response_bytes: fields.value(whole),
+            connect: fields.value(millis),
+            first_byte: fields.value(millis),
+            attempts: fields.value(whole),
+            fault: fields.text(),
+            probe: fields.text(),
         })
     }
 }
@@ -269,29 +338,26 @@ struct Walk<'c, 'a> {
 
 impl<'a> Walk<'_, 'a> {
     fn bytes(&mut self) -> Option<&'a [u8]> {
-        let place = self.columns.0[self.column];
+        let place = self.columns.places[self.column];
         self.column += 1;
-        place.and_then(|place| self.line.get(place)).filter(|field| !field.is_empty())
+        self.line.get(place?)
     }
 
-    fn text(&mut self) -> Result<Option<&'a str>, RowError> {
-        let Some(field) = self.bytes() else { return Ok(None) };
-        str::from_utf8(field).map(Some).map_err(|_| self.refuse(field))
+    fn time(&mut self) -> Result<i64, RowError> {
+        let column = COLUMNS[self.column];
+        let field = self.bytes().unwrap_or_default();
+        timestamp_us(field, self.columns.days_first)
+            .ok_or_else(|| RowError { column, value: String::from_utf8_lossy(field).into_owned() })
     }
 
-    fn optional<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, RowError> {
-        let Some(field) = self.bytes() else { return Ok(None) };
-        read(field).map(Some).ok_or_else(|| self.refuse(field))
+    fn text(&mut self) -> Option<&'a str> {
+        let field = self.bytes()?.trim_ascii();
+        let field = Some(field).filter(|field| !is_missing(field)).map(unmarked)?;
+        str::from_utf8(field).ok().filter(|text| !text.is_empty())
     }
 
-    fn required<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Result<T, RowError> {
-        self.optional(read)?.ok_or_else(|| self.refuse(b""))
-    }
-
-    /// The error for the field that was just read.
-    fn refuse(&self, field: &[u8]) -> RowError {
-        let value = String::from_utf8_lossy(field).into_owned();
-        RowError { column: COLUMNS[self.column - 1], value }
+    fn value<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        read(self.bytes()?.trim_ascii())
     }
 }
 

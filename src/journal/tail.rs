@@ -1,31 +1,28 @@
 //! Follows a log while it is written, and hands out its rows as they come.
 //!
 //! A tail reads in blocks of one size, so that it needs the same memory for any file, and may begin
-//! near the end of one that is too long to read whole. It opens the log for reading only, takes no
-//! lock and never waits. Which file to follow, and what it means that one was cut, replaced or
-//! deleted, is for its user to decide.
+//! near the end of one that is too long to read whole. One that is compressed with gzip is read
+//! whole. It opens the log for reading only, takes no lock and never waits. Which file to follow,
+//! and what it means that one was cut, replaced or deleted, is for its user to decide.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::dialect::{Dialect, NotALog, is_passed_over};
+use super::input::Input;
 use super::line::{BLOCK_BYTES, LineError, Splitter};
 use super::schema::{Columns, Row};
-
-/// Some tools write this before the header.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A log that is open for reading, and the place up to which it was read.
 #[derive(Debug)]
 pub struct Tail {
-    file: File,
+    input: Input,
     columns: Columns,
     skipped_bytes: u64,
-    /// Where the next block begins in the file.
-    offset: u64,
     block: Box<[u8]>,
     /// The part of `block` that was read from the file and not handed out.
     unread: Range<usize>,
@@ -46,9 +43,9 @@ pub enum TailError {
     /// Its first line has not been written to its end yet.
     #[error("it has no header yet")]
     Empty,
-    /// Its first line is not a header of this format.
-    #[error("its first line is no header of this format")]
-    NotALog,
+    /// It begins as no log does.
+    #[error(transparent)]
+    NotALog(#[from] NotALog),
 }
 
 /// What has become of a file that is being followed.
@@ -86,32 +83,28 @@ impl Tail {
         if !fs::metadata(path)?.is_file() {
             return Err(TailError::NotAFile);
         }
-        let file = File::open(path)?;
+        let mut input = Input::open(path)?;
         let mut block = vec![0; BLOCK_BYTES].into_boxed_slice();
-        let length = read_start(&file, &mut block)?;
-        let header_end = match memchr::memchr(b'\n', &block[..length]) {
-            Some(at) => at + 1,
-            None if length < BLOCK_BYTES => return Err(TailError::Empty),
-            None => return Err(TailError::NotALog),
+        let length = input.fill(&mut block)?;
+        let Some(dialect) = Dialect::of(&block[..length])? else {
+            let is_full = length == BLOCK_BYTES;
+            return Err(if is_full { NotALog::found(&block).into() } else { TailError::Empty });
         };
-        let header = block[..header_end].strip_prefix(BYTE_ORDER_MARK);
-        let mut splitter = Splitter::default();
-        let line = splitter.split(header.unwrap_or(&block[..header_end]));
-        let columns = line.ok().and_then(|line| Columns::find(&line));
-        let columns = columns.ok_or(TailError::NotALog)?;
-        let rows_begin = header_end as u64;
-        let begin = backlog_bytes.map(|bytes| file.metadata().map(|file| (file.len(), bytes)));
-        let begin = begin.transpose()?.map_or(0, |(length, bytes)| length.saturating_sub(bytes));
-        let offset = begin.max(rows_begin);
+        let rows_begin = dialect.rows_begin as u64;
+        // Where something begins in what is packed is not known before it is unpacked.
+        let begin = match backlog_bytes.filter(|_| !input.is_packed()) {
+            Some(bytes) => input.metadata()?.len().saturating_sub(bytes).max(rows_begin),
+            None => rows_begin,
+        };
+        input.go_to(begin)?;
         Ok(Self {
-            file,
-            columns,
-            skipped_bytes: offset - rows_begin,
-            offset,
+            input,
+            columns: dialect.columns,
+            skipped_bytes: begin - rows_begin,
             block,
             unread: 0..0,
-            discarding: offset > rows_begin,
-            splitter,
+            discarding: begin > rows_begin,
+            splitter: Splitter::new(dialect.separator),
         })
     }
 
@@ -124,7 +117,7 @@ impl Tail {
     /// Up to where the log was read, in bytes from its start.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.input.offset()
     }
 
     /// Reads on, and tells how many bytes came: 0 at the end of what is written so far. To be
@@ -135,14 +128,13 @@ impl Tail {
     pub fn read_on(&mut self) -> io::Result<usize> {
         self.block.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
-        let count = self.file.read_at(&mut self.block[self.unread.end..], self.offset)?;
+        let count = self.input.read(&mut self.block[self.unread.end..])?;
         self.unread.end += count;
-        self.offset += count as u64;
         Ok(count)
     }
 
     /// The row in the next whole line that was read; `None` if there is no such line. A last line
-    /// without its end is kept until the rest is there. Blank lines are passed over.
+    /// without its end is kept until the rest is there. Blank lines and comments are passed over.
     ///
     /// # Errors
     /// When the line is no row. The next one is tried at the next call.
@@ -152,7 +144,13 @@ impl Tail {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            if !self.block[line.clone()].trim_ascii().is_empty() {
+            let text = &self.block[line.clone()];
+            if is_passed_over(text) {
+                continue;
+            }
+            if let Some(columns) = header_in_between(text, &mut self.splitter) {
+                self.columns = columns.days_first(self.columns.has_days_first());
+            } else {
                 return Some(self.row(line));
             }
         }
@@ -198,10 +196,10 @@ impl Tail {
     /// # Errors
     /// When the operating system does not tell.
     pub fn look(&self, path: &Path) -> io::Result<Sight> {
-        let open = self.file.metadata()?;
+        let open = self.input.metadata()?;
         let fate = match fs::metadata(path) {
             Ok(named) if identity(&named) != identity(&open) => Fate::Replaced,
-            Ok(_) if open.len() < self.offset => Fate::Cut,
+            Ok(_) if open.len() < self.offset() => Fate::Cut,
             Ok(_) => Fate::Kept,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Fate::Deleted,
             Err(error) => return Err(error),
@@ -210,20 +208,19 @@ impl Tail {
     }
 }
 
+/// The columns that a line names which is no row but a header: of a log that was cut, or of one
+/// log behind another.
+fn header_in_between(line: &[u8], splitter: &mut Splitter) -> Option<Columns> {
+    // Nearly all lines are rows, and those begin with a digit.
+    if line.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    Columns::find(&splitter.split(line).ok()?)
+}
+
 /// Tells files of one machine apart.
 fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
-}
-
-fn read_start(file: &File, start: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < start.len() {
-        match file.read_at(&mut start[length..], length as u64)? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    Ok(length)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ fn poll_until(what: &str, mut done: impl FnMut() -> bool) {
 fn options(path: Option<&Path>, workers: usize) -> Options {
     Options {
         path: path.map(Path::to_owned),
+        meta: None,
         backends: vec!["http://a:1".to_owned(), "http://b:2".to_owned()],
         routing_mode: "round-robin".to_owned(),
         connection: "persistent".to_owned(),
@@ -55,6 +56,7 @@ fn record(path: &[u8]) -> Record<'_> {
         first_byte: Some(Duration::from_millis(1)),
         attempts: 1,
         fault: None,
+        is_probe: false,
     }
 }
 
@@ -164,7 +166,7 @@ fn a_record_becomes_a_row_of_the_log() {
     let (timestamp, row) = row.split_once(',').expect("columns");
     assert_eq!(
         row,
-        "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,\n"
+        "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,,\n"
     );
     let timestamp: SystemTime = timestamp.parse::<jiff::Timestamp>().expect("a timestamp").into();
     // Between the two clocks lies the rounding to microseconds.

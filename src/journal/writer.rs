@@ -66,14 +66,14 @@ impl<M: Medium> Writer<M> {
     /// Works until it is told to close and everything recorded before that is written.
     pub(super) fn run(mut self, orders: &Orders) -> Written {
         let mut dropped_before = 0;
-        if let Some(log) = &mut self.log {
-            log.begin(Clock::read().now);
-        }
         loop {
             // Looked at before the round, so that the last round sees all that came before them.
             let close = orders.close.load(Ordering::Acquire);
             let reopen = orders.reopen.swap(false, Ordering::AcqRel);
             let clock = Clock::read();
+            if let Some(log) = &mut self.log {
+                log.begin(clock.now);
+            }
             self.empty_rings(&clock, orders);
             if let Some(log) = &mut self.log {
                 let dropped = self.tallies.iter().map(|tally| tally.dropped()).sum();

@@ -1,8 +1,8 @@
 //! The six scenarios of the experiment: each policy over each kind of connections, one after the
 //! other, each on a fresh stack under the same load.
 //!
-//! It leaves three files for each in a folder: the proxy's log, what `wrk` printed, and what the
-//! programs said. Files of an earlier run are moved away first, and those of a scenario that was
+//! It leaves four files for each in a folder: the proxy's log and what stands beside it, what `wrk`
+//! printed, and what the programs said. Files of an earlier run are moved away first, and those of a scenario that was
 //! interrupted are removed, so that what lies there afterwards is of one run and whole. Only where
 //! something failed the files stay, for they tell what.
 
@@ -19,10 +19,12 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use super::child::{Child, Output, describe};
+use super::report::per_second;
 use super::setup;
 use super::signals::Signals;
 use super::stack::{BACKENDS, Plan, Programs, Stack, StackError, check_ports, system};
 use crate::balance::Policy;
+use crate::journal::meta_path;
 
 /// Both kinds of upstream connections, in the order of the scenarios.
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
@@ -67,6 +69,8 @@ pub struct Done {
     pub log: PathBuf,
     /// Requests, errors, rows and rows lost, as the proxy counted them.
     pub totals: Totals,
+    /// Requests per second as `wrk` counted them.
+    pub per_second: Option<f64>,
     /// What `wrk` has to say of connections and statuses; nothing if all went well.
     pub complaints: Vec<String>,
 }
@@ -219,7 +223,7 @@ impl Files {
     }
 
     fn remove(&self) {
-        for file in [&self.log, &self.wrk, &self.console] {
+        for file in [&self.log, &meta_path(&self.log), &self.wrk, &self.console] {
             // One that was not made yet is as good as removed.
             let _ = fs::remove_file(file);
         }
@@ -257,8 +261,9 @@ impl Run<'_> {
         let Files { name, log, wrk, console } = &self.files;
         let totals = Totals::said(&read(console)?);
         let totals = totals.ok_or_else(|| ScenariosError::NoTotals(console.clone()))?;
-        let complaints = complaints(&read(wrk)?);
-        Ok(Done { name: name.clone(), log: log.clone(), totals, complaints })
+        let said = read(wrk)?;
+        let (per_second, complaints) = (per_second(&said), complaints(&said));
+        Ok(Done { name: name.clone(), log: log.clone(), totals, per_second, complaints })
     }
 
     fn put_under_load(

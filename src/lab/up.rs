@@ -8,27 +8,43 @@ use std::time::Duration;
 use super::child::Output;
 use super::setup;
 use super::signals::Signals;
-use super::stack::{Plan, Programs, Stack, StackError, check_ports, system};
+use super::stack::{Plan, Programs, Stack, StackError, check_plan, check_ports, system};
 use crate::console::Console;
+
+/// What becomes of the stack when a backend or the dashboard ends by itself. Without its proxy it
+/// is none, and ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Loss {
+    /// It goes on and says so: how the proxy does without a backend is what can be tried.
+    GoesOn,
+    /// It ends, too.
+    EndsIt,
+}
 
 /// Runs the stack until SIGINT or SIGTERM, then stops it in order: the proxy finishes what is in
 /// flight while its backends still answer.
 ///
 /// # Errors
-/// It did not come up, a child ended by itself, or it had to be stopped hastily. Whatever had been
-/// started has been stopped.
-pub fn up(plan: &Plan) -> Result<(), StackError> {
+/// It did not come up, the proxy, or with [`Loss::EndsIt`] any child, ended by itself, or it had to
+/// be stopped hastily. Whatever had been started has been stopped.
+pub fn up(plan: &Plan, loss: Loss) -> Result<(), StackError> {
     let programs = Programs::beside_the_lab()?;
     let signals = Signals::watch().map_err(system("watch signals"))?;
+    check_plan(plan)?;
     let log = programs.check(plan)?;
     check_ports(plan)?;
     let mut stack = Stack::new(&signals, &programs, Output::Shown);
-    let outcome = stay(&mut stack, plan, log.as_deref());
+    let outcome = stay(&mut stack, plan, log.as_deref(), loss);
     stack.stop().and(outcome)
 }
 
-/// Starts everything and stays until a signal or a child's end.
-fn stay(stack: &mut Stack<'_>, plan: &Plan, log: Option<&Path>) -> Result<(), StackError> {
+/// Starts everything and stays until a signal or the end of a child it can't do without.
+fn stay(
+    stack: &mut Stack<'_>,
+    plan: &Plan,
+    log: Option<&Path>,
+    loss: Loss,
+) -> Result<(), StackError> {
     if stack.rise(plan)?.is_some() {
         return Ok(());
     }
@@ -47,8 +63,23 @@ fn stay(stack: &mut Stack<'_>, plan: &Plan, log: Option<&Path>) -> Result<(), St
     }
     let greeting = greeting(plan, shown.map(|(_, port)| port));
     Console::standard().say(&greeting);
-    while stack.wait(Duration::MAX)?.is_none() {}
-    Ok(())
+    match loss {
+        Loss::GoesOn => stack.outlast(plan, tell_loss).map(drop),
+        Loss::EndsIt => {
+            while stack.wait(Duration::MAX)?.is_none() {}
+            Ok(())
+        }
+    }
+}
+
+/// Says what is no longer there, and how to have it back.
+fn tell_loss(ended: &StackError, command: Option<String>) {
+    let mut text = format!("tidegate-lab: {ended}; the rest goes on\n");
+    if let Some(command) = command {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "tidegate-lab: this starts it again: {command}");
+    }
+    Console::standard().complain(&text);
 }
 
 /// What to open, and what to run next.

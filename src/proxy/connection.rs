@@ -17,7 +17,8 @@ pub(super) struct Client {
     pub(super) peer: PeerName,
     /// There from the first byte of a request to the last of its response.
     pub(super) exchange: Option<Box<Exchange>>,
-    /// The upstream connection that serves the exchange.
+    /// The upstream connection that serves the exchange, or was kept for the next one because it is
+    /// authenticated as this client.
     pub(super) upstream: Option<Key>,
     /// When it is closed if no request comes.
     pub(super) idle_until: Instant,
@@ -28,7 +29,7 @@ pub(super) struct Client {
 pub(super) struct Upstream {
     pub(super) stream: Stream,
     pub(super) backend: BackendId,
-    /// The client it serves; none while it waits in the pool.
+    /// The client it serves or is bound to; none while it waits in the pool.
     pub(super) client: Option<Key>,
     /// There until the first byte was sent.
     pub(super) route: Option<Route>,

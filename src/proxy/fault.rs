@@ -34,8 +34,12 @@ pub enum Fault {
     ConnectUnreachable,
     /// This proxy ran out of descriptors, ports or memory for a connection.
     OwnResources,
-    /// The upstream made no progress for `--response-timeout`.
+    /// The upstream took no more of the request, or sent no whole head, for `--response-timeout`.
     ResponseTimeout,
+    /// The upstream sent nothing of the response's body for `--stream-timeout`.
+    StreamTimeout,
+    /// Nothing moved in a tunnel for `--tunnel-timeout`.
+    TunnelTimeout,
     /// The upstream closed or reset the connection before a whole response head.
     UpstreamClosed,
     /// The upstream switched protocols before it had the whole request.
@@ -69,7 +73,7 @@ impl Fault {
             | Self::ConnectUnreachable
             | Self::OwnResources
             | Self::Stopped => 503,
-            Self::ResponseTimeout => 504,
+            Self::ResponseTimeout | Self::StreamTimeout | Self::TunnelTimeout => 504,
             Self::Loop => 508,
             Self::UpstreamClosed
             | Self::EarlyUpgrade
@@ -84,7 +88,7 @@ impl Fault {
     /// Whether the backend did wrong, so that it earns the failure sample.
     #[must_use]
     pub fn blames_upstream(self) -> bool {
-        matches!(self.status(), 502 | 504)
+        matches!(self.status(), 502 | 504) && self != Self::TunnelTimeout
     }
 
     /// The CSV's word for it, `snake_case` and stable.
@@ -106,6 +110,8 @@ impl Fault {
             Self::ConnectUnreachable => "connect_unreachable",
             Self::OwnResources => "own_resources",
             Self::ResponseTimeout => "response_timeout",
+            Self::StreamTimeout => "stream_timeout",
+            Self::TunnelTimeout => "tunnel_timeout",
             Self::UpstreamClosed => "upstream_closed",
             Self::EarlyUpgrade => "early_upgrade",
             Self::ResponseHead(_) => "bad_response_head",
@@ -134,6 +140,8 @@ impl Fault {
             Self::ConnectUnreachable => "no backend reachable (no route)",
             Self::OwnResources => "the proxy has no resources for another connection",
             Self::ResponseTimeout => "the backend did not answer in time",
+            Self::StreamTimeout => "the backend's answer made no progress",
+            Self::TunnelTimeout => "nothing moved in the tunnel",
             Self::UpstreamClosed => "the backend closed the connection without an answer",
             Self::EarlyUpgrade
             | Self::ResponseHead(_)

@@ -11,6 +11,7 @@ mod control;
 mod directory;
 pub mod exchange;
 mod fault;
+mod meta;
 mod pipe;
 mod pool;
 mod server;
@@ -22,6 +23,7 @@ mod worker;
 pub use circle::{CircleError, refuse_circle};
 pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
+pub use meta::describe_run;
 pub use server::{Bound, Server, StartError, Stopper};
 
 use crate::health::Question;
@@ -29,7 +31,11 @@ use crate::health::Question;
 /// Asks the proxy itself, not a backend: an `OPTIONS` that may go no further (RFC 9110 §7.6.2).
 pub const HEALTH: Question = Question {
     server: "proxy",
-    bytes: b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n",
+    bytes: b"OPTIONS * HTTP/1.1\r\nHost: health\r\nMax-Forwards: 0\r\n\
+             User-Agent: tidegate-health\r\nConnection: close\r\n\r\n",
     begins: b"HTTP/1.1 200 ",
     ends: b"",
 };
+
+/// The user agent of [`HEALTH`], by which the log tells its requests from those of clients.
+const HEALTH_AGENT: &[u8] = b"tidegate-health";

@@ -102,7 +102,8 @@ impl Bound {
             resample_after: settings.resample_after,
             cooldown: settings.cooldown,
             cooldown_max: settings.cooldown_max,
-            failure_sample: settings.timeouts.response,
+            probe_timeout: settings.probe_timeout,
+            ..Options::default()
         };
         let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
         let balancer = Balancer::new(names, options, loops[0].0.now())?;

@@ -31,6 +31,27 @@ impl Connections {
     }
 }
 
+/// What it means that a client ends its half of the connection while it waits for an answer. TCP
+/// says the same of one that only has nothing more to ask and of one that left.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum HalfClose {
+    /// The client left: the attempt is cancelled, and the row says 499.
+    Cancel,
+    /// The client still reads: its answer is sent.
+    Allow,
+}
+
+impl HalfClose {
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Allow => "allow",
+        }
+    }
+}
+
 /// One backend as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Upstream {
@@ -47,13 +68,18 @@ pub struct Upstream {
 pub struct Timeouts {
     /// For a TCP connection to an upstream, per address.
     pub connect: Duration,
-    /// Without a byte of progress from the upstream while it is the one awaited.
-    pub response: Duration,
+    /// For an upstream that has the request to answer with a whole head, and without a byte of
+    /// progress while it takes the request; `None` is no limit, here and in what follows.
+    pub response: Option<Duration>,
+    /// Without a byte of a response's body.
+    pub stream: Option<Duration>,
+    /// For a tunnel in which nothing moves.
+    pub tunnel: Option<Duration>,
     /// For the whole head of a request, from its first byte.
     pub header: Duration,
     /// Without a byte of progress by the client, while it sends a body or reads a response.
     pub body: Duration,
-    /// For an idle client connection, and for a tunnel in which nothing moves.
+    /// For an idle client connection.
     pub client_idle: Duration,
     /// For an idle pooled upstream connection.
     pub upstream_idle: Duration,
@@ -109,6 +135,10 @@ pub struct Settings {
     pub cooldown: Duration,
     /// How long it is left alone at most.
     pub cooldown_max: Duration,
+    /// How long a probe keeps other requests from its backend at most.
+    pub probe_timeout: Duration,
+    /// What a client's end of stream means while it waits.
+    pub half_close: HalfClose,
     /// Durations.
     pub timeouts: Timeouts,
     /// Amounts.
@@ -155,8 +185,12 @@ impl Settings {
             ("resample-after", or(self.resample_after.map(format_duration), "off")),
             ("cooldown", format_duration(self.cooldown)),
             ("cooldown-max", format_duration(self.cooldown_max)),
+            ("probe-timeout", format_duration(self.probe_timeout)),
+            ("client-half-close", self.half_close.name().to_owned()),
             ("connect-timeout", format_duration(timeouts.connect)),
-            ("response-timeout", format_duration(timeouts.response)),
+            ("response-timeout", or(timeouts.response.map(format_duration), "off")),
+            ("stream-timeout", or(timeouts.stream.map(format_duration), "off")),
+            ("tunnel-timeout", or(timeouts.tunnel.map(format_duration), "off")),
             ("header-timeout", format_duration(timeouts.header)),
             ("body-timeout", format_duration(timeouts.body)),
             ("client-idle-timeout", format_duration(timeouts.client_idle)),

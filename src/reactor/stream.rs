@@ -102,6 +102,12 @@ impl Stream {
         self.known.failed
     }
 
+    /// Whether the peer has finished sending, as an event told. Bytes from before may be unread.
+    #[must_use]
+    pub fn read_closed(&self) -> bool {
+        self.known.read_closed
+    }
+
     /// Reads once, and again if a signal interrupts. An empty buffer brings [`Received::Nothing`].
     ///
     /// A short read means that the socket is drained, unless its end was announced: that edge won't

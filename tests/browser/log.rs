@@ -89,7 +89,7 @@ impl Log {
             timestamp_us,
             backend_url: Some(URLS[backend]),
             latency: Some(latency),
-            status: if failed { 504 } else { 200 },
+            status: Some(if failed { 504 } else { 200 }),
             routing_mode: self.policy,
             connection: Some("persistent"),
             worker: Some(0),
@@ -102,6 +102,7 @@ impl Log {
             first_byte: (!failed).then(|| latency.mul_f64(0.98)),
             attempts: Some(1),
             fault: failed.then_some("response_timeout"),
+            probe: None,
         };
         self.writer.write(&row, text);
     }

@@ -42,9 +42,10 @@ fn a_row_tells_the_whole_story() {
         response_bytes: sent.len() as u64,
         latency: Some(ms(400 + 30 + 2 + 3 + 50)),
         connect: Some(ms(400)),
-        first_byte: Some(ms(400 + 30 + 2)),
+        first_byte: Some(ms(400 + 2)),
         attempts: 1,
         fault: None,
+        is_probe: false,
     };
     assert_eq!(rig.row(), expected);
 }
@@ -142,6 +143,34 @@ fn a_fault_of_the_client_is_no_sample() {
     rig.client("x");
     assert_reply(&rig.client_got(), 400, true);
     assert_eq!((rig.row().fault, rig.estimate(0)), (Some("bad_request_body"), None));
+}
+
+#[test]
+fn a_health_probe_is_told_from_what_a_client_asks() {
+    let asked = |line: &str, fields: &str| {
+        let request = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let outcome = Scene::new().client(&request).upstream(OK).play();
+        let row = outcome.row();
+        (row.status, row.is_probe)
+    };
+    let mark = "uSER-aGENT: tidegate-health\r\n";
+    let last = "Max-Forwards: 0\r\n";
+    assert_eq!(asked("OPTIONS *", &[mark, last].concat()), (200, true));
+    assert_eq!(asked("OPTIONS *", &[last, "User-Agent: curl/8.0\r\n"].concat()), (200, false));
+    assert_eq!(asked("OPTIONS *", last), (200, false), "a client's own");
+    assert_eq!(asked("OPTIONS *", mark), (200, false), "it goes to a backend");
+    assert_eq!(asked("GET /", &[mark, last].concat()), (200, false), "so does this");
+    let more = "User-Agent: tidegate-healthy\r\nX: tidegate-health\r\n";
+    assert_eq!(asked("OPTIONS *", &[more, last].concat()), (200, false));
+}
+
+#[test]
+fn a_request_behind_a_health_probe_counts() {
+    let probe = "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\
+                 User-Agent: tidegate-health\r\n\r\n";
+    let outcome = Scene::new().client(probe).client(GET).upstream(OK).play();
+    let probes: Vec<_> = outcome.rows.iter().map(|row| row.is_probe).collect();
+    assert_eq!(probes, [true, false]);
 }
 
 #[test]

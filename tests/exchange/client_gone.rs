@@ -1,5 +1,5 @@
 //! Clients that leave: nobody works for them any longer, and the log says so. An end of stream
-//! behind a whole request is no leaving.
+//! behind a whole request means that it left, or that it only has no more to ask, as is set.
 
 use super::*;
 
@@ -87,12 +87,62 @@ fn a_write_of_a_refusal_that_fails() {
     assert_eq!((row.status, row.fault), (499, Some("bad_request_line")));
 }
 
+const POST_ONE: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+
+fn allow(rig: &mut Rig) {
+    rig.settings.half_close = HalfClose::Allow;
+}
+
 #[test]
-fn an_end_behind_a_whole_request_is_answered() {
-    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
-    for request in [GET, post] {
-        let outcome =
-            Scene::new().client(request).client_ends(Closing::Finished).upstream(OK).play();
+fn an_end_while_the_answer_is_awaited_cancels_the_attempt() {
+    for request in [GET, POST_ONE, &GET.repeat(2)] {
+        let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+        rig.client(request);
+        rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 O");
+        rig.client_ends(Closing::Finished);
+        assert_left(&mut rig);
+        assert_eq!((rig.estimate(0), rig.is_cooling(0)), (None, false));
+    }
+}
+
+#[test]
+fn an_end_that_comes_with_the_request_or_while_connecting_cancels_it() {
+    for dial in [Dial::Answers, Dial::Hangs] {
+        let mut rig = Rig::new();
+        rig.servers[0].dials = vec![dial];
+        rig.client.end = Some(Closing::Finished);
+        rig.client(GET);
+        assert_left(&mut rig);
+    }
+}
+
+#[test]
+fn an_end_once_the_answer_has_begun_changes_nothing() {
+    for (begun, rest) in [("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "ok"), (OK, "")] {
+        let mut rig = Rig::new();
+        rig.client(GET);
+        rig.client.window = 0;
+        rig.upstream(begun);
+        rig.client_ends(Closing::Finished);
+        if !rest.is_empty() {
+            rig.upstream(rest);
+        }
+        rig.client.window = usize::MAX;
+        rig.run();
+        assert_eq!(rig.client_got(), OK_FORWARDED);
+        assert_eq!((rig.row().fault, rig.over), (None, Some(Hangup::Close)));
+    }
+}
+
+#[test]
+fn an_end_behind_a_whole_request_is_answered_where_that_is_allowed() {
+    for request in [GET, POST_ONE] {
+        let outcome = Scene::new()
+            .set(allow)
+            .client(request)
+            .client_ends(Closing::Finished)
+            .upstream(OK)
+            .play();
         assert_eq!(outcome.client, OK_FORWARDED);
         assert_eq!((outcome.row().status, outcome.row().fault), (200, None));
         assert_eq!(outcome.over, Some(Hangup::Close));
@@ -102,6 +152,7 @@ fn an_end_behind_a_whole_request_is_answered() {
 #[test]
 fn an_end_behind_pipelined_requests_comes_after_all_answers() {
     let outcome = Scene::new()
+        .set(allow)
         .client(GET.repeat(2))
         .client_ends(Closing::Finished)
         .upstream(OK)

@@ -9,6 +9,7 @@
 
 mod account;
 mod bodies;
+mod bound;
 mod client_gone;
 mod draining;
 mod early;
@@ -18,15 +19,18 @@ mod keep_alive;
 mod pooled;
 mod read;
 mod retries;
+mod samples;
 mod scene;
 mod timeouts;
 mod truncation;
 mod tunnel;
 
+use std::time::Duration;
+
 use rig::{DATE, Dial, Rig, Row};
-use tidegate::balance::Policy;
+use tidegate::balance::{Policy, Tried};
 use tidegate::proxy::exchange::{Closing, Exchange, Hangup, Side};
-use tidegate::proxy::settings::Connections;
+use tidegate::proxy::settings::{Connections, HalfClose};
 
 use scene::Scene;
 

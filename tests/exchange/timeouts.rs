@@ -1,7 +1,5 @@
 //! Every wait ends in time, and exactly then.
 
-use std::time::Duration;
-
 use super::*;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
@@ -89,7 +87,7 @@ fn a_body_that_keeps_up_the_least_rate_may_take_for_ever() {
 #[test]
 fn a_body_that_no_one_takes_is_not_the_clients_fault() {
     let mut rig = Rig::new();
-    rig.settings.timeouts.response = Duration::from_secs(40);
+    rig.settings.timeouts.response = Some(Duration::from_secs(40));
     rig.client(POST);
     rig.upstream_socket().window = 0;
     rig.client("x");
@@ -250,9 +248,11 @@ fn a_backend_that_falls_silent_in_its_answer_cuts_it() {
     let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
-    rig.advance_ms(10_000);
+    rig.advance_ms(19_999);
+    assert_eq!(rig.over, None);
+    rig.advance_ms(1);
     let row = rig.row();
-    assert_eq!((row.status, row.fault), (200, Some("response_timeout")));
+    assert_eq!((row.status, row.fault), (200, Some("stream_timeout")));
     assert_eq!(rig.over, Some(Hangup::Close));
     assert_eq!(rig.estimate(0), Some(Duration::from_secs(10)));
 }
@@ -261,12 +261,94 @@ fn a_backend_that_falls_silent_in_its_answer_cuts_it() {
 fn a_client_that_ended_its_half_sees_the_cut_as_well() {
     for (request, over) in [(OLD, Hangup::Reset), (GET, Hangup::Close)] {
         let mut rig = Rig::new();
+        rig.settings.half_close = HalfClose::Allow;
         rig.client(request);
         rig.client_ends(Closing::Finished);
         rig.upstream("HTTP/1.1 200 OK\r\n\r\nhello");
-        rig.advance_ms(10_000);
-        assert_eq!((rig.row().fault, rig.over), (Some("response_timeout"), Some(over)));
+        rig.advance_ms(20_000);
+        assert_eq!((rig.row().fault, rig.over), (Some("stream_timeout"), Some(over)));
     }
+}
+
+#[test]
+fn an_event_stream_may_be_quiet_for_longer_than_an_answer_may_take() {
+    let mut rig = Rig::new();
+    rig.client(GET);
+    rig.upstream("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+    for _ in 0..100 {
+        rig.advance_ms(19_999);
+        rig.upstream(":\n\n");
+    }
+    rig.upstream_ends(Closing::Finished);
+    assert_eq!(rig.row().fault, None);
+}
+
+#[test]
+fn each_wait_for_a_backend_can_be_endless() {
+    let day = Duration::from_secs(24 * 3600);
+    let mut rig = Rig::new();
+    let timeouts = &mut rig.settings.timeouts;
+    (timeouts.response, timeouts.stream, timeouts.tunnel) = (None, None, None);
+    rig.client(GET);
+    rig.advance(day);
+    rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    rig.advance(day);
+    rig.upstream("ok");
+    assert_eq!((rig.client_got().as_str(), rig.row().fault), (OK_FORWARDED, None));
+    rig.client("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    rig.upstream("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    rig.advance(day);
+    assert_eq!(rig.over, None);
+}
+
+/// RFC 9110 §10.1.1: a client that waits for a 100 need not send anything before it.
+const EXPECTING: &str =
+    "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+
+#[test]
+fn a_backend_that_says_nothing_to_a_client_that_expects_a_100_is_a_504() {
+    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    rig.client(EXPECTING);
+    rig.advance_ms(5_000);
+    rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\n");
+    rig.client_got();
+    rig.advance_ms(9_999);
+    assert_eq!(rig.client_got(), "");
+    rig.advance_ms(1);
+    assert_reply(&rig.client_got(), 504, true);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault), (504, Some("response_timeout")));
+    assert_eq!(rig.estimate(0), Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_client_that_got_its_100_or_does_not_wait_for_it_must_send() {
+    for sends_first in [false, true] {
+        let mut rig = Rig::new();
+        rig.client(EXPECTING);
+        rig.advance_ms(5_000);
+        if sends_first {
+            rig.client("0");
+        } else {
+            rig.upstream("HTTP/1.1 100 Continue\r\n\r\n");
+            rig.client_got();
+        }
+        rig.advance_ms(29_999);
+        assert_eq!(rig.client_got(), "");
+        rig.advance_ms(1);
+        assert_reply(&rig.client_got(), 408, true);
+        assert_eq!(rig.row().fault, Some("body_timeout"), "{sends_first}");
+    }
+}
+
+#[test]
+fn a_client_that_gets_its_answer_in_place_of_a_100_has_the_time_for_a_body() {
+    let mut rig = Rig::new();
+    rig.client(EXPECTING);
+    rig.upstream(OK);
+    rig.advance_ms(30_000);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault), (200, Some("body_timeout")));
 }
 
 #[test]

@@ -182,7 +182,10 @@ fn a_tunnel_in_which_nothing_moves_is_closed() {
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
     let row = rig.row();
-    assert_eq!((row.status, row.fault, rig.over), (101, None, Some(Hangup::Close)));
+    assert_eq!(
+        (row.status, row.fault, rig.over),
+        (101, Some("tunnel_timeout"), Some(Hangup::Close))
+    );
     assert_eq!(row.latency, Some(std::time::Duration::from_millis(3 * 74_999 + 1)));
 }
 
@@ -209,14 +212,14 @@ fn a_half_open_tunnel_has_the_same_time() {
     rig.advance_ms(74_999);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!((rig.row().fault, rig.over), (None, Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.over), (Some("tunnel_timeout"), Some(Hangup::Close)));
 
     let mut rig = open();
     rig.client_ends(Closing::Finished);
     rig.advance_ms(74_999);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!((rig.row().fault, rig.over), (None, Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.over), (Some("tunnel_timeout"), Some(Hangup::Close)));
 }
 
 #[test]

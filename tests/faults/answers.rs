@@ -34,7 +34,7 @@ fn ask(request: &str, act: impl Fn(Connection) + Send + Sync + 'static) -> Outco
             act(connection);
         }
     });
-    let flags = ["--workers", "1", "--response-timeout", TIMEOUT];
+    let flags = ["--workers", "1", "--response-timeout", TIMEOUT, "--stream-timeout", TIMEOUT];
     let proxy = Logged::start(&[origin.address], &flags);
     let mut client = Connection::connect(proxy.address());
     client.send(request);
@@ -240,5 +240,5 @@ fn a_drip_that_dries_up_breaks_the_clients_framing() {
         assert_eq!(connection.head(), None);
     });
     assert!(outcome.got.ends_with("\r\n\r\n0123"), "{}", outcome.got);
-    assert_eq!(ending(&outcome.row), ("200", "response_timeout", "1"));
+    assert_eq!(ending(&outcome.row), ("200", "stream_timeout", "1"));
 }

@@ -24,6 +24,9 @@ fn watching(answer: &'static [u8]) -> (Origin, Receiver<String>) {
     (origin, told)
 }
 
+/// A client that ends its half of the connection may still read.
+const ALLOW: [&str; 2] = ["--client-half-close", "allow"];
+
 #[test]
 fn a_client_that_breaks_off_its_request_takes_the_backends_work_with_it() {
     let (origin, told) = watching(b"");
@@ -63,11 +66,11 @@ fn a_client_that_is_gone_when_it_is_written_to_has_left() {
         connection.send(head);
         while connection.offer([b'x'; 4096]) {}
     });
-    let proxy = Logged::start(&[origin.address], &[]);
+    let proxy = Logged::start(&[origin.address], &ALLOW);
     let mut client = Connection::connect(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     until("the request at the origin", || (origin.accepted() == 1).then_some(()));
-    // An orderly end is no abort; that nobody is there any more shows when the answer comes.
+    // Its end is taken for that of its half; that nobody is there shows when the answer comes.
     drop(client);
     go.send(()).unwrap();
     proxy.has_rows(1);
@@ -75,7 +78,60 @@ fn a_client_that_is_gone_when_it_is_written_to_has_left() {
 }
 
 #[test]
-fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer() {
+fn a_client_that_hangs_up_while_it_waits_takes_the_backends_work_with_it() {
+    for mode in ["persistent", "non-persistent"] {
+        let (origin, told) = watching(b"");
+        let proxy = Logged::start(&[origin.address], &["--connections", mode]);
+        for _ in 0..3 {
+            let mut client = Connection::connect(proxy.address());
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(hear(&told), "a head");
+            drop(client);
+            assert_eq!(hear(&told), "0 bytes, then Ok(())");
+        }
+        proxy.has_rows(3);
+        assert_eq!(endings(&proxy.rows()), [("499", "client_gone", "1"); 3], "{mode}");
+    }
+}
+
+#[test]
+fn a_client_that_hangs_up_with_its_next_request_on_the_way_has_left_as_well() {
+    let (origin, told) = watching(b"");
+    let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(hear(&told), "a head");
+    client.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.finish();
+    assert_eq!(hear(&told), "0 bytes, then Ok(())");
+    proxy.has_rows(1);
+    assert_eq!(endings(&proxy.rows()), [("499", "client_gone", "1")]);
+}
+
+#[test]
+fn a_client_that_hangs_up_once_its_answer_began_may_still_read_it() {
+    let (go, goes) = channel();
+    let goes = std::sync::Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        let _ = connection.head();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+        goes.lock().unwrap().recv().unwrap();
+        connection.send("late");
+        let _ = connection.rest();
+    });
+    let proxy = Logged::start(&[origin.address], &[]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let _ = client.head();
+    client.finish();
+    go.send(()).unwrap();
+    assert_eq!(client.take(4), b"late");
+    assert_eq!(client.rest(), b"");
+    assert_eq!(endings(&proxy.rows()), [("200", "", "1")]);
+}
+
+#[test]
+fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer_where_that_is_allowed() {
     let (go, goes) = channel();
     let goes = std::sync::Mutex::new(goes);
     let origin = Origin::serve(move |mut connection| {
@@ -84,7 +140,7 @@ fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer() {
             connection.send(ok(&String::from_utf8(body).unwrap()));
         }
     });
-    let proxy = Logged::start(&[origin.address], &[]);
+    let proxy = Logged::start(&[origin.address], &ALLOW);
     for request in [
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",

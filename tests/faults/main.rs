@@ -22,3 +22,4 @@ mod stopping;
 mod table;
 mod timing;
 mod unreachable;
+mod uploads;

@@ -169,7 +169,7 @@ fn check_prints_the_settings_and_does_not_listen() {
     };
     assert_eq!(of("policy "), "adaptive_ewma, alpha 0.5");
     assert_eq!(of("listen "), listen);
-    assert_eq!(of("response-timeout "), "10s");
+    assert_eq!(of("response-timeout "), "1m");
     assert_eq!(of("log "), log);
     assert!(of("http://localhost:8081 ").contains(":8081"), "{}", ended.stdout);
     assert!(!std::path::Path::new(log).exists());

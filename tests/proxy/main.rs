@@ -10,6 +10,7 @@
 mod support;
 
 mod bodies;
+mod bound;
 mod capacity;
 mod clients;
 mod command_line;

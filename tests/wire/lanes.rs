@@ -37,12 +37,17 @@ pub struct Mode {
     pub flags: &'static [&'static str],
 }
 
-/// What a proxy is told, besides its addresses, so that the cases need not wait for long.
-pub const TIMEOUTS: [&str; 12] = [
+/// What a proxy is told, besides its addresses: not to wait for long, and that a client whose
+/// stream ended may still read.
+pub const FLAGS: [&str; 16] = [
     "--connect-timeout",
     "1s",
     "--response-timeout",
     "2s",
+    "--stream-timeout",
+    "2s",
+    "--client-half-close",
+    "allow",
     "--header-timeout",
     "2s",
     "--body-timeout",
@@ -89,7 +94,7 @@ pub fn play_all(cases: &[Case], mode: Mode) -> Vec<Failure<'_>> {
         for _ in 0..LANES.min(cases.len()) {
             scope.spawn(|| {
                 let mut backend = Backend::open();
-                let flags = [&TIMEOUTS[..], mode.flags].concat();
+                let flags = [&FLAGS[..], mode.flags].concat();
                 let mut proxy = Proxy::start(&[backend.address()], &flags);
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let failure = play(case, mode, proxy.address(), &mut backend);

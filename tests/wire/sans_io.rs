@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rig::{Dial, Rig};
 use strict::{Ending, Responses, responses};
 use tidegate::proxy::exchange::{Closing, Hangup};
+use tidegate::proxy::settings::HalfClose;
 
 use crate::case::Case;
 use crate::client::Received;
@@ -140,10 +141,12 @@ impl<'a> Stage<'a> {
     fn new(case: &'a Case, client: Cut, backend: Cut) -> Self {
         let mut rig = Rig::new();
         let timeouts = &mut rig.settings.timeouts;
-        // Those of `lanes::TIMEOUTS`.
+        // Those of `lanes::FLAGS`.
         let two = Duration::from_secs(2);
-        (timeouts.response, timeouts.header, timeouts.body) = (two, two, two);
+        (timeouts.header, timeouts.body) = (two, two);
+        (timeouts.response, timeouts.stream) = (Some(two), Some(two));
         timeouts.client_idle = Duration::from_secs(6);
+        rig.settings.half_close = HalfClose::Allow;
         rig.peer = "127.0.0.1";
         let door = Door::of(&case.replies);
         if door == Door::Shut {

@@ -119,6 +119,7 @@ impl Drop for Account {
             first_byte: started.zip(self.first_byte).map(|(from, to)| since(from, to)),
             attempts: u32::from(self.backend.is_some()),
             fault: if left { Some(CLIENT_GONE) } else { self.fault },
+            is_probe: false,
         });
     }
 }

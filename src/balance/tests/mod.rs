@@ -120,7 +120,10 @@ impl Scene {
 
     /// Whether every backend's probe can be had, which takes them all.
     fn no_probe_is_stuck(&self) -> bool {
-        self.balancer.backends().iter().all(Backend::claim_probe)
+        self.balancer
+            .backends()
+            .iter()
+            .all(|backend| backend.probing.claim(u64::MAX - 1, Duration::MAX).is_some())
     }
 
     fn estimates_ms(&self) -> Vec<Option<u128>> {

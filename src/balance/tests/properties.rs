@@ -108,7 +108,11 @@ impl Play {
             let backend = self.scene.balancer.backend(id);
             let held = self.held.iter().filter(|lease| lease.backend() == id);
             prop_assert_eq!(backend.outstanding(), held.clone().count());
-            prop_assert!(held.filter(|lease| lease.is_probe()).count() <= 1);
+            let is_young = |lease: &&Lease| {
+                self.scene.now - lease.started() < Options::default().probe_timeout
+            };
+            let probes = held.filter(|lease| lease.is_probe()).filter(is_young);
+            prop_assert!(probes.count() <= 1);
             let estimate = self.scene.balancer.estimate(backend);
             prop_assert!(estimate.is_none_or(|estimate| estimate <= longest), "{estimate:?}");
         }

@@ -53,6 +53,28 @@ fn when_its_time_is_over_one_request_goes_there_and_the_others_wait_for_what_it_
 }
 
 #[test]
+fn a_probe_that_takes_too_long_or_waits_for_its_client_leaves_its_place_and_still_counts() {
+    for waits in [false, true] {
+        let mut scene = with_refusals(Policy::RoundRobin, &[0]);
+        scene.pass(500);
+        let mut slow = scene.acquire();
+        if waits {
+            scene.balancer.yield_probe(&mut slow);
+        } else {
+            scene.pass(4_999);
+            assert!(!scene.next(6).contains(&0));
+            scene.pass(1);
+        }
+        let next = scene.acquire();
+        assert_eq!((next.backend().index(), next.is_probe()), (0, true));
+        assert!(!scene.next(6).contains(&0), "and the place is taken again");
+        scene.answer_after(1, slow);
+        assert_eq!(is_cooling(&scene), [false; 3]);
+        scene.balancer.release(next);
+    }
+}
+
+#[test]
 fn a_probe_that_fails_doubles_the_time_and_one_that_leaves_no_outcome_is_sent_again() {
     for outcome in [Outcome::Unreachable, Outcome::Failed] {
         let mut scene = with_refusals(Policy::RoundRobin, &[0]);

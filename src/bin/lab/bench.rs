@@ -6,12 +6,12 @@ use std::{env, fs, io, process};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, value_parser};
-use indicatif::{ProgressBar, ProgressStyle};
 use tidegate::lab::bench::{
     BenchError, Contender, LineUp, Measured, Plan, Progress, QUICK, Results, WORKLOADS, Workload,
     bench, report,
 };
 
+use crate::meter::Meter;
 use crate::{MISUSE, fail, say};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -75,7 +75,7 @@ impl BenchFlags {
             Err(error) => return fail(1, &format!("can't make a temporary folder: {error}")),
         };
         let plan = self.plan();
-        match bench(&plan, &scratch.0, &mut Bar(ProgressBar::hidden())) {
+        match bench(&plan, &scratch.0, &mut Turns::default()) {
             Ok(results) => self.tell(&results),
             Err(error) => {
                 let code = match error {
@@ -145,24 +145,31 @@ impl Drop for Scratch {
     }
 }
 
-/// The turns as a bar, and each table as soon as it is known.
-struct Bar(ProgressBar);
+/// The turns, and each table as soon as it is known.
+#[derive(Default)]
+struct Turns {
+    meter: Option<Meter>,
+    taken: u64,
+}
 
-impl Progress for Bar {
+impl Progress for Turns {
     fn announce(&mut self, turns: u64) {
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}");
-        self.0 = ProgressBar::new(turns);
-        if let Ok(style) = style {
-            self.0.set_style(style);
-        }
+        /// So many lines tell of all turns.
+        const LINES: u64 = 50;
+        let template = "{bar:30} {pos}/{len} {eta} {msg}";
+        self.meter = Some(Meter::new(turns, "turns", turns / LINES, template));
     }
 
     fn turn(&mut self, workload: &Workload, contender: &Contender) {
-        self.0.set_message(format!("{} {}", workload.name, contender.name));
-        self.0.inc(1);
+        self.taken += 1;
+        if let Some(meter) = &mut self.meter {
+            meter.at(self.taken, &format!("{} {}", workload.name, contender.name));
+        }
     }
 
     fn measured(&mut self, measured: &Measured) {
-        self.0.suspend(|| say(&format!("\n{}", report::table(measured))));
+        if let Some(meter) = &self.meter {
+            meter.say(&format!("\n{}", report::table(measured)));
+        }
     }
 }

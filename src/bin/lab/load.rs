@@ -1,12 +1,15 @@
 //! `load` on the command line.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::{fs, io};
 
 use clap::{Args, value_parser};
-use tidegate::lab::load::{Plan, Target, load};
+use tidegate::lab::load::{Plan, Progress, Target, load};
 
+use crate::meter::Meter;
 use crate::{fail, say};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -59,7 +62,18 @@ impl LoadFlags {
             connections: self.connections,
             seconds: self.seconds,
         };
-        let report = match load(&plan) {
+        let (sender, shower) = match show(&plan) {
+            Ok(shown) => shown,
+            Err(error) => return fail(1, &format!("can't start a thread: {error}")),
+        };
+        // What is said of the progress must not hold up the load.
+        let outcome = load(&plan, &mut |progress| {
+            let _ = sender.try_send(progress);
+        });
+        drop(sender);
+        // It can't panic, and the report does without it.
+        let _ = shower.join();
+        let report = match outcome {
             Ok(report) => report,
             Err(error) => return fail(1, &error),
         };
@@ -72,4 +86,18 @@ impl LoadFlags {
         }
         if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+/// Shows progress on a thread of its own, until nobody tells it any more.
+fn show(plan: &Plan) -> io::Result<(SyncSender<Progress>, JoinHandle<()>)> {
+    let (sender, receiver) = sync_channel::<Progress>(1);
+    let seconds = plan.seconds.into();
+    let shower = thread::Builder::new().name("progress".to_owned()).spawn(move || {
+        let mut meter = Meter::of_seconds(seconds, seconds);
+        for Progress { elapsed, asked, answered, errors } in receiver {
+            let words = format!("{asked} asked, {answered} answered, {errors} errors");
+            meter.at(elapsed.as_secs(), &words);
+        }
+    })?;
+    Ok((sender, shower))
 }

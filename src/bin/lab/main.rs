@@ -2,6 +2,7 @@
 
 mod bench;
 mod load;
+mod meter;
 mod places;
 mod relay;
 mod report;
@@ -27,10 +28,43 @@ use tidegate::console::Console;
 use tidegate::lab::leash;
 use tidegate::lab::soak::origin;
 use tidegate::lab::stack::StackError;
+use tidegate::usage::{self, Advice};
 use up::UpFlags;
 
 /// A flag is wrong.
 const MISUSE: u8 = 2;
+
+/// What is another task's, or another program's.
+const ADVICE: [Advice; 7] = [
+    Advice { task: "", words: &POLICIES, tip: "a policy is tried with 'tidegate-lab up <POLICY>'" },
+    Advice {
+        task: "up",
+        words: &[],
+        tip: "flags of the proxy go after '--': 'tidegate-lab up <POLICY> -- {}'",
+    },
+    Advice { task: "scenarios", words: &["policy", "connections"], tip: ONE_SCENARIO },
+    Advice { task: "scenarios", words: &POLICIES, tip: ONE_SCENARIO },
+    Advice {
+        task: "scenarios",
+        words: &[],
+        tip: "scenarios have the proxy's defaults; 'tidegate-lab up' takes its flags after '--'",
+    },
+    Advice {
+        task: "load",
+        words: &["port", "host", "address"],
+        tip: "the URL has it: 'tidegate-lab load http://localhost:9090'",
+    },
+    Advice {
+        task: "relay",
+        words: &["port"],
+        tip: "the port is part of '--listen 127.0.0.1:9090'",
+    },
+];
+
+const POLICIES: [&str; 3] = ["round-robin", "adaptive_sma", "adaptive_ewma"];
+
+const ONE_SCENARIO: &str = "all six are run; one alone is run by \
+    'tidegate-lab up <POLICY> --connections <MODE>'";
 
 /// The lab around the tidegate proxy.
 #[derive(Debug, Parser)]
@@ -78,7 +112,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let code = run(Flags::parse().task);
+    let code = run(usage::parse::<Flags>(&ADVICE).task);
     Console::standard().finish();
     code
 }

@@ -11,18 +11,19 @@ use crate::{fail, say};
 pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
   tidegate-lab report
-      every CSV file directly in logs/
+      every CSV file in logs/ and the folders below, but not in old/
   tidegate-lab report logs/round-robin_persistent.csv logs/adaptive_ewma_persistent.csv
   tidegate-lab report --seconds 120 --out reports/tuesday runs/tuesday
 
 FILES
-  <run>.csv       a log of tidegate, or any CSV with the same first five columns
+  <run>.csv       a log of tidegate, or any with its columns timestamp, backend_url,
+                  latency_ms, status_code and routing_mode; also .tsv, and packed as .gz
   <run>_wrk.txt   what wrk printed about it, if it is there: its requests/s are shown, too
   report.csv, report.json, report.html   what is written; the page needs nothing else
 
 EXIT STATUS
   0    the report is written
-  1    a file that was named can't be read or is no log, there is no log, or it can't be written
+  1    a file that was named can't be read or is no log, no log has rows, or it can't be written
   2    a flag is wrong";
 
 #[derive(Args, Debug)]

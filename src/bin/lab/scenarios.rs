@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use tidegate::lab::scenarios::{Done, Progress, Scenarios, ScenariosError, names, run};
 
+use crate::meter::Meter;
 use crate::places::Places;
 use crate::report::tell;
-use crate::{fail, say, signal_code, stack_code};
+use crate::{fail, signal_code, stack_code};
 
 pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
@@ -62,9 +62,9 @@ impl ScenariosFlags {
             listen: self.places.listen(),
             backend_ports: self.places.backend_ports(),
         };
-        let mut bar = Bar::new(self.seconds);
-        let outcome = run(&scenarios, &mut bar);
-        bar.0.finish_and_clear();
+        let mut shown = Shown::new(self.seconds);
+        let outcome = run(&scenarios, &mut shown);
+        drop(shown);
         match outcome {
             Ok(done) => {
                 let logs: Vec<_> = done.iter().map(|done| done.log.clone()).collect();
@@ -86,43 +86,51 @@ impl ScenariosFlags {
     }
 }
 
-/// The seconds of all scenarios as a bar.
-struct Bar(ProgressBar);
+/// How many seconds of all scenarios have passed, and each result as it comes.
+struct Shown {
+    meter: Meter,
+    /// Of one scenario.
+    seconds: u64,
+    begun: u64,
+    name: String,
+}
 
-impl Bar {
+impl Shown {
     fn new(seconds: u32) -> Self {
-        let bar = ProgressBar::new(names().count() as u64 * u64::from(seconds));
-        let style = ProgressStyle::with_template("{bar:30} {percent} % {eta} left  {msg}");
-        if let Ok(style) = style {
-            bar.set_style(style);
-        }
-        Self(bar)
+        let seconds = u64::from(seconds);
+        let meter = Meter::of_seconds(names().count() as u64 * seconds, seconds);
+        Self { meter, seconds, begun: 0, name: String::new() }
     }
 }
 
-impl Progress for Bar {
+impl Progress for Shown {
     fn moved(&mut self, to: &Path) {
-        self.0.suspend(|| say(&format!("an earlier run was moved to {}\n", to.display())));
+        self.meter.say(&format!("an earlier run was moved to {}\n", to.display()));
     }
 
     fn begins(&mut self, name: &str) {
-        self.0.set_message(name.to_owned());
+        name.clone_into(&mut self.name);
+        self.meter.begin(self.begun * self.seconds, name);
+        self.begun += 1;
     }
 
     fn tick(&mut self, under_load: Duration) {
-        self.0.set_position(under_load.as_secs());
+        self.meter.at(under_load.as_secs(), &self.name);
     }
 
     fn ends(&mut self, done: &Done) {
-        let Done { name, totals, complaints, .. } = done;
+        let Done { name, totals, complaints, per_second, .. } = done;
         let mut words = format!(
             "{name}: {} requests, {} errors, {} rows, {} rows lost\n",
             totals.requests, totals.errors, totals.rows, totals.lost
         );
+        // Writing to a String can't fail.
+        if let Some(per_second) = per_second {
+            let _ = writeln!(words, "  wrk: {per_second:.1} requests/s");
+        }
         for complaint in complaints {
-            // Writing to a String can't fail.
             let _ = writeln!(words, "  wrk: {complaint}");
         }
-        self.0.suspend(|| say(&words));
+        self.meter.say(&words);
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use clap::{Args, value_parser};
-use indicatif::{ProgressBar, ProgressStyle};
 use tidegate::lab::soak::{Plan, Progress, SoakError, origin, soak};
 
+use crate::meter::Meter;
 use crate::{fail, say, signal_code};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -68,9 +68,10 @@ impl SoakFlags {
             return fail(1, &format!("can't make {}: {error}", folder.display()));
         }
         say(&format!("seed {}, logs in {}\n", plan.seed, folder.display()));
-        let bar = bar(plan.duration);
-        let outcome = soak(&plan, &folder, &mut |progress| show(&bar, progress));
-        bar.finish_and_clear();
+        let seconds = plan.duration.as_secs();
+        let mut meter = Meter::of_seconds(seconds, seconds);
+        let outcome = soak(&plan, &folder, &mut |progress| show(&mut meter, progress));
+        drop(meter);
         match outcome {
             Ok(report) => {
                 say(&report.to_string());
@@ -92,18 +93,9 @@ impl SoakFlags {
     }
 }
 
-fn bar(duration: Duration) -> ProgressBar {
-    let bar = ProgressBar::new(duration.as_secs());
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {elapsed}/{len}s {msg}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-fn show(bar: &ProgressBar, progress: Progress) {
+fn show(meter: &mut Meter, progress: Progress) {
     let Progress { elapsed, rows, findings } = progress;
-    bar.set_position(elapsed.as_secs());
-    bar.set_message(format!("{rows} rows read, {findings} findings"));
+    meter.at(elapsed.as_secs(), &format!("{rows} rows read, {findings} findings"));
 }
 
 /// The backend of a soak, which the soak itself starts.

@@ -1,16 +1,18 @@
 //! `up` on the command line.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use tidegate::balance::Policy;
-use tidegate::lab::stack::Plan;
-use tidegate::lab::up::up;
+use tidegate::lab::stack::{PROXY, Plan, StackError};
+use tidegate::lab::up::{Loss, up};
+use tidegate::usage::or_nearest;
 
 use crate::places::Places;
-use crate::{fail, stack_code};
+use crate::{fail, signal_code, stack_code};
 
 pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
@@ -19,18 +21,20 @@ EXAMPLES
   tidegate-lab up --port 19090 --backend-ports 18081,18082,18083 --dashboard-port 15002
   tidegate-lab up adaptive_sma -- --sma-window 10 --workers 2 --pin auto
 
+A backend or a dashboard that ends is told of, and the rest goes on: kill one to see the proxy do
+without it. If the proxy ends, everything does.
+
 EXIT STATUS
   0    stopped by a signal, everything finished
-  1    could not start, or a program ended by itself
+  1    could not start, or with --once a program ended by itself
   2    a flag is wrong
+  N    the proxy ended by itself with status N (128 + signal, if a signal killed it)
   130  stopped at once by a second Ctrl-C (143: by a second SIGTERM)";
 
 #[derive(Args, Debug)]
 pub(crate) struct UpFlags {
     /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
-    #[arg(
-        value_name = "POLICY", default_value = "round-robin", value_parser = str::parse::<Policy>,
-    )]
+    #[arg(value_name = "POLICY", default_value = "round-robin", value_parser = policy_name)]
     policy: Policy,
 
     /// How upstream connections are used
@@ -51,9 +55,17 @@ pub(crate) struct UpFlags {
     #[arg(long, conflicts_with = "dashboard_port")]
     no_dashboard: bool,
 
+    /// End everything when any program ends by itself, with exit status 1
+    #[arg(long)]
+    once: bool,
+
     /// Further flags of the proxy, after `--`; `tidegate --help` lists them
     #[arg(last = true, value_name = "PROXY FLAGS")]
     proxy_flags: Vec<OsString>,
+}
+
+fn policy_name(text: &str) -> Result<Policy, String> {
+    text.parse().map_err(|error| or_nearest(&error, text, Policy::ALL.map(Policy::name)))
 }
 
 fn modes() -> PossibleValuesParser {
@@ -74,9 +86,15 @@ impl UpFlags {
     }
 
     pub(crate) fn run(self) -> ExitCode {
-        match up(&self.plan()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(stack_code(&error), &error),
+        let loss = if self.once { Loss::EndsIt } else { Loss::GoesOn };
+        match (up(&self.plan(), loss), loss) {
+            (Ok(()), _) => ExitCode::SUCCESS,
+            (Err(StackError::Ended { name, status }), Loss::GoesOn) if name == PROXY => {
+                let signalled = || signal_code(status.signal().unwrap_or(0));
+                let code = status.code().and_then(|code| u8::try_from(code).ok());
+                fail(code.unwrap_or_else(signalled), &StackError::Ended { name, status })
+            }
+            (Err(error), _) => fail(stack_code(&error), &error),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line of `tidegate`: flags as typed, and the settings they make.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tidegate::balance::{MAX_BACKENDS, Policy};
-use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
 use tidegate::reactor::cores;
 use tidegate::time::parse_duration;
+use tidegate::usage::Advice;
 
 use crate::values::{
     Pin, Setting, alpha, bytes_or_off, listener, or_auto, or_off, pin, policy_name, positive,
@@ -35,6 +36,22 @@ EXIT STATUS
   1             could not start, or --health got no answer
   2             a flag, an upstream or the log's path is wrong
   128 + signal  ended at once by a second signal";
+
+/// What other proxies call what has another name here.
+pub(crate) const ADVICE: [Advice; 4] = [
+    Advice {
+        task: "",
+        words: &["backend", "backends", "server", "target"],
+        tip: "backends are named with '--upstream http://host:port'",
+    },
+    Advice {
+        task: "",
+        words: &["bind", "address", "host"],
+        tip: "where to listen is said with '--listen <ADDR:PORT>'",
+    },
+    Advice { task: "", words: &["threads", "cores"], tip: "threads are '--workers <N|auto>'" },
+    Advice { task: "", words: &["csv", "output"], tip: "rows go to '--log <FILE|none>'" },
+];
 
 /// An adaptive HTTP/1.1 reverse proxy and load balancer.
 ///
@@ -69,6 +86,14 @@ enum ConnectionMode {
     NonPersistent,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClientHalfClose {
+    /// It left: its request is cancelled at the backend, and the log says 499
+    Cancel,
+    /// It still reads, as `nc -N` does: its request is answered
+    Allow,
+}
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Proxying")]
 struct Proxying {
@@ -80,6 +105,10 @@ struct Proxying {
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:9090", value_parser = listener)]
     listen: Vec<SocketAddr>,
 
+    /// Port to listen on, in place of --listen: N is short for `--listen 0.0.0.0:N`
+    #[arg(long, value_name = "N", conflicts_with = "listen")]
+    port: Option<u16>,
+
     /// A backend, `http://host[:port]`; may be repeated
     #[arg(
         long,
@@ -90,6 +119,10 @@ struct Proxying {
         ],
     )]
     upstream: Vec<Upstream>,
+
+    /// What it means that a client ends its half of the connection while it waits for an answer
+    #[arg(long, value_name = "MEANING", value_enum, default_value = "cancel")]
+    client_half_close: ClientHalfClose,
 
     /// CSV file for one row per request, or `none` [default: logs/<policy>_<connections>.csv]
     #[arg(long, value_name = "FILE|none")]
@@ -118,6 +151,10 @@ struct Balancing {
     /// How long it is left alone at most
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
     cooldown_max: Duration,
+
+    /// How long a request that is sent to learn of a backend keeps others from it at most
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
+    probe_timeout: Duration,
 
     /// Attempts per request, replacing a stale connection included
     #[arg(
@@ -153,9 +190,17 @@ struct TimeoutFlags {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive)]
     connect_timeout: Duration,
 
-    /// For a backend's whole head, then without progress of its body; the client gets 504
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
-    response_timeout: Duration,
+    /// For a backend that has the request to send the head of its answer, or `off`; then 504
+    #[arg(long, value_name = "DURATION|off", default_value = "60s", value_parser = or_off)]
+    response_timeout: Setting<Duration>,
+
+    /// Without a byte of an answer's body, or `off`
+    #[arg(long, value_name = "DURATION|off", default_value = "60s", value_parser = or_off)]
+    stream_timeout: Setting<Duration>,
+
+    /// For a tunnel, such as a WebSocket, in which nothing moves, or `off`
+    #[arg(long, value_name = "DURATION|off", default_value = "1h", value_parser = or_off)]
+    tunnel_timeout: Setting<Duration>,
 
     /// For the whole head of a request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
@@ -165,7 +210,7 @@ struct TimeoutFlags {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
     body_timeout: Duration,
 
-    /// For an idle client connection, or a tunnel in which nothing moves
+    /// For an idle client connection
     #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = positive)]
     client_idle_timeout: Duration,
 
@@ -266,13 +311,18 @@ impl Flags {
                 ConnectionMode::NonPersistent => Connections::NonPersistent,
             },
             pseudonym: format!("tidegate-{:08x}", fastrand::u32(..)),
-            listen: self.proxying.listen.clone(),
+            listen: self.proxying.listen(),
             upstreams: self.proxying.upstream.clone(),
             workers,
             cores,
             resample_after: self.balancing.resample_after.0,
             cooldown: self.balancing.cooldown,
             cooldown_max: self.balancing.cooldown_max,
+            probe_timeout: self.balancing.probe_timeout,
+            half_close: match self.proxying.client_half_close {
+                ClientHalfClose::Cancel => HalfClose::Cancel,
+                ClientHalfClose::Allow => HalfClose::Allow,
+            },
             timeouts: self.timeouts.settings(),
             limits: Limits {
                 head_bytes: usize::from(self.limits.max_head_bytes),
@@ -301,11 +351,20 @@ impl Flags {
     }
 }
 
+impl Proxying {
+    fn listen(&self) -> Vec<SocketAddr> {
+        let at_port = |port| vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+        self.port.map_or_else(|| self.listen.clone(), at_port)
+    }
+}
+
 impl TimeoutFlags {
     fn settings(&self) -> Timeouts {
         Timeouts {
             connect: self.connect_timeout,
-            response: self.response_timeout,
+            response: self.response_timeout.0,
+            stream: self.stream_timeout.0,
+            tunnel: self.tunnel_timeout.0,
             header: self.header_timeout,
             body: self.body_timeout,
             client_idle: self.client_idle_timeout,

@@ -9,20 +9,21 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
-use flags::Flags;
+use flags::{ADVICE, Flags};
+use jiff::Timestamp;
 use signals::Watch;
 use tidegate::console::Console;
 use tidegate::journal::{self, Journal, Options, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{self, Bound, Directory, HEALTH, StartError};
+use tidegate::proxy::{self, Bound, Directory, HEALTH, StartError, describe_run};
 use tidegate::reactor::descriptors;
+use tidegate::usage;
 
 /// A flag, an upstream or a path is wrong.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = usage::parse(&ADVICE);
     let console = Console::standard();
     let code = match run(&flags, console) {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,6 +61,7 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     watch.begins("opening the log");
     let (journal, feeds) = Journal::start(Options {
         path: log.clone(),
+        meta: Some(describe_run(settings, Timestamp::now())),
         backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
         routing_mode: settings.policy.to_string(),
         connection: settings.connections.name().to_owned(),

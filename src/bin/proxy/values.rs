@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidegate::balance::{MAX_WINDOW, Policy};
 use tidegate::proxy::settings::Upstream;
 use tidegate::time::parse_duration;
+use tidegate::usage::or_nearest;
 
 /// A value, or the word that stands for none.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,7 @@ pub(crate) enum Pin {
 }
 
 pub(crate) fn policy_name(text: &str) -> Result<Policy, String> {
-    text.parse().map_err(|error| format!("{error}"))
+    text.parse().map_err(|error| or_nearest(&error, text, Policy::ALL.map(Policy::name)))
 }
 
 pub(crate) fn window(text: &str) -> Result<usize, String> {

@@ -46,13 +46,24 @@ fn more_backends_than_a_proxy_can_have_are_counted_together() {
 
 #[test]
 fn requests_are_counted_also_those_that_no_backend_got() {
-    let refused = Row { backend_url: None, latency: None, status: 503, ..row(0, "", ms(0)) };
+    let refused = Row { backend_url: None, latency: None, status: Some(503), ..row(0, "", ms(0)) };
     let model = fed([row(0, "a", ms(5)), refused, Row { fault: Some("x"), ..row(0, "a", ms(5)) }]);
     assert_eq!((model.requests, model.errors), (3, 2));
     assert_eq!((model.backends[0].requests, model.backends[0].errors), (2, 1));
     assert_eq!(requests(&model.recent, NOT_DISPATCHED), [1]);
     assert_eq!(requests(&model.whole, 1), [2]);
     assert_eq!(model.latest_mean_us(), Some(5000.0));
+}
+
+#[test]
+fn probes_are_in_no_count_no_span_and_no_estimate() {
+    let probe = Row { probe: Some("health"), ..row(99 * SECOND_US, "b", ms(900)) };
+    let other = Row { probe: Some("0"), ..row(SECOND_US, "a", ms(20)) };
+    let model = fed([probe, row(0, "a", ms(10)), probe, other, probe]);
+    assert_eq!((model.requests, model.latest.len(), model.backends.len()), (2, 2, 1));
+    assert_eq!(model.span_us, Some((0, SECOND_US)));
+    assert_eq!(model.backends[0].averages().sma_ms, Some(15.0));
+    assert_eq!(requests(&model.whole, 1), [1, 1]);
 }
 
 #[test]

@@ -335,7 +335,7 @@ fn an_upgrade_needs_the_option_a_protocol_and_http_1_1() {
     assert_eq!(offers("1.1", &format!("{asked}a\nUpgrade: b")), "a, b");
     assert_eq!(offers("1.1", &format!("{asked}h2c")), "");
     assert_eq!(offers("1.1", &format!("{asked}h2c/1, ,a b,/,x/")), "");
-    assert_eq!(offers("1.1", &format!("{asked}HTTP/2.0, http, TLS/1.0")), "TLS/1.0");
+    assert_eq!(offers("1.1", &format!("{asked}HTTP/2.0, http, TLS/1.0, tls")), "");
     assert_eq!(offers("1.1", "Connection: upgrade"), "");
     assert_eq!(offers("1.1", "Upgrade: websocket"), "");
     assert_eq!(offers("1.1", "Connection: upgrades\nUpgrade: websocket"), "");

@@ -110,6 +110,8 @@ fn what_concerns_the_clients_connection_stays_behind() {
         "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
         "Trailer: X-T",
         "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMA",
+        "Connection: Upgrade\nUpgrade: TLS/1.0",
+        "Connection: Upgrade\nUpgrade: TLS/1.2, HTTP/2.0, tls",
     ] {
         assert_eq!(passed(line), [""; 0], "{line}");
     }
@@ -136,6 +138,29 @@ fn named_fields_stay_behind_but_for_those_that_are_ours() {
     }
     let chunked = passed("Connection: transfer-encoding\nTransfer-Encoding: chunked");
     assert_eq!(chunked, ["Transfer-Encoding: chunked"]);
+}
+
+#[test]
+fn names_that_programs_behind_us_merge_with_ours_stay_behind() {
+    for line in [
+        "Content_Length: 31",
+        "CONTENT_LENGTH: 31",
+        "Content.Length: 31",
+        "Transfer_Encoding: chunked",
+        "Keep_Alive: timeout=5",
+        "Max_Forwards: 0",
+        "Http2_Settings: AAMA",
+        "Proxy_Connection: close",
+        "Proxy_Authorization: Basic x",
+        "X_Forwarded_For: 6.6.6.6",
+        "X-Forwarded_Host: evil",
+        "x_forwarded-proto: https",
+        "X~Forwarded~Proto: https",
+    ] {
+        assert_eq!(passed(line), [""; 0], "{line}");
+    }
+    let others = ["X_Request_Id: 1", "Content_Type: a/b", "_: x", "Content_Lengths: 3", "H_st: x"];
+    assert_eq!(passed(&others.join("\n")), others);
 }
 
 #[test]
@@ -189,7 +214,8 @@ fn the_backend_connection_is_asked_to_close_or_to_change() {
     let close = RequestHop { close: true, ..HOP };
     let text = rewrite(with("Connection: keep-alive"), &close);
     assert!(text.ends_with("\r\nConnection: close\r\n\r\n"), "{text}");
-    let offer = "Connection: keep-alive, Upgrade\nUpgrade: h2c, websocket\nUpgrade: foo/2\nX-A: b";
+    let offer = "Connection: keep-alive, Upgrade\nUpgrade: h2c, websocket\n\
+                 Upgrade: TLS/1.0, foo/2, tls/1.3, TLS\nX-A: b";
     let offered = "\r\nConnection: upgrade\r\nUpgrade: websocket, foo/2\r\n\r\n";
     for hop in [&HOP, &close] {
         let text = rewrite(with(offer), hop);

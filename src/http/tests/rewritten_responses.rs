@@ -77,6 +77,14 @@ fn fields_keep_their_order_and_the_backends_connection_stays_behind() {
 }
 
 #[test]
+fn names_that_others_merge_with_framing_stay_behind() {
+    let lines = "Content_Length: 9\nTransfer_Encoding: x\nKeep_Alive: 5\nX_A: b\nContent-Length: 4";
+    let passed = "HTTP/1.1 200 OK\r\nX_A: b\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                  Content-Length: 4\r\n\r\n";
+    assert_eq!(get("HTTP/1.1 200 OK", lines), passed);
+}
+
+#[test]
 fn what_is_named_goes_but_never_framing_or_date() {
     let lines = "Connection: date, content-length, x\nContent-Length: 4\nX: y\nDate: then";
     let text = get("HTTP/1.1 200 OK", lines);

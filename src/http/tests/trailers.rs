@@ -54,6 +54,12 @@ fn fields_that_frame_route_or_steer_are_dropped() {
         "Location",
         "Vary",
         "Age",
+        "Content_Length",
+        "X_Forwarded_For",
+        "X-Forwarded_Host",
+        "Set_Cookie",
+        "content_type",
+        "If.Match",
     ] {
         let raw = format!("X-A: 1\r\n{name}: 100\r\nX-B: 2\r\n\r\n");
         assert_eq!(rewrite(&raw, "").as_deref(), Ok("0\r\nX-A: 1\r\nX-B: 2\r\n\r\n"), "{name}");

@@ -39,6 +39,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// How long answers are awaited after the last request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often progress is told.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
+
 /// Latencies are told to three digits, up to a minute.
 const DIGITS: u8 = 3;
 const LONGEST_US: u64 = 60_000_000;
@@ -56,6 +59,19 @@ pub struct Plan {
     pub seconds: u32,
 }
 
+/// How far a load is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// Since its beginning.
+    pub elapsed: Duration,
+    /// Requests that are due so far.
+    pub asked: u64,
+    /// Those of them with a good answer.
+    pub answered: u64,
+    /// Those of them whose connection broke, or that got a status of 400 or more.
+    pub errors: u64,
+}
+
 /// Why nothing was asked.
 #[derive(Debug, Error)]
 pub enum LoadError {
@@ -70,14 +86,15 @@ pub enum LoadError {
     System(#[from] io::Error),
 }
 
-/// Asks as planned, and tells what came of it.
+/// Asks as planned, and tells what came of it; `progress` is told each second how far it is. What
+/// that takes, the load is held up.
 ///
 /// # Errors
 /// The target can't be reached at the start. What fails later is counted.
-pub fn load(plan: &Plan) -> Result<Report, LoadError> {
+pub fn load(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, LoadError> {
     descriptors::raise_limit()?;
     let address = reachable(&plan.target)?;
-    Load::new(plan, address)?.run(plan)
+    Load::new(plan, address)?.run(plan, progress)
 }
 
 /// The first address that accepts a connection.
@@ -164,8 +181,9 @@ impl Load {
         Ok(())
     }
 
-    fn run(mut self, plan: &Plan) -> Result<Report, LoadError> {
+    fn run(mut self, plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, LoadError> {
         let begin = self.poller.now();
+        let mut next_telling = begin;
         let end = begin + Duration::from_secs(plan.seconds.into()) + PATIENCE;
         // The ticker ends the waiting while requests are to be started, this does afterwards.
         self.poller.timers().wake_at(TICKER, end);
@@ -174,6 +192,11 @@ impl Load {
             let now = self.poller.turn(&mut wakes, false)?;
             if now >= end {
                 break;
+            }
+            if now >= next_telling {
+                progress(self.progress(now - begin));
+                next_telling += PROGRESS_PERIOD;
+                self.poller.timers().wake_at(TICKER, next_telling);
             }
             for wake in &wakes {
                 if let Wake::Ready { key, readiness } = *wake
@@ -189,6 +212,11 @@ impl Load {
         let took = self.poller.now() - begin;
         let Self { errors, bytes, latencies, .. } = self;
         Ok(Report { errors, unanswered, took, bytes, latencies })
+    }
+
+    fn progress(&self, elapsed: Duration) -> Progress {
+        let answered = self.latencies.len();
+        Progress { elapsed, asked: self.schedule.due(), answered, errors: self.errors }
     }
 
     fn is_done(&self) -> bool {

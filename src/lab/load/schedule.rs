@@ -28,6 +28,11 @@ impl Schedule {
         Some(start)
     }
 
+    /// How many starts have been taken.
+    pub(super) fn due(&self) -> u64 {
+        self.next
+    }
+
     /// All starts there are.
     pub(super) fn total(&self) -> u64 {
         self.total

@@ -44,16 +44,23 @@ fn plan(url: &str, per_second: u32, connections: u32) -> Plan {
 #[test]
 fn every_request_of_the_schedule_is_asked_and_answered() {
     let server = Server::start("0", None, None);
-    let report = load(&plan(&server.url, 500, 4)).expect("loaded");
+    let mut told = Vec::new();
+    let report = load(&plan(&server.url, 500, 4), &mut |it| told.push(it)).expect("loaded");
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.latencies.len(), 500);
     assert!(report.took >= Duration::from_millis(990), "not before their time");
+    let first = Progress { elapsed: told[0].elapsed, asked: 0, answered: 0, errors: 0 };
+    assert_eq!(told[0], first, "told from the beginning on");
+    let pairs = told.windows(2).map(|pair| (pair[0], pair[1]));
+    for (earlier, later) in pairs {
+        assert!(earlier.elapsed < later.elapsed && earlier.answered <= later.answered, "{told:?}");
+    }
 }
 
 #[test]
 fn a_connection_that_is_closed_after_an_answer_is_made_anew() {
     let server = Server::start("0", Some(1), None);
-    let report = load(&plan(&server.url, 200, 2)).expect("loaded");
+    let report = load(&plan(&server.url, 200, 2), &mut |_| ()).expect("loaded");
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.latencies.len(), 200);
 }
@@ -61,7 +68,7 @@ fn a_connection_that_is_closed_after_an_answer_is_made_anew() {
 #[test]
 fn statuses_of_errors_are_errors() {
     let server = Server::start("0", None, Some(4));
-    let report = load(&plan(&server.url, 100, 2)).expect("loaded");
+    let report = load(&plan(&server.url, 100, 2), &mut |_| ()).expect("loaded");
     assert_eq!((report.errors, report.latencies.len()), (25, 75), "{report}");
 }
 
@@ -69,7 +76,7 @@ fn statuses_of_errors_are_errors() {
 fn what_waits_for_a_connection_has_waited_since_its_intended_start() {
     // One connection and 100 ms for each: of 20 requests in a second, the last waits another one.
     let server = Server::start("100", None, None);
-    let report = load(&plan(&server.url, 20, 1)).expect("loaded");
+    let report = load(&plan(&server.url, 20, 1), &mut |_| ()).expect("loaded");
     assert!(report.is_clean(), "{report}");
     let (least, most) = (report.latencies.min(), report.latencies.max());
     assert!(least >= 99_000 && most >= 1_000_000, "{least} to {most}");
@@ -86,7 +93,7 @@ fn connections_that_break_are_errors_and_the_load_goes_on() {
             let _ = client.read(&mut [0; 1024]);
         }
     });
-    let report = load(&plan(&url, 50, 2)).expect("loaded");
+    let report = load(&plan(&url, 50, 2), &mut |_| ()).expect("loaded");
     assert_eq!((report.errors, report.latencies.len(), report.unanswered), (50, 0, 0), "{report}");
 }
 
@@ -95,6 +102,6 @@ fn nobody_there_is_told_at_once() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
-    let error = load(&plan(&url, 50, 2)).expect_err("nobody");
+    let error = load(&plan(&url, 50, 2), &mut |_| ()).expect_err("nobody");
     assert!(error.to_string().starts_with("nobody answers at 127.0.0.1:"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use super::Report;
 use super::tables::backends;
+use crate::journal::marked;
 
 const HEADER: [&str; 15] = [
     "configuration",
@@ -41,13 +42,11 @@ pub(super) fn rows(report: &Report) -> io::Result<Vec<u8>> {
             latency.map(|it| it.p99_ms),
             latency.map(|it| it.max_ms),
         ];
-        let mut cells = vec![
-            run.name.clone(),
-            run.path.to_string_lossy().into_owned(),
-            run.routing_mode.clone().unwrap_or_default(),
-            run.connection.clone().unwrap_or_default(),
-            run.requests.to_string(),
-        ];
+        let path = run.path.to_string_lossy();
+        let (mode, connection) = (run.routing_mode.as_deref(), run.connection.as_deref());
+        let texts = [&run.name, &*path, mode.unwrap_or_default(), connection.unwrap_or_default()];
+        let mut cells: Vec<_> = texts.map(|text| marked(text).into_owned()).into();
+        cells.push(run.requests.to_string());
         cells.extend(figures.map(|figure| figure.map_or_else(String::new, |it| it.to_string())));
         cells.extend([run.errors.to_string(), run.broken.to_string()]);
         let share = |name| run.backend(name).map_or(0.0, |backend| run.share(backend.requests));

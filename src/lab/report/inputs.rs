@@ -1,59 +1,125 @@
-//! Which files a report is of.
+//! Which files a report is of, and what each is called.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::run::Run;
+use super::run::{Run, Unread};
 use super::{Report, ReportError, plain};
 
-/// Reads every log of `places`. Those of a folder are put in order; others stay as they were named.
+/// How the name of a log ends in a folder.
+const ENDS: [&str; 4] = [".csv", ".csv.gz", ".tsv", ".tsv.gz"];
+
+/// What a run left is moved into a folder of this name by the next one.
+const OLD: &str = "old";
+
+/// Reads every log of `places`, each once. Those of a folder are put in order; others stay as they
+/// were named.
 pub(super) fn read(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, ReportError> {
-    let mut report = Report { runs: Vec::new(), left_out: Vec::new() };
+    let report = Report { runs: Vec::new(), left_out: Vec::new() };
+    let mut inputs = Inputs { seconds, known: HashSet::new(), report };
     for place in places {
         if place.is_dir() {
-            folder(place, seconds, &mut report)?;
+            inputs.folder(place)?;
         } else {
-            let run = Run::read(place, seconds);
-            let run = run.map_err(|source| ReportError::Log { path: place.clone(), source })?;
-            report.runs.push(run);
+            inputs.file(place)?;
         }
     }
+    let report = inputs.report;
     if report.runs.is_empty() {
-        let folders = places.iter().map(|place| plain(&place.to_string_lossy())).collect();
-        return Err(ReportError::NoLog { folders, left_out: report.left_out });
+        let places = places.iter().map(|place| plain(&place.to_string_lossy())).collect();
+        return Err(ReportError::NoLog { places, left_out: report.left_out });
     }
     Ok(report)
 }
 
-/// A CSV file of a folder that is no log was not asked for by name, so it is only told of.
-fn folder(folder: &Path, seconds: Option<f64>, report: &mut Report) -> Result<(), ReportError> {
-    let files = csv_files(folder);
-    let files = files.map_err(|source| ReportError::Folder { path: folder.to_owned(), source })?;
-    let mut runs = Vec::new();
-    for path in files {
-        match Run::read(&path, seconds) {
-            Ok(run) => runs.push(run),
-            Err(error) => {
-                report.left_out.push(format!("{}: {error}", plain(&path.to_string_lossy())));
-            }
-        }
-    }
-    runs.sort_by_key(Run::rank);
-    report.runs.append(&mut runs);
-    Ok(())
+struct Inputs {
+    seconds: Option<f64>,
+    /// Device and inode of what was read: a file may be named twice, or have several names.
+    known: HashSet<(u64, u64)>,
+    report: Report,
 }
 
-/// By name; not those of folders within it.
-fn csv_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
-        if is_csv && path.is_file() {
-            files.push(path);
+impl Inputs {
+    /// What was named must be a log, but need not have rows if another has.
+    fn file(&mut self, path: &Path) -> Result<(), ReportError> {
+        match self.run(path, &stem(path)) {
+            Ok(run) => self.report.runs.extend(run),
+            Err(Unread::NotALog(source)) => {
+                return Err(ReportError::Log { path: path.to_owned(), source });
+            }
+            Err(error) => self.leave_out(path, &error),
         }
+        Ok(())
     }
-    files.sort();
-    Ok(files)
+
+    /// A file of a folder that is no log was not asked for by name, so it is only told of.
+    fn folder(&mut self, folder: &Path) -> Result<(), ReportError> {
+        let mut paths = Vec::new();
+        let listed = self.find(folder, &mut paths);
+        listed.map_err(|source| ReportError::Folder { path: folder.to_owned(), source })?;
+        // A log is called by its own name rather than by a link's.
+        paths.sort_by_cached_key(|path| (path.is_symlink(), path.clone()));
+        let mut runs = Vec::new();
+        for path in paths {
+            let below = path.strip_prefix(folder).unwrap_or(&path);
+            match self.run(&path, &below.with_file_name(stem(below)).to_string_lossy()) {
+                Ok(run) => runs.extend(run),
+                Err(error) => self.leave_out(&path, &error),
+            }
+        }
+        runs.sort_by_key(Run::rank);
+        self.report.runs.append(&mut runs);
+        Ok(())
+    }
+
+    /// Finds the files that may be logs. Links to folders are not followed, for they may lead in
+    /// a circle, and what is old is looked at if it is asked for.
+    fn find(&mut self, folder: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                if entry.file_name() != OLD
+                    && let Err(error) = self.find(&path, paths)
+                {
+                    self.leave_out(&path, &error);
+                }
+            } else if end(&path).is_some() && path.is_file() {
+                paths.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` if the file was read under another name.
+    fn run(&mut self, path: &Path, label: &str) -> Result<Option<Run>, Unread> {
+        let is_new = match fs::metadata(path) {
+            Ok(file) => self.known.insert((file.dev(), file.ino())),
+            // Reading it tells what is wrong.
+            Err(_) => true,
+        };
+        is_new.then(|| Run::read(path, label, self.seconds)).transpose()
+    }
+
+    fn leave_out(&mut self, path: &Path, reason: &dyn std::fmt::Display) {
+        self.report.left_out.push(format!("{}: {reason}", plain(&path.to_string_lossy())));
+    }
+}
+
+/// What of a file's name says that it may be a log.
+fn end(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    ENDS.into_iter().find(|end| name.ends_with(end))
+}
+
+/// A file's name without what says that it is a log.
+pub(super) fn stem(path: &Path) -> String {
+    let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    let length = end(path).map(|end| name.len() - end.len());
+    let other = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    length.and_then(|length| name.get(..length)).map_or_else(other, str::to_owned)
 }

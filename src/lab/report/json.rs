@@ -24,6 +24,7 @@ fn run(run: &Run) -> Value {
         "connection": run.connection,
         "is_mixed": run.is_mixed,
         "requests": run.requests,
+        "outlier_rows": run.outlier_rows(),
         "seconds": run.seconds,
         "requests_per_s": run.per_second(),
         "wrk_requests_per_s": run.wrk_per_second,

@@ -1,16 +1,22 @@
 //! All latencies of a run, of which every quantile is exact.
 //!
-//! A latency and the second in which it ended are packed into one word, so that ten million rows
-//! are 80 MB whatever they hold. Sorted by that word they are in order of time and, within it, of
-//! latency; with the time taken off they are in order of latency.
+//! A latency and the second of the day in which it ended are packed into one word, day by day, so
+//! that ten million rows are 80 MB whatever they hold. Sorted by that word they are in order of
+//! time and, within it, of latency; with the time taken off they are in order of latency.
 
-/// The lower bits are the latency in microseconds, up to 12 days; the upper ones the second.
-const LATENCY_BITS: u32 = 40;
+use std::collections::BTreeMap;
+
+use crate::journal::Span;
+
+/// The lower bits are the latency in microseconds, up to 4 years; the upper ones the second.
+const LATENCY_BITS: u32 = 47;
 const LATENCY_MAX: u64 = (1 << LATENCY_BITS) - 1;
 
-/// The second of the first row has this number, so that there is room for 97 days on either side.
-const FIRST_SECOND: i64 = 1 << 23;
-const LAST_SECOND: i64 = (1 << 24) - 1;
+const SECOND_US: i64 = 1_000_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// Stands for the second of a row that is shown in no part.
+const NOWHERE: u64 = (1 << (u64::BITS - LATENCY_BITS)) - 1;
 
 /// A line over time has at most this many points.
 const SLOTS_MAX: u64 = 240;
@@ -18,8 +24,8 @@ const SLOTS_MAX: u64 = 240;
 /// Latencies as they come.
 #[derive(Debug, Default)]
 pub(super) struct Latencies {
-    packed: Vec<u64>,
-    first_second: Option<i64>,
+    days: BTreeMap<i64, Vec<u64>>,
+    count: usize,
     sum_us: u128,
 }
 
@@ -35,44 +41,60 @@ pub(super) struct Sorted<'a>(&'a [u64]);
 
 impl Latencies {
     pub(super) fn add(&mut self, timestamp_us: i64, latency_us: u64) {
-        let second = timestamp_us.div_euclid(1_000_000);
-        let first = *self.first_second.get_or_insert(second);
-        let second = (second - first + FIRST_SECOND).clamp(0, LAST_SECOND).unsigned_abs();
-        self.packed.push(second << LATENCY_BITS | latency_us.min(LATENCY_MAX));
+        let second = timestamp_us.div_euclid(SECOND_US);
+        let of_day = second.rem_euclid(DAY_SECONDS).unsigned_abs();
+        let day = self.days.entry(second.div_euclid(DAY_SECONDS)).or_default();
+        day.push(of_day << LATENCY_BITS | latency_us.min(LATENCY_MAX));
+        self.count += 1;
         self.sum_us += u128::from(latency_us);
     }
 
     pub(super) fn count(&self) -> usize {
-        self.packed.len()
+        self.count
     }
 
     /// In milliseconds; `None` of nothing.
     pub(super) fn mean_ms(&self) -> Option<f64> {
-        (self.count() > 0).then(|| self.sum_us as f64 / (self.count() as f64 * 1000.0))
+        (self.count > 0).then(|| self.sum_us as f64 / (self.count as f64 * 1000.0))
     }
 
-    /// Shows `look` the run part by part, then all of it, and forgets it. Nothing is shown of
-    /// nothing.
+    /// Shows `look` the rows in `span` part by part, then all there are, and forgets them. Nothing
+    /// is shown of nothing.
     pub(super) fn look<T>(
-        mut self,
+        self,
+        span: Span,
         mut part: impl FnMut(Part<'_>),
         whole: impl FnOnce(Sorted<'_>) -> T,
     ) -> Option<T> {
-        let seconds = self.packed.iter().map(|packed| packed >> LATENCY_BITS);
-        let (first, last) = (seconds.clone().min()?, seconds.max()?);
-        let seconds_per_part = (last - first + 1).div_ceil(SLOTS_MAX);
-        for packed in &mut self.packed {
-            let number = ((*packed >> LATENCY_BITS) - first) / seconds_per_part;
-            *packed = number << LATENCY_BITS | *packed & LATENCY_MAX;
+        let second = |timestamp_us: i64| timestamp_us.div_euclid(SECOND_US);
+        let (first, last) = (second(span.first_us), second(span.last_us));
+        let seconds_per_part = (last.abs_diff(first) + 1).div_ceil(SLOTS_MAX);
+        let number = |second: i64| {
+            let is_inside = (first..=last).contains(&second);
+            if is_inside { second.abs_diff(first) / seconds_per_part } else { NOWHERE }
+        };
+        let mut all = Vec::new();
+        for (day, mut packed) in self.days {
+            for packed in &mut packed {
+                let of_day = (*packed >> LATENCY_BITS).cast_signed();
+                let number = number(day * DAY_SECONDS + of_day);
+                *packed = number << LATENCY_BITS | *packed & LATENCY_MAX;
+            }
+            // There is nearly always one day, which need not be copied.
+            if all.is_empty() { all = packed } else { all.append(&mut packed) }
         }
-        self.packed.sort_unstable();
-        for packed in self.packed.chunk_by(|a, b| a >> LATENCY_BITS == b >> LATENCY_BITS) {
+        all.sort_unstable();
+        for packed in all.chunk_by(|a, b| a >> LATENCY_BITS == b >> LATENCY_BITS) {
             let number = packed[0] >> LATENCY_BITS;
-            part(Part { second: number * seconds_per_part, sorted: Sorted(packed) });
+            if number != NOWHERE {
+                part(Part { second: number * seconds_per_part, sorted: Sorted(packed) });
+            }
         }
-        self.packed.iter_mut().for_each(|packed| *packed &= LATENCY_MAX);
-        self.packed.sort_unstable();
-        Some(whole(Sorted(&self.packed)))
+        for packed in &mut all {
+            *packed &= LATENCY_MAX;
+        }
+        all.sort_unstable();
+        (!all.is_empty()).then(|| whole(Sorted(&all)))
     }
 }
 
@@ -99,8 +121,7 @@ mod tests {
     #![expect(clippy::float_cmp, reason = "these figures are exact")]
 
     use super::*;
-
-    const SECOND_US: i64 = 1_000_000;
+    use crate::journal::Days;
 
     fn of(rows: &[(i64, u64)]) -> Latencies {
         let mut latencies = Latencies::default();
@@ -110,16 +131,28 @@ mod tests {
         latencies
     }
 
+    /// The span of rows none of which has an odd time.
+    fn span(rows: &[(i64, u64)]) -> Span {
+        let mut days = Days::default();
+        for row in rows {
+            days.add(row.0);
+        }
+        days.span().expect("rows")
+    }
+
     /// The quantiles of the whole.
     fn quantiles<const N: usize>(latencies_us: &[u64], per_mille: [u64; N]) -> [f64; N] {
         let rows: Vec<_> = latencies_us.iter().map(|&us| (0, us)).collect();
-        of(&rows).look(|_| (), |all| per_mille.map(|it| all.quantile_ms(it))).expect("latencies")
+        of(&rows)
+            .look(span(&rows), |_| (), |all| per_mille.map(|it| all.quantile_ms(it)))
+            .expect("latencies")
     }
 
     /// Each part's second and its medians.
     fn parts(rows: &[(i64, u64)]) -> Vec<(u64, f64)> {
         let mut parts = Vec::new();
-        of(rows).look(|part| parts.push((part.second, part.sorted.quantile_ms(500))), |_| ());
+        let add = |part: Part<'_>| parts.push((part.second, part.sorted.quantile_ms(500)));
+        of(rows).look(span(rows), add, |_| ());
         parts
     }
 
@@ -139,7 +172,7 @@ mod tests {
         // Each of these alone is beyond what a double holds exactly.
         assert_eq!(of(&[(0, u64::MAX); 2]).mean_ms(), Some(u64::MAX as f64 / 1000.0));
         assert_eq!(of(&[]).mean_ms(), None);
-        assert_eq!(of(&[]).look(|_| (), |_| ()), None);
+        assert_eq!(of(&[]).look(span(&[(0, 0)]), |_| (), |_| ()), None);
     }
 
     #[test]
@@ -157,10 +190,19 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_and_an_endless_latency_have_their_limits() {
+    fn rows_outside_the_span_are_in_no_part_and_in_the_whole() {
+        let day = 86_400 * SECOND_US;
+        let rows = [(-99 * day, 1), (0, 2), (SECOND_US, 3), (SECOND_US, 4), (2 * day, 5)];
+        assert_eq!(span(&rows).rows, 3);
+        assert_eq!(parts(&rows), [(0, 0.002), (1, 0.0035)]);
+        let maxima = of(&rows).look(span(&rows), |_| (), |all| all.quantile_ms(1000));
+        assert_eq!(maxima, Some(0.005));
+    }
+
+    #[test]
+    fn the_clock_and_latency_have_their_limits() {
         let rows = [(0, u64::MAX), (i64::MAX, 1), (i64::MIN, 2)];
-        let parts = parts(&rows);
-        assert_eq!(parts.len(), 3, "{parts:?}");
+        assert_eq!(parts(&rows).len(), 1);
         assert_eq!(quantiles(&[u64::MAX], [500]), [(LATENCY_MAX as f64) / 1000.0]);
     }
 }

@@ -1,7 +1,7 @@
 //! What logs say about the runs that wrote them, side by side: how many requests, how fast, how
 //! even, and where they went.
 //!
-//! Only files are read, ours or any CSV with the same first five columns. Every figure is exact:
+//! Only files are read, our logs or any with the same five columns. Every figure is exact:
 //! quantiles are of all rows, not of a sample or of buckets. What a run was meant to show is not
 //! known here, nor who is right.
 
@@ -26,13 +26,14 @@ use crate::journal::TailError;
 
 pub use run::{Backend, Latency, Run, Slot};
 pub use tables::text;
+pub(super) use wrk::per_second;
 
 /// Runs side by side.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// In the order in which they are shown.
     pub runs: Vec<Run>,
-    /// Files of a folder that are no logs, each with the reason.
+    /// Files that have no rows, and files of a folder that are no logs, each with the reason.
     pub left_out: Vec<String>,
 }
 
@@ -55,12 +56,12 @@ pub enum ReportError {
         /// The system's reason.
         source: io::Error,
     },
-    /// No folder that was named has a log.
-    #[error("there is no log in {}{}", .folders.join(", "), reasons(.left_out))]
+    /// Nothing that was named has a row.
+    #[error("there is no log with rows in {}{}", .places.join(", "), reasons(.left_out))]
     NoLog {
-        /// The folders.
-        folders: Vec<String>,
-        /// Their CSV files, each with the reason why it is no log.
+        /// What was named.
+        places: Vec<String>,
+        /// The files that were looked at, each with the reason why nothing of it is told.
         left_out: Vec<String>,
     },
 }
@@ -70,8 +71,9 @@ fn reasons(left_out: &[String]) -> String {
     lines.concat()
 }
 
-/// Reads `places`: logs, and folders, of which every CSV file directly in them is taken. A run's
-/// rate is over `seconds` if given, else over the time from its first row to its last.
+/// Reads `places`: logs, and folders, of which every CSV file in them and in the folders below is
+/// taken, unless that is called `old`. A run's rate is over `seconds` if given, else over the time
+/// from its first row to its last.
 ///
 /// # Errors
 /// A file that was named can't be read or is no log, or no log is left.

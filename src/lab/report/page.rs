@@ -9,7 +9,8 @@ use crate::lab::render::{Ink, Page, escape};
 const LATENCY: &str = "Latency is the column latency_ms: from the dispatch of a request to the \
     last byte of its backend's answer. It is of all rows that have it, failed ones too; a request \
     that no backend got has none. Errors are a status of 400 or more, or a fault. Requests/s are \
-    rows by the run's length, from its first row to its last if it was not given; wrk counts for \
+    rows by the run's length, from its first row to its last if it was not given, without those \
+    of odd times; wrk counts for \
     itself, and leaves out what was in flight at its end. Quantiles are exact and linear between \
     ranks. A shaded row has errors, or its log has broken lines.";
 

@@ -7,7 +7,7 @@ use super::latencies::Part;
 use super::tally::{Counted, Label, Tally};
 use super::{plain, wrk};
 use crate::balance::Policy;
-use crate::journal::TailError;
+use crate::journal::{Span, TailError};
 
 /// The kinds of connections, in the order in which they are shown.
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
@@ -24,6 +24,8 @@ pub struct Run {
     pub name: String,
     /// The log.
     pub path: PathBuf,
+    /// The log without its ending, as it was found below the folder that was named.
+    pub label: String,
     /// The balancing policy, if all rows name the same.
     pub routing_mode: Option<String>,
     /// `persistent` or `non-persistent`, if all rows say the same.
@@ -36,8 +38,12 @@ pub struct Run {
     pub errors: u64,
     /// The rows of them that no backend got.
     pub undispatched: u64,
-    /// How long it lasted; 0 if there are no two rows of different times.
+    /// How long it lasted, outliers aside; 0 if there are no two rows of different times.
     pub seconds: f64,
+    /// How many rows came in that time: all but outliers, or all if its length was given.
+    pub timed_requests: u64,
+    /// The rows whose time is odd, see [`Days`](crate::journal::Days).
+    pub outliers: Option<Span>,
     /// Requests per second as wrk counted them.
     pub wrk_per_second: Option<f64>,
     /// Of the rows that have one; `None` if none does.
@@ -95,44 +101,77 @@ pub struct Backend {
     pub mean_ms: Option<f64>,
 }
 
+/// Why there are no figures of a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    /// It is no log, or can't be read.
+    #[error(transparent)]
+    NotALog(#[from] TailError),
+    /// It has a header and nothing else.
+    #[error("it has no rows")]
+    NoRows,
+    /// All its rows say that they are no load.
+    #[error("all its {0} rows are health probes")]
+    ProbesAlone(u64),
+    /// It has lines, none of which is a row.
+    #[error("none of its {lines} lines is a row; the first: {first}")]
+    BrokenAlone { lines: u64, first: String },
+}
+
 impl Run {
     /// Reads the log at `path`, which lasted for `seconds` if that is known.
-    pub(super) fn read(path: &Path, seconds: Option<f64>) -> Result<Self, TailError> {
+    pub(super) fn read(path: &Path, label: &str, seconds: Option<f64>) -> Result<Self, Unread> {
         let tally = Tally::of(path)?;
+        let first_broken = tally.first_broken.as_ref().map(|error| plain(&error.to_string()));
+        let Some(span) = tally.days.span() else {
+            return Err(match (first_broken, tally.probes) {
+                (Some(first), _) => Unread::BrokenAlone { lines: tally.broken, first },
+                (None, 0) => Unread::NoRows,
+                (None, probes) => Unread::ProbesAlone(probes),
+            });
+        };
         let (routing_mode, connection) = (tally.routing_mode.agreed(), tally.connection.agreed());
         let name = match (&routing_mode, &connection) {
             (Some(mode), Some(connection)) => format!("{mode}, {connection}"),
-            _ => stem(path),
+            _ => plain(label),
         };
         let is_mixed = [&tally.routing_mode, &tally.connection]
             .iter()
             .any(|label| matches!(label, Label::Mixed));
-        let (first_us, last_us) = tally.span_us.unwrap_or((0, 0));
-        let seconds = seconds.unwrap_or(last_us.abs_diff(first_us) as f64 / 1e6);
+        let timed_requests = if seconds.is_some() { tally.requests } else { span.rows };
         let mut backends: Vec<_> = tally.backends.iter().map(backend).collect();
         backends.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
             name,
             path: path.to_owned(),
+            label: plain(label),
             routing_mode,
             connection,
             is_mixed,
             requests: tally.requests,
             errors: tally.errors,
             undispatched: tally.undispatched,
-            seconds,
+            seconds: seconds.unwrap_or(span.seconds()),
+            timed_requests,
+            outliers: tally.days.outliers(),
             wrk_per_second: wrk::per_second_beside(path),
             backends,
             broken: tally.broken,
-            first_broken: tally.first_broken.as_ref().map(|error| plain(&error.to_string())),
-            latency: latency(tally),
+            first_broken,
+            latency: latency(tally, span),
         })
+    }
+
+    /// The rows whose time is odd.
+    #[must_use]
+    pub fn outlier_rows(&self) -> u64 {
+        self.outliers.map_or(0, |outliers| outliers.rows)
     }
 
     /// Requests per second; `None` if the run has no length.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {
-        (self.seconds > 0.0).then(|| self.requests as f64 / self.seconds)
+        (self.seconds > 0.0).then(|| self.timed_requests as f64 / self.seconds)
     }
 
     /// `count` as a share of all requests, 0 to 1.
@@ -158,10 +197,6 @@ impl Run {
     }
 }
 
-fn stem(path: &Path) -> String {
-    plain(&path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy())
-}
-
 fn backend(counted: &Counted) -> Backend {
     let mean_ms = counted.sum_us as f64 / (counted.latencies as f64 * 1000.0);
     Backend {
@@ -172,7 +207,7 @@ fn backend(counted: &Counted) -> Backend {
     }
 }
 
-fn latency(tally: Tally) -> Option<Latency> {
+fn latency(tally: Tally, span: Span) -> Option<Latency> {
     let latencies = tally.latencies;
     let (count, mean_ms) = (latencies.count(), latencies.mean_ms()?);
     let mut slots = Vec::new();
@@ -183,7 +218,7 @@ fn latency(tally: Tally) -> Option<Latency> {
             p95_ms: part.sorted.quantile_ms(950),
         });
     };
-    let latency = latencies.look(add, |all| Latency {
+    let latency = latencies.look(span, add, |all| Latency {
         count,
         mean_ms,
         p50_ms: all.quantile_ms(500),
@@ -196,16 +231,22 @@ fn latency(tally: Tally) -> Option<Latency> {
     Some(Latency { slots, ..latency })
 }
 
-/// Adds the file's name to each of several runs of one name.
+/// Adds to each of several runs of one name its file's, and the whole path where that is the same.
 pub(super) fn tell_apart(runs: &mut [Run]) {
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for run in &*runs {
-        *counts.entry(run.name.clone()).or_default() += 1;
-    }
-    for run in runs {
-        let stem = stem(&run.path);
-        if counts[&run.name] > 1 && run.name != stem {
-            run.name = format!("{} ({stem})", run.name);
+    let names: [fn(&Run) -> String; 2] =
+        [|run| run.label.clone(), |run| plain(&run.path.to_string_lossy())];
+    let plain_names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
+    for longer in names {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for run in &*runs {
+            *counts.entry(run.name.clone()).or_default() += 1;
+        }
+        for (run, name) in runs.iter_mut().zip(&plain_names) {
+            let longer = longer(run);
+            if counts[&run.name] > 1 && *name != longer {
+                let is_named = run.routing_mode.is_some() && run.connection.is_some();
+                run.name = if is_named { format!("{name} ({longer})") } else { longer };
+            }
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The figures as tables, the same on a terminal and in the page.
 
+use jiff::Timestamp;
+
+use super::Report;
 use super::run::Run;
-use super::{Report, plain};
+use crate::journal::Span;
 use crate::lab::render::{Row, Table, thousands};
 
 const HEADS: [&str; 10] = [
@@ -123,9 +126,10 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
         if run.is_mixed {
             remarks.push(format!("{name}: its rows are of more than one configuration."));
         }
-        if run.requests == 0 {
-            remarks.push(format!("{name}: {} has no rows.", plain(&run.path.to_string_lossy())));
-        } else if run.per_second().is_none() {
+        if let Some(outliers) = run.outliers {
+            remarks.push(format!("{name}: {}", odd_times(outliers)));
+        }
+        if run.per_second().is_none() {
             remarks.push(format!(
                 "{name}: all its rows have the same time, so it has no rate; say how long it took \
                  with --seconds."
@@ -134,6 +138,22 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
     }
     remarks.extend(report.left_out.iter().map(|reason| format!("Left out: {reason}.")));
     remarks
+}
+
+/// Says that there are rows with odd times, which are in all figures but those of time.
+fn odd_times(outliers: Span) -> String {
+    let date = |us| Timestamp::from_microsecond(us).map(|it| it.strftime("%F %T").to_string());
+    let (first, last) = (date(outliers.first_us), date(outliers.last_us));
+    let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+    let dates = if first == last { first } else { format!("{first} to {last}") };
+    let rows = match outliers.rows {
+        1 => "1 row is".to_owned(),
+        rows => format!("{} rows are", thousands(rows as f64)),
+    };
+    format!(
+        "{rows} more than a day from the median row ({dates} UTC), so not in its length, its \
+         requests/s and its plot over time."
+    )
 }
 
 fn nothing() -> String {

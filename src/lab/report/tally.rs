@@ -6,7 +6,7 @@ use std::path::Path;
 use super::latencies::Latencies;
 use super::plain;
 use crate::balance::MAX_BACKENDS;
-use crate::journal::{LineError, Row, Tail, TailError};
+use crate::journal::{Days, LineError, Row, Tail, TailError};
 
 /// The name under which backends are counted that are more than a proxy can have.
 const MORE_BACKENDS: &str = "more backends";
@@ -20,8 +20,9 @@ pub(super) struct Tally {
     pub(super) backends: Vec<Counted>,
     places: HashMap<String, usize>,
     pub(super) latencies: Latencies,
-    /// The earliest and the latest row's time in microseconds.
-    pub(super) span_us: Option<(i64, i64)>,
+    pub(super) days: Days,
+    /// Rows that are no load, and in no figure.
+    pub(super) probes: u64,
     pub(super) routing_mode: Label,
     pub(super) connection: Label,
     pub(super) broken: u64,
@@ -83,6 +84,7 @@ impl Tally {
     fn drain(&mut self, log: &mut Tail) {
         while let Some(row) = log.next_row() {
             match row {
+                Ok(row) if row.is_probe() => self.probes += 1,
                 Ok(row) => self.add(&row),
                 Err(error) => {
                     self.broken += 1;
@@ -96,8 +98,7 @@ impl Tally {
         let is_error = row.is_error();
         self.requests += 1;
         self.errors += u64::from(is_error);
-        let (first, last) = self.span_us.unwrap_or((row.timestamp_us, row.timestamp_us));
-        self.span_us = Some((first.min(row.timestamp_us), last.max(row.timestamp_us)));
+        self.days.add(row.timestamp_us);
         self.routing_mode.add(Some(row.routing_mode).filter(|mode| !mode.is_empty()));
         self.connection.add(row.connection);
         let latency_us =

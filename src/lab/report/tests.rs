@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod foreign;
+
 const FIVE: &str = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
 const SIX: &str = "timestamp,backend_url,latency_ms,status_code,routing_mode,connection\n";
 
@@ -50,6 +52,32 @@ const BY_HAND: &str = "\
     2026-11-23T10:00:02.500000Z,,,503,round-robin,persistent,\n\
     2026-11-23T10:00:04.000000Z,http://a:1,40.000,404,round-robin,persistent,\n\
     2026-11-23T10:00:03.000000Z,http://b:1,30.000,200,round-robin,persistent,\n";
+
+#[test]
+fn no_text_of_the_table_begins_a_formula() {
+    let row = "2026-11-23T10:00:00Z,x,1,200,=1+1";
+    let six = format!("{SIX}{row},'@a\n");
+    let folder = folder(&[("-2+3.csv", &six), ("+.csv", &format!("{FIVE}{row}\n"))]);
+    let report = report(&[folder.path().to_owned()], None).expect("a report");
+    let (csv, ..) = written(&report);
+    let mut table = ::csv::Reader::from_reader(csv.as_bytes());
+    let mut of_name = Vec::new();
+    for record in table.records().map(|record| record.expect("cells")) {
+        assert!(record.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{record:?}");
+        of_name.push((record[0].to_owned(), record[2].to_owned(), record[3].to_owned()));
+    }
+    let of = |cells: [&str; 3]| of_name.contains(&cells.map(str::to_owned).into());
+    assert!(of(["'=1+1, @a", "'=1+1", "'@a"]) && of(["'+", "'=1+1", ""]), "{of_name:?}");
+}
+
+#[test]
+fn probes_are_in_no_count_and_no_span() {
+    let header = SIX.replace("connection\n", "connection,probe\n");
+    let probe = |second: u32| format!("2026-11-23T10:00:{second:02}Z,,,200,a,persistent,health\n");
+    let row = |second: u32| format!("2026-11-23T10:00:{second:02}Z,x,5,200,a,persistent,\n");
+    let run = run(&header, &[probe(0), row(10), probe(11), row(12), probe(59)].concat());
+    assert_eq!((run.requests, run.undispatched, run.seconds), (2, 0, 2.0));
+}
 
 #[test]
 fn figures_are_those_computed_by_hand() {
@@ -138,8 +166,8 @@ fn a_foreign_log_has_whole_milliseconds_no_zone_and_its_files_name() {
                 2026-11-23 10:00:02,http://a:1,15 ms,200,adaptive_sma\n\
                 2026-11-23 10:00:02,http://b:1,20,200,adaptive_sma";
     let run = run(FIVE, rows);
-    assert_eq!((run.name.as_str(), run.requests, run.broken), ("run", 3, 2));
-    assert_eq!((run.seconds, run.per_second()), (2.0, Some(1.5)));
+    assert_eq!((run.name.as_str(), run.requests, run.broken), ("run", 4, 1));
+    assert_eq!((run.seconds, run.per_second()), (2.0, Some(2.0)));
     assert_eq!(run.first_broken.as_deref(), Some("`yesterday` is no timestamp"));
     assert_eq!(run.latency.map(|it| (it.mean_ms, it.max_ms)), Some((15.0, 20.0)));
 }
@@ -152,10 +180,9 @@ fn the_length_of_the_runs_can_be_said() {
 }
 
 #[test]
-fn runs_without_rows_latencies_or_length_have_no_figures_and_say_so() {
+fn runs_without_latencies_or_length_have_no_figures_and_say_so() {
     let row = |latency: &str, status| format!("2026-11-23 10:00:00,,{latency},{status},x\n");
     for (rows, requests, errors, words) in [
-        (String::new(), 0, 0, "has no rows"),
         (row("", 503) + &row("", 503), 2, 2, "all its rows have the same time"),
         (row("7", 200), 1, 0, "all its rows have the same time"),
     ] {
@@ -172,7 +199,8 @@ fn runs_without_rows_latencies_or_length_have_no_figures_and_say_so() {
 #[test]
 fn what_a_log_says_is_text_in_the_page_and_commands_no_terminal() {
     let rows = "2026-11-23 10:00:00,\"http://<script>alert(1)</script>\",1,200,<b>,\u{1b}[2J\n\
-                2026-11-23 10:00:01,x,1,<i>,<b>,\u{1b}[2J\n";
+                2026-11-23 10:00:01,x,1,200,<b>,\u{1b}[2J\n\
+                <i>,x,1,200,<b>,\u{1b}[2J\n";
     let report = of(&[("<u>.csv", &format!("{SIX}{rows}"))]);
     let (_, _, html) = written(&report);
     for tag in ["<script", "<b>", "<i>", "<u>"] {
@@ -210,8 +238,51 @@ fn a_folder_is_its_logs_in_order_and_what_is_left_out_is_told() {
         ]
     );
     assert!(report.left_out[0].ends_with("empty.csv: it has no header yet"));
-    assert!(report.left_out[1].ends_with("other.csv: its first line is no header of this format"));
+    assert!(report.left_out[1].ends_with("its first line is `a,b`"));
     assert!(text(&report).contains("Left out: "));
+}
+
+/// Makes a folder, and a log of one configuration for each path in it.
+fn tree(paths: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for path in paths {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        let row = "2026-11-23 10:00:00,a,1,200,round-robin,persistent\n";
+        fs::write(path, format!("{SIX}{row}")).expect("written");
+    }
+    folder
+}
+
+fn names(report: &Report) -> Vec<&str> {
+    report.runs.iter().map(|run| run.name.as_str()).collect()
+}
+
+#[test]
+fn logs_are_found_in_folders_below_each_once_and_named_by_their_path() {
+    let tree = tree(&["x.csv", "tue/x.csv", "tue/deep/y.csv", "old/x.csv", "tue/old/x.csv"]);
+    let place = |name: &str| tree.path().join(name);
+    fs::write(place("tue/x.csv.meta.json"), "{}").expect("written");
+    fs::hard_link(place("x.csv"), place("z.csv")).expect("a link");
+    std::os::unix::fs::symlink(place("x.csv"), place("tue/w.csv")).expect("a link");
+    std::os::unix::fs::symlink(tree.path(), place("tue/circle")).expect("a link");
+    let every = report(&[tree.path().to_owned(), place("x.csv")], None).expect("a report");
+    let named = |label: &str| format!("round-robin, persistent ({label})");
+    assert_eq!(names(&every), ["tue/deep/y", "tue/x", "x"].map(named));
+    assert_eq!(every.left_out, Vec::<String>::new());
+    let old = report(&[place("old")], None).expect("what was named is read");
+    assert_eq!(names(&old), ["round-robin, persistent"]);
+}
+
+#[test]
+fn runs_of_one_name_in_several_folders_are_told_by_the_whole_path() {
+    let tree = tree(&["a/x.csv", "b/x.csv"]);
+    let places = ["a", "b"].map(|name| tree.path().join(name));
+    let report = report(&places, None).expect("a report");
+    for (name, folder) in names(&report).into_iter().zip(&places) {
+        let path = plain(&folder.join("x.csv").to_string_lossy());
+        assert_eq!(name, format!("round-robin, persistent ({path})"));
+    }
 }
 
 #[test]
@@ -233,8 +304,9 @@ fn what_was_named_must_be_a_log() {
         "{said}"
     );
     let said = refused(&[place("other.csv")]);
-    assert!(said.ends_with("other.csv: its first line is no header of this format"), "{said}");
+    assert!(said.contains("other.csv: expected the columns timestamp, "), "{said}");
+    assert!(said.ends_with("its first line is `a,b`"), "{said}");
     let bare = folder(&[("other.csv", "a,b\n")]);
     let said = refused(&[bare.path().to_owned()]);
-    assert!(said.starts_with("there is no log in ") && said.contains("\n  "), "{said}");
+    assert!(said.starts_with("there is no log with rows in ") && said.contains("\n  "), "{said}");
 }

@@ -3,15 +3,18 @@
 use std::fs;
 use std::path::Path;
 
+use super::inputs::stem;
+
 /// Requests per second as wrk counted them for `log`: `<run>_wrk.txt` beside `<run>.csv`. `None` if
 /// there is no such file, or no such figure in it.
 pub(super) fn per_second_beside(log: &Path) -> Option<f64> {
-    let stem = log.file_stem()?.to_str()?;
+    let stem = stem(log);
     let text = fs::read(log.with_file_name(format!("{stem}_wrk.txt"))).ok()?;
     per_second(&String::from_utf8_lossy(&text))
 }
 
-fn per_second(text: &str) -> Option<f64> {
+/// The figure in what wrk printed.
+pub(in crate::lab) fn per_second(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.trim_start().strip_prefix("Requests/sec:"))?;
     line.trim().parse().ok().filter(|figure: &f64| figure.is_finite())
 }

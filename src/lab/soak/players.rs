@@ -20,12 +20,17 @@ use crate::journal::{LineError, Row, Tail};
 const ORIGIN_HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What the proxies run with beside their policy and connection mode: less patience, so that each
-/// timeout has its turn, and a second look at backends that were slow.
-const PROXY_FLAGS: [&str; 10] = [
+/// timeout has its turn, a second look at backends that were slow, and answers for clients that end
+/// their stream behind a request, as some here do.
+const PROXY_FLAGS: [&str; 14] = [
     "--workers",
     "2",
     "--response-timeout",
     "5s",
+    "--stream-timeout",
+    "5s",
+    "--client-half-close",
+    "allow",
     "--upstream-idle-timeout",
     "2s",
     "--cooldown-max",
@@ -230,7 +235,7 @@ fn entry(row: Result<Row<'_>, LineError>, log: &Path, backends: &[String]) -> Re
     Ok(Entry {
         token,
         proxy: 0,
-        status: row.status,
+        status: row.status.unwrap_or(0),
         fault: row.fault.map(str::to_owned),
         backend: row.backend_url.and_then(place),
         attempts: row.attempts.unwrap_or(0),

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use thiserror::Error;
 
 use super::START_PATIENCE;
+use crate::lab::child::describe;
 use crate::lab::ports::Owner;
 
 /// Why the stack is not up, or no longer.
@@ -56,12 +58,12 @@ pub enum StackError {
         source: io::Error,
     },
     /// A child ended by itself.
-    #[error("{name} {how}")]
+    #[error("{name} {}", describe(*.status))]
     Ended {
         /// Which one.
         name: String,
-        /// Its exit status in words.
-        how: String,
+        /// How.
+        status: ExitStatus,
     },
     /// A child runs and can't be reached.
     #[error("{name} doesn't answer at {address} after {START_PATIENCE:?}")]

@@ -19,12 +19,15 @@ pub(super) use error::system;
 pub use plan::Plan;
 pub(super) use programs::Programs;
 
-use super::child::{Child, Output, describe};
+use super::child::{Child, Output};
 use super::ports;
 use super::signals::{Notice, Signals};
 
 /// The names of the backends; each has a latency profile of its own.
 pub const BACKENDS: [&str; 3] = ["A", "B", "C"];
+
+/// The name of the proxy among the children.
+pub const PROXY: &str = "proxy";
 
 /// How long a child may take until it answers.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -32,11 +35,11 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait between two attempts to reach it.
 const START_PAUSE: Duration = Duration::from_millis(20);
 
-/// Names a taken port before anything is started.
+/// Names a port that two programs would have.
 ///
 /// # Errors
-/// A port is taken, named twice or can't be had.
-pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
+/// There is one.
+pub(super) fn check_plan(plan: &Plan) -> Result<(), StackError> {
     let mut ports = plan.backend_ports.to_vec();
     ports.push(plan.listen.port());
     ports.extend(plan.dashboard_port);
@@ -44,6 +47,15 @@ pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
     if let Some(pair) = ports.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(StackError::PortTwice(pair[0]));
     }
+    Ok(())
+}
+
+/// Names a taken port before anything is started.
+///
+/// # Errors
+/// A port is taken, named twice or can't be had.
+pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
+    check_plan(plan)?;
     for (id, port) in BACKENDS.into_iter().zip(plan.backend_ports) {
         // The proxy goes to `localhost`, so somebody else's port counts in both families.
         ports::probe_localhost(port)
@@ -90,8 +102,8 @@ impl<'a> Stack<'a> {
     pub(super) fn rise(&mut self, plan: &Plan) -> Result<Option<i32>, StackError> {
         let backends: Vec<_> = BACKENDS.into_iter().zip(plan.backend_ports).collect();
         for (id, port) in &backends {
-            let args = ["--id", id, "--listen", "127.0.0.1", "--port", &port.to_string()];
-            self.start(&backend_name(id), &self.programs.backend, &args.map(OsString::from))?;
+            let args = backend_args(id, *port).map(OsString::from);
+            self.start(&backend_name(id), &self.programs.backend, &args)?;
         }
         for (id, port) in backends {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -99,8 +111,8 @@ impl<'a> Stack<'a> {
                 return Ok(Some(signal));
             }
         }
-        self.start("proxy", &self.programs.proxy, &plan.proxy_args())?;
-        self.reach("proxy", plan.proxy_address())
+        self.start(PROXY, &self.programs.proxy, &plan.proxy_args())?;
+        self.reach(PROXY, plan.proxy_address())
     }
 
     /// Waits until the proxy has made its log, which it does once it has its port; the signal, if
@@ -163,20 +175,55 @@ impl<'a> Stack<'a> {
         match self.signals.wait(patience) {
             None => Ok(None),
             Some(Notice::Stop(signal)) => Ok(Some(signal)),
-            Some(Notice::ChildEnded) => self.all_run().map(|()| None),
+            Some(Notice::ChildEnded) => self.take_ended()?.map_or(Ok(None), Err),
         }
     }
 
-    /// Finds the child that has ended, and forgets it.
-    fn all_run(&mut self) -> Result<(), StackError> {
+    /// As [`Stack::wait`], for as long as it takes, but without the backends and the dashboard:
+    /// `tell` is told of each that has ended, and with what command it is started again.
+    ///
+    /// # Errors
+    /// The proxy has ended by itself.
+    pub(super) fn outlast(
+        &mut self,
+        plan: &Plan,
+        mut tell: impl FnMut(&StackError, Option<String>),
+    ) -> Result<i32, StackError> {
+        loop {
+            match self.signals.wait(Duration::MAX) {
+                None => {}
+                Some(Notice::Stop(signal)) => return Ok(signal),
+                Some(Notice::ChildEnded) => {
+                    while let Some(ended) = self.take_ended()? {
+                        match &ended {
+                            StackError::Ended { name, .. } if name != PROXY => {
+                                tell(&ended, self.command_of(name, plan));
+                            }
+                            _ => return Err(ended),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The command that starts a backend again.
+    fn command_of(&self, name: &str, plan: &Plan) -> Option<String> {
+        let mut backends = BACKENDS.into_iter().zip(plan.backend_ports);
+        let (id, port) = backends.find(|(id, _)| backend_name(id) == name)?;
+        Some(format!("{} {}", self.programs.backend.display(), backend_args(id, port).join(" ")))
+    }
+
+    /// Finds a child that has ended, and forgets it: how it ended.
+    fn take_ended(&mut self) -> Result<Option<StackError>, StackError> {
         for index in 0..self.children.len() {
             let child = &mut self.children[index];
             if let Some(status) = child.ended().map_err(system("watch a child"))? {
                 let name = self.children.remove(index).name().to_owned();
-                return Err(StackError::Ended { name, how: describe(status) });
+                return Ok(Some(StackError::Ended { name, status }));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Stops the children one after the other, the last started first.
@@ -197,11 +244,15 @@ impl<'a> Stack<'a> {
             };
             if !status.success() && outcome.is_ok() {
                 let name = child.name().to_owned();
-                outcome = Err(StackError::Ended { name, how: describe(status) });
+                outcome = Err(StackError::Ended { name, status });
             }
         }
         outcome
     }
+}
+
+fn backend_args(id: &str, port: u16) -> [String; 6] {
+    ["--id", id, "--listen", "127.0.0.1", "--port", &port.to_string()].map(str::to_owned)
 }
 
 fn backend_name(id: &str) -> String {

@@ -36,6 +36,8 @@ pub(super) struct Account {
     pub(super) first_byte: Option<Duration>,
     pub(super) attempts: u32,
     pub(super) fault: Option<Fault>,
+    /// Whether it only asks if the proxy is there.
+    pub(super) is_probe: bool,
 }
 
 impl Account {
@@ -90,6 +92,7 @@ impl Account {
             first_byte: self.first_byte,
             attempts: self.attempts,
             fault: self.fault.map(Fault::label),
+            is_probe: self.is_probe,
         }
     }
 }

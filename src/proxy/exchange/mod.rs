@@ -13,6 +13,7 @@ mod request;
 mod response;
 mod state;
 mod terms;
+mod timing;
 mod waits;
 
 use std::collections::VecDeque;
@@ -22,11 +23,12 @@ use std::time::{Duration, Instant};
 use self::account::Account;
 use self::state::{Attempt, Call, Link, Request, Response};
 pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Phase, Side};
+use self::timing::Timing;
 use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::Pipe;
-use super::settings::Connections;
-use crate::balance::{Outcome, Tried};
+use super::settings::{Connections, HalfClose, Settings};
+use crate::balance::{BackendId, Outcome, Tried};
 use crate::buffer::FreeList;
 use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
@@ -53,6 +55,8 @@ pub struct Exchange {
     attempt: Option<Attempt>,
     /// Whether the upstream connection can serve another request.
     reusable: bool,
+    /// The backend to which a connection is kept that is bound to this client.
+    kept: Option<BackendId>,
     tried: Tried,
     demands: VecDeque<Demand>,
     /// When the client, and the upstream, last made progress or began to be waited for.
@@ -80,6 +84,7 @@ impl Exchange {
             offered: Vec::new(),
             attempt: None,
             reusable: false,
+            kept: None,
             tried: Tried::default(),
             demands: VecDeque::new(),
             client_moved: now,
@@ -96,8 +101,14 @@ impl Exchange {
         self.down.clear();
         self.demands.clear();
         self.attempt = None;
+        self.kept = None;
         self.awaited = Awaited::default();
         self.next_request(now);
+    }
+
+    /// A connection to this backend was kept for the client, see [`Demand::Keep`], and is alive.
+    pub fn kept(&mut self, backend: BackendId) {
+        self.kept = Some(backend);
     }
 
     fn next_request(&mut self, now: Instant) {
@@ -184,11 +195,22 @@ impl Exchange {
             Side::Upstream => {
                 exchange.upstream_moved = context.now;
                 exchange.up.drained(count);
+                exchange.note_request_sent(context.now);
                 if matches!(exchange.response, Response::AwaitUpstream) {
                     exchange.upstream_connected(false, context);
                 }
             }
         });
+    }
+
+    /// Whether the end of the client's stream means that the client left, so that
+    /// [`Exchange::closed`] should tell of a reset. Bytes that precede that end may be unread: they
+    /// are of a later request.
+    #[must_use]
+    pub fn ends_with_client(&self, settings: &Settings) -> bool {
+        settings.half_close == HalfClose::Cancel
+            && matches!(self.request, Request::Done)
+            && matches!(self.response, Response::AwaitUpstream | Response::Head { .. })
     }
 
     /// The stream from `side` ended, or can't be written to any more.
@@ -271,7 +293,7 @@ impl Exchange {
     fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
         act(self, context);
         self.settle(context);
-        self.note_new_waits(context.now);
+        self.note_new_waits(context);
     }
 
     /// Every transition that depends on both halves.
@@ -298,6 +320,16 @@ impl Exchange {
         }
     }
 
+    /// Notes when the upstream has all of the request.
+    fn note_request_sent(&mut self, now: Instant) {
+        if let Some(attempt) = &mut self.attempt
+            && matches!(self.request, Request::Done)
+            && self.up.is_drained()
+        {
+            attempt.timing.request_sent(now);
+        }
+    }
+
     /// Lets go of the upstream connection once the response is whole and the request is, too.
     fn settle_upstream(&mut self, context: &Context<'_>) {
         match self.request {
@@ -313,9 +345,13 @@ impl Exchange {
             && context.settings.connections == Connections::Persistent
             && matches!(self.request, Request::Done);
         let how = match recycle {
-            true => Demand::Recycle,
-            false if self.all_is_said() => Demand::Reset,
-            false => Demand::Discard,
+            true if !self.call.bound => Demand::Recycle,
+            true if self.call.keep_alive => {
+                self.kept = self.account.backend;
+                Demand::Keep
+            }
+            _ if self.all_is_said() => Demand::Reset,
+            _ => Demand::Discard,
         };
         self.release(how, context);
     }

@@ -2,13 +2,14 @@
 
 use super::{
     Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Phase, Request,
-    Response,
+    Response, Timing,
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadSearch, RequestHop, connection_named, has_passed, offered_protocols,
-    parse_request, rewrite_request,
+    Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection, connection_named,
+    has_passed, offered_protocols, parse_request, rewrite_request,
 };
+use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
 use crate::proxy::transfer::{TrailerRules, Transfer};
@@ -21,6 +22,14 @@ enum Destination {
     Here,
     /// It has been here before, and would come back for ever.
     Nowhere,
+}
+
+/// Whether the user agent is the one of `--health`.
+fn is_health_agent(head: &[u8], headers: &Headers) -> bool {
+    headers.fields().iter().any(|field| {
+        field.name.of(head).eq_ignore_ascii_case(b"User-Agent")
+            && field.value.of(head) == HEALTH_AGENT
+    })
 }
 
 impl Exchange {
@@ -76,10 +85,13 @@ impl Exchange {
             framing: request.framing,
             keep_alive: request.keep_alive,
             until_close: false,
+            continue_due: request.expect_continue,
+            bound: authenticates_connection(head, context.headers, Name::Authorization),
         };
         self.account
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
         let is_loop = has_passed(head, context.headers, &context.settings.pseudonym);
+        self.account.is_probe = request.ends_here() && is_health_agent(head, context.headers);
         connection_named(head, context.headers, &mut self.request_named);
         let close = context.settings.connections == Connections::NonPersistent;
         offered_protocols(head, context.headers, &request, &mut self.offered);
@@ -134,6 +146,8 @@ impl Exchange {
     fn request_body(&mut self, context: &mut Context<'_>) {
         let Request::Body(transfer) = &mut self.request else { return };
         let before = self.up.body.raw().len();
+        // It does not, or no longer, wait for a 100.
+        self.call.continue_due &= before == 0;
         let mut rules = TrailerRules { headers: context.headers, named: &self.request_named };
         let outcome = transfer.advance(&mut self.up, &mut rules);
         self.account.request_bytes += (before - self.up.body.raw().len()) as u64;
@@ -150,15 +164,23 @@ impl Exchange {
         }
     }
 
-    /// Finds a backend that was not tried yet.
+    /// Finds a backend that was not tried yet, or goes where the client is bound to.
     fn dispatch(&mut self, context: &mut Context<'_>) {
-        match context.balancer.acquire(self.tried, context.now) {
+        let lease = match self.kept.take() {
+            Some(backend) => {
+                self.call.bound = true;
+                Some(context.balancer.acquire_bound(backend, context.now))
+            }
+            None => context.balancer.acquire(self.tried, context.now),
+        };
+        match lease {
             Some(lease) => {
                 let backend = lease.backend();
                 self.tried.insert(backend);
                 self.account.backend = Some(backend);
                 self.account.dispatched.get_or_insert(context.now);
-                self.attempt = Some(Attempt { lease, link: Link::Connecting, since: context.now });
+                let timing = Timing::start(context.now);
+                self.attempt = Some(Attempt { lease, link: Link::Connecting, timing });
                 self.connect(false, context);
             }
             None => self.fail(Fault::ConnectRefused, context),
@@ -168,7 +190,7 @@ impl Exchange {
     fn connect(&mut self, fresh: bool, context: &Context<'_>) {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.link = Link::Connecting;
-        attempt.since = context.now;
+        attempt.timing = Timing::start(context.now);
         self.upstream_moved = context.now;
         self.account.attempts += 1;
         (self.account.connect, self.account.first_byte) = (None, None);
@@ -180,7 +202,7 @@ impl Exchange {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.link = Link::Open { reused };
         if !reused {
-            self.account.connect = Some(context.now.duration_since(attempt.since));
+            self.account.connect = Some(attempt.timing.connected(context.now));
         }
         self.upstream_moved = context.now;
         self.response = Response::Head { search: HeadSearch::response(), interim: 0 };

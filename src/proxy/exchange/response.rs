@@ -6,8 +6,8 @@ use super::{
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
-    Asked, BodyOut, Framing, HeadError, HeadSearch, ResponseHead, ResponseHop, Version,
-    connection_named, parse_response, rewrite_response,
+    Asked, BodyOut, Framing, HeadError, HeadSearch, Name, ResponseHead, ResponseHop, Version,
+    authenticates_connection, connection_named, parse_response, rewrite_response,
 };
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
@@ -44,9 +44,9 @@ impl Exchange {
         if raw.is_empty() || self.down.pending()[0].len() > BLOCK_BYTES {
             return false;
         }
-        if let Some(attempt) = &self.attempt {
-            let since = attempt.since;
-            self.account.first_byte.get_or_insert_with(|| context.now.duration_since(since));
+        if let Some(attempt) = &mut self.attempt {
+            let answer = attempt.timing.answered(self.awaited.body_since, context.now);
+            self.account.first_byte = Some(answer.spent);
         }
         let end = match search.find(raw, context.settings.limits.head_bytes) {
             Ok(Some(found)) => found.end,
@@ -73,6 +73,12 @@ impl Exchange {
                 }
                 *search = HeadSearch::response();
                 self.account.first_byte = None;
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.timing.was_interim();
+                }
+                if response.status == 100 {
+                    self.call.continue_due = false;
+                }
                 // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
                 if self.call.version == Version::Http11 {
                     self.down.free_sent();
@@ -95,6 +101,7 @@ impl Exchange {
 
     fn final_head(&mut self, response: &ResponseHead, end: usize, context: &mut Context<'_>) {
         self.observe_answer(response.status, context);
+        self.call.continue_due = false;
         let limit = context.settings.limits.head_bytes;
         let http10 = self.call.version == Version::Http10;
         let (body, transfer) = match response.framing {
@@ -124,6 +131,8 @@ impl Exchange {
         self.account.status = response.status;
         let head = &self.down.body.raw()[..end];
         connection_named(head, context.headers, &mut self.response_named);
+        self.call.bound |= response.status == 401
+            && authenticates_connection(head, context.headers, Name::WwwAuthenticate);
         self.write_head(response, body, end, context);
         match transfer {
             Some(transfer) => {
@@ -139,8 +148,9 @@ impl Exchange {
         let Some(attempt) = &mut self.attempt else { return };
         let outcome =
             if matches!(status, 502..=504 | 508) { Outcome::Failed } else { Outcome::Answered };
-        let first_byte_at = attempt.since + self.account.first_byte.unwrap_or_default();
-        context.balancer.observe(&mut attempt.lease, outcome, first_byte_at);
+        let Some(answer) = attempt.timing.answer() else { return };
+        attempt.lease.excuse(answer.excused);
+        context.balancer.observe(&mut attempt.lease, outcome, answer.at);
     }
 
     /// Rewrites the head that the raw bytes start with, and drops those. Returns the length of the

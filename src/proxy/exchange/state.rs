@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::terms::Hangup;
+use super::timing::Timing;
 use crate::balance::Lease;
 use crate::http::{Framing, HeadSearch, Method, Version};
 use crate::proxy::transfer::Transfer;
@@ -64,6 +65,10 @@ pub(super) struct Call {
     pub(super) keep_alive: bool,
     /// Whether the client takes the end of the connection for the end of the response.
     pub(super) until_close: bool,
+    /// Whether the client may be waiting for the backend's 100 (Continue) before it sends the body.
+    pub(super) continue_due: bool,
+    /// Whether the upstream connection is authenticated as this client, and so for nobody else.
+    pub(super) bound: bool,
 }
 
 impl Call {
@@ -73,6 +78,8 @@ impl Call {
         framing: Framing::None,
         keep_alive: false,
         until_close: false,
+        continue_due: false,
+        bound: false,
     };
 }
 
@@ -81,8 +88,7 @@ impl Call {
 pub(super) struct Attempt {
     pub(super) lease: Lease,
     pub(super) link: Link,
-    /// When it began, with the first of the backend's addresses.
-    pub(super) since: Instant,
+    pub(super) timing: Timing,
 }
 
 /// The upstream connection as the exchange sees it.

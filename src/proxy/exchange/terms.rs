@@ -86,7 +86,8 @@ pub enum Hangup {
 /// What the exchange needs a worker to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Demand {
-    /// Attach a connection to this backend, a pooled one unless it must be fresh.
+    /// Attach a connection to this backend, unless it must be fresh the one that was kept for the
+    /// client, else a pooled one.
     Connect {
         /// The backend chosen.
         backend: BackendId,
@@ -98,6 +99,8 @@ pub enum Demand {
     ConnectExpired,
     /// Put the upstream connection back into the pool.
     Recycle,
+    /// Keep the upstream connection for this client alone, until either of them ends.
+    Keep,
     /// Close the upstream connection.
     Discard,
     /// Reset the upstream connection, over which all was said: unlike a close it leaves no port in

@@ -22,20 +22,23 @@ enum Wait {
     ClientReads,
     /// A connection to the upstream.
     Connect,
-    /// That the upstream takes the request, or answers.
-    Upstream,
+    /// That the upstream takes the request, or sends the head of its answer.
+    Response,
+    /// More of the response's body.
+    Stream,
     /// The client's end of stream, after its answer.
     Linger,
     /// Anything at all to move in a tunnel.
     Tunnel,
 }
 
-const WAITS: [Wait; 7] = [
+const WAITS: [Wait; 8] = [
     Wait::Head,
     Wait::ClientSends,
     Wait::ClientReads,
     Wait::Connect,
-    Wait::Upstream,
+    Wait::Response,
+    Wait::Stream,
     Wait::Linger,
     Wait::Tunnel,
 ];
@@ -43,7 +46,8 @@ const WAITS: [Wait; 7] = [
 /// What is waited for, of each side.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Awaited {
-    client_sends: bool,
+    /// The request's body, since when.
+    pub(super) body_since: Option<Instant>,
     client_reads: bool,
     upstream: bool,
 }
@@ -70,8 +74,11 @@ impl Exchange {
                 }
                 _ => None,
             },
-            Wait::Upstream if self.awaits_upstream() => {
-                Some(self.upstream_moved + timeouts.response)
+            Wait::Response if self.awaits_upstream() && !self.is_streaming() => {
+                timeouts.response.map(|timeout| self.upstream_moved + timeout)
+            }
+            Wait::Stream if self.awaits_upstream() && self.is_streaming() => {
+                timeouts.stream.map(|timeout| self.upstream_moved + timeout)
             }
             Wait::Linger => match self.request {
                 Request::Linger { since, .. } if matches!(self.response, Response::Ended(_)) => {
@@ -80,7 +87,8 @@ impl Exchange {
                 _ => None,
             },
             Wait::Tunnel if self.is_tunnel() => {
-                Some(self.client_moved.max(self.upstream_moved) + timeouts.client_idle)
+                let moved = self.client_moved.max(self.upstream_moved);
+                timeouts.tunnel.map(|timeout| moved + timeout)
             }
             _ => None,
         }
@@ -103,35 +111,49 @@ impl Exchange {
     }
 
     fn awaits_body(&self) -> bool {
-        matches!(self.request, Request::Body(_)) && self.up.is_drained()
+        matches!(self.request, Request::Body(_)) && self.up.is_drained() && !self.call.continue_due
+    }
+
+    /// Whether the upstream's next bytes are of a response's body.
+    fn is_streaming(&self) -> bool {
+        matches!(self.response, Response::Body(_))
     }
 
     fn awaits_upstream(&self) -> bool {
         let open = self.attempt.as_ref().is_some_and(|attempt| attempt.link != Link::Connecting);
         let answer_due = matches!(self.response, Response::Head { .. } | Response::Body(_))
-            && !matches!(self.request, Request::Body(_))
+            && (self.call.continue_due || !matches!(self.request, Request::Body(_)))
             && self.down.is_drained();
         open && !self.is_tunnel() && (answer_due || !self.up.is_drained())
     }
 
-    fn awaited(&self) -> Awaited {
-        Awaited {
-            client_sends: self.awaits_body(),
+    /// A wait that began with this event counts from now, not from when that side last moved.
+    pub(super) fn note_new_waits(&mut self, context: &Context<'_>) {
+        let now = context.now;
+        let before = self.awaited;
+        self.awaited = Awaited {
+            body_since: self.awaits_body().then(|| before.body_since.unwrap_or(now)),
             client_reads: !self.down.is_drained(),
             upstream: self.awaits_upstream(),
+        };
+        match (before.body_since, self.awaited.body_since) {
+            (None, Some(_)) => {
+                self.client_moved = now;
+                if let Some(attempt) = &mut self.attempt {
+                    context.balancer.yield_probe(&mut attempt.lease);
+                }
+            }
+            (Some(since), None) => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.timing.client_took(since, now);
+                }
+            }
+            _ => {}
         }
-    }
-
-    /// A wait that began with this event counts from now, not from when that side last moved.
-    pub(super) fn note_new_waits(&mut self, now: Instant) {
-        let after = self.awaited();
-        let before = std::mem::replace(&mut self.awaited, after);
-        let sends = after.client_sends && !before.client_sends;
-        let reads = after.client_reads && !before.client_reads;
-        if sends || reads {
+        if self.awaited.client_reads && !before.client_reads {
             self.client_moved = now;
         }
-        if after.upstream && !before.upstream {
+        if self.awaited.upstream && !before.upstream {
             self.upstream_moved = now;
         }
     }
@@ -152,7 +174,8 @@ impl Exchange {
                 self.upstream_moved = context.now;
                 self.demands.push_back(Demand::ConnectExpired);
             }
-            Wait::Upstream => self.fail(Fault::ResponseTimeout, context),
+            Wait::Response => self.fail(Fault::ResponseTimeout, context),
+            Wait::Stream => self.fail(Fault::StreamTimeout, context),
             Wait::Linger => self.hang_up(),
             Wait::Tunnel => self.tunnel_idle(context),
         }
@@ -173,6 +196,7 @@ impl Exchange {
         if !self.down.is_drained() {
             return self.stalled(context);
         }
+        self.account.fault.get_or_insert(Fault::TunnelTimeout);
         self.release(Demand::Discard, context);
         self.down.clear();
         self.cut(Hangup::Close, context.now);

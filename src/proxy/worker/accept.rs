@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName};
 use super::super::spread::Newcomer;
-use super::{DOOR, Worker};
+use super::{DOOR, IDLE, Worker};
 use crate::console::Console;
-use crate::reactor::{Alarms, Key, Listener, Poller, Stream, Timers};
+use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Stream, Timers};
 
 /// Connections accepted at one door in one turn, so that clients already here are served, too.
-const ACCEPTS_PER_TURN: usize = 64;
+pub(super) const ACCEPTS_PER_TURN: usize = 64;
 
 /// How long accepting pauses when descriptors or memory have run out.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -24,6 +24,8 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 /// The sockets a worker listens on.
 pub(super) struct Doors {
     listeners: Vec<Listener>,
+    /// Those at which somebody may stand, each once.
+    knocked: Lists,
     /// Whether somebody may wait outside for a slot.
     waiting: Vec<bool>,
     /// When to try again after an error: one entry per door, however often it is tried meanwhile.
@@ -39,16 +41,27 @@ impl Doors {
             listener.register(key, poller)?;
         }
         let waiting = vec![false; listeners.len()];
-        Ok(Self { listeners, waiting, retries: Alarms::default(), complained: None })
+        let (knocked, retries) = (Lists::new(1), Alarms::default());
+        Ok(Self { listeners, knocked, waiting, retries, complained: None })
     }
 
     /// A slot is free: doors at which somebody may wait are tried again.
-    pub(super) fn slot_freed(&mut self, again: &mut Vec<Key>) {
+    pub(super) fn slot_freed(&mut self) {
         for (key, waiting) in keys().zip(&mut self.waiting) {
             if std::mem::take(waiting) {
-                again.push(key);
+                self.knocked.push(0, key);
             }
         }
+    }
+
+    /// Somebody may stand at a door.
+    pub(super) fn knock(&mut self, door: Key) {
+        self.knocked.push(0, door);
+    }
+
+    /// Whether there is a door to be tried in the next turn.
+    pub(super) fn are_knocked_at(&self) -> bool {
+        !self.knocked.is_empty(0)
     }
 
     /// Whether it is time to try a door again; see [`Alarms::rang`].
@@ -82,9 +95,13 @@ fn keys() -> impl Iterator<Item = Key> {
 
 impl Worker {
     /// Lets clients in; what is left over waits for the next turn.
-    pub(super) fn accept(&mut self, door: Key, now: Instant) {
-        if self.accept_some(door, now) {
-            self.again.push(door);
+    pub(super) fn accept_all(&mut self, now: Instant) {
+        for _ in 0..self.doors.knocked.len(0) {
+            if let Some(door) = self.doors.knocked.pop_first(0)
+                && self.accept_some(door, now)
+            {
+                self.doors.knock(door);
+            }
         }
     }
 
@@ -135,7 +152,10 @@ impl Worker {
                 })
             });
             match admitted {
-                Ok(key) => self.client_alarms.set(Some(idle_until), key, self.poller.timers()),
+                Ok(key) => {
+                    self.order.push(IDLE, key);
+                    self.client_alarms.set(Some(idle_until), key, self.poller.timers());
+                }
                 Err(error) => {
                     self.spread.gone(self.index);
                     self.doors.complain(&error, now);
@@ -169,9 +189,8 @@ mod tests {
         // Each client that leaves while descriptors are short is a reason to try in vain.
         for ms in 0..50 {
             doors.put_off(door, start + Duration::from_millis(ms), poller.timers());
-            let mut again = Vec::new();
-            doors.slot_freed(&mut again);
-            assert_eq!(again, [door]);
+            doors.slot_freed();
+            assert_eq!((doors.knocked.pop_first(0), doors.are_knocked_at()), (Some(door), false));
         }
         let timers = poller.timers();
         assert_eq!((timers.len(), timers.next()), (1, Some(start + PAUSE)));

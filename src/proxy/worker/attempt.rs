@@ -8,18 +8,26 @@ use super::super::directory::Route;
 use super::super::exchange::ConnectFailure;
 use super::super::settings::Connections;
 use super::Worker;
+use super::pump::kept;
 use crate::balance::BackendId;
 use crate::reactor::{Key, Stream};
 
 impl Worker {
-    /// Attaches a connection to `backend` to a client's exchange.
+    /// Attaches a connection to `backend` to a client's exchange: its own, if it has one.
     pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
         if self.tools.settings.verbose {
             let line = self.tools.balancer.explain(backend);
             self.tools.feed.say(format_args!("{line}"));
         }
         let pooled = self.tools.settings.connections == Connections::Persistent && !fresh;
-        let taken = if pooled { self.pool.take(backend.index()) } else { None };
+        let own = self.clients.get_mut(key).and_then(|client| {
+            kept(client, &mut self.upstreams)?;
+            client.upstream
+        });
+        let taken = match own {
+            None if pooled => self.pool.take(backend.index()),
+            own => own,
+        };
         let Some(taken) = taken else {
             return self.open(key, backend, None, ConnectFailure::Unreachable, now);
         };

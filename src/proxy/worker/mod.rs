@@ -8,6 +8,8 @@
 mod accept;
 mod attempt;
 mod pump;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use crate::balance::Balancer;
 use crate::buffer::FreeList;
 use crate::http::Headers;
 use crate::journal::Feed;
-use crate::reactor::{Alarms, Key, Listener, Poller, Slots, Wake};
+use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Slots, Wake};
 
 /// Kinds of keys.
 const DOOR: u8 = 1;
@@ -38,8 +40,12 @@ const CLOCK: u8 = 4;
 const DELAY_END: Key = Key::fixed(CLOCK, 0);
 const DRAIN_END: Key = Key::fixed(CLOCK, 1);
 
-/// Events taken from the system in one turn.
-const EVENTS_PER_TURN: usize = 1024;
+/// The list of clients with something to do. Each is there once, however many events and leftovers
+/// put it there, so none gets more of a turn than another.
+const READY: usize = 0;
+
+/// The list of clients that ask nothing, in the order in which they came to that.
+const IDLE: usize = 1;
 
 /// Exchanges kept for reuse.
 const SPARE_EXCHANGES: usize = 1024;
@@ -121,8 +127,9 @@ pub(super) struct Worker {
     tools: Tools,
     control: Arc<Control>,
     spread: Arc<Spread>,
-    /// Keys that have work left from this turn.
-    again: Vec<Key>,
+    /// Clients by what they are to the next turn; those that wait for an event are in no list.
+    order: Lists,
+    wakes: Vec<Wake>,
 }
 
 impl Worker {
@@ -159,7 +166,8 @@ impl Worker {
             },
             control: shared.control,
             spread: shared.spread,
-            again: Vec::new(),
+            order: Lists::new(2),
+            wakes: Vec::new(),
             poller,
         })
     }
@@ -169,52 +177,58 @@ impl Worker {
     /// # Errors
     /// When the system's event interface fails, which is final.
     pub(super) fn run(mut self) -> io::Result<()> {
-        let mut wakes = Vec::with_capacity(EVENTS_PER_TURN);
-        let mut ready = Vec::with_capacity(EVENTS_PER_TURN);
         while !(self.tools.phase == Phase::Draining && self.clients.is_empty()) {
-            let now = self.poller.turn(&mut wakes, !self.again.is_empty())?;
-            self.tools.date.refresh(now);
-            ready.append(&mut self.again);
-            for wake in &wakes {
-                self.note(*wake, now, &mut ready);
-            }
-            for key in ready.drain(..) {
-                match key.tag() {
-                    DOOR => self.accept(key, now),
-                    _ => self.pump(key, now),
-                }
-            }
-            // Only now, for what has come in this turn has not come too late.
-            for wake in &wakes {
-                if let Wake::Expired { key, at } = *wake {
-                    self.expired(key, at, now);
-                }
-            }
+            self.turn()?;
         }
         Ok(())
     }
 
+    fn turn(&mut self) -> io::Result<()> {
+        let mut wakes = std::mem::take(&mut self.wakes);
+        let again = !self.order.is_empty(READY) || self.doors.are_knocked_at();
+        let now = self.poller.turn(&mut wakes, again)?;
+        self.tools.date.refresh(now);
+        for wake in &wakes {
+            self.note(*wake, now);
+        }
+        // Who has work left after this stands behind those counted here.
+        for _ in 0..self.order.len(READY) {
+            if let Some(key) = self.order.pop_first(READY) {
+                self.pump(key, now);
+            }
+        }
+        self.accept_all(now);
+        // Only now, for what has come in this turn has not come too late.
+        for wake in &wakes {
+            if let Wake::Expired { key, at } = *wake {
+                self.expired(key, at, now);
+            }
+        }
+        self.wakes = wakes;
+        Ok(())
+    }
+
     /// Notes what happened to a connection, and which exchange has to do with it.
-    fn note(&mut self, wake: Wake, now: Instant, ready: &mut Vec<Key>) {
+    fn note(&mut self, wake: Wake, now: Instant) {
         match wake {
             Wake::Ready { key, readiness } => match key.tag() {
                 CLIENT => {
                     if let Some(client) = self.clients.get_mut(key) {
                         client.stream.note(readiness);
-                        ready.push(key);
+                        self.order.push(READY, key);
                     }
                 }
                 UPSTREAM => {
                     let Some(upstream) = self.upstreams.get_mut(key) else { return };
                     upstream.stream.note(readiness);
                     match upstream.client {
-                        Some(client) => ready.push(client),
+                        Some(client) => self.order.push(READY, client),
                         // Nothing is owed to us here: it is the end, or bytes nobody asked for.
                         None if upstream.stream.can_read() => self.drop_pooled(key),
                         None => {}
                     }
                 }
-                _ => ready.push(key),
+                _ => self.doors.knock(key),
             },
             Wake::Expired { .. } => {}
             Wake::Called => self.called(now),
@@ -242,7 +256,7 @@ impl Worker {
                     self.drop_pooled(key);
                 }
             }
-            DOOR if self.doors.rang(key, at) => self.accept(key, now),
+            DOOR if self.doors.rang(key, at) => self.doors.knock(key),
             CLOCK if key == DELAY_END => self.drain(now),
             CLOCK => self.stop_all(now),
             _ => {}
@@ -321,14 +335,14 @@ impl Worker {
 
     /// Closes a pooled connection.
     fn drop_pooled(&mut self, key: Key) {
-        if let Some(upstream) = self.upstreams.remove(key) {
-            self.pool.remove(upstream.backend.index(), key);
-        }
+        self.pool.remove(key);
+        self.upstreams.remove(key);
     }
 
     /// Closes a client's connection, and the upstream's that serves it.
     fn drop_client(&mut self, key: Key) -> Option<Client> {
         let mut client = self.clients.remove(key)?;
+        self.order.remove(key);
         self.spread.gone(self.index);
         if let Some(upstream) = client.upstream.take() {
             self.upstreams.remove(upstream);
@@ -336,7 +350,7 @@ impl Worker {
         if let Some(exchange) = client.exchange.take() {
             self.put_aside(exchange);
         }
-        self.doors.slot_freed(&mut self.again);
+        self.doors.slot_freed();
         Some(client)
     }
 

@@ -7,12 +7,13 @@ use super::super::directory::LocalDirectory;
 use super::super::exchange::{
     Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Phase, Side,
 };
-use super::Worker;
-use crate::reactor::{Key, Received, Stream};
+use super::{IDLE, READY, Worker};
+use crate::balance::BackendId;
+use crate::reactor::{Key, Received, Slots, Stream};
 
 /// Rounds of reading and writing for one exchange in one turn, so that a large body does not keep
 /// others waiting.
-const ROUNDS_PER_TURN: usize = 16;
+pub(super) const ROUNDS_PER_TURN: usize = 16;
 
 /// What came of a round.
 enum Round {
@@ -29,11 +30,15 @@ impl Worker {
         for _ in 0..ROUNDS_PER_TURN {
             let Some(client) = self.clients.get_mut(key) else { return };
             if client.exchange.is_none() {
+                let kept = kept(client, &mut self.upstreams);
                 if !client.stream.can_read() {
-                    return;
+                    return self.order.push(IDLE, key);
                 }
                 let fresh = || Box::new(Exchange::new(now));
-                client.exchange = Some(self.spare.pop().unwrap_or_else(fresh));
+                let exchange = client.exchange.insert(self.spare.pop().unwrap_or_else(fresh));
+                if let Some(backend) = kept {
+                    exchange.kept(backend);
+                }
             }
             let upstream = client.upstream.and_then(|link| self.upstreams.get_mut(link));
             let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
@@ -47,8 +52,10 @@ impl Worker {
                 return self.settle(key, now);
             }
         }
-        self.again.push(key);
         self.settle(key, now);
+        if self.clients.get(key).is_some() {
+            self.order.push(READY, key);
+        }
     }
 
     /// Gives back what an exchange does not need while it waits, and sets its alarm.
@@ -65,6 +72,7 @@ impl Worker {
                 client.idle_until = now + quiet;
                 let deadline = Some(client.idle_until);
                 self.client_alarms.set(deadline, key, self.poller.timers());
+                self.order.push(IDLE, key);
                 self.put_aside(exchange);
             }
             Some(mut exchange) => {
@@ -92,6 +100,8 @@ impl Worker {
                     self.connect_failed(key, ConnectFailure::TimedOut, now);
                 }
                 Demand::Recycle => self.recycle(key, now),
+                // It stays where it is; whether it lives is asked when it is needed.
+                Demand::Keep => {}
                 Demand::Discard => drop(self.detach(key)),
                 Demand::Reset => {
                     if let Some(upstream) = self.detach(key) {
@@ -132,6 +142,19 @@ impl Worker {
     }
 }
 
+/// The backend to which a client that asks nothing has a connection of its own. One that ended, or
+/// said what nobody asked for, is closed.
+pub(super) fn kept(client: &mut Client, upstreams: &mut Slots<Upstream>) -> Option<BackendId> {
+    let link = client.upstream?;
+    let alive = upstreams.get(link).filter(|upstream| !upstream.stream.can_read());
+    let backend = alive.map(|upstream| upstream.backend);
+    if backend.is_none() {
+        upstreams.remove(link);
+        client.upstream = None;
+    }
+    backend
+}
+
 /// Reads and writes once in each direction, as far as the sockets are ready.
 fn round(
     client: &mut Stream,
@@ -140,7 +163,8 @@ fn round(
     directory: &LocalDirectory,
     context: &mut Context<'_>,
 ) -> Round {
-    if client.failed() {
+    let left = client.read_closed() && exchange.ends_with_client(context.settings);
+    if client.failed() || left {
         // What came before the reset is a request all the same, and has its row.
         if exchange.is_idle() {
             receive(client, Side::Client, exchange, context);

@@ -16,6 +16,19 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
+/// Other names with a hyphen that mean something to a proxy.
+const OTHERS: [&str; 5] =
+    ["content-length", "max-forwards", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+
+/// Whether a name is none of those above, and is one of them to a program that folds whatever is
+/// no letter or digit, as CGI does (RFC 3875 §4.1.18).
+fn is_alias(name: &[u8]) -> bool {
+    let fold = |byte: &u8| if byte.is_ascii_alphanumeric() { *byte } else { b'-' };
+    let folded: Vec<u8> = name.iter().map(fold).collect();
+    let is_known = HOP_BY_HOP.iter().chain(&OTHERS).any(|known| folded == known.as_bytes());
+    is_known && folded != name
+}
+
 /// The head of a response without the blanks between a field's name and its colon, which a proxy
 /// removes (RFC 9112 §5.1).
 pub(crate) fn closed_up(head: &[u8]) -> Vec<u8> {
@@ -61,7 +74,10 @@ impl<'a> Head<'a> {
         let named = self.list("connection");
         let goes_on = |field: &&Field| {
             let is_hop = HOP_BY_HOP.iter().any(|name| field.name == name.as_bytes());
-            !is_hop && !is_ours(&field.name) && !named.contains(&field.name)
+            !is_hop
+                && !is_alias(&field.name)
+                && !is_ours(&field.name)
+                && !named.contains(&field.name)
         };
         self.fields.iter().filter(goes_on).cloned().collect()
     }

@@ -1,5 +1,6 @@
 //! Does what the exchange demands, as a worker does, and holds each demand against what it may ask.
 
+use tidegate::balance::BackendId;
 use tidegate::proxy::exchange::{ConnectFailure, Demand, Exchange};
 use tidegate::proxy::settings::Connections;
 
@@ -21,9 +22,14 @@ impl Rig {
         match demand {
             Demand::Connect { backend, fresh } => {
                 assert_eq!(self.attached, None, "one connection at a time");
+                self.demanded = Some(backend);
+                let own = self.own_connection().filter(|(_, kept)| *kept == backend && !fresh);
+                self.kept = None;
                 let backend = backend.index();
                 let pooled = self.settings.connections == Connections::Persistent && !fresh;
-                match pooled.then(|| self.servers[backend].pool.pop()).flatten() {
+                let mut from_pool = || self.servers[backend].pool.pop();
+                let own = own.map(|(own, _)| own);
+                match own.or_else(|| pooled.then(&mut from_pool).flatten()) {
                     None => self.open(backend, 0),
                     Some(connection) => {
                         self.attached = Some(connection);
@@ -45,6 +51,11 @@ impl Rig {
                     *closed = true;
                 }
             }
+            Demand::Keep => {
+                let attached = self.attached.take().expect("a connection to keep");
+                assert_eq!(self.settings.connections, Connections::Persistent);
+                self.kept = Some((attached, self.demanded.expect("a backend")));
+            }
             Demand::Discard => {
                 if let Some(attached) = self.attached.take() {
                     self.connections[attached].closed = true;
@@ -61,9 +72,23 @@ impl Rig {
             Demand::Hangup(how) => {
                 assert!(!self.owes_row, "no row before the connection ends");
                 assert_eq!(self.attached, None, "the backend's connection is forgotten");
+                if let Some((own, _)) = self.kept.take() {
+                    self.connections[own].closed = true;
+                }
                 self.over = Some(how);
             }
         }
+    }
+
+    /// The connection kept for the client, unless it said something or ended; then it is closed.
+    pub(crate) fn own_connection(&mut self) -> Option<(usize, BackendId)> {
+        let (own, _) = self.kept?;
+        let Connection { socket, closed, .. } = &mut self.connections[own];
+        *closed = !socket.inbox.is_empty() || socket.end.is_some();
+        if *closed {
+            self.kept = None;
+        }
+        self.kept
     }
 
     fn report(&mut self) {

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate::balance::{Balancer, Options, Policy};
+use tidegate::balance::{BackendId, Balancer, Options, Policy};
 use tidegate::buffer::{BLOCK_BYTES, FreeList};
 use tidegate::http::Headers;
 use tidegate::proxy::budget::RetryBudget;
@@ -58,6 +58,10 @@ pub struct Rig {
     pub connections: Vec<Connection>,
     /// Which of them serves the exchange.
     pub attached: Option<usize>,
+    /// Which of them is kept for the client alone, and the backend it leads to.
+    kept: Option<(usize, BackendId)>,
+    /// The backend demanded last.
+    demanded: Option<BackendId>,
     /// Most bytes that a peer takes at once.
     pub write_bytes: usize,
     rows: Vec<Row>,
@@ -93,7 +97,8 @@ impl Rig {
             resample_after: None,
             cooldown: settings.cooldown,
             cooldown_max: settings.cooldown_max,
-            failure_sample: settings.timeouts.response,
+            probe_timeout: settings.probe_timeout,
+            ..Options::default()
         };
         let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
         let server = || Server { dials: vec![Dial::Answers], pool: Vec::new() };
@@ -112,6 +117,8 @@ impl Rig {
             servers: std::iter::repeat_with(server).take(backends).collect(),
             connections: Vec::new(),
             attached: None,
+            kept: None,
+            demanded: None,
             write_bytes: usize::MAX,
             rows: Vec::new(),
             rows_written: 0,
@@ -298,7 +305,11 @@ impl Rig {
         if self.over.is_some() {
             return false;
         }
-        let moved = if self.client.end == Some(Closing::Reset) {
+        let left = match self.client.end {
+            Some(Closing::Finished) => self.exchange.ends_with_client(&self.settings),
+            end => end == Some(Closing::Reset),
+        };
+        let moved = if left {
             self.act(|exchange, context| exchange.closed(Side::Client, Closing::Reset, context));
             true
         } else {
@@ -355,6 +366,9 @@ impl Rig {
         let first = space.first().copied();
         if count > 0 {
             let was_idle = self.exchange.is_idle();
+            if let Some((_, backend)) = self.own_connection().filter(|_| was_idle) {
+                self.exchange.kept(backend);
+            }
             self.act(|exchange, context| exchange.filled(side, count, context));
             if !was_idle && self.exchange.is_idle() && side == Side::Client {
                 // What had begun was no request but an empty line.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidegate::balance::Policy;
 use tidegate::journal::Record;
 use tidegate::proxy::exchange::Closing;
-use tidegate::proxy::settings::{Connections, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
 
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]
@@ -146,6 +146,7 @@ pub struct Row {
     pub first_byte: Option<Duration>,
     pub attempts: u32,
     pub fault: Option<&'static str>,
+    pub is_probe: bool,
 }
 
 impl Row {
@@ -164,6 +165,7 @@ impl Row {
             first_byte: record.first_byte,
             attempts: record.attempts,
             fault: record.fault,
+            is_probe: record.is_probe,
         }
     }
 }
@@ -192,12 +194,16 @@ pub fn settings(backends: usize, policy: Policy) -> Settings {
         resample_after: None,
         cooldown: Duration::from_millis(500),
         cooldown_max: seconds(5),
+        probe_timeout: seconds(5),
+        half_close: HalfClose::Cancel,
         timeouts: Timeouts {
             connect: seconds(1),
-            response: seconds(10),
+            response: Some(seconds(10)),
+            stream: Some(seconds(20)),
+            tunnel: Some(seconds(75)),
             header: seconds(5),
             body: seconds(30),
-            client_idle: seconds(75),
+            client_idle: seconds(70),
             upstream_idle: seconds(30),
             shutdown_delay: Duration::ZERO,
             drain: seconds(10),

@@ -97,3 +97,13 @@ fn a_list_of_cores_decides_how_many_workers_there_are() {
     assert_eq!((settings.workers, settings.cores.len()), (2, 2));
     assert!(refusal(&["--pin", &list, "--workers", "3"]).contains("name one for each"));
 }
+
+#[test]
+fn a_port_alone_is_that_port_at_every_ipv4_address() {
+    let listen = |args: &[&str]| flags(args).settings().expect("settings").listen;
+    assert_eq!(listen(&["--port", "8080"]), listen(&["--listen", "0.0.0.0:8080"]));
+    assert_eq!(listen(&["--port=0"]), ["0.0.0.0:0".parse().expect("ok")]);
+    for args in [&["--port", "65536"][..], &["--port", "1", "--listen", "[::]:1"]] {
+        assert!(refusal(args).contains("--port"), "{args:?}");
+    }
+}

@@ -43,7 +43,20 @@ pub(super) fn rounds(results: &Results) -> String {
 mod tests {
     use super::super::super::machine::Machine;
     use super::super::super::results::tests::measured;
+    use super::super::super::workload::{LineUp, WORKLOADS};
     use super::*;
+
+    #[test]
+    fn no_name_begins_a_formula_or_needs_quotes() {
+        let line_ups = [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers];
+        let contenders = line_ups.iter().flat_map(|line_up| line_up.contenders());
+        let names = WORKLOADS.iter().map(|workload| workload.name);
+        for name in names.chain(contenders.map(|contender| contender.name)) {
+            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            assert!(name.bytes().all(|byte| is_plain(byte) || byte == b'-'), "{name}");
+            assert!(is_plain(name.as_bytes()[0]), "{name}");
+        }
+    }
 
     #[test]
     fn every_round_is_a_row_with_all_columns() {

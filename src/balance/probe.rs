@@ -1,0 +1,83 @@
+//! The one request that is sent to a backend to learn of it.
+//!
+//! One at a time, so that an outage costs few requests. But nobody owns it for ever: a probe that
+//! takes too long leaves its place to the next, and when it ends after all, it ends only itself.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+use super::cooling::Micros;
+
+/// A claim, told apart from later ones by when it was made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Probe(u64);
+
+/// Whether a backend is being probed.
+#[derive(Debug, Default)]
+pub(super) struct Probing(AtomicU64);
+
+/// No probe is under way.
+const NONE: u64 = 0;
+
+impl Probing {
+    /// Begins a probe at `now`; `None` while another is under way for less than `limit`.
+    ///
+    /// Whoever found the probe due may have read that before another one's probe ended. Then one
+    /// request more is a probe, one after the other: no harm.
+    pub(super) fn claim(&self, now: Micros, limit: Duration) -> Option<Probe> {
+        let current = self.0.load(Relaxed);
+        let is_over = |since: u64| u128::from(now.saturating_sub(since - 1)) >= limit.as_micros();
+        if current != NONE && !is_over(current) {
+            return None;
+        }
+        // A claim is never that of the one it follows, nor NONE.
+        let claim = now.saturating_add(1).max(current.saturating_add(1));
+        self.0.compare_exchange(current, claim, Acquire, Relaxed).is_ok().then_some(Probe(claim))
+    }
+
+    /// Ends a probe; what it learned must have been recorded before. One whose place was taken ends
+    /// nothing.
+    pub(super) fn end(&self, probe: Probe) {
+        let _ = self.0.compare_exchange(probe.0, NONE, Release, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_micros(50);
+
+    #[test]
+    fn there_is_one_at_a_time() {
+        let probing = Probing::default();
+        let probe = probing.claim(0, LIMIT).expect("the first");
+        assert_eq!(probing.claim(0, LIMIT), None);
+        assert_eq!(probing.claim(49, LIMIT), None);
+        probing.end(probe);
+        assert!(probing.claim(0, LIMIT).is_some());
+    }
+
+    #[test]
+    fn one_that_takes_too_long_loses_its_place_and_can_not_end_the_next() {
+        let probing = Probing::default();
+        let slow = probing.claim(100, LIMIT).expect("the first");
+        let next = probing.claim(150, LIMIT).expect("its time is over");
+        assert_ne!(slow, next);
+        probing.end(slow);
+        assert_eq!(probing.claim(151, LIMIT), None, "the second one is still under way");
+        probing.end(next);
+        assert!(probing.claim(151, LIMIT).is_some());
+    }
+
+    #[test]
+    fn without_a_time_each_follows_at_once() {
+        let probing = Probing::default();
+        let first = probing.claim(7, Duration::ZERO).expect("the first");
+        let second = probing.claim(7, Duration::ZERO).expect("the second");
+        assert_ne!(first, second);
+        probing.end(first);
+        assert_eq!(probing.claim(7, LIMIT), None);
+    }
+}

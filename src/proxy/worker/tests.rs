@@ -1,0 +1,213 @@
+//! A worker turned by hand, before real sockets: what one turn does for whom.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+use super::accept::ACCEPTS_PER_TURN;
+use super::pump::ROUNDS_PER_TURN;
+use super::*;
+use crate::balance::{Options, Policy};
+use crate::buffer::BLOCK_BYTES;
+use crate::console::Console;
+use crate::journal::{self, Journal};
+use crate::proxy::settings::{Connections, HalfClose, Limits, Timeouts, Upstream};
+
+/// An answer of the proxy's own, so that no backend is needed.
+const ASK: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
+
+/// Turns of which each is looked at.
+const TURNS: usize = 50;
+
+/// Long enough for any machine; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn settings(backend: SocketAddr) -> Settings {
+    let upstream = Upstream {
+        url: format!("http://{backend}"),
+        host: "127.0.0.1".into(),
+        port: backend.port(),
+    };
+    Settings {
+        policy: Policy::RoundRobin,
+        connections: Connections::Persistent,
+        pseudonym: "tidegate".to_owned(),
+        listen: Vec::new(),
+        upstreams: vec![upstream],
+        workers: 1,
+        cores: Vec::new(),
+        resample_after: None,
+        cooldown: PATIENCE,
+        cooldown_max: PATIENCE,
+        probe_timeout: PATIENCE,
+        half_close: HalfClose::Cancel,
+        timeouts: Timeouts {
+            connect: PATIENCE,
+            response: Some(PATIENCE),
+            stream: Some(PATIENCE),
+            tunnel: Some(PATIENCE),
+            header: PATIENCE,
+            body: PATIENCE,
+            client_idle: PATIENCE,
+            upstream_idle: PATIENCE,
+            shutdown_delay: Duration::ZERO,
+            drain: PATIENCE,
+        },
+        limits: Limits {
+            head_bytes: 16 * 1024,
+            headers: 100,
+            body_bytes: None,
+            connections: 10_240,
+            pool: 256,
+            attempts: 3,
+            retry_percent: 20,
+            body_rate: None,
+        },
+        verbose: false,
+    }
+}
+
+/// A worker, the address it listens on, and the backend behind it.
+struct Bench {
+    worker: Worker,
+    address: SocketAddr,
+    backend: TcpListener,
+    _journal: Journal,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = Arc::new(settings(backend.local_addr().unwrap()));
+        let poller = Poller::new(1024).unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr();
+        let options = Options {
+            policy: settings.policy,
+            resample_after: None,
+            cooldown: settings.cooldown,
+            cooldown_max: settings.cooldown_max,
+            ..Options::default()
+        };
+        let names = vec![settings.upstreams[0].url.clone()];
+        let shared = Shared {
+            balancer: Arc::new(Balancer::new(names.clone(), options, poller.now()).unwrap()),
+            directory: Arc::new(Directory::resolve(&settings.upstreams).unwrap()),
+            control: Arc::default(),
+            spread: Arc::new(Spread::new([poller.waker()], settings.limits.connections)),
+            settings,
+        };
+        let (journal, mut feeds) = Journal::start(journal::Options {
+            path: None,
+            meta: None,
+            backends: names,
+            routing_mode: String::new(),
+            connection: String::new(),
+            workers: 1,
+            verbose: false,
+            console: Console::standard(),
+        })
+        .unwrap();
+        let feed = feeds.remove(0);
+        let worker = Worker::new(0, vec![listener], shared, feed, poller).unwrap();
+        Self { worker, address, backend, _journal: journal }
+    }
+
+    /// A client's end of a connection, which waits for nothing.
+    fn client(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_nonblocking(true).unwrap();
+        client
+    }
+
+    /// A turn that does not wait: it is told that something has happened.
+    fn turn(&mut self) {
+        self.worker.poller.waker().call().unwrap();
+        self.worker.turn().unwrap();
+    }
+
+    /// Turns until `done`.
+    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let deadline = self.worker.poller.now() + PATIENCE;
+        while !done(self) {
+            assert!(self.worker.poller.now() < deadline, "in vain: {what}");
+            self.turn();
+        }
+    }
+}
+
+/// Reads all there is.
+fn read(stream: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    match stream.read_to_end(&mut all) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => all,
+        other => panic!("an end: {other:?}"),
+    }
+}
+
+fn answers(stream: &mut TcpStream) -> usize {
+    String::from_utf8(read(stream)).unwrap().matches("HTTP/1.1 200").count()
+}
+
+#[test]
+fn a_client_that_pipelines_has_its_share_of_a_turn_and_no_more() {
+    let mut bench = Bench::new();
+    let (mut greedy, mut neighbour) = (bench.client(), bench.client());
+    for turn in 0..TURNS {
+        // More comes with each turn, so each brings an event beside what is left over.
+        greedy.write_all(&ASK.repeat(2 * ROUNDS_PER_TURN)).unwrap();
+        bench.turn();
+        let served = answers(&mut greedy);
+        assert!(served <= ROUNDS_PER_TURN, "{served} answers in turn {turn}");
+    }
+    assert_eq!(bench.worker.order.len(READY), 1, "a key is there once");
+    neighbour.write_all(ASK).unwrap();
+    let mut served = 0;
+    bench.until("the neighbour's answer", |_| {
+        served += answers(&mut greedy);
+        answers(&mut neighbour) == 1
+    });
+    assert!(served > 0, "the other is served as well");
+}
+
+#[test]
+fn a_fast_download_has_its_share_of_a_turn_and_no_more() {
+    const LENGTH: usize = 1 << 30;
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    bench.until("a connection to the backend", |bench| !bench.worker.upstreams.is_empty());
+    let (mut origin, _) = bench.backend.accept().unwrap();
+    let sending = thread::spawn(move || {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        origin.write_all(head.as_bytes()).unwrap();
+        // It ends with the proxy's connection.
+        while origin.write_all(&[b'x'; BLOCK_BYTES]).is_ok() {}
+    });
+    let (mut busy, mut total) = (0, 0);
+    bench.until("fifty turns with a share used up", |bench| {
+        let came = read(&mut client).len();
+        total += came;
+        assert!(came <= ROUNDS_PER_TURN * BLOCK_BYTES + 1024, "{came} bytes in a turn");
+        busy += usize::from(bench.worker.order.len(READY) > 0);
+        assert!(bench.worker.order.len(READY) <= 1, "a key is there once");
+        busy >= TURNS || total >= LENGTH / 2
+    });
+    drop((bench, client));
+    sending.join().unwrap();
+}
+
+#[test]
+fn a_door_is_tried_once_in_a_turn_however_often_it_was_knocked_at() {
+    let mut bench = Bench::new();
+    let mut clients = Vec::new();
+    for turn in 0..8 {
+        // Each brings an event for the door, which has been left half done.
+        clients.extend((0..ACCEPTS_PER_TURN + 10).map(|_| bench.client()));
+        let before = bench.worker.clients.len();
+        bench.turn();
+        let admitted = bench.worker.clients.len() - before;
+        assert!(admitted <= ACCEPTS_PER_TURN, "{admitted} let in in turn {turn}");
+    }
+    bench.until("all are in", |bench| bench.worker.clients.len() == clients.len());
+}
