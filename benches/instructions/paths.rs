@@ -15,6 +15,7 @@ use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Context, Demand, Exchange, Phase, Side};
 use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::trusted::TrustedProxies;
 
 /// A path's name, and what makes the step that is counted.
 pub(crate) type Path = (&'static str, fn() -> Step);
@@ -74,6 +75,7 @@ fn request_rewritten() -> Step {
     let hop = RequestHop {
         peer: PEER,
         pseudonym: "tidegate-0a1b2c3d",
+        is_trusted: false,
         default_host: "localhost",
         close: false,
     };
@@ -251,6 +253,7 @@ fn settings() -> Settings {
         pseudonym: "tidegate-0a1b2c3d".to_owned(),
         listen: Vec::new(),
         upstreams: (0..BACKENDS).map(upstream).collect(),
+        trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),
         resample_after: None,

@@ -18,6 +18,7 @@ mod server;
 pub mod settings;
 mod spread;
 mod transfer;
+pub mod trusted;
 mod worker;
 
 pub use circle::{CircleError, refuse_circle};

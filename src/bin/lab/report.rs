@@ -18,7 +18,7 @@ EXAMPLES
 FILES
   <run>.csv       a log of tidegate, or any with its columns timestamp, backend_url,
                   latency_ms, status_code and routing_mode; also .tsv, and packed as .gz
-  <run>_wrk.txt   what wrk printed about it, if it is there: its requests/s are shown, too
+  <run>_wrk.txt   what wrk printed about it, if it is there: its requests/s are shown, and compared
   report.csv, report.json, report.html   what is written; the page needs nothing else
 
 EXIT STATUS
@@ -32,7 +32,7 @@ pub(crate) struct ReportFlags {
     #[arg(value_name = "FILES", default_value = "logs")]
     places: Vec<PathBuf>,
 
-    /// How long each run took [default: from its first row to its last]
+    /// How long each run was under load [default: from its first dispatch to its last]
     #[arg(long, value_name = "N", value_parser = seconds)]
     seconds: Option<f64>,
 

@@ -4,15 +4,30 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::run::{Backend, Run};
+use super::verdict::{self, Estimate, Verdict};
 
 pub(super) fn document(report: &Report) -> String {
     let document = json!({
         "latency": "latency_ms of all rows that have it: from dispatch to the backend's last byte",
         "quantiles": "linear between ranks",
+        "requests_per_s": "rows that ended under load by its length: from the first dispatch to the \
+            last, unless --seconds said it",
+        "noise": verdict::NOISE,
+        "best": verdict::verdicts(report).iter().map(best).collect::<Vec<_>>(),
         "configurations": report.runs.iter().map(run).collect::<Vec<_>>(),
         "left_out": report.left_out,
     });
     format!("{document:#}\n")
+}
+
+/// Who is best by a figure; no names if the runs are too short to tell.
+fn best(verdict: &Verdict<'_>) -> Value {
+    json!({ "figure": verdict.criterion.key, "names": verdict.leaders() })
+}
+
+/// A figure's standard error.
+fn error(estimate: Option<Estimate>) -> Option<f64> {
+    estimate?.error
 }
 
 fn run(run: &Run) -> Value {
@@ -25,9 +40,16 @@ fn run(run: &Run) -> Value {
         "is_mixed": run.is_mixed,
         "requests": run.requests,
         "outlier_rows": run.outlier_rows(),
+        "drain_rows": run.drain_rows,
         "seconds": run.seconds,
         "requests_per_s": run.per_second(),
         "wrk_requests_per_s": run.wrk_per_second,
+        "standard_errors": {
+            "requests_per_s": error(verdict::rate(run, run.per_second())),
+            "wrk_requests_per_s": error(verdict::rate(run, run.wrk_per_second)),
+            "mean_ms": error(latency.map(verdict::mean_ms)),
+            "p95_ms": error(latency.map(verdict::p95_ms)),
+        },
         "latencies": latency.map_or(0, |it| it.count),
         "mean_ms": latency.map(|it| it.mean_ms),
         "p50_ms": latency.map(|it| it.p50_ms),

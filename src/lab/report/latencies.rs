@@ -99,6 +99,15 @@ impl Latencies {
 }
 
 impl Sorted<'_> {
+    pub(super) fn count(self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn mean_ms(self) -> f64 {
+        let sum_us: u64 = self.0.iter().map(|packed| packed & LATENCY_MAX).sum();
+        sum_us as f64 / (self.0.len() as f64 * 1000.0)
+    }
+
     fn us(self, rank: usize) -> u64 {
         self.0[rank.min(self.0.len() - 1)] & LATENCY_MAX
     }

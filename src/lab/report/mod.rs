@@ -9,11 +9,13 @@ mod csv;
 mod inputs;
 mod json;
 mod latencies;
+mod load;
 mod page;
 mod plots;
 mod run;
 mod tables;
 mod tally;
+mod verdict;
 mod wrk;
 
 use std::fs;
@@ -73,7 +75,7 @@ fn reasons(left_out: &[String]) -> String {
 
 /// Reads `places`: logs, and folders, of which every CSV file in them and in the folders below is
 /// taken, unless that is called `old`. A run's rate is over `seconds` if given, else over the time
-/// from its first row to its last.
+/// in which its rows show load.
 ///
 /// # Errors
 /// A file that was named can't be read or is no log, or no log is left.

@@ -2,22 +2,25 @@
 
 use std::fmt::Write;
 
-use super::run::{Latency, Run};
+use super::run::Run;
 use super::{Report, plots, tables};
 use crate::lab::render::{Ink, Page, escape};
 
 const LATENCY: &str = "Latency is the column latency_ms: from the dispatch of a request to the \
     last byte of its backend's answer. It is of all rows that have it, failed ones too; a request \
-    that no backend got has none. Errors are a status of 400 or more, or a fault. Requests/s are \
-    rows by the run's length, from its first row to its last if it was not given, without those \
-    of odd times; wrk counts for \
-    itself, and leaves out what was in flight at its end. Quantiles are exact and linear between \
+    that no backend got has none. Errors are a status of 400 or more, or a fault. Requests/s by \
+    log are the rows that ended under load by the load's length, unless that was given: from the \
+    first dispatch to the last, a dispatch being timestamp less latency. Rows that ended later \
+    were in flight when the load stopped; rows of odd times are left out, too. Requests/s by wrk \
+    are what the load's own client counted; where all runs have them, runs are compared by them. \
+    Quantiles are exact and linear between \
     ranks. A shaded row has errors, or its log has broken lines.";
 
 pub(super) fn page(report: &Report) -> String {
     let mut page = Page::new("Runs side by side");
-    if let Some(summary) = summary(report) {
-        page.paragraph(&summary);
+    let verdicts = tables::verdicts(report);
+    if !verdicts.is_empty() {
+        page.paragraph(&verdicts.join(" "));
     }
     page.section("Figures", |page| {
         page.push(&tables::figures(report).html());
@@ -32,30 +35,6 @@ pub(super) fn page(report: &Report) -> String {
         page.section("Remarks", |page| remarks.iter().for_each(|it| page.paragraph(it)));
     }
     page.end()
-}
-
-/// Who is best at what, where there is somebody to be better than.
-fn summary(report: &Report) -> Option<String> {
-    let lowest = |of: fn(&Latency) -> f64| {
-        let runs = report.runs.iter().filter_map(|run| Some((run, of(run.latency.as_ref()?))));
-        runs.min_by(|a, b| a.1.total_cmp(&b.1))
-    };
-    let rates = report.runs.iter().filter_map(|run| Some((run, run.per_second()?)));
-    let (fastest, rate) = rates.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let ((mean, mean_ms), (tail, tail_ms)) = (lowest(|it| it.mean_ms)?, lowest(|it| it.p95_ms)?);
-    (report.runs.len() > 1).then(|| {
-        format!(
-            "Of {} configurations, the most requests/s: {} ({}). The lowest mean latency: {} ({} \
-             ms). The lowest 95th percentile: {} ({} ms).",
-            report.runs.len(),
-            fastest.name,
-            tables::per_second(rate),
-            mean.name,
-            tables::millis(mean_ms),
-            tail.name,
-            tables::millis(tail_ms),
-        )
-    })
 }
 
 fn comparison(page: &mut Page, report: &Report) {

@@ -3,6 +3,7 @@
 use super::Report;
 use super::run::{Latency, Run, Slot};
 use super::tables::{millis, per_second};
+use super::verdict;
 use crate::lab::render::{Bar, Curve, Ink, Line, Panel, Part, Scale, bars, curves, parts};
 
 /// Shorter latencies are drawn as this, in milliseconds: a logarithmic scale has no 0, and tools
@@ -26,8 +27,10 @@ pub(super) fn comparison(report: &Report) -> Option<String> {
         Panel { title: title.to_owned(), bars: report.runs.iter().map(bar).collect() }
     };
     let latency = |of: fn(&Latency) -> f64| move |run: &Run| run.latency.as_ref().map(of);
+    let throughput = verdict::throughput(report);
+    let throughput_of = |run: &Run| (throughput.of)(run).map(|estimate| estimate.value);
     let panels = [
-        panel("requests/s", &Run::per_second, per_second),
+        panel(throughput.title(), &throughput_of, per_second),
         panel("mean latency, ms", &latency(|it| it.mean_ms), millis),
         panel("p95 latency, ms", &latency(|it| it.p95_ms), millis),
     ];
@@ -76,7 +79,7 @@ pub(super) fn over_time(report: &Report) -> Vec<(&Run, Option<String>)> {
     let last = slots().map(|slot| slot.second).fold(0.0, f64::max) + 1.0;
     let scale = Scale {
         size: (400, 240),
-        x_title: "seconds since the first row",
+        x_title: "seconds under load",
         y_title: "latency, ms",
         x: (0.0, last),
         y: (0.0, highest * 1.05),

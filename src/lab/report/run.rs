@@ -38,10 +38,13 @@ pub struct Run {
     pub errors: u64,
     /// The rows of them that no backend got.
     pub undispatched: u64,
-    /// How long it lasted, outliers aside; 0 if there are no two rows of different times.
+    /// How long it was under load, outliers aside; 0 if there are no two rows of different times.
     pub seconds: f64,
-    /// How many rows came in that time: all but outliers, or all if its length was given.
+    /// How many rows ended in that time: all but outliers and the drain, or all but the drain if its
+    /// length was given.
     pub timed_requests: u64,
+    /// The rows that were in flight when the load stopped, and ended after it.
+    pub drain_rows: u64,
     /// The rows whose time is odd, see [`Days`](crate::journal::Days).
     pub outliers: Option<Span>,
     /// Requests per second as wrk counted them.
@@ -77,11 +80,15 @@ pub struct Latency {
     pub slots: Vec<Slot>,
 }
 
-/// One second of a run, or a few if it is long.
+/// One second of a run under load, or a few if it is long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
     /// Since the first one.
     pub second: f64,
+    /// How many latencies there are.
+    pub count: usize,
+    /// Their mean.
+    pub mean_ms: f64,
     /// The median.
     pub p50_ms: f64,
     /// The 95th percentile.
@@ -138,7 +145,11 @@ impl Run {
         let is_mixed = [&tally.routing_mode, &tally.connection]
             .iter()
             .any(|label| matches!(label, Label::Mixed));
+        let load = tally.load.between(span.first_us, span.last_us, span.rows);
+        let drain_rows = load.map_or(0, |load| load.drain);
         let timed_requests = if seconds.is_some() { tally.requests } else { span.rows };
+        let of_log = load.map_or_else(|| span.seconds(), |load| load.seconds());
+        let under_load = Span { last_us: load.map_or(span.last_us, |load| load.end_us), ..span };
         let mut backends: Vec<_> = tally.backends.iter().map(backend).collect();
         backends.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
@@ -151,14 +162,15 @@ impl Run {
             requests: tally.requests,
             errors: tally.errors,
             undispatched: tally.undispatched,
-            seconds: seconds.unwrap_or(span.seconds()),
-            timed_requests,
+            seconds: seconds.unwrap_or(of_log),
+            timed_requests: timed_requests - drain_rows,
+            drain_rows,
             outliers: tally.days.outliers(),
             wrk_per_second: wrk::per_second_beside(path),
             backends,
             broken: tally.broken,
             first_broken,
-            latency: latency(tally, span),
+            latency: latency(tally, under_load),
         })
     }
 
@@ -168,7 +180,7 @@ impl Run {
         self.outliers.map_or(0, |outliers| outliers.rows)
     }
 
-    /// Requests per second; `None` if the run has no length.
+    /// Requests per second while under load; `None` if the run has no length.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.timed_requests as f64 / self.seconds)
@@ -214,6 +226,8 @@ fn latency(tally: Tally, span: Span) -> Option<Latency> {
     let add = |part: Part<'_>| {
         slots.push(Slot {
             second: part.second as f64,
+            count: part.sorted.count(),
+            mean_ms: part.sorted.mean_ms(),
             p50_ms: part.sorted.quantile_ms(500),
             p95_ms: part.sorted.quantile_ms(950),
         });

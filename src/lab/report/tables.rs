@@ -4,14 +4,15 @@ use jiff::Timestamp;
 
 use super::Report;
 use super::run::Run;
+use super::verdict::{self, Verdict};
 use crate::journal::Span;
 use crate::lab::render::{Row, Table, thousands};
 
 const HEADS: [&str; 10] = [
     "configuration",
     "requests",
-    "requests/s",
-    "by wrk",
+    "requests/s by log",
+    "requests/s by wrk",
     "mean ms",
     "p50 ms",
     "p95 ms",
@@ -29,6 +30,14 @@ pub fn text(report: &Report) -> String {
     let mut text = figures(report).text();
     text += "\nShare and mean latency by backend:\n";
     text += &shares(report).text();
+    let verdicts = verdicts(report);
+    if !verdicts.is_empty() {
+        text.push('\n');
+    }
+    for verdict in verdicts {
+        text += &verdict;
+        text.push('\n');
+    }
     let remarks = remarks(report);
     if !remarks.is_empty() {
         text.push('\n');
@@ -38,6 +47,15 @@ pub fn text(report: &Report) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Who is best at what, and what that means, where there is somebody to be better than.
+pub(super) fn verdicts(report: &Report) -> Vec<String> {
+    let mut sentences: Vec<_> = verdict::verdicts(report).iter().map(Verdict::text).collect();
+    if !sentences.is_empty() {
+        sentences.push(verdict::NOISE.to_owned());
+    }
+    sentences
 }
 
 /// One row of figures per run.
@@ -135,6 +153,16 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
                  with --seconds."
             ));
         }
+    }
+    let drains = report.runs.iter().filter(|run| run.drain_rows > 0);
+    let drains: Vec<_> =
+        drains.map(|run| format!("{} of {}", thousands(run.drain_rows as f64), run.name)).collect();
+    if !drains.is_empty() {
+        remarks.push(format!(
+            "Rows in flight when the load stopped, not in requests/s by log nor in plots over time: \
+             {}.",
+            drains.join("; ")
+        ));
     }
     remarks.extend(report.left_out.iter().map(|reason| format!("Left out: {reason}.")));
     remarks

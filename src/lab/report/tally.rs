@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::latencies::Latencies;
+use super::load::Load;
 use super::plain;
 use crate::balance::MAX_BACKENDS;
 use crate::journal::{Days, LineError, Row, Tail, TailError};
@@ -21,6 +22,7 @@ pub(super) struct Tally {
     places: HashMap<String, usize>,
     pub(super) latencies: Latencies,
     pub(super) days: Days,
+    pub(super) load: Load,
     /// Rows that are no load, and in no figure.
     pub(super) probes: u64,
     pub(super) routing_mode: Label,
@@ -103,6 +105,7 @@ impl Tally {
         self.connection.add(row.connection);
         let latency_us =
             row.latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        self.load.add(row.timestamp_us, latency_us);
         if let Some(latency_us) = latency_us {
             self.latencies.add(row.timestamp_us, latency_us);
         }

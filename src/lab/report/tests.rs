@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod foreign;
+mod verdicts;
 
 const FIVE: &str = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
 const SIX: &str = "timestamp,backend_url,latency_ms,status_code,routing_mode,connection\n";

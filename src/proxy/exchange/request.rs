@@ -7,7 +7,7 @@ use super::{
 use crate::balance::Outcome;
 use crate::http::{
     Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection, connection_named,
-    has_passed, offered_protocols, parse_request, rewrite_request,
+    forwarded_for, has_passed, offered_protocols, parse_request, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
@@ -96,8 +96,13 @@ impl Exchange {
         let close = context.settings.connections == Connections::NonPersistent;
         offered_protocols(head, context.headers, &request, &mut self.offered);
         let default_host = context.settings.default_host();
+        let (peer, trusted) = (context.peer, &context.settings.trusted);
+        let is_trusted = trusted.trusts(peer);
+        if is_trusted {
+            self.account.client = trusted.client(forwarded_for(head, context.headers));
+        }
         let pseudonym = context.settings.pseudonym.as_str();
-        let hop = RequestHop { peer: context.peer, pseudonym, default_host, close };
+        let hop = RequestHop { peer, pseudonym, is_trusted, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);
         self.up.body.drop_raw(found.end);
         self.account.request_bytes += found.end as u64;

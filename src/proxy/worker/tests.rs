@@ -12,6 +12,7 @@ use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::journal::{self, Journal};
 use crate::proxy::settings::{Connections, HalfClose, Limits, Timeouts, Upstream};
+use crate::proxy::trusted::TrustedProxies;
 
 /// An answer of the proxy's own, so that no backend is needed.
 const ASK: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
@@ -34,6 +35,7 @@ fn settings(backend: SocketAddr) -> Settings {
         pseudonym: "tidegate".to_owned(),
         listen: Vec::new(),
         upstreams: vec![upstream],
+        trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),
         resample_after: None,
