@@ -8,13 +8,14 @@
 //! proxy/                              ties sockets, HTTP and balancing together
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other
-//! buffer, health, time, usage         ground
+//! buffer, console, health, time, usage   ground
 //! ```
 //!
 //! `docs/architecture.md` tells why; `tests/tidy.rs` keeps it so.
 
 pub mod balance;
 pub mod buffer;
+pub mod console;
 pub mod dashboard;
 pub mod health;
 pub mod http;

@@ -171,7 +171,11 @@ fn a_thousand_requests_wait_on_one_thread_and_none_holds_up_the_next() {
     }
     // Connections and their bytes are taken in the order they came: this is the thousand and first.
     assert_eq!(backend.connect().get(), "Hello from A – simulated 0ms");
-    assert_eq!(backend.status("Threads:"), 2, "the loop and the one that waits for signals");
+    assert_eq!(
+        backend.status("Threads:"),
+        4,
+        "the loop, one that waits for signals, two that print"
+    );
     assert!(backend.status("VmHWM:") < 32 * 1024);
 }
 

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use tidegate::balance::{Balancer, Options, Outcome, Policy, Tried};
 use tidegate::buffer::FreeList;
+use tidegate::console::Console;
 use tidegate::http::{
     Asked, BodyOut, Chunks, HeadSearch, Headers, Method, Part, RequestHop, ResponseHop,
     parse_request, parse_response, rewrite_request, rewrite_response,
 };
 use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::budget::RetryBudget;
-use tidegate::proxy::exchange::{Context, Demand, Exchange, Side};
+use tidegate::proxy::exchange::{Context, Demand, Exchange, Phase, Side};
 use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
 use tidegate::proxy::trusted::TrustedProxies;
 
@@ -71,7 +72,13 @@ fn request_rewritten() -> Step {
     let mut headers = Headers::new(FIELDS);
     let request = parse_request(SMALL, &mut headers).expect("a valid head");
     let mut out = Vec::new();
-    let hop = RequestHop { peer: PEER, is_trusted: false, default_host: "localhost", close: false };
+    let hop = RequestHop {
+        peer: PEER,
+        pseudonym: "tidegate-0a1b2c3d",
+        is_trusted: false,
+        default_host: "localhost",
+        close: false,
+    };
     Box::new(move || {
         out.clear();
         rewrite_request(&mut out, SMALL, &headers, &request, &hop);
@@ -147,6 +154,7 @@ fn journal_row() -> Step {
         connection: "persistent".to_owned(),
         workers: 1,
         verbose: false,
+        console: Console::standard(),
     })
     .expect("a journal");
     let mut feed = feeds.into_iter().next().expect("a feed for the worker");
@@ -197,7 +205,7 @@ fn exchange() -> Step {
             headers: &mut headers,
             date: DATE,
             peer: PEER,
-            draining: false,
+            phase: Phase::Serving,
         };
         receive(&mut exchange, Side::Client, SMALL, context);
         let demand = exchange.demand();
@@ -242,6 +250,7 @@ fn settings() -> Settings {
     Settings {
         policy: Policy::RoundRobin,
         connections: Connections::Persistent,
+        pseudonym: "tidegate-0a1b2c3d".to_owned(),
         listen: Vec::new(),
         upstreams: (0..BACKENDS).map(upstream).collect(),
         trusted: TrustedProxies::default(),
@@ -261,6 +270,7 @@ fn settings() -> Settings {
             body: seconds(30),
             client_idle: seconds(75),
             upstream_idle: seconds(30),
+            shutdown_delay: Duration::ZERO,
             drain: seconds(10),
         },
         limits: Limits {

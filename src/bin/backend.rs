@@ -1,6 +1,6 @@
 //! `tidegate-backend`: a test backend with a latency profile.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use tidegate::console::Console;
 use tidegate::lab::backend::{self, Backend, Behaviour, Profile};
 use tidegate::reactor::{Caller, descriptors};
 use tidegate::usage::{self, Advice};
@@ -79,22 +80,26 @@ Examples:
   tidegate-backend --profile 5x9,500 --fail-every 100";
 
 fn main() -> ExitCode {
-    match run(usage::parse(&ADVICE)) {
+    // Serving does not depend on whether anyone reads what is said.
+    let console = Console::standard();
+    let code = match run(usage::parse(&ADVICE), console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("error: {error:#}"));
+            console.complain(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
-    }
+    };
+    console.finish();
+    code
 }
 
-fn run(flags: Flags) -> Result<()> {
+fn run(flags: Flags, console: Console) -> Result<()> {
     let address = SocketAddr::new(flags.listen, flags.port);
     if flags.health {
         return Ok(backend::HEALTH.ask(address)?);
     }
     if let Err(error) = descriptors::raise_limit() {
-        complain(&format!("warning: the limit on open files stays as it is: {error}"));
+        console.complain(&format!("warning: the limit on open files stays as it is: {error}"));
     }
     let profile = flags.profile.unwrap_or_else(|| Profile::of_server(&flags.id));
     let behaviour = Behaviour {
@@ -111,33 +116,22 @@ fn run(flags: Flags) -> Result<()> {
         }
         _ => anyhow!("cannot listen on {address}: {error}"),
     })?;
-    stop_on_signal(backend.stopper()).context("cannot handle signals")?;
-    announce(&backend, &behaviour);
+    stop_on_signal(backend.stopper(), console).context("cannot handle signals")?;
+    let Behaviour { id, profile, .. } = &behaviour;
+    let address = backend.local_addr();
+    console.say(&format!("backend {id} listening on {address}, profile {profile} ms"));
     backend.run().context("cannot wait for events")
 }
 
 /// As process 1 of a container a signal without a handler would be ignored.
-fn stop_on_signal(stopper: Caller) -> io::Result<()> {
+fn stop_on_signal(stopper: Caller, console: Console) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in signals.forever() {
             if let Err(error) = stopper.call() {
-                complain(&format!("error: cannot stop: {error}"));
+                console.complain(&format!("error: cannot stop: {error}"));
             }
         }
     })?;
     Ok(())
-}
-
-/// Serving does not depend on whether anyone reads what is said here.
-fn announce(backend: &Backend, behaviour: &Behaviour) {
-    let Behaviour { id, profile, .. } = behaviour;
-    let address = backend.local_addr();
-    let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "backend {id} listening on {address}, profile {profile} ms");
-    let _ = stdout.flush();
-}
-
-fn complain(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }

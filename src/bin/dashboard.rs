@@ -1,6 +1,6 @@
 //! `tidegate-dashboard`: a live page over the proxy's log.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use tidegate::console::Console;
 use tidegate::dashboard::{self, Dashboard, Options};
 use tidegate::reactor::descriptors;
 use tidegate::usage::{self, Advice};
@@ -70,17 +71,21 @@ const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
     let flags: Flags = usage::parse(&ADVICE);
-    if let Err(reason) = check(&flags.log) {
-        complain(&format!("error: {reason}"));
-        return ExitCode::from(MISUSE);
-    }
-    match run(flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    // Serving does not depend on whether anyone reads what is said.
+    let console = Console::standard();
+    let code = match check(&flags.log).map_err(|reason| (MISUSE, anyhow!(reason))) {
+        Ok(()) => run(flags, console).map_err(|error| (1, error)),
+        Err(refusal) => Err(refusal),
+    };
+    let code = code.map_or_else(
+        |(code, error)| {
+            console.complain(&format!("error: {error:#}"));
+            ExitCode::from(code)
+        },
+        |()| ExitCode::SUCCESS,
+    );
+    console.finish();
+    code
 }
 
 /// What is there but can never become a log is refused at once; what is not there is waited for.
@@ -105,13 +110,13 @@ fn host(text: &str) -> Result<String, String> {
     }
 }
 
-fn run(flags: Flags) -> Result<()> {
+fn run(flags: Flags, console: Console) -> Result<()> {
     let address = SocketAddr::new(flags.listen, flags.port);
     if flags.health {
         return Ok(dashboard::HEALTH.ask(address)?);
     }
     let descriptors = descriptors::raise_limit().unwrap_or_else(|error| {
-        complain(&format!("warning: the limit on open files stays as it is: {error}"));
+        console.complain(&format!("warning: the limit on open files stays as it is: {error}"));
         DESCRIPTORS_ASSUMED
     });
     // The handlers come first: a signal that arrives while starting must not be lost.
@@ -130,9 +135,9 @@ fn run(flags: Flags) -> Result<()> {
         }
         _ => anyhow!("cannot listen on {address}: {error}"),
     })?;
-    say(&format!("dashboard on http://{}, log {}", dashboard.address(), log.display()));
+    console.say(&format!("dashboard on http://{}, log {}", dashboard.address(), log.display()));
     if !log.exists() {
-        say(&format!("{} is not there yet; waiting for it", log.display()));
+        console.say(&format!("{} is not there yet; waiting for it", log.display()));
     }
     let error = dashboard.run();
     Err(anyhow!("cannot wait for connections any more: {error}"))
@@ -148,15 +153,4 @@ fn stop_on_signal() -> io::Result<()> {
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
-}
-
-/// Serving does not depend on whether anyone reads what is said here.
-fn say(line: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "{line}");
-    let _ = stdout.flush();
-}
-
-fn complain(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -30,6 +30,7 @@ mod rewrite_response;
 mod span;
 mod target;
 mod trailers;
+mod via;
 mod wire;
 
 pub use chunks::{Chunks, Part};
@@ -48,6 +49,7 @@ pub use rewrite_response::{BodyOut, ResponseHop, rewrite_response};
 pub use span::Span;
 pub use target::Target;
 pub use trailers::rewrite_trailers;
+pub use via::has_passed;
 
 /// The longest head there is, in bytes: a [`Span`] can point no further.
 pub const LONGEST_HEAD: usize = u16::MAX as usize;

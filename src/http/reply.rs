@@ -49,7 +49,7 @@ pub fn reply(out: &mut Vec<u8>, status: u16, explanation: &str, options: &ReplyO
     }
 }
 
-/// The reason phrase registered for a status (RFC 9110 §15, RFC 6585, RFC 8297), or none.
+/// The reason phrase registered for a status (RFC 9110 §15, RFC 5842, RFC 6585, RFC 8297), or none.
 #[must_use]
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
@@ -102,6 +102,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
+        508 => "Loop Detected",
         511 => "Network Authentication Required",
         _ => "",
     }

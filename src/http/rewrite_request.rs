@@ -13,6 +13,8 @@ use super::wire::{self, CRLF};
 pub struct RequestHop<'a> {
     /// The client's address as text, for `X-Forwarded-For`.
     pub peer: &'a str,
+    /// The name of this hop in `Via`.
+    pub pseudonym: &'a str,
     /// Whether the client is a proxy that is believed what it says of where the request comes from.
     /// Of anybody else, nothing of that is passed on.
     pub is_trusted: bool,
@@ -99,6 +101,6 @@ fn write_forwarded(
     if !is_told(Name::XForwardedHost) && !request.authority.is_empty() {
         wire::field(out, "X-Forwarded-Host", request.authority.of(head));
     }
-    let received = [request.version_number.of(head), b" tidegate"];
+    let received = [request.version_number.of(head), b" ", hop.pseudonym.as_bytes()];
     wire::append(out, head, headers, (Name::Via, "Via"), &received);
 }

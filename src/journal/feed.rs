@@ -136,10 +136,10 @@ impl Feed {
         }
     }
 
-    /// Prints a line on standard output if the journal is verbose; formats nothing if it is not.
+    /// Prints a line on the console if the journal is verbose; formats nothing if it is not.
     ///
-    /// The line is dropped if the ring is half full, for rows matter more, or if standard output
-    /// does not take it. Of more than [`LINE_BYTES_MAX`] bytes the first ones are printed.
+    /// The line is dropped if the ring is half full, for rows matter more, or if the console has no
+    /// room for it. Of more than [`LINE_BYTES_MAX`] bytes the first ones are printed.
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
         let Some(inlet) = self.inlet.as_mut().filter(|_| self.verbose) else { return };
         if inlet.is_half_full() {

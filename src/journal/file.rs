@@ -85,6 +85,10 @@ impl LogFile {
         } else {
             Self::new(path, meta, None, Kind::Regular)
         };
+        // A stream may have a reader that is slow; waiting for it is for the thread that writes.
+        if log.kind == Kind::Stream {
+            return Ok(log);
+        }
         match log.try_to_begin() {
             Err(JournalError::Unwritable { source, .. }) if is_full(&source) => Ok(log),
             begun => begun.map(|()| log),

@@ -1,12 +1,12 @@
 //! Records become rows, rows become batches, batches are appended; what is not, is counted.
 
-use std::io::{self, Stderr};
 use std::time::Instant;
 
 use super::feed::Record;
 use super::medium::{Appended, Appender, Medium};
 use super::schema::{HEALTH_PROBE, Row, RowWriter};
 use super::trouble::Trouble;
+use crate::console::Console;
 
 /// A batch is written when it has about this size, or when the rings are empty.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -27,12 +27,12 @@ pub(super) struct Log<M> {
     batch: Vec<u8>,
     appender: Appender<M>,
     rows: u64,
-    trouble: Trouble<Stderr>,
+    trouble: Trouble<Console>,
 }
 
 impl<M: Medium> Log<M> {
-    pub(super) fn new(medium: M, labels: Labels) -> Self {
-        let trouble = Trouble::new(io::stderr(), medium.name());
+    pub(super) fn new(medium: M, labels: Labels, console: Console) -> Self {
+        let trouble = Trouble::new(console, medium.name());
         Self {
             labels,
             row_writer: RowWriter::default(),

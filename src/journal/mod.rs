@@ -11,7 +11,6 @@
 
 mod beside;
 mod cell;
-mod console;
 mod days;
 mod dialect;
 mod error;
@@ -45,10 +44,12 @@ pub use tail::{Fate, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
-use console::Console;
+use crate::console::Console;
 use feed::Tally;
 use file::LogFile;
 use log::{Labels, Log};
@@ -71,9 +72,15 @@ pub struct Options {
     pub connection: String,
     /// How many feeds to make; a feed's place in the answer is its `worker` column.
     pub workers: usize,
-    /// Whether lines given to [`Feed::say`] are printed on standard output.
+    /// Whether lines given to [`Feed::say`] are printed.
     pub verbose: bool,
+    /// Where they are, and where the log's troubles are told.
+    pub console: Console,
 }
+
+/// How long the end of the journal waits for a log that takes nothing: a pipe with a stalled
+/// reader. One that takes something is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The handle on the writer thread.
 ///
@@ -82,8 +89,15 @@ pub struct Options {
 pub struct Journal {
     orders: Arc<Orders>,
     tallies: Vec<Arc<Tally>>,
-    thread: Option<JoinHandle<Written>>,
+    thread: Option<WriterThread>,
     moved_aside: Option<PathBuf>,
+}
+
+/// The thread, and the word that it has written all.
+#[derive(Debug)]
+struct WriterThread {
+    handle: Thread,
+    ended: Receiver<Written>,
 }
 
 /// What became of all requests; `rows + lost == requests` unless there is no log.
@@ -104,6 +118,8 @@ pub struct Totals {
 struct Orders {
     reopen: AtomicBool,
     close: AtomicBool,
+    /// Rows that are whole in the log so far: what the thread answers while it works.
+    rows: AtomicU64,
 }
 
 impl Journal {
@@ -129,7 +145,7 @@ impl Journal {
     where
         M: Medium + Send + 'static,
     {
-        let Options { backends, routing_mode, connection, workers, verbose, .. } = options;
+        let Options { backends, routing_mode, connection, workers, verbose, console, .. } = options;
         let logs = medium.is_some();
         let (feeds, outlets): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| Feed::new(logs, verbose, room)).unzip();
@@ -141,13 +157,18 @@ impl Journal {
             let writer = Writer {
                 outlets: outlets.into_iter().flatten().collect(),
                 tallies: journal.tallies.clone(),
-                log: medium.map(|medium| Log::new(medium, labels)),
-                console: verbose.then(Console::stdout),
+                log: medium.map(|medium| Log::new(medium, labels, console)),
+                console,
             };
             let orders = Arc::clone(&journal.orders);
+            let (end, ended) = sync_channel(1);
             let thread = thread::Builder::new().name("journal".to_owned());
-            let spawned = thread.spawn(move || writer.run(&orders));
-            journal.thread = Some(spawned.map_err(JournalError::Thread)?);
+            let spawned = thread.spawn(move || {
+                // Nobody listens any more if it took too long.
+                let _ = end.send(writer.run(&orders));
+            });
+            let handle = spawned.map_err(JournalError::Thread)?.thread().clone();
+            journal.thread = Some(WriterThread { handle, ended });
         }
         Ok((journal, feeds))
     }
@@ -161,7 +182,8 @@ impl Journal {
     /// Writes out all that was recorded, ends the thread and tells what became of the requests.
     ///
     /// The feeds have to be dropped or idle: a record made meanwhile may be in neither count. A log
-    /// that is a pipe with a stalled reader is waited for.
+    /// that is a pipe with a stalled reader is waited for as long as it takes something every
+    /// second; what it did not take is lost.
     #[must_use]
     pub fn close(mut self) -> Totals {
         self.end()
@@ -170,16 +192,33 @@ impl Journal {
     fn end(&mut self) -> Totals {
         self.orders.close.store(true, Ordering::Release);
         self.wake();
-        let ended = self.thread.take().and_then(|thread| thread.join().ok());
-        let Written { rows, lost } = ended.unwrap_or_default();
         let requests = self.tallies.iter().map(|tally| tally.requests()).sum();
         let errors = self.tallies.iter().map(|tally| tally.errors()).sum();
+        let written = self.thread.take().map(|thread| self.await_end(&thread.ended, requests));
+        let Written { rows, lost } = written.unwrap_or_default();
         Totals { requests, errors, rows, lost }
+    }
+
+    /// Waits for the thread's last word as long as it gets on.
+    fn await_end(&self, ended: &Receiver<Written>, requests: u64) -> Written {
+        let mut rows = self.orders.rows.load(Ordering::Acquire);
+        loop {
+            match ended.recv_timeout(PATIENCE) {
+                Ok(written) => return written,
+                Err(RecvTimeoutError::Disconnected) => return Written::default(),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let before = rows;
+            rows = self.orders.rows.load(Ordering::Acquire);
+            if rows == before {
+                return Written { rows, lost: requests.saturating_sub(rows) };
+            }
+        }
     }
 
     fn wake(&self) {
         if let Some(thread) = &self.thread {
-            thread.thread().unpark();
+            thread.handle.unpark();
         }
     }
 

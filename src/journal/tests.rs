@@ -37,6 +37,7 @@ fn options(path: Option<&Path>, workers: usize) -> Options {
         connection: "persistent".to_owned(),
         workers,
         verbose: false,
+        console: Console::standard(),
     }
 }
 
@@ -245,6 +246,20 @@ fn long_methods_and_paths_are_cut() {
     let row = written.next_row().expect("a row").expect("a whole one");
     assert_eq!(row.method.map(<[u8]>::len), Some(METHOD_BYTES_MAX));
     assert_eq!(row.path.map(<[u8]>::len), Some(PATH_BYTES_MAX));
+}
+
+#[test]
+fn a_log_that_takes_nothing_any_more_does_not_keep_the_program_from_its_end() {
+    let gated = Gated::default();
+    gated.set_shut(true);
+    let (journal, mut feeds) =
+        Journal::start_on(Some(gated.clone()), options(None, 1), feed::ROOM).expect("started");
+    for _ in 0..3 {
+        feeds[0].record(&record(b"/"));
+    }
+    poll_until("the thread to be held up", || gated.is_waiting());
+    assert_eq!(journal.close(), Totals { requests: 3, errors: 0, rows: 0, lost: 3 });
+    gated.set_shut(false);
 }
 
 #[test]

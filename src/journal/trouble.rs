@@ -73,7 +73,8 @@ impl<W: Write> Trouble<W> {
     pub(super) fn say(&mut self, what: &dyn fmt::Display) {
         let Self { out, log, lost, .. } = self;
         // Nobody is left to tell if even this cannot be written.
-        let _ = writeln!(out, "tidegate: the log `{log}` {what} (rows lost so far: {lost})");
+        let line = format!("tidegate: the log `{log}` {what} (rows lost so far: {lost})\n");
+        let _ = out.write_all(line.as_bytes());
     }
 }
 

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Orders;
-use super::console::Console;
 use super::feed::{Entry, Record, Tally};
 use super::log::Log;
 use super::medium::Medium;
 use super::ring::Outlet;
+use crate::console::Console;
 
 /// How long the thread rests between two rounds. Rows are to be at most 100 ms behind, so half of
 /// that is left for the round itself.
@@ -22,7 +22,7 @@ pub(super) struct Writer<M> {
     pub(super) outlets: Vec<Outlet<Entry>>,
     pub(super) tallies: Vec<Arc<Tally>>,
     pub(super) log: Option<Log<M>>,
-    pub(super) console: Option<Console>,
+    pub(super) console: Console,
 }
 
 /// Rows in the log, and rows that never will be.
@@ -74,7 +74,7 @@ impl<M: Medium> Writer<M> {
             if let Some(log) = &mut self.log {
                 log.begin(clock.now);
             }
-            self.empty_rings(&clock);
+            self.empty_rings(&clock, orders);
             if let Some(log) = &mut self.log {
                 let dropped = self.tallies.iter().map(|tally| tally.dropped()).sum();
                 if dropped > dropped_before {
@@ -95,7 +95,7 @@ impl<M: Medium> Writer<M> {
 
     /// Takes out what is in the rings now; what comes in meanwhile has to wait, or one busy worker
     /// could keep the thread from the others.
-    fn empty_rings(&mut self, clock: &Clock) {
+    fn empty_rings(&mut self, clock: &Clock, orders: &Orders) {
         let mut texts = Vec::new();
         let mut lines = Vec::new();
         for (worker, outlet) in self.outlets.iter_mut().enumerate() {
@@ -107,6 +107,7 @@ impl<M: Medium> Writer<M> {
                         log.add(worker, &record, clock.timestamp_us(record.ended));
                         if log.is_batch_full() {
                             log.write_batch(clock.now);
+                            orders.rows.store(log.rows(), Ordering::Release);
                         }
                     }
                     (Entry::Row(_), None) => {}
@@ -119,10 +120,9 @@ impl<M: Medium> Writer<M> {
         }
         if let Some(log) = &mut self.log {
             log.write_batch(clock.now);
+            orders.rows.store(log.rows(), Ordering::Release);
         }
-        if let Some(console) = &mut self.console {
-            console.offer(&lines);
-        }
+        self.console.offer(&lines);
     }
 }
 

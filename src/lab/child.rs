@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::leash;
+use crate::console::Console;
 
 /// Names are padded to this, so that the output of all children lines up.
 const NAME_WIDTH: usize = 9;
@@ -59,14 +60,14 @@ impl Child {
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let mut child = Self { name: name.to_owned(), process, pumps: Vec::new() };
         if let (Some(stdout), Some(stderr)) = (stdout, stderr) {
-            child.pumps = match output {
-                Output::Labelled(file) => {
-                    vec![
-                        pump(name, stdout, file.try_clone()?)?,
-                        pump(name, stderr, file.try_clone()?)?,
-                    ]
-                }
-                _ => vec![pump(name, stdout, io::stdout())?, pump(name, stderr, io::stderr())?],
+            child.pumps = if let Output::Labelled(file) = output {
+                vec![pump(name, stdout, into_file(file)?)?, pump(name, stderr, into_file(file)?)?]
+            } else {
+                let (out, err) = (Console::standard(), Console::on_stderr());
+                vec![
+                    pump(name, stdout, move |line| out.offer(line))?,
+                    pump(name, stderr, move |line| err.offer(line))?,
+                ]
             };
         }
         Ok(child)
@@ -120,11 +121,17 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Passes lines on under `name`, each in one write, so that children don't mix within a line.
+/// Puts lines into a file. When it takes none, the children's must still be taken from them.
+fn into_file(file: &File) -> io::Result<impl FnMut(&[u8]) + Send + 'static> {
+    let mut file = file.try_clone()?;
+    Ok(move |line: &[u8]| drop(file.write_all(line)))
+}
+
+/// Passes lines on under `name`, each in one piece, so that children don't mix within a line.
 fn pump(
     name: &str,
     from: impl Read + Send + 'static,
-    mut to: impl Write + Send + 'static,
+    mut put: impl FnMut(&[u8]) + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     let label = format!("{name:NAME_WIDTH$} | ");
     thread::Builder::new().name(format!("output of {name}")).spawn(move || {
@@ -134,8 +141,7 @@ fn pump(
             if !line.ends_with(b"\n") {
                 line.push(b'\n');
             }
-            // When nobody reads the lab's output, the children's must still be taken from them.
-            let _ = to.write_all(&line).and_then(|()| to.flush());
+            put(&line);
             line.truncate(label.len());
         }
     })

@@ -2,14 +2,14 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use super::child::Output;
 use super::setup;
 use super::signals::Signals;
-use super::stack::{Plan, Programs, Stack, StackError, check_ports, system};
+use super::stack::{Plan, Programs, Stack, StackError, check_plan, check_ports, system};
+use crate::console::Console;
 
 /// What becomes of the stack when a backend or the dashboard ends by itself. Without its proxy it
 /// is none, and ends.
@@ -30,6 +30,7 @@ pub enum Loss {
 pub fn up(plan: &Plan, loss: Loss) -> Result<(), StackError> {
     let programs = Programs::beside_the_lab()?;
     let signals = Signals::watch().map_err(system("watch signals"))?;
+    check_plan(plan)?;
     let log = programs.check(plan)?;
     check_ports(plan)?;
     let mut stack = Stack::new(&signals, &programs, Output::Shown);
@@ -61,8 +62,7 @@ fn stay(
         return Ok(());
     }
     let greeting = greeting(plan, shown.map(|(_, port)| port));
-    // Nobody is left to tell when stdout is gone.
-    let _ = io::stdout().write_all(greeting.as_bytes()).and_then(|()| io::stdout().flush());
+    Console::standard().say(&greeting);
     match loss {
         Loss::GoesOn => stack.outlast(plan, tell_loss).map(drop),
         Loss::EndsIt => {
@@ -79,7 +79,7 @@ fn tell_loss(ended: &StackError, command: Option<String>) {
         // Writing to a String can't fail.
         let _ = writeln!(text, "tidegate-lab: this starts it again: {command}");
     }
-    let _ = io::stderr().write_all(text.as_bytes());
+    Console::standard().complain(&text);
 }
 
 /// What to open, and what to run next.

@@ -6,39 +6,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::reactor::Caller;
 
-/// What the proxy is doing.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Phase {
-    /// Serving.
-    Serving,
-    /// Finishing what is in flight; nobody new is let in.
-    Draining,
-}
-
 /// Shared by the workers and whoever may stop them.
 #[derive(Debug, Default)]
 pub(super) struct Control {
-    draining: AtomicBool,
+    stopping: AtomicBool,
     callers: Mutex<Vec<Caller>>,
 }
 
 impl Control {
-    /// Adds a worker to those that are told.
+    /// Adds a worker to those that are told, even if the word was given before.
     pub(super) fn add(&self, caller: Caller) {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner).push(caller);
-    }
-
-    /// What a worker should be doing.
-    pub(super) fn phase(&self) -> Phase {
-        if self.draining.load(Ordering::Acquire) { Phase::Draining } else { Phase::Serving }
-    }
-
-    /// Asks all workers to finish.
-    pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
-        for caller in self.callers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            // An eventfd that refuses its one write leaves the drain to the next wake-up.
-            let _ = caller.call();
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_stopping() {
+            tell(&caller);
         }
+        callers.push(caller);
     }
+
+    /// Whether the workers were asked to end.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Asks all workers to end.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(tell);
+    }
+}
+
+fn tell(worker: &Caller) {
+    // An eventfd that refuses its one write leaves the word to the next wake-up.
+    let _ = worker.call();
 }

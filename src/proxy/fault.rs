@@ -12,6 +12,8 @@ pub enum Fault {
     RequestBody(FramingError),
     /// The request's trailers are not valid.
     RequestTrailers(HeadError),
+    /// The request has been here before.
+    Loop,
     /// The request's body is larger than `--max-body-bytes`.
     RequestTooLarge,
     /// The head did not arrive within `--header-timeout`.
@@ -77,6 +79,7 @@ impl Fault {
             | Self::StreamTimeout
             | Self::TunnelTimeout
             | Self::UpstreamStalled => 504,
+            Self::Loop => 508,
             Self::UpstreamClosed
             | Self::EarlyUpgrade
             | Self::ResponseHead(_)
@@ -100,6 +103,7 @@ impl Fault {
             Self::RequestHead(error) => error.label(),
             Self::RequestBody(error) => error.label(),
             Self::RequestTrailers(error) => error.trailer_label(),
+            Self::Loop => "loop",
             Self::RequestTooLarge => "request_too_large",
             Self::HeaderTimeout => "header_timeout",
             Self::BodyTimeout => "body_timeout",
@@ -131,6 +135,7 @@ impl Fault {
         match self {
             Self::RequestHead(error) | Self::RequestTrailers(error) => error.explanation(),
             Self::RequestBody(error) => error.explanation(),
+            Self::Loop => "the request has passed through this proxy before",
             Self::RequestTooLarge => "the request body is above --max-body-bytes",
             Self::HeaderTimeout => "the request head took too long",
             Self::BodyTimeout => "the request body made no progress",

@@ -5,6 +5,7 @@
 //! [`settings`].
 
 pub mod budget;
+mod circle;
 mod connection;
 mod control;
 mod directory;
@@ -20,6 +21,7 @@ mod transfer;
 pub mod trusted;
 mod worker;
 
+pub use circle::{CircleError, refuse_circle};
 pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
 pub use meta::describe_run;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use super::circle::{CircleError, refuse_circle};
 use super::control::Control;
 use super::directory::{Directory, ResolveError};
 use super::settings::Settings;
@@ -31,6 +32,9 @@ pub enum StartError {
     /// An upstream has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// An upstream is the proxy itself.
+    #[error(transparent)]
+    Circle(#[from] CircleError),
     /// The balancer refuses its options.
     #[error(transparent)]
     Balance(#[from] InvalidOptions),
@@ -69,6 +73,7 @@ pub struct Bound {
     /// One poller per worker, and its share of the listeners.
     loops: Vec<(Poller, Vec<Listener>)>,
     addresses: Vec<SocketAddr>,
+    control: Arc<Control>,
 }
 
 impl Bound {
@@ -78,6 +83,7 @@ impl Bound {
     /// See [`StartError`].
     pub fn bind(settings: Settings) -> Result<Self, StartError> {
         let directory = Directory::resolve(&settings.upstreams)?;
+        refuse_circle(&settings.upstreams, &directory, &settings.listen)?;
         let mut loops = Vec::new();
         for _ in 0..settings.workers.max(1) {
             loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
@@ -101,7 +107,8 @@ impl Bound {
         };
         let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
         let balancer = Balancer::new(names, options, loops[0].0.now())?;
-        Ok(Self { settings, directory, balancer, loops, addresses })
+        let control = Arc::default();
+        Ok(Self { settings, directory, balancer, loops, addresses, control })
     }
 
     /// The addresses listened on, ports filled in where 0 was asked for.
@@ -110,12 +117,18 @@ impl Bound {
         &self.addresses
     }
 
+    /// A handle that stops the proxy, even before it is started.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.control))
+    }
+
     /// Starts one thread per feed; there must be one feed for each worker.
     ///
     /// # Errors
     /// When the system gives no thread or can't watch a listener.
     pub fn start(self, feeds: Vec<Feed>) -> io::Result<Server> {
-        let control = Arc::new(Control::default());
+        let control = self.control;
         let shared = Shared {
             balancer: Arc::new(self.balancer),
             directory: Arc::new(self.directory),
@@ -139,7 +152,7 @@ impl Bound {
                 worker.run()
             })?);
         }
-        Ok(Server { workers, control })
+        Ok(Server { workers })
     }
 }
 
@@ -147,7 +160,6 @@ impl Bound {
 #[derive(Debug)]
 pub struct Server {
     workers: Vec<JoinHandle<io::Result<()>>>,
-    control: Arc<Control>,
 }
 
 /// Stops a running proxy from another thread.
@@ -155,19 +167,14 @@ pub struct Server {
 pub struct Stopper(Arc<Control>);
 
 impl Stopper {
-    /// Lets nobody new in, and has the proxy end when what is in flight has ended.
-    pub fn drain(&self) {
-        self.0.drain();
+    /// Has the proxy let nobody new in after its shutdown delay, and end when what is in flight has
+    /// ended.
+    pub fn stop(&self) {
+        self.0.stop();
     }
 }
 
 impl Server {
-    /// A handle that stops the proxy.
-    #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.control))
-    }
-
     /// Waits until all workers have ended.
     ///
     /// # Errors

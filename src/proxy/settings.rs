@@ -84,7 +84,10 @@ pub struct Timeouts {
     pub client_idle: Duration,
     /// For an idle pooled upstream connection.
     pub upstream_idle: Duration,
-    /// For what is in flight when the proxy is asked to stop.
+    /// How long the proxy lets clients in after it is asked to stop, so that those who send them
+    /// learn of it first.
+    pub shutdown_delay: Duration,
+    /// For what is in flight then.
     pub drain: Duration,
 }
 
@@ -117,6 +120,8 @@ pub struct Settings {
     pub policy: Policy,
     /// How upstream connections are used.
     pub connections: Connections,
+    /// The name of this process in `Via`, by which it knows requests that come back to it.
+    pub pseudonym: String,
     /// The addresses listened on.
     pub listen: Vec<SocketAddr>,
     /// The backends.
@@ -200,6 +205,7 @@ impl Settings {
             ("body-timeout", format_duration(timeouts.body)),
             ("client-idle-timeout", format_duration(timeouts.client_idle)),
             ("upstream-idle-timeout", format_duration(timeouts.upstream_idle)),
+            ("shutdown-delay", format_duration(timeouts.shutdown_delay)),
             ("drain-timeout", format_duration(timeouts.drain)),
             ("max-head-bytes", limits.head_bytes.to_string()),
             ("max-headers", limits.headers.to_string()),

@@ -36,6 +36,26 @@ fn an_answer_of_ours_while_draining_ends_the_connection() {
 }
 
 #[test]
+fn before_it_drains_it_serves_as_ever_and_says_of_itself_that_it_stops() {
+    let asked = "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
+    let mut rig = Rig::new();
+    rig.leaving = true;
+    rig.client(asked);
+    let got = rig.client_got();
+    assert_reply(&got, 503, false);
+    assert!(got.ends_with("stopping\n"), "{got}");
+    let row = rig.row();
+    assert_eq!((row.status, row.fault, row.attempts), (503, Some("stopped"), 0));
+    rig.client(GET);
+    rig.upstream(OK);
+    assert_eq!(rig.client_got(), OK_FORWARDED);
+    assert_eq!((rig.over, rig.row().fault), (None, None));
+    rig.draining = true;
+    rig.client(asked);
+    assert_reply(&rig.client_got(), 503, true);
+}
+
+#[test]
 fn an_answer_that_began_before_is_finished() {
     let mut rig = Rig::new();
     rig.client(GET);

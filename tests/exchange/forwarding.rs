@@ -79,6 +79,38 @@ fn what_a_stranger_says_of_the_way_of_its_request_is_not_passed_on() {
 }
 
 #[test]
+fn a_request_that_comes_back_is_refused_and_its_connection_goes_on() {
+    let mut rig = Rig::new();
+    for method in ["GET", "POST", "OPTIONS"] {
+        rig.client(format!(
+            "{method} /x HTTP/1.1\r\nHost: a\r\nVia: 1.1 tidegate, 1.0 x\r\nMax-Forwards: 0\r\n\r\n"
+        ));
+        assert_reply(&rig.client_got(), 508, false);
+        let row = rig.row();
+        assert_eq!((row.status, row.fault, row.attempts), (508, Some("loop"), 0));
+        assert_eq!((row.method.as_str(), row.path.as_str()), (method, "/x"));
+    }
+    rig.client(GET);
+    rig.upstream(OK);
+    assert_eq!(rig.client_got(), OK_FORWARDED);
+    rig.rows();
+    rig.client("POST / HTTP/1.1\r\nHost: a\r\nVia: 1.1 tidegate\r\nContent-Length: 5\r\n\r\nhel");
+    assert_reply(&rig.client_got(), 508, true);
+    assert_eq!(rig.row().fault, Some("loop"));
+    assert_eq!(rig.connections.len(), 1, "none of it reached a backend");
+}
+
+#[test]
+fn a_backend_that_leads_in_a_circle_does_not_look_fast() {
+    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    rig.client(GET);
+    rig.advance_ms(1);
+    rig.upstream("HTTP/1.1 508 Loop Detected\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(rig.row().status, 508);
+    assert!(rig.estimate(0) > Some(std::time::Duration::from_secs(1)));
+}
+
+#[test]
 fn an_absolute_target_names_the_host() {
     let outcome =
         Scene::new().client("GET http://b:81/x?y HTTP/1.1\r\nHost: a\r\n\r\n").upstream(OK).play();

@@ -10,7 +10,9 @@
 mod support;
 
 mod answers;
+mod circles;
 mod clients;
+mod console;
 mod crowds;
 mod descriptors;
 mod ends;

@@ -1,16 +1,19 @@
 //! How the proxy ends: in order, or at once if one insists.
 
+use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::mpsc::channel;
 use std::thread;
 
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::Signal;
 
 use crate::support::clock::until;
 use crate::support::http::{Connection, get};
 use crate::support::log::{Logged, endings, rows, stop, totals};
 use crate::support::origin::{Origin, ok};
-use crate::support::process::Proxy;
+use crate::support::process::{Process, Proxy, tidegate};
 
 /// An origin that says when a request came, and answers it when told.
 fn on_demand() -> (Origin, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
@@ -88,6 +91,81 @@ fn a_second_signal_ends_it_at_once() {
         proxy.process.has_ended().then_some(())
     });
     assert_eq!(proxy.process.ended().code(), Some(128 + 2));
+}
+
+/// The exit status of `--health` for this proxy.
+fn health(proxy: &Proxy) -> Option<i32> {
+    let address = proxy.address().to_string();
+    Process::spawn(&mut tidegate(&["--health", "--listen", &address])).ended().code()
+}
+
+#[test]
+fn with_a_delay_balancers_are_told_first_and_clients_are_served_meanwhile() {
+    let origin = Origin::echoing_targets();
+    let mut proxy = Proxy::start(&[origin.address], &["--shutdown-delay", "1h"]);
+    let mut inside = Connection::connect(proxy.address());
+    assert_eq!(inside.get("/before").text(), "/before");
+    assert_eq!(health(&proxy), Some(0));
+    proxy.process.signal(Signal::TERM);
+    until("word that it stops", || (health(&proxy) == Some(1)).then_some(()));
+    inside.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    let answer = inside.answer();
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("stopping"), "{}", answer.text());
+    assert_eq!(inside.get("/inside").text(), "/inside");
+    assert_eq!(get(proxy.address(), "/new").text(), "/new");
+    until("its end", || {
+        proxy.process.signal(Signal::INT);
+        proxy.process.has_ended().then_some(())
+    });
+    assert_eq!(proxy.process.ended().code(), Some(128 + 2), "a second signal");
+}
+
+#[test]
+fn when_the_delay_is_over_it_stops_as_without_one() {
+    let (origin, comes, go) = on_demand();
+    let mut proxy = Proxy::start(&[origin.address], &["--shutdown-delay", "200ms"]);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    comes.recv().unwrap();
+    proxy.process.signal(Signal::TERM);
+    refuses(&proxy);
+    go.send(()).unwrap();
+    let answer = busy.answer();
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("\r\nConnection: close\r\n"), "{}", answer.head);
+    assert!(proxy.process.ended().success());
+}
+
+#[test]
+fn a_signal_that_comes_while_names_are_resolved_ends_it() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let folder = tempfile::tempdir().unwrap();
+        // The system's resolver reads this file for a name without a dot, and waits for its writer.
+        let aliases = folder.path().join("aliases");
+        rustix::fs::mkfifoat(CWD, &aliases, Mode::RUSR | Mode::WUSR).unwrap();
+        let flags = ["--listen", "127.0.0.1:0", "--log", "none", "--upstream", "http://nowhere"];
+        let mut process = Process::spawn(tidegate(&flags).env("HOSTALIASES", &aliases));
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let mut open = OpenOptions::new();
+        open.write(true).custom_flags(nonblocking);
+        // There is a reader as soon as the resolver is at it.
+        let writer = until("the resolver", || {
+            let opened = open.open(&aliases).ok().map(Some);
+            opened.or_else(|| process.has_ended().then_some(None))
+        });
+        if writer.is_none() {
+            return println!("not tested: the resolver here asks no DNS server by itself");
+        }
+        // A log that is not open yet can't be opened again.
+        process.signal(Signal::HUP);
+        process.signal(Signal::USR1);
+        process.signal(signal);
+        assert!(process.ended().success(), "{}", process.stderr());
+        let said = process.stdout();
+        assert!(said.starts_with("stopped by SIG") && said.contains("resolving"), "{said}");
+        drop(writer);
+    }
 }
 
 #[test]

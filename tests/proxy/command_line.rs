@@ -86,6 +86,30 @@ fn an_upstream_that_has_no_address_is_named() {
 }
 
 #[test]
+fn an_upstream_that_is_the_proxy_itself_is_refused_by_its_port() {
+    // Somebody listens there, so that it is no matter of a port in use either.
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for (listen, host) in
+        [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost"), ("[::]", "127.0.0.1")]
+    {
+        let (listen, url) = (format!("{listen}:{port}"), format!("http://{host}:{port}"));
+        let flags = ["--log", "none", "--listen", &listen, "--upstream", &url];
+        for mode in [&["--check"][..], &[]] {
+            let ended = run(&[mode, &flags].concat());
+            assert_eq!(ended.code, Some(2), "{listen} {url}: {}", ended.stderr);
+            assert!(ended.stderr.contains(&url), "{}", ended.stderr);
+            assert!(ended.stderr.contains(&format!("port {port} ")), "{}", ended.stderr);
+            assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        }
+    }
+    let other = format!("127.0.0.2:{port}");
+    let url = format!("http://127.0.0.1:{port}");
+    let ended = run(&["--check", "--log", "none", "--listen", &other, "--upstream", &url]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
 fn a_port_in_use_is_named_with_the_way_to_another() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -1,7 +1,7 @@
 //! A program of the project as a process, ended with the test that started it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -50,6 +50,13 @@ impl Process {
             stdout.follow(child.stdout.take().unwrap()),
             stderr.follow(child.stderr.take().unwrap()),
         ];
+        Self { child, stdout, stderr, followers }
+    }
+
+    /// As [`Process::spawn`], but its output goes where the command says, and nobody hears it.
+    pub fn spawn_unheard(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).spawn().expect("the program starts");
+        let (stdout, stderr, followers) = Default::default();
         Self { child, stdout, stderr, followers }
     }
 
@@ -154,6 +161,27 @@ impl Process {
             let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list:"))?;
             let list = line.split_ascii_whitespace().nth(1)?;
             list.parse::<usize>().is_ok().then(|| list.to_owned())
+        })
+    }
+
+    /// Waits until it listens on a TCP port of IPv4, and gives the address.
+    pub fn listens(&self) -> SocketAddr {
+        const LISTEN: &str = "0A";
+        let process = format!("/proc/{}", self.child.id());
+        until("a port it listens on", || {
+            let files = std::fs::read_dir(format!("{process}/fd")).ok()?.flatten();
+            let files: Vec<_> =
+                files.filter_map(|file| std::fs::read_link(file.path()).ok()).collect();
+            let sockets = std::fs::read_to_string(format!("{process}/net/tcp")).ok()?;
+            sockets.lines().find_map(|line| {
+                let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+                let socket = format!("socket:[{}]", fields.get(9)?);
+                let is_own = files.iter().any(|file| file.as_os_str() == socket.as_str());
+                let (ip, port) = fields[1].split_once(':')?;
+                let ip = u32::from_str_radix(ip, 16).ok()?.swap_bytes();
+                let port = u16::from_str_radix(port, 16).ok()?;
+                (is_own && fields[3] == LISTEN).then(|| (Ipv4Addr::from(ip), port).into())
+            })
         })
     }
 

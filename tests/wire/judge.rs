@@ -148,7 +148,8 @@ fn always_upstream(request: &Request) -> Faults {
     const HOPS: [&str; 4] = ["keep-alive", "proxy-connection", "te", "http2-settings"];
     let mut why: Faults = Vec::new();
     let via = request.values("via").concat();
-    if !via.ends_with(b" tidegate") {
+    // Each process has a name of its own in `Via`, by which it knows what comes back.
+    if !via.rsplit(|byte| *byte == b' ').next().unwrap_or_default().starts_with(b"tidegate") {
         why.push(format!("upstream: Via {}", shown(&via)));
     }
     for (name, value) in [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "http")] {

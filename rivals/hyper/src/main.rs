@@ -30,6 +30,7 @@ use shared::Shared;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tidegate::balance::{Balancer, Options};
+use tidegate::console::Console;
 use tidegate::journal::{self, Journal};
 use tidegate::reactor::{cores, descriptors};
 use tokio::net::{TcpListener, TcpSocket};
@@ -68,6 +69,7 @@ fn run(flags: &Flags) -> Result<()> {
         connection: flags.connections.name().to_owned(),
         workers: places.len(),
         verbose: false,
+        console: Console::standard(),
     })?;
     let (stop, stopped) = watch::channel(());
     let mut threads = Vec::new();

@@ -24,6 +24,7 @@ use report::ReportFlags;
 use scenarios::ScenariosFlags;
 use setup::SetupFlags;
 use soak::{OriginFlags, SoakFlags};
+use tidegate::console::Console;
 use tidegate::lab::leash;
 use tidegate::lab::soak::origin;
 use tidegate::lab::stack::StackError;
@@ -111,7 +112,13 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match usage::parse::<Flags>(&ADVICE).task {
+    let code = run(usage::parse::<Flags>(&ADVICE).task);
+    Console::standard().finish();
+    code
+}
+
+fn run(task: Task) -> ExitCode {
+    match task {
         Task::Setup(flags) => flags.run(),
         Task::Up(flags) => flags.run(),
         Task::Scenarios(flags) => flags.run(),
@@ -128,14 +135,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Nobody is left to tell when stdout is gone.
+/// Prints a result, however slowly it is read. Nobody is left to tell when stdout is gone.
 fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 fn fail(code: u8, error: &impl std::fmt::Display) -> ExitCode {
-    let _ = writeln!(io::stderr(), "tidegate-lab: {error}");
+    Console::standard().complain(&format!("tidegate-lab: {error}"));
     ExitCode::from(code)
 }
 

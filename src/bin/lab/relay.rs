@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
+use tidegate::console::Console;
 use tidegate::lab::relay::Relay;
 use tidegate::reactor::{cores, descriptors};
 
-use crate::{fail, say};
+use crate::fail;
 
 #[derive(Args, Debug)]
 pub(crate) struct RelayFlags {
@@ -39,7 +40,8 @@ impl RelayFlags {
         }
         descriptors::raise_limit()?;
         let relay = Relay::bind(self.listen, self.upstream)?;
-        say(&format!("listening on {}, relaying to {}\n", relay.local_addr(), self.upstream));
+        let listening = format!("listening on {}", relay.local_addr());
+        Console::standard().say(&format!("{listening}, relaying to {}", self.upstream));
         relay.run()
     }
 }

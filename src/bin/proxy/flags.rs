@@ -30,7 +30,7 @@ EXAMPLES
 
 SIGNALS
   SIGTERM, SIGINT   finish what is in flight and exit; a second one exits at once
-  SIGHUP            reopen the log
+  SIGHUP, SIGUSR1   reopen the log
 
 EXIT STATUS
   0             stopped by a signal, or --check and --health found all well
@@ -189,7 +189,6 @@ struct Speed {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Timeouts")]
-#[expect(clippy::struct_field_names, reason = "a field's name is its flag's")]
 struct TimeoutFlags {
     /// For a connection to a backend, per address
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive)]
@@ -223,8 +222,12 @@ struct TimeoutFlags {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
     upstream_idle_timeout: Duration,
 
+    /// How long a proxy that is stopped still lets clients in, while --health fails
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
+    shutdown_delay: Duration,
+
     /// For what is in flight when the proxy is stopped
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "8s", value_parser = parse_duration)]
     drain_timeout: Duration,
 }
 
@@ -311,6 +314,7 @@ impl Flags {
                 ConnectionMode::Persistent => Connections::Persistent,
                 ConnectionMode::NonPersistent => Connections::NonPersistent,
             },
+            pseudonym: format!("tidegate-{:08x}", fastrand::u32(..)),
             listen: self.proxying.listen(),
             upstreams: self.proxying.upstream.clone(),
             trusted: TrustedProxies::new(self.proxying.trusted_proxy.clone()),
@@ -370,6 +374,7 @@ impl TimeoutFlags {
             body: self.body_timeout,
             client_idle: self.client_idle_timeout,
             upstream_idle: self.upstream_idle_timeout,
+            shutdown_delay: self.shutdown_delay,
             drain: self.drain_timeout,
         }
     }

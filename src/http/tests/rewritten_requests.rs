@@ -2,8 +2,13 @@
 
 use super::*;
 
-const HOP: RequestHop<'static> =
-    RequestHop { peer: "192.0.2.7", is_trusted: false, default_host: "backend:8081", close: false };
+const HOP: RequestHop<'static> = RequestHop {
+    peer: "192.0.2.7",
+    pseudonym: "tidegate",
+    is_trusted: false,
+    default_host: "backend:8081",
+    close: false,
+};
 
 #[track_caller]
 fn rewrite(bytes: impl AsRef<[u8]>, hop: &RequestHop<'_>) -> String {

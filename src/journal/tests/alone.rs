@@ -60,6 +60,7 @@ fn a_disk_that_fills_is_survived_and_the_log_ends_whole() {
     rustix::process::setrlimit(rustix::process::Resource::Fsize, unlimited).expect("freed");
     fill(200..250);
     let totals = journal.close();
+    Console::standard().finish();
     assert_eq!((totals.requests, totals.rows + totals.lost), (250, 250));
     assert!(totals.lost > 0, "{totals:?}");
     let paths = logged_in(&path);
@@ -90,4 +91,5 @@ fn standard_output_can_be_the_log_and_nothing_in_it_is_overwritten() {
     feeds[0].say(format_args!("-v {}", "line"));
     journal.reopener().reopen();
     assert_eq!(journal.close(), Totals { requests: 1, errors: 0, rows: 1, lost: 0 });
+    Console::standard().finish();
 }

@@ -35,11 +35,11 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait between two attempts to reach it.
 const START_PAUSE: Duration = Duration::from_millis(20);
 
-/// Names a taken port before anything is started.
+/// Names a port that two programs would have.
 ///
 /// # Errors
-/// A port is taken, named twice or can't be had.
-pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
+/// There is one.
+pub(super) fn check_plan(plan: &Plan) -> Result<(), StackError> {
     let mut ports = plan.backend_ports.to_vec();
     ports.push(plan.listen.port());
     ports.extend(plan.dashboard_port);
@@ -47,6 +47,15 @@ pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
     if let Some(pair) = ports.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(StackError::PortTwice(pair[0]));
     }
+    Ok(())
+}
+
+/// Names a taken port before anything is started.
+///
+/// # Errors
+/// A port is taken, named twice or can't be had.
+pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
+    check_plan(plan)?;
     for (id, port) in BACKENDS.into_iter().zip(plan.backend_ports) {
         // The proxy goes to `localhost`, so somebody else's port counts in both families.
         ports::probe_localhost(port)

@@ -2,7 +2,7 @@
 //! answer, or by a reset where something is missing.
 
 use super::waits::{LINGER, LINGER_DRAINING};
-use super::{Context, Demand, Exchange, Hangup, Request, Response};
+use super::{Context, Demand, Exchange, Hangup, Phase, Request, Response};
 use crate::proxy::fault::Fault;
 
 /// Bytes that are read and dropped behind the last request, so that a client that still sends gets
@@ -53,7 +53,8 @@ impl Exchange {
         };
         self.up.clear();
         self.call.keep_alive = false;
-        let until = context.now + if context.draining { LINGER_DRAINING } else { LINGER };
+        let is_draining = context.phase == Phase::Draining;
+        let until = context.now + if is_draining { LINGER_DRAINING } else { LINGER };
         self.request = Request::Linger { left_bytes, until };
     }
 

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use self::account::Account;
 use self::state::{Attempt, Call, Link, Request, Response, Serves};
-pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Side};
+pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Phase, Side};
 use self::timing::Timing;
 use self::waits::Awaited;
 use super::fault::Fault;
@@ -404,8 +404,8 @@ impl Exchange {
         if !matches!(self.request, Request::Done) || self.call.version == Version::Http10 {
             self.call.keep_alive = false;
         }
-        self.call.keep_alive &=
-            !context.draining && context.settings.connections == Connections::Persistent;
+        self.call.keep_alive &= context.phase != Phase::Draining
+            && context.settings.connections == Connections::Persistent;
         let options = ReplyOptions {
             close: !self.call.keep_alive,
             date: context.date,

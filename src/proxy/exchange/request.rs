@@ -1,18 +1,28 @@
 //! The client's half: from the first byte of a request to a backend that shall have it.
 
 use super::{
-    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Request, Response,
-    Serves, Timing,
+    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Phase, Request,
+    Response, Serves, Timing,
 };
 use crate::balance::Outcome;
 use crate::http::{
     Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection, connection_named,
-    forwarded_for, offered_protocols, parse_request, rewrite_request,
+    forwarded_for, has_passed, offered_protocols, parse_request, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
 use crate::proxy::transfer::{TrailerRules, Transfer};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug)]
+enum Destination {
+    Backend,
+    /// It asks the proxy itself.
+    Here,
+    /// It has been here before, and would come back for ever.
+    Nowhere,
+}
 
 /// Whether the user agent is the one of `--health`.
 fn is_health_agent(head: &[u8], headers: &Headers) -> bool {
@@ -81,6 +91,7 @@ impl Exchange {
         };
         self.account
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
+        let is_loop = has_passed(head, context.headers, &context.settings.pseudonym);
         self.account.is_probe = request.ends_here() && is_health_agent(head, context.headers);
         connection_named(head, context.headers, &mut self.request_named);
         let close = context.settings.connections == Connections::NonPersistent;
@@ -91,15 +102,21 @@ impl Exchange {
         if is_trusted {
             self.account.client = trusted.client(forwarded_for(head, context.headers));
         }
-        let hop = RequestHop { peer, is_trusted, default_host, close };
+        let pseudonym = context.settings.pseudonym.as_str();
+        let hop = RequestHop { peer, pseudonym, is_trusted, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);
         self.up.body.drop_raw(found.end);
         self.account.request_bytes += found.end as u64;
-        self.admit(request.framing, request.ends_here(), context);
+        let destination = match request.ends_here() {
+            _ if is_loop => Destination::Nowhere,
+            true => Destination::Here,
+            false => Destination::Backend,
+        };
+        self.admit(request.framing, destination, context);
     }
 
     /// The head is valid: starts on the body, and finds a backend.
-    fn admit(&mut self, framing: Framing, answer_here: bool, context: &mut Context<'_>) {
+    fn admit(&mut self, framing: Framing, to: Destination, context: &mut Context<'_>) {
         self.request = match framing {
             // A request can't end with its connection (RFC 9112 §6.3); that is for responses only.
             Framing::None | Framing::UntilClose => Request::Done,
@@ -112,8 +129,15 @@ impl Exchange {
         if matches!(framing, Framing::Length(bytes) if limit.is_some_and(|limit| bytes > limit)) {
             return self.fail(Fault::RequestTooLarge, context);
         }
-        if answer_here {
-            return self.answer(200, "the proxy answers", context);
+        match (to, context.phase) {
+            (Destination::Backend, _) => {}
+            (Destination::Here, Phase::Serving) => {
+                return self.answer(200, "the proxy answers", context);
+            }
+            (Destination::Here, Phase::Leaving | Phase::Draining) => {
+                return self.fail(Fault::Stopped, context);
+            }
+            (Destination::Nowhere, _) => return self.fail(Fault::Loop, context),
         }
         self.patience = context.settings.timeouts.body;
         self.request_body(context);

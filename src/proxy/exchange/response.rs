@@ -1,6 +1,8 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Attempt, Call, Closing, Context, Exchange, Hangup, Link, Request, Response, Serves};
+use super::{
+    Attempt, Call, Closing, Context, Exchange, Hangup, Link, Phase, Request, Response, Serves,
+};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -118,7 +120,7 @@ impl Exchange {
         let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
         self.reusable = response.keep_alive && is_open;
         self.call.until_close = body == BodyOut::UntilClose;
-        self.call.keep_alive &= !context.draining
+        self.call.keep_alive &= context.phase != Phase::Draining
             && context.settings.connections == Connections::Persistent
             && !self.call.until_close
             // The upstream will not take the rest of the request, so nothing can follow it.
@@ -147,7 +149,8 @@ impl Exchange {
 
     fn observe_answer(&mut self, status: u16, context: &Context<'_>) {
         let Some(attempt) = &mut self.attempt else { return };
-        let outcome = if matches!(status, 502..=504) { Outcome::Failed } else { Outcome::Answered };
+        let outcome =
+            if matches!(status, 502..=504 | 508) { Outcome::Failed } else { Outcome::Answered };
         let Some(answer) = attempt.timing.answer() else { return };
         attempt.lease.excuse(answer.excused);
         context.balancer.observe(&mut attempt.lease, outcome, answer.at);

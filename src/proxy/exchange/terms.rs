@@ -26,8 +26,19 @@ pub struct Context<'a> {
     pub date: &'a [u8],
     /// The client's IP address as text.
     pub peer: &'a str,
-    /// Whether the proxy is stopping, so that each response is the last of its connection.
-    pub draining: bool,
+    /// Whether the proxy is stopping.
+    pub phase: Phase,
+}
+
+/// How far the proxy has come on its way to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It serves as ever, but says that it stops to whoever asks it about itself.
+    Leaving,
+    /// It finishes what is in flight: each response is the last of its connection.
+    Draining,
 }
 
 /// The two ends of an exchange.

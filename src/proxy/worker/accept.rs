@@ -3,12 +3,13 @@
 //! Edge-triggered accept does not tell twice. So a door at which somebody may still be waiting is
 //! remembered, and tried again when a slot frees, when a timer rings, or in the next turn.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName, Standing};
 use super::super::spread::Newcomer;
 use super::{DOOR, IDLE, Worker};
+use crate::console::Console;
 use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Stream, Timers};
 
@@ -82,12 +83,10 @@ impl Doors {
             return;
         }
         self.complained = Some(now);
-        // Nobody is left to tell that stderr is gone.
-        let _ = writeln!(
-            io::stderr(),
+        Console::standard().complain(&format!(
             "tidegate: can't accept connections for now: {error}; \
              existing ones are served on (raise `ulimit -n` or lower --max-connections)"
-        );
+        ));
     }
 }
 

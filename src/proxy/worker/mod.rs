@@ -18,9 +18,9 @@ use std::time::{Duration, Instant, SystemTime};
 use self::accept::Doors;
 use super::budget::RetryBudget;
 use super::connection::{Client, Standing, Upstream};
-use super::control::{Control, Phase};
+use super::control::Control;
 use super::directory::{Directory, LocalDirectory};
-use super::exchange::{Closing, Context, Exchange, Side};
+use super::exchange::{Closing, Context, Exchange, Phase, Side};
 use super::pool::Pool;
 use super::settings::Settings;
 use super::spread::Spread;
@@ -36,8 +36,9 @@ const CLIENT: u8 = 2;
 const UPSTREAM: u8 = 3;
 const CLOCK: u8 = 4;
 
-/// The alarm for the end of draining.
-const DRAIN_END: Key = Key::fixed(CLOCK, 0);
+/// The alarms for the end of the shutdown delay, and of draining.
+const DELAY_END: Key = Key::fixed(CLOCK, 0);
+const DRAIN_END: Key = Key::fixed(CLOCK, 1);
 
 /// The list of clients with something to do. Each is there once, however many events and leftovers
 /// put it there, so none gets more of a turn than another.
@@ -75,7 +76,7 @@ struct Tools {
     free: FreeList,
     headers: Headers,
     date: DateLine,
-    draining: bool,
+    phase: Phase,
 }
 
 impl Tools {
@@ -89,7 +90,7 @@ impl Tools {
             headers: &mut self.headers,
             date: self.date.text.as_bytes(),
             peer,
-            draining: self.draining,
+            phase: self.phase,
         }
     }
 }
@@ -164,7 +165,7 @@ impl Worker {
                 feed,
                 free: FreeList::default(),
                 date: DateLine::new(now),
-                draining: false,
+                phase: Phase::Serving,
             },
             control: shared.control,
             spread: shared.spread,
@@ -179,7 +180,7 @@ impl Worker {
     /// # Errors
     /// When the system's event interface fails, which is final.
     pub(super) fn run(mut self) -> io::Result<()> {
-        while !(self.tools.draining && self.clients.is_empty()) {
+        while !(self.tools.phase == Phase::Draining && self.clients.is_empty()) {
             self.turn()?;
         }
         Ok(())
@@ -259,6 +260,7 @@ impl Worker {
                 }
             }
             DOOR if self.doors.rang(key, at) => self.doors.knock(key),
+            CLOCK if key == DELAY_END => self.drain(now),
             CLOCK => self.stop_all(now),
             _ => {}
         }
@@ -288,10 +290,20 @@ impl Worker {
 
     /// Another thread has something to say.
     fn called(&mut self, now: Instant) {
-        if self.control.phase() != Phase::Draining || self.tools.draining {
-            return self.admit_all(self.spread.take(self.index), now);
+        self.admit_all(self.spread.take(self.index), now);
+        if self.control.is_stopping() && self.tools.phase == Phase::Serving {
+            self.tools.phase = Phase::Leaving;
+            let delay = self.tools.settings.timeouts.shutdown_delay;
+            if delay.is_zero() {
+                return self.drain(now);
+            }
+            self.poller.timers().wake_at(DELAY_END, now + delay);
         }
-        self.tools.draining = true;
+    }
+
+    /// Lets nobody new in, and finishes what is in flight.
+    fn drain(&mut self, now: Instant) {
+        self.tools.phase = Phase::Draining;
         self.close_doors(now);
         let timeout = self.tools.settings.timeouts.drain;
         self.poller.timers().wake_at(DRAIN_END, now + timeout);

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use super::super::connection::{Client, Standing, Upstream, connect_failure};
 use super::super::directory::LocalDirectory;
-use super::super::exchange::{Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side};
+use super::super::exchange::{
+    Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Phase, Side,
+};
 use super::{IDLE, LEAVING, READY, Worker};
 use crate::balance::BackendId;
 use crate::reactor::{Key, Received, Slots, Stream};
@@ -61,7 +63,7 @@ impl Worker {
         let timeouts = &self.tools.settings.timeouts;
         match client.exchange.take() {
             Some(exchange) if exchange.is_idle() => {
-                let quiet = if self.tools.draining {
+                let quiet = if self.tools.phase == Phase::Draining {
                     super::DRAIN_QUIET.min(timeouts.client_idle)
                 } else {
                     timeouts.client_idle

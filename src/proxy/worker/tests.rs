@@ -9,6 +9,7 @@ use super::pump::ROUNDS_PER_TURN;
 use super::*;
 use crate::balance::{Options, Policy};
 use crate::buffer::BLOCK_BYTES;
+use crate::console::Console;
 use crate::journal::{self, Journal};
 use crate::proxy::settings::{Connections, HalfClose, Limits, Timeouts, Upstream};
 use crate::proxy::trusted::TrustedProxies;
@@ -31,6 +32,7 @@ fn settings(backend: SocketAddr) -> Settings {
     Settings {
         policy: Policy::RoundRobin,
         connections: Connections::Persistent,
+        pseudonym: "tidegate".to_owned(),
         listen: Vec::new(),
         upstreams: vec![upstream],
         trusted: TrustedProxies::default(),
@@ -50,6 +52,7 @@ fn settings(backend: SocketAddr) -> Settings {
             body: PATIENCE,
             client_idle: PATIENCE,
             upstream_idle: PATIENCE,
+            shutdown_delay: Duration::ZERO,
             drain: PATIENCE,
         },
         limits: Limits {
@@ -104,6 +107,7 @@ impl Bench {
             connection: String::new(),
             workers: 1,
             verbose: false,
+            console: Console::standard(),
         })
         .unwrap();
         let feed = feeds.remove(0);

@@ -35,6 +35,7 @@ pub fn check(data: &[u8]) {
     let Ok(parsed) = parse_request(bytes, &mut headers) else { return };
     let hop = RequestHop {
         peer: "::1",
+        pseudonym: "tidegate",
         is_trusted: choice == 1,
         default_host: "b:1",
         close: choice == 1,

@@ -13,7 +13,7 @@ use tidegate::balance::{BackendId, Balancer, Options, Policy};
 use tidegate::buffer::{BLOCK_BYTES, FreeList};
 use tidegate::http::Headers;
 use tidegate::proxy::budget::RetryBudget;
-use tidegate::proxy::exchange::{Closing, ConnectFailure, Context, Exchange, Hangup, Side};
+use tidegate::proxy::exchange::{Closing, ConnectFailure, Context, Exchange, Hangup, Phase, Side};
 use tidegate::proxy::settings::Settings;
 
 mod demands;
@@ -49,6 +49,8 @@ pub struct Rig {
     pub now: Instant,
     /// Whether the proxy is stopping.
     pub draining: bool,
+    /// Whether it will be soon.
+    pub leaving: bool,
     /// The client's connection.
     pub client: Socket,
     /// The backends.
@@ -113,6 +115,7 @@ impl Rig {
             peer: "192.0.2.7",
             now,
             draining: false,
+            leaving: false,
             client: Socket::default(),
             servers: std::iter::repeat_with(server).take(backends).collect(),
             connections: Vec::new(),
@@ -290,7 +293,11 @@ impl Rig {
             headers: &mut self.headers,
             date: DATE.as_bytes(),
             peer: self.peer,
-            draining: self.draining,
+            phase: match (self.draining, self.leaving) {
+                (true, _) => Phase::Draining,
+                (false, true) => Phase::Leaving,
+                (false, false) => Phase::Serving,
+            },
         };
         let result = act(&mut self.exchange, &mut context);
         if was_idle && !self.exchange.is_idle() {

@@ -187,6 +187,7 @@ pub fn settings(backends: usize, policy: Policy) -> Settings {
     Settings {
         policy,
         connections: Connections::Persistent,
+        pseudonym: "tidegate".to_owned(),
         listen: Vec::new(),
         upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
         trusted: TrustedProxies::default(),
@@ -206,6 +207,7 @@ pub fn settings(backends: usize, policy: Policy) -> Settings {
             body: seconds(30),
             client_idle: seconds(70),
             upstream_idle: seconds(30),
+            shutdown_delay: Duration::ZERO,
             drain: seconds(10),
         },
         limits: Limits {

@@ -27,6 +27,16 @@ fn without_flags_it_is_the_original_experiment() {
 }
 
 #[test]
+fn by_default_it_has_ended_before_a_container_engine_kills_it() {
+    /// As `docker stop` does.
+    const KILLED_AFTER: Duration = Duration::from_secs(10);
+    let timeouts = flags(&[]).settings().expect("settings").timeouts;
+    assert_eq!((timeouts.shutdown_delay, timeouts.drain.as_secs()), (Duration::ZERO, 8));
+    // A second for a log that takes nothing, and half of one for the last words.
+    assert!(timeouts.drain + Duration::from_millis(1500) < KILLED_AFTER);
+}
+
+#[test]
 fn every_policy_is_known_by_both_spellings_and_gets_its_parameter() {
     for (name, policy) in [
         ("round-robin", Policy::RoundRobin),

@@ -1,0 +1,93 @@
+//! What signals mean to the proxy, from its first moment on: a name that is not resolved for
+//! minutes must not keep it from its end.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::signal_name;
+use tidegate::console::Console;
+use tidegate::journal::Reopener;
+use tidegate::proxy::Stopper;
+
+/// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
+const ECHO: Duration = Duration::from_millis(250);
+
+/// How far the program has come.
+enum Stage {
+    /// It does this, and serves nobody yet: it can be ended where it stands.
+    Starting(&'static str),
+    Serving(Stopper, Reopener),
+}
+
+/// Listens to signals on a thread of its own.
+pub(crate) struct Watch(Arc<Mutex<Stage>>);
+
+impl Watch {
+    /// # Errors
+    /// The system gives no handler or no thread.
+    pub(crate) fn start(console: Console) -> io::Result<Self> {
+        let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGXFSZ])?;
+        let stage = Arc::new(Mutex::new(Stage::Starting("starting")));
+        let watched = Arc::clone(&stage);
+        let thread = thread::Builder::new().name("signals".to_owned());
+        thread.spawn(move || obey(signals, &watched, console))?;
+        Ok(Self(stage))
+    }
+
+    /// Tells what the program is about to do that may take long, for who ends it meanwhile.
+    pub(crate) fn begins(&self, what: &'static str) {
+        *lock(&self.0) = Stage::Starting(what);
+    }
+
+    /// From now on the proxy ends in order.
+    pub(crate) fn serves(&self, stopper: Stopper, reopener: Reopener) {
+        *lock(&self.0) = Stage::Serving(stopper, reopener);
+    }
+}
+
+fn lock(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
+    stage.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person's patience is not on the request path")]
+fn read_clock() -> Instant {
+    Instant::now()
+}
+
+fn obey(mut signals: Signals, stage: &Mutex<Stage>, console: Console) {
+    let mut stopping: Option<Instant> = None;
+    for signal in signals.forever() {
+        match (signal, stopping) {
+            (SIGHUP | SIGUSR1, _) => {
+                if let Stage::Serving(_, reopener) = &*lock(stage) {
+                    reopener.reopen();
+                }
+            }
+            // The size limit of a file was reached; the write that hit it reports it.
+            (SIGXFSZ, _) => {}
+            (_, None) => {
+                stopping = Some(read_clock());
+                stop(signal, &lock(stage), console);
+            }
+            (_, Some(since)) if since.elapsed() < ECHO => {}
+            (_, Some(_)) => std::process::exit(128 + signal),
+        }
+    }
+}
+
+/// Ends a proxy that serves in order, and one that does not at once.
+fn stop(signal: i32, stage: &Stage, console: Console) {
+    match stage {
+        Stage::Serving(stopper, _) => stopper.stop(),
+        Stage::Starting(what) => {
+            let name = signal_name(signal).unwrap_or("a signal");
+            console.say(&format!("stopped by {name} while {what}"));
+            console.finish();
+            std::process::exit(0);
+        }
+    }
+}

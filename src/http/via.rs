@@ -1,0 +1,56 @@
+//! The way that a request has come, as the `Via` of each hop tells it (RFC 9110 §7.6.3).
+
+use super::headers::Headers;
+use super::list::{elements, is_blank};
+use super::name::Name;
+
+/// Whether a request was received before by the hop of this name: it has gone in a circle.
+#[must_use]
+pub fn has_passed(head: &[u8], headers: &Headers, pseudonym: &str) -> bool {
+    // A comma within a comment makes two of it. That matters to nobody who does not know the name.
+    headers.values(head, Name::Via).flat_map(elements).any(|entry| {
+        let mut words = entry.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty());
+        let received_by = words.nth(1).unwrap_or_default();
+        received_by.eq_ignore_ascii_case(pseudonym.as_bytes())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::parse_request;
+
+    fn passed(fields: &str) -> bool {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut headers = Headers::new(10);
+        parse_request(head.as_bytes(), &mut headers).expect("a request");
+        has_passed(head.as_bytes(), &headers, "me-1")
+    }
+
+    #[test]
+    fn an_entry_of_ours_is_found_wherever_it_stands() {
+        for fields in [
+            "Via: 1.1 me-1\r\n",
+            "via: 1.0 ME-1 (a comment, with a comma)\r\n",
+            "Via: 1.0 a, HTTP/1.1\t me-1 , 2 b\r\n",
+            "Via: 1.1 a (x, y)\r\nVia:\r\nVia: ,1.1 me-1\r\n",
+            "Connection: via\r\nVia: 1.1 me-1\r\n",
+        ] {
+            assert!(passed(fields), "{fields}");
+        }
+    }
+
+    #[test]
+    fn others_are_not_taken_for_us() {
+        for fields in [
+            "",
+            "Via:\r\n",
+            "Via: me-1\r\n",
+            "Via: 1.1 me-10, 1.1 me-, 1.1 me-1:80\r\n",
+            "Via: 1.1 a (me-1), 1.1 b me-1\r\n",
+            "X-Via: 1.1 me-1\r\n",
+        ] {
+            assert!(!passed(fields), "{fields}");
+        }
+    }
+}
