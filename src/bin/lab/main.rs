@@ -46,7 +46,7 @@ const ADVICE: [Advice; 7] = [
     Advice {
         task: "scenarios",
         words: &[],
-        tip: "scenarios have the proxy's defaults; 'tidegate-lab up' takes its flags after '--'",
+        tip: "scenarios take no flags of the proxy; 'tidegate-lab up' takes them after '--'",
     },
     Advice {
         task: "load",

@@ -41,6 +41,7 @@ fn run(run: &Run) -> Value {
         "requests": run.requests,
         "outlier_rows": run.outlier_rows(),
         "drain_rows": run.drain_rows,
+        "left_at_end": run.left_at_end,
         "seconds": run.seconds,
         "requests_per_s": run.per_second(),
         "wrk_requests_per_s": run.wrk_per_second,
