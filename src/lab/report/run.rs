@@ -40,8 +40,8 @@ pub struct Run {
     pub undispatched: u64,
     /// How long it was under load, outliers aside; 0 if there are no two rows of different times.
     pub seconds: f64,
-    /// How many rows ended in that time: all but outliers and the drain, or all but the drain if its
-    /// length was given.
+    /// How many rows ended in that time: all but outliers and the drain, or all but the drain if
+    /// its length was given.
     pub timed_requests: u64,
     /// The rows that were in flight when the load stopped, and ended after it.
     pub drain_rows: u64,

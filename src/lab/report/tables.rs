@@ -158,8 +158,8 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
     let drains: Vec<_> = drains.map(drain).collect();
     if !drains.is_empty() {
         remarks.push(format!(
-            "Rows in flight when the load stopped, not in requests/s by log nor in plots over time: \
-             {}.",
+            "Rows in flight when the load stopped, not in requests/s by log nor in plots over \
+             time: {}.",
             drains.join("; ")
         ));
     }
