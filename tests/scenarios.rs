@@ -47,7 +47,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn six_scenarios_leave_three_files_each_and_put_earlier_ones_away() {
+fn six_scenarios_leave_four_files_each_and_put_earlier_ones_away() {
     let folder = TempDir::new().unwrap();
     let old = folder.path().join("adaptive_sma_persistent.csv");
     fs::write(&old, "of an earlier run\n").unwrap();
@@ -64,7 +64,8 @@ fn six_scenarios_leave_three_files_each_and_put_earlier_ones_away() {
         assert!(said.contains(&format!("{second} of 6 s: {name}\n")), "{said}");
     }
     let expected = names().flat_map(|name| {
-        ["_console.txt", "_wrk.txt", ".csv"].map(|ending| format!("{name}{ending}"))
+        ["_console.txt", "_wrk.txt", ".csv", ".csv.meta.json"]
+            .map(|ending| format!("{name}{ending}"))
     });
     let mut expected: Vec<_> = expected.collect();
     expected.sort();
@@ -117,7 +118,7 @@ fn a_proxy_that_dies_is_named_and_its_files_stay() {
     let (status, said) = run.lab.ends(PATIENCE);
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("proxy was killed by signal 9"), "{said}");
-    assert_eq!(files(folder.path()).len(), 3, "{:?}", files(folder.path()));
+    assert_eq!(files(folder.path()).len(), 4, "{:?}", files(folder.path()));
 }
 
 #[test]

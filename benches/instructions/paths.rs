@@ -140,6 +140,7 @@ fn journal_row() -> Step {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (journal, feeds) = Journal::start(journal::Options {
         path: Some(folder.path().join("log.csv")),
+        meta: None,
         backends: (0..BACKENDS).map(|index| format!("http://localhost:{index}")).collect(),
         routing_mode: "round-robin".to_owned(),
         connection: "persistent".to_owned(),

@@ -2,6 +2,10 @@
 //!
 //! Rows of two runs are never mixed and no file is ever overwritten. A path may also be standard
 //! output, a pipe or a device; those are written as they are: not locked, not moved, not cut.
+//!
+//! Other programs may cut the file while it is written, as a log rotation that copies and truncates
+//! does. So a file is *begun* whenever it is shorter than it was left: with a header, unless it has
+//! one. For a full disk, too, this is a state and no end: what could not be begun is begun later.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,9 +17,12 @@ use std::time::SystemTime;
 use rustix::fs::{Access, FlockOperation, OFlags, access};
 use rustix::io::Errno;
 
+use super::beside;
+use super::dialect::Dialect;
 use super::error::JournalError;
-use super::medium::Medium;
-use super::schema::{COLUMNS, CONTRACT_COLUMNS, header};
+use super::line::BLOCK_BYTES;
+use super::medium::{Medium, write_as_much};
+use super::schema::header;
 
 /// Standard output by its usual name. Opening that name would write over what is already there if
 /// it is a file, and fails if it is a socket; so its descriptor is taken instead.
@@ -25,8 +32,15 @@ const STDOUT: &str = "/dev/stdout";
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
-    file: File,
+    /// What stands beside it.
+    meta: Option<String>,
+    /// Why that could not be put there, until it is told.
+    complaint: Option<String>,
+    /// `None` as long as the disk has no room for it.
+    file: Option<File>,
     kind: Kind,
+    /// How long the file was left; `None` if it is still to be begun.
+    length: Option<u64>,
     moved_aside: Option<PathBuf>,
 }
 
@@ -44,33 +58,36 @@ enum Contents {
     Nothing,
     OurHeader,
     OurRows,
-    /// Rows of another version of this format, or of another tool.
+    /// Rows without our header: of another version, of another tool, or of a file that was cut.
     OtherRows,
     SomethingElse,
 }
 
 impl LogFile {
-    /// Opens the log of a new run, makes its folders and writes its header.
+    /// Opens the log of a new run, makes its folders and writes its header. If the disk is full,
+    /// that is done when there is room.
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub(super) fn create(path: &Path) -> Result<Self, JournalError> {
-        let log = if path == Path::new(STDOUT) {
+    pub(super) fn create(path: &Path, meta: Option<String>) -> Result<Self, JournalError> {
+        let mut log = if path == Path::new(STDOUT) {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
             let file = File::from(stdout.map_err(|source| unwritable(path, source))?);
-            Self::new(path, file, Kind::Stream, None)
+            Self::new(path, meta, Some(file), Kind::Stream)
         } else if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            Self::new(path, open_stream(path)?, Kind::Stream, None)
+            Self::new(path, meta, Some(open_stream(path)?), Kind::Stream)
         } else {
-            let (file, moved_aside) = open_fresh(path)?;
-            Self::new(path, file, Kind::Regular, moved_aside)
+            Self::new(path, meta, None, Kind::Regular)
         };
-        log.begin().map_err(|source| unwritable(path, source))?;
-        Ok(log)
+        match log.try_to_begin() {
+            Err(JournalError::Unwritable { source, .. }) if is_full(&source) => Ok(log),
+            begun => begun.map(|()| log),
+        }
     }
 
-    fn new(path: &Path, file: File, kind: Kind, moved_aside: Option<PathBuf>) -> Self {
-        Self { path: path.to_owned(), file, kind, moved_aside }
+    fn new(path: &Path, meta: Option<String>, file: Option<File>, kind: Kind) -> Self {
+        let (path, length, moved_aside) = (path.to_owned(), None, None);
+        Self { path, meta, complaint: None, file, kind, length, moved_aside }
     }
 
     /// Where the log of an earlier run went.
@@ -78,29 +95,39 @@ impl LogFile {
         self.moved_aside.as_deref()
     }
 
-    /// Writes what has to stand before the first row: a header, or the end of a torn last line.
-    fn begin(&self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        let mut last = [b'\n'];
-        if self.kind == Kind::Regular && length > 0 {
-            self.file.read_at(&mut last, length - 1)?;
-            return if last == *b"\n" { Ok(()) } else { (&self.file).write_all(b"\n") };
+    /// Has the file opened, and begun unless it is as long as it was left.
+    fn try_to_begin(&mut self) -> Result<(), JournalError> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => open_fresh(&self.path, &mut self.moved_aside)?,
+        };
+        let file = self.file.insert(file);
+        let begun = match (self.kind, self.length) {
+            (Kind::Stream, Some(_)) => return Ok(()),
+            (Kind::Stream, None) => file.write_all(header().as_bytes()).map(|()| 0),
+            (Kind::Regular, length) => begin(file, length),
+        };
+        let is_new = self.length.is_none() && self.kind == Kind::Regular;
+        self.length = Some(begun.map_err(|source| unwritable(&self.path, source))?);
+        if let (true, Some(meta)) = (is_new, &self.meta)
+            && let Err(error) = beside::put(&self.path, meta)
+        {
+            let name = beside::meta_path(&self.path);
+            self.complaint = Some(format!("has no `{}` beside it: {error}", name.display()));
         }
-        (&self.file).write_all(header().as_bytes())
-    }
-
-    fn take_back(&self, count: u64) -> io::Result<()> {
-        if self.kind == Kind::Stream {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        // Asked anew, for the file may have been cut by another program meanwhile.
-        self.file.set_len(self.file.metadata()?.len().saturating_sub(count))
+        Ok(())
     }
 }
 
 impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.begin()?;
+        let (Some(file), Some(length)) = (&mut self.file, &mut self.length) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let count = file.write(bytes)?;
+        *length += count as u64;
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -113,19 +140,38 @@ impl Medium for LogFile {
         self.path.display().to_string()
     }
 
+    fn begin(&mut self) -> io::Result<()> {
+        self.try_to_begin().map_err(|error| match error {
+            JournalError::Unwritable { source, .. } => source,
+            error => io::Error::other(error),
+        })
+    }
+
+    fn complaint(&mut self) -> Option<String> {
+        self.complaint.take()
+    }
+
     fn take_back(&mut self, count: u64) -> io::Result<()> {
-        LogFile::take_back(self, count)
+        let (Some(file), Kind::Regular) = (&self.file, self.kind) else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        // Asked anew, for the file may have been cut by another program meanwhile.
+        let length = file.metadata()?.len().saturating_sub(count);
+        file.set_len(length)?;
+        self.length = Some(length);
+        Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), JournalError> {
         if self.kind == Kind::Stream {
             return Ok(());
         }
-        let failed = |source| unwritable(&self.path, source);
         // Our own lock is in the way of a second one on the same file.
-        if is_at(&self.file, &self.path) {
-            return self.begin().map_err(failed);
+        if self.file.as_ref().is_none_or(|file| is_at(file, &self.path)) {
+            self.length = None;
+            return self.try_to_begin();
         }
+        let failed = |source| unwritable(&self.path, source);
         let file = open_locked(&self.path)?;
         if !matches!(
             contents(&file).map_err(failed)?,
@@ -133,11 +179,50 @@ impl Medium for LogFile {
         ) {
             return Err(JournalError::NotALog { path: self.path.clone() });
         }
-        let reopened = Self::new(&self.path, file, Kind::Regular, None);
-        reopened.begin().map_err(failed)?;
+        let mut reopened = Self::new(&self.path, self.meta.clone(), Some(file), Kind::Regular);
+        reopened.try_to_begin()?;
         *self = reopened;
         Ok(())
     }
+}
+
+/// Writes what has to stand before the next row of a file that was left `left` bytes long, and
+/// gives its length: nothing unless it was cut or is new. Then that is the end of a torn last line,
+/// and a header if the file begins with something else. Rows that came between the cut and this
+/// moment are before the header.
+fn begin(file: &mut File, left: Option<u64>) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    if left.is_some_and(|left| length >= left) {
+        return Ok(length);
+    }
+    let header = header();
+    let mut start = vec![0; header.len()];
+    let count = read_start(file, &mut start)?;
+    let mut text = String::new();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_at(&mut last, length - 1)?;
+    }
+    if last != *b"\n" {
+        text.push('\n');
+    }
+    if start[..count] != *header.as_bytes() {
+        text.push_str(&header);
+    }
+    match write_as_much(file, text.as_bytes()) {
+        (_, None) => Ok(length + text.len() as u64),
+        (_, Some(error)) => {
+            // A part of a header would be no header.
+            file.set_len(length)?;
+            Err(error)
+        }
+    }
+}
+
+/// Whether it is for lack of room that nothing was written, which may pass.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Looks whether a log could be written at `path`, and leaves everything as it is.
@@ -202,16 +287,18 @@ fn open_stream(path: &Path) -> Result<File, JournalError> {
 }
 
 /// Opens a log without rows, moving one that has rows aside.
-fn open_fresh(path: &Path) -> Result<(File, Option<PathBuf>), JournalError> {
+fn open_fresh(path: &Path, moved_aside: &mut Option<PathBuf>) -> Result<File, JournalError> {
     let failed = |source| unwritable(path, source);
     let file = open_locked(path)?;
     match contents(&file).map_err(failed)? {
-        Contents::Nothing | Contents::OurHeader => Ok((file, None)),
+        Contents::Nothing | Contents::OurHeader => Ok(file),
         Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
         Contents::OurRows | Contents::OtherRows => {
             // The lock is held until the new file has its own.
             let aside = move_aside(&file, path).map_err(failed)?;
-            Ok((open_locked(path)?, Some(aside)))
+            beside::move_aside(path, &aside);
+            *moved_aside = Some(aside);
+            open_locked(path)
         }
     }
 }
@@ -245,16 +332,20 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 fn contents(file: &File) -> io::Result<Contents> {
-    let (header, contract) = (header(), COLUMNS[..CONTRACT_COLUMNS].join(","));
-    // One byte more than the header tells whether rows follow it.
-    let mut start = vec![0; header.len() + 1];
+    let header = header();
+    let mut start = vec![0; BLOCK_BYTES];
     let length = read_start(file, &mut start)?;
     start.truncate(length);
     Ok(match start.strip_prefix(header.as_bytes()) {
         _ if start.is_empty() => Contents::Nothing,
         Some([]) => Contents::OurHeader,
         Some(_) => Contents::OurRows,
-        None if start.starts_with(contract.as_bytes()) => Contents::OtherRows,
+        // What readers take for a log, and what is left of one that the disk had no room for.
+        None if header.as_bytes().starts_with(&start)
+            || matches!(Dialect::of(&start), Ok(Some(_))) =>
+        {
+            Contents::OtherRows
+        }
         None => Contents::SomethingElse,
     })
 }

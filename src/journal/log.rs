@@ -84,6 +84,16 @@ impl<M: Medium> Log<M> {
         self.batch.len() >= BATCH_BYTES
     }
 
+    /// Has the log begun before there are rows, so that its troubles are told when they begin.
+    pub(super) fn begin(&mut self, now: Instant) {
+        if let Err(error) = self.appender.begin() {
+            self.trouble.failed(0, &error, now);
+        }
+        if let Some(complaint) = self.appender.complaint() {
+            self.trouble.say(&complaint);
+        }
+    }
+
     /// Writes the batch. Its rows are in the log or lost afterwards; none is tried again.
     pub(super) fn write_batch(&mut self, now: Instant) {
         if self.batch.is_empty() {

@@ -12,6 +12,16 @@ pub(super) trait Medium: Write {
     /// What to call it in a message.
     fn name(&self) -> String;
 
+    /// Has what must stand before the next row written, if it is not there. Called in every round.
+    fn begin(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// What else is wrong with it, told once.
+    fn complaint(&mut self) -> Option<String> {
+        None
+    }
+
     /// Takes back the last `count` bytes that were written.
     fn take_back(&mut self, count: u64) -> io::Result<()>;
 
@@ -51,6 +61,16 @@ impl<M: Medium> Appender<M> {
         Appended { rows: lines(&batch[..whole]), lost: lines(&batch[whole..]), error }
     }
 
+    /// See [`Medium::begin`].
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        self.medium.begin()
+    }
+
+    /// See [`Medium::complaint`].
+    pub(super) fn complaint(&mut self) -> Option<String> {
+        self.medium.complaint()
+    }
+
     /// See [`Medium::reopen`].
     pub(super) fn reopen(&mut self) -> Result<(), JournalError> {
         self.medium.reopen()
@@ -68,7 +88,7 @@ impl<M: Medium> Appender<M> {
     }
 }
 
-fn write_as_much(out: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
+pub(super) fn write_as_much(out: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
     let mut written = 0;
     while written < bytes.len() {
         match out.write(&bytes[written..]) {

@@ -9,6 +9,7 @@
 //! HTTP and no balancing: method, path and fault are text to it, a backend is an index into a
 //! list of names.
 
+mod beside;
 mod cell;
 mod console;
 mod days;
@@ -31,6 +32,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use beside::meta_path;
 pub use cell::marked;
 pub use days::{Days, Span};
 pub use dialect::NotALog;
@@ -59,6 +61,8 @@ use writer::{Writer, Written};
 pub struct Options {
     /// The CSV file, `/dev/stdout`, or `None` for no log at all.
     pub path: Option<PathBuf>,
+    /// What stands beside a log that is a file, in [`meta_path`], if anything.
+    pub meta: Option<String>,
     /// The `backend_url` column by backend index, as configured.
     pub backends: Vec<String>,
     /// The `routing_mode` column.
@@ -109,7 +113,8 @@ impl Journal {
     /// # Errors
     /// When the log cannot be written, another process writes it, or the file is no log.
     pub fn start(options: Options) -> Result<(Self, Vec<Feed>), JournalError> {
-        let log = options.path.as_deref().map(LogFile::create).transpose()?;
+        let log = options.path.as_deref();
+        let log = log.map(|path| LogFile::create(path, options.meta.clone())).transpose()?;
         let moved_aside = log.as_ref().and_then(LogFile::moved_aside).map(Path::to_owned);
         let (mut journal, feeds) = Self::start_on(log, options, feed::ROOM)?;
         journal.moved_aside = moved_aside;

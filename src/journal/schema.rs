@@ -50,7 +50,7 @@ pub fn header() -> String {
 }
 
 /// One row. What a five-column log does not have, and what is empty, is `None`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row<'a> {
     /// When the request ended, in microseconds since 1970 UTC.
     pub timestamp_us: i64,
@@ -116,7 +116,9 @@ impl RowWriter {
     ///
     /// Text that is not plain is quoted (RFC 4180 §2), and its bytes outside printable ASCII are
     /// percent-encoded (RFC 3986 §2.1): line ends and broken UTF-8 do not get into the log. Text
-    /// that a spreadsheet would take for a formula has a `'` in front, see [`super::marked`].
+    /// that a spreadsheet would take for a formula has a `'` in front, as [`marked`] has it.
+    ///
+    /// [`marked`]: super::marked
     pub fn write(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
         self.write_timestamp(row.timestamp_us, out);
         let mut fields = Fields { out, digits: itoa::Buffer::new() };
@@ -264,10 +266,17 @@ impl Columns {
         let mut place = 0..known;
         let columns = Self { places: COLUMNS.map(|_| place.next()), days_first: false };
         let parsed = Row::parse(&columns, *row).ok().filter(|_| count >= CONTRACT_COLUMNS)?;
-        (parsed.status.is_some() || parsed.latency.is_some()).then_some(columns)
+        let is_ours = known > CONTRACT_COLUMNS;
+        (is_ours || parsed.status.is_some() || parsed.latency.is_some()).then_some(columns)
     }
 
-    /// The same where dates have their day first if one of `rows` can't be read otherwise.
+    /// Whether `05/08/2025` is a day in August.
+    #[must_use]
+    pub(super) fn has_days_first(&self) -> bool {
+        self.days_first
+    }
+
+    /// The same columns, with dates in this order.
     #[must_use]
     pub(super) fn days_first(self, is_so: bool) -> Self {
         Self { days_first: is_so, ..self }

@@ -144,7 +144,13 @@ impl Tail {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            if !is_passed_over(&self.block[line.clone()]) {
+            let text = &self.block[line.clone()];
+            if is_passed_over(text) {
+                continue;
+            }
+            if let Some(columns) = header_in_between(text, &mut self.splitter) {
+                self.columns = columns.days_first(self.columns.has_days_first());
+            } else {
                 return Some(self.row(line));
             }
         }
@@ -200,6 +206,16 @@ impl Tail {
         };
         Ok(Sight { fate, length: open.len(), modified: open.modified()? })
     }
+}
+
+/// The columns that a line names which is no row but a header: of a log that was cut, or of one
+/// log behind another.
+fn header_in_between(line: &[u8], splitter: &mut Splitter) -> Option<Columns> {
+    // Nearly all lines are rows, and those begin with a digit.
+    if line.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    Columns::find(&splitter.split(line).ok()?)
 }
 
 /// Tells files of one machine apart.

@@ -31,6 +31,7 @@ fn poll_until(what: &str, mut done: impl FnMut() -> bool) {
 fn options(path: Option<&Path>, workers: usize) -> Options {
     Options {
         path: path.map(Path::to_owned),
+        meta: None,
         backends: vec!["http://a:1".to_owned(), "http://b:2".to_owned()],
         routing_mode: "round-robin".to_owned(),
         connection: "persistent".to_owned(),

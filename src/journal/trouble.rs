@@ -69,7 +69,8 @@ impl<W: Write> Trouble<W> {
         is_time
     }
 
-    fn say(&mut self, what: &dyn fmt::Display) {
+    /// Says something of the log, which is a sentence with its name.
+    pub(super) fn say(&mut self, what: &dyn fmt::Display) {
         let Self { out, log, lost, .. } = self;
         // Nobody is left to tell if even this cannot be written.
         let _ = writeln!(out, "tidegate: the log `{log}` {what} (rows lost so far: {lost})");

@@ -71,6 +71,9 @@ impl<M: Medium> Writer<M> {
             let close = orders.close.load(Ordering::Acquire);
             let reopen = orders.reopen.swap(false, Ordering::AcqRel);
             let clock = Clock::read();
+            if let Some(log) = &mut self.log {
+                log.begin(clock.now);
+            }
             self.empty_rings(&clock);
             if let Some(log) = &mut self.log {
                 let dropped = self.tallies.iter().map(|tally| tally.dropped()).sum();

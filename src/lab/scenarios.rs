@@ -1,8 +1,8 @@
 //! The six scenarios of the experiment: each policy over each kind of connections, one after the
 //! other, each on a fresh stack under the same load.
 //!
-//! It leaves three files for each in a folder: the proxy's log, what `wrk` printed, and what the
-//! programs said. Files of an earlier run are moved away first, and those of a scenario that was
+//! It leaves four files for each in a folder: the proxy's log and what stands beside it, what `wrk`
+//! printed, and what the programs said. Files of an earlier run are moved away first, and those of a scenario that was
 //! interrupted are removed, so that what lies there afterwards is of one run and whole. Only where
 //! something failed the files stay, for they tell what.
 
@@ -24,6 +24,7 @@ use super::setup;
 use super::signals::Signals;
 use super::stack::{BACKENDS, Plan, Programs, Stack, StackError, check_ports, system};
 use crate::balance::Policy;
+use crate::journal::meta_path;
 
 /// Both kinds of upstream connections, in the order of the scenarios.
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
@@ -228,7 +229,7 @@ impl Files {
     }
 
     fn remove(&self) {
-        for file in [&self.log, &self.wrk, &self.console] {
+        for file in [&self.log, &meta_path(&self.log), &self.wrk, &self.console] {
             // One that was not made yet is as good as removed.
             let _ = fs::remove_file(file);
         }

@@ -10,6 +10,7 @@ mod control;
 mod directory;
 pub mod exchange;
 mod fault;
+mod meta;
 mod pipe;
 mod pool;
 mod server;
@@ -20,6 +21,7 @@ mod worker;
 
 pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
+pub use meta::describe_run;
 pub use server::{Bound, Server, StartError, Stopper};
 
 use crate::health::Question;

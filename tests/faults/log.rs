@@ -3,16 +3,19 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{Resource, Signal};
+use tidegate::journal::{Tail, header};
 
 use crate::support::clock::until;
-use crate::support::http::Connection;
+use crate::support::http::{Connection, get};
 use crate::support::log::{Logged, column, logging, rows, stop, totals};
 use crate::support::origin::Origin;
+use crate::support::process::Proxy;
 
 #[test]
 fn a_log_on_a_full_disk_costs_rows_and_no_request() {
@@ -48,6 +51,101 @@ fn a_log_on_a_full_disk_costs_rows_and_no_request() {
     assert!(lost > 0 && of("/full/") + lost == REQUESTS, "{lost} rows lost");
     let told = proxy.proxy.process.stderr();
     assert!(told.contains("can be written again"), "{told}");
+}
+
+#[test]
+fn a_disk_that_is_full_at_start_costs_rows_and_no_request() {
+    const REQUESTS: usize = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let origin = Origin::echoing_targets();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -f 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tidegate")]);
+    command.args(["--listen", "127.0.0.1:0", "--workers", "1", "--upstream"]);
+    command.arg(format!("http://{}", origin.address)).arg("--log").arg(&log);
+    let mut proxy = Proxy::spawn(&mut command);
+    let mut client = Connection::connect(proxy.address());
+    let mut ask = |path: &str| {
+        for n in 0..REQUESTS {
+            assert_eq!(client.get(&format!("/{path}/{n}")).status, 200);
+        }
+    };
+    until("word of it", || proxy.process.stderr().contains("cannot be written").then_some(()));
+    ask("full");
+    assert_eq!(fs::metadata(&log).unwrap().len(), 0);
+    proxy.process.limit(Resource::Fsize, None);
+    until("the header", || (fs::metadata(&log).unwrap().len() > 0).then_some(()));
+    ask("after");
+    let [requests, _, written, lost] = totals(&stop(&mut proxy));
+    let rows = rows(&log);
+    assert_eq!((requests, written + lost, rows.len()), (2 * REQUESTS, 2 * REQUESTS, written));
+    let after = rows.iter().filter(|row| row["path"].starts_with("/after/"));
+    assert_eq!(after.count(), REQUESTS);
+    assert!(proxy.process.stderr().contains("can be written again"), "{}", proxy.process.stderr());
+}
+
+/// Ends what waits for it, also when the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_log_that_is_copied_and_cut_goes_on_with_a_header() {
+    const TURNS: usize = 5;
+    let origin = Origin::echoing_targets();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let mut proxy = logging(&origin, &log, &["--workers", "1"]);
+    let address = proxy.address();
+    let is_over = AtomicBool::new(false);
+    let asked: usize = thread::scope(|scope| {
+        let over = Over(&is_over);
+        let asking = scope.spawn(|| {
+            let mut connection = Connection::connect(address);
+            let asked = (0..).take_while(|n| {
+                assert_eq!(connection.get(&format!("/{n}")).status, 200);
+                !is_over.load(Ordering::Relaxed)
+            });
+            asked.count() + 1
+        });
+        for turn in 0..TURNS {
+            until("a header and rows behind it", || {
+                let text = fs::read_to_string(&log).unwrap();
+                (text.contains(&header()) && text.lines().count() > 20).then_some(())
+            });
+            fs::copy(&log, folder.path().join(format!("{turn}.csv"))).unwrap();
+            File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+        }
+        drop(over);
+        asking.join().unwrap()
+    });
+    assert_eq!(get(address, "/last").status, 200);
+    until("the last row", || fs::read_to_string(&log).unwrap().contains("/last").then_some(()));
+    fs::copy(&log, folder.path().join("last.csv")).unwrap();
+    File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    until("a header without a row", || {
+        (fs::read_to_string(&log).unwrap() == header()).then_some(())
+    });
+    assert_eq!(totals(&stop(&mut proxy)), [asked + 1, 0, asked + 1, 0]);
+    let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let mut paths = Vec::new();
+    for file in files.filter(|file| file.extension().is_some_and(|it| it == "csv")) {
+        let mut tail = Tail::open(&file, None)
+            .unwrap_or_else(|error| panic!("{error}: {}", fs::read_to_string(&file).unwrap()));
+        while tail.read_on().unwrap() > 0 {
+            while let Some(row) = tail.next_row() {
+                paths.push(row.unwrap().path.unwrap().to_vec());
+            }
+        }
+    }
+    // What comes between the copy and the cut is lost; nothing is there twice.
+    assert!(paths.len() <= asked + 1 && paths.len() > 20 * TURNS, "{} of {asked}", paths.len());
+    paths.sort_unstable();
+    assert!(paths.is_sorted_by(|one, next| one < next), "no row is doubled");
 }
 
 #[test]
@@ -121,6 +219,7 @@ fn a_log_that_is_reopened_under_load_loses_and_doubles_no_row() {
     });
     assert_eq!(totals(&stop(&mut proxy)), [asked, 0, asked, 0]);
     let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_none_or(|it| it != "json"));
     let rows: Vec<_> = files.flat_map(|file| rows(&file)).collect();
     let mut paths = column(&rows, "path");
     assert_eq!(paths.len(), asked);

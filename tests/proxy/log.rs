@@ -3,6 +3,8 @@
 use std::fs;
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
+use tidegate::journal::meta_path;
 
 use crate::support::clock::until;
 use crate::support::http::{Connection, get};
@@ -81,6 +83,72 @@ fn a_health_probe_has_a_row_that_says_so() {
 }
 
 #[test]
+fn beside_the_log_stands_how_the_run_was_set_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let origin = Origin::echoing_targets();
+    let read = || -> Value {
+        serde_json::from_str(&fs::read_to_string(meta_path(&log)).unwrap()).unwrap()
+    };
+    let url = format!("http://{}", origin.address);
+    let before = jiff::Timestamp::now();
+    let flags =
+        ["adaptive_sma", "--sma-window", "7", "--workers", "2", "--upstream", "http://[::1]:9"];
+    let mut proxy = logging(&origin, &log, &flags);
+    let mut meta = read();
+    let started: jiff::Timestamp = meta["started"].as_str().unwrap().parse().unwrap();
+    assert!((before..=jiff::Timestamp::now()).contains(&started), "{started}");
+    meta.as_object_mut().unwrap().remove("started");
+    let expected = json!({
+        "format": 1, "policy": "adaptive_sma", "parameters": { "window": 7 },
+        "failure_sample_ms": 10_000, "resample_after_ms": null, "connections": "persistent",
+        "workers": 2, "backends": [{ "url": "http://[::1]:9" }, { "url": url }],
+    });
+    assert_eq!(meta, expected);
+    // It is written again with each log.
+    fs::rename(&log, folder.path().join("old")).unwrap();
+    fs::remove_file(meta_path(&log)).unwrap();
+    proxy.process.signal(Signal::HUP);
+    until("both again", || meta_path(&log).exists().then_some(()));
+    assert_eq!(read()["policy"], "adaptive_sma");
+    stop(&mut proxy);
+
+    let flags = [
+        "adaptive_ewma",
+        "--ewma-alpha",
+        "0.5",
+        "--resample-after",
+        "2s",
+        "--connections",
+        "non-persistent",
+    ];
+    stop(&mut logging(&origin, &log, &flags));
+    let meta = read();
+    assert_eq!(
+        (&meta["parameters"], &meta["resample_after_ms"], &meta["connections"]),
+        (&json!({ "alpha": 0.5 }), &json!(2000), &json!("non-persistent"))
+    );
+    let mut proxy = logging(&origin, &log, &[]);
+    assert_eq!(read()["parameters"], json!({}));
+    stop(&mut proxy);
+}
+
+#[test]
+fn a_folder_that_takes_no_file_beside_the_log_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    fs::create_dir(folder.path().join("log.csv.meta.json.tmp")).unwrap();
+    let origin = Origin::echoing_targets();
+    let mut proxy = logging(&origin, &log, &[]);
+    assert_eq!(get(proxy.address(), "/").status, 200);
+    stop(&mut proxy);
+    assert_eq!(rows(&log).len(), 1);
+    let told = proxy.process.stderr();
+    let name = format!("`{}` beside it", meta_path(&log).display());
+    assert!(told.contains(&name) && told.lines().count() == 1, "{told}");
+}
+
+#[test]
 fn the_header_begins_with_the_five_columns_of_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
@@ -133,7 +201,10 @@ fn a_log_of_an_earlier_run_is_moved_aside() {
         stop(&mut proxy);
         assert_eq!(rows(&log).len(), 1);
     }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let logs: Vec<_> = files.filter(|file| file.extension().unwrap() == "csv").collect();
+    assert_eq!(logs.len(), 2);
+    assert!(logs.iter().all(|log| meta_path(log).exists()), "moved with its log");
 }
 
 #[test]

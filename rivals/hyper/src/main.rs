@@ -62,6 +62,7 @@ fn run(flags: &Flags) -> Result<()> {
     let (loops, address) = listen(flags.listen, places.len())?;
     let (journal, feeds) = Journal::start(journal::Options {
         path: flags.log.0.clone(),
+        meta: None,
         backends: names,
         routing_mode: flags.policy.to_string(),
         connection: flags.connections.name().to_owned(),

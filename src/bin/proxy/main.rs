@@ -11,11 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flags::{ADVICE, Flags};
+use jiff::Timestamp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tidegate::journal::{self, Journal, Options, Reopener, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{Bound, Directory, HEALTH, StartError, Stopper};
+use tidegate::proxy::{Bound, Directory, HEALTH, StartError, Stopper, describe_run};
 use tidegate::reactor::descriptors;
 use tidegate::usage;
 
@@ -57,6 +58,7 @@ fn serve(flags: &Flags, settings: &Settings) -> Result<ExitCode, ExitCode> {
     })?;
     let (journal, feeds) = Journal::start(Options {
         path: log.clone(),
+        meta: Some(describe_run(settings, Timestamp::now())),
         backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
         routing_mode: settings.policy.to_string(),
         connection: settings.connections.name().to_owned(),

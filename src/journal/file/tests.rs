@@ -1,6 +1,7 @@
 use super::*;
 use std::time::Duration;
 
+use super::super::schema::{Row, RowWriter};
 use rustix::fs::{CWD, FileType, Mode};
 
 fn folder() -> tempfile::TempDir {
@@ -33,7 +34,7 @@ fn with_row(row: &str) -> String {
 fn folders_are_made_and_the_header_written() {
     let folder = folder();
     let path = folder.path().join("a/b/x.csv");
-    let log = LogFile::create(&path).expect("a log");
+    let log = LogFile::create(&path, None).expect("a log");
     assert_eq!(log.moved_aside(), None);
     assert_eq!(text(&path), header());
 }
@@ -44,7 +45,7 @@ fn a_log_without_rows_is_used_again() {
     let path = folder.path().join("x.csv");
     for before in [String::new(), header()] {
         fs::write(&path, before).expect("written");
-        let log = LogFile::create(&path).expect("a log");
+        let log = LogFile::create(&path, None).expect("a log");
         assert_eq!(log.moved_aside(), None);
         assert_eq!(text(&path), header());
     }
@@ -66,12 +67,30 @@ fn a_log_with_rows_is_moved_aside_with_its_date_and_never_over_another() {
         let rows = with_row(&format!("row of run {run}"));
         fs::write(&path, &rows).expect("written");
         date(&path);
-        let log = LogFile::create(&path).expect("a log");
+        let log = LogFile::create(&path, None).expect("a log");
         let aside = folder.path().join(aside);
         assert_eq!(log.moved_aside(), Some(fs::canonicalize(&aside).expect("moved")).as_deref());
         assert_eq!((text(&aside), text(&path)), (rows, header()));
     }
     assert_eq!(names(folder.path()).len(), 4);
+}
+
+#[test]
+fn what_stands_beside_a_log_moves_with_it() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    for run in ["first", "second"] {
+        let mut log = LogFile::create(&path, Some(run.to_owned())).expect("a log");
+        log.write_all(b"row\n").expect("written");
+        date(&path);
+    }
+    let beside = |log: &str| text(&beside::meta_path(&folder.path().join(log)));
+    assert_eq!(
+        (beside("x.csv").as_str(), beside("x.2026-11-23T10-11-12Z.csv").as_str()),
+        ("second", "first")
+    );
+    LogFile::create(Path::new("/dev/null"), Some("nowhere".to_owned())).expect("a device");
+    assert!(!Path::new("/dev/null.meta.json").exists());
 }
 
 #[test]
@@ -81,7 +100,7 @@ fn rows_of_other_tools_are_moved_aside_too() {
     let rows = "timestamp,backend_url,latency_ms,status_code,routing_mode\r\nrow\r\n";
     fs::write(&path, rows).expect("written");
     date(&path);
-    LogFile::create(&path).expect("a log");
+    LogFile::create(&path, None).expect("a log");
     assert_eq!(names(folder.path()), ["x", "x.2026-11-23T10-11-12Z"]);
     assert_eq!(text(&folder.path().join("x.2026-11-23T10-11-12Z")), rows);
 }
@@ -93,7 +112,7 @@ fn a_link_stays_and_its_target_is_moved() {
     std::os::unix::fs::symlink(&target, &link).expect("a link");
     fs::create_dir(folder.path().join("disk")).expect("a folder");
     fs::write(&target, with_row("old")).expect("written");
-    let log = LogFile::create(&link).expect("a log");
+    let log = LogFile::create(&link, None).expect("a log");
     assert_eq!(text(log.moved_aside().expect("moved")), with_row("old"));
     assert_eq!(text(&target), header());
     assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
@@ -104,7 +123,7 @@ fn a_file_that_is_no_log_is_left_alone() {
     let folder = folder();
     let path = folder.path().join("thesis.txt");
     fs::write(&path, "years of work").expect("written");
-    let refused = LogFile::create(&path).expect_err("no log");
+    let refused = LogFile::create(&path, None).expect_err("no log");
     assert!(matches!(refused, JournalError::NotALog { .. }));
     assert!(refused.to_string().contains("thesis.txt"));
     assert_eq!(text(&path), "years of work");
@@ -115,15 +134,15 @@ fn a_file_that_is_no_log_is_left_alone() {
 fn a_second_writer_is_refused_and_moves_nothing() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path).expect("a log");
+    let mut log = LogFile::create(&path, None).expect("a log");
     log.write_all(b"row\n").expect("written");
-    let refused = LogFile::create(&path).expect_err("locked");
+    let refused = LogFile::create(&path, None).expect_err("locked");
     assert!(matches!(refused, JournalError::Locked { .. }));
     assert!(refused.to_string().contains("x.csv"));
     assert_eq!((names(folder.path()), text(&path)), (vec!["x.csv".to_owned()], with_row("row")));
 
     drop(log);
-    LogFile::create(&path).expect("the first writer is gone");
+    LogFile::create(&path, None).expect("the first writer is gone");
     assert_eq!(names(folder.path()).len(), 2);
 }
 
@@ -133,7 +152,7 @@ fn a_log_that_cannot_be_made_is_named_with_a_way_out() {
     let file = folder.path().join("file");
     fs::write(&file, "").expect("written");
     for path in [folder.path().to_owned(), file.join("x.csv"), PathBuf::from("/proc/x.csv")] {
-        let refused = LogFile::create(&path).expect_err("unwritable");
+        let refused = LogFile::create(&path, None).expect_err("unwritable");
         assert!(matches!(refused, JournalError::Unwritable { .. }), "{refused}");
         let message = refused.to_string();
         assert!(message.contains(path.to_str().expect("text")) && message.contains("--log"));
@@ -141,18 +160,44 @@ fn a_log_that_cannot_be_made_is_named_with_a_way_out() {
 }
 
 #[test]
-fn a_disk_that_is_full_at_start_is_an_error() {
-    let refused = LogFile::create(Path::new("/dev/full")).expect_err("full");
-    assert!(refused.to_string().contains("No space left"), "{refused}");
+fn a_disk_that_is_full_at_start_takes_no_rows_and_is_no_error() {
+    let mut log = LogFile::create(Path::new("/dev/full"), None).expect("a log all the same");
+    let refused = log.write_all(b"row\n").expect_err("full");
+    assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn a_log_for_which_there_was_no_room_is_made_later() {
+    let folder = folder();
+    let path = folder.path().join("a/x.csv");
+    let mut log = LogFile::new(&path, None, None, Kind::Regular);
+    log.write_all(b"row\n").expect("there is room now");
+    assert_eq!(text(&path), with_row("row"));
+    assert!(LogFile::create(&path, None).is_err(), "it is locked");
+}
+
+#[test]
+fn rows_of_ours_without_a_header_are_a_log_and_so_is_a_torn_header() {
+    let mut row = Vec::new();
+    RowWriter::default().write(&Row::default(), &mut row);
+    for before in [&row[..], &header().as_bytes()[..40]] {
+        let folder = folder();
+        let path = folder.path().join("x.csv");
+        fs::write(&path, before).expect("written");
+        check(&path).expect("a log");
+        let log = LogFile::create(&path, None).expect("a log");
+        assert_eq!(fs::read(log.moved_aside().expect("moved")).expect("rows"), before);
+        assert_eq!(text(&path), header());
+    }
 }
 
 #[test]
 fn a_device_is_written_as_it_is() {
-    let mut log = LogFile::create(Path::new("/dev/null")).expect("a device");
+    let mut log = LogFile::create(Path::new("/dev/null"), None).expect("a device");
     log.write_all(b"row\n").expect("written");
     assert!(Medium::take_back(&mut log, 1).is_err());
     log.reopen().expect("nothing to do");
-    LogFile::create(Path::new("/dev/null")).expect("no lock on a device");
+    LogFile::create(Path::new("/dev/null"), None).expect("no lock on a device");
 }
 
 #[test]
@@ -183,7 +228,7 @@ fn pipe_in(folder: &Path) -> PathBuf {
 #[test]
 fn a_pipe_without_a_reader_is_refused_at_once() {
     let folder = folder();
-    let refused = LogFile::create(&pipe_in(folder.path())).expect_err("nobody reads");
+    let refused = LogFile::create(&pipe_in(folder.path()), None).expect_err("nobody reads");
     assert!(matches!(refused, JournalError::NoReader { .. }), "{refused}");
 }
 
@@ -196,7 +241,7 @@ fn a_pipe_with_a_reader_is_written_and_waited_for() {
         move || fs::read_to_string(path).expect("read")
     });
     let mut log = loop {
-        match LogFile::create(&path) {
+        match LogFile::create(&path, None) {
             Err(JournalError::NoReader { .. }) => std::thread::yield_now(),
             log => break log.expect("a log"),
         }
@@ -212,7 +257,7 @@ fn a_pipe_with_a_reader_is_written_and_waited_for() {
 fn what_is_taken_back_is_gone_from_the_end() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path).expect("a log");
+    let mut log = LogFile::create(&path, None).expect("a log");
     log.write_all(b"row\nro").expect("written");
     Medium::take_back(&mut log, 2).expect("cut");
     log.write_all(b"next\n").expect("written");
@@ -223,12 +268,44 @@ fn what_is_taken_back_is_gone_from_the_end() {
 fn a_file_emptied_by_others_is_not_filled_with_zeros() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path).expect("a log");
+    let mut log = LogFile::create(&path, None).expect("a log");
     log.write_all(b"row\n").expect("written");
     File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
     log.write_all(b"row\nro").expect("written");
     Medium::take_back(&mut log, 2).expect("cut");
-    assert_eq!(text(&path), "row\n");
+    assert_eq!(text(&path), with_row("row"));
+}
+
+/// What is left of a log of 30 rows, on which another program puts `left`, after one more row.
+fn cut_to(left: &str) -> String {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    let mut log = LogFile::create(&path, None).expect("a log");
+    log.write_all("a row\n".repeat(30).as_bytes()).expect("written");
+    let other = File::options().write(true).open(&path).expect("a file");
+    other.set_len(0).expect("emptied");
+    (&other).write_all(left.as_bytes()).expect("written");
+    log.write_all(b"next\n").expect("written");
+    text(&path)
+}
+
+#[test]
+fn a_file_that_was_cut_has_its_header_again() {
+    assert_eq!(cut_to(""), with_row("next"));
+    assert_eq!(cut_to("row\nrow\n"), "row\nrow\n".to_owned() + &with_row("next"));
+    assert_eq!(cut_to("row\nro"), "row\nro\n".to_owned() + &with_row("next"));
+    assert_eq!(cut_to(&with_row("row")), with_row("row\nnext"));
+    assert_eq!(cut_to(&(with_row("row") + "ro")), with_row("row\nro\nnext"));
+}
+
+#[test]
+fn the_header_is_there_before_the_next_row() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    let mut log = LogFile::create(&path, None).expect("a log");
+    File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
+    Medium::begin(&mut log).expect("begun");
+    assert_eq!(text(&path), header());
 }
 
 mod reopening {
@@ -237,7 +314,7 @@ mod reopening {
     /// A log with one row whose file was then renamed.
     fn rotated(folder: &Path) -> (LogFile, PathBuf, PathBuf) {
         let (path, old) = (folder.join("x.csv"), folder.join("old.csv"));
-        let mut log = LogFile::create(&path).expect("a log");
+        let mut log = LogFile::create(&path, None).expect("a log");
         log.write_all(b"first\n").expect("written");
         fs::rename(&path, &old).expect("renamed");
         (log, path, old)
@@ -250,8 +327,8 @@ mod reopening {
         log.reopen().expect("reopened");
         log.write_all(b"second\n").expect("written");
         assert_eq!((text(&old), text(&path)), (with_row("first"), with_row("second")));
-        assert!(LogFile::create(&path).is_err(), "the new file is locked");
-        assert!(LogFile::create(&old).is_ok(), "the old one is not");
+        assert!(LogFile::create(&path, None).is_err(), "the new file is locked");
+        assert!(LogFile::create(&old, None).is_ok(), "the old one is not");
     }
 
     #[test]
@@ -286,18 +363,18 @@ mod reopening {
     fn does_nothing_if_the_file_is_still_the_same() {
         let folder = folder();
         let path = folder.path().join("x.csv");
-        let mut log = LogFile::create(&path).expect("a log");
+        let mut log = LogFile::create(&path, None).expect("a log");
         log.write_all(b"row\n").expect("written");
         log.reopen().expect("reopened");
         assert_eq!(text(&path), with_row("row"));
-        assert!(LogFile::create(&path).is_err(), "still locked");
+        assert!(LogFile::create(&path, None).is_err(), "still locked");
     }
 
     #[test]
     fn writes_the_header_anew_if_the_same_file_was_emptied() {
         let folder = folder();
         let path = folder.path().join("x.csv");
-        let mut log = LogFile::create(&path).expect("a log");
+        let mut log = LogFile::create(&path, None).expect("a log");
         log.write_all(b"row\n").expect("written");
         File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
         log.reopen().expect("reopened");
@@ -313,7 +390,7 @@ mod reopening {
         assert!(matches!(log.reopen(), Err(JournalError::NotALog { .. })));
         fs::remove_file(&path).expect("removed");
 
-        let other = LogFile::create(&path).expect("another writer");
+        let other = LogFile::create(&path, None).expect("another writer");
         assert!(matches!(log.reopen(), Err(JournalError::Locked { .. })));
         drop(other);
 

@@ -125,6 +125,39 @@ fn blank_lines_are_no_rows_and_not_broken() {
     assert_eq!(statuses(&mut tail), [200]);
 }
 
+/// A row with all columns that are written here.
+fn full_row(status: u16) -> String {
+    format!("2026-11-23T10:11:12.000001Z,b,1.5,{status},x,persistent,1,,GET,/,1,1,,1.5,1,,health\n")
+}
+
+#[test]
+fn a_log_of_ours_that_was_cut_may_begin_without_its_header() {
+    for lines in [
+        [full_row(200), full_row(201), header(), full_row(202)],
+        [header(), full_row(200), full_row(201), full_row(202)],
+        [full_row(200), header(), full_row(201) + &header(), header() + &full_row(202)],
+        [full_row(200), full_row(201), full_row(202), String::new()],
+    ] {
+        let log = Log::with(lines.concat());
+        assert_eq!(statuses(&mut log.tail()), [200, 201, 202], "{lines:?}");
+        let mut tail = log.tail();
+        tail.read_on().unwrap();
+        let row = tail.next_row().unwrap().unwrap();
+        assert_eq!((row.method, row.probe), (Some(&b"GET"[..]), Some("health")));
+    }
+}
+
+#[test]
+fn behind_another_header_its_columns_hold() {
+    let other = FIVE.replace("routing_mode", "routing_mode,fault");
+    let text = header() + &full_row(200) + &other + "2026-11-23T10:11:12Z,b,1,502,x,reset\n";
+    let mut tail = Log::with(text).tail();
+    tail.read_on().unwrap();
+    assert_eq!(tail.next_row().unwrap().unwrap().fault, None);
+    let row = tail.next_row().unwrap().unwrap();
+    assert_eq!((row.status, row.fault, row.method), (Some(502), Some("reset"), None));
+}
+
 #[test]
 fn a_broken_line_costs_no_other() {
     for broken in ["x\n", ",,,,\n", "\"\n", "a,\"b\n", "\0\0\n", "\u{ff}\n"] {

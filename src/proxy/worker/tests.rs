@@ -96,6 +96,7 @@ impl Bench {
         };
         let (journal, mut feeds) = Journal::start(journal::Options {
             path: None,
+            meta: None,
             backends: names,
             routing_mode: String::new(),
             connection: String::new(),

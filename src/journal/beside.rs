@@ -1,0 +1,63 @@
+//! The file beside a log that says what no row can: how the run was set up.
+//!
+//! Its text is given. Here it is only put in its place, whole or not at all, and moved with its
+//! log.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where it stands: `logs/x.csv.meta.json` for `logs/x.csv`.
+#[must_use]
+pub fn meta_path(log: &Path) -> PathBuf {
+    with_suffix(log, ".meta.json")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Puts `text` beside `log` in one step, so that no reader sees a part of it.
+pub(super) fn put(log: &Path, text: &str) -> io::Result<()> {
+    let path = meta_path(log);
+    let temporary = with_suffix(&path, ".tmp");
+    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).inspect_err(|_| {
+        // What is there tells of another run. It may not be there, and neither may be removable.
+        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(&path);
+    })
+}
+
+/// Moves the file of `log` beside `aside`, where the log went.
+pub(super) fn move_aside(log: &Path, aside: &Path) {
+    // There is none of an older version or of other tools; and readers do without.
+    let _ = fs::rename(meta_path(log), meta_path(aside));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_put_whole_and_in_place_of_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("x.csv");
+        for text in ["first and longer", "second"] {
+            put(&log, text).expect("put");
+            assert_eq!(fs::read_to_string(meta_path(&log)).expect("a file"), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_put_leaves_nothing_wrong_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("x.csv");
+        put(&log, "another run's").expect("put");
+        fs::create_dir(with_suffix(&log, ".meta.json.tmp")).expect("in the way");
+        put(&log, "this run's").expect_err("a folder is in the way");
+        assert!(!meta_path(&log).exists());
+    }
+}

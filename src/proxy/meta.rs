@@ -1,0 +1,35 @@
+//! What stands in `<log>.meta.json`: how the run was set up, for readers of its log.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::settings::Settings;
+use crate::balance::{Options, Policy};
+
+/// Raised when a reader would misunderstand what is written now.
+const FORMAT: u32 = 1;
+
+/// The text for a run with `settings` that started at `started`.
+#[must_use]
+pub fn describe_run(settings: &Settings, started: Timestamp) -> String {
+    let parameters = match settings.policy {
+        Policy::RoundRobin => json!({}),
+        Policy::AdaptiveSma { window } => json!({ "window": window }),
+        Policy::AdaptiveEwma { alpha } => json!({ "alpha": alpha }),
+    };
+    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).ok();
+    let backends: Vec<Value> =
+        settings.upstreams.iter().map(|upstream| json!({ "url": upstream.url })).collect();
+    let meta = json!({
+        "format": FORMAT,
+        "started": started.to_string(),
+        "policy": settings.policy.name(),
+        "parameters": parameters,
+        "failure_sample_ms": millis(Options::default().failure_sample),
+        "resample_after_ms": settings.resample_after.and_then(millis),
+        "connections": settings.connections.name(),
+        "workers": settings.workers,
+        "backends": backends,
+    });
+    meta.to_string() + "\n"
+}
