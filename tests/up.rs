@@ -153,7 +153,9 @@ fn the_dashboard_shows_the_log_of_this_run() {
     answer(stack.ask());
     let figures = || {
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        client.write_all(b"GET /data HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        client
+            .write_all(b"GET /data HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .unwrap();
         answer(client)
     };
     until("a request on the dashboard", PATIENCE, || figures().contains(r#""requests":1,"#));

@@ -1,11 +1,10 @@
 // The page: takes the figures as they come and puts each where it belongs.
 
-import { COLOURS, drawDistribution, drawLatency, load, repaint } from "/charts.js";
-import { DASH, bytes, count, millis, percent, rate, since, time } from "/format.js";
-import { Stream } from "/stream.js";
-import { number, setAttribute, setRows, setText } from "/tables.js";
+import { COLOURS, drawDistribution, drawLatency, load, repaint } from "./charts.js";
+import { DASH, bytes, count, millis, percent, rate, since, time } from "./format.js";
+import { Poll } from "./poll.js";
+import { number, setAttribute, setRows, setText } from "./tables.js";
 
-const CHART_EVERY_MS = 1000;
 const LATEST_SHOWN = 30;
 const TABLE_SLOTS = 30;
 
@@ -17,6 +16,8 @@ const WORDS = {
   empty: "No rows yet",
   reading: "Reading",
   live: "Live",
+  idle: "Idle",
+  ended: "Ended",
   silent: "Silent",
   deleted: "Deleted",
   unreadable: "Unreadable",
@@ -31,7 +32,18 @@ const BEGINNINGS = {
   newer: " (a newer run)",
 };
 
-const WINDOWS = { "1m": "last minute", "5m": "last 5 minutes", all: "whole time" };
+const WINDOWS = {
+  now: { "1m": "last minute", "5m": "last 5 minutes", all: "whole time" },
+  last_row: { "1m": "minute up to", "5m": "5 minutes up to", all: "time up to" },
+};
+
+const POLICIES = {
+  "round-robin": () => "round-robin takes the backends in turn",
+  adaptive_sma: ({ window }) =>
+    `adaptive_sma prefers the lowest mean of the last ${window} response times`,
+  adaptive_ewma: ({ alpha }) =>
+    `adaptive_ewma prefers the lowest average with weight ${alpha} for the newest response time`,
+};
 
 const find = (id) => document.getElementById(id);
 const say = (id, text) => setText(find(id), text);
@@ -41,12 +53,11 @@ let reachable = true;
 let paused = false;
 let held = false;
 let charts = false;
-let drawnAt = 0;
 
 /** The names of the backends that are not wanted in the chart. */
 const hidden = new Set();
 
-const stream = new Stream({
+const poll = new Poll({
   onFigures(next) {
     if (figures === null) loadCharts(next.charts);
     figures = next;
@@ -80,6 +91,12 @@ function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** The window in words: up to now, or up to the last row where that is long past. */
+function windowName({ name, end, to_ms }) {
+  const words = WINDOWS[end][name];
+  return end === "now" || to_ms === null ? words : `${words} ${since(to_ms)}`;
+}
+
 function showStatus() {
   const state = !reachable ? "lost" : paused ? "paused" : (figures?.source.state ?? "connecting");
   const bar = find("status");
@@ -107,7 +124,8 @@ function message(state) {
   const { source } = figures;
   if (state === "paused") return "The figures stand still until you resume.";
   const note = BEGINNINGS[source.beginning] ?? "";
-  const where = state === "silent" && source.path ? ` · ${source.path}` : "";
+  const isQuiet = state === "silent" || state === "idle" || state === "ended";
+  const where = isQuiet && source.path ? ` · ${source.path}` : "";
   return `${sentence(source.message)}${where}${note}`;
 }
 
@@ -120,7 +138,7 @@ function showMode() {
 
 function showTiles() {
   const { window, recent } = figures;
-  const name = WINDOWS[window.name];
+  const name = windowName(window);
   say("rate", rate(figures.requests_per_s));
   say("rate-note", `${rate(window.requests_per_s)} over the ${name}`);
   say("mean", millis(window.mean_ms));
@@ -162,10 +180,29 @@ function showBackends() {
     rows.push([{ ...backendCell(null), heads: true }, number(count(none.requests)), ...empty]);
   }
   setRows(find("backends-table").tBodies[0], rows);
-  const { sma_window, ewma_alpha, label } = estimates;
+  const { sma_window, ewma_alpha, failure_sample_ms, label } = estimates;
   const averages = `SMA of ${sma_window} and EWMA of ${ewma_alpha}: ${label}`;
-  say("estimates-note", `${sentence(WINDOWS[figures.window.name])}. ${averages}`);
-  say("choice", figures.choice ?? "No request was dispatched yet.");
+  say("estimates-note", `${sentence(windowName(figures.window))}. ${averages}`);
+  const failure = `a failure counts as ${count(failure_sample_ms / 1000)} s`;
+  const means = `Mean of the last ${sma_window} response times; ${failure}`;
+  const weighs = `Exponential average of the response times, weight ${ewma_alpha}; ${failure}`;
+  setAttribute(find("sma-head"), "title", means);
+  setAttribute(find("ewma-head"), "title", weighs);
+  say("policy", policy(failure));
+}
+
+/** What is known of the policy. Why a request went where it did is in no row. */
+function policy(failure) {
+  const { description, estimates } = figures;
+  const { sma_window, ewma_alpha } = estimates;
+  if (description === null) {
+    return `The proxy's parameters are not known, for no .meta.json stands beside the log: the \
+averages are those of its defaults, ${sma_window} and ${ewma_alpha}, and ${failure}.`;
+  }
+  const known = POLICIES[description.policy];
+  const says = known ? known({ window: sma_window, alpha: ewma_alpha }) : description.policy;
+  return `${says}; ${failure}. Attempts after which a request was sent to another backend are in \
+no row, nor is why a request went where it did.`;
 }
 
 /** The cell of a backend's name; null is for requests that no backend got. */
@@ -205,18 +242,19 @@ function showLatencyTable() {
   setRows(find("latency-table").tBodies[0], rows);
 }
 
-function showCharts(now = performance.now()) {
+function showCharts() {
   const { window, since: all, series } = figures;
   const step = series.step_ms / 1000;
   say("latency-step", step === 1 ? "per second" : `per ${step} seconds`);
-  say("distribution-window", WINDOWS[window.name]);
+  say("distribution-window", windowName(window));
   say("distribution-since", `since ${since(all.from_ms)}`);
-  // The lines have a point per second, and values must not move under whoever reads them.
-  if (!charts || held || now - drawnAt < CHART_EVERY_MS * 0.9) return;
-  drawnAt = now;
+  if (!charts) return;
+  // Always of the same figures as the table of backends.
+  drawDistribution(find("distribution-chart"), figures);
+  // Values must not move under whoever reads them.
+  if (held) return;
   showLegend();
   drawLatency(find("latency-chart"), figures, hidden);
-  drawDistribution(find("distribution-chart"), figures);
 }
 
 /** A button for each backend, which has its lines shown or not. */
@@ -243,7 +281,6 @@ function showLegend() {
 }
 
 function redraw() {
-  drawnAt = -CHART_EVERY_MS;
   if (figures !== null && figures.since.requests > 0) showCharts();
 }
 
@@ -271,7 +308,7 @@ async function loadCharts(areThere) {
   chart.addEventListener("pointerleave", () => hold(false));
 }
 
-find("windows").addEventListener("change", (event) => stream.follow(event.target.value));
+find("windows").addEventListener("change", (event) => poll.follow(event.target.value));
 
 find("latency-details").addEventListener("toggle", () => {
   if (figures !== null) showLatencyTable();
@@ -309,4 +346,4 @@ find("theme").addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changeColours);
 
 showTheme(document.documentElement.dataset.theme);
-stream.follow(document.querySelector("input[name=window]:checked").value);
+poll.follow(document.querySelector("input[name=window]:checked").value);

@@ -1,6 +1,6 @@
 // The charts. They are made of what the tables say, so that the page is whole without them.
 
-import { millis, percent, count } from "/format.js";
+import { millis, percent, count } from "./format.js";
 
 /** Backends beyond these colours begin again with the first. */
 export const COLOURS = 8;
@@ -22,7 +22,7 @@ let loading = null;
 export function load() {
   loading ??= new Promise((resolve) => {
     const script = document.createElement("script");
-    script.src = "/plotly.js";
+    script.src = "plotly.js";
     script.onload = () => resolve(true);
     script.onerror = () => resolve(false);
     document.head.append(script);

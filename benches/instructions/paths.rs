@@ -14,6 +14,7 @@ use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Context, Demand, Exchange, Side};
 use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::trusted::TrustedProxies;
 
 /// A path's name, and what makes the step that is counted.
 pub(crate) type Path = (&'static str, fn() -> Step);
@@ -70,7 +71,7 @@ fn request_rewritten() -> Step {
     let mut headers = Headers::new(FIELDS);
     let request = parse_request(SMALL, &mut headers).expect("a valid head");
     let mut out = Vec::new();
-    let hop = RequestHop { peer: PEER, default_host: "localhost", close: false };
+    let hop = RequestHop { peer: PEER, is_trusted: false, default_host: "localhost", close: false };
     Box::new(move || {
         out.clear();
         rewrite_request(&mut out, SMALL, &headers, &request, &hop);
@@ -243,6 +244,7 @@ fn settings() -> Settings {
         connections: Connections::Persistent,
         listen: Vec::new(),
         upstreams: (0..BACKENDS).map(upstream).collect(),
+        trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),
         resample_after: None,

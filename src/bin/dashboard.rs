@@ -27,6 +27,10 @@ struct Flags {
     #[arg(long, value_name = "IP", default_value = "127.0.0.1", help_heading = "Listening")]
     listen: IpAddr,
 
+    /// A name by which browsers may ask for it, beside localhost and the address; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = host, help_heading = "Listening")]
+    allow_host: Vec<String>,
+
     /// The log, or a folder: the newest CSV log in it, and a newer one when a newer run begins
     #[arg(long, value_name = "FILE|FOLDER", default_value = "logs", help_heading = "Log")]
     log: PathBuf,
@@ -58,6 +62,9 @@ Exit status:
   1  could not start, or --health got no answer
   2  a flag or the log's path is wrong";
 
+/// How many descriptors there are if the system does not tell: few, for more would be a guess.
+const DESCRIPTORS_ASSUMED: u64 = 64;
+
 /// A flag is wrong, as clap says it too.
 const MISUSE: u8 = 2;
 
@@ -86,19 +93,37 @@ fn check(log: &std::path::Path) -> Result<(), String> {
     }
 }
 
+/// A host without a scheme or a port, which browsers would send, too.
+fn host(text: &str) -> Result<String, String> {
+    let is_bracketed = text.starts_with('[') && text.ends_with(']');
+    let is_bare = !text.is_empty() && !text.contains(['/', ':', ' ', '*', ',']);
+    if is_bare || is_bracketed {
+        Ok(text.to_owned())
+    } else {
+        Err("a name as in the browser's address bar is wanted, without scheme, port or *"
+            .to_owned())
+    }
+}
+
 fn run(flags: Flags) -> Result<()> {
     let address = SocketAddr::new(flags.listen, flags.port);
     if flags.health {
         return Ok(dashboard::HEALTH.ask(address)?);
     }
-    // A server without descriptors is deaf for good.
-    if let Err(error) = descriptors::raise_limit() {
+    let descriptors = descriptors::raise_limit().unwrap_or_else(|error| {
         complain(&format!("warning: the limit on open files stays as it is: {error}"));
-    }
+        DESCRIPTORS_ASSUMED
+    });
     // The handlers come first: a signal that arrives while starting must not be lost.
     stop_on_signal().context("cannot handle signals")?;
     let log = flags.log.clone();
-    let options = Options { listen: address, log: flags.log, from_start: flags.from_start };
+    let options = Options {
+        listen: address,
+        log: flags.log,
+        from_start: flags.from_start,
+        allowed_hosts: flags.allow_host,
+        descriptors,
+    };
     let dashboard = Dashboard::start(options).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             anyhow!("port {} is taken; choose another with --port", address.port())
@@ -110,7 +135,7 @@ fn run(flags: Flags) -> Result<()> {
         say(&format!("{} is not there yet; waiting for it", log.display()));
     }
     let error = dashboard.run();
-    Err(anyhow!("cannot accept connections any more: {error}"))
+    Err(anyhow!("cannot wait for connections any more: {error}"))
 }
 
 /// Nothing is written, so there is nothing to finish: the program ends where it stands. As process

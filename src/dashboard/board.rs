@@ -1,10 +1,11 @@
-//! Where the thread that reads the log meets the threads that answer.
+//! Where the thread that reads the log meets the one that answers.
 //!
 //! The reader publishes at a steady pace, whatever the pace of the rows, and a window's JSON is
 //! made at most once per publication, by whoever asks first. So any number of browsers costs as
 //! much as one, and none of them can hold up the reader.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::model::Model;
 use super::snapshot::Snapshot;
@@ -23,7 +24,6 @@ pub(super) struct Edition {
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<Published>,
-    news: Condvar,
 }
 
 #[derive(Debug)]
@@ -32,6 +32,8 @@ struct Published {
     status: Status,
     stem: Option<String>,
     number: u64,
+    /// When, in microseconds since 1970.
+    at_us: i64,
     /// By window, what was asked for since the last publication.
     made: [Option<Arc<str>>; Window::ALL.len()],
 }
@@ -39,13 +41,14 @@ struct Published {
 impl Board {
     pub(super) fn new(source: &Source) -> Self {
         let state = Published {
-            model: Model::new(),
+            model: Model::new(None),
             status: source.status().clone(),
             stem: None,
             number: 0,
+            at_us: 0,
             made: Default::default(),
         };
-        Self { state: Mutex::new(state), news: Condvar::new() }
+        Self { state: Mutex::new(state) }
     }
 
     /// Gives the reader the model. It should not keep it for longer than a block of rows takes.
@@ -54,25 +57,19 @@ impl Board {
     }
 
     /// Has everyone see what is known by now.
-    pub(super) fn publish(&self, source: &Source) {
+    pub(super) fn publish(&self, source: &Source, now: SystemTime) {
+        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut state = self.lock();
+        state.at_us = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
         state.status = source.status().clone();
         state.stem = source.stem();
         state.number += 1;
         state.made = Default::default();
-        drop(state);
-        self.news.notify_all();
     }
 
     /// What was published last.
     pub(super) fn latest(&self, window: Window) -> Edition {
         self.lock().edition(window)
-    }
-
-    /// Waits for the next publication after this one.
-    pub(super) fn after(&self, number: u64, window: Window) -> Edition {
-        let waiting = self.news.wait_while(self.lock(), |state| state.number == number);
-        waiting.unwrap_or_else(PoisonError::into_inner).edition(window)
     }
 
     fn lock(&self) -> MutexGuard<'_, Published> {
@@ -84,7 +81,8 @@ impl Published {
     fn edition(&mut self, window: Window) -> Edition {
         let made = &mut self.made[window as usize];
         let json = made.get_or_insert_with(|| {
-            let snapshot = Snapshot::new(&self.model, &self.status, self.stem.as_deref(), window);
+            let (model, status, stem) = (&self.model, &self.status, self.stem.as_deref());
+            let snapshot = Snapshot::new(model, status, stem, window, self.at_us);
             // Numbers, strings and lists of them are always JSON.
             serde_json::to_string(&snapshot).unwrap_or_default().into()
         });

@@ -12,12 +12,13 @@
 mod answer;
 mod assets;
 mod board;
-mod choice;
+mod connection;
+mod description;
 mod estimate;
 mod histogram;
+mod hosts;
 mod model;
 mod reader;
-mod seats;
 mod server;
 mod snapshot;
 mod source;

@@ -8,7 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use crate::balance::MAX_BACKENDS;
 use crate::journal::{LineError, Row};
 
-use super::estimate::{Averages, Estimator, sample};
+use super::description::{Averaging, Description};
+use super::estimate::{Averages, Estimator, samples};
 use super::timeline::{Cell, Timeline, WhenFull};
 
 /// The longest window that is shown second by second.
@@ -44,7 +45,9 @@ pub(super) struct Model {
     pub(super) latest: VecDeque<Request>,
     pub(super) routing_mode: String,
     pub(super) connection: Option<String>,
-    pub(super) last_choice: Option<Choice>,
+    /// What the proxy wrote beside the log, unless the rows are not of that proxy.
+    pub(super) description: Option<Description>,
+    pub(super) averaging: Averaging,
     /// The times of the first row that was read and of the newest there is, in microseconds.
     pub(super) span_us: Option<(i64, i64)>,
     pub(super) broken_lines: u64,
@@ -82,19 +85,10 @@ pub(super) struct Request {
     pub(super) averages: Averages,
 }
 
-/// The last request that a backend got, seen from before its answer was known.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Choice {
-    pub(super) backend: usize,
-    /// The averages of that backend without this request.
-    pub(super) averages_before: Averages,
-    /// The backend of the request before.
-    pub(super) after: Option<usize>,
-}
-
 impl Model {
-    pub(super) fn new() -> Self {
-        Self {
+    /// A model of a log before its first row.
+    pub(super) fn new(description: Option<Description>) -> Self {
+        let mut model = Self {
             backends: Vec::new(),
             lanes: HashMap::new(),
             recent: Timeline::new(RECENT_SECONDS, WhenFull::Forget),
@@ -104,11 +98,20 @@ impl Model {
             latest: VecDeque::with_capacity(LATEST_REQUESTS),
             routing_mode: String::new(),
             connection: None,
-            last_choice: None,
+            description: None,
+            averaging: Averaging::default(),
             span_us: None,
             broken_lines: 0,
             last_broken: None,
+        };
+        if let Some(description) = description {
+            model.averaging = description.averages();
+            for backend in &description.backends {
+                model.backend(&backend.url);
+            }
+            model.description = Some(description);
         }
+        model
     }
 
     pub(super) fn feed(&mut self, row: Result<Row<'_>, LineError>) {
@@ -123,10 +126,16 @@ impl Model {
     }
 
     fn row(&mut self, row: &Row<'_>) {
+        let is_other = |known: &Description| !known.is_of(row.routing_mode);
+        if self.requests == 0 && self.description.as_ref().is_some_and(is_other) {
+            let broken_lines = self.broken_lines;
+            let last_broken = self.last_broken.take();
+            *self = Self { broken_lines, last_broken, ..Self::new(None) };
+        }
         let backend = row.backend_url.map(|url| self.backend(url));
         self.count(row, backend);
         if let Some(backend) = backend {
-            self.choose(row, backend);
+            self.observe(row, backend);
         }
         self.remember(row, backend);
         if row.routing_mode != self.routing_mode {
@@ -181,14 +190,10 @@ impl Model {
         self.whole.add(second, lane, latency_us, is_error);
     }
 
-    fn choose(&mut self, row: &Row<'_>, backend: usize) {
-        let after = self.last_choice.map(|choice| choice.backend);
-        let estimator = &mut self.backends[backend].estimator;
-        let averages_before = estimator.averages();
-        if let Some(sample) = sample(row) {
-            estimator.observe(sample);
+    fn observe(&mut self, row: &Row<'_>, backend: usize) {
+        for sample in samples(row, self.averaging) {
+            self.backends[backend].estimator.observe(sample, self.averaging);
         }
-        self.last_choice = Some(Choice { backend, averages_before, after });
     }
 
     fn remember(&mut self, row: &Row<'_>, backend: Option<usize>) {

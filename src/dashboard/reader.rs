@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::board::Board;
 use super::model::Model;
 use super::source::Source;
+use crate::reactor::Caller;
 
 /// How long the reader rests when it has read all there is.
 const REST: Duration = Duration::from_millis(100);
@@ -13,17 +14,19 @@ const REST: Duration = Duration::from_millis(100);
 /// How far publications are apart: numbers that change faster cannot be read.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
-/// Reads for ever.
-pub(super) fn run(mut source: Source, board: &Board) {
+/// Reads for ever, and calls `server` when there is something new.
+pub(super) fn run(mut source: Source, board: &Board, server: &Caller) {
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
-            board.with_model(|model| *model = Model::new());
+            board.with_model(|model| *model = Model::new(source.description()));
         }
         let read_all = !read_block(&mut source, board);
         let now = now();
         if published.is_none_or(|at| now.duration_since(at) >= PUBLISH_EVERY) {
-            board.publish(&source);
+            board.publish(&source, SystemTime::now());
+            // Without the call a stream gets its event with the next one.
+            let _ = server.call();
             published = Some(now);
         }
         if read_all {

@@ -1,35 +1,53 @@
-//! The dashboard as a server: a thread that reads the log, and a thread for each answer.
+//! The dashboard as a server: one thread that reads the log, and one that answers.
+//!
+//! The latter runs on the proxy's own reactor: a connection costs a descriptor and no thread, and
+//! there are never more of them than the process has descriptors for, beside those that the log
+//! needs. When all are taken, the one that is idle for longest makes room for the next.
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use socket2::SockRef;
+use mio::net::TcpStream;
 
-use super::answer::{self, Wish};
 use super::board::Board;
+use super::connection::{Connection, Service};
+use super::hosts::Hosts;
 use super::reader;
-use super::seats::Seats;
 use super::source::Source;
-use crate::health::reachable;
+use crate::reactor::{Alarm, Alarms, Key, Listener, Poller, Received, Slots, Stream, Wake};
 
-/// How many browsers get a stream; further ones are told to ask again and again.
+/// How many clients get a stream; further ones are told to ask again and again.
 pub const STREAMS_MAX: usize = 32;
 
-/// How many answers are under way at once.
-const ANSWERS_MAX: usize = 64;
+/// How many connections there are at most.
+const CONNECTIONS_MAX: usize = 128;
 
-/// How long a browser may leave what it was sent unread.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Descriptors that no connection gets: for the log, its folder, and what the program was started
+/// with.
+const DESCRIPTORS_RESERVED: u64 = 16;
 
-/// How long a connection can be left without a thread; see [`Dashboard::knock`].
-const KNOCK_EVERY: Duration = Duration::from_millis(250);
+/// How long nothing is accepted when that failed, or when no connection can make room.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is done for one connection, and how many are accepted, before others have their turn.
+const ROUNDS_PER_TURN: usize = 16;
+
+const EVENTS_PER_TURN: usize = 256;
+
+const READ_BYTES: usize = 8 << 10;
 
 /// How much of a log that is there is read: some minutes of a busy proxy, in a moment.
 const BACKLOG_BYTES: u64 = 32 << 20;
+
+const LISTENER: Key = Key::fixed(0, 0);
+
+/// The tag of the clients' keys.
+const CLIENTS: u8 = 1;
 
 /// What the dashboard shows and where.
 #[derive(Clone, Debug)]
@@ -40,98 +58,246 @@ pub struct Options {
     pub log: PathBuf,
     /// Whether a log that is there is read whole, rather than its last 32 MiB.
     pub from_start: bool,
+    /// The names that a request may be for, beside those of the loopback and the address.
+    pub allowed_hosts: Vec<String>,
+    /// How many descriptors the process may have.
+    pub descriptors: u64,
 }
 
 /// A dashboard that listens.
+#[derive(Debug)]
 pub struct Dashboard {
-    server: tiny_http::Server,
-    address: SocketAddr,
+    poller: Poller,
+    listener: Listener,
+    accept_again: Alarm,
+    clients: Slots<Client>,
+    alarms: Alarms,
+    /// Those for which there is more to do than a turn had time for.
+    unfinished: VecDeque<Key>,
     board: Arc<Board>,
-    answers: Seats,
-    streams: Seats,
+    hosts: Hosts,
+    /// How many clients there may be, and how many of them may have a stream.
+    clients_max: usize,
+    streams_max: usize,
+}
+
+#[derive(Debug)]
+struct Client {
+    stream: Stream,
+    connection: Connection,
+    local: IpAddr,
+}
+
+/// What became of a client's turn.
+enum Turn {
+    /// It goes on with the next event.
+    Waits,
+    /// There is more to do.
+    Unfinished,
+    /// The connection is broken or has ended.
+    Over,
 }
 
 impl Dashboard {
     /// Listens, and begins to read the log.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or there are no threads to be had.
+    /// When the address cannot be listened on, or there is no thread to be had.
     pub fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.listen)?;
-        // Accepted connections inherit this. A timeout for reading would end those that are idle.
-        SockRef::from(&listener).set_write_timeout(Some(WRITE_TIMEOUT))?;
-        let address = listener.local_addr()?;
+        let poller = Poller::new(EVENTS_PER_TURN)?;
+        let mut listener = Listener::bind(options.listen)?;
+        listener.register(LISTENER, &poller)?;
         let backlog_bytes = (!options.from_start).then_some(BACKLOG_BYTES);
         let source = Source::new(options.log, backlog_bytes);
         let board = Arc::new(Board::new(&source));
-        let reading = Arc::clone(&board);
+        let (reading, caller) = (Arc::clone(&board), poller.waker());
         let reader = thread::Builder::new().name("reader".to_owned());
-        reader.spawn(move || reader::run(source, &reading))?;
-        let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
-        let (answers, streams) = (Seats::new(ANSWERS_MAX), Seats::new(STREAMS_MAX));
-        Ok(Self { server, address, board, answers, streams })
+        reader.spawn(move || reader::run(source, &reading, &caller))?;
+        let spare = options.descriptors.saturating_sub(DESCRIPTORS_RESERVED);
+        let clients_max = usize::try_from(spare).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX);
+        Ok(Self {
+            poller,
+            listener,
+            accept_again: Alarm::default(),
+            clients: Slots::new(CLIENTS),
+            alarms: Alarms::default(),
+            unfinished: VecDeque::new(),
+            board,
+            hosts: Hosts::new(options.listen.ip(), &options.allowed_hosts),
+            clients_max,
+            streams_max: STREAMS_MAX.min(clients_max / 2),
+        })
     }
 
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.local_addr()
     }
 
-    /// Answers until connections can no longer be accepted, and tells why.
+    /// Answers until events can no longer be waited for, and tells why.
     #[must_use]
-    pub fn run(self) -> io::Error {
+    pub fn run(mut self) -> io::Error {
+        let mut wakes = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            match self.server.recv_timeout(KNOCK_EVERY) {
-                Ok(Some(request)) => self.admit(request),
-                Ok(None) => {}
+            let now = match self.poller.turn(&mut wakes, !self.unfinished.is_empty()) {
+                Ok(now) => now,
                 Err(error) => return error,
+            };
+            for key in std::mem::take(&mut self.unfinished) {
+                self.serve(key, now);
             }
-            self.knock();
+            for wake in &wakes {
+                match *wake {
+                    Wake::Called => self.serve_streams(now),
+                    Wake::Ready { key: LISTENER, .. } => self.accept(now),
+                    Wake::Ready { key, readiness } => {
+                        if let Some(client) = self.clients.get_mut(key) {
+                            client.stream.note(readiness);
+                            self.serve(key, now);
+                        }
+                    }
+                    Wake::Expired { key: LISTENER, at } => {
+                        if self.accept_again.rang(at) {
+                            self.accept(now);
+                        }
+                    }
+                    Wake::Expired { key, at } => {
+                        if self.alarms.rang(key, at) {
+                            self.look_at_deadline(key, now);
+                        }
+                    }
+                }
+            }
         }
     }
 
-    /// Connects to ourselves and hangs up.
-    ///
-    /// `tiny_http` gives a connection to a thread that waits for one. If two come before that
-    /// thread has woken, the second is left until any thread is done with another connection,
-    /// which a browser keeps open for minutes. This one is done at once, and its thread takes the
-    /// one that was left.
-    fn knock(&self) {
-        // If it fails, then for a reason that the next real connection meets as well.
-        let _ = TcpStream::connect_timeout(&reachable(self.address), KNOCK_EVERY);
-    }
-
-    /// Answers on a thread of its own: a browser that does not read must not hold up the others.
-    fn admit(&self, request: tiny_http::Request) {
-        let wish = Wish::of(&request);
-        let board = Arc::clone(&self.board);
-        let thread = thread::Builder::new().name("answer".to_owned());
-        // Without a thread the request is dropped, which answers it with 500.
-        let _ = match wish {
-            Wish::Stream(window) if answer::takes_streams(&request) => match self.streams.take() {
-                Some(seat) => {
-                    thread.spawn(move || answer::stream(request, window, &board, seat)).map(drop)
+    fn accept(&mut self, now: Instant) {
+        for _ in 0..ROUNDS_PER_TURN {
+            let is_full = self.clients.len() >= self.clients_max;
+            if is_full && self.longest_idle().is_none() {
+                return self.accept_later(now + ACCEPT_PAUSE);
+            }
+            match self.listener.accept() {
+                Ok(Some((socket, _))) => {
+                    if is_full {
+                        self.make_room();
+                    }
+                    // A client that can't be watched is closed, which tells it.
+                    let _ = self.admit(socket, now);
                 }
-                None => self.answer(thread, request, wish),
-            },
-            wish => self.answer(thread, request, wish),
-        };
+                Ok(None) => return,
+                Err(_) => {
+                    // Descriptors may be short all the same.
+                    self.make_room();
+                    return self.accept_later(now + ACCEPT_PAUSE);
+                }
+            }
+        }
+        self.accept_later(now);
     }
 
-    fn answer(
-        &self,
-        thread: thread::Builder,
-        request: tiny_http::Request,
-        wish: Wish,
-    ) -> io::Result<()> {
-        let Some(seat) = self.answers.take() else { return Ok(()) };
-        let board = Arc::clone(&self.board);
-        let answer = move || {
-            // A browser that is gone needs no answer.
-            let _ = answer::answer(request, &wish, &board);
-            drop(seat);
-        };
-        thread.spawn(answer).map(drop)
+    fn accept_later(&mut self, at: Instant) {
+        self.accept_again.set(Some(at), LISTENER, self.poller.timers());
+    }
+
+    fn admit(&mut self, socket: TcpStream, now: Instant) -> io::Result<()> {
+        let (poller, local) = (&self.poller, socket.local_addr()?.ip().to_canonical());
+        let key = self.clients.try_insert_with(|key| {
+            let stream = Stream::accepted(socket, key, poller)?;
+            Ok::<_, io::Error>(Client { stream, connection: Connection::new(now), local })
+        })?;
+        self.serve(key, now);
+        Ok(())
+    }
+
+    fn make_room(&mut self) {
+        if let Some(key) = self.longest_idle() {
+            self.clients.remove(key);
+        }
+    }
+
+    fn longest_idle(&self) -> Option<Key> {
+        let idle = self.clients.keys().filter_map(|key| {
+            let since = self.clients.get(key)?.connection.idle_since()?;
+            Some((since, key))
+        });
+        idle.min().map(|(_, key)| key)
+    }
+
+    fn serve_streams(&mut self, now: Instant) {
+        for key in self.streams() {
+            self.serve(key, now);
+        }
+    }
+
+    fn streams(&self) -> Vec<Key> {
+        let is_stream =
+            |key: &Key| self.clients.get(*key).is_some_and(|client| client.connection.is_stream());
+        self.clients.keys().filter(is_stream).collect()
+    }
+
+    /// Does what can be done for a client now.
+    fn serve(&mut self, key: Key, now: Instant) {
+        let has_stream = self.streams().len() < self.streams_max;
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let (board, hosts, local) = (&*self.board, &self.hosts, client.local);
+        match client.go_on(Service { board, hosts, local, has_stream }, now) {
+            Turn::Waits => {}
+            // Once is enough, however many events there were.
+            Turn::Unfinished if self.unfinished.contains(&key) => {}
+            Turn::Unfinished => self.unfinished.push_back(key),
+            Turn::Over => {
+                self.clients.remove(key);
+                return;
+            }
+        }
+        self.alarms.set(client.connection.deadline(), key, self.poller.timers());
+    }
+
+    fn look_at_deadline(&mut self, place: Key, now: Instant) {
+        let Some(key) = self.clients.occupant(place) else { return };
+        let Some(client) = self.clients.get(key) else { return };
+        match client.connection.deadline() {
+            Some(deadline) if deadline <= now => drop(self.clients.remove(key)),
+            deadline => self.alarms.set(deadline, key, self.poller.timers()),
+        }
+    }
+}
+
+impl Client {
+    fn go_on(&mut self, service: Service<'_>, now: Instant) -> Turn {
+        let mut buffer = [0; READ_BYTES];
+        for _ in 0..ROUNDS_PER_TURN {
+            if !self.connection.has_pending() {
+                if self.connection.advance(service, now) {
+                    continue;
+                }
+                if !self.connection.takes_bytes() || !self.stream.can_read() {
+                    return Turn::Waits;
+                }
+                match self.stream.read(&mut buffer) {
+                    Ok(Received::Bytes(count)) => self.connection.receive(&buffer[..count], now),
+                    Ok(Received::Nothing) => return Turn::Waits,
+                    Ok(Received::End) | Err(_) => return Turn::Over,
+                }
+                continue;
+            }
+            if !self.stream.can_write() {
+                return Turn::Waits;
+            }
+            let pending = self.connection.pending();
+            let written = if self.connection.ends() {
+                self.stream.write_last(pending)
+            } else {
+                self.stream.write(pending)
+            };
+            match written {
+                Ok(Some(count)) => self.connection.sent(count, now),
+                Ok(None) => return Turn::Waits,
+                Err(_) => return Turn::Over,
+            }
+        }
+        Turn::Unfinished
     }
 }

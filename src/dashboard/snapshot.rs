@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use super::choice::{explain, short_name};
-use super::estimate::{Averages, EWMA_ALPHA, SMA_WINDOW};
+use super::description::Description;
+use super::estimate::Averages;
 use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED, Request};
 use super::source::{State, Status};
 use super::timeline::{Cell, Slot};
@@ -17,6 +17,9 @@ const LISTED_REQUESTS: usize = 50;
 
 /// Over how many seconds the present rate is taken; the newest, which is not over, aside.
 const RATE_SECONDS: i64 = 5;
+
+/// How long a row takes from its request's end to here, at most.
+const LAG_US: i64 = 250_000;
 
 /// See the module.
 #[derive(Debug, Serialize)]
@@ -33,10 +36,11 @@ pub(super) struct Snapshot {
     window: Figures,
     since: Since,
     estimates: Estimates,
+    /// What the proxy wrote beside the log; null without that.
+    description: Option<Description>,
     backends: Vec<Backend>,
     not_dispatched: NotDispatched,
     series: Series,
-    choice: Option<String>,
     latest: Vec<Latest>,
     broken_rows: u64,
     last_broken_row: Option<String>,
@@ -55,6 +59,7 @@ struct Recent {
 #[derive(Debug, Serialize)]
 struct Figures {
     name: &'static str,
+    end: End,
     from_ms: Option<i64>,
     to_ms: Option<i64>,
     requests: u64,
@@ -63,6 +68,15 @@ struct Figures {
     error_share: f64,
     #[serde(flatten)]
     latency: Latency,
+}
+
+/// What a window ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    /// The log's proxy runs, or the last row is younger than the window is long.
+    Now,
+    LastRow,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,8 +100,11 @@ struct Since {
 #[derive(Debug, Serialize)]
 struct Estimates {
     label: &'static str,
+    /// Whether the proxy's parameters are known; if not, these are its defaults.
+    recorded: bool,
     sma_window: usize,
     ewma_alpha: f64,
+    failure_sample_ms: u128,
 }
 
 #[derive(Debug, Serialize)]
@@ -146,11 +163,29 @@ struct Latest {
 
 impl Snapshot {
     /// `stem` is the name of the log without its extension.
-    pub(super) fn new(model: &Model, status: &Status, stem: Option<&str>, window: Window) -> Self {
-        let source = if model.requests == 0 { status.without_rows() } else { status.clone() };
+    pub(super) fn new(
+        model: &Model,
+        status: &Status,
+        stem: Option<&str>,
+        window: Window,
+        now_us: i64,
+    ) -> Self {
+        let source = match (model.span_us, &model.description) {
+            (None, _) => status.without_rows(),
+            (Some((_, newest_us)), Some(_)) => {
+                status.without_requests(u64::try_from(second(now_us - newest_us)).unwrap_or(0))
+            }
+            (Some(_), None) => status.clone(),
+        };
         let message = (source.state != State::Live).then(|| source.message.clone());
+        let end = end(model, &source, window, now_us);
         let (timeline, count) = window.of(model);
-        let (start, slots) = timeline.newest(count);
+        let (start, slots) = match (end, window) {
+            (End::Now, Window::Minute | Window::FiveMinutes) => {
+                timeline.until(second(now_us), count)
+            }
+            _ => timeline.newest(count),
+        };
         let order = order(model);
         let series = Series {
             start_ms: start * 1000,
@@ -163,15 +198,12 @@ impl Snapshot {
             message,
             mode: Some(model.routing_mode.clone()).filter(|mode| !mode.is_empty()),
             connection: model.connection.clone().or_else(|| connection_of(stem?)),
-            requests_per_s: match source.state {
-                State::Live | State::Reading => rate(model),
-                _ => 0.0,
-            },
+            requests_per_s: rate(model, &source, now_us),
             recent: Recent {
                 requests: model.latest.len().min(LATEST_REQUESTS),
                 mean_ms: model.latest_mean_us().map(millis),
             },
-            window: figures(model, window, start, &cells),
+            window: figures(model, window, end, now_us, &cells),
             since: Since {
                 from_ms: model.span_us.map(|(first_us, _)| first_us.div_euclid(1000)),
                 requests: model.requests,
@@ -179,13 +211,15 @@ impl Snapshot {
             },
             estimates: Estimates {
                 label: "recomputed from the log in row order",
-                sma_window: SMA_WINDOW,
-                ewma_alpha: EWMA_ALPHA,
+                recorded: model.description.is_some(),
+                sma_window: model.averaging.window,
+                ewma_alpha: model.averaging.alpha,
+                failure_sample_ms: model.averaging.failure_sample.as_millis(),
             },
+            description: model.description.clone(),
             backends: order.iter().map(|&at| backend(model, at, &cells)).collect(),
             not_dispatched: not_dispatched(model, &cells),
             series,
-            choice: explain(model),
             latest: latest(model),
             broken_rows: model.broken_lines,
             last_broken_row: model.last_broken.as_ref().map(ToString::to_string),
@@ -229,16 +263,40 @@ fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
     Line { name, p50_ms: quantiles(0.50), p95_ms: quantiles(0.95) }
 }
 
-fn figures(model: &Model, window: Window, start: i64, cells: &[Cell]) -> Figures {
+fn end(model: &Model, status: &Status, window: Window, now_us: i64) -> End {
+    let Some((_, newest_us)) = model.span_us else { return End::LastRow };
+    let age_s = second(now_us) - second(newest_us);
+    // While a log is read up to the present, its newest row is of the past.
+    let is_read = status.state != State::Reading;
+    let is_running = status.state == State::Idle;
+    let is_now = is_read && age_s >= 0 && (is_running || age_s < window.seconds());
+    if is_now { End::Now } else { End::LastRow }
+}
+
+fn second(time_us: i64) -> i64 {
+    time_us.div_euclid(1_000_000)
+}
+
+fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell]) -> Figures {
     let mut all = Cell::default();
     for cell in cells {
         all.merge(cell);
     }
-    let range_us = model.span_us.map(|(first_us, to_us)| (first_us.max(start * 1_000_000), to_us));
+    let range_us = model.span_us.map(|(first_us, newest_us)| {
+        let end_us = if end == End::Now { now_us.max(newest_us) } else { newest_us };
+        let start_us = match window {
+            Window::Minute | Window::FiveMinutes => {
+                (second(end_us) - window.seconds() + 1) * 1_000_000
+            }
+            Window::All => first_us,
+        };
+        (first_us.max(start_us), end_us)
+    });
     // Less than a second says nothing about a rate per second.
     let seconds = range_us.map_or(1.0, |(from, to)| ((to - from) as f64 / 1e6).max(1.0));
     Figures {
         name: window.name(),
+        end,
         from_ms: range_us.map(|(from_us, _)| from_us.div_euclid(1000)),
         to_ms: range_us.map(|(_, to_us)| to_us.div_euclid(1000)),
         requests: all.requests,
@@ -250,19 +308,19 @@ fn figures(model: &Model, window: Window, start: i64, cells: &[Cell]) -> Figures
 }
 
 /// Rows per second over the last whole seconds.
-fn rate(model: &Model) -> f64 {
-    let (_, slots) = model.recent.newest(RATE_SECONDS + 1);
-    let Some((newest, whole)) = slots.split_last() else { return 0.0 };
-    let second = |time_us: i64| time_us.div_euclid(1_000_000);
-    let Some((first, last)) = model.span_us.map(|(a, b)| (second(a), second(b))) else {
-        return 0.0;
+fn rate(model: &Model, status: &Status, now_us: i64) -> f64 {
+    let Some((first_us, newest_us)) = model.span_us else { return 0.0 };
+    let end = match (end(model, status, Window::Minute, now_us), status.state) {
+        (End::Now, _) => second(now_us - LAG_US).max(second(first_us)),
+        // A log of the past that is written now, or read.
+        (End::LastRow, State::Live | State::Reading) => second(newest_us),
+        (End::LastRow, _) => return 0.0,
     };
-    let seconds = (last - first).min(RATE_SECONDS);
-    if seconds == 0 {
-        // There is nothing yet but the second that is not over.
-        return requests(*newest, model) as f64;
-    }
-    let rows: u64 = whole.iter().map(|slot| requests(*slot, model)).sum();
+    let seconds = (end - second(first_us)).min(RATE_SECONDS);
+    // If there is nothing yet but the second that is not over, that has to do.
+    let (last, seconds) = if seconds == 0 { (end, 1) } else { (end - 1, seconds) };
+    let (_, slots) = model.recent.until(last, seconds);
+    let rows: u64 = slots.iter().map(|slot| requests(*slot, model)).sum();
     round(rows as f64 / seconds as f64)
 }
 
@@ -328,6 +386,11 @@ fn connection_of(stem: &str) -> Option<String> {
     let stem = stem.to_ascii_lowercase().replace('-', "_");
     let named = |word: &str| stem.contains(word).then(|| word.replace('_', "-"));
     named("non_persistent").or_else(|| named("persistent"))
+}
+
+/// The name of a backend without its scheme.
+fn short_name(url: &str) -> &str {
+    url.strip_prefix("http://").unwrap_or(url)
 }
 
 fn share(part: u64, whole: u64) -> f64 {

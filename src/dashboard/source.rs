@@ -4,13 +4,16 @@
 //! run began. Whatever is wrong with the file system becomes a sentence for the page, and is looked
 //! at again later; nothing here ends the dashboard.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::Serialize;
 
+use super::description::Description;
 use crate::journal::{Fate, Sight, Tail, TailError};
 
 /// A log at most this old counts as being written.
@@ -34,7 +37,11 @@ pub(super) enum State {
     Reading,
     /// Rows come.
     Live,
-    /// No row has come for some seconds.
+    /// No row has come for some seconds, and a proxy holds the log.
+    Idle,
+    /// No row has come for some seconds, and the proxy that wrote the log holds it no more.
+    Ended,
+    /// No row has come for some seconds, and nothing is known of who writes.
     Silent,
     /// The log was deleted.
     Deleted,
@@ -65,6 +72,8 @@ pub(super) struct Status {
     /// The log that is followed.
     pub(super) path: Option<String>,
     pub(super) beginning: Beginning,
+    /// Whether a proxy holds the log; `None` where that does not matter or is not to be known.
+    pub(super) is_held: Option<bool>,
     /// For how many seconds the log has not been written.
     pub(super) silent_s: Option<u64>,
     pub(super) size_bytes: u64,
@@ -90,6 +99,9 @@ struct Followed {
     path: PathBuf,
     tail: Tail,
     beginning: Beginning,
+    description: Option<Description>,
+    /// Whether a proxy holds the log; `None` where that does not matter or is not to be known.
+    is_held: Option<bool>,
 }
 
 impl Source {
@@ -108,6 +120,11 @@ impl Source {
         self.followed.as_mut().map(|followed| &mut followed.tail)
     }
 
+    /// What the proxy wrote beside the log that is followed.
+    pub(super) fn description(&self) -> Option<Description> {
+        self.followed.as_ref()?.description.clone()
+    }
+
     /// The name of the file that is followed, without its extension.
     pub(super) fn stem(&self) -> Option<String> {
         let stem = self.followed.as_ref()?.path.file_stem()?;
@@ -119,7 +136,7 @@ impl Source {
     pub(super) fn look(&mut self, now: SystemTime) -> bool {
         let searches = self.looks.is_multiple_of(LOOKS_PER_SEARCH);
         self.looks = self.looks.wrapping_add(1);
-        let Some(followed) = &self.followed else { return searches && self.begin(now) };
+        let Some(followed) = &mut self.followed else { return searches && self.begin(now) };
         let sight = match followed.tail.look(&followed.path) {
             Ok(sight) => sight,
             Err(error) => {
@@ -128,15 +145,24 @@ impl Source {
                 return false;
             }
         };
+        let quiet = silence(&sight, now) >= LIVE_S;
+        if !quiet && followed.description.is_none() {
+            followed.is_held = None;
+        } else if searches || followed.is_held.is_none() {
+            followed.is_held = is_held(&followed.path);
+        }
         self.status = followed.status(&sight, now);
-        let path = followed.path.clone();
+        let (path, beginning) = (followed.path.clone(), followed.beginning);
+        let is_described_anew =
+            searches && sight.fate == Fate::Kept && Description::of(&path) != followed.description;
         let read_up = followed.tail.offset() >= sight.length;
         let renewed = match sight.fate {
             Fate::Cut => self.reopen(&path, Beginning::Cut, now),
             Fate::Replaced if read_up => self.reopen(&path, Beginning::Replaced, now),
+            // Averages by other parameters are others from the first row on.
+            _ if is_described_anew => self.reopen(&path, beginning, now),
             _ => false,
         };
-        let quiet = self.status.silent_s.is_some_and(|seconds| seconds >= LIVE_S);
         renewed || (searches && quiet && self.find_newer(sight.modified, now))
     }
 
@@ -206,7 +232,8 @@ impl Source {
     }
 
     fn follow(&mut self, path: PathBuf, tail: Tail, beginning: Beginning, now: SystemTime) -> bool {
-        let followed = Followed { path, tail, beginning };
+        let description = Description::of(&path);
+        let followed = Followed { path, tail, beginning, description, is_held: None };
         if let Ok(sight) = followed.tail.look(&followed.path) {
             self.status = followed.status(&sight, now);
         }
@@ -217,7 +244,7 @@ impl Source {
 
 impl Followed {
     fn status(&self, sight: &Sight, now: SystemTime) -> Status {
-        let silent_s = now.duration_since(sight.modified).map_or(0, |silent| silent.as_secs());
+        let silent_s = silence(sight, now);
         let behind_bytes = sight.length.saturating_sub(self.tail.offset());
         let path = self.path.display().to_string();
         let (state, message) = match sight.fate {
@@ -226,7 +253,7 @@ impl Followed {
                 let megabytes = behind_bytes.div_ceil(1_000_000);
                 (State::Reading, format!("reading {path}: {megabytes} MB to go"))
             }
-            _ if silent_s >= LIVE_S => (State::Silent, format!("no rows for {}", span(silent_s))),
+            _ if silent_s >= LIVE_S => self.silent(&span(silent_s)),
             _ => (State::Live, format!("following {path}")),
         };
         Status {
@@ -234,11 +261,46 @@ impl Followed {
             message,
             path: Some(path),
             beginning: self.beginning,
+            is_held: self.is_held,
             silent_s: Some(silent_s),
             size_bytes: sight.length,
             behind_bytes,
             skipped_bytes: self.tail.skipped_bytes(),
         }
+    }
+
+    /// What is known of a log to which nothing has come for a `span`.
+    fn silent(&self, span: &str) -> (State, String) {
+        match self.is_held {
+            Some(true) => (State::Idle, idle(span)),
+            // Only a proxy of ours locks its log, and describes it.
+            Some(false) if self.description.is_some() => {
+                (State::Ended, format!("its proxy has ended; the last row came {span} ago"))
+            }
+            _ => (State::Silent, format!("no rows for {span}")),
+        }
+    }
+}
+
+fn idle(span: &str) -> String {
+    format!("no request has ended for {span}; its proxy is running")
+}
+
+/// For how many seconds a log has not been written.
+fn silence(sight: &Sight, now: SystemTime) -> u64 {
+    now.duration_since(sight.modified).map_or(0, |silent| silent.as_secs())
+}
+
+/// Whether a proxy holds the lock on its log; `None` where there are no locks.
+///
+/// The lock is taken for a moment if nobody has it, shared, so that two dashboards do not take each
+/// other for a proxy. A proxy that starts in this moment tries again.
+fn is_held(log: &Path) -> Option<bool> {
+    let file = File::open(log).ok()?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Some(false),
+        Err(Errno::WOULDBLOCK) => Some(true),
+        Err(_) => None,
     }
 }
 
@@ -249,6 +311,7 @@ impl Status {
             message,
             path: None,
             beginning: Beginning::Opened,
+            is_held: None,
             silent_s: None,
             size_bytes: 0,
             behind_bytes: 0,
@@ -261,10 +324,22 @@ impl Status {
         self.message = message;
     }
 
+    /// The same of the log of a proxy to which no request came for so long. The file tells only
+    /// when it was written last, and that may have been the row of a probe.
+    pub(super) fn without_requests(&self, seconds: u64) -> Self {
+        let mut status = self.clone();
+        let may_be_idle = matches!(self.state, State::Live | State::Idle);
+        if seconds >= LIVE_S && may_be_idle && self.is_held == Some(true) {
+            status.say(State::Idle, idle(&span(seconds)));
+            status.silent_s = Some(seconds);
+        }
+        status
+    }
+
     /// The same of a log that turned out to have no row yet.
     pub(super) fn without_rows(&self) -> Self {
         let mut status = self.clone();
-        if let (State::Live | State::Silent, Some(path)) = (self.state, &self.path) {
+        if let (State::Live | State::Idle | State::Silent, Some(path)) = (self.state, &self.path) {
             status.say(State::Empty, format!("no rows yet in {path}"));
         }
         status

@@ -141,18 +141,29 @@ impl Timeline {
         self.slot_seconds
     }
 
-    /// The newest `count` slot lengths: the time at which the first slot in them begins, and for
-    /// each length from there on its slot, if anything happened in it.
+    /// The newest `count` slot lengths; see [`Timeline::until`].
     pub(super) fn newest(&self, count: i64) -> (i64, Vec<Option<&Slot>>) {
-        let Some(newest) = self.slots.back() else { return (0, Vec::new()) };
-        let first = self.slots.partition_point(|slot| newest.index - slot.index >= count);
-        let start = self.slots[first].index;
+        let newest = self.slots.back().map_or(0, |slot| slot.index * self.slot_seconds);
+        self.until(newest, count)
+    }
+
+    /// The `count` slot lengths of which the last is that of `second`: the time at which the first
+    /// slot in them begins, and for each length from there on its slot, if anything happened in it.
+    pub(super) fn until(&self, second: i64, count: i64) -> (i64, Vec<Option<&Slot>>) {
+        if self.slots.is_empty() {
+            return (0, Vec::new());
+        }
+        let last = second.div_euclid(self.slot_seconds);
+        let first = self.slots.partition_point(|slot| last - slot.index >= count);
+        let end = self.slots.partition_point(|slot| slot.index <= last).max(first);
+        let start = self.slots.range(first..end).next().map_or(last, |slot| slot.index);
+        let length = |index: i64| usize::try_from(index - start).unwrap_or(0);
         let mut row = Vec::new();
-        for slot in self.slots.range(first..) {
-            let gap = usize::try_from(slot.index - start).unwrap_or(0);
-            row.resize(gap, None);
+        for slot in self.slots.range(first..end) {
+            row.resize(length(slot.index), None);
             row.push(Some(slot));
         }
+        row.resize(length(last + 1), None);
         (start * self.slot_seconds, row)
     }
 }

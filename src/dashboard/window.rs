@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::model::{Model, RECENT_SECONDS, WHOLE_SLOTS};
 use super::timeline::Timeline;
 
-/// A stretch of time that ends with the newest row.
+/// A stretch of time that ends at the present, or at the newest row if that is long past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Window {
     Minute,
@@ -23,6 +23,14 @@ impl Window {
             Self::Minute => "1m",
             Self::FiveMinutes => "5m",
             Self::All => "all",
+        }
+    }
+
+    /// For how many seconds after the last row it still ends at the present.
+    pub(super) fn seconds(self) -> i64 {
+        match self {
+            Self::Minute => 60,
+            Self::FiveMinutes | Self::All => RECENT_SECONDS,
         }
     }
 

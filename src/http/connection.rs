@@ -72,6 +72,15 @@ pub fn authenticates_connection(head: &[u8], headers: &Headers, id: Name) -> boo
     })
 }
 
+/// The hops that `X-Forwarded-For` tells of, in the order of the way; some may be empty.
+#[must_use]
+pub fn forwarded_for<'a>(
+    head: &'a [u8],
+    headers: &'a Headers,
+) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    headers.values(head, Name::XForwardedFor).flat_map(elements)
+}
+
 /// Appends the names that the `Connection` fields of a head give, separated by commas, for
 /// [`rewrite_trailers`](super::rewrite_trailers), which comes long after the head is gone. Options
 /// that name no field of a trailer section are left out, so mostly this appends nothing.

@@ -1,5 +1,42 @@
 //! What can be wrong with a head or with a body's framing: for each fault the status that answers
-//! it, a label for the log and a sentence for people.
+//! it, labels for the log and sentences for people. A label tells by its prefix whose fault it is.
+
+/// What is said of a fault, by where it is found.
+#[derive(Debug, Clone, Copy)]
+struct Facts {
+    /// Of the answer to a request with it.
+    status: u16,
+    label: &'static str,
+    trailer_label: &'static str,
+    response_label: &'static str,
+    response_trailer_label: &'static str,
+    /// Of a request.
+    explanation: &'static str,
+    response_explanation: &'static str,
+}
+
+/// A status, a word and a clause; another clause for responses where the one doesn't fit.
+macro_rules! facts {
+    ($status:literal, $label:literal, $explanation:literal) => {
+        facts!(
+            $status,
+            $label,
+            $explanation,
+            concat!("the backend's answer was refused: ", $explanation)
+        )
+    };
+    ($status:literal, $label:literal, $explanation:literal, $of_response:expr) => {
+        Facts {
+            status: $status,
+            label: $label,
+            trailer_label: concat!("trailer_", $label),
+            response_label: concat!("response_", $label),
+            response_trailer_label: concat!("response_trailer_", $label),
+            explanation: $explanation,
+            response_explanation: $of_response,
+        }
+    };
+}
 
 /// Why a head is refused. The connection it came on is good for nothing more but the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +54,7 @@ pub enum HeadError {
     UnsupportedVersion,
     MethodNotAllowed,
     BadField,
+    FoldedField,
     MissingHost,
     DuplicateHost,
     BadHost,
@@ -36,61 +74,113 @@ impl HeadError {
     /// and answered 502 whatever is said here.
     #[must_use]
     pub fn status(self) -> u16 {
-        self.facts().0
+        self.facts().status
     }
 
-    /// Stable `snake_case` word for the log.
+    /// Stable `snake_case` word for the log, if a request has this fault.
     #[must_use]
     pub fn label(self) -> &'static str {
-        self.facts().1
+        self.facts().label
     }
 
-    /// One clause for people, naming nothing of ours.
+    /// The same for a response.
+    #[must_use]
+    pub fn response_label(self) -> &'static str {
+        self.facts().response_label
+    }
+
+    /// The word for a trailer section that has this fault, of a request.
+    #[must_use]
+    pub fn trailer_label(self) -> &'static str {
+        self.facts().trailer_label
+    }
+
+    /// The same for a response.
+    #[must_use]
+    pub fn response_trailer_label(self) -> &'static str {
+        self.facts().response_trailer_label
+    }
+
+    /// One clause for people, if a request has this fault. It may name a limit's flag, and nothing
+    /// else of ours.
     #[must_use]
     pub fn explanation(self) -> &'static str {
-        self.facts().2
+        self.facts().explanation
     }
 
-    fn facts(self) -> (u16, &'static str, &'static str) {
+    /// The same for a response.
+    #[must_use]
+    pub fn response_explanation(self) -> &'static str {
+        self.facts().response_explanation
+    }
+
+    fn facts(self) -> Facts {
         match self {
-            HeadError::BareLineFeed => (400, "bare_lf", "a line ends without CR LF"),
+            HeadError::BareLineFeed => facts!(400, "bare_lf", "a line ends without CR LF"),
             HeadError::BareCarriageReturn => {
-                (400, "bare_cr", "a carriage return stands before the end of a line")
+                facts!(400, "bare_cr", "a carriage return stands before the end of a line")
             }
-            HeadError::UriTooLong => (414, "uri_too_long", "the request line is too long"),
-            HeadError::HeadTooLarge => (431, "head_too_large", "the header section is too large"),
-            HeadError::TooManyHeaders => (431, "too_many_headers", "too many header fields"),
-            HeadError::BadRequestLine => (400, "bad_request_line", "the request line is malformed"),
-            HeadError::BadTarget => (400, "bad_target", "the request target is invalid"),
-            HeadError::BadVersion => (400, "bad_version", "the protocol version is malformed"),
+            HeadError::UriTooLong => {
+                facts!(414, "uri_too_long", "the request line is above --max-head-bytes")
+            }
+            HeadError::HeadTooLarge => facts!(
+                431,
+                "head_too_large",
+                "the request head is above --max-head-bytes",
+                "the response head is above --max-head-bytes"
+            ),
+            HeadError::TooManyHeaders => facts!(
+                431,
+                "too_many_headers",
+                "the request has more fields than --max-headers",
+                "the response has more fields than --max-headers"
+            ),
+            HeadError::BadRequestLine => {
+                facts!(400, "bad_request_line", "the request line is malformed")
+            }
+            HeadError::BadTarget => facts!(400, "bad_target", "the request target is invalid"),
+            HeadError::BadVersion => {
+                facts!(400, "bad_version", "the protocol version is malformed")
+            }
             HeadError::UnsupportedVersion => {
-                (505, "unsupported_version", "only HTTP/1 is spoken here")
+                facts!(505, "unsupported_version", "only HTTP/1 is spoken here")
             }
             HeadError::MethodNotAllowed => {
-                (405, "method_not_allowed", "the method is not allowed here")
+                facts!(405, "method_not_allowed", "the method is not allowed here")
             }
-            HeadError::BadField => (400, "bad_field", "a header field is malformed"),
-            HeadError::MissingHost => (400, "missing_host", "the Host field is missing"),
-            HeadError::DuplicateHost => (400, "duplicate_host", "there is more than one Host"),
-            HeadError::BadHost => (400, "bad_host", "the Host field is invalid"),
-            HeadError::LengthAndCoding => {
-                (400, "length_and_coding", "both Content-Length and Transfer-Encoding are given")
+            HeadError::BadField => facts!(400, "bad_field", "a header field is malformed"),
+            HeadError::FoldedField => {
+                facts!(400, "obs_fold", "a header field is continued on the next line")
             }
-            HeadError::BadLength => (400, "bad_length", "the Content-Length is invalid"),
+            HeadError::MissingHost => facts!(400, "missing_host", "the Host field is missing"),
+            HeadError::DuplicateHost => {
+                facts!(400, "duplicate_host", "there is more than one Host")
+            }
+            HeadError::BadHost => facts!(400, "bad_host", "the Host field is invalid"),
+            HeadError::LengthAndCoding => facts!(
+                400,
+                "length_and_coding",
+                "both Content-Length and Transfer-Encoding are given"
+            ),
+            HeadError::BadLength => facts!(400, "bad_length", "the Content-Length is invalid"),
             HeadError::DuplicateLength => {
-                (400, "duplicate_length", "there is more than one Content-Length")
+                facts!(400, "duplicate_length", "there is more than one Content-Length")
             }
             HeadError::CodingInHttp10 => {
-                (400, "coding_in_http10", "HTTP/1.0 knows no Transfer-Encoding")
+                facts!(400, "coding_in_http10", "HTTP/1.0 knows no Transfer-Encoding")
             }
-            HeadError::BadCoding => (400, "bad_coding", "the Transfer-Encoding is invalid"),
+            HeadError::BadCoding => facts!(400, "bad_coding", "the Transfer-Encoding is invalid"),
             HeadError::UnknownCoding => {
-                (501, "unknown_coding", "only the transfer coding chunked is known here")
+                facts!(501, "unknown_coding", "only the transfer coding chunked is known here")
             }
-            HeadError::BadMaxForwards => (400, "bad_max_forwards", "the Max-Forwards is invalid"),
-            HeadError::BadStatusLine => (502, "bad_status_line", "the status line is malformed"),
+            HeadError::BadMaxForwards => {
+                facts!(400, "bad_max_forwards", "the Max-Forwards is invalid")
+            }
+            HeadError::BadStatusLine => {
+                facts!(502, "bad_status_line", "the status line is malformed")
+            }
             HeadError::UnaskedUpgrade => {
-                (502, "unasked_upgrade", "the protocol was switched without being asked to")
+                facts!(502, "unasked_upgrade", "the protocol was switched without being asked to")
             }
         }
     }
@@ -117,40 +207,64 @@ impl FramingError {
     /// Status that answers a *request* with this fault, if it was not answered already.
     #[must_use]
     pub fn status(self) -> u16 {
-        self.facts().0
+        self.facts().status
     }
 
-    /// Stable `snake_case` word for the log.
+    /// Stable `snake_case` word for the log, if a request has this fault.
     #[must_use]
     pub fn label(self) -> &'static str {
-        self.facts().1
+        self.facts().label
     }
 
-    /// One clause for people, naming nothing of ours.
+    /// The same for a response.
+    #[must_use]
+    pub fn response_label(self) -> &'static str {
+        self.facts().response_label
+    }
+
+    /// One clause for people, if a request has this fault. It may name a limit's flag, and nothing
+    /// else of ours.
     #[must_use]
     pub fn explanation(self) -> &'static str {
-        self.facts().2
+        self.facts().explanation
     }
 
-    fn facts(self) -> (u16, &'static str, &'static str) {
+    /// The same for a response.
+    #[must_use]
+    pub fn response_explanation(self) -> &'static str {
+        self.facts().response_explanation
+    }
+
+    fn facts(self) -> Facts {
         match self {
-            FramingError::BadChunkSize => (400, "bad_chunk_size", "a chunk size is malformed"),
-            FramingError::ChunkTooLarge => (400, "chunk_too_large", "a chunk size is too large"),
+            FramingError::BadChunkSize => {
+                facts!(400, "bad_chunk_size", "a chunk size is malformed")
+            }
+            FramingError::ChunkTooLarge => {
+                facts!(400, "chunk_too_large", "a chunk size is too large")
+            }
             FramingError::BadChunkExtension => {
-                (400, "bad_chunk_extension", "a chunk extension is malformed")
+                facts!(400, "bad_chunk_extension", "a chunk extension is malformed")
             }
             FramingError::ChunkLineTooLong => {
-                (400, "chunk_line_too_long", "a chunk size line is too long")
+                facts!(400, "chunk_line_too_long", "a chunk size line is too long")
             }
             FramingError::ChunkOverhead => {
-                (400, "chunk_overhead", "the chunks carry too little data for their framing")
+                facts!(400, "chunk_overhead", "the chunks carry too little data for their framing")
             }
-            FramingError::BadChunkEnd => (400, "bad_chunk_end", "a chunk does not end in CR LF"),
-            FramingError::BadTrailer => (400, "bad_trailer", "the trailer section is malformed"),
-            FramingError::TrailerTooLarge => {
-                (431, "trailer_too_large", "the trailer section is too large")
+            FramingError::BadChunkEnd => {
+                facts!(400, "bad_chunk_end", "a chunk does not end in CR LF")
             }
-            FramingError::Truncated => (400, "truncated_body", "the body ends too early"),
+            FramingError::BadTrailer => {
+                facts!(400, "bad_trailer", "the trailer section is malformed")
+            }
+            FramingError::TrailerTooLarge => facts!(
+                431,
+                "trailer_too_large",
+                "the request's trailer section is above --max-head-bytes",
+                "the response's trailer section is above --max-head-bytes"
+            ),
+            FramingError::Truncated => facts!(400, "truncated_body", "the body ends too early"),
         }
     }
 }

@@ -60,7 +60,12 @@ impl Headers {
     }
 
     /// The values of all fields of this name, in the order received.
-    pub fn values<'a>(&'a self, head: &'a [u8], id: Name) -> impl Iterator<Item = &'a [u8]> {
+    #[must_use]
+    pub fn values<'a>(
+        &'a self,
+        head: &'a [u8],
+        id: Name,
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         let fields = if self.has(id) { self.fields.as_slice() } else { &[] };
         fields.iter().filter(move |field| field.id == id).map(|field| field.value.of(head))
     }
@@ -83,7 +88,7 @@ impl Headers {
                     self.push(head, &batch)?;
                     None
                 }
-                Ok(httparse::Status::Partial) | Err(_) => return Err(HeadError::BadField),
+                Ok(httparse::Status::Partial) | Err(_) => return Err(malformed(&head[from..])),
             };
             match consumed {
                 Some(all) if all == rest.len() => return Ok(()),
@@ -145,6 +150,13 @@ impl Headers {
         self.fields.push(Field { id, named: false, name, value });
         Ok(())
     }
+}
+
+/// Why field lines can't be read: a continued line (RFC 9112 §5.2) is told from what is malformed.
+fn malformed(lines: &[u8]) -> HeadError {
+    let mut each = lines.split_inclusive(|byte| *byte == b'\n');
+    let continues = |line: &[u8]| line.first().copied().is_some_and(is_blank);
+    if each.any(continues) { HeadError::FoldedField } else { HeadError::BadField }
 }
 
 fn bit(id: Name) -> u32 {

@@ -45,7 +45,7 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
 
 /// The elements of a comma-separated list, trimmed; empty ones are handed out as well, because
 /// most fields ignore them (RFC 9110 §5.6.1.2) but framing must not.
-pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn elements(list: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     list.split(|byte| *byte == b',').map(trim)
 }
 

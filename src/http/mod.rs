@@ -33,7 +33,7 @@ mod trailers;
 mod wire;
 
 pub use chunks::{Chunks, Part};
-pub use connection::{authenticates_connection, connection_named};
+pub use connection::{authenticates_connection, connection_named, forwarded_for};
 pub use error::{FramingError, HeadError};
 pub use framing::Framing;
 pub use head::{HeadEnd, HeadSearch};

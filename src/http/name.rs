@@ -11,6 +11,7 @@ pub enum Name {
     ContentLength,
     Date,
     Expect,
+    Forwarded,
     Host,
     Http2Settings,
     KeepAlive,
@@ -45,6 +46,7 @@ impl Name {
             (6, b'e') => (b"expect", Name::Expect),
             (7, b't') => (b"trailer", Name::Trailer),
             (7, b'u') => (b"upgrade", Name::Upgrade),
+            (9, b'f') => (b"forwarded", Name::Forwarded),
             (10, b'c') => (b"connection", Name::Connection),
             (10, b'k') => (b"keep-alive", Name::KeepAlive),
             (12, b'm') => (b"max-forwards", Name::MaxForwards),
@@ -90,6 +92,7 @@ impl Name {
             | Name::ContentLength
             | Name::Date
             | Name::Expect
+            | Name::Forwarded
             | Name::Host
             | Name::MaxForwards
             | Name::Trailer
@@ -128,6 +131,7 @@ mod tests {
             ("expect", Name::Expect),
             ("trailer", Name::Trailer),
             ("upgrade", Name::Upgrade),
+            ("forwarded", Name::Forwarded),
             ("connection", Name::Connection),
             ("keep-alive", Name::KeepAlive),
             ("max-forwards", Name::MaxForwards),

@@ -13,6 +13,9 @@ use super::wire::{self, CRLF};
 pub struct RequestHop<'a> {
     /// The client's address as text, for `X-Forwarded-For`.
     pub peer: &'a str,
+    /// Whether the client is a proxy that is believed what it says of where the request comes from.
+    /// Of anybody else, nothing of that is passed on.
+    pub is_trusted: bool,
     /// The `Host` of requests that name none, such as the backend's own authority. May be empty,
     /// which the RFC allows but some servers refuse.
     pub default_host: &'a str,
@@ -37,10 +40,10 @@ pub fn rewrite_request(
     let authority = request.authority.of(head);
     let host = if authority.is_empty() { hop.default_host.as_bytes() } else { authority };
     wire::field(out, "Host", host);
-    for field in headers.fields().iter().filter(|field| passes(field, request)) {
+    for field in headers.fields().iter().filter(|field| passes(field, request, hop)) {
         wire::copy(out, head, field);
     }
-    write_forwarded(out, head, headers, request, hop.peer);
+    write_forwarded(out, head, headers, request, hop);
     if let Some(forwards) = request.max_forwards {
         wire::number(out, "Max-Forwards", forwards.saturating_sub(1));
     }
@@ -61,14 +64,10 @@ pub fn rewrite_request(
 
 /// Whether a field goes on as it is. What we write ourselves doesn't, and `Connection` has no say
 /// in that: neither framing, `Host` nor the forwarded fields can be named away.
-fn passes(field: &Field, request: &RequestHead) -> bool {
+fn passes(field: &Field, request: &RequestHead, hop: &RequestHop<'_>) -> bool {
     match field.id {
-        Name::Host
-        | Name::ContentLength
-        | Name::Via
-        | Name::XForwardedFor
-        | Name::XForwardedHost
-        | Name::XForwardedProto => false,
+        Name::Host | Name::ContentLength | Name::Via | Name::XForwardedFor => false,
+        Name::Forwarded | Name::XForwardedHost | Name::XForwardedProto => hop.is_trusted,
         // An HTTP/1.0 client can't wait for a 100, so it can't have asked for one.
         Name::Expect => !field.named && request.version == Version::Http11,
         Name::MaxForwards => request.max_forwards.is_none(),
@@ -77,19 +76,27 @@ fn passes(field: &Field, request: &RequestHead) -> bool {
     }
 }
 
-/// Tells where the request comes from: appended to what earlier hops said of the way, in place of
-/// what anyone said of this hop's own connection.
+/// Tells where the request comes from: in addition to what a trusted proxy said of it, in place of
+/// what anyone else did.
 fn write_forwarded(
     out: &mut Vec<u8>,
     head: &[u8],
     headers: &Headers,
     request: &RequestHead,
-    peer: &str,
+    hop: &RequestHop<'_>,
 ) {
-    let way = (Name::XForwardedFor, "X-Forwarded-For");
-    wire::append(out, head, headers, way, &[peer.as_bytes()]);
-    wire::field(out, "X-Forwarded-Proto", b"http");
-    if !request.authority.is_empty() {
+    let peer = hop.peer.as_bytes();
+    if hop.is_trusted {
+        let way = (Name::XForwardedFor, "X-Forwarded-For");
+        wire::append(out, head, headers, way, &[peer]);
+    } else {
+        wire::field(out, "X-Forwarded-For", peer);
+    }
+    let is_told = |id| hop.is_trusted && headers.has(id);
+    if !is_told(Name::XForwardedProto) {
+        wire::field(out, "X-Forwarded-Proto", b"http");
+    }
+    if !is_told(Name::XForwardedHost) && !request.authority.is_empty() {
         wire::field(out, "X-Forwarded-Host", request.authority.of(head));
     }
     let received = [request.version_number.of(head), b" tidegate"];

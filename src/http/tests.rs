@@ -66,6 +66,13 @@ fn refused(bytes: impl AsRef<[u8]>, error: HeadError) {
     assert_eq!(request(bytes).map(|p| p.head), Err(error), "{}", bytes.escape_ascii());
 }
 
+/// How malformed field lines are called: a line that begins with a blank continues another.
+fn malformed(lines: &str) -> HeadError {
+    let continues = |line: &str| line.starts_with([' ', '\t']);
+    let is_folded = lines.split('\n').any(continues);
+    if is_folded { HeadError::FoldedField } else { HeadError::BadField }
+}
+
 /// A request that must be accepted.
 #[track_caller]
 fn accepted(bytes: impl AsRef<[u8]>) -> Parsed<RequestHead> {

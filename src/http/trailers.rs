@@ -10,7 +10,7 @@ use super::name::{Name, merges};
 use super::wire::{self, CRLF};
 
 /// Names, beside those every [`Name`] stands for, that don't belong in a trailer section.
-const FORBIDDEN: [&[u8]; 21] = [
+const FORBIDDEN: [&[u8]; 20] = [
     b"age",
     b"cache-control",
     b"content-encoding",
@@ -19,7 +19,6 @@ const FORBIDDEN: [&[u8]; 21] = [
     b"content-type",
     b"cookie",
     b"expires",
-    b"forwarded",
     b"if-match",
     b"if-modified-since",
     b"if-none-match",

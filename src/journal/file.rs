@@ -12,7 +12,8 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Access, FlockOperation, OFlags, access};
 use rustix::io::Errno;
@@ -27,6 +28,11 @@ use super::schema::header;
 /// Standard output by its usual name. Opening that name would write over what is already there if
 /// it is a file, and fails if it is a socket; so its descriptor is taken instead.
 const STDOUT: &str = "/dev/stdout";
+
+/// How often the lock is tried, and how long it is waited in between. A dashboard that looks
+/// whether the log has a writer holds it for a moment.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A log that is ours to write.
 #[derive(Debug)]
@@ -309,6 +315,7 @@ fn open_locked(path: &Path) -> Result<File, JournalError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
+    let mut tries_left = LOCK_TRIES;
     loop {
         let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
         let file = opened.map_err(failed)?;
@@ -316,7 +323,12 @@ fn open_locked(path: &Path) -> Result<File, JournalError> {
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
             == Err(Errno::WOULDBLOCK)
         {
-            return Err(JournalError::Locked { path: path.to_owned() });
+            tries_left -= 1;
+            if tries_left == 0 {
+                return Err(JournalError::Locked { path: path.to_owned() });
+            }
+            thread::park_timeout(LOCK_PAUSE);
+            continue;
         }
         // Whoever held the lock just now may have moved the file away.
         if is_at(&file, path) {

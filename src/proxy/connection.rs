@@ -22,6 +22,18 @@ pub(super) struct Client {
     pub(super) upstream: Option<Key>,
     /// When it is closed if no request comes.
     pub(super) idle_until: Instant,
+    pub(super) standing: Standing,
+}
+
+/// What a client's connection has come to, as far as its end goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    /// It had no answer yet, so it can be closed at any time.
+    New,
+    /// It had an answer, of which a part may still be on the way.
+    Served,
+    /// It had its last answer and is only read until it ends. It holds no place.
+    Leaving,
 }
 
 /// A connection to a backend.

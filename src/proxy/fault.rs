@@ -40,6 +40,8 @@ pub enum Fault {
     TunnelTimeout,
     /// The upstream closed or reset the connection before a whole response head.
     UpstreamClosed,
+    /// The upstream took nothing of a tunnel for `--tunnel-timeout`.
+    UpstreamStalled,
     /// The upstream switched protocols before it had the whole request.
     EarlyUpgrade,
     /// The response's head is not valid.
@@ -71,7 +73,10 @@ impl Fault {
             | Self::ConnectUnreachable
             | Self::OwnResources
             | Self::Stopped => 503,
-            Self::ResponseTimeout | Self::StreamTimeout | Self::TunnelTimeout => 504,
+            Self::ResponseTimeout
+            | Self::StreamTimeout
+            | Self::TunnelTimeout
+            | Self::UpstreamStalled => 504,
             Self::UpstreamClosed
             | Self::EarlyUpgrade
             | Self::ResponseHead(_)
@@ -93,8 +98,8 @@ impl Fault {
     pub fn label(self) -> &'static str {
         match self {
             Self::RequestHead(error) => error.label(),
-            Self::RequestBody(_) => "bad_request_body",
-            Self::RequestTrailers(_) => "bad_request_trailers",
+            Self::RequestBody(error) => error.label(),
+            Self::RequestTrailers(error) => error.trailer_label(),
             Self::RequestTooLarge => "request_too_large",
             Self::HeaderTimeout => "header_timeout",
             Self::BodyTimeout => "body_timeout",
@@ -109,10 +114,11 @@ impl Fault {
             Self::StreamTimeout => "stream_timeout",
             Self::TunnelTimeout => "tunnel_timeout",
             Self::UpstreamClosed => "upstream_closed",
+            Self::UpstreamStalled => "upstream_stalled",
             Self::EarlyUpgrade => "early_upgrade",
-            Self::ResponseHead(_) => "bad_response_head",
-            Self::ResponseBody(_) => "bad_response_body",
-            Self::ResponseTrailers(_) => "bad_response_trailers",
+            Self::ResponseHead(error) => error.response_label(),
+            Self::ResponseBody(error) => error.response_label(),
+            Self::ResponseTrailers(error) => error.response_trailer_label(),
             Self::TooManyInterim => "too_many_interim",
             Self::ResponseTruncated => "response_truncated",
             Self::Stopped => "stopped",
@@ -137,14 +143,128 @@ impl Fault {
             Self::ResponseTimeout => "the backend did not answer in time",
             Self::StreamTimeout => "the backend's answer made no progress",
             Self::TunnelTimeout => "nothing moved in the tunnel",
+            Self::UpstreamStalled => "the backend reads no more",
             Self::UpstreamClosed => "the backend closed the connection without an answer",
-            Self::EarlyUpgrade
-            | Self::ResponseHead(_)
-            | Self::ResponseBody(_)
-            | Self::ResponseTrailers(_)
-            | Self::TooManyInterim => "the backend sent an invalid answer",
+            Self::EarlyUpgrade => "the backend switched protocols before it had the whole request",
+            Self::ResponseHead(error) | Self::ResponseTrailers(error) => {
+                error.response_explanation()
+            }
+            Self::ResponseBody(error) => error.response_explanation(),
+            Self::TooManyInterim => "the backend sent more interim responses than are passed on",
             Self::ResponseTruncated => "the backend's answer ended early",
             Self::Stopped => "the proxy is stopping",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const HEADS: [HeadError; 24] = [
+        HeadError::BareLineFeed,
+        HeadError::BareCarriageReturn,
+        HeadError::UriTooLong,
+        HeadError::HeadTooLarge,
+        HeadError::TooManyHeaders,
+        HeadError::BadRequestLine,
+        HeadError::BadTarget,
+        HeadError::BadVersion,
+        HeadError::UnsupportedVersion,
+        HeadError::MethodNotAllowed,
+        HeadError::BadField,
+        HeadError::FoldedField,
+        HeadError::MissingHost,
+        HeadError::DuplicateHost,
+        HeadError::BadHost,
+        HeadError::LengthAndCoding,
+        HeadError::BadLength,
+        HeadError::DuplicateLength,
+        HeadError::CodingInHttp10,
+        HeadError::BadCoding,
+        HeadError::UnknownCoding,
+        HeadError::BadMaxForwards,
+        HeadError::BadStatusLine,
+        HeadError::UnaskedUpgrade,
+    ];
+
+    const BODIES: [FramingError; 9] = [
+        FramingError::BadChunkSize,
+        FramingError::ChunkTooLarge,
+        FramingError::BadChunkExtension,
+        FramingError::ChunkLineTooLong,
+        FramingError::ChunkOverhead,
+        FramingError::BadChunkEnd,
+        FramingError::BadTrailer,
+        FramingError::TrailerTooLarge,
+        FramingError::Truncated,
+    ];
+
+    const OTHERS: [Fault; 16] = [
+        Fault::RequestTooLarge,
+        Fault::HeaderTimeout,
+        Fault::BodyTimeout,
+        Fault::RequestIncomplete,
+        Fault::ClientGone,
+        Fault::ClientStalled,
+        Fault::ConnectRefused,
+        Fault::ConnectTimeout,
+        Fault::ConnectUnreachable,
+        Fault::OwnResources,
+        Fault::ResponseTimeout,
+        Fault::UpstreamClosed,
+        Fault::EarlyUpgrade,
+        Fault::TooManyInterim,
+        Fault::ResponseTruncated,
+        Fault::Stopped,
+    ];
+
+    fn all() -> Vec<Fault> {
+        let heads = [
+            Fault::RequestHead,
+            Fault::RequestTrailers,
+            Fault::ResponseHead,
+            Fault::ResponseTrailers,
+        ];
+        let heads = heads.into_iter().flat_map(|of| HEADS.into_iter().map(of));
+        let bodies = [Fault::RequestBody, Fault::ResponseBody];
+        let bodies = bodies.into_iter().flat_map(|of| BODIES.into_iter().map(of));
+        heads.chain(bodies).chain(OTHERS).collect()
+    }
+
+    #[test]
+    fn each_cause_has_a_label_of_its_own() {
+        let labels: BTreeSet<_> = all().into_iter().map(Fault::label).collect();
+        assert_eq!(labels.len(), all().len());
+    }
+
+    #[test]
+    fn whose_fault_it_is_shows_in_the_label_and_decides_the_status() {
+        for error in HEADS {
+            let faults = [Fault::ResponseHead(error), Fault::ResponseTrailers(error)];
+            for fault in faults {
+                assert!(fault.label().starts_with("response_") && fault.status() == 502);
+            }
+        }
+        for error in BODIES {
+            assert!(Fault::ResponseBody(error).label().starts_with("response_"));
+            assert_eq!(Fault::ResponseBody(error).status(), 502);
+            assert_eq!(Fault::RequestBody(error).status(), 400);
+        }
+    }
+
+    #[test]
+    fn every_label_is_explained_in_the_table() {
+        let page = include_str!("../../docs/reliability.md");
+        let (_, page) = page.split_once("\n## Labels of faults\n").expect("the section");
+        let page = page.split("\n## ").next().unwrap_or_default();
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let told: BTreeSet<_> = rows.collect();
+        let words = HEADS.map(HeadError::label).into_iter().chain(BODIES.map(FramingError::label));
+        let missing: Vec<_> =
+            words.chain(OTHERS.map(Fault::label)).filter(|label| !told.contains(label)).collect();
+        assert!(missing.is_empty(), "not in docs/reliability.md: {missing:?}");
     }
 }

@@ -17,6 +17,7 @@ mod server;
 pub mod settings;
 mod spread;
 mod transfer;
+pub mod trusted;
 mod worker;
 
 pub use directory::{Directory, ResolveError};

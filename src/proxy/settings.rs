@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use super::trusted::TrustedProxies;
 use crate::balance::Policy;
 use crate::time::format_duration;
 
@@ -120,6 +121,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// The backends.
     pub upstreams: Vec<Upstream>,
+    /// The proxies in front of this one that are believed.
+    pub trusted: TrustedProxies,
     /// Event loops, one thread each.
     pub workers: usize,
     /// The core of each worker, in order; empty leaves the choice to the system.
@@ -169,6 +172,13 @@ impl Settings {
             ("connections", self.connections.name().to_owned()),
             ("listen", join(self.listen.iter().map(ToString::to_string).collect())),
             ("upstream", join(self.upstreams.iter().map(|u| u.url.clone()).collect())),
+            (
+                "trusted-proxy",
+                match self.trusted.networks() {
+                    [] => "none".to_owned(),
+                    networks => join(networks.iter().map(ToString::to_string).collect()),
+                },
+            ),
             ("workers", self.workers.to_string()),
             (
                 "pin",

@@ -53,6 +53,11 @@ impl Spread {
         Self { seats: callers.into_iter().map(seat).collect(), limit }
     }
 
+    /// Clients that a worker may have.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Whether a worker has fewer clients than it may have.
     pub(super) fn has_room(&self) -> bool {
         self.fewest().1 < self.limit

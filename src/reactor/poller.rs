@@ -35,7 +35,7 @@ pub enum Wake {
 
 /// What the kernel reports of a source, or what is still known of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts, as epoll gives them")]
+#[expect(clippy::struct_excessive_bools, reason = "five independent facts, as epoll gives them")]
 pub struct Readiness {
     /// A read may find bytes.
     pub readable: bool,
@@ -45,6 +45,8 @@ pub struct Readiness {
     pub read_closed: bool,
     /// An error is pending, such as a reset or a refused connect; bytes may precede it.
     pub failed: bool,
+    /// The peer has sent an urgent byte, at which a read stops though more may follow it.
+    pub urgent: bool,
 }
 
 impl Readiness {
@@ -54,6 +56,7 @@ impl Readiness {
             writable: event.is_writable(),
             read_closed: event.is_read_closed(),
             failed: event.is_error(),
+            urgent: event.is_priority(),
         }
     }
 }
@@ -82,12 +85,15 @@ pub struct Poller {
     now: Instant,
 }
 
+/// How often a turn asks for more events: with the capacity that is more of them than there are
+/// sockets, and still an end, should new ones come as fast as they are taken.
+const CALLS_PER_TURN: usize = 1024;
+
 /// No slot and no fixed key reaches this index, so the caller's token is no one else's.
 const CALLER: Token = Token(usize::MAX);
 
 impl Poller {
-    /// A poller that takes up to `events_capacity` events per turn; what is beyond waits for the
-    /// next.
+    /// A poller that takes up to `events_capacity` events with one system call.
     ///
     /// # Errors
     /// When the operating system gives no epoll or eventfd descriptor.
@@ -127,15 +133,27 @@ impl Poller {
             }
             outcome => outcome?,
         }
+        let mut calls = 1;
+        // Who decides by what has happened must know all of it.
+        while self.hand_out(wakes) && calls < CALLS_PER_TURN {
+            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+            calls += 1;
+        }
         self.now = read_clock();
-        wakes.extend(self.events.iter().map(|event| match event.token() {
-            CALLER => Wake::Called,
-            token => Wake::Ready { key: token.into(), readiness: Readiness::of(event) },
-        }));
         while let Some((at, key)) = self.timers.pop_due(self.now) {
             wakes.push(Wake::Expired { key, at });
         }
         Ok(self.now)
+    }
+
+    /// Adds the events of one call to `wakes`; whether there may be more.
+    fn hand_out(&self, wakes: &mut Vec<Wake>) -> bool {
+        let before = wakes.len();
+        wakes.extend(self.events.iter().map(|event| match event.token() {
+            CALLER => Wake::Called,
+            token => Wake::Ready { key: token.into(), readiness: Readiness::of(event) },
+        }));
+        wakes.len() - before == self.events.capacity()
     }
 
     /// The instant of the last turn, or of construction before the first.
@@ -161,7 +179,8 @@ impl Poller {
     /// # Errors
     /// When the kernel refuses, as it does at its limit of watched descriptors.
     pub fn register(&self, source: &mut impl Source, key: Key) -> io::Result<()> {
-        self.poll.registry().register(source, key.into(), Interest::READABLE | Interest::WRITABLE)
+        let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        self.poll.registry().register(source, key.into(), all)
     }
 
     /// Like [`Poller::register`] for what is never written, such as a listener.

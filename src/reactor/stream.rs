@@ -4,6 +4,11 @@
 //! here, it is kept: a [`Readiness`] is noted when an event comes and cleared when an operation
 //! would block or comes up short. Coming up short proves as much as the extra system call that
 //! would block, and saves it.
+//!
+//! An urgent byte (RFC 9293 §3.8.5) is not among what is read: the system takes it out of the
+//! stream, as it does for nginx and HAProxy. What is parsed here is what goes on from here, so
+//! another reader of the stream could differ only on the way to us. But a read stops where the byte
+//! was, and such a short read proves nothing.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -30,9 +35,14 @@ pub enum Received {
 
 /// A connection registered with a [`Poller`]. Dropping it closes it and ends the registration.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one connection")]
 pub struct Stream {
     socket: TcpStream,
     known: Readiness,
+    /// The peer's end was read.
+    ended: bool,
+    /// We have finished sending.
+    finished: bool,
     /// A write was told that the peer broke the connection off.
     broken: bool,
     /// Acknowledgements wait for the first bytes to carry them.
@@ -72,13 +82,15 @@ impl Stream {
         poller: &Poller,
     ) -> io::Result<Self> {
         poller.register(&mut socket, key)?;
-        Ok(Self { socket, known, broken: false, hushed: false })
+        let (ended, finished, broken, hushed) = (false, false, false, false);
+        Ok(Self { socket, known, ended, finished, broken, hushed })
     }
 
     /// Remembers what an event told. An end or an error is for life.
     pub fn note(&mut self, event: Readiness) {
         self.known.read_closed |= event.read_closed || event.failed;
         self.known.failed |= event.failed;
+        self.known.urgent |= event.urgent;
         self.known.readable |= event.readable || self.known.read_closed;
         self.known.writable |= event.writable || event.failed;
     }
@@ -110,8 +122,9 @@ impl Stream {
 
     /// Reads once, and again if a signal interrupts. An empty buffer brings [`Received::Nothing`].
     ///
-    /// A short read means that the socket is drained, unless its end was announced: that edge won't
-    /// come again, so reading goes on until the end or the error is met.
+    /// A short read means that the socket is drained, with two exceptions. Once its end was
+    /// announced, reading goes on until the end or the error is met, for that edge won't come again;
+    /// and once an urgent byte was, until there is nothing left.
     ///
     /// # Errors
     /// The connection's failure, a reset for instance; it is over then.
@@ -121,18 +134,20 @@ impl Stream {
         }
         match retry_on_intr(|| recv(&self.socket, &mut *buffer, RecvFlags::empty())) {
             Ok((0, _)) => {
-                self.known.readable = false;
+                (self.known.readable, self.ended) = (false, true);
                 // The kernel tells of a reset once. If that was to a write, this is no end.
                 if self.broken { Err(Errno::CONNRESET.into()) } else { Ok(Received::End) }
             }
             Ok((count, _)) => {
-                if count < buffer.len() && !self.known.read_closed {
+                let is_drained = !self.known.read_closed && !self.known.urgent;
+                if count < buffer.len() && is_drained {
                     self.known.readable = false;
                 }
                 Ok(Received::Bytes(count))
             }
             Err(Errno::AGAIN) => {
                 self.known.readable = false;
+                self.known.urgent = false;
                 Ok(Received::Nothing)
             }
             Err(error) => Err(error.into()),
@@ -198,11 +213,20 @@ impl Stream {
         }
     }
 
-    /// Tells the peer that nothing more will be sent; reading goes on.
+    /// Whether the peer's end was read, so that nothing more will come.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Tells the peer that nothing more will be sent; reading goes on. Once is enough.
     ///
     /// # Errors
     /// When the connection is not, or no longer, connected.
-    pub fn finish(&self) -> io::Result<()> {
+    pub fn finish(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(());
+        }
         self.socket.shutdown(Shutdown::Write)
     }
 

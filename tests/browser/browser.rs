@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -69,6 +69,19 @@ impl Browser {
 
     pub(crate) async fn open(&self, url: &str) {
         self.client.goto(url).await.unwrap();
+    }
+
+    /// Opens a page in a further window, which is in front from then on, and tells its handle.
+    pub(crate) async fn open_window(&self, url: &str) -> WindowHandle {
+        let window = self.client.new_window(false).await.unwrap().handle;
+        self.turn_to(&window).await;
+        self.open(url).await;
+        window
+    }
+
+    /// Goes over to another window.
+    pub(crate) async fn turn_to(&self, window: &WindowHandle) {
+        self.client.switch_to_window(window.clone()).await.unwrap();
     }
 
     /// Makes the page this large, in CSS pixels: a window cannot be as narrow as a telephone.

@@ -35,9 +35,9 @@ fn a_log_of_ours_is_told_in_figures() {
     assert_eq!(figures["backends"][0]["sma_ms"], 15.0);
     assert_eq!(figures["backends"][0]["ewma_ms"], 12.0);
     assert_eq!(figures["estimates"]["label"], "recomputed from the log in row order");
-    let choice = "The last request went to localhost:8081, for its EWMA was the lowest: 10.0 ms \
-        against localhost:8082 200.0 ms.";
-    assert_eq!(figures["choice"], choice);
+    // No row tells why a request went where it did.
+    assert_eq!(figures.get("choice"), None);
+    assert_eq!(figures["estimates"]["recorded"], false);
     assert_eq!(figures["latest"][0]["status"], 404);
     assert_eq!(figures["latest"][0]["ewma_ms"], 12.0);
     assert_eq!(figures["source"]["beginning"], "opened");
@@ -83,6 +83,30 @@ fn rows_are_told_as_they_are_appended_and_broken_ones_are_counted() {
     let figures = scene.until(|figures| figures["broken_rows"] == 2);
     assert_eq!(figures["last_broken_row"], "a quote is not closed");
     assert_eq!((&figures["message"], &figures["source"]["state"]), (&Value::Null, &json!("live")));
+}
+
+#[test]
+fn what_a_proxy_wrote_beside_its_log_is_told() {
+    let scene = Scene::new();
+    scene.write(OURS, header() + &row(0, 8081, 10.0, 200) + &row(1, 8081, 5.0, 502));
+    let description = json!({ "format": 1, "policy": "adaptive_ewma",
+        "parameters": { "alpha": 0.5 }, "failure_sample_ms": 4000, "workers": 2,
+        "backends": [{ "url": "http://localhost:8082" }, { "url": "http://localhost:8081" }] });
+    scene.write(&format!("{OURS}.meta.json"), description.to_string());
+    let scene = scene.start(&[]);
+    let figures = scene.until_rows(2);
+    assert_eq!(figures["estimates"]["ewma_alpha"], 0.5);
+    assert_eq!(figures["backends"][0]["ewma_ms"], 2005.0);
+    assert_eq!(figures["backends"][1]["name"], "http://localhost:8082");
+    assert_eq!(figures["backends"][1]["requests_since"], 0);
+    assert_eq!(figures["description"]["policy"], "adaptive_ewma");
+    // The log has no writer, and was described by one.
+    let figures = scene.until(|figures| figures["source"]["state"] == "ended");
+    assert!(figures["message"].as_str().unwrap().starts_with("its proxy has ended; "));
+    let writer = fs::File::open(scene.path(OURS)).unwrap();
+    rustix::fs::flock(&writer, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let figures = scene.until(|figures| figures["source"]["state"] == "idle");
+    assert!(figures["message"].as_str().unwrap().ends_with("; its proxy is running"));
 }
 
 #[test]

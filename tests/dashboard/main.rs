@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod figures;
+mod hosts;
+mod limits;
 mod program;
 mod serving;
 mod streams;

@@ -50,7 +50,15 @@ fn an_address_that_is_not_ours_is_refused() {
 
 #[test]
 fn bad_flags_are_misuse() {
-    for flags in [&["--port", "65536"][..], &["--listen", "x"], &["--nonsense"], &["surplus"]] {
+    for flags in [
+        &["--port", "65536"][..],
+        &["--listen", "x"],
+        &["--allow-host", "http://x"],
+        &["--allow-host", "x:80"],
+        &["--allow-host", "*"],
+        &["--nonsense"],
+        &["surplus"],
+    ] {
         let output = run(flags);
         assert_eq!(output.status.code(), Some(2), "{flags:?}");
         assert!(String::from_utf8(output.stderr).unwrap().starts_with("error: "), "{flags:?}");
@@ -108,7 +116,7 @@ fn a_signal_ends_it_at_once_whatever_it_is_doing() {
     for signal in [Signal::TERM, Signal::INT] {
         let scene = Scene::started();
         let mut stream = scene.connect();
-        stream.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(stream.head().status, 200);
         scene.signal(signal);
         assert_eq!(scene.exit_code(), Some(0), "{signal:?}");

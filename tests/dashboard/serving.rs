@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use super::support::{Answer, Connection, Scene};
 
 fn ask(scene: &Scene, line: &str, fields: &str) -> Answer {
-    scene.connect().ask(&format!("{line} HTTP/1.1\r\nHost: x\r\n{fields}\r\n"))
+    scene.connect().ask(&format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"))
 }
 
 #[test]
@@ -72,10 +72,10 @@ fn what_is_not_there_or_not_meant_is_refused_with_the_reason() {
 fn head_is_answered_without_a_body() {
     let scene = Scene::started();
     let mut connection = scene.connect();
-    let head = connection.ask("HEAD /frame.css HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = connection.ask("HEAD /frame.css HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(head.header("Content-Length").unwrap().parse::<usize>().unwrap() > 1000);
     // The next answer begins right after it.
-    assert_eq!(connection.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+    assert_eq!(connection.ask("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn connections_that_come_at_once_and_stay_are_all_answered() {
             let ask = || {
                 barrier.wait();
                 let mut connection = scene.connect();
-                let answer = connection.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+                let answer = connection.ask("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 assert_eq!(answer.text(), "tidegate-dashboard\n");
                 connection
             };

@@ -8,7 +8,7 @@ use tidegate::journal::header;
 
 use super::support::{Connection, Scene};
 
-const STREAM: &str = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
+const STREAM: &str = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// The figures of one event, which is one chunk.
 fn event(connection: &mut Connection) -> Value {
@@ -44,7 +44,7 @@ fn figures_are_sent_as_they_change() {
 fn a_stream_is_of_the_window_that_was_asked_for() {
     let scene = Scene::started();
     let mut connection = scene.connect();
-    connection.send("GET /events?window=all HTTP/1.1\r\nHost: x\r\n\r\n");
+    connection.send("GET /events?window=all HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(connection.head().status, 200);
     assert_eq!(event(&mut connection)["window"]["name"], "all");
 }
@@ -87,7 +87,8 @@ fn browsers_that_do_not_read_hold_up_nobody() {
     let unread: Vec<Connection> = (0..8)
         .map(|_| {
             let mut connection = scene.connect();
-            let request = "GET /plotly.js HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n";
+            let request =
+                "GET /plotly.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n";
             connection.send(&request.repeat(8));
             connection
         })

@@ -45,10 +45,22 @@ impl Scene {
     }
 
     /// Starts the dashboard over the folder, on a port that the system chooses.
-    pub(crate) fn start(mut self, flags: &[&str]) -> Self {
-        let mut command = program(&["--port", "0", "--log"]);
-        let mut child =
-            command.arg(self.folder.path()).args(flags).stdout(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn start(self, flags: &[&str]) -> Self {
+        self.spawn(program(&["--port", "0"]), flags)
+    }
+
+    /// Starts it with so many descriptors at most.
+    pub(crate) fn start_limited(self, descriptors: u32) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_tidegate-dashboard"), "--port", "0"]);
+        command.env_remove("DASHBOARD_PORT");
+        self.spawn(command, &[])
+    }
+
+    fn spawn(mut self, mut command: Command, flags: &[&str]) -> Self {
+        command.arg("--log").arg(self.folder.path()).args(flags);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let (_, rest) = line.split_once("dashboard on http://").expect("the start-up line");
@@ -79,7 +91,7 @@ impl Scene {
     }
 
     pub(crate) fn get(&self, target: &str) -> Answer {
-        self.connect().ask(&format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        self.connect().ask(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     }
 
     pub(crate) fn data(&self, query: &str) -> Value {
@@ -105,6 +117,12 @@ impl Scene {
     /// Waits for so many rows since reading began.
     pub(crate) fn until_rows(&self, rows: u64) -> Value {
         self.until(|figures| figures["since"]["requests"] == rows)
+    }
+
+    /// How many of something the dashboard's process has: `fd` or `task`.
+    pub(crate) fn count(&self, what: &str) -> usize {
+        let id = self.dashboard.as_ref().unwrap().child.id();
+        fs::read_dir(format!("/proc/{id}/{what}")).unwrap().count()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -160,7 +178,10 @@ impl Answer {
 
 impl Connection {
     pub(crate) fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
@@ -190,6 +211,14 @@ impl Connection {
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head, body: Vec::new() }
+    }
+
+    /// Waits for the end of the connection; false if something else comes.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self.0.read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
     }
 
     /// One chunk of a body; `None` when the connection is closed.

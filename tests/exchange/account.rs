@@ -142,7 +142,7 @@ fn a_fault_of_the_client_is_no_sample() {
     rig.client(post);
     rig.client("x");
     assert_reply(&rig.client_got(), 400, true);
-    assert_eq!((rig.row().fault, rig.estimate(0)), (Some("bad_request_body"), None));
+    assert_eq!((rig.row().fault, rig.estimate(0)), (Some("bad_chunk_size"), None));
 }
 
 #[test]

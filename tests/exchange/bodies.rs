@@ -131,10 +131,12 @@ fn a_body_of_an_http_10_backend_may_end_without_a_byte() {
 #[test]
 fn invalid_chunks_of_a_request_are_refused_and_the_backend_never_sees_an_end() {
     for (body, fault) in [
-        ("x\r\n", "bad_request_body"),
-        ("5;\nhello\r\n0\r\n\r\n", "bad_request_body"),
-        ("1\r\nab0\r\n\r\n", "bad_request_body"),
-        ("0\r\nX Y: 1\r\n\r\n", "bad_request_trailers"),
+        ("x\r\n", "bad_chunk_size"),
+        ("5;\nhello\r\n0\r\n\r\n", "bad_chunk_extension"),
+        ("1\r\nab0\r\n\r\n", "bad_chunk_end"),
+        ("0\r\nX Y: 1\r\n\r\n", "trailer_bad_field"),
+        ("0\r\nX: 1\r\n 2\r\n\r\n", "trailer_obs_fold"),
+        ("0\r\nX: 1\n\r\n", "bad_trailer"),
     ] {
         let outcome = Scene::new().client(post(CHUNKED, body)).play_to_the_end();
         assert_reply(&outcome.client, 400, true);

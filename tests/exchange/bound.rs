@@ -137,5 +137,5 @@ fn where_connections_are_not_kept_none_is_bound() {
     rig.client(with("NTLM x"));
     rig.upstream(OK);
     assert!(rig.connections[0].closed);
-    assert_eq!(rig.over, Some(Hangup::Close));
+    assert_eq!(rig.ending(), Some(Hangup::Close));
 }

@@ -11,7 +11,7 @@ fn an_answer_while_draining_ends_the_connection() {
     rig.draining = true;
     rig.upstream(OK);
     assert_eq!(rig.client_got(), answered("200 OK", "", CLOSING, "ok"));
-    assert_eq!((rig.over, rig.row().fault), (Some(Hangup::Close), None));
+    assert_eq!((rig.ending(), rig.row().fault), (Some(Hangup::Close), None));
     assert_eq!(rig.servers[0].pool.len(), 1);
 }
 
@@ -32,7 +32,7 @@ fn an_answer_of_ours_while_draining_ends_the_connection() {
     rig.servers[0].dials = vec![Dial::Refuses];
     rig.client(GET);
     assert_reply(&rig.client_got(), 503, true);
-    assert_eq!((rig.row().status, rig.over), (503, Some(Hangup::Close)));
+    assert_eq!((rig.row().status, rig.ending()), (503, Some(Hangup::Close)));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn when_time_is_up_an_answer_on_its_way_is_cut() {
         rig.run();
         let row = rig.row();
         assert_eq!((row.status, row.fault), (200, Some("stopped")));
-        assert_eq!(rig.over, Some(how));
+        assert_eq!(rig.ending(), Some(how));
         let got = rig.client_got();
         let is_whole = read::whole_response(&got).is_some();
         assert_eq!(is_whole, request == old, "{got}");

@@ -16,6 +16,7 @@ mod early;
 mod failover;
 mod forwarding;
 mod keep_alive;
+mod lingering;
 mod pooled;
 mod read;
 mod retries;
@@ -23,6 +24,7 @@ mod samples;
 mod scene;
 mod timeouts;
 mod truncation;
+mod trusted;
 mod tunnel;
 
 use std::time::Duration;

@@ -162,7 +162,7 @@ impl Scene {
             client: text(&rig.client.received),
             upstreams: rig.connections.iter().map(|c| text(&c.socket.received)).collect(),
             rows: rig.rows(),
-            over: rig.over,
+            over: rig.ending(),
             finished: rig.client.finished,
         }
     }

@@ -69,19 +69,25 @@ fn invalid_chunks_break_the_response_off() {
         rig.upstream(body);
         let got = rig.client_got();
         assert!(read::whole_response(&got).is_none(), "{got}");
-        assert_eq!((rig.row().status, rig.over), (200, Some(Hangup::Close)), "{body}");
+        assert_eq!((rig.row().status, rig.ending()), (200, Some(Hangup::Close)), "{body}");
     }
 }
 
 #[test]
 fn a_response_that_breaks_before_anything_was_sent_is_a_502() {
-    for response in [format!("{CHUNKED}x\r\n"), format!("{CHUNKED}1\r\na0\r\n\r\n")] {
+    for (body, fault) in [
+        ("x\r\n", "response_bad_chunk_size"),
+        ("11111111111111111\r\n", "response_chunk_too_large"),
+        ("1\r\na0\r\n\r\n", "response_bad_chunk_end"),
+        ("0\r\nX Y: 1\r\n\r\n", "response_trailer_bad_field"),
+    ] {
+        let response = format!("{CHUNKED}{body}");
         let mut rig = Rig::new();
         rig.client(GET);
         rig.upstream(response);
         assert_reply(&rig.client_got(), 502, false);
         let row = rig.row();
-        assert_eq!((row.status, row.fault), (502, Some("bad_response_body")));
+        assert_eq!((row.status, row.fault), (502, Some(fault)));
         rig.client(GET);
         rig.upstream(OK);
         assert_eq!(rig.client_got(), OK_FORWARDED);
@@ -122,7 +128,7 @@ fn what_was_pending_is_sent_before_the_cut() {
     rig.client.window = usize::MAX;
     rig.run();
     assert_eq!(rig.client_got(), answered("200 OK", "", "Content-Length: 10\r\n", "01234"));
-    assert_eq!((rig.row().fault, rig.over), (Some("response_truncated"), Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.ending()), (Some("response_truncated"), Some(Hangup::Close)));
 }
 
 #[test]

@@ -150,24 +150,26 @@ fn a_backend_that_resets_behind_its_end_resets_the_client_too() {
 }
 
 #[test]
-fn a_backend_that_takes_no_more_ends_the_tunnel() {
+fn a_backend_that_takes_no_more_breaks_the_tunnel_off() {
     let mut rig = open();
     rig.upstream_ends(Closing::WriteFailed);
     rig.client("x");
-    assert_eq!((rig.row().fault, rig.over), (Some("upstream_closed"), Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.over), (Some("upstream_closed"), Some(Hangup::Reset)));
+    assert!(rig.connections[0].reset);
 }
 
 #[test]
-fn a_client_that_leaves_ends_the_tunnel() {
+fn a_client_that_breaks_a_tunnel_off_resets_the_backend() {
     for how in [Closing::Reset, Closing::WriteFailed] {
         let mut rig = open();
+        rig.client("half of it");
         rig.client_ends(how);
         if how == Closing::WriteFailed {
             rig.upstream("x");
         }
         let row = rig.row();
         assert_eq!((row.status, row.fault), (499, Some("client_gone")));
-        assert!(rig.connections[0].closed);
+        assert!(rig.connections[0].reset, "an orderly end would look whole");
     }
 }
 
@@ -183,10 +185,11 @@ fn a_tunnel_in_which_nothing_moves_is_closed() {
     rig.advance_ms(1);
     let row = rig.row();
     assert_eq!(
-        (row.status, row.fault, rig.over),
+        (row.status, row.fault, rig.ending()),
         (101, Some("tunnel_timeout"), Some(Hangup::Close))
     );
     assert_eq!(row.latency, Some(std::time::Duration::from_millis(3 * 74_999 + 1)));
+    assert_eq!((rig.connections[0].closed, rig.connections[0].reset), (true, false));
 }
 
 #[test]
@@ -200,7 +203,35 @@ fn a_client_that_reads_nothing_of_a_tunnel_is_no_orderly_end_of_it() {
         let row = rig.row();
         assert_eq!((row.status, row.fault), (status, Some("client_stalled")), "{window}");
         assert_eq!(rig.over, Some(Hangup::Reset), "{window}");
+        assert!(rig.connections[0].reset);
     }
+}
+
+#[test]
+fn a_backend_that_reads_nothing_of_a_tunnel_is_no_orderly_end_of_it() {
+    let mut rig = open();
+    rig.upstream_socket().window = 2;
+    rig.client("hello");
+    rig.advance_ms(75_000);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault), (101, Some("upstream_stalled")));
+    assert_eq!((rig.over, rig.connections[0].reset), (Some(Hangup::Reset), true));
+    assert_eq!(rig.upstream_got(), "he");
+}
+
+#[test]
+fn a_reset_behind_an_end_breaks_a_tunnel_off_all_the_same() {
+    let mut rig = open();
+    rig.client_ends(Closing::Finished);
+    rig.upstream("half of it");
+    rig.client_ends(Closing::Reset);
+    assert_eq!(rig.row().fault, Some("client_gone"));
+    assert!(rig.connections[0].reset);
+
+    let mut rig = open();
+    rig.client_ends(Closing::Finished);
+    rig.upstream_ends(Closing::Reset);
+    assert_eq!((rig.row().fault, rig.over), (Some("upstream_closed"), Some(Hangup::Reset)));
 }
 
 #[test]
@@ -212,14 +243,15 @@ fn a_half_open_tunnel_has_the_same_time() {
     rig.advance_ms(74_999);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!((rig.row().fault, rig.over), (Some("tunnel_timeout"), Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.over), (Some("upstream_stalled"), Some(Hangup::Reset)));
+    assert!(rig.connections[0].reset);
 
     let mut rig = open();
     rig.client_ends(Closing::Finished);
     rig.advance_ms(74_999);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!((rig.row().fault, rig.over), (Some("tunnel_timeout"), Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.ending()), (Some("tunnel_timeout"), Some(Hangup::Close)));
 }
 
 #[test]
@@ -254,7 +286,7 @@ fn a_protocol_nobody_asked_for_is_a_502() {
     {
         let outcome = Scene::new().client(request).upstream(answer).play();
         assert_reply(&outcome.client, 502, false);
-        assert_eq!(outcome.row().fault, Some("bad_response_head"));
+        assert_eq!(outcome.row().fault, Some("response_unasked_upgrade"));
     }
 }
 
@@ -279,12 +311,13 @@ fn a_tunnel_is_cut_when_the_proxy_stops() {
         rig.act(Exchange::stop);
         rig.run();
         assert_eq!((rig.row().fault, rig.over), (Some("stopped"), Some(Hangup::Reset)));
+        assert!(rig.connections[0].reset);
     }
 }
 
 #[test]
 fn a_sign_of_life_on_either_side_keeps_a_tunnel() {
-    for (side, how) in [(Side::Client, Hangup::Close), (Side::Upstream, Hangup::Reset)] {
+    for side in [Side::Client, Side::Upstream] {
         let mut rig = open();
         rig.client.window = 0;
         rig.upstream_socket().window = 0;
@@ -296,7 +329,7 @@ fn a_sign_of_life_on_either_side_keeps_a_tunnel() {
         rig.advance_ms(74_999);
         assert_eq!(rig.over, None);
         rig.advance_ms(1);
-        assert_eq!((rig.row().status, rig.over), (101, Some(how)));
+        assert_eq!((rig.row().status, rig.over), (101, Some(Hangup::Reset)));
     }
 }
 

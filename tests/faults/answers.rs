@@ -114,18 +114,21 @@ fn less_than_promised_breaks_the_clients_framing() {
 
 #[test]
 fn garbage_is_a_502() {
-    for garbage in [
-        "\u{16}\u{3}\u{1}\u{2} this is no HTTP\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-        "220 mail.example ESMTP\r\n\r\n",
+    for (garbage, fault) in [
+        ("\u{16}\u{3}\u{1}\u{2} this is no HTTP\r\n\r\n", "response_bad_status_line"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+            "response_bad_length",
+        ),
+        ("220 mail.example ESMTP\r\n\r\n", "response_bad_status_line"),
     ] {
         let outcome = ask(GET, then_end(garbage));
         assert_eq!((outcome.status(), outcome.end), ("502", Ok(())));
-        assert_eq!(ending(&outcome.row), ("502", "bad_response_head", "1"));
+        assert_eq!(ending(&outcome.row), ("502", fault, "1"));
     }
     let framing = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n";
     let outcome = ask(GET, then_end(framing));
-    assert_eq!(ending(&outcome.row).1, "bad_response_body");
+    assert_eq!(ending(&outcome.row).1, "response_bad_chunk_size");
     assert!(!outcome.got.ends_with("0\r\n\r\n"), "{}", outcome.got);
 }
 
@@ -138,7 +141,7 @@ fn an_endless_head_is_a_502_and_its_sender_is_cut_off() {
         cut.send(()).unwrap();
     });
     assert_eq!((outcome.status(), outcome.end), ("502", Ok(())));
-    assert_eq!(ending(&outcome.row), ("502", "bad_response_head", "1"));
+    assert_eq!(ending(&outcome.row), ("502", "response_head_too_large", "1"));
     hear(&is_cut);
 }
 

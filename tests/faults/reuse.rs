@@ -4,12 +4,14 @@
 //! bringing an answer, or writing the request fails already.
 
 use std::collections::HashMap;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::process::Signal;
+use tidegate::reactor::descriptors;
 
 use crate::support::clock::{hear, until};
 use crate::support::http::Connection;
@@ -53,6 +55,41 @@ fn ten_thousand_requests_to_a_backend_of_short_keep_alive_are_all_answered() {
     let (connections, again) = (origin.accepted(), sent_again(&rows));
     println!("{} requests over {connections} connections, {again} sent again", rows.len());
     assert!(again > 0, "no connection was closed just as it was used again");
+}
+
+#[test]
+fn thousands_of_ends_that_come_in_one_turn_with_a_request_are_all_seen_before_it() {
+    // More than the proxy takes from the system with one call.
+    const POOLED: usize = 1500;
+    descriptors::raise_limit().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let accept = || Connection::new(until("a connection", || listener.accept().ok()).0);
+    let flags = ["--workers", "1", "--pool-size", "2000"];
+    let proxy = Logged::start(&[listener.local_addr().unwrap()], &flags);
+    let mut clients: Vec<Connection> =
+        (0..POOLED).map(|_| Connection::connect(proxy.address())).collect();
+    let ask = |client: &mut Connection| {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut upstream = accept();
+        upstream.request().unwrap();
+        upstream
+    };
+    let mut upstreams: Vec<Connection> = clients.iter_mut().map(ask).collect();
+    for (client, upstream) in clients.iter_mut().zip(&mut upstreams) {
+        upstream.send(ok("pooled"));
+        assert_eq!(client.answer().text(), "pooled");
+    }
+    proxy.proxy.process.halt();
+    clients[0].send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    // The one that would be taken next ends last.
+    upstreams.clear();
+    proxy.proxy.process.signal(Signal::CONT);
+    let mut upstream = accept();
+    upstream.request().unwrap();
+    upstream.send(ok("fresh"));
+    assert_eq!(clients[0].answer().text(), "fresh");
+    assert_eq!(endings(&proxy.rows()), [("200", "", "1"); POOLED + 1]);
 }
 
 #[test]

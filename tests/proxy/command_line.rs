@@ -21,7 +21,7 @@ fn run(flags: &[&str]) -> Ended {
 
 #[test]
 fn a_wrong_flag_is_named_with_what_would_be_right() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 16] = [
         (&["fastest"], "adaptive_ewma"),
         (&["--upstream", "https://a"], "TLS"),
         (&["--upstream", "http://a/api"], "/api"),
@@ -35,6 +35,8 @@ fn a_wrong_flag_is_named_with_what_would_be_right() {
         (&["--workers", "0"], "--workers"),
         (&["--pin", "9999", "--log", "none"], "9999"),
         (&["--cooldown", "10s", "--cooldown-max", "1s"], "--cooldown-max"),
+        (&["--trusted-proxy", "lb.example"], "10.0.0.0/8"),
+        (&["--trusted-proxy", "10.0.0.0/33"], "0 to 32"),
         (&["--no-such-flag"], "--no-such-flag"),
     ];
     for (flags, words) in cases {

@@ -10,7 +10,7 @@ use crate::support::clock::until;
 use crate::support::http::{Connection, get};
 use crate::support::log::{column, logging, rows, stop};
 use crate::support::origin::{Origin, Silent};
-use crate::support::process::{Process, tidegate};
+use crate::support::process::{Process, Proxy, tidegate};
 
 #[test]
 fn every_request_has_its_row_whatever_became_of_it() {
@@ -221,4 +221,35 @@ fn a_log_has_one_writer() {
     assert_eq!(get(first.address(), "/").status, 200);
     stop(&mut first);
     assert_eq!(rows(&log).len(), 1);
+}
+
+#[test]
+fn with_verbose_a_refusal_is_told_with_its_cause_and_backend() {
+    let origin = Origin::serve(|mut connection| {
+        if connection.request().is_some() {
+            connection.send("HTTP/1.1 200 OK\r\nX: y\n\r\n");
+            assert_eq!(connection.head(), None);
+        }
+    });
+    let proxy = Proxy::start(&[origin.address], &["-v"]);
+    let client = |request: &str| {
+        let mut client = Connection::connect(proxy.address());
+        client.send(request);
+        (client.answer(), client.stream().local_addr().unwrap())
+    };
+    let (answer, client_address) = client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let cause = "a line ends without CR LF";
+    let told = format!("502 Bad Gateway: the backend's answer was refused: {cause}\n");
+    assert_eq!((answer.status, answer.text()), (502, told));
+    let line = format!(
+        "response_bare_lf: the backend's answer was refused: {cause}; 502 to {client_address}, \
+         backend http://{}\n",
+        origin.address
+    );
+    let is_told = |line: &str| proxy.process.stdout().contains(line).then_some(());
+    until("the refused answer", || is_told(&line));
+    let (answer, client_address) = client("GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n");
+    assert_eq!((answer.status, answer.text()), (400, format!("400 Bad Request: {cause}\n")));
+    let line = format!("bare_lf: {cause}; 400 to {client_address}, no backend\n");
+    until("the refused request", || is_told(&line));
 }

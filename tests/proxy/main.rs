@@ -16,4 +16,5 @@ mod clients;
 mod command_line;
 mod log;
 mod policies;
+mod trusted;
 mod tunnel;

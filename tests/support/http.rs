@@ -187,6 +187,6 @@ pub fn field(head: &str, name: &str) -> Option<String> {
 /// Asks for `path` on a connection of its own.
 pub fn get(address: SocketAddr, path: &str) -> Answer {
     let mut connection = Connection::connect(address);
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
+    connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     connection.answer()
 }

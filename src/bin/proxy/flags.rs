@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tidegate::balance::{MAX_BACKENDS, Policy};
 use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::trusted::{Network, TrustedProxies};
 use tidegate::reactor::cores;
 use tidegate::time::parse_duration;
 use tidegate::usage::Advice;
@@ -123,6 +124,9 @@ struct Proxying {
     /// What it means that a client ends its half of the connection while it waits for an answer
     #[arg(long, value_name = "MEANING", value_enum, default_value = "cancel")]
     client_half_close: ClientHalfClose,
+    /// A proxy in front of this one whose `X-Forwarded` fields are believed; may be repeated
+    #[arg(long, value_name = "CIDR", value_parser = str::parse::<Network>)]
+    trusted_proxy: Vec<Network>,
 
     /// CSV file for one row per request, or `none` [default: logs/<policy>_<connections>.csv]
     #[arg(long, value_name = "FILE|none")]
@@ -309,6 +313,7 @@ impl Flags {
             },
             listen: self.proxying.listen(),
             upstreams: self.proxying.upstream.clone(),
+            trusted: TrustedProxies::new(self.proxying.trusted_proxy.clone()),
             workers,
             cores,
             resample_after: self.balancing.resample_after.0,

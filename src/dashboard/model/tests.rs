@@ -8,7 +8,7 @@ use super::*;
 const SECOND_US: i64 = 1_000_000;
 
 fn fed<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> Model {
-    let mut model = Model::new();
+    let mut model = Model::new(None);
     for row in rows {
         model.feed(Ok(row));
     }
@@ -112,7 +112,7 @@ fn a_clock_that_is_set_back_begins_the_lines_anew_and_keeps_the_counts() {
 
 #[test]
 fn broken_lines_are_counted_and_the_last_is_kept() {
-    let mut model = Model::new();
+    let mut model = Model::new(None);
     model.feed(Err(LineError::Quote));
     model.feed(Err(LineError::TooLong));
     assert_eq!((model.broken_lines, model.requests), (2, 0));

@@ -15,15 +15,22 @@ const SECOND_US: i64 = 1_000_000;
 
 /// The snapshot as it is sent, of a log that is being written.
 fn snapshot<'a>(rows: impl IntoIterator<Item = Row<'a>>, window: Window) -> Value {
-    let mut model = Model::new();
+    let mut model = Model::new(None);
     for row in rows {
         model.feed(Ok(row));
     }
     of(&model, &live(), window)
 }
 
+/// Long after all rows.
+const LATER_US: i64 = 1_000_000 * SECOND_US;
+
 fn of(model: &Model, status: &Status, window: Window) -> Value {
-    serde_json::to_value(Snapshot::new(model, status, Some("x"), window)).unwrap()
+    at(model, status, window, LATER_US)
+}
+
+fn at(model: &Model, status: &Status, window: Window, now_us: i64) -> Value {
+    serde_json::to_value(Snapshot::new(model, status, Some("x"), window, now_us)).unwrap()
 }
 
 fn live() -> Status {
@@ -53,9 +60,9 @@ fn the_figures_of_a_window_are_those_of_its_rows() {
     let window = &minute["window"];
     assert_eq!(window["requests"], 100);
     assert_eq!((&window["errors"], &window["error_share"]), (&json!(3), &json!(0.03)));
-    // The window has 60 slots, of which the first with a row is the 100th second.
-    assert_eq!((&window["from_ms"], &window["to_ms"]), (&json!(100_000), &json!(109_000)));
-    assert_eq!(window["requests_per_s"], 11.111);
+    // The window has 60 seconds, of which the last is that of the last row.
+    assert_eq!((&window["from_ms"], &window["to_ms"]), (&json!(50_000), &json!(109_000)));
+    assert_eq!((&window["end"], &window["requests_per_s"]), (&json!("last_row"), &json!(1.695)));
     assert_eq!(window["mean_ms"], 50.5);
     for (name, exact_ms) in [("p50_ms", 50.0), ("p95_ms", 95.0), ("p99_ms", 99.0)] {
         assert_eq!(window[name], exact_ms, "{name}");
@@ -124,7 +131,7 @@ fn the_present_rate_is_that_of_the_last_whole_seconds() {
 
 #[test]
 fn a_log_that_is_silent_has_no_present_rate_and_keeps_its_figures() {
-    let mut model = Model::new();
+    let mut model = Model::new(None);
     for n in 0..30 {
         model.feed(Ok(row(n * SECOND_US / 10, "a", ms(1))));
     }
@@ -137,10 +144,144 @@ fn a_log_that_is_silent_has_no_present_rate_and_keeps_its_figures() {
     assert_eq!(figures["message"], "no rows for 12 s");
 }
 
+/// A hundred requests in each of ten seconds.
+fn ten_seconds() -> Model {
+    let mut model = Model::new(None);
+    for n in 0..1000 {
+        model.feed(Ok(row(n * SECOND_US / 100, "a", ms(1))));
+    }
+    model
+}
+
+#[test]
+fn windows_end_now_as_long_as_the_last_row_is_younger_than_they_are_long() {
+    let model = ten_seconds();
+    let figures = |window, second| at(&model, &live(), window, second * SECOND_US);
+    let minute = figures(Window::Minute, 24);
+    let window = &minute["window"];
+    assert_eq!((&window["end"], &window["requests"]), (&json!("now"), &json!(1000)));
+    assert_eq!((&window["requests_per_s"], &window["to_ms"]), (&json!(41.667), &json!(24_000)));
+    assert_eq!(minute["requests_per_s"], 0.0);
+    let per_second = minute["series"]["requests"].as_array().unwrap();
+    assert_eq!((per_second.len(), &per_second[9], &per_second[24]), (25, &json!(100), &json!(0)));
+    // What is older than the window is not in it.
+    let minute = figures(Window::Minute, 66);
+    assert_eq!(
+        (&minute["window"]["end"], &minute["window"]["requests"]),
+        (&json!("now"), &json!(300))
+    );
+    assert_eq!(minute["window"]["from_ms"], 7000);
+    // An old log has its figures.
+    for (window, second) in [(Window::Minute, 69), (Window::FiveMinutes, 309), (Window::All, 309)] {
+        let window = figures(window, second)["window"].take();
+        assert_eq!((&window["end"], &window["requests"]), (&json!("last_row"), &json!(1000)));
+        assert_eq!((&window["to_ms"], &window["requests_per_s"]), (&json!(9990), &json!(100.1)));
+    }
+    let all = figures(Window::All, 100);
+    assert_eq!(
+        (&all["window"]["end"], &all["window"]["requests_per_s"]),
+        (&json!("now"), &json!(10.0))
+    );
+    assert_eq!(all["series"]["requests"].as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn the_windows_of_a_proxy_that_runs_end_now_however_long_it_is_idle() {
+    let mut status = live();
+    status.state = State::Idle;
+    let minute = at(&ten_seconds(), &status, Window::Minute, 5000 * SECOND_US);
+    let window = &minute["window"];
+    assert_eq!((&window["end"], &window["requests"]), (&json!("now"), &json!(0)));
+    assert_eq!((&window["requests_per_s"], &window["mean_ms"]), (&json!(0.0), &Value::Null));
+    assert_eq!(
+        (&minute["series"]["requests"], &minute["backends"][0]["requests"]),
+        (&json!([0]), &json!(0))
+    );
+    assert_eq!(
+        (&minute["since"]["requests"], &minute["backends"][0]["share_since"]),
+        (&json!(1000), &json!(1.0))
+    );
+}
+
+#[test]
+fn where_now_tells_nothing_of_the_rows_windows_end_with_the_last_of_them() {
+    let model = ten_seconds();
+    let mut status = live();
+    // By the clock of the log it is later than here.
+    assert_eq!(at(&model, &status, Window::Minute, 5 * SECOND_US)["window"]["end"], "last_row");
+    status.state = State::Reading;
+    let figures = at(&model, &status, Window::Minute, 11 * SECOND_US);
+    assert_eq!(
+        (&figures["window"]["end"], &figures["requests_per_s"]),
+        (&json!("last_row"), &json!(100.0))
+    );
+}
+
+fn description(policy: &str) -> Description {
+    let backends = ["http://b", "http://idle"].map(|url| json!({ "url": url }));
+    let text = json!({ "policy": policy, "parameters": { "window": 2 }, "backends": backends,
+        "failure_sample_ms": 500 });
+    serde_json::from_value(text).unwrap()
+}
+
+#[test]
+fn what_the_proxy_wrote_beside_its_log_is_used() {
+    let mut model = Model::new(Some(description("adaptive_sma")));
+    for (status, latency) in [(200, 100), (200, 10), (502, 1)] {
+        model.feed(Ok(Row { status: Some(status), ..row(0, "http://b", ms(latency)) }));
+    }
+    model.feed(Ok(row(0, "http://a", ms(1))));
+    let figures = of(&model, &live(), Window::Minute);
+    let expected = json!({ "label": "recomputed from the log in row order", "recorded": true,
+        "sma_window": 2, "ewma_alpha": 0.2, "failure_sample_ms": 500 });
+    assert_eq!(figures["estimates"], expected);
+    assert_eq!(figures["description"]["parameters"]["window"], 2);
+    let backends = figures["backends"].as_array().unwrap();
+    let told: Vec<_> =
+        backends.iter().map(|it| (&it["label"], &it["requests"], &it["sma_ms"])).collect();
+    let (a, b, idle) = (json!("a"), json!("b"), json!("idle"));
+    let expected = [
+        (&a, &json!(1), &json!(1.0)),
+        (&b, &json!(3), &json!(255.0)),
+        (&idle, &json!(0), &Value::Null),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(figures["series"]["backends"][2]["name"], "http://idle");
+}
+
+#[test]
+fn a_proxy_that_gets_nothing_but_probes_is_idle() {
+    let mut model = Model::new(Some(description("adaptive_sma")));
+    model.feed(Ok(row(0, "http://b", ms(1))));
+    // The file was written just now.
+    let mut status = live();
+    assert_eq!(at(&model, &status, Window::Minute, 14 * SECOND_US)["source"]["state"], "live");
+    status.is_held = Some(true);
+    let at = |second| at(&model, &status, Window::Minute, second * SECOND_US)["source"].take();
+    assert_eq!(at(2)["state"], "live");
+    let source = at(14);
+    let message = "no request has ended for 14 s; its proxy is running";
+    assert_eq!((&source["state"], &source["message"]), (&json!("idle"), &json!(message)));
+    assert_eq!(source["silent_s"], 14);
+}
+
+#[test]
+fn what_was_written_beside_a_log_of_another_policy_is_not() {
+    let mut model = Model::new(Some(description("round-robin")));
+    model.feed(Ok(row(0, "http://a", ms(1))));
+    let figures = of(&model, &live(), Window::Minute);
+    assert_eq!(figures["estimates"]["recorded"], false);
+    assert_eq!(
+        (&figures["estimates"]["sma_window"], &figures["description"]),
+        (&json!(3), &Value::Null)
+    );
+    assert_eq!(figures["backends"].as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn nothing_is_told_as_nothing() {
     let figures = snapshot([], Window::FiveMinutes);
-    for field in ["mode", "connection", "choice", "last_broken_row"] {
+    for field in ["mode", "connection", "description", "last_broken_row"] {
         assert_eq!(figures[field], Value::Null, "{field}");
     }
     assert_eq!(figures["source"]["state"], "empty");
@@ -181,7 +322,7 @@ fn the_latest_requests_come_newest_first_with_what_they_were() {
 
 #[test]
 fn a_broken_row_is_counted_and_told() {
-    let mut model = Model::new();
+    let mut model = Model::new(None);
     model.feed(Err(LineError::Quote));
     let figures = of(&model, &live(), Window::Minute);
     assert_eq!(figures["broken_rows"], 1);
@@ -199,8 +340,8 @@ fn the_name_of_a_log_without_the_column_tells_the_connection() {
         assert_eq!(connection_of(stem).as_deref(), connection, "{stem}");
     }
     let named = Row { connection: Some("non-persistent"), ..row(0, "a", ms(1)) };
-    let mut model = Model::new();
+    let mut model = Model::new(None);
     model.feed(Ok(named));
-    let figures = Snapshot::new(&model, &live(), Some("x_persistent"), Window::All);
+    let figures = Snapshot::new(&model, &live(), Some("x_persistent"), Window::All, LATER_US);
     assert_eq!(figures.connection.as_deref(), Some("non-persistent"));
 }

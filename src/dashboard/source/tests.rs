@@ -130,6 +130,56 @@ fn silence_is_told_by_its_length() {
 }
 
 #[test]
+fn a_proxy_that_runs_is_told_from_one_that_has_ended() {
+    const DESCRIPTION: &str = r#"{"format":1,"policy":"round-robin","backends":[{"url":"a"}]}"#;
+    let mut scene = Scene::new("x.csv");
+    scene.append("x.csv", &(header() + &row(200)));
+    scene.append("x.csv.meta.json", DESCRIPTION);
+    let writer = File::open(scene.path("x.csv")).unwrap();
+    flock(&writer, FlockOperation::LockExclusive).unwrap();
+    scene.look();
+    scene.rows();
+    scene.wait(12);
+    assert!(!scene.look());
+    let said = "no request has ended for 14 s; its proxy is running";
+    assert_eq!((scene.state(), &*scene.message()), (State::Idle, said));
+    drop(writer);
+    assert!(!scene.look());
+    let said = "its proxy has ended; the last row came 15 s ago";
+    assert_eq!((scene.state(), &*scene.message()), (State::Ended, said));
+    // The lock is not kept: the next proxy gets it.
+    let writer = File::open(scene.path("x.csv")).unwrap();
+    flock(&writer, FlockOperation::NonBlockingLockExclusive).unwrap();
+    scene.append("x.csv", &row(200));
+    scene.look();
+    assert_eq!(scene.state(), State::Live);
+}
+
+#[test]
+fn nothing_is_said_of_the_writer_of_a_log_that_no_proxy_describes() {
+    let mut scene = Scene::new("x.csv");
+    scene.append("x.csv", &(header() + &row(200)));
+    scene.look();
+    scene.wait(12);
+    scene.look();
+    assert_eq!((scene.state(), &*scene.message()), (State::Silent, "no rows for 14 s"));
+}
+
+#[test]
+fn a_log_that_is_described_anew_is_read_anew() {
+    let mut scene = Scene::new("x.csv");
+    scene.append("x.csv", &(header() + &row(200)));
+    assert!(scene.look());
+    assert_eq!((scene.rows(), scene.source.description()), (vec![200], None));
+    scene.append("x.csv.meta.json", r#"{"policy":"round-robin","backends":[{"url":"a"}]}"#);
+    assert!(scene.look());
+    assert_eq!(scene.source.status().beginning, Beginning::Opened);
+    assert_eq!(scene.rows(), [200]);
+    assert_eq!(scene.source.description().unwrap().backends[0].url, "a");
+    assert!(!scene.look());
+}
+
+#[test]
 fn what_is_no_log_is_refused_with_the_reason_until_it_becomes_one() {
     let mut scene = Scene::new("x.csv");
     scene.append("x.csv", "a,b\n1,2\n");

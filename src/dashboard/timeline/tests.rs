@@ -26,6 +26,20 @@ fn requests_are_counted_in_the_second_they_belong_to_in_whatever_order_they_come
 }
 
 #[test]
+fn what_is_looked_at_may_end_after_the_newest_slot_or_before_it() {
+    let line = timeline(100, WhenFull::Forget, &[10, 10, 13]);
+    let until = |second, count| {
+        let (start, slots) = line.until(second, count);
+        (start, slots.iter().map(Option::is_some).collect::<Vec<_>>())
+    };
+    assert_eq!(until(15, 6), (10, vec![true, false, false, true, false, false]));
+    assert_eq!(until(15, 5), (13, vec![true, false, false]));
+    assert_eq!(until(12, 5), (10, vec![true, false, false]));
+    assert_eq!(until(99, 5), (99, vec![false]));
+    assert_eq!(until(3, 5), (3, vec![false]));
+}
+
+#[test]
 fn the_oldest_slots_are_forgotten() {
     let line = timeline(3, WhenFull::Forget, &[1, 2, 3, 4]);
     assert_eq!(requests(&line, 100), (2, vec![1, 1, 1]));

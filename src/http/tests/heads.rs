@@ -106,6 +106,7 @@ fn heads_longer_than_spans_reach_are_refused() {
 fn every_fault_has_its_own_label_and_an_explanation() {
     let faults = [
         (HeadError::BareLineFeed, 400),
+        (HeadError::BareCarriageReturn, 400),
         (HeadError::UriTooLong, 414),
         (HeadError::HeadTooLarge, 431),
         (HeadError::TooManyHeaders, 431),
@@ -115,6 +116,7 @@ fn every_fault_has_its_own_label_and_an_explanation() {
         (HeadError::UnsupportedVersion, 505),
         (HeadError::MethodNotAllowed, 405),
         (HeadError::BadField, 400),
+        (HeadError::FoldedField, 400),
         (HeadError::MissingHost, 400),
         (HeadError::DuplicateHost, 400),
         (HeadError::BadHost, 400),

@@ -3,7 +3,7 @@
 use super::*;
 
 const HOP: RequestHop<'static> =
-    RequestHop { peer: "192.0.2.7", default_host: "backend:8081", close: false };
+    RequestHop { peer: "192.0.2.7", is_trusted: false, default_host: "backend:8081", close: false };
 
 #[track_caller]
 fn rewrite(bytes: impl AsRef<[u8]>, hop: &RequestHop<'_>) -> String {
@@ -125,7 +125,7 @@ fn named_fields_stay_behind_but_for_those_that_are_ours() {
     for kept in [
         "Host: a",
         "Content-Length: 3",
-        "X-Forwarded-For: 1.2.3.4, 192.0.2.7",
+        "X-Forwarded-For: 192.0.2.7",
         "X-Forwarded-Host: a",
         "X-Forwarded-Proto: http",
         "Via: 1.1 x, 1.1 tidegate",
@@ -163,14 +163,30 @@ fn names_that_programs_behind_us_merge_with_ours_stay_behind() {
 fn the_way_of_the_request_is_told() {
     let lines = "X-Forwarded-For: 6.6.6.6\nX-A: b\nx-forwarded-for:\nX-Forwarded-For: a, b\n\
                  X-Forwarded-Proto: https\nX-Forwarded-Host: evil\nVia: 1.0 one\n\
-                 via: 1.1 two, 1.1 three";
+                 Forwarded: for=6.6.6.6;proto=https\nvia: 1.1 two, 1.1 three";
     let text = rewrite(with(lines), &HOP);
-    let told = "X-A: b\r\nX-Forwarded-For: 6.6.6.6, a, b, 192.0.2.7\r\nX-Forwarded-Proto: http\r\n\
+    let told = "X-A: b\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n\
                 X-Forwarded-Host: a\r\nVia: 1.0 one, 1.1 two, 1.1 three, 1.1 tidegate\r\n\r\n";
     assert!(text.ends_with(told), "{text}");
     assert_eq!(text.matches("orwarded-").count(), 3);
     let later = rewrite(head("GET / HTTP/1.7", "Host: a"), &HOP);
     assert!(later.starts_with("GET / HTTP/1.1\r\n") && later.contains("Via: 1.7 tidegate\r\n"));
+}
+
+#[test]
+fn what_a_trusted_proxy_says_of_the_way_is_kept() {
+    let trusted = RequestHop { is_trusted: true, ..HOP };
+    let lines = "X-Forwarded-For: 6.6.6.6\nX-Forwarded-Proto: https\nX-A: b\nx-forwarded-for:\n\
+                 X-Forwarded-Host: b.example\nX-Forwarded-For: a, b\nForwarded: for=6.6.6.6\n\
+                 Connection: x-forwarded-proto";
+    assert_eq!(
+        rewrite(with(lines), &trusted),
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nX-A: b\r\n\
+         X-Forwarded-Host: b.example\r\nForwarded: for=6.6.6.6\r\n\
+         X-Forwarded-For: 6.6.6.6, a, b, 192.0.2.7\r\nVia: 1.1 tidegate\r\n\r\n"
+    );
+    // What it does not say is still told.
+    assert_eq!(rewrite(with("X-A: b"), &trusted), rewrite(with("X-A: b"), &HOP));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn malformed_sections_are_refused_and_nothing_is_written() {
     {
         let mut out = Vec::new();
         let verdict = rewrite_trailers(&mut out, raw.as_bytes(), &mut Headers::new(20), b"");
-        assert_eq!(verdict, Err(HeadError::BadField), "{raw:?}");
+        assert_eq!(verdict, Err(malformed(raw)), "{raw:?}");
         assert!(out.is_empty());
     }
     assert_eq!(rewrite("X: y\r\n", ""), Err(HeadError::BadField), "not whole");

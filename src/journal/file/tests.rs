@@ -1,5 +1,5 @@
 use super::*;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::super::schema::{Row, RowWriter};
 use rustix::fs::{CWD, FileType, Mode};
@@ -50,6 +50,27 @@ fn a_log_without_rows_is_used_again() {
         assert_eq!(text(&path), header());
     }
     assert_eq!(names(folder.path()), ["x.csv"]);
+}
+
+#[test]
+fn readers_that_look_whether_a_log_is_locked_keep_no_writer_from_it() {
+    let folder = folder();
+    let path = folder.path().join("x.csv");
+    drop(LogFile::create(&path, None).expect("a log"));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                let file = File::open(&path).expect("a log");
+                let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+                drop(file);
+                thread::park_timeout(Duration::from_millis(1));
+            }
+        });
+        let opened: Vec<_> = (0..500).map(|_| LogFile::create(&path, None).map(drop)).collect();
+        is_over.store(true, Relaxed);
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    });
 }
 
 #[test]

@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(excuse("upstream_closed", 1, 10, 20), None, "it was another");
         assert_eq!(excuse("response_timeout", 1, 10, 20), Some(Excuse::Paused));
         assert_eq!(excuse("response_timeout", 0, 10, 20), None, "it was not stopped");
-        assert_eq!(excuse("bad_response_head", 0, 10, 20), None);
+        assert_eq!(excuse("response_bad_length", 0, 10, 20), None);
         let undispatched = Failure { backend: None, ..failure("upstream_closed", 0, 10, 20) };
         assert_eq!(outages.excuse(undispatched), None);
     }

@@ -15,6 +15,8 @@ const UNPARSED_LINE_BYTES: usize = 2048;
 pub(super) struct Account {
     /// When its first byte arrived.
     pub(super) arrived: Option<Instant>,
+    /// The client that a trusted proxy asks for, if it told.
+    pub(super) client: Option<SocketAddr>,
     /// Method, then target.
     line: Vec<u8>,
     method_bytes: usize,
@@ -74,13 +76,13 @@ impl Account {
         self.name_request(method, target);
     }
 
-    /// The row, as it stands at `now`.
-    pub(super) fn record(&self, client: SocketAddr, now: Instant) -> Record<'_> {
+    /// The row, as it stands at `now`, of a request that came from `peer`.
+    pub(super) fn record(&self, peer: SocketAddr, now: Instant) -> Record<'_> {
         let latency = |from: Instant| self.upstream_ended.unwrap_or(now).duration_since(from);
         let (method, path) = self.line.split_at(self.method_bytes);
         Record {
             ended: now,
-            client,
+            client: self.client.unwrap_or(peer),
             backend: self.backend.map(BackendId::number),
             status: self.status,
             method,

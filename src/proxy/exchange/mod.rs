@@ -9,6 +9,7 @@
 //! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
 
 mod account;
+mod ending;
 mod request;
 mod response;
 mod state;
@@ -32,10 +33,6 @@ use crate::balance::{BackendId, Outcome, Tried};
 use crate::buffer::FreeList;
 use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
-
-/// Bytes of an unwanted request body that are read and dropped so that the client, still sending,
-/// gets to see its answer.
-const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 /// See the module's description.
 #[derive(Debug)]
@@ -248,10 +245,10 @@ impl Exchange {
         });
     }
 
-    /// The row demanded is written. `unread` tells whether more from the client waits to be
+    /// The row demanded is written. `is_ended` tells whether the end of the client's stream was
     /// received.
-    pub fn reported(&mut self, unread: bool, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| exchange.after_the_row(unread, context));
+    pub fn reported(&mut self, is_ended: bool, context: &mut Context<'_>) {
+        self.event(context, |exchange, context| exchange.after_the_row(is_ended, context));
     }
 
     /// What a worker must do next, in order.
@@ -261,8 +258,14 @@ impl Exchange {
 
     /// The row of the request that just ended, or is in flight.
     #[must_use]
-    pub fn record(&self, client: SocketAddr, now: Instant) -> Record<'_> {
-        self.account.record(client, now)
+    pub fn record(&self, peer: SocketAddr, now: Instant) -> Record<'_> {
+        self.account.record(peer, now)
+    }
+
+    /// What went wrong with the request that just ended, or is in flight.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.account.fault
     }
 
     /// Whether it waits for a request of which no byte has arrived.
@@ -311,8 +314,8 @@ impl Exchange {
         }
         if self.attempt.is_none() && self.down.is_drained() {
             let ending = match self.response {
-                Response::Done | Response::Reply => None,
-                Response::Cut(hangup) => Some(hangup),
+                Response::Done | Response::Reply | Response::Cut(Hangup::Close) => None,
+                Response::Cut(Hangup::Reset) => Some(Hangup::Reset),
                 _ => return,
             };
             self.response = Response::Ended(ending);
@@ -338,7 +341,7 @@ impl Exchange {
             // that closes won't, and the client is kept reading until it has seen the answer.
             Request::Body(_) | Request::Done if !self.up.is_drained() && self.reusable => return,
             Request::Body(_) if self.reusable => return,
-            Request::Body(_) => self.linger(context.now),
+            Request::Body(_) => self.linger(context),
             _ => {}
         }
         let recycle = self.reusable
@@ -372,48 +375,6 @@ impl Exchange {
         }
     }
 
-    /// What the client still sends is dropped from here on.
-    fn linger(&mut self, now: Instant) {
-        let left_bytes = match self.request {
-            Request::Linger { left_bytes, .. } => left_bytes,
-            _ => LINGER_BYTES,
-        };
-        self.up.clear();
-        self.call.keep_alive = false;
-        self.request = Request::Linger { left_bytes, since: now };
-    }
-
-    /// Ends the client's connection, behind the row if that is still to be written.
-    fn hang_up(&mut self) {
-        match &mut self.response {
-            Response::Ended(ending) if self.demands.contains(&Demand::Report) => {
-                ending.get_or_insert(Hangup::Close);
-            }
-            _ => self.demands.push_back(Demand::Hangup(Hangup::Close)),
-        }
-    }
-
-    /// Goes on after a row: another request, or the end of the connection.
-    fn after_the_row(&mut self, unread: bool, context: &mut Context<'_>) {
-        let Response::Ended(ending) = self.response else { return };
-        match (ending, &self.request) {
-            (Some(hangup), _) => self.demands.push_back(Demand::Hangup(hangup)),
-            (None, Request::Done) if self.call.keep_alive => {
-                self.next_request(context.now);
-                if !self.up.body.raw().is_empty() {
-                    self.client_bytes(context);
-                }
-            }
-            (None, Request::Done) if self.up.body.raw().is_empty() && !unread => self.hang_up(),
-            (None, Request::Linger { left_bytes: 0, .. }) => self.hang_up(),
-            _ => {
-                // A close with bytes unread would be a reset, and could overtake the answer.
-                self.linger(context.now);
-                self.demands.push_back(Demand::FinishClient);
-            }
-        }
-    }
-
     /// Gives up on this request: answers it if that is still possible, else breaks it off visibly.
     fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
         self.name_unparsed();
@@ -421,24 +382,17 @@ impl Exchange {
         if let Some(attempt) = self.attempt.as_mut().filter(|_| fault.blames_upstream()) {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
         }
-        self.release(Demand::Discard, context);
+        self.release(self.break_off(), context);
         match self.response {
             Response::Reply | Response::Cut(_) | Response::Ended(_) => {}
-            _ if self.is_tunnel() => self.cut(Hangup::Reset, context.now),
-            Response::Done => self.linger(context.now),
+            _ if self.is_tunnel() => self.cut(Hangup::Reset, context),
+            Response::Done => self.linger(context),
             Response::Body(_) if !self.down.is_untouched() => {
                 let how = if self.call.until_close { Hangup::Reset } else { Hangup::Close };
-                self.cut(how, context.now);
+                self.cut(how, context);
             }
             _ => self.answer(fault.status(), fault.explanation(), context),
         }
-    }
-
-    /// Ends the response where it stands.
-    fn cut(&mut self, how: Hangup, now: Instant) {
-        self.down.body.drop_all_raw();
-        self.linger(now);
-        self.response = Response::Cut(how);
     }
 
     /// Answers the request here.
@@ -462,7 +416,7 @@ impl Exchange {
         self.account.status = status;
         self.response = Response::Reply;
         if !matches!(self.request, Request::Done) {
-            self.linger(context.now);
+            self.linger(context);
         }
     }
 
@@ -475,24 +429,5 @@ impl Exchange {
             self.account.request_bytes += raw.len() as u64;
             self.call.method = Method::classify(self.account.method());
         }
-    }
-
-    /// The client left: nothing is owed to anyone but the row. The reset keeps one that comes back
-    /// to what the system still holds for it from taking that for whole.
-    fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
-        self.release(Demand::Discard, context);
-        if matches!(self.response, Response::Ended(_)) || self.is_idle() {
-            return self.hang_up();
-        }
-        self.name_unparsed();
-        let fault = *self.account.fault.get_or_insert(fault);
-        // Where it was the proxy that stopped, what the client got of its answer stands.
-        if fault != Fault::Stopped || !self.account.is_answer_begun() {
-            self.account.status = 499;
-        }
-        self.up.clear();
-        self.down.clear();
-        self.request = Request::Done;
-        self.response = Response::Cut(Hangup::Reset);
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::balance::Outcome;
 use crate::http::{
     Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection, connection_named,
-    offered_protocols, parse_request, rewrite_request,
+    forwarded_for, offered_protocols, parse_request, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
@@ -85,7 +85,12 @@ impl Exchange {
         let close = context.settings.connections == Connections::NonPersistent;
         offered_protocols(head, context.headers, &request, &mut self.offered);
         let default_host = context.settings.default_host();
-        let hop = RequestHop { peer: context.peer, default_host, close };
+        let (peer, trusted) = (context.peer, &context.settings.trusted);
+        let is_trusted = trusted.trusts(peer);
+        if is_trusted {
+            self.account.client = trusted.client(forwarded_for(head, context.headers));
+        }
+        let hop = RequestHop { peer, is_trusted, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);
         self.up.body.drop_raw(found.end);
         self.account.request_bytes += found.end as u64;

@@ -1,6 +1,6 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
-use super::{Attempt, Call, Closing, Context, Demand, Exchange, Hangup, Link, Request, Response};
+use super::{Attempt, Call, Closing, Context, Exchange, Hangup, Link, Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -204,7 +204,7 @@ impl Exchange {
         self.reusable = false;
         if how == Closing::WriteFailed {
             if self.is_tunnel() {
-                return self.break_tunnel(Hangup::Close, context);
+                return self.break_tunnel(Fault::UpstreamClosed, context);
             }
             // What it has answered may still be read, and reading tells how it ended.
             if let Some(attempt) = &mut self.attempt
@@ -217,7 +217,7 @@ impl Exchange {
         let silent = self.down.body.raw().is_empty();
         let breaks_tunnel = how == Closing::Reset && self.is_tunnel();
         match &mut self.response {
-            _ if breaks_tunnel => self.break_tunnel(Hangup::Reset, context),
+            _ if breaks_tunnel => self.break_tunnel(Fault::UpstreamClosed, context),
             Response::Head { interim: 0, .. } if silent => self.lost_in_silence(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
@@ -234,10 +234,11 @@ impl Exchange {
         }
     }
 
-    /// A tunnel is no response that could fail, so the backend's estimate is left alone.
-    pub(super) fn break_tunnel(&mut self, how: Hangup, context: &Context<'_>) {
-        self.account.fault.get_or_insert(Fault::UpstreamClosed);
-        self.release(Demand::Discard, context);
-        self.cut(how, context.now);
+    /// Something of a tunnel is lost, and only a reset says so. A tunnel is no response that could
+    /// fail, so the backend's estimate is left alone.
+    pub(super) fn break_tunnel(&mut self, fault: Fault, context: &Context<'_>) {
+        self.account.fault.get_or_insert(fault);
+        self.release(self.break_off(), context);
+        self.cut(Hangup::Reset, context);
     }
 }

@@ -18,10 +18,11 @@ pub(super) enum Request {
     Body(Transfer),
     /// Seen whole. Nothing more is read before the response is done.
     Done,
-    /// Answered early: what still comes is dropped, up to a limit.
+    /// Nothing more is wanted: what still comes is dropped, up to a limit. The time counts once the
+    /// response has ended.
     Linger {
         left_bytes: usize,
-        since: Instant,
+        until: Instant,
     },
     /// Upgraded: bytes pass as they are.
     Tunnel,
@@ -50,7 +51,8 @@ pub(super) enum Response {
     Reply,
     /// Broken off: what is pending is sent, then the connection ends so that it shows.
     Cut(Hangup),
-    /// The row is asked for; then the connection ends so, or serves on.
+    /// The row is asked for; then the connection ends so at once, or else it serves on, or is read
+    /// until the client has seen its end.
     Ended(Option<Hangup>),
 }
 

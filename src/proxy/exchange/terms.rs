@@ -92,8 +92,9 @@ pub enum Demand {
     Keep,
     /// Close the upstream connection.
     Discard,
-    /// Reset the upstream connection, over which all was said: unlike a close it leaves no port in
-    /// TIME-WAIT (RFC 9293 §3.6), of which a busy proxy would run out.
+    /// Reset the upstream connection. Over it all was said: unlike a close this leaves no port in
+    /// TIME-WAIT (RFC 9293 §3.6), of which a busy proxy would run out. Or it is that of a tunnel
+    /// that broke off: an orderly end would make what the backend got look whole.
     Reset,
     /// End the stream towards the upstream (a tunnel's half-close).
     FinishUpstream,

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use super::{Context, Demand, Exchange, Fault, Hangup, Link, Request, Response};
 use crate::proxy::settings::Timeouts;
 
-/// Seconds that a client whose request was answered early may take to see the answer.
-const LINGER_SECONDS: u64 = 10;
+/// How long a client that has its last answer may take to see it and to end its own stream.
+pub(super) const LINGER: Duration = Duration::from_secs(30);
+
+/// The same while the proxy is stopping: as long as an idle connection is kept then.
+pub(super) const LINGER_DRAINING: Duration = Duration::from_millis(250);
 
 /// What an exchange may be waiting for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,8 +84,8 @@ impl Exchange {
                 timeouts.stream.map(|timeout| self.upstream_moved + timeout)
             }
             Wait::Linger => match self.request {
-                Request::Linger { since, .. } if matches!(self.response, Response::Ended(_)) => {
-                    Some(since + Duration::from_secs(LINGER_SECONDS))
+                Request::Linger { until, .. } if matches!(self.response, Response::Ended(_)) => {
+                    Some(until)
                 }
                 _ => None,
             },
@@ -190,15 +193,17 @@ impl Exchange {
         }
     }
 
-    /// Nothing moved in a tunnel: both ends are closed in order, unless it was the client that took
-    /// nothing. What it was sent must not seem to end there.
+    /// Nothing moved in a tunnel: both ends are closed in order, unless one of them has not taken
+    /// all. What it was sent must not seem to end there.
     fn tunnel_idle(&mut self, context: &mut Context<'_>) {
         if !self.down.is_drained() {
             return self.stalled(context);
         }
+        if !self.up.is_drained() {
+            return self.break_tunnel(Fault::UpstreamStalled, context);
+        }
         self.account.fault.get_or_insert(Fault::TunnelTimeout);
         self.release(Demand::Discard, context);
-        self.down.clear();
-        self.cut(Hangup::Close, context.now);
+        self.cut(Hangup::Close, context);
     }
 }

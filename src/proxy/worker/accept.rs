@@ -6,9 +6,10 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::super::connection::{Client, PeerName};
+use super::super::connection::{Client, PeerName, Standing};
 use super::super::spread::Newcomer;
 use super::{DOOR, IDLE, Worker};
+use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Stream, Timers};
 
 /// Connections accepted at one door in one turn, so that clients already here are served, too.
@@ -127,6 +128,7 @@ impl Worker {
                     self.admit_all(kept, now);
                 }
                 Ok(None) => return false,
+                Err(error) if are_exhausted(&error) && self.drop_leaving() => {}
                 Err(error) => {
                     self.doors.complain(&error, now);
                     self.doors.put_off(door, now, self.poller.timers());
@@ -141,6 +143,9 @@ impl Worker {
     pub(super) fn admit_all(&mut self, all: impl IntoIterator<Item = Newcomer>, now: Instant) {
         let idle_until = now + self.tools.settings.timeouts.client_idle;
         for (socket, address) in all {
+            if self.clients.len() >= self.spread.limit() {
+                self.drop_leaving();
+            }
             let poller = &self.poller;
             let admitted = self.clients.try_insert_with(|key| {
                 Ok::<_, io::Error>(Client {
@@ -150,6 +155,7 @@ impl Worker {
                     exchange: None,
                     upstream: None,
                     idle_until,
+                    standing: Standing::New,
                 })
             });
             match admitted {

@@ -74,6 +74,9 @@ impl Worker {
                 Err(error) => failure = connect_failure(&error),
             }
             if failure == ConnectFailure::OwnResources {
+                if self.drop_leaving() {
+                    continue;
+                }
                 break;
             }
             last = Some(route);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use self::accept::Doors;
 use super::budget::RetryBudget;
-use super::connection::{Client, Upstream};
+use super::connection::{Client, Standing, Upstream};
 use super::control::{Control, Phase};
 use super::directory::{Directory, LocalDirectory};
 use super::exchange::{Closing, Context, Exchange, Side};
@@ -45,6 +45,9 @@ const READY: usize = 0;
 
 /// The list of clients that ask nothing, in the order in which they came to that.
 const IDLE: usize = 1;
+
+/// Clients that are only read until they end, in the order in which they began to be.
+const LEAVING: usize = 2;
 
 /// Exchanges kept for reuse.
 const SPARE_EXCHANGES: usize = 1024;
@@ -165,7 +168,7 @@ impl Worker {
             },
             control: shared.control,
             spread: shared.spread,
-            order: Lists::new(2),
+            order: Lists::new(3),
             wakes: Vec::new(),
             poller,
         })
@@ -274,6 +277,10 @@ impl Worker {
         if let Some(exchange) = &mut client.exchange {
             exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
             self.pump(key, now);
+        } else if client.standing == Standing::Served {
+            let exchange = client.exchange.insert(spare(&mut self.spare, now));
+            exchange.close_idle(&mut self.tools.context(now, client.peer.as_str()));
+            self.pump(key, now);
         } else {
             self.drop_client(key);
         }
@@ -289,12 +296,15 @@ impl Worker {
         let timeout = self.tools.settings.timeouts.drain;
         self.poller.timers().wake_at(DRAIN_END, now + timeout);
         for key in self.clients.keys().collect::<Vec<_>>() {
-            if let Some(client) = self.clients.get_mut(key)
-                && client.exchange.is_none()
-            {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            let deadline = if let Some(exchange) = &mut client.exchange {
+                exchange.drain(&mut self.tools.context(now, client.peer.as_str()));
+                exchange.deadline(&self.tools.settings.timeouts)
+            } else {
                 client.idle_until = now + DRAIN_QUIET.min(timeout);
-                self.client_alarms.set(Some(client.idle_until), key, self.poller.timers());
-            }
+                Some(client.idle_until)
+            };
+            self.client_alarms.set(deadline, key, self.poller.timers());
         }
     }
 
@@ -331,7 +341,9 @@ impl Worker {
     fn drop_client(&mut self, key: Key) -> Option<Client> {
         let mut client = self.clients.remove(key)?;
         self.order.remove(key);
-        self.spread.gone(self.index);
+        if client.standing != Standing::Leaving {
+            self.spread.gone(self.index);
+        }
         if let Some(upstream) = client.upstream.take() {
             self.upstreams.remove(upstream);
         }
@@ -342,6 +354,12 @@ impl Worker {
         Some(client)
     }
 
+    /// Closes the connection that has been leaving longest, to make room for another; whether there
+    /// was one.
+    fn drop_leaving(&mut self) -> bool {
+        self.order.pop_first(LEAVING).and_then(|key| self.drop_client(key)).is_some()
+    }
+
     /// Keeps an exchange that is over, for the next connection that needs one.
     fn put_aside(&mut self, mut exchange: Box<Exchange>) {
         exchange.reset(self.poller.now());
@@ -350,6 +368,12 @@ impl Worker {
             self.spare.push(exchange);
         }
     }
+}
+
+/// An exchange for a connection that needs one, used before or new.
+#[expect(clippy::vec_box, reason = "they move between the spare ones and the clients")]
+fn spare(spare: &mut Vec<Box<Exchange>>, now: Instant) -> Box<Exchange> {
+    spare.pop().unwrap_or_else(|| Box::new(Exchange::new(now)))
 }
 
 impl Drop for Worker {

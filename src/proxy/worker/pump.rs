@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::super::connection::{Client, Upstream, connect_failure};
+use super::super::connection::{Client, Standing, Upstream, connect_failure};
 use super::super::directory::LocalDirectory;
 use super::super::exchange::{Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side};
-use super::{IDLE, READY, Worker};
+use super::{IDLE, LEAVING, READY, Worker};
 use crate::balance::BackendId;
 use crate::reactor::{Key, Received, Slots, Stream};
 
@@ -32,8 +32,7 @@ impl Worker {
                 if !client.stream.can_read() {
                     return self.order.push(IDLE, key);
                 }
-                let fresh = || Box::new(Exchange::new(now));
-                let exchange = client.exchange.insert(self.spare.pop().unwrap_or_else(fresh));
+                let exchange = client.exchange.insert(super::spare(&mut self.spare, now));
                 if let Some(backend) = kept {
                     exchange.kept(backend);
                 }
@@ -75,11 +74,25 @@ impl Worker {
             }
             Some(mut exchange) => {
                 exchange.rest(&mut self.tools.free);
+                let is_leaving = exchange.is_lingering();
                 let deadline = exchange.deadline(timeouts);
                 self.client_alarms.set(deadline, key, self.poller.timers());
                 client.exchange = Some(exchange);
+                if is_leaving {
+                    self.leaves(key);
+                }
             }
             None => {}
+        }
+    }
+
+    /// A client is only read until it ends: whoever waits outside may have its place.
+    fn leaves(&mut self, key: Key) {
+        self.order.push(LEAVING, key);
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if std::mem::replace(&mut client.standing, Standing::Leaving) != Standing::Leaving {
+            self.spread.gone(self.index);
+            self.doors.slot_freed();
         }
     }
 
@@ -134,9 +147,23 @@ impl Worker {
     fn report(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = &mut client.exchange else { return };
-        self.tools.feed.record(&exchange.record(client.address, now));
-        let unread = client.stream.can_read();
-        exchange.reported(unread, &mut self.tools.context(now, client.peer.as_str()));
+        let record = exchange.record(client.address, now);
+        self.tools.feed.record(&record);
+        if let Some(fault) = exchange.fault().filter(|_| self.tools.settings.verbose) {
+            let backend = record.backend.map(usize::from);
+            let upstream = backend.and_then(|index| self.tools.settings.upstreams.get(index));
+            let (kind, url) = upstream.map_or(("no backend", ""), |u| ("backend ", &u.url));
+            self.tools.feed.say(format_args!(
+                "{}: {}; {} to {}, {kind}{url}",
+                fault.label(),
+                fault.explanation(),
+                record.status,
+                record.client
+            ));
+        }
+        client.standing = Standing::Served;
+        let is_ended = client.stream.is_ended();
+        exchange.reported(is_ended, &mut self.tools.context(now, client.peer.as_str()));
     }
 }
 

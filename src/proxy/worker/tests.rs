@@ -11,6 +11,7 @@ use crate::balance::{Options, Policy};
 use crate::buffer::BLOCK_BYTES;
 use crate::journal::{self, Journal};
 use crate::proxy::settings::{Connections, HalfClose, Limits, Timeouts, Upstream};
+use crate::proxy::trusted::TrustedProxies;
 
 /// An answer of the proxy's own, so that no backend is needed.
 const ASK: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
@@ -32,6 +33,7 @@ fn settings(backend: SocketAddr) -> Settings {
         connections: Connections::Persistent,
         listen: Vec::new(),
         upstreams: vec![upstream],
+        trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),
         resample_after: None,

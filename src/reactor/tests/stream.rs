@@ -78,6 +78,40 @@ fn an_end_that_comes_with_bytes_is_read_on_to() {
 }
 
 #[test]
+fn bytes_behind_an_urgent_one_are_read_on_to_and_the_urgent_one_is_none() {
+    let (mut turning, mut stream, mut peer) = pair();
+    let mut buffer = [0; 16];
+    for round in ["the first", "and again, for it may come more than once"] {
+        peer.write_all(b"be").unwrap();
+        SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+        peer.write_all(b"hind").unwrap();
+        let mut got = Vec::new();
+        while got != b"behind" {
+            if !stream.can_read() {
+                // In vain if there was an event for all of it before.
+                turning.watch(round, KEY, &mut stream, |stream, _| stream.can_read());
+            }
+            if let Received::Bytes(count) = stream.read(&mut buffer).unwrap() {
+                got.extend_from_slice(&buffer[..count]);
+            }
+            assert!(b"behind".starts_with(&got), "{round}: {}", got.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn once_all_is_read_an_urgent_byte_of_the_past_costs_nothing() {
+    let (mut turning, mut stream, mut peer) = pair();
+    SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+    turning.watch("the urgent byte", KEY, &mut stream, |_, event| event.urgent);
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Nothing);
+    peer.write_all(b"plain").unwrap();
+    turning.watch("bytes", KEY, &mut stream, |stream, _| stream.can_read());
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Bytes(5));
+    assert!(!stream.can_read());
+}
+
+#[test]
 fn a_reset_shows_as_failed_and_as_the_error_of_the_next_read() {
     let (mut turning, mut stream, peer) = pair();
     assert_eq!(stream.read(&mut [0; 8]).unwrap(), Received::Nothing);

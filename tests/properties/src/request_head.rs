@@ -33,7 +33,12 @@ pub fn check(data: &[u8]) {
     let bytes = &stream[found.skip..found.end];
     let mut headers = Headers::new(MAX_FIELDS);
     let Ok(parsed) = parse_request(bytes, &mut headers) else { return };
-    let hop = RequestHop { peer: "::1", default_host: "b:1", close: choice == 1 };
+    let hop = RequestHop {
+        peer: "::1",
+        is_trusted: choice == 1,
+        default_host: "b:1",
+        close: choice == 1,
+    };
     let mut out = Vec::new();
     rewrite_request(&mut out, bytes, &headers, &parsed, &hop);
 
@@ -42,7 +47,7 @@ pub fn check(data: &[u8]) {
     let [sent] = requests(&out).try_into().unwrap_or_else(|_| panic!("{}", out.escape_ascii()));
     assert!(sent.has_head && sent.faults.is_empty(), "{:?}", sent.faults);
     judge_line(&received, &parsed, &sent);
-    judge_fields(&received, &parsed, &sent);
+    judge_fields(&received, &parsed, &sent, &hop);
 
     passes_again(&out, &parsed, &sent, &hop);
 }
@@ -104,9 +109,10 @@ fn judge_line(received: &Head<'_>, parsed: &RequestHead, sent: &Request) {
 
 /// Every end-to-end field goes on as it is and in its place, and only what a hop has to say is
 /// added.
-fn judge_fields(received: &Head<'_>, parsed: &RequestHead, sent: &Request) {
+fn judge_fields(received: &Head<'_>, parsed: &RequestHead, sent: &Request, hop: &RequestHop<'_>) {
     let is_ours = |name: &[u8]| {
         let stays_behind = match name {
+            b"forwarded" => !hop.is_trusted,
             b"expect" => parsed.version == Version::Http10,
             b"trailer" => parsed.framing != Framing::Chunked,
             b"max-forwards" => parsed.max_forwards.is_some(),
@@ -129,8 +135,23 @@ fn judge_fields(received: &Head<'_>, parsed: &RequestHead, sent: &Request) {
     // What the client spoke, as it said it (RFC 9110 §7.6.3).
     let minor = &received.line[received.line.len() - 1..];
     ending("via", &[b"1.", minor, b" tidegate"].concat());
-    ending("x-forwarded-for", b"::1");
-    assert_eq!(sent.values("x-forwarded-proto"), [b"http"]);
+    if hop.is_trusted {
+        ending("x-forwarded-for", b"::1");
+    } else {
+        assert_eq!(sent.values("x-forwarded-for"), [b"::1"]);
+    }
+    let told = |name| values(&received.fields, name);
+    match told("x-forwarded-proto") {
+        told if hop.is_trusted && !told.is_empty() => {
+            assert_eq!(sent.values("x-forwarded-proto"), told);
+        }
+        _ => assert_eq!(sent.values("x-forwarded-proto"), [b"http"]),
+    }
+    if hop.is_trusted && !told("x-forwarded-host").is_empty() {
+        assert_eq!(sent.values("x-forwarded-host"), told("x-forwarded-host"));
+    } else {
+        assert!(sent.values("x-forwarded-host").len() <= 1);
+    }
     match parsed.framing {
         Framing::Length(length) => {
             assert_eq!(sent.values("content-length"), [length.to_string().as_bytes()]);

@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "panicking is what it is for")]
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{BackendId, Balancer, Options, Policy};
@@ -63,6 +64,8 @@ pub struct Rig {
     /// Most bytes that a peer takes at once.
     pub write_bytes: usize,
     rows: Vec<Row>,
+    /// The client that the last row names.
+    pub client_told: Option<SocketAddr>,
     /// Rows written so far, and so the place of the request in flight.
     rows_written: usize,
     /// Whether a request has begun whose row is not written.
@@ -118,6 +121,7 @@ impl Rig {
             demanded: None,
             write_bytes: usize::MAX,
             rows: Vec::new(),
+            client_told: None,
             rows_written: 0,
             owes_row: false,
             over: None,
@@ -214,6 +218,13 @@ impl Rig {
         String::from_utf8(bytes).expect("text")
     }
 
+    /// How the client sees its connection end, if it does. The end of the stream is one, although
+    /// what the client still sends is read on until it ends its own.
+    #[must_use]
+    pub fn ending(&self) -> Option<Hangup> {
+        self.over.or(self.client.finished.then_some(Hangup::Close))
+    }
+
     /// The one row written since it was last asked.
     #[track_caller]
     pub fn row(&mut self) -> Row {
@@ -258,6 +269,13 @@ impl Rig {
     /// As [`Rig::advance`].
     pub fn advance_ms(&mut self, millis: u64) {
         self.advance(Duration::from_millis(millis));
+    }
+
+    /// The time of an idle client is up. No request begins by it.
+    pub fn close_idle(&mut self) {
+        self.act(Exchange::close_idle);
+        self.owes_row = false;
+        self.run();
     }
 
     /// Calls the exchange with what a worker lends it.

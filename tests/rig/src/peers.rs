@@ -9,6 +9,7 @@ use tidegate::balance::Policy;
 use tidegate::journal::Record;
 use tidegate::proxy::exchange::Closing;
 use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::trusted::TrustedProxies;
 
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]
@@ -188,6 +189,7 @@ pub fn settings(backends: usize, policy: Policy) -> Settings {
         connections: Connections::Persistent,
         listen: Vec::new(),
         upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
+        trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),
         resample_after: None,

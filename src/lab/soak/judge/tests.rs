@@ -111,7 +111,7 @@ fn an_error_needs_a_reason() {
     assert!(is_fine(failed.clone(), row.clone()));
     assert!(!is_fine(early, row.clone()), "the backend was up");
     assert!(!is_fine(failed.clone(), Entry { backend: Some(1), ..row }), "another was killed");
-    assert!(!is_fine(failed, entry(0, 502, "bad_response_head")), "nothing excuses that");
+    assert!(!is_fine(failed, entry(0, 502, "response_bad_length")), "nothing excuses that");
     assert!(is_fine(claim(0, Seen::Broken), entry(0, 200, "response_truncated")));
     assert!(!is_fine(claim(0, Seen::Broken), entry(0, 200, "")), "broken, and the row is content");
     let malformed = Claim { wish: Wish::Answer(400), ..claim(0, Seen::Answer(200)) };
@@ -123,7 +123,7 @@ fn what_was_ordered_excuses_only_itself() {
     let to = SECOND;
     let mute = Claim { wish: Wish::Answer(502), to, ..claim(0, Seen::Answer(502)) };
     assert!(is_fine(mute.clone(), entry(0, 502, "upstream_closed")));
-    assert!(!is_fine(mute, entry(0, 502, "bad_response_head")));
+    assert!(!is_fine(mute, entry(0, 502, "response_bad_length")));
     let cut = Claim { wish: Wish::Cut, to, ..claim(0, Seen::Broken) };
     assert!(is_fine(cut.clone(), entry(0, 200, "response_truncated")));
     assert!(!is_fine(cut.clone(), entry(0, 200, "response_timeout")));
@@ -140,7 +140,7 @@ fn a_client_that_left_may_go_unheard_only_if_it_was_not_noticed() {
         for (status, fault) in [(200, ""), (499, "client_gone"), (400, "request_incomplete")] {
             assert!(is_fine(left.clone(), entry(0, status, fault)));
         }
-        assert!(!is_fine(left, entry(0, 502, "bad_response_head")));
+        assert!(!is_fine(left, entry(0, 502, "response_bad_length")));
     }
 }
 

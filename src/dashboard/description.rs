@@ -1,0 +1,156 @@
+//! What a proxy wrote beside its log of what no row can say: the parameters of its policy, and the
+//! backends there are, with requests or without.
+//!
+//! The file has the log's name with `.meta.json` after it. A log of another tool has none, so all
+//! must be shown without it, too, and said not to be known.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::balance::{MAX_BACKENDS, MAX_WINDOW, Policy};
+
+/// No description is longer, with the most backends there can be.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// See the module. What is not known of the format is passed over.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Description {
+    pub(super) started: String,
+    pub(super) policy: String,
+    pub(super) parameters: Parameters,
+    pub(super) failure_sample_ms: Option<u64>,
+    pub(super) resample_after_ms: Option<u64>,
+    pub(super) connections: String,
+    pub(super) backends: Vec<Upstream>,
+}
+
+/// Those of the policy; the others are absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Parameters {
+    pub(super) window: Option<usize>,
+    pub(super) alpha: Option<f64>,
+}
+
+/// A backend, whether it has requests or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Upstream {
+    pub(super) url: String,
+}
+
+impl Description {
+    /// Reads the description of the log at `log`, if it has a readable one.
+    pub(super) fn of(log: &Path) -> Option<Self> {
+        let mut text = String::new();
+        File::open(path(log)).ok()?.take(BYTES_MAX).read_to_string(&mut text).ok()?;
+        let mut read: Self = serde_json::from_str(&text).ok()?;
+        read.backends.truncate(MAX_BACKENDS);
+        Some(read).filter(|read| !read.policy.is_empty())
+    }
+
+    /// Whether it can be that of a log whose rows tell this routing mode. A file may be left over
+    /// from another log of the same name.
+    pub(super) fn is_of(&self, routing_mode: &str) -> bool {
+        let policy = |name: &str| name.parse().map(Policy::name);
+        self.policy == routing_mode
+            || policy(&self.policy).is_ok_and(|name| policy(routing_mode) == Ok(name))
+    }
+
+    /// How the averages are computed.
+    pub(super) fn averages(&self) -> Averaging {
+        let usual = Averaging::default();
+        let Parameters { window, alpha } = self.parameters;
+        Averaging {
+            window: window.filter(|it| (1..=MAX_WINDOW).contains(it)).unwrap_or(usual.window),
+            alpha: alpha.filter(|it| *it > 0.0 && *it <= 1.0).unwrap_or(usual.alpha),
+            failure_sample: self
+                .failure_sample_ms
+                .map_or(usual.failure_sample, Duration::from_millis),
+        }
+    }
+}
+
+/// The parameters of both averages; the default is the proxy's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Averaging {
+    /// How many samples the simple moving average is of.
+    pub(super) window: usize,
+    /// The weight of the newest sample in the exponential one.
+    pub(super) alpha: f64,
+    /// The sample that a failure counts as.
+    pub(super) failure_sample: Duration,
+}
+
+impl Default for Averaging {
+    fn default() -> Self {
+        Self { window: 3, alpha: 0.2, failure_sample: Duration::from_secs(10) }
+    }
+}
+
+fn path(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(".meta.json");
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{"format":1,"started":"2026-11-23T10:00:00Z","policy":"adaptive_sma",
+        "parameters":{"window":10},"failure_sample_ms":7000,"resample_after_ms":null,
+        "connections":"persistent","workers":2,"later":{"a":[]},
+        "backends":[{"url":"http://localhost:8081","weight":3},{"url":"http://localhost:8082"}]}"#;
+
+    fn read(text: impl AsRef<[u8]>) -> Option<Description> {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("x.csv");
+        std::fs::write(folder.path().join("x.csv.meta.json"), text).unwrap();
+        Description::of(&log)
+    }
+
+    #[test]
+    fn it_is_read_and_what_is_unknown_in_it_passed_over() {
+        let known = read(TEXT).unwrap();
+        let urls: Vec<_> = known.backends.iter().map(|backend| &*backend.url).collect();
+        assert_eq!(urls, ["http://localhost:8081", "http://localhost:8082"]);
+        let failure_sample = Duration::from_secs(7);
+        assert_eq!(known.averages(), Averaging { window: 10, alpha: 0.2, failure_sample });
+        assert!(known.is_of("adaptive_sma") && known.is_of("adaptive-sma"));
+        assert!(!known.is_of("adaptive_ewma") && !known.is_of("") && !known.is_of("magic"));
+    }
+
+    #[test]
+    fn what_is_none_is_taken_for_none() {
+        let long = format!("{TEXT}{}", " ".repeat(2 << 20));
+        for text in
+            ["", "{", "[]", "{}", r#"{"parameters":7}"#, "\u{feff}{}", &long[..TEXT.len() - 1]]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(read([0xff, 0xfe]), None);
+        assert_eq!(Description::of(Path::new("/nowhere/x.csv")), None);
+    }
+
+    #[test]
+    fn a_parameter_out_of_its_range_is_not_used() {
+        for parameters in
+            [r#"{"window":0}"#, r#"{"window":1001}"#, r#"{"alpha":0}"#, r#"{"alpha":1.5}"#]
+        {
+            let known = read(format!(r#"{{"policy":"x","parameters":{parameters}}}"#)).unwrap();
+            assert_eq!(known.averages(), Averaging::default(), "{parameters}");
+        }
+    }
+
+    #[test]
+    fn a_policy_of_later_is_known_by_its_name() {
+        let known = Description { policy: "adaptive".to_owned(), ..Description::default() };
+        assert!(known.is_of("adaptive") && !known.is_of("another"));
+    }
+}

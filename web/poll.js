@@ -1,0 +1,58 @@
+// Keeps the figures coming by asking again and again. A stream would hold a connection for each
+// window, and a browser has but six to one host for all of its windows together. A page that nobody
+// looks at asks for nothing.
+
+const EVERY_MS = 1000;
+
+/** How long an answer is waited for. */
+const PATIENCE_MS = 5000;
+
+/**
+ * Follows the figures of one time window at a time. `onFigures` gets each new set of figures, and
+ * `onLink` whether the dashboard can be reached.
+ */
+export class Poll {
+  #window = "1m";
+  #asked = new AbortController();
+  #next = null;
+  #onFigures;
+  #onLink;
+
+  constructor({ onFigures, onLink }) {
+    this.#onFigures = onFigures;
+    this.#onLink = onLink;
+    document.addEventListener("visibilitychange", () => this.#begin());
+  }
+
+  /** Goes over to another time window. */
+  follow(window) {
+    this.#window = window;
+    this.#begin();
+  }
+
+  /** Forgets what is under way and asks anew. */
+  #begin() {
+    this.#asked.abort();
+    clearTimeout(this.#next);
+    if (!document.hidden) this.#ask();
+  }
+
+  async #ask() {
+    const asked = new AbortController();
+    this.#asked = asked;
+    const begun = performance.now();
+    const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(PATIENCE_MS)]);
+    let figures = null;
+    try {
+      const answer = await fetch(`data?window=${this.#window}`, { signal });
+      if (answer.ok) figures = await answer.json();
+    } catch {
+      // Told below, unless something else was asked meanwhile.
+    }
+    if (asked.signal.aborted) return;
+    const spent = performance.now() - begun;
+    this.#next = setTimeout(() => this.#ask(), Math.max(EVERY_MS - spent, 0));
+    this.#onLink(figures !== null);
+    if (figures !== null) this.#onFigures(figures);
+  }
+}
