@@ -152,3 +152,14 @@ fn stack_code(error: &StackError) -> u8 {
 fn signal_code(signal: i32) -> u8 {
     128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate::balance::Policy;
+
+    #[test]
+    fn the_policies_of_the_advice_are_those_there_are() {
+        assert_eq!(POLICIES, Policy::ALL.map(Policy::name));
+    }
+}
