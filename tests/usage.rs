@@ -42,7 +42,7 @@ fn a_suggestion_is_right_for_the_program_that_makes_it() {
         (LAB, "scenarios --polcy ewma", "one alone is run by 'tidegate-lab up <POLICY>"),
         (LAB, "scenarios ewma", "one alone is run by 'tidegate-lab up <POLICY>"),
         (LAB, "scenarios --ports 8080", "'--port'"),
-        (LAB, "scenarios --ewma-alpha 0.5", "'tidegate-lab up' takes its flags after '--'"),
+        (LAB, "scenarios --ewma-alpha 0.5", "'tidegate-lab up' takes them after '--'"),
         (LAB, "load --port 9090", "'tidegate-lab load http://localhost:9090'"),
         (LAB, "load --url http://a", "URL is given without a flag: 'tidegate-lab load http://a'"),
         (LAB, "relay --port 9090", "'--listen 127.0.0.1:9090'"),

@@ -47,7 +47,7 @@ const ADVICE: [Advice; 7] = [
     Advice {
         task: "scenarios",
         words: &[],
-        tip: "scenarios have the proxy's defaults; 'tidegate-lab up' takes its flags after '--'",
+        tip: "scenarios take no flags of the proxy; 'tidegate-lab up' takes them after '--'",
     },
     Advice {
         task: "load",
@@ -158,4 +158,15 @@ fn stack_code(error: &StackError) -> u8 {
 /// As a shell reports a program that a signal ended.
 fn signal_code(signal: i32) -> u8 {
     128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate::balance::Policy;
+
+    #[test]
+    fn the_policies_of_the_advice_are_those_there_are() {
+        assert_eq!(POLICIES, Policy::ALL.map(Policy::name));
+    }
 }

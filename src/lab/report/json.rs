@@ -10,8 +10,8 @@ pub(super) fn document(report: &Report) -> String {
     let document = json!({
         "latency": "latency_ms of all rows that have it: from dispatch to the backend's last byte",
         "quantiles": "linear between ranks",
-        "requests_per_s": "rows that ended under load by its length: from the first dispatch to the \
-            last, unless --seconds said it",
+        "requests_per_s": "rows that ended under load by its length: from the first dispatch to \
+            the last, unless --seconds said it",
         "noise": verdict::NOISE,
         "best": verdict::verdicts(report).iter().map(best).collect::<Vec<_>>(),
         "configurations": report.runs.iter().map(run).collect::<Vec<_>>(),
@@ -41,6 +41,7 @@ fn run(run: &Run) -> Value {
         "requests": run.requests,
         "outlier_rows": run.outlier_rows(),
         "drain_rows": run.drain_rows,
+        "left_at_end": run.left_at_end,
         "seconds": run.seconds,
         "requests_per_s": run.per_second(),
         "wrk_requests_per_s": run.wrk_per_second,

@@ -40,11 +40,14 @@ pub struct Run {
     pub undispatched: u64,
     /// How long it was under load, outliers aside; 0 if there are no two rows of different times.
     pub seconds: f64,
-    /// How many rows ended in that time: all but outliers and the drain, or all but the drain if its
-    /// length was given.
+    /// How many rows ended in that time: all but outliers and the drain, or all but the drain if
+    /// its length was given.
     pub timed_requests: u64,
     /// The rows that were in flight when the load stopped, and ended after it.
     pub drain_rows: u64,
+    /// The rows of them whose clients left, as they do when a measurement is over: in no error and
+    /// in no latency.
+    pub left_at_end: u64,
     /// The rows whose time is odd, see [`Days`](crate::journal::Days).
     pub outliers: Option<Span>,
     /// Requests per second as wrk counted them.
@@ -145,7 +148,7 @@ impl Run {
         let is_mixed = [&tally.routing_mode, &tally.connection]
             .iter()
             .any(|label| matches!(label, Label::Mixed));
-        let load = tally.load.between(span.first_us, span.last_us, span.rows);
+        let load = tally.under_load;
         let drain_rows = load.map_or(0, |load| load.drain);
         let timed_requests = if seconds.is_some() { tally.requests } else { span.rows };
         let of_log = load.map_or_else(|| span.seconds(), |load| load.seconds());
@@ -165,6 +168,7 @@ impl Run {
             seconds: seconds.unwrap_or(of_log),
             timed_requests: timed_requests - drain_rows,
             drain_rows,
+            left_at_end: tally.left_at_end,
             outliers: tally.days.outliers(),
             wrk_per_second: wrk::per_second_beside(path),
             backends,

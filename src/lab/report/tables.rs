@@ -155,17 +155,28 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
         }
     }
     let drains = report.runs.iter().filter(|run| run.drain_rows > 0);
-    let drains: Vec<_> =
-        drains.map(|run| format!("{} of {}", thousands(run.drain_rows as f64), run.name)).collect();
+    let drains: Vec<_> = drains.map(drain).collect();
     if !drains.is_empty() {
         remarks.push(format!(
-            "Rows in flight when the load stopped, not in requests/s by log nor in plots over time: \
-             {}.",
+            "Rows in flight when the load stopped, not in requests/s by log nor in plots over \
+             time: {}.",
             drains.join("; ")
         ));
     }
     remarks.extend(report.left_out.iter().map(|reason| format!("Left out: {reason}.")));
     remarks
+}
+
+/// How many rows of a run ended after the load, and which of them were not answered.
+fn drain(run: &Run) -> String {
+    let rows = format!("{} of {}", thousands(run.drain_rows as f64), run.name);
+    match run.left_at_end {
+        0 => rows,
+        left => format!(
+            "{rows}, of which {} were left by their clients and are no errors",
+            thousands(left as f64)
+        ),
+    }
 }
 
 /// Says that there are rows with odd times, which are in all figures but those of time.

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::latencies::Latencies;
-use super::load::Load;
+use super::load::{Load, UnderLoad};
 use super::plain;
 use crate::balance::MAX_BACKENDS;
 use crate::journal::{Days, LineError, Row, Tail, TailError};
 
 /// The name under which backends are counted that are more than a proxy can have.
 const MORE_BACKENDS: &str = "more backends";
+
+/// The status of a request whose client left before it was answered, and the fault of one whose
+/// client left at any time.
+const CLIENT_LEFT: u16 = 499;
+const CLIENT_GONE: &str = "client_gone";
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -22,13 +27,28 @@ pub(super) struct Tally {
     places: HashMap<String, usize>,
     pub(super) latencies: Latencies,
     pub(super) days: Days,
-    pub(super) load: Load,
+    load: Load,
+    /// The time under load, if it can be told from what came after.
+    pub(super) under_load: Option<UnderLoad>,
+    /// Requests whose clients left, until it is known whether the load was over.
+    left: Vec<Timed>,
+    /// How many left when it was. That is the end of a measurement and no error, and how long they
+    /// had waited says nothing.
+    pub(super) left_at_end: u64,
     /// Rows that are no load, and in no figure.
     pub(super) probes: u64,
     pub(super) routing_mode: Label,
     pub(super) connection: Label,
     pub(super) broken: u64,
     pub(super) first_broken: Option<LineError>,
+}
+
+/// When a request ended, how long it took, and the place of its backend.
+#[derive(Debug)]
+struct Timed {
+    ended_us: i64,
+    latency_us: Option<u64>,
+    place: Option<usize>,
 }
 
 /// What one backend got.
@@ -80,7 +100,22 @@ impl Tally {
         }
         log.end();
         tally.drain(&mut log);
+        tally.settle();
         Ok(tally)
+    }
+
+    /// Judges the requests whose clients left, now that all rows are known.
+    fn settle(&mut self) {
+        let span = self.days.span();
+        self.under_load =
+            span.and_then(|span| self.load.between(span.first_us, span.last_us, span.rows));
+        for request in std::mem::take(&mut self.left) {
+            if self.under_load.is_some_and(|load| request.ended_us > load.end_us) {
+                self.left_at_end += 1;
+            } else {
+                self.count(&request, true);
+            }
+        }
     }
 
     fn drain(&mut self, log: &mut Tail) {
@@ -97,28 +132,37 @@ impl Tally {
     }
 
     fn add(&mut self, row: &Row<'_>) {
-        let is_error = row.is_error();
         self.requests += 1;
-        self.errors += u64::from(is_error);
         self.days.add(row.timestamp_us);
         self.routing_mode.add(Some(row.routing_mode).filter(|mode| !mode.is_empty()));
         self.connection.add(row.connection);
         let latency_us =
             row.latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
         self.load.add(row.timestamp_us, latency_us);
-        if let Some(latency_us) = latency_us {
-            self.latencies.add(row.timestamp_us, latency_us);
+        let place = row.backend_url.map(|url| self.place(url));
+        match place {
+            Some(place) => self.backends[place].requests += 1,
+            None => self.undispatched += 1,
         }
-        let Some(url) = row.backend_url else {
-            self.undispatched += 1;
-            return;
-        };
-        let place = self.place(url);
+        let request = Timed { ended_us: row.timestamp_us, latency_us, place };
+        if row.status == Some(CLIENT_LEFT) || row.fault == Some(CLIENT_GONE) {
+            self.left.push(request);
+        } else {
+            self.count(&request, row.is_error());
+        }
+    }
+
+    /// Counts an outcome.
+    fn count(&mut self, request: &Timed, is_error: bool) {
+        self.errors += u64::from(is_error);
+        if let Some(latency_us) = request.latency_us {
+            self.latencies.add(request.ended_us, latency_us);
+        }
+        let Some(place) = request.place else { return };
         let backend = &mut self.backends[place];
-        backend.requests += 1;
         backend.errors += u64::from(is_error);
-        backend.latencies += u64::from(latency_us.is_some());
-        backend.sum_us += u128::from(latency_us.unwrap_or(0));
+        backend.latencies += u64::from(request.latency_us.is_some());
+        backend.sum_us += u128::from(request.latency_us.unwrap_or(0));
     }
 
     /// The place of a backend, which is made when it is first named.

@@ -1,10 +1,9 @@
 //! Who is best at what, as far as the runs can tell.
 //!
-//! Each run was made once. What it would be like the next time, its own seconds tell to some degree:
-//! a figure's *standard error* is the deviation of its values by the second, divided by the root of
+//! Each run was made once. How the next would differ, its own seconds tell to some degree: a
+//! figure's *standard error* is the deviation of its values by the second, divided by the root of
 //! their number. Two runs are a *tie* if their figures differ by less than twice the standard error
-//! of the difference, or by less than 1 %, for machines have slow minutes of which no second
-//! knows.
+//! of the difference, or by less than 1 %, for machines have slow minutes of which no second knows.
 
 use super::Report;
 use super::run::{Latency, Run, Slot};

@@ -54,6 +54,38 @@ fn the_drain_is_in_no_rate_and_in_no_plot_over_time() {
     assert_eq!(json["configurations"][0]["drain_rows"], 100);
 }
 
+/// The log with the drain, or `count` rows in the middle, left by their clients.
+fn left(log: &str, first: usize, count: usize) -> String {
+    let mut lines: Vec<_> = log.lines().map(str::to_owned).collect();
+    for line in &mut lines[first..first + count] {
+        let start: Vec<_> = line.split(',').take(2).collect();
+        *line = format!("{},1.000,499,round-robin,persistent", start.join(","));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn who_leaves_when_the_load_stops_is_no_error_and_has_no_latency() {
+    let log = log("round-robin", 100, |_| 200);
+    // In the log that began with a header, the last 100 of 5,000 rows are the drain.
+    let report = of(&[("run.csv", &left(&log, 4901, 97))]);
+    let run = &report.runs[0];
+    assert_eq!((run.requests, run.errors, run.left_at_end), (5000, 0, 97));
+    assert_eq!(run.latency.as_ref().map(|it| (it.count, it.max_ms)), Some((4903, 200.0)));
+    assert_eq!((run.backends[0].requests, run.backends[0].mean_ms), (5000, Some(200.0)));
+    let words = "100 of round-robin, persistent, of which 97 were left by their clients";
+    assert!(text(&report).contains(words), "{}", text(&report));
+    assert_eq!(written(&report).1["configurations"][0]["left_at_end"], 97);
+}
+
+#[test]
+fn who_leaves_under_load_is_an_error() {
+    let log = log("round-robin", 100, |_| 200);
+    let run = of(&[("run.csv", &left(&log, 2000, 97))]).runs.remove(0);
+    assert_eq!((run.errors, run.left_at_end), (97, 0));
+    assert_eq!(run.latency.map(|it| it.count), Some(5000));
+}
+
 #[test]
 fn the_length_that_is_said_is_that_of_the_load() {
     let folder = folder(&[("run.csv", &log("round-robin", 100, |_| 200))]);
