@@ -49,6 +49,7 @@ pub enum HeadError {
     HeadTooLarge,
     TooManyHeaders,
     BadRequestLine,
+    TooManyEmptyLines,
     BadTarget,
     BadVersion,
     UnsupportedVersion,
@@ -141,6 +142,9 @@ impl HeadError {
             HeadError::BadTarget => facts!(400, "bad_target", "the request target is invalid"),
             HeadError::BadVersion => {
                 facts!(400, "bad_version", "the protocol version is malformed")
+            }
+            HeadError::TooManyEmptyLines => {
+                facts!(400, "too_many_empty_lines", "too many empty lines stand before the request")
             }
             HeadError::UnsupportedVersion => {
                 facts!(505, "unsupported_version", "only HTTP/1 is spoken here")

@@ -57,6 +57,7 @@ impl HeadSearch {
         let window = &bytes[..bytes.len().min(limit)];
         let from = self.searched.min(window.len());
         for feed in memchr_iter(b'\n', &window[from..]).map(|index| from + index) {
+            self.searched = feed + 1;
             if feed == self.line || window[feed - 1] != b'\r' {
                 return Err(HeadError::BareLineFeed);
             }
@@ -81,6 +82,16 @@ impl HeadSearch {
         }
         let in_request_line = self.side == Side::Request && self.line == self.start;
         Err(if in_request_line { HeadError::UriTooLong } else { HeadError::HeadTooLarge })
+    }
+
+    /// Where the line begins that is not known to end yet.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+
+    /// How far it has come: behind the byte that an error was found at, if there was one.
+    pub(super) fn searched(&self) -> usize {
+        self.searched
     }
 
     /// Bytes seen that are empty lines before a request; if nothing follows them, no request has

@@ -159,6 +159,15 @@ fn malformed(lines: &[u8]) -> HeadError {
     if each.any(continues) { HeadError::FoldedField } else { HeadError::BadField }
 }
 
+/// Whether `line`, its end included, is a field line as [`Headers::parse`] takes it.
+pub(super) fn judge_line(line: &[u8]) -> Result<(), HeadError> {
+    // What would end the fields is missing, so whatever is right is not complete.
+    match httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]) {
+        Ok(httparse::Status::Partial) => Ok(()),
+        Ok(httparse::Status::Complete(_)) | Err(_) => Err(malformed(line)),
+    }
+}
+
 fn bit(id: Name) -> u32 {
     1 << id as u32
 }

@@ -7,11 +7,13 @@
 //! It refuses to know sockets, clocks, backends and buffers: the caller owns the bytes, brings the
 //! date, and decides when to read and write.
 //!
-//! The way of a message: [`HeadSearch`] finds where its head ends, [`parse_request`] or
-//! [`parse_response`] judges it into spans and a [`Framing`], [`rewrite_request`] or
-//! [`rewrite_response`] writes the head for the next hop, [`Chunks`] walks a chunked body and
-//! [`rewrite_trailers`] cleans what follows it. What can't be forwarded gets a [`reply`].
+//! The way of a message: [`HeadSearch`] finds where its head ends ([`ArrivingHead`] for a request,
+//! which may be refused before that), [`parse_request`] or [`parse_response`] judges it into spans
+//! and a [`Framing`], [`rewrite_request`] or [`rewrite_response`] writes the head for the next hop,
+//! [`Chunks`] walks a chunked body and [`rewrite_trailers`] cleans what follows it. What can't be
+//! forwarded gets a [`reply`].
 
+mod arriving;
 mod chunks;
 mod connection;
 mod error;
@@ -33,6 +35,7 @@ mod trailers;
 mod via;
 mod wire;
 
+pub use arriving::{ArrivingHead, MAX_EMPTY_LINES};
 pub use chunks::{Chunks, Part};
 pub use connection::{authenticates_connection, connection_named, forwarded_for};
 pub use error::{FramingError, HeadError};

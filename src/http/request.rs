@@ -77,7 +77,7 @@ pub fn parse_request(head: &[u8], headers: &mut Headers) -> Result<RequestHead, 
     })
 }
 
-struct RequestLine {
+pub(super) struct RequestLine {
     method: Method,
     method_name: Span,
     target: Target,
@@ -89,7 +89,7 @@ struct RequestLine {
 
 impl RequestLine {
     /// `method SP request-target SP HTTP-version CRLF`, with exactly these single spaces.
-    fn parse(head: &[u8]) -> Result<RequestLine, HeadError> {
+    pub(super) fn parse(head: &[u8]) -> Result<RequestLine, HeadError> {
         let feed = memchr::memchr(b'\n', head).ok_or(HeadError::BadRequestLine)?;
         let line = head[..feed].strip_suffix(b"\r").ok_or(HeadError::BareLineFeed)?;
         let mut spaces = memchr::memchr_iter(b' ', line);

@@ -2,6 +2,7 @@
 //! byte and cut at every place, and everything written read again by the crate `strict`. What holds
 //! for any bytes is told by the crate `properties`.
 
+mod arriving;
 mod framing;
 mod heads;
 mod requests;

@@ -15,7 +15,8 @@ pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) address: SocketAddr,
     pub(super) peer: PeerName,
-    /// There from the first byte of a request to the last of its response.
+    /// There from the first byte of a request, or of an empty line before it, to the last of its
+    /// response.
     pub(super) exchange: Option<Box<Exchange>>,
     /// The upstream connection that serves the exchange, or was kept for the next one because it is
     /// authenticated as this client.

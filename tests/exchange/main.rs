@@ -8,6 +8,7 @@
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
 mod account;
+mod beginnings;
 mod bodies;
 mod bound;
 mod client_gone;

@@ -255,3 +255,55 @@ fn a_client_that_reads_nothing_of_a_gigabyte_costs_no_memory_and_is_let_go() {
     let (got, end) = client.end();
     assert!((got.len() as u64) < GIGABYTE && end.is_err(), "{} bytes, then {end:?}", got.len());
 }
+
+#[test]
+fn empty_lines_gain_a_client_no_time() {
+    let origin = Origin::echoing_targets();
+    let flags = ["--client-idle-timeout", "500ms", "--header-timeout", "500ms"];
+    for asks_first in [false, true] {
+        let proxy = Logged::start(&[origin.address], &flags);
+        let mut client = Connection::connect(proxy.address());
+        if asks_first {
+            assert_eq!(client.get("/").status, 200);
+        }
+        drip(&mut client, "\r\n", Duration::from_millis(100));
+        client.finish();
+        assert_eq!(client.end().0, b"", "there was nothing to answer");
+        assert_eq!(proxy.rows().len(), usize::from(asks_first));
+    }
+}
+
+#[test]
+fn empty_lines_do_not_keep_a_proxy_from_stopping() {
+    let origin = Origin::echoing_targets();
+    let mut proxy = Logged::start(&[origin.address], &["--drain-timeout", "5m"]);
+    let mut client = Connection::connect(proxy.address());
+    assert_eq!(client.get("/").status, 200);
+    proxy.proxy.process.signal(rustix::process::Signal::TERM);
+    drip(&mut client, "\r\n", Duration::from_millis(100));
+    assert!(proxy.proxy.process.ended().success());
+}
+
+#[test]
+fn more_empty_lines_than_any_client_needs_are_refused() {
+    let origin = Origin::echoing_targets();
+    let proxy = Logged::start(&[origin.address], &["--header-timeout", "5m"]);
+    let mut client = Connection::connect(proxy.address());
+    client.send("\r\n".repeat(65));
+    assert_eq!(client.answer().status, 400);
+    assert_eq!(endings(&proxy.rows()), [("400", "too_many_empty_lines", "0")]);
+}
+
+#[test]
+fn a_client_that_speaks_another_protocol_is_told_at_once() {
+    let origin = Origin::echoing_targets();
+    let proxy = Logged::start(&[origin.address], &["--header-timeout", "5m", "--workers", "1"]);
+    for bytes in [&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..], b"SSH-2.0-x\r\n", b"\0\0\0\x08"]
+    {
+        let mut client = Connection::connect(proxy.address());
+        client.send(bytes);
+        assert_eq!(client.answer().status, 400);
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(endings(&proxy.rows()), [("400", "bad_request_line", "0"); 3]);
+}

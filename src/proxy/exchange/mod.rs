@@ -31,7 +31,7 @@ use super::pipe::Pipe;
 use super::settings::{Connections, HalfClose, Settings};
 use crate::balance::{BackendId, Outcome, Tried};
 use crate::buffer::FreeList;
-use crate::http::{Framing, HeadSearch, Method, ReplyOptions, Version, reply};
+use crate::http::{ArrivingHead, Framing, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
 
 /// See the module's description.
@@ -71,7 +71,7 @@ impl Exchange {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
-            request: Request::Head(HeadSearch::request()),
+            request: Request::Head(ArrivingHead::default()),
             response: Response::Idle,
             up: Pipe::default(),
             down: Pipe::default(),
@@ -109,7 +109,7 @@ impl Exchange {
     }
 
     fn next_request(&mut self, now: Instant) {
-        self.request = Request::Head(HeadSearch::request());
+        self.request = Request::Head(ArrivingHead::default());
         self.response = Response::Idle;
         self.up.discard_ready();
         self.down.clear();
@@ -275,6 +275,14 @@ impl Exchange {
             && self.account.arrived.is_none()
     }
 
+    /// Whether nothing of its client's present connection is in it, so that a worker need not keep
+    /// it: neither a request nor an empty line before one.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        let is_new = matches!(&self.request, Request::Head(arriving) if arriving.is_untouched());
+        is_new && self.is_idle() && self.up.body.raw().is_empty()
+    }
+
     /// Bytes of memory in use for what is on its way; blocks count whole.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -423,8 +431,8 @@ impl Exchange {
     /// A request whose head never became one is named by what there is of it. If that is a `HEAD`,
     /// its answer has no content either.
     fn name_unparsed(&mut self) {
-        if matches!(self.request, Request::Head(_)) {
-            let raw = self.up.body.raw();
+        if let Request::Head(arriving) = &self.request {
+            let raw = arriving.of(self.up.body.raw());
             self.account.name_unparsed(raw);
             self.account.request_bytes += raw.len() as u64;
             self.call.method = Method::classify(self.account.method());

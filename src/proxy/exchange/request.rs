@@ -6,8 +6,8 @@ use super::{
 };
 use crate::balance::Outcome;
 use crate::http::{
-    Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection, connection_named,
-    forwarded_for, has_passed, offered_protocols, parse_request, rewrite_request,
+    ArrivingHead, Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection,
+    connection_named, forwarded_for, has_passed, offered_protocols, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
 use crate::proxy::fault::Fault;
@@ -55,30 +55,23 @@ impl Exchange {
     }
 
     fn request_head(&mut self, context: &mut Context<'_>) {
-        // An empty line before a request is no part of it (RFC 9112 §2.2), and no reason to wait
-        // for the rest of a head, even if its first half was one.
-        while self.up.body.raw().starts_with(b"\r\n") {
-            self.up.body.drop_raw(2);
-            self.request = Request::Head(HeadSearch::request());
-            self.account.arrived = None;
+        let Request::Head(arriving) = &mut self.request else { return };
+        match arriving.skip_empty_lines(self.up.body.raw()) {
+            Ok(count) => self.up.body.drop_raw(count),
+            Err(error) => return self.fail(Fault::RequestHead(error), context),
         }
-        let raw = self.up.body.raw();
-        if raw.is_empty() {
+        let (out, raw) = self.up.head_and_raw();
+        if !ArrivingHead::is_begun(raw) {
             return;
         }
         self.account.arrived.get_or_insert(context.now);
-        let Request::Head(search) = &mut self.request else { return };
-        let found = match search.find(raw, context.settings.limits.head_bytes) {
+        let limit = context.settings.limits.head_bytes;
+        let (end, request) = match arriving.parse(raw, limit, context.headers) {
             Ok(Some(found)) => found,
             Ok(None) => return,
             Err(error) => return self.fail(Fault::RequestHead(error), context),
         };
-        let (out, raw) = self.up.head_and_raw();
-        let head = &raw[found.skip..found.end];
-        let request = match parse_request(head, context.headers) {
-            Ok(request) => request,
-            Err(error) => return self.fail(Fault::RequestHead(error), context),
-        };
+        let head = &raw[..end];
         let is_bound = authenticates_connection(head, context.headers, Name::Authorization);
         self.call = Call {
             method: request.method,
@@ -105,8 +98,8 @@ impl Exchange {
         let pseudonym = context.settings.pseudonym.as_str();
         let hop = RequestHop { peer, pseudonym, is_trusted, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);
-        self.up.body.drop_raw(found.end);
-        self.account.request_bytes += found.end as u64;
+        self.up.body.drop_raw(end);
+        self.account.request_bytes += end as u64;
         let destination = match request.ends_here() {
             _ if is_loop => Destination::Nowhere,
             true => Destination::Here,

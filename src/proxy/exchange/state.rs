@@ -8,13 +8,13 @@ use std::time::Instant;
 use super::terms::Hangup;
 use super::timing::Timing;
 use crate::balance::Lease;
-use crate::http::{Framing, HeadSearch, Method, Version};
+use crate::http::{ArrivingHead, Framing, HeadSearch, Method, Version};
 use crate::proxy::transfer::Transfer;
 
 /// The client's half.
 #[derive(Debug)]
 pub(super) enum Request {
-    Head(HeadSearch),
+    Head(ArrivingHead),
     Body(Transfer),
     /// Seen whole. Nothing more is read before the response is done.
     Done,

@@ -270,17 +270,17 @@ impl Worker {
         let Some(client) = self.clients.get_mut(key) else { return };
         let timeouts = &self.tools.settings.timeouts;
         let deadline = match &client.exchange {
-            Some(exchange) => exchange.deadline(timeouts),
-            None => Some(client.idle_until),
+            Some(exchange) if !exchange.is_idle() => exchange.deadline(timeouts),
+            _ => Some(client.idle_until),
         };
         if deadline.is_none_or(|deadline| deadline > now) {
             return self.client_alarms.set(deadline, key, self.poller.timers());
         }
-        if let Some(exchange) = &mut client.exchange {
+        if let Some(exchange) = client.exchange.as_mut().filter(|exchange| !exchange.is_idle()) {
             exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
             self.pump(key, now);
         } else if client.standing == Standing::Served {
-            let exchange = client.exchange.insert(spare(&mut self.spare, now));
+            let exchange = client.exchange.get_or_insert_with(|| spare(&mut self.spare, now));
             exchange.close_idle(&mut self.tools.context(now, client.peer.as_str()));
             self.pump(key, now);
         } else {
@@ -309,7 +309,8 @@ impl Worker {
         self.poller.timers().wake_at(DRAIN_END, now + timeout);
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
-            let deadline = if let Some(exchange) = &mut client.exchange {
+            let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
+            let deadline = if let Some(exchange) = at_work {
                 exchange.drain(&mut self.tools.context(now, client.peer.as_str()));
                 exchange.deadline(&self.tools.settings.timeouts)
             } else {

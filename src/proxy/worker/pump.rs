@@ -48,31 +48,31 @@ impl Worker {
             }
             let demanded = self.fulfil_demands(key, now);
             if matches!(round, Round::Still) && !demanded {
-                return self.settle(key, now);
+                return self.settle(key);
             }
         }
-        self.settle(key, now);
+        self.settle(key);
         if self.clients.get(key).is_some() {
             self.order.push(READY, key);
         }
     }
 
     /// Gives back what an exchange does not need while it waits, and sets its alarm.
-    fn settle(&mut self, key: Key, now: Instant) {
+    fn settle(&mut self, key: Key) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let timeouts = &self.tools.settings.timeouts;
         match client.exchange.take() {
-            Some(exchange) if exchange.is_idle() => {
-                let quiet = if self.tools.phase == Phase::Draining {
-                    super::DRAIN_QUIET.min(timeouts.client_idle)
-                } else {
-                    timeouts.client_idle
-                };
-                client.idle_until = now + quiet;
+            Some(mut exchange) if exchange.is_idle() => {
                 let deadline = Some(client.idle_until);
                 self.client_alarms.set(deadline, key, self.poller.timers());
                 self.order.push(IDLE, key);
-                self.put_aside(exchange);
+                if exchange.is_untouched() {
+                    self.put_aside(exchange);
+                } else {
+                    // Empty lines came, which are counted.
+                    exchange.rest(&mut self.tools.free);
+                    client.exchange = Some(exchange);
+                }
             }
             Some(mut exchange) => {
                 exchange.rest(&mut self.tools.free);
@@ -164,6 +164,11 @@ impl Worker {
             ));
         }
         client.standing = Standing::Served;
+        // Nothing but an answer gives a client time for another request.
+        let quiet = self.tools.settings.timeouts.client_idle;
+        let drains = self.tools.phase == Phase::Draining;
+        let quiet = if drains { quiet.min(super::DRAIN_QUIET) } else { quiet };
+        client.idle_until = now + quiet;
         let is_ended = client.stream.is_ended();
         exchange.reported(is_ended, &mut self.tools.context(now, client.peer.as_str()));
     }

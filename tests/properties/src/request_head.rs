@@ -2,8 +2,8 @@
 
 use strict::{Request, request, requests, values};
 use tidegate::http::{
-    Framing, HeadEnd, HeadError, HeadSearch, Headers, RequestHead, RequestHop, Version,
-    parse_request, rewrite_request,
+    ArrivingHead, Framing, HeadEnd, HeadError, HeadSearch, Headers, RequestHead, RequestHop,
+    Version, parse_request, rewrite_request,
 };
 
 use crate::choice;
@@ -29,6 +29,7 @@ const OURS: [&str; 7] = [
 /// If it does not hold.
 pub fn check(data: &[u8]) {
     let Some((choice, stream)) = choice(data, 2) else { return };
+    arrives(stream);
     let Ok(Some(found)) = search(stream) else { return };
     let bytes = &stream[found.skip..found.end];
     let mut headers = Headers::new(MAX_FIELDS);
@@ -80,6 +81,42 @@ fn search(stream: &[u8]) -> Result<Option<HeadEnd>, HeadError> {
         assert_eq!(verdict, whole, "in pieces of {size}");
     }
     whole
+}
+
+/// What arrives is accepted or refused alike, and named alike, however the stream was cut; and what
+/// is valid when it is whole was never refused before.
+fn arrives(stream: &[u8]) {
+    let mut headers = Headers::new(MAX_FIELDS);
+    let mut whole = ArrivingHead::default();
+    let Ok(skipped) = whole.skip_empty_lines(stream) else { return };
+    let bytes = &stream[skipped..];
+    if !ArrivingHead::is_begun(bytes) {
+        return;
+    }
+    let verdict = whole.parse(bytes, LIMIT, &mut headers);
+    for size in [1, 2, 3, 64] {
+        let mut head = ArrivingHead::default();
+        let ends = (size..bytes.len()).step_by(size).chain([bytes.len()]);
+        let mut verdicts = ends
+            .filter(|end| ArrivingHead::is_begun(&bytes[..*end]))
+            .map(|end| (head.parse(&bytes[..end], LIMIT, &mut headers), end));
+        let last = verdicts.find(|(verdict, end)| *verdict != Ok(None) || *end == bytes.len());
+        let (cut, end) = last.unwrap_or((Ok(None), bytes.len()));
+        assert_eq!(cut, verdict, "in pieces of {size}: {}", bytes.escape_ascii());
+        assert_eq!(head.of(&bytes[..end]).is_empty(), whole.of(bytes).is_empty());
+        if cut.is_err() {
+            assert_eq!(head.of(&bytes[..end]), whole.of(bytes), "in pieces of {size}");
+        }
+    }
+    let Ok(found) = HeadSearch::request().find(bytes, LIMIT) else {
+        return assert!(verdict.is_err());
+    };
+    if let Some(found) = found {
+        match parse_request(&bytes[..found.end], &mut headers) {
+            Ok(request) => assert_eq!(verdict, Ok(Some((found.end, request)))),
+            Err(_) => assert!(verdict.is_err()),
+        }
+    }
 }
 
 /// The method goes on as it is, the target in origin-form (RFC 9112 §3.2).

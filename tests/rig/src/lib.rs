@@ -339,7 +339,7 @@ impl Rig {
         if self.client.ended_by_bytes {
             assert!(self.client.finished || self.over.is_some(), "ended without being told to");
         }
-        if self.over.is_none() && self.exchange.is_idle() && !(moved || demanded) {
+        if self.over.is_none() && self.exchange.is_untouched() && !(moved || demanded) {
             // A worker keeps no exchange for an idle client.
             self.exchange.reset(self.now);
             self.exchange.rest(&mut self.free);
@@ -381,18 +381,12 @@ impl Rig {
         if let Some(log) = log {
             log.extend(self.rows_written, &space[..count]);
         }
-        let first = space.first().copied();
         if count > 0 {
             let was_idle = self.exchange.is_idle();
             if let Some((_, backend)) = self.own_connection().filter(|_| was_idle) {
                 self.exchange.kept(backend);
             }
             self.act(|exchange, context| exchange.filled(side, count, context));
-            if !was_idle && self.exchange.is_idle() && side == Side::Client {
-                // What had begun was no request but an empty line.
-                assert_eq!(first, Some(b'\n'));
-                self.owes_row = false;
-            }
         } else if let Some(how) = socket.end {
             if how == Closing::Finished {
                 // An end is read once, an error as often as one asks.
