@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::super::connection::{Client, Standing, Upstream, connect_failure};
 use super::super::directory::LocalDirectory;
 use super::super::exchange::{Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Side};
-use super::{IDLE, LEAVING, READY, Worker};
+use super::{IDLE, LEAVING, QUIET, READY, Worker};
 use crate::balance::BackendId;
 use crate::reactor::{Key, Received, Slots, Stream};
 
@@ -61,12 +61,9 @@ impl Worker {
         let timeouts = &self.tools.settings.timeouts;
         match client.exchange.take() {
             Some(exchange) if exchange.is_idle() => {
-                let quiet = if self.tools.draining {
-                    super::DRAIN_QUIET.min(timeouts.client_idle)
-                } else {
-                    timeouts.client_idle
-                };
-                client.idle_until = now + quiet;
+                if self.tools.draining {
+                    client.idle_until = client.idle_until.min(now + QUIET);
+                }
                 let deadline = Some(client.idle_until);
                 self.client_alarms.set(deadline, key, self.poller.timers());
                 self.order.push(IDLE, key);
@@ -162,6 +159,9 @@ impl Worker {
             ));
         }
         client.standing = Standing::Served;
+        // Nothing but a request makes the idle time begin anew.
+        client.idle_since = now;
+        client.idle_until = now + self.tools.settings.timeouts.client_idle;
         let is_ended = client.stream.is_ended();
         exchange.reported(is_ended, &mut self.tools.context(now, client.peer.as_str()));
     }
