@@ -3,7 +3,7 @@
 
 use super::error::HeadError;
 use super::headers::Headers;
-use super::list::{elements, is_blank};
+use super::list::{Names, elements, is_blank};
 use super::name::Name;
 
 /// The connection options that mean something to a proxy.
@@ -18,42 +18,34 @@ impl Options {
     /// Reads all `Connection` fields and marks the fields they name.
     ///
     /// # Errors
-    /// [`HeadError::TooManyHeaders`] for more names than a head may have fields: every name is
-    /// looked for among all fields, so their number needs the same bound.
+    /// [`HeadError::TooManyHeaders`] for more names than a head may have fields.
     pub(super) fn read(head: &[u8], headers: &mut Headers) -> Result<Options, HeadError> {
         let mut options = Options::default();
         if !headers.has(Name::Connection) {
             return Ok(options);
         }
-        let mut names = 0;
-        for index in 0..headers.fields().len() {
-            let field = headers.fields()[index];
-            if field.id != Name::Connection {
-                continue;
-            }
-            for option in elements(field.value.of(head)) {
-                if option.eq_ignore_ascii_case(b"close") {
-                    options.close = true;
-                } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                    options.keep_alive = true;
-                } else if option.eq_ignore_ascii_case(b"upgrade") {
-                    options.upgrade = true;
-                } else if !option.is_empty() {
-                    names += 1;
-                    if names > headers.limit() {
-                        return Err(HeadError::TooManyHeaders);
-                    }
-                    mark(head, headers, option);
+        let mut names = Vec::new();
+        for option in headers.values(head, Name::Connection).flat_map(elements) {
+            if option.eq_ignore_ascii_case(b"close") {
+                options.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                options.keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                options.upgrade = true;
+            } else if !option.is_empty() {
+                if names.len() == headers.limit() {
+                    return Err(HeadError::TooManyHeaders);
                 }
+                names.push(option);
+            }
+        }
+        if !names.is_empty() {
+            let names = Names::new(names);
+            for field in headers.fields_mut() {
+                field.named = names.contains(field.name.of(head));
             }
         }
         Ok(options)
-    }
-}
-
-fn mark(head: &[u8], headers: &mut Headers, name: &[u8]) {
-    for field in headers.fields_mut() {
-        field.named |= field.name.of(head).eq_ignore_ascii_case(name);
     }
 }
 

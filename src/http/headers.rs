@@ -61,11 +61,11 @@ impl Headers {
 
     /// The values of all fields of this name, in the order received.
     #[must_use]
-    pub fn values<'a>(
-        &'a self,
-        head: &'a [u8],
+    pub fn values<'h>(
+        &self,
+        head: &'h [u8],
         id: Name,
-    ) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    ) -> impl DoubleEndedIterator<Item = &'h [u8]> {
         let fields = if self.has(id) { self.fields.as_slice() } else { &[] };
         fields.iter().filter(move |field| field.id == id).map(|field| field.value.of(head))
     }

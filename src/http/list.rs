@@ -1,5 +1,7 @@
 //! Tokens, optional whitespace and comma-separated lists (RFC 9110 §5.6).
 
+use std::cmp::Ordering;
+
 /// Bytes a token may consist of (RFC 9110 §5.6.2).
 const TOKEN_BYTES: [bool; 256] = {
     let mut table = [false; 256];
@@ -49,9 +51,48 @@ pub(super) fn elements(list: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     list.split(|byte| *byte == b',').map(trim)
 }
 
+/// Names to be looked up in any case. They are sorted, so that looking up as many as there may be
+/// fields, for each of the fields, does not cost the product of both.
+#[derive(Debug)]
+pub(super) struct Names<'a>(Vec<&'a [u8]>);
+
+impl<'a> Names<'a> {
+    /// Without a name, nothing is allocated.
+    pub(super) fn new(names: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable_by(|a, b| compare(a, b));
+        Self(names)
+    }
+
+    pub(super) fn contains(&self, name: &[u8]) -> bool {
+        self.0.binary_search_by(|other| compare(other, name)).is_ok()
+    }
+}
+
+/// Some order in which names that differ in case alone are the same. Lengths come first, for most
+/// names are told apart by them.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| {
+        a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case_and_no_others_are() {
+        let names = Names::new(elements(b"x-b, ,A,x-b,X-Long, [" as &[u8]));
+        for name in ["X-B", "x-b", "a", "A", "x-LONG", "["] {
+            assert!(names.contains(name.as_bytes()), "{name}");
+        }
+        // `[` and `{` differ in the bit that tells the cases of a letter apart.
+        for name in ["x-a", "x-bb", "b", "x-lonG1", "x", "{"] {
+            assert!(!names.contains(name.as_bytes()), "{name}");
+        }
+        assert!(!Names::new([]).contains(b""));
+    }
 
     #[test]
     fn tokens() {

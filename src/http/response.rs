@@ -5,7 +5,7 @@ use super::connection::Options;
 use super::error::HeadError;
 use super::framing::{self, Framing};
 use super::headers::Headers;
-use super::list::{elements, is_text};
+use super::list::{Names, elements, is_text};
 use super::method::Method;
 use super::name::Name;
 use super::span::Span;
@@ -118,8 +118,8 @@ impl StatusLine {
 fn is_answered(offered: &[u8], head: &[u8], headers: &Headers) -> bool {
     let mut chosen =
         headers.values(head, Name::Upgrade).flat_map(elements).filter(|p| !p.is_empty()).peekable();
-    chosen.peek().is_some()
-        && chosen.all(|protocol| elements(offered).any(|o| o.eq_ignore_ascii_case(protocol)))
+    let offered = Names::new(elements(offered));
+    chosen.peek().is_some() && chosen.all(|protocol| offered.contains(protocol))
 }
 
 /// Whether a head that can't have a body gives one a framing all the same. Some backends say

@@ -5,7 +5,7 @@
 use super::LONGEST_HEAD;
 use super::error::HeadError;
 use super::headers::Headers;
-use super::list::elements;
+use super::list::{Names, elements};
 use super::name::{Name, merges};
 use super::wire::{self, CRLF};
 
@@ -49,10 +49,10 @@ pub fn rewrite_trailers(
         return Err(HeadError::HeadTooLarge);
     }
     headers.parse(raw, 0)?;
+    let named = Names::new(elements(named).filter(|name| !name.is_empty()));
     for field in headers.fields().iter().filter(|field| field.id == Name::Other) {
         let name = field.name.of(raw);
-        let is_named = elements(named).any(|other| name.eq_ignore_ascii_case(other));
-        if !is_named && !FORBIDDEN.into_iter().any(|other| merges(name, other)) {
+        if !named.contains(name) && !FORBIDDEN.into_iter().any(|other| merges(name, other)) {
             wire::copy(out, raw, field);
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct Client {
     /// The upstream connection that serves the exchange, or was kept for the next one because it is
     /// authenticated as this client.
     pub(super) upstream: Option<Key>,
+    /// When it came, or had its last answer.
+    pub(super) idle_since: Instant,
     /// When it is closed if no request comes.
     pub(super) idle_until: Instant,
     pub(super) standing: Standing,

@@ -76,7 +76,8 @@ pub struct Timeouts {
     pub stream: Option<Duration>,
     /// For a tunnel in which nothing moves.
     pub tunnel: Option<Duration>,
-    /// For the whole head of a request, from its first byte.
+    /// For the whole head of a request, from its first byte; and until the first byte of a
+    /// connection.
     pub header: Duration,
     /// Without a byte of progress by the client, while it sends a body or reads a response.
     pub body: Duration,
@@ -103,7 +104,7 @@ pub struct Limits {
     /// Bytes per second that a request's body must keep up once `Timeouts::body` is used up; `None`
     /// asks for none.
     pub body_rate: Option<NonZeroU64>,
-    /// Client connections per worker; beyond it, accepting stops.
+    /// Client connections per worker; beyond it, idle ones make room, or accepting stops.
     pub connections: usize,
     /// Idle upstream connections per backend and worker.
     pub pool: usize,

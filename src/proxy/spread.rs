@@ -6,7 +6,7 @@
 //! worker that has fewest. No request comes near any of this.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mio::net::TcpStream;
@@ -39,6 +39,8 @@ struct Seat {
     clients: AtomicUsize,
     /// Left here by other workers; none once the worker takes no more.
     left: Mutex<Option<Vec<Newcomer>>>,
+    /// Whether another worker wants a place or a descriptor and can't give one of its own.
+    asked: AtomicBool,
     caller: Caller,
 }
 
@@ -48,6 +50,7 @@ impl Spread {
         let seat = |caller| Seat {
             clients: AtomicUsize::new(0),
             left: Mutex::new(Some(Vec::new())),
+            asked: AtomicBool::new(false),
             caller,
         };
         Self { seats: callers.into_iter().map(seat).collect(), limit }
@@ -63,9 +66,19 @@ impl Spread {
         self.fewest().1 < self.limit
     }
 
-    /// How many workers there are.
-    pub(super) fn workers(&self) -> usize {
-        self.seats.len()
+    /// Has each worker but `worker` close a client that is idle.
+    pub(super) fn ask_for_room(&self, worker: usize) {
+        for (_, seat) in self.seats.iter().enumerate().filter(|(other, _)| *other != worker) {
+            seat.asked.store(true, Ordering::Relaxed);
+            // An eventfd that refuses its one write leaves it to the next wake-up.
+            let _ = seat.caller.call();
+        }
+    }
+
+    /// Whether another worker has asked since this was called last.
+    pub(super) fn is_asked_for_room(&self, worker: usize) -> bool {
+        let asked = &self.seats[worker].asked;
+        asked.load(Ordering::Relaxed) && asked.swap(false, Ordering::Relaxed)
     }
 
     /// Counts a client in that `worker` accepted, or leaves it to one that has fewer; what comes
@@ -202,6 +215,15 @@ mod tests {
         assert!(spread.place(0, newcomer()).is_some());
         assert!(spread.place(0, newcomer()).is_some());
         assert!(!spread.has_room());
+    }
+
+    #[test]
+    fn all_others_are_asked_for_room_and_hear_it_once() {
+        let spread = spread(3);
+        spread.ask_for_room(1);
+        spread.ask_for_room(1);
+        assert_eq!([0, 1, 2].map(|worker| spread.is_asked_for_room(worker)), [true, false, true]);
+        assert_eq!([0, 1, 2].map(|worker| spread.is_asked_for_room(worker)), [false; 3]);
     }
 
     #[test]

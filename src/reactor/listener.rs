@@ -7,6 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use mio::net::TcpStream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
@@ -78,6 +79,13 @@ impl Listener {
     /// When the kernel refuses to watch one more descriptor.
     pub fn register(&mut self, key: Key, poller: &Poller) -> io::Result<()> {
         poller.register_readable(&mut self.socket, key)
+    }
+
+    /// Whether a connection waits. It costs a system call, and no descriptor as accepting does.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        let mut sockets = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut sockets, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Takes one waiting connection and the address it came from, or `None` if there is none.

@@ -6,9 +6,9 @@
 //! would block, and saves it.
 //!
 //! An urgent byte (RFC 9293 §3.8.5) is not among what is read: the system takes it out of the
-//! stream, as it does for nginx and HAProxy. What is parsed here is what goes on from here, so
-//! another reader of the stream could differ only on the way to us. But a read stops where the byte
-//! was, and such a short read proves nothing.
+//! stream, as it does for most servers (`SO_OOBINLINE` is off). What is parsed here is what is sent
+//! on, so nobody behind this hop can see it differently. But a read stops where the byte was, and
+//! such a short read proves nothing.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -123,8 +123,8 @@ impl Stream {
     /// Reads once, and again if a signal interrupts. An empty buffer brings [`Received::Nothing`].
     ///
     /// A short read means that the socket is drained, with two exceptions. Once its end was
-    /// announced, reading goes on until the end or the error is met, for that edge won't come again;
-    /// and once an urgent byte was, until there is nothing left.
+    /// announced, reading goes on until it or the error is met, for that edge won't come again; and
+    /// once an urgent byte was, until there is nothing left.
     ///
     /// # Errors
     /// The connection's failure, a reset for instance; it is over then.
@@ -139,8 +139,8 @@ impl Stream {
                 if self.broken { Err(Errno::CONNRESET.into()) } else { Ok(Received::End) }
             }
             Ok((count, _)) => {
-                let is_drained = !self.known.read_closed && !self.known.urgent;
-                if count < buffer.len() && is_drained {
+                let may_follow = self.known.read_closed || self.known.urgent;
+                if count < buffer.len() && !may_follow {
                     self.known.readable = false;
                 }
                 Ok(Received::Bytes(count))

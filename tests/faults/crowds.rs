@@ -1,35 +1,112 @@
 //! More clients than there may be, and many that do nothing.
 
-use std::sync::Barrier;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Barrier, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use tidegate::reactor::descriptors;
 
-use crate::support::clock::until;
+use crate::support::clock::{hear, pause, until};
 use crate::support::http::{Connection, get};
 use crate::support::log::{Logged, endings};
-use crate::support::origin::Origin;
+use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
+
+/// An origin that says "asked" for each request to `/held`, and answers it when told to.
+fn holding() -> (Origin, Receiver<()>, Sender<()>) {
+    let ((ask, asked), (go, goes)) = (channel(), channel::<()>());
+    let goes = Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        while let Some((head, _)) = connection.request() {
+            let target = head.split(' ').nth(1).unwrap();
+            if target == "/held" {
+                ask.send(()).unwrap();
+                hear(&goes.lock().unwrap());
+            }
+            connection.send(ok(target));
+        }
+    });
+    (origin, asked, go)
+}
 
 #[test]
 fn beyond_the_limit_clients_wait_until_a_place_is_free() {
-    let origin = Origin::echoing_targets();
+    let (origin, asked, go) = holding();
     let flags = ["--max-connections", "3", "--workers", "1"];
     let proxy = Proxy::start(&[origin.address], &flags);
     let mut inside: Vec<Connection> =
         (0..3).map(|_| Connection::connect(proxy.address())).collect();
     for connection in &mut inside {
-        assert_eq!(connection.get("/").status, 200);
+        connection.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+        hear(&asked);
     }
     let mut outside = Connection::connect(proxy.address());
     outside.send("GET /waited HTTP/1.1\r\nHost: a\r\n\r\n");
-    // Those inside are served meanwhile, and the one outside is not.
-    for connection in &mut inside {
-        assert_eq!(connection.get("/").status, 200);
-    }
+    // Nobody who is served makes room.
+    pause(Duration::from_millis(500));
     assert!(!outside.has_bytes());
-    drop(inside.pop());
+    (0..3).for_each(|_| go.send(()).unwrap());
+    for connection in &mut inside {
+        assert_eq!(connection.answer().text(), "/held");
+    }
     assert_eq!(outside.answer().text(), "/waited");
+}
+
+#[test]
+fn who_is_idle_longest_makes_room_for_who_comes() {
+    let origin = Origin::echoing_targets();
+    let flags = ["--max-connections", "3", "--workers", "1", "--header-timeout", "10m"];
+    let proxy = Logged::start(&[origin.address], &flags);
+    let mut silent = Connection::connect(proxy.address());
+    let mut used = Connection::connect(proxy.address());
+    assert_eq!(used.get("/1").text(), "/1");
+    let mut second = Connection::connect(proxy.address());
+    assert_eq!(second.get("/2").text(), "/2");
+    assert_eq!(used.get("/3").text(), "/3");
+    // They leave as they came to have nothing to do, and each only for who needs its place.
+    let mut third = Connection::connect(proxy.address());
+    assert_eq!(third.get("/4").text(), "/4");
+    assert_eq!(silent.rest(), b"", "an orderly end");
+    assert!(!second.has_bytes() && !used.has_bytes());
+    let mut fourth = Connection::connect(proxy.address());
+    assert_eq!(fourth.get("/5").text(), "/5");
+    assert_eq!(second.rest(), b"");
+    assert_eq!(used.get("/6").text(), "/6");
+    assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 6]);
+}
+
+#[test]
+fn who_is_idle_makes_room_at_whichever_worker() {
+    const COMING: usize = 6;
+    let (origin, asked, go) = holding();
+    let flags = ["--max-connections", "1", "--workers", "2"];
+    let proxy = Proxy::start(&[origin.address], &flags);
+    let mut busy = Connection::connect(proxy.address());
+    busy.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    hear(&asked);
+    // The system gives some of them to the worker that has nobody to spare.
+    let mut idle = Vec::new();
+    for n in 0..COMING {
+        let mut client = Connection::connect(proxy.address());
+        assert_eq!(client.get(&format!("/{n}")).text(), format!("/{n}"));
+        idle.push(client);
+    }
+    go.send(()).unwrap();
+    assert_eq!(busy.answer().text(), "/held");
+}
+
+#[test]
+fn a_client_that_says_nothing_has_the_time_of_a_head_and_no_longer() {
+    let origin = Origin::echoing_targets();
+    let flags = ["--header-timeout", "2s", "--client-idle-timeout", "10m"];
+    let proxy = Logged::start(&[origin.address], &flags);
+    let mut used = Connection::connect(proxy.address());
+    assert_eq!(used.get("/").text(), "/");
+    let mut silent = Connection::connect(proxy.address());
+    assert_eq!(silent.rest(), b"");
+    assert_eq!(used.get("/again").text(), "/again");
+    assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 2]);
 }
 
 #[test]
@@ -88,7 +165,8 @@ fn ten_thousand_idle_connections_cost_little_and_slow_nobody_down() {
     let limit = usize::try_from(descriptors::raise_limit().unwrap()).unwrap_or(usize::MAX);
     let count = WANTED.min(limit.saturating_sub(2000)) / 4 * 4;
     let origin = Origin::echoing_targets();
-    let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
+    let flags = ["--workers", "1", "--header-timeout", "10m"];
+    let proxy = Logged::start(&[origin.address], &flags);
     let process = &proxy.proxy.process;
     let mut busy = Connection::connect(proxy.address());
     assert_eq!(busy.get("/").status, 200);

@@ -89,7 +89,7 @@ fn thousands_of_ends_that_come_in_one_turn_with_a_request_are_all_seen_before_it
     upstream.request().unwrap();
     upstream.send(ok("fresh"));
     assert_eq!(clients[0].answer().text(), "fresh");
-    assert_eq!(endings(&proxy.rows()), [("200", "", "1"); POOLED + 1]);
+    assert_eq!(endings(&proxy.rows()), vec![("200", "", "1"); POOLED + 1]);
 }
 
 #[test]

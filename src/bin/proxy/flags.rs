@@ -206,7 +206,7 @@ struct TimeoutFlags {
     #[arg(long, value_name = "DURATION|off", default_value = "1h", value_parser = or_off)]
     tunnel_timeout: Setting<Duration>,
 
-    /// For the whole head of a request
+    /// For the whole head of a request, and for the first byte of a connection
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
     header_timeout: Duration,
 
@@ -256,7 +256,7 @@ struct LimitFlags {
     #[arg(long, value_name = "BYTES|off", default_value = "10", value_parser = rate_or_off)]
     min_body_rate: Setting<NonZeroU64>,
 
-    /// Client connections per worker; beyond it, accepting stops
+    /// Client connections per worker; beyond it, idle ones make room, or accepting stops
     #[arg(
         long, value_name = "N", default_value_t = 10_240,
         value_parser = clap::value_parser!(u32).range(1..),

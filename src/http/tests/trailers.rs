@@ -98,3 +98,17 @@ fn malformed_sections_are_refused_and_nothing_is_written() {
     let long = format!("X: {}\r\n\r\n", "y".repeat(LONGEST_HEAD));
     assert_eq!(rewrite(&long, ""), Err(HeadError::HeadTooLarge));
 }
+
+#[test]
+fn all_names_that_fit_are_looked_up_for_all_trailers_that_fit() {
+    // To look at each name for each trailer takes a hundred million comparisons.
+    const MANY: usize = 7000;
+    let name = |n: usize| format!("x{n:x}");
+    let named: String = (0..2 * MANY).map(|n| name(2 * n) + ",").collect();
+    let raw: String = (0..MANY).map(|n| name(n) + ":\r\n").collect();
+    let passed: String = (0..MANY).map(|n| name(n) + ": \r\n").skip(1).step_by(2).collect();
+    let mut out = Vec::new();
+    let raw = raw + "\r\n";
+    rewrite_trailers(&mut out, raw.as_bytes(), &mut Headers::new(MANY), named.as_bytes()).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), passed + "\r\n");
+}

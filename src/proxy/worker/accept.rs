@@ -1,4 +1,4 @@
-//! New clients: how they come in, and when the doors stay shut.
+//! New clients: how they come in, whom they replace, and when the doors stay shut.
 //!
 //! Edge-triggered accept does not tell twice. So a door at which somebody may still be waiting is
 //! remembered, and tried again when a slot frees, when a timer rings, or in the next turn.
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName, Standing};
 use super::super::spread::Newcomer;
-use super::{DOOR, IDLE, Worker};
+use super::{DOOR, IDLE, QUIET, Worker};
 use crate::console::Console;
 use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Stream, Timers};
@@ -16,7 +16,7 @@ use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Stream, Timers};
 /// Connections accepted at one door in one turn, so that clients already here are served, too.
 pub(super) const ACCEPTS_PER_TURN: usize = 64;
 
-/// How long accepting pauses when descriptors or memory have run out.
+/// How long accepting pauses when places, descriptors or memory have run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two complaints about the same thing.
@@ -75,6 +75,7 @@ impl Doors {
         if let Some(waiting) = self.waiting.get_mut(door.index() as usize) {
             *waiting = true;
         }
+        self.knocked.remove(door);
         self.retries.set(Some(now + PAUSE), door, timers);
     }
 
@@ -109,38 +110,62 @@ impl Worker {
     /// Whether there may be more to accept at once.
     fn accept_some(&mut self, door: Key, now: Instant) -> bool {
         let at = door.index() as usize;
+        let mut freed = false;
         for _ in 0..ACCEPTS_PER_TURN {
             if at >= self.doors.listeners.len() {
                 return false;
             }
-            if !self.spread.has_room() {
-                self.doors.waiting[at] = true;
-                // A place that becomes free elsewhere is not told of here.
-                if self.spread.workers() > 1 {
-                    self.doors.put_off(door, now, self.poller.timers());
-                }
-                return false;
+            if !self.spread.has_room() && self.idle_client(now).is_none() {
+                return self.put_off(door, now);
             }
             match self.doors.listeners[at].accept() {
                 Ok(Some(newcomer)) => {
+                    freed = false;
+                    if !self.spread.has_room() {
+                        self.close_idle(now);
+                    }
                     let kept = self.spread.place(self.index, newcomer);
                     self.admit_all(kept, now);
                 }
                 Ok(None) => return false,
-                Err(error) if are_exhausted(&error) && self.drop_leaving() => {}
-                Err(error) => {
-                    self.doors.complain(&error, now);
-                    self.doors.put_off(door, now, self.poller.timers());
+                // The system wants a descriptor before it looks whether there is anybody.
+                Err(error) if are_exhausted(&error) && !self.doors.listeners[at].has_waiting() => {
                     return false;
+                }
+                // A descriptor given back in vain is followed by no second one.
+                Err(error)
+                    if !freed && are_exhausted(&error) && self.free_descriptor(QUIET, now) =>
+                {
+                    freed = true;
+                }
+                Err(error) => {
+                    // Who is idle now makes room when that has lasted a little.
+                    let is_passing = !freed && !self.order.is_empty(IDLE);
+                    if !is_passing || !are_exhausted(&error) {
+                        self.doors.complain(&error, now);
+                    }
+                    return self.put_off(door, now);
                 }
             }
         }
         true
     }
 
+    /// Nobody here can make room for who waits, so others are asked; none of them tells when it
+    /// has. Without anybody who waits, the next event is for who comes.
+    fn put_off(&mut self, door: Key, now: Instant) -> bool {
+        let listener = self.doors.listeners.get(door.index() as usize);
+        if listener.is_some_and(Listener::has_waiting) {
+            self.doors.put_off(door, now, self.poller.timers());
+            self.spread.ask_for_room(self.index);
+        }
+        false
+    }
+
     /// Makes clients of those who were let in and are counted as this worker's.
     pub(super) fn admit_all(&mut self, all: impl IntoIterator<Item = Newcomer>, now: Instant) {
-        let idle_until = now + self.tools.settings.timeouts.client_idle;
+        // A head's time begins with the connection, for one without a byte of it is idle as well.
+        let idle_until = now + self.tools.settings.timeouts.header;
         for (socket, address) in all {
             if self.clients.len() >= self.spread.limit() {
                 self.drop_leaving();
@@ -153,6 +178,7 @@ impl Worker {
                     peer: PeerName::new(address.ip()),
                     exchange: None,
                     upstream: None,
+                    idle_since: now,
                     idle_until,
                     standing: Standing::New,
                 })

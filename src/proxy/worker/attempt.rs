@@ -10,6 +10,7 @@ use super::super::settings::Connections;
 use super::Worker;
 use super::pump::kept;
 use crate::balance::BackendId;
+use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Key, Stream};
 
 impl Worker {
@@ -53,6 +54,7 @@ impl Worker {
         mut failure: ConnectFailure,
         now: Instant,
     ) {
+        let mut freed = false;
         while let Some((route, address)) = self.directory.address(backend.index(), last) {
             let poller = &self.poller;
             let opened = self.upstreams.try_insert_with(|upstream| {
@@ -71,12 +73,13 @@ impl Worker {
                     }
                     return;
                 }
+                Err(error) if !freed && are_exhausted(&error) && self.free_one(now) => {
+                    freed = true;
+                    continue;
+                }
                 Err(error) => failure = connect_failure(&error),
             }
             if failure == ConnectFailure::OwnResources {
-                if self.drop_leaving() {
-                    continue;
-                }
                 break;
             }
             last = Some(route);

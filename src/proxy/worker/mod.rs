@@ -8,6 +8,7 @@
 mod accept;
 mod attempt;
 mod pump;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -53,9 +54,9 @@ const LEAVING: usize = 2;
 /// Exchanges kept for reuse.
 const SPARE_EXCHANGES: usize = 1024;
 
-/// How long an idle connection is kept when the proxy is stopping, so that a request already on its
-/// way is answered instead of reset.
-const DRAIN_QUIET: Duration = Duration::from_millis(250);
+/// How long an idle connection is kept when the proxy is stopping or somebody wants its place, so
+/// that a request already on its way is answered instead of reset.
+const QUIET: Duration = Duration::from_millis(250);
 
 /// What all workers share.
 #[derive(Clone)]
@@ -201,6 +202,7 @@ impl Worker {
             }
         }
         self.accept_all(now);
+        self.make_room_for_others(now);
         // Only now, for what has come in this turn has not come too late.
         for wake in &wakes {
             if let Wake::Expired { key, at } = *wake {
@@ -279,12 +281,8 @@ impl Worker {
         if let Some(exchange) = client.exchange.as_mut().filter(|exchange| !exchange.is_idle()) {
             exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
             self.pump(key, now);
-        } else if client.standing == Standing::Served {
-            let exchange = client.exchange.get_or_insert_with(|| spare(&mut self.spare, now));
-            exchange.close_idle(&mut self.tools.context(now, client.peer.as_str()));
-            self.pump(key, now);
         } else {
-            self.drop_client(key);
+            self.dismiss(key, now);
         }
     }
 
@@ -314,7 +312,7 @@ impl Worker {
                 exchange.drain(&mut self.tools.context(now, client.peer.as_str()));
                 exchange.deadline(&self.tools.settings.timeouts)
             } else {
-                client.idle_until = now + DRAIN_QUIET.min(timeout);
+                client.idle_until = now + QUIET.min(timeout);
                 Some(client.idle_until)
             };
             self.client_alarms.set(deadline, key, self.poller.timers());
@@ -365,12 +363,6 @@ impl Worker {
         }
         self.doors.slot_freed();
         Some(client)
-    }
-
-    /// Closes the connection that has been leaving longest, to make room for another; whether there
-    /// was one.
-    fn drop_leaving(&mut self) -> bool {
-        self.order.pop_first(LEAVING).and_then(|key| self.drop_client(key)).is_some()
     }
 
     /// Keeps an exchange that is over, for the next connection that needs one.

@@ -7,7 +7,7 @@ use super::super::directory::LocalDirectory;
 use super::super::exchange::{
     Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Phase, Side,
 };
-use super::{IDLE, LEAVING, READY, Worker};
+use super::{IDLE, LEAVING, QUIET, READY, Worker};
 use crate::balance::BackendId;
 use crate::reactor::{Key, Received, Slots, Stream};
 
@@ -48,21 +48,24 @@ impl Worker {
             }
             let demanded = self.fulfil_demands(key, now);
             if matches!(round, Round::Still) && !demanded {
-                return self.settle(key);
+                return self.settle(key, now);
             }
         }
-        self.settle(key);
+        self.settle(key, now);
         if self.clients.get(key).is_some() {
             self.order.push(READY, key);
         }
     }
 
     /// Gives back what an exchange does not need while it waits, and sets its alarm.
-    fn settle(&mut self, key: Key) {
+    fn settle(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let timeouts = &self.tools.settings.timeouts;
         match client.exchange.take() {
             Some(mut exchange) if exchange.is_idle() => {
+                if self.tools.phase == Phase::Draining {
+                    client.idle_until = client.idle_until.min(now + QUIET);
+                }
                 let deadline = Some(client.idle_until);
                 self.client_alarms.set(deadline, key, self.poller.timers());
                 self.order.push(IDLE, key);
@@ -164,11 +167,9 @@ impl Worker {
             ));
         }
         client.standing = Standing::Served;
-        // Nothing but an answer gives a client time for another request.
-        let quiet = self.tools.settings.timeouts.client_idle;
-        let drains = self.tools.phase == Phase::Draining;
-        let quiet = if drains { quiet.min(super::DRAIN_QUIET) } else { quiet };
-        client.idle_until = now + quiet;
+        // Nothing but an answer makes the idle time begin anew.
+        client.idle_since = now;
+        client.idle_until = now + self.tools.settings.timeouts.client_idle;
         let is_ended = client.stream.is_ended();
         exchange.reported(is_ended, &mut self.tools.context(now, client.peer.as_str()));
     }

@@ -1,0 +1,81 @@
+//! Making room: where places or descriptors are short, who has been idle longest goes first.
+//!
+//! Idle is a client that waits for nothing of ours and of whom nothing has come: between two
+//! requests, or before the first. None of those is closed of whom this turn brought an event.
+
+use std::time::{Duration, Instant};
+
+use super::super::connection::Standing;
+use super::super::exchange::Phase;
+use super::{IDLE, LEAVING, QUIET, Worker, spare};
+use crate::reactor::Key;
+
+impl Worker {
+    /// The client that has been idle longest, if that is longer than [`QUIET`]: who waits outside
+    /// can wait so long, and one inside may have a request on its way.
+    pub(super) fn idle_client(&self, now: Instant) -> Option<Key> {
+        self.idle_for(QUIET, now)
+    }
+
+    /// Ends the connection that [`Worker::idle_client`] names, if there is one, so that its place
+    /// is free.
+    pub(super) fn close_idle(&mut self, now: Instant) {
+        if let Some(key) = self.idle_client(now) {
+            self.dismiss(key, now);
+        }
+    }
+
+    /// Ends the connection of a client that asks nothing. One that had an answer is read on, for a
+    /// part of that may still be on its way.
+    pub(super) fn dismiss(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if client.standing == Standing::Served {
+            let exchange = client.exchange.get_or_insert_with(|| spare(&mut self.spare, now));
+            exchange.close_idle(&mut self.tools.context(now, client.peer.as_str()));
+            self.pump(key, now);
+        } else {
+            self.drop_client(key);
+        }
+    }
+
+    /// Closes the connection that has been leaving longest, to make room for another; whether there
+    /// was one.
+    pub(super) fn drop_leaving(&mut self) -> bool {
+        self.order.pop_first(LEAVING).and_then(|key| self.drop_client(key)).is_some()
+    }
+
+    /// Gives a descriptor back: that of a client that is leaving, or has been idle for longer than
+    /// `least`; whether there was one.
+    pub(super) fn free_descriptor(&mut self, least: Duration, now: Instant) -> bool {
+        self.drop_leaving()
+            || self.idle_for(least, now).is_some_and(|key| self.drop_client(key).is_some())
+    }
+
+    /// Gives a descriptor back for a connection to a backend, without which a request fails: at
+    /// worst that of a pooled one.
+    pub(super) fn free_one(&mut self, now: Instant) -> bool {
+        if self.free_descriptor(Duration::ZERO, now) {
+            return true;
+        }
+        let spare = self.pool.spare();
+        match spare {
+            Some(key) => self.drop_pooled(key),
+            None => self.spread.ask_for_room(self.index),
+        }
+        spare.is_some()
+    }
+
+    /// Gives a place and a descriptor back if another worker has none and needs one.
+    pub(super) fn make_room_for_others(&mut self, now: Instant) {
+        if self.spread.is_asked_for_room(self.index) {
+            self.close_idle(now);
+            self.drop_leaving();
+        }
+    }
+
+    fn idle_for(&self, least: Duration, now: Instant) -> Option<Key> {
+        let key = self.order.first(IDLE).filter(|_| self.tools.phase != Phase::Draining)?;
+        let idle = now.saturating_duration_since(self.clients.get(key)?.idle_since);
+        (idle > least).then_some(key)
+    }
+}
