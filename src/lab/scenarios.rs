@@ -2,9 +2,9 @@
 //! other, each on a fresh stack under the same load.
 //!
 //! It leaves four files for each in a folder: the proxy's log and what stands beside it, what `wrk`
-//! printed, and what the programs said. Files of an earlier run are moved away first, and those of a scenario that was
-//! interrupted are removed, so that what lies there afterwards is of one run and whole. Only where
-//! something failed the files stay, for they tell what.
+//! printed, and what the programs said. Files of an earlier run are moved away first, and those of
+//! a scenario that was interrupted are removed, so that what lies there afterwards is of one run
+//! and whole. Only where something failed the files stay, for they tell what.
 
 use std::env;
 use std::ffi::OsString;
