@@ -118,7 +118,7 @@ fn a_proxy_that_dies_is_named_and_its_files_stay() {
     let (status, said) = run.lab.ends(PATIENCE);
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("proxy was killed by signal 9"), "{said}");
-    assert_eq!(files(folder.path()).len(), 3, "{:?}", files(folder.path()));
+    assert_eq!(files(folder.path()).len(), 4, "{:?}", files(folder.path()));
 }
 
 #[test]
