@@ -27,7 +27,7 @@ use super::schema::header;
 
 /// Standard output by its usual name. Opening that name would write over what is already there if
 /// it is a file, and fails if it is a socket; so its descriptor is taken instead.
-const STDOUT: &str = "/dev/stdout";
+pub const STANDARD_OUTPUT: &str = "/dev/stdout";
 
 /// How often the lock is tried, and how long it is waited in between. A dashboard that looks
 /// whether the log has a writer holds it for a moment.
@@ -76,7 +76,7 @@ impl LogFile {
     /// # Errors
     /// See [`JournalError`].
     pub(super) fn create(path: &Path, meta: Option<String>) -> Result<Self, JournalError> {
-        let mut log = if path == Path::new(STDOUT) {
+        let mut log = if path == Path::new(STANDARD_OUTPUT) {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
             let file = File::from(stdout.map_err(|source| unwritable(path, source))?);
             Self::new(path, meta, Some(file), Kind::Stream)
@@ -241,7 +241,7 @@ fn is_full(error: &io::Error) -> bool {
 /// See [`JournalError`]. What only the attempt would show, such as a full disk, is not found, and a
 /// log that another process is writing now is none, for that one may end before this run begins.
 pub fn check(path: &Path) -> Result<(), JournalError> {
-    if path == Path::new(STDOUT) {
+    if path == Path::new(STANDARD_OUTPUT) {
         return Ok(());
     }
     let failed = |source| unwritable(path, source);

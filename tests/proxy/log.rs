@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tidegate::journal::meta_path;
+use tidegate::journal::{header, meta_path};
 
 use crate::support::clock::until;
 use crate::support::http::{Connection, get};
@@ -146,6 +146,32 @@ fn a_folder_that_takes_no_file_beside_the_log_is_told() {
     let told = proxy.process.stderr();
     let name = format!("`{}` beside it", meta_path(&log).display());
     assert!(told.contains(&name) && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn standard_output_as_the_log_has_rows_and_nothing_else() {
+    let origin = Origin::echoing_targets();
+    for name in ["-", "/dev/stdout"] {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("http://{}", origin.address);
+        let flags = ["--listen", "127.0.0.1:0", "-v", "--upstream", &url, "--log", name];
+        let mut proxy = Process::spawn(tidegate(&flags).current_dir(folder.path()));
+        let address = until("the address listened on", || {
+            let said = proxy.stderr();
+            let line = said.lines().find_map(|line| line.strip_prefix("listening on http://"));
+            line.filter(|_| said.contains("\nupstream ")).map(|line| line.parse().unwrap())
+        });
+        assert_eq!(get(address, "/one?a=b").status, 200);
+        proxy.signal(Signal::TERM);
+        assert!(proxy.ended().success());
+        let (log, told) = (proxy.stdout(), proxy.stderr());
+        let lines: Vec<_> = log.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, header().trim_end()), "{log}");
+        assert!(lines[1].contains(",GET,/one?a=b,"), "{log}");
+        assert!(told.ends_with("1 requests, 0 errors, 1 rows, 0 rows lost\n"), "{told}");
+        assert!(told.lines().count() > 4, "a line per decision: {told}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file of that name");
+    }
 }
 
 #[test]

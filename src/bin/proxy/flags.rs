@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tidegate::balance::{MAX_BACKENDS, Policy};
+use tidegate::journal::STANDARD_OUTPUT;
 use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
 use tidegate::proxy::trusted::{Network, TrustedProxies};
 use tidegate::reactor::cores;
@@ -128,7 +129,8 @@ struct Proxying {
     #[arg(long, value_name = "CIDR", value_parser = str::parse::<Network>)]
     trusted_proxy: Vec<Network>,
 
-    /// CSV file for one row per request, or `none` [default: logs/<policy>_<connections>.csv]
+    /// CSV file for one row per request, `-` for standard output, or `none`
+    /// [default: logs/<policy>_<connections>.csv]
     #[arg(long, value_name = "FILE|none")]
     log: Option<PathBuf>,
 }
@@ -347,6 +349,7 @@ impl Flags {
     pub(crate) fn log(&self, settings: &Settings) -> Option<PathBuf> {
         match &self.proxying.log {
             Some(path) if path.as_os_str() == "none" => None,
+            Some(path) if path.as_os_str() == "-" => Some(STANDARD_OUTPUT.into()),
             Some(path) => Some(path.clone()),
             None => {
                 let connections = settings.connections.name().replace('-', "_");

@@ -13,7 +13,7 @@ use flags::{ADVICE, Flags};
 use jiff::Timestamp;
 use signals::Watch;
 use tidegate::console::Console;
-use tidegate::journal::{self, Journal, Options, Totals};
+use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::settings::Settings;
 use tidegate::proxy::{self, Bound, Directory, HEALTH, StartError, describe_run};
 use tidegate::reactor::descriptors;
@@ -46,11 +46,14 @@ fn run(flags: &Flags, console: Console) -> Result<(), u8> {
 
 /// Runs the proxy until it is stopped.
 fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {
+    let log = flags.log(settings);
+    let is_log_on_stdout = log.as_deref() == Some(Path::new(STANDARD_OUTPUT));
+    // Nothing but rows goes to standard output then.
+    let console = if is_log_on_stdout { Console::on_stderr() } else { console };
     // Signals come first: one that arrives while starting must not be lost.
     let watch = Watch::start(console)
         .map_err(|error| fail(console, 1, &format!("can't listen to signals: {error}")))?;
     raise_descriptors(settings, console);
-    let log = flags.log(settings);
     watch.begins("resolving the names of the upstreams");
     let bound = Bound::bind(settings.clone()).map_err(|error| match error {
         StartError::Resolve(_) | StartError::Circle(_) | StartError::Balance(_) => {
