@@ -159,6 +159,8 @@ fn the_dashboard_shows_the_log_of_this_run() {
         answer(client)
     };
     until("a request on the dashboard", PATIENCE, || figures().contains(r#""requests":1,"#));
+    // What the proxy wrote beside its log has been found.
+    until("its parameters", PATIENCE, || figures().contains(r#""recorded":true"#));
     let ports = stack.ports();
     stack.lab.press_ctrl_c();
     assert_eq!(stack.lab.ends(PATIENCE).0.code(), Some(0));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -119,6 +119,10 @@ fn run(flags: Flags, console: Console) -> Result<()> {
         console.complain(&format!("warning: the limit on open files stays as it is: {error}"));
         DESCRIPTORS_ASSUMED
     });
+    if descriptors < dashboard::DESCRIPTORS_MIN {
+        let needed = dashboard::DESCRIPTORS_MIN;
+        bail!("{needed} open files are needed and {descriptors} allowed; raise it with ulimit -n");
+    }
     // The handlers come first: a signal that arrives while starting must not be lost.
     stop_on_signal().context("cannot handle signals")?;
     let log = flags.log.clone();

@@ -29,4 +29,4 @@ mod window;
 mod tests;
 
 pub use answer::HEALTH;
-pub use server::{Dashboard, Options, STREAMS_MAX};
+pub use server::{DESCRIPTORS_MIN, Dashboard, Options, STREAMS_MAX};

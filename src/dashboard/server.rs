@@ -31,6 +31,9 @@ const CONNECTIONS_MAX: usize = 128;
 /// with.
 const DESCRIPTORS_RESERVED: u64 = 16;
 
+/// The fewest descriptors with which a browser and a check of health can be served at once.
+pub const DESCRIPTORS_MIN: u64 = DESCRIPTORS_RESERVED + 4;
+
 /// How long nothing is accepted when that failed, or when no connection can make room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use super::support::{Connection, Scene};
+use super::support::{Connection, Scene, limited};
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -32,10 +32,18 @@ fn connections_beyond_the_limit_on_descriptors_end_nothing() {
 
 #[test]
 fn hardly_any_descriptors_are_enough_to_answer() {
-    let scene = Scene::new().start_limited(24);
-    let crowd = silent(&scene, 40);
+    let scene = Scene::new().start_limited(20);
+    let crowd = silent(&scene, 30);
     assert_eq!(scene.get("/data").status, 200);
     drop(crowd);
+}
+
+#[test]
+fn with_too_few_descriptors_to_answer_it_does_not_start() {
+    let output = limited(19).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let expected = "error: 20 open files are needed and 19 allowed; raise it with ulimit -n\n";
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
 }
 
 #[test]

@@ -22,6 +22,15 @@ pub(crate) fn program(flags: &[&str]) -> Command {
     command
 }
 
+/// The program with so many descriptors at most, on a port that the system chooses.
+pub(crate) fn limited(descriptors: u32) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_tidegate-dashboard"), "--port", "0"]);
+    command.env_remove("DASHBOARD_PORT");
+    command
+}
+
 /// A folder that may hold a log, and the dashboard over it.
 pub(crate) struct Scene {
     folder: TempDir,
@@ -51,11 +60,7 @@ impl Scene {
 
     /// Starts it with so many descriptors at most.
     pub(crate) fn start_limited(self, descriptors: u32) -> Self {
-        let mut command = Command::new("sh");
-        let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_tidegate-dashboard"), "--port", "0"]);
-        command.env_remove("DASHBOARD_PORT");
-        self.spawn(command, &[])
+        self.spawn(limited(descriptors), &[])
     }
 
     fn spawn(mut self, mut command: Command, flags: &[&str]) -> Self {
