@@ -2,8 +2,9 @@
 //!
 //! Time here is that of the rows, never a clock's: a log of last week is shown like one of now. The
 //! number of slots is limited; when they are used up, a timeline either forgets its oldest slot or
-//! makes all its slots twice as long. Which stretch is shown is told, for a row with an odd time must
-//! cost no other its place; what lies outside is kept for a while, as it may turn out to be the rule.
+//! makes all its slots twice as long. Which stretch is shown is told, for a row with an odd time
+//! must cost no other its place; what lies outside is kept for a while, as it may turn out to be
+//! the rule.
 
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
