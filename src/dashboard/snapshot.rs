@@ -172,7 +172,7 @@ impl Snapshot {
         window: Window,
         now_us: i64,
     ) -> Self {
-        let source = match (model.span_us, &model.description) {
+        let source = match (model.span_us(), &model.description) {
             (None, _) => status.without_rows(),
             (Some((_, newest_us)), Some(_)) => {
                 status.without_requests(u64::try_from(second(now_us - newest_us)).unwrap_or(0))
