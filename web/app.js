@@ -108,10 +108,11 @@ function showStatus() {
   say("state", WORDS[state]);
   say("message", message(state));
   if (figures === null) return;
-  const { source, since: all, broken_rows, last_broken_row } = figures;
+  const { source, since: all, outlier_rows, broken_rows, last_broken_row } = figures;
   const facts = [];
   if (all.requests > 0) facts.push(`${count(all.requests)} rows since ${since(all.from_ms)}`);
   if (source.skipped_bytes > 0) facts.push(`${bytes(source.skipped_bytes)} before it left out`);
+  if (outlier_rows > 0) facts.push(`${count(outlier_rows)} more than a day off, not shown`);
   if (broken_rows > 0) facts.push(`${count(broken_rows)} broken`);
   say("facts", facts.join(" · "));
   const title = last_broken_row ? `The last broken row: ${last_broken_row}` : null;

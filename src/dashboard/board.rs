@@ -60,7 +60,9 @@ impl Board {
     pub(super) fn publish(&self, source: &Source, now: SystemTime) {
         let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut state = self.lock();
-        state.at_us = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
+        let at_us = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
+        state.at_us = at_us;
+        state.model.settle(at_us);
         state.status = source.status().clone();
         state.stem = source.stem();
         state.number += 1;

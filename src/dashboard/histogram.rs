@@ -2,8 +2,9 @@
 //!
 //! The buckets are log-linear: 256 to every doubling, so that a quantile is right within 0.4 % from
 //! a microsecond to hours. A bucket with a whole millisecond in it is told as that one: many tools
-//! count whole milliseconds, and up to 262 of them, each has a bucket of its own. Only buckets that were hit are kept, for a dashboard holds one histogram
-//! per backend and second, and most of them know a handful of latencies.
+//! count whole milliseconds, and up to 262 of them, each has a bucket of its own. Only buckets that
+//! were hit are kept, for a dashboard holds one histogram per backend and second, and most of them
+//! know a handful of latencies.
 
 /// Each power of two is divided into this many buckets, and up to the double of it each
 /// microsecond has its own.

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::balance::MAX_BACKENDS;
-use crate::journal::{LineError, Row};
+use crate::journal::{Days, LineError, Row, Span};
 
 use super::description::{Averaging, Description};
 use super::estimate::{Averages, Estimator, samples};
@@ -17,6 +17,9 @@ pub(super) const RECENT_SECONDS: i64 = 300;
 
 /// How many points a line has at most that shows all since reading began.
 pub(super) const WHOLE_SLOTS: i64 = 300;
+
+/// The log is written now if its latest rows are of a day around the present.
+const DAY_US: u64 = 86_400_000_000;
 
 /// How many requests are remembered one by one.
 pub(super) const LATEST_REQUESTS: usize = 200;
@@ -48,8 +51,11 @@ pub(super) struct Model {
     /// What the proxy wrote beside the log, unless the rows are not of that proxy.
     pub(super) description: Option<Description>,
     pub(super) averaging: Averaging,
-    /// The times of the first row that was read and of the newest there is, in microseconds.
-    pub(super) span_us: Option<(i64, i64)>,
+    days: Days,
+    /// The rows that are shown: all without those of odd times.
+    span: Option<Span>,
+    /// The time of a row near the present, if the log is written now.
+    present_us: Option<i64>,
     pub(super) broken_lines: u64,
     pub(super) last_broken: Option<LineError>,
 }
@@ -100,7 +106,9 @@ impl Model {
             connection: None,
             description: None,
             averaging: Averaging::default(),
-            span_us: None,
+            days: Days::default(),
+            span: None,
+            present_us: None,
             broken_lines: 0,
             last_broken: None,
         };
@@ -173,21 +181,53 @@ impl Model {
             backend.requests += 1;
             backend.errors += u64::from(is_error);
         }
-        let (first_us, newest_us) = self.span_us.unwrap_or((row.timestamp_us, row.timestamp_us));
-        let second = row.timestamp_us.div_euclid(1_000_000);
-        let newest_us = if second < newest_us.div_euclid(1_000_000) - RECENT_SECONDS {
-            // The clock was set back, or a wrong time came before: go on from here.
-            self.recent = Timeline::new(RECENT_SECONDS, WhenFull::Forget);
-            self.whole = Timeline::new(WHOLE_SLOTS, WhenFull::Widen);
-            row.timestamp_us
-        } else {
-            newest_us.max(row.timestamp_us)
-        };
-        self.span_us = Some((first_us.min(row.timestamp_us), newest_us));
+        self.place_in_time(row.timestamp_us);
+        let second = second(row.timestamp_us);
         let lane = backend.map_or(NOT_DISPATCHED, |index| index + 1);
         let latency_us = latency_us(row);
         self.recent.add(second, lane, latency_us, is_error);
         self.whole.add(second, lane, latency_us, is_error);
+    }
+
+    fn place_in_time(&mut self, timestamp_us: i64) {
+        self.days.add(timestamp_us);
+        match &mut self.span {
+            Some(span) if span.has(timestamp_us) => span.rows += 1,
+            _ => self.show(),
+        }
+    }
+
+    /// Looks whether the log is written now. If it is, the present is shown, even if there are more
+    /// rows of last week.
+    pub(super) fn settle(&mut self, now_us: i64) {
+        let mut times: Vec<_> = self.latest.iter().map(|request| request.timestamp_us).collect();
+        times.sort_unstable();
+        let median_us = times.get(times.len() / 2).copied();
+        let present_us = median_us.filter(|median_us| median_us.abs_diff(now_us) <= DAY_US);
+        if self.present_us.is_some() || present_us.is_some() {
+            self.present_us = present_us;
+            self.show();
+        }
+    }
+
+    fn show(&mut self) {
+        let present = self.present_us.and_then(|present_us| self.days.span_around(present_us));
+        self.span = present.or_else(|| self.days.span());
+        if let Some(span) = self.span {
+            let seconds = second(span.first_us)..=second(span.last_us);
+            self.recent.show(seconds.clone());
+            self.whole.show(seconds);
+        }
+    }
+
+    /// The times of the first and of the newest row that is shown, in microseconds.
+    pub(super) fn span_us(&self) -> Option<(i64, i64)> {
+        self.span.map(|span| (span.first_us, span.last_us))
+    }
+
+    /// How many rows are not shown in any stretch of time, for their own is odd.
+    pub(super) fn outlier_rows(&self) -> u64 {
+        self.requests - self.span.map_or(0, |span| span.rows)
     }
 
     fn observe(&mut self, row: &Row<'_>, backend: usize) {
@@ -221,6 +261,11 @@ impl Model {
         }
         sum.mean_us()
     }
+}
+
+/// Seconds since 1970.
+fn second(timestamp_us: i64) -> i64 {
+    timestamp_us.div_euclid(1_000_000)
 }
 
 fn latency_us(row: &Row<'_>) -> Option<u64> {

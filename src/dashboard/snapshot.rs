@@ -42,6 +42,8 @@ pub(super) struct Snapshot {
     not_dispatched: NotDispatched,
     series: Series,
     latest: Vec<Latest>,
+    /// Rows that are in no window and on no axis, for their time is more than a day off.
+    outlier_rows: u64,
     broken_rows: u64,
     last_broken_row: Option<String>,
     /// Whether this program was built with the charts' script.
@@ -170,7 +172,7 @@ impl Snapshot {
         window: Window,
         now_us: i64,
     ) -> Self {
-        let source = match (model.span_us, &model.description) {
+        let source = match (model.span_us(), &model.description) {
             (None, _) => status.without_rows(),
             (Some((_, newest_us)), Some(_)) => {
                 status.without_requests(u64::try_from(second(now_us - newest_us)).unwrap_or(0))
@@ -205,7 +207,7 @@ impl Snapshot {
             },
             window: figures(model, window, end, now_us, &cells),
             since: Since {
-                from_ms: model.span_us.map(|(first_us, _)| first_us.div_euclid(1000)),
+                from_ms: model.span_us().map(|(first_us, _)| first_us.div_euclid(1000)),
                 requests: model.requests,
                 errors: model.errors,
             },
@@ -221,6 +223,7 @@ impl Snapshot {
             not_dispatched: not_dispatched(model, &cells),
             series,
             latest: latest(model),
+            outlier_rows: model.outlier_rows(),
             broken_rows: model.broken_lines,
             last_broken_row: model.last_broken.as_ref().map(ToString::to_string),
             charts: cfg!(feature = "charts"),
@@ -264,7 +267,7 @@ fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
 }
 
 fn end(model: &Model, status: &Status, window: Window, now_us: i64) -> End {
-    let Some((_, newest_us)) = model.span_us else { return End::LastRow };
+    let Some((_, newest_us)) = model.span_us() else { return End::LastRow };
     let age_s = second(now_us) - second(newest_us);
     // While a log is read up to the present, its newest row is of the past.
     let is_read = status.state != State::Reading;
@@ -282,7 +285,7 @@ fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell])
     for cell in cells {
         all.merge(cell);
     }
-    let range_us = model.span_us.map(|(first_us, newest_us)| {
+    let range_us = model.span_us().map(|(first_us, newest_us)| {
         let end_us = if end == End::Now { now_us.max(newest_us) } else { newest_us };
         let start_us = match window {
             Window::Minute | Window::FiveMinutes => {
@@ -309,7 +312,7 @@ fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell])
 
 /// Rows per second over the last whole seconds.
 fn rate(model: &Model, status: &Status, now_us: i64) -> f64 {
-    let Some((first_us, newest_us)) = model.span_us else { return 0.0 };
+    let Some((first_us, newest_us)) = model.span_us() else { return 0.0 };
     let end = match (end(model, status, Window::Minute, now_us), status.state) {
         (End::Now, _) => second(now_us - LAG_US).max(second(first_us)),
         // A log of the past that is written now, or read.

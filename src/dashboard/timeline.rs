@@ -2,9 +2,12 @@
 //!
 //! Time here is that of the rows, never a clock's: a log of last week is shown like one of now. The
 //! number of slots is limited; when they are used up, a timeline either forgets its oldest slot or
-//! makes all its slots twice as long.
+//! makes all its slots twice as long. Which stretch is shown is told, for a row with an odd time
+//! must cost no other its place; what lies outside is kept for a while, as it may turn out to be
+//! the rule.
 
 use std::collections::VecDeque;
+use std::ops::{Range, RangeInclusive};
 
 use super::histogram::Histogram;
 
@@ -76,46 +79,91 @@ pub(super) enum WhenFull {
 #[derive(Clone, Debug)]
 pub(super) struct Timeline {
     slot_seconds: i64,
-    /// How many slot lengths lie between the first and the last slot at most.
+    /// How many slot lengths lie between the first and the last slot that is shown at most, and how
+    /// many others are kept.
     span: i64,
     when_full: WhenFull,
     slots: VecDeque<Slot>,
+    /// The seconds that are shown.
+    shown: RangeInclusive<i64>,
 }
 
 impl Timeline {
     /// A timeline of `span` slots of a second.
     pub(super) fn new(span: i64, when_full: WhenFull) -> Self {
-        Self { slot_seconds: 1, span, when_full, slots: VecDeque::new() }
+        Self { slot_seconds: 1, span, when_full, slots: VecDeque::new(), shown: 0..=0 }
+    }
+
+    /// Has the requests of these seconds be shown.
+    pub(super) fn show(&mut self, seconds: RangeInclusive<i64>) {
+        self.shown = seconds;
+        self.make_room();
     }
 
     /// Counts a request in a lane, at a time in seconds since 1970. A timeline that forgets forgets
     /// at once what is too old for it.
     pub(super) fn add(&mut self, second: i64, lane: usize, latency: Option<u64>, is_error: bool) {
         let index = second.div_euclid(self.slot_seconds);
-        // Rows are nearly in order, so the place is nearly always the last.
-        let at = self.slots.iter().rposition(|slot| slot.index <= index);
+        let at = self.slots.partition_point(|slot| slot.index <= index).checked_sub(1);
         let at = match at {
             Some(at) if self.slots[at].index == index => at,
             before => {
                 let at = before.map_or(0, |at| at + 1);
-                self.slots.insert(at, Slot { index, lanes: Vec::new() });
-                at
+                let mut slot = Slot { index, lanes: Vec::new() };
+                slot.lane(lane).add(latency, is_error);
+                self.slots.insert(at, slot);
+                return self.make_room();
             }
         };
         self.slots[at].lane(lane).add(latency, is_error);
-        self.make_room();
+    }
+
+    /// The first and the last slot length that is shown.
+    fn shown(&self) -> (i64, i64) {
+        let index = |second: &i64| second.div_euclid(self.slot_seconds);
+        (index(self.shown.start()), index(self.shown.end()))
+    }
+
+    /// Which of the slots are shown.
+    fn inside(&self) -> Range<usize> {
+        let (first, last) = self.shown();
+        let start = self.slots.partition_point(|slot| slot.index < first);
+        start..self.slots.partition_point(|slot| slot.index <= last).max(start)
     }
 
     fn make_room(&mut self) {
-        while let (Some(oldest), Some(newest)) = (self.slots.front(), self.slots.back()) {
-            if newest.index - oldest.index < self.span {
-                return;
-            }
+        let span = usize::try_from(self.span).unwrap_or(usize::MAX);
+        loop {
+            let (first, last) = self.shown();
+            let inside = self.inside();
+            let is_too_long = last - first >= self.span;
+            let others = self.slots.len() - inside.len();
             match self.when_full {
-                WhenFull::Forget => drop(self.slots.pop_front()),
-                WhenFull::Widen => self.widen(),
+                WhenFull::Forget if !inside.is_empty() && self.is_old(inside.start) => {
+                    self.slots.remove(inside.start);
+                }
+                WhenFull::Widen if is_too_long => self.widen(),
+                WhenFull::Widen if others > span && self.is_rule(&inside) => self.widen(),
+                _ if others > span => {
+                    let oldest = if inside.start > 0 { 0 } else { inside.end };
+                    self.slots.remove(oldest);
+                }
+                _ => return,
             }
         }
+    }
+
+    /// Whether a slot that is shown lies too far before the newest.
+    fn is_old(&self, at: usize) -> bool {
+        self.shown().1 - self.slots[at].index >= self.span
+    }
+
+    /// Whether what is not shown are so many requests that another stretch may come to be.
+    fn is_rule(&self, inside: &Range<usize>) -> bool {
+        let requests = |slot: &Slot| slot.lanes.iter().map(|cell| cell.requests).sum::<u64>();
+        let all: u64 = self.slots.iter().map(requests).sum();
+        let shown: u64 = self.slots.range(inside.clone()).map(requests).sum();
+        (all - shown) * 10 > all
     }
 
     /// Makes slots twice as long, joining each with its neighbour.
@@ -143,8 +191,7 @@ impl Timeline {
 
     /// The newest `count` slot lengths; see [`Timeline::until`].
     pub(super) fn newest(&self, count: i64) -> (i64, Vec<Option<&Slot>>) {
-        let newest = self.slots.back().map_or(0, |slot| slot.index * self.slot_seconds);
-        self.until(newest, count)
+        self.until(*self.shown.end(), count)
     }
 
     /// The `count` slot lengths of which the last is that of `second`: the time at which the first
@@ -154,12 +201,15 @@ impl Timeline {
             return (0, Vec::new());
         }
         let last = second.div_euclid(self.slot_seconds);
-        let first = self.slots.partition_point(|slot| last - slot.index >= count);
-        let end = self.slots.partition_point(|slot| slot.index <= last).max(first);
-        let start = self.slots.range(first..end).next().map_or(last, |slot| slot.index);
+        let slots = || {
+            let inside = self.slots.range(self.inside());
+            let begun = inside.skip_while(|slot| last - slot.index >= count);
+            begun.take_while(|slot| slot.index <= last)
+        };
+        let start = slots().next().map_or(last, |slot| slot.index);
         let length = |index: i64| usize::try_from(index - start).unwrap_or(0);
         let mut row = Vec::new();
-        for slot in self.slots.range(first..end) {
+        for slot in slots() {
             row.resize(length(slot.index), None);
             row.push(Some(slot));
         }

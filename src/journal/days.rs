@@ -8,6 +8,7 @@
 //! Days are counted, not rows kept, so the size follows the days that a log has.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
@@ -44,6 +45,11 @@ impl Span {
         self.last_us = self.last_us.max(other.last_us);
     }
 
+    /// Whether no whole day lies between it and the beginning of another that is later.
+    fn reaches(&self, later: &Self) -> bool {
+        later.first_us.saturating_sub(self.last_us) <= DAY_US
+    }
+
     /// Whether a time lies in it.
     #[must_use]
     pub fn has(&self, timestamp_us: i64) -> bool {
@@ -72,14 +78,19 @@ impl Days {
     /// The rows that are no outliers; `None` without rows.
     #[must_use]
     pub fn span(&self) -> Option<Span> {
-        let spells = self.spells();
-        let rows: u64 = spells.iter().map(|spell| spell.rows).sum();
+        let rows: u64 = self.days.values().map(|day| day.rows).sum();
         let mut seen = 0;
-        spells.into_iter().find(|spell| {
+        self.spells().find(|spell| {
             seen += spell.rows;
             // The lower of two that are in the middle.
             seen > (rows - 1) / 2
         })
+    }
+
+    /// The rows that belong together with one of this time, if there is one.
+    #[must_use]
+    pub fn span_around(&self, timestamp_us: i64) -> Option<Span> {
+        self.spells().find(|spell| spell.has(timestamp_us))
     }
 
     /// The outliers, if there are any. Their first and last time are on either side of the others,
@@ -87,22 +98,22 @@ impl Days {
     #[must_use]
     pub fn outliers(&self) -> Option<Span> {
         let main = self.span()?;
-        let mut others = self.spells().into_iter().filter(|spell| *spell != main);
+        let mut others = self.spells().filter(|spell| *spell != main);
         let mut outliers = others.next()?;
         others.for_each(|spell| outliers.add(spell));
         Some(Span { rows: self.rows - main.rows, ..outliers })
     }
 
     /// The days, those joined that no whole day without rows is between.
-    fn spells(&self) -> Vec<Span> {
-        let mut spells: Vec<Span> = Vec::new();
-        for day in self.days.values() {
-            match spells.last_mut() {
-                Some(last) if day.first_us.saturating_sub(last.last_us) <= DAY_US => last.add(*day),
-                _ => spells.push(*day),
+    fn spells(&self) -> impl Iterator<Item = Span> {
+        let mut days = self.days.values().peekable();
+        iter::from_fn(move || {
+            let mut spell = *days.next()?;
+            while let Some(day) = days.next_if(|day| spell.reaches(day)) {
+                spell.add(*day);
             }
-        }
-        spells
+            Some(spell)
+        })
     }
 }
 
@@ -172,6 +183,9 @@ mod tests {
         let two = days(hour(NOON_US).chain(hour(NOON_US + 9 * DAY_US)).chain([NOON_US]));
         assert_eq!(two.span().map(|span| (span.rows, span.first_us)), Some((3601, NOON_US)));
         assert_eq!(two.outliers().map(|outliers| outliers.rows), Some(3600));
+        let other = two.span_around(NOON_US + 9 * DAY_US + HOUR_US / 2);
+        assert_eq!(other.map(|span| span.rows), Some(3600));
+        assert_eq!(two.span_around(NOON_US + 5 * DAY_US), None);
     }
 
     #[test]

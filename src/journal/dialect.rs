@@ -130,6 +130,7 @@ fn any_day_first(separator: u8, columns: &Columns, rows: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const HEADER: &str = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
 
@@ -209,6 +210,21 @@ mod tests {
         assert_eq!(refusal([&[0xff, 0xfe], &*utf16].concat()), NotALog::Utf16);
         let returns = HEADER.replace('\n', "\r").repeat(2);
         assert_eq!(refusal(returns), NotALog::CarriageReturns);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(start in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Dialect::of(&start);
+        }
+
+        #[test]
+        fn what_resembles_a_log_does_not_panic_either(
+            start in "(\u{feff}|sep=;\n|#|\n|[ -~]{0,9}){0,3}timestamp[,;\t|]\
+                      [0-9,;:/. \"\n-]{0,80}",
+        ) {
+            let _ = Dialect::of(start.as_bytes());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::cell::{MARK, needs_mark, unmarked};
 use super::error::RowError;
 use super::line::Line;
 use super::timestamp::timestamp_us;
-use super::value::{is_missing, millis, parse, whole};
+use super::value::{is_missing, millis, parse, status, whole};
 
 /// The columns in order. `latency_ms` and its kin are decimal milliseconds with three digits.
 pub const COLUMNS: [&str; 17] = [
@@ -311,7 +311,7 @@ impl<'a> Row<'a> {
             timestamp_us: fields.time()?,
             backend_url: fields.text(),
             latency: fields.value(millis),
-            status: fields.value(whole).filter(|status| (100..=999).contains(status)),
+            status: fields.value(status),
             routing_mode: fields.text().unwrap_or_default(),
             connection: fields.text(),
             worker: fields.value(whole),

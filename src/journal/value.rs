@@ -27,6 +27,12 @@ pub(super) fn whole<T: TryFrom<u64>>(field: &[u8]) -> Option<T> {
     T::try_from(number).ok()
 }
 
+/// A status code, which may have its reason behind it: `200 OK`.
+pub(super) fn status(field: &[u8]) -> Option<u16> {
+    let code = memchr::memchr(b' ', field).map_or(field, |end| &field[..end]);
+    whole(code).filter(|code| (100..=999).contains(code))
+}
+
 /// Milliseconds in decimal, down to nanoseconds.
 pub(super) fn millis(field: &[u8]) -> Option<Duration> {
     plain_millis(field).map(Duration::from_nanos).or_else(|| {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tidegate::journal::header;
@@ -63,6 +64,43 @@ fn a_foreign_log_of_five_columns_is_told_in_the_same_figures() {
     assert_eq!(figures["backends"][1]["ewma_ms"], 88.0);
     assert_eq!(figures["since"]["errors"], 1);
     assert_eq!(figures["broken_rows"], 0);
+}
+
+/// A log of another tool, from `tests/fixtures/logs`, as the dashboard's folder has it.
+fn foreign(name: &str) -> Scene {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/logs");
+    let scene = Scene::new();
+    fs::copy(fixtures.join(name), scene.path("foreign.csv")).unwrap();
+    scene.start(&[])
+}
+
+#[test]
+fn foreign_logs_are_told_whatever_their_form_and_order() {
+    for name in ["decimal_comma.csv", "newest_first.csv", "no_header.csv", "packed.csv.gz"] {
+        let scene = foreign(name);
+        scene.until_rows(5);
+        let figures = scene.data("?window=all");
+        let window = &figures["window"];
+        assert_eq!((&window["requests"], &window["errors"]), (&json!(5), &json!(2)), "{name}");
+        assert_eq!(
+            (&window["p50_ms"], &figures["outlier_rows"]),
+            (&json!(25.0), &json!(0)),
+            "{name}"
+        );
+        assert_eq!(figures["backends"][1]["requests_since"], 2, "{name}");
+    }
+}
+
+#[test]
+fn rows_with_odd_times_are_told_and_in_no_window() {
+    let scene = foreign("odd_time.csv");
+    let figures = scene.until_rows(7);
+    assert_eq!(figures["outlier_rows"], 2);
+    for window in ["1m", "5m", "all"] {
+        let figures = scene.data(&format!("?window={window}"));
+        assert_eq!(figures["window"]["requests"], 5, "{window}");
+        assert_eq!(figures["series"]["step_ms"], 1000, "{window}");
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn probes_are_in_no_count_no_span_and_no_estimate() {
     let other = Row { probe: Some("0"), ..row(SECOND_US, "a", ms(20)) };
     let model = fed([probe, row(0, "a", ms(10)), probe, other, probe]);
     assert_eq!((model.requests, model.latest.len(), model.backends.len()), (2, 2, 1));
-    assert_eq!(model.span_us, Some((0, SECOND_US)));
+    assert_eq!(model.span_us(), Some((0, SECOND_US)));
     assert_eq!(model.backends[0].averages().sma_ms, Some(15.0));
     assert_eq!(requests(&model.whole, 1), [1, 1]);
 }
@@ -99,15 +99,57 @@ fn the_mode_is_that_of_the_last_row() {
     assert_eq!((&*model.routing_mode, model.connection.as_deref()), ("adaptive_sma", None));
 }
 
+/// An hour of rows, one each second, as many as the windows show of it.
+fn assert_shows(rows: impl IntoIterator<Item = i64>, whole: u64, recent: u64, outliers: u64) {
+    let model = fed(rows.into_iter().map(|time_us| row(time_us, "a", ms(1))));
+    assert_eq!(requests(&model.whole, 1).iter().sum::<u64>(), whole);
+    assert_eq!(requests(&model.recent, 1).iter().sum::<u64>(), recent);
+    assert_eq!((model.requests, model.outlier_rows()), (whole + outliers, outliers));
+}
+
+fn hour() -> impl DoubleEndedIterator<Item = i64> + Clone {
+    (0..3600).map(|second| (100_000_000 + second) * SECOND_US)
+}
+
 #[test]
-fn a_clock_that_is_set_back_begins_the_lines_anew_and_keeps_the_counts() {
-    let day = 86_400 * SECOND_US;
-    let model = fed([row(10 * day, "a", ms(1)), row(day, "a", ms(1)), row(day, "a", ms(1))]);
-    assert_eq!((requests(&model.recent, 1), requests(&model.whole, 1)), (vec![2], vec![2]));
-    assert_eq!((model.requests, model.span_us), (3, Some((day, day))));
-    // Rows that are merely out of order change nothing.
-    let model = fed([row(20 * SECOND_US, "a", ms(1)), row(0, "a", ms(1))]);
-    assert_eq!(requests(&model.recent, 1).len(), 21);
+fn all_rows_count_in_whatever_order_they_come() {
+    assert_shows(hour(), 3600, 300, 0);
+    assert_shows(hour().rev(), 3600, 300, 0);
+    // A host whose clock is ten minutes ahead.
+    let two = hour().flat_map(|time_us| [time_us + 600 * SECOND_US, time_us]);
+    assert_shows(two, 7200, 300, 0);
+    // One run behind another in one file, the later one first.
+    let later = hour().map(|time_us| time_us + 7200 * SECOND_US);
+    assert_shows(later.chain(hour()), 7200, 300, 0);
+}
+
+#[test]
+fn a_log_that_is_written_now_is_shown_where_it_is_now() {
+    let days_us = 3 * 86_400 * SECOND_US;
+    let later = hour().take(600).map(|time_us| time_us + days_us);
+    let times = hour().chain([7]).chain(later);
+    let mut model = fed(times.map(|time_us| row(time_us, "a", ms(1))));
+    assert_eq!((model.outlier_rows(), model.span_us().unwrap().0), (601, 100_000_000 * SECOND_US));
+    let now_us = 100_000_600 * SECOND_US + days_us;
+    model.settle(now_us);
+    assert_eq!(model.outlier_rows(), 3601);
+    assert_eq!(model.span_us(), Some((100_000_000 * SECOND_US + days_us, now_us - SECOND_US)));
+    assert_eq!(requests(&model.recent, 1), [1; 300]);
+    model.feed(Ok(row(now_us, "a", ms(1))));
+    assert_eq!((model.outlier_rows(), model.span_us().unwrap().1), (3601, now_us));
+    model.settle(now_us + days_us);
+    assert_eq!(model.outlier_rows(), 602, "nobody writes it any more");
+}
+
+#[test]
+fn rows_with_odd_times_are_told_and_take_no_place() {
+    for odd in [7, 100_000_000 * SECOND_US * 20] {
+        assert_shows([odd].into_iter().chain(hour()), 3600, 300, 1);
+        assert_shows(hour().chain([odd, odd]), 3600, 300, 2);
+        let mut rows: Vec<i64> = hour().collect();
+        rows.insert(1800, odd);
+        assert_shows(rows, 3600, 300, 1);
+    }
 }
 
 #[test]

@@ -321,6 +321,25 @@ fn the_latest_requests_come_newest_first_with_what_they_were() {
 }
 
 #[test]
+fn rows_with_odd_times_are_in_no_window_and_told() {
+    let day_us = 86_400 * SECOND_US;
+    let odd = [0, 900 * day_us].map(|time_us| row(time_us, "a", ms(1)));
+    let rows = (0..60).map(|n| row(300 * day_us + n * SECOND_US, "a", ms(1)));
+    for window in Window::ALL {
+        let figures = snapshot(odd.iter().copied().chain(rows.clone()), window);
+        assert_eq!(
+            (&figures["outlier_rows"], &figures["since"]["requests"]),
+            (&json!(2), &json!(62))
+        );
+        assert_eq!(
+            (&figures["window"]["requests"], &figures["series"]["step_ms"]),
+            (&json!(60), &json!(1000))
+        );
+        assert_eq!(figures["since"]["from_ms"], 300 * day_us / 1000);
+    }
+}
+
+#[test]
 fn a_broken_row_is_counted_and_told() {
     let mut model = Model::new(None);
     model.feed(Err(LineError::Quote));

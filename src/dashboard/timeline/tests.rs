@@ -11,10 +11,48 @@ fn requests(timeline: &Timeline, count: i64) -> (i64, Vec<u64>) {
 
 fn timeline(span: i64, when_full: WhenFull, seconds: &[i64]) -> Timeline {
     let mut timeline = Timeline::new(span, when_full);
-    for second in seconds {
+    for (at, second) in seconds.iter().enumerate() {
+        let known = &seconds[..=at];
+        timeline.show(*known.iter().min().unwrap()..=*known.iter().max().unwrap());
         timeline.add(*second, 0, None, false);
     }
     timeline
+}
+
+#[test]
+fn what_is_not_shown_takes_no_place_and_may_be_shown_later() {
+    let shown: Vec<i64> = (1000..1100).collect();
+    for when_full in [WhenFull::Forget, WhenFull::Widen] {
+        for odd in [7, 900, 1_000_000] {
+            let mut line = Timeline::new(100, when_full);
+            line.show(odd..=odd);
+            line.add(odd, 0, None, false);
+            for second in &shown {
+                line.show(1000..=*second);
+                line.add(*second, 0, None, false);
+            }
+            assert_eq!(requests(&line, 100), (1000, vec![1; 100]), "{odd}");
+            line.show(odd..=odd);
+            assert_eq!(requests(&line, 100), (odd, vec![1]));
+        }
+    }
+}
+
+#[test]
+fn of_many_that_are_not_shown_some_are_forgotten_unless_they_are_about_to_be_the_rule() {
+    let odd = |per_second: u64| {
+        let mut line = Timeline::new(10, WhenFull::Widen);
+        line.show(1_000_000..=1_000_000);
+        (0..1000).for_each(|_| line.add(1_000_000, 0, None, false));
+        for second in (0..500).map(|n| n * 10) {
+            (0..per_second).for_each(|_| line.add(second, 0, None, false));
+        }
+        assert!(line.slots.len() <= 11);
+        line.show(0..=5000);
+        requests(&line, 10).1.iter().sum::<u64>()
+    };
+    assert_eq!(odd(1), 10);
+    assert_eq!(odd(30), 500 * 30);
 }
 
 #[test]
@@ -67,6 +105,7 @@ fn the_number_of_slots_is_limited_whatever_comes() {
     for when_full in [WhenFull::Forget, WhenFull::Widen] {
         let mut line = Timeline::new(50, when_full);
         for n in 0..10_000 {
+            line.show(0..=5_003);
             line.add((n * 7919) % 5_003, 0, Some(1), false);
         }
         assert!(line.slots.len() <= 50, "{when_full:?}: {}", line.slots.len());
@@ -77,6 +116,7 @@ fn the_number_of_slots_is_limited_whatever_comes() {
 #[test]
 fn lanes_are_counted_apart_and_keep_their_latencies_when_slots_are_joined() {
     let mut line = Timeline::new(2, WhenFull::Widen);
+    line.show(0..=2);
     line.add(0, 2, Some(100), false);
     line.add(1, 2, Some(300), true);
     line.add(1, 0, None, true);

@@ -299,8 +299,14 @@ fn what_can_not_be_read_is_missing_and_its_request_stays() {
 #[test]
 fn a_status_is_read_as_a_data_frame_writes_it() {
     let mut reader = reader(&header());
-    for (cell, status) in [("503.0", Some(503)), (" 200", Some(200)), ("0", None), ("70000", None)]
-    {
+    for (cell, status) in [
+        ("503.0", Some(503)),
+        (" 200", Some(200)),
+        ("200 OK", Some(200)),
+        ("0", None),
+        ("70000", None),
+        ("2", None),
+    ] {
         let line = format!("2026-11-23T10:11:12Z,b,1,{cell},x");
         let row = reader.row(&line).expect("a row");
         assert_eq!(row.status, status, "{cell}");

@@ -249,22 +249,31 @@ fn latency(tally: Tally, span: Span) -> Option<Latency> {
     Some(Latency { slots, ..latency })
 }
 
-/// Adds to each of several runs of one name its file's, and the whole path where that is the same.
+/// Adds its file's name to each of several runs of one name, and to one from a folder below that
+/// which was named; the whole path where that does not tell them apart.
 pub(super) fn tell_apart(runs: &mut [Run]) {
-    let names: [fn(&Run) -> String; 2] =
-        [|run| run.label.clone(), |run| plain(&run.path.to_string_lossy())];
     let plain_names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
-    for longer in names {
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        for run in &*runs {
-            *counts.entry(run.name.clone()).or_default() += 1;
-        }
-        for (run, name) in runs.iter_mut().zip(&plain_names) {
-            let longer = longer(run);
-            if counts[&run.name] > 1 && *name != longer {
-                let is_named = run.routing_mode.is_some() && run.connection.is_some();
-                run.name = if is_named { format!("{name} ({longer})") } else { longer };
-            }
+    let is_below = |run: &Run| run.label.contains('/');
+    lengthen(runs, &plain_names, |run| run.label.clone(), is_below);
+    lengthen(runs, &plain_names, |run| plain(&run.path.to_string_lossy()), |_| false);
+}
+
+/// Adds to the plain name what is `longer`, where names are the same or it has to be.
+fn lengthen(
+    runs: &mut [Run],
+    plain_names: &[String],
+    longer: impl Fn(&Run) -> String,
+    has_to: impl Fn(&Run) -> bool,
+) {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for run in &*runs {
+        *counts.entry(run.name.clone()).or_default() += 1;
+    }
+    for (run, name) in runs.iter_mut().zip(plain_names) {
+        let longer = longer(run);
+        if (counts[&run.name] > 1 || has_to(run)) && *name != longer {
+            let is_named = run.routing_mode.is_some() && run.connection.is_some();
+            run.name = if is_named { format!("{name} ({longer})") } else { longer };
         }
     }
 }

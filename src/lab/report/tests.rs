@@ -271,6 +271,11 @@ fn logs_are_found_in_folders_below_each_once_and_named_by_their_path() {
     let named = |label: &str| format!("round-robin, persistent ({label})");
     assert_eq!(names(&every), ["tue/deep/y", "tue/x", "x"].map(named));
     assert_eq!(every.left_out, Vec::<String>::new());
+    fs::remove_file(place("tue/x.csv")).expect("removed");
+    let one = report(&[place("tue")], None).expect("a report");
+    assert_eq!(names(&one), ["deep/y", "w"].map(named));
+    let alone = report(&[place("tue/deep/y.csv"), place("tue/deep")], None).expect("a report");
+    assert_eq!(names(&alone), ["round-robin, persistent"]);
     let old = report(&[place("old")], None).expect("what was named is read");
     assert_eq!(names(&old), ["round-robin, persistent"]);
 }
