@@ -117,73 +117,65 @@ impl HeadError {
 
     fn facts(self) -> Facts {
         match self {
-            HeadError::BareLineFeed => facts!(400, "bare_lf", "a line ends without CR LF"),
-            HeadError::BareCarriageReturn => {
+            Self::BareLineFeed => facts!(400, "bare_lf", "a line ends without CR LF"),
+            Self::BareCarriageReturn => {
                 facts!(400, "bare_cr", "a carriage return stands before the end of a line")
             }
-            HeadError::UriTooLong => {
+            Self::UriTooLong => {
                 facts!(414, "uri_too_long", "the request line is above --max-head-bytes")
             }
-            HeadError::HeadTooLarge => facts!(
+            Self::HeadTooLarge => facts!(
                 431,
                 "head_too_large",
                 "the request head is above --max-head-bytes",
                 "the response head is above --max-head-bytes"
             ),
-            HeadError::TooManyHeaders => facts!(
+            Self::TooManyHeaders => facts!(
                 431,
                 "too_many_headers",
                 "the request has more fields than --max-headers",
                 "the response has more fields than --max-headers"
             ),
-            HeadError::BadRequestLine => {
+            Self::BadRequestLine => {
                 facts!(400, "bad_request_line", "the request line is malformed")
             }
-            HeadError::BadTarget => facts!(400, "bad_target", "the request target is invalid"),
-            HeadError::BadVersion => {
-                facts!(400, "bad_version", "the protocol version is malformed")
-            }
-            HeadError::TooManyEmptyLines => {
+            Self::BadTarget => facts!(400, "bad_target", "the request target is invalid"),
+            Self::BadVersion => facts!(400, "bad_version", "the protocol version is malformed"),
+            Self::TooManyEmptyLines => {
                 facts!(400, "too_many_empty_lines", "too many empty lines stand before the request")
             }
-            HeadError::UnsupportedVersion => {
+            Self::UnsupportedVersion => {
                 facts!(505, "unsupported_version", "only HTTP/1 is spoken here")
             }
-            HeadError::MethodNotAllowed => {
+            Self::MethodNotAllowed => {
                 facts!(405, "method_not_allowed", "the method is not allowed here")
             }
-            HeadError::BadField => facts!(400, "bad_field", "a header field is malformed"),
-            HeadError::FoldedField => {
+            Self::BadField => facts!(400, "bad_field", "a header field is malformed"),
+            Self::FoldedField => {
                 facts!(400, "obs_fold", "a header field is continued on the next line")
             }
-            HeadError::MissingHost => facts!(400, "missing_host", "the Host field is missing"),
-            HeadError::DuplicateHost => {
-                facts!(400, "duplicate_host", "there is more than one Host")
-            }
-            HeadError::BadHost => facts!(400, "bad_host", "the Host field is invalid"),
-            HeadError::LengthAndCoding => facts!(
+            Self::MissingHost => facts!(400, "missing_host", "the Host field is missing"),
+            Self::DuplicateHost => facts!(400, "duplicate_host", "there is more than one Host"),
+            Self::BadHost => facts!(400, "bad_host", "the Host field is invalid"),
+            Self::LengthAndCoding => facts!(
                 400,
                 "length_and_coding",
                 "both Content-Length and Transfer-Encoding are given"
             ),
-            HeadError::BadLength => facts!(400, "bad_length", "the Content-Length is invalid"),
-            HeadError::DuplicateLength => {
+            Self::BadLength => facts!(400, "bad_length", "the Content-Length is invalid"),
+            Self::DuplicateLength => {
                 facts!(400, "duplicate_length", "there is more than one Content-Length")
             }
-            HeadError::CodingInHttp10 => {
+            Self::CodingInHttp10 => {
                 facts!(400, "coding_in_http10", "HTTP/1.0 knows no Transfer-Encoding")
             }
-            HeadError::BadCoding => facts!(400, "bad_coding", "the Transfer-Encoding is invalid"),
-            HeadError::UnknownCoding => {
+            Self::BadCoding => facts!(400, "bad_coding", "the Transfer-Encoding is invalid"),
+            Self::UnknownCoding => {
                 facts!(501, "unknown_coding", "only the transfer coding chunked is known here")
             }
-            HeadError::BadMaxForwards => {
-                facts!(400, "bad_max_forwards", "the Max-Forwards is invalid")
-            }
-            HeadError::BadStatusLine => {
-                facts!(502, "bad_status_line", "the status line is malformed")
-            }
-            HeadError::UnaskedUpgrade => {
+            Self::BadMaxForwards => facts!(400, "bad_max_forwards", "the Max-Forwards is invalid"),
+            Self::BadStatusLine => facts!(502, "bad_status_line", "the status line is malformed"),
+            Self::UnaskedUpgrade => {
                 facts!(502, "unasked_upgrade", "the protocol was switched without being asked to")
             }
         }

@@ -1,4 +1,4 @@
-//! What policies learn, and whose request is a probe: what a client does with its time does not count
+//! What policies learn, and whose request is a probe: how a client spends its time does not count
 //! against a backend, nor keep others from it.
 use super::*;
 
