@@ -125,7 +125,8 @@ fn a_flood_beyond_the_limit_is_served_a_few_at_a_time() {
     for (n, client) in flood.iter_mut().enumerate() {
         assert_eq!(client.answer().text(), format!("/{n}"));
         let open = proxy.proxy.process.open_files();
-        assert!(open <= idle + 2 * LIMIT, "{open} descriptors, {idle} of them from before");
+        // Who comes is there before who leaves for it is gone.
+        assert!(open <= idle + 2 * LIMIT + 1, "{open} descriptors, {idle} of them from before");
     }
     assert_eq!(endings(&proxy.rows()), vec![("200", "", "1"); FLOOD]);
 }
