@@ -22,6 +22,10 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// Puts `text` beside `log` in one step, so that no reader sees a part of it.
 pub(super) fn put(log: &Path, text: &str) -> io::Result<()> {
     let path = meta_path(log);
+    // A log that is reopened finds it, and rows are not to wait for a disk that is busy.
+    if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
     let temporary = with_suffix(&path, ".tmp");
     fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).inspect_err(|_| {
         // What is there tells of another run. It may not be there, and neither may be removable.

@@ -218,7 +218,8 @@ fn a_log_that_is_reopened_under_load_loses_and_doubles_no_row() {
         is_over.store(true, Ordering::Relaxed);
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
-    assert_eq!(totals(&stop(&mut proxy)), [asked, 0, asked, 0]);
+    let said = totals(&stop(&mut proxy));
+    assert_eq!(said, [asked, 0, asked, 0], "{}", proxy.process.stderr());
     let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
     let files = files.filter(|file| file.extension().is_none_or(|it| it != "json"));
     let rows: Vec<_> = files.flat_map(|file| rows(&file)).collect();
