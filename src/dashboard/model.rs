@@ -191,8 +191,15 @@ impl Model {
 
     fn place_in_time(&mut self, timestamp_us: i64) {
         self.days.add(timestamp_us);
+        let has_all = self.outlier_rows() == 1;
         match &mut self.span {
             Some(span) if span.has(timestamp_us) => span.rows += 1,
+            // Without outliers that it might lead to, a row near the others is one of them.
+            Some(span) if has_all && span.is_near(timestamp_us) => {
+                span.add(timestamp_us);
+                let span = *span;
+                self.show_span(span);
+            }
             _ => self.show(),
         }
     }
@@ -214,10 +221,14 @@ impl Model {
         let present = self.present_us.and_then(|present_us| self.days.span_around(present_us));
         self.span = present.or_else(|| self.days.span());
         if let Some(span) = self.span {
-            let seconds = second(span.first_us)..=second(span.last_us);
-            self.recent.show(seconds.clone());
-            self.whole.show(seconds);
+            self.show_span(span);
         }
+    }
+
+    fn show_span(&mut self, span: Span) {
+        let seconds = second(span.first_us)..=second(span.last_us);
+        self.recent.show(seconds.clone());
+        self.whole.show(seconds);
     }
 
     /// The times of the first and of the newest row that is shown, in microseconds.

@@ -96,8 +96,10 @@ impl Timeline {
 
     /// Has the requests of these seconds be shown.
     pub(super) fn show(&mut self, seconds: RangeInclusive<i64>) {
-        self.shown = seconds;
-        self.make_room();
+        if self.shown != seconds {
+            self.shown = seconds;
+            self.make_room();
+        }
     }
 
     /// Counts a request in a lane, at a time in seconds since 1970. A timeline that forgets forgets

@@ -13,8 +13,8 @@ use std::iter;
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
 
-/// More days than this are told as outliers without being looked at: 89 years.
-const DAYS_MAX: usize = 1 << 15;
+/// More days than this are told as outliers without being looked at: 11 years.
+const DAYS_MAX: usize = 1 << 12;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -39,10 +39,22 @@ impl Span {
         Self { rows: 1, first_us: timestamp_us, last_us: timestamp_us }
     }
 
-    fn add(&mut self, other: Self) {
+    fn join(&mut self, other: Self) {
         self.rows += other.rows;
         self.first_us = self.first_us.min(other.first_us);
         self.last_us = self.last_us.max(other.last_us);
+    }
+
+    /// Counts a row in it.
+    pub fn add(&mut self, timestamp_us: i64) {
+        self.join(Self::of(timestamp_us));
+    }
+
+    /// Whether a row of this time would be no outlier beside it.
+    #[must_use]
+    pub fn is_near(&self, timestamp_us: i64) -> bool {
+        let row = Self::of(timestamp_us);
+        self.reaches(&row) && row.reaches(self)
     }
 
     /// Whether no whole day lies between it and the beginning of another that is later.
@@ -69,7 +81,7 @@ impl Days {
         self.rows += 1;
         let day = timestamp_us.div_euclid(DAY_US);
         if let Some(span) = self.days.get_mut(&day) {
-            span.add(Span::of(timestamp_us));
+            span.add(timestamp_us);
         } else if self.days.len() < DAYS_MAX {
             self.days.insert(day, Span::of(timestamp_us));
         }
@@ -100,7 +112,7 @@ impl Days {
         let main = self.span()?;
         let mut others = self.spells().filter(|spell| *spell != main);
         let mut outliers = others.next()?;
-        others.for_each(|spell| outliers.add(spell));
+        others.for_each(|spell| outliers.join(spell));
         Some(Span { rows: self.rows - main.rows, ..outliers })
     }
 
@@ -110,7 +122,7 @@ impl Days {
         iter::from_fn(move || {
             let mut spell = *days.next()?;
             while let Some(day) = days.next_if(|day| spell.reaches(day)) {
-                spell.add(*day);
+                spell.join(*day);
             }
             Some(spell)
         })
