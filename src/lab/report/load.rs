@@ -8,12 +8,16 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-const DAY_US: i64 = 86_400 * 1_000_000;
+const SECOND_US: i64 = 1_000_000;
+const DAY_US: i64 = 86_400 * SECOND_US;
 
 /// See the module. Days are kept apart, so that a day of odd times can be left out.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     days: BTreeMap<i64, Day>,
+    /// Whether any time has a fraction of a second. Without one, most rows of the last second would
+    /// seem to end after the last dispatch.
+    is_fine: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +48,7 @@ impl UnderLoad {
 impl Load {
     /// Counts a row; of one without a latency it is not known when it was dispatched.
     pub(super) fn add(&mut self, ended_us: i64, latency_us: Option<u64>) {
+        self.is_fine |= ended_us % SECOND_US != 0;
         let dispatched_us = latency_us.map(|latency| ended_us.saturating_sub_unsigned(latency));
         let day = self.days.entry(ended_us.div_euclid(DAY_US)).or_insert_with(|| Day {
             first_ended_us: i64::MAX,
@@ -71,7 +76,8 @@ impl Load {
     /// The time under load among the `rows` rows that ended from `first_us` to `last_us`.
     ///
     /// `None` where no drain can be told from the load: at most one row ended after the last
-    /// dispatch, so requests came one by one; or most did, so they came all at once.
+    /// dispatch, so requests came one by one; or most did, so they came all at once; or the times
+    /// are of whole seconds.
     pub(super) fn between(&self, first_us: i64, last_us: i64, rows: u64) -> Option<UnderLoad> {
         let days = first_us.div_euclid(DAY_US)..=last_us.div_euclid(DAY_US);
         let days = || self.days.range(days.clone()).map(|(_, day)| day);
@@ -79,7 +85,7 @@ impl Load {
         let end_us = days().map(|day| day.last_dispatch_us).max()?;
         let ended = days().flat_map(|day| &day.drain).filter(|Reverse(ended)| *ended > end_us);
         let drain = ended.count() as u64;
-        let is_told = drain > 1 && drain <= rows / 2 && begin_us < end_us;
+        let is_told = self.is_fine && drain > 1 && drain <= rows / 2 && begin_us < end_us;
         is_told.then_some(UnderLoad { begin_us, end_us, drain })
     }
 }
@@ -89,8 +95,6 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1000;
-    const SECOND_US: i64 = 1_000_000;
-
     /// Rows as the time at which they ended and their latency, in milliseconds.
     fn under_load(rows: &[(i64, u64)]) -> Option<UnderLoad> {
         let mut load = Load::default();
@@ -131,6 +135,13 @@ mod tests {
         assert_eq!((found.begin_us, found.end_us, found.drain), (0, 9_800_000, 100));
         assert!((found.seconds() - 9.8).abs() < 1e-9);
         assert_eq!((rows.len() as u64 - found.drain) * 10, 49 * 1000);
+    }
+
+    #[test]
+    fn times_of_whole_seconds_tell_of_no_drain() {
+        let rows = closed_loop(100, 10_000, |_| 200);
+        let whole: Vec<_> = rows.iter().map(|&(ended, ms)| (ended / 1000 * 1000, ms)).collect();
+        assert_eq!(under_load(&whole), None);
     }
 
     #[test]
