@@ -339,8 +339,14 @@ impl Status {
     /// The same of a log that turned out to have no row yet.
     pub(super) fn without_rows(&self) -> Self {
         let mut status = self.clone();
-        if let (State::Live | State::Idle | State::Silent, Some(path)) = (self.state, &self.path) {
-            status.say(State::Empty, format!("no rows yet in {path}"));
+        match (self.state, &self.path) {
+            (State::Live | State::Idle | State::Silent, Some(path)) => {
+                status.say(State::Empty, format!("no rows yet in {path}"));
+            }
+            (State::Ended, Some(path)) => {
+                status.say(State::Ended, format!("its proxy has ended without a request: {path}"));
+            }
+            _ => {}
         }
         status
     }

@@ -11,6 +11,7 @@ mod front;
 mod log;
 mod page;
 mod site;
+mod truth;
 
 use browser::Browser;
 use site::Site;

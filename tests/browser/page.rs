@@ -6,21 +6,20 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
-use super::front::Front;
 use super::log::Log;
 use super::{Site, in_browser};
 
 /// The text of an element.
-fn text(id: &str) -> String {
+pub(crate) fn text(id: &str) -> String {
     format!("document.getElementById('{id}').textContent")
 }
 
 /// Whether the bar on top shows this state.
-fn state(state: &str) -> String {
+pub(crate) fn state(state: &str) -> String {
     format!("document.getElementById('status').dataset.state === '{state}'")
 }
 
-const CHARTS_DRAWN: &str =
+pub(crate) const CHARTS_DRAWN: &str =
     "document.querySelectorAll('#latency-chart .scatterlayer .trace').length > 0
     && document.querySelectorAll('#distribution-chart .bars .point').length > 0";
 
@@ -30,7 +29,7 @@ const BLUE_ON_LIGHT: &str = "rgb(11, 108, 184)";
 const BLUE_ON_DARK: &str = "rgb(88, 174, 240)";
 
 /// The page over a log with five minutes of traffic, charts drawn.
-async fn busy(browser: &Browser, site: &Site) -> super::log::Traffic {
+pub(crate) async fn busy(browser: &Browser, site: &Site) -> super::log::Traffic {
     let log = Log::create(&site.log("adaptive_ewma_persistent.csv"), "adaptive_ewma");
     let traffic = log.past(300).go_on();
     browser.resize(1440, 1320).await;
@@ -61,120 +60,6 @@ fn numbers_move_while_rows_are_appended() {
         assert_eq!(latest, 30);
         browser.prefer_colours("light").await;
         browser.shoot("light").await;
-        browser.expect_clean_console(&[]).await;
-        browser
-    });
-}
-
-#[test]
-fn as_many_windows_as_there_are_all_get_figures() {
-    in_browser(|browser, site| async move {
-        let _traffic = busy(&browser, &site).await;
-        // A browser has six connections to one host.
-        let mut windows = Vec::new();
-        for _ in 0..8 {
-            windows.push(browser.open_window(&site.url).await);
-        }
-        for window in windows {
-            browser.turn_to(&window).await;
-            assert_eq!(browser.value("document.visibilityState").await, "visible");
-            browser.until(&state("live")).await;
-            let rows = browser.value(&text("facts")).await;
-            browser.until(&format!("{} !== {rows}", text("facts"))).await;
-        }
-        browser.expect_clean_console(&[]).await;
-        browser
-    });
-}
-
-#[test]
-fn the_table_and_the_chart_say_the_same_shares() {
-    in_browser(|browser, site| async move {
-        let _traffic = busy(&browser, &site).await;
-        let shares = "(() => {
-            const cells = [...document.querySelectorAll('#backends-table tbody tr')];
-            const column = (at) => cells.map((row) => row.cells[at].textContent).reverse();
-            const [all, window] = document.getElementById('distribution-chart').data;
-            return JSON.stringify([column(2), column(3)]) === JSON.stringify([window.text, all.text])
-                ? column(2).join() : 'not the same';
-        })()";
-        // The pointer holds the lines still, and nothing else.
-        let lines = "document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect()";
-        let rect = browser.value(lines).await;
-        let at = |name: &str| rect[name].as_f64().unwrap() + 20.0;
-        browser.point_at(at("x"), at("y")).await;
-        browser.until("!document.getElementById('held').hidden").await;
-        let mut seen = browser.value(shares).await;
-        for _ in 0..5 {
-            browser.until(&format!("{shares} !== {seen}")).await;
-            seen = browser.value(shares).await;
-            assert_ne!(seen, "not the same");
-        }
-        browser.expect_clean_console(&[]).await;
-        browser
-    });
-}
-
-#[test]
-fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_is_made_up() {
-    in_browser(|browser, site| async move {
-        let name = "adaptive_sma_persistent.csv";
-        let urls = [8081, 8082, 8083, 8084].map(|port| format!("http://localhost:{port}"));
-        let backends = urls.map(|url| json!({ "url": url }));
-        let description = json!({ "format": 1, "policy": "adaptive_sma", "backends": backends,
-            "parameters": { "window": 10 }, "failure_sample_ms": 10_000 });
-        let _traffic = Log::create(&site.log(name), "adaptive_sma").past(300).go_on();
-        browser.resize(1440, 1320).await;
-        browser.open(&site.url).await;
-        browser.until(&state("live")).await;
-        browser.until(&format!("{}.includes('are not known')", text("policy"))).await;
-        fs::write(site.log(&format!("{name}.meta.json")), description.to_string()).unwrap();
-        browser.until(&format!("{}.includes('last 10 response times')", text("policy"))).await;
-        assert!(
-            browser.value(&text("estimates-note")).await.as_str().unwrap().contains("SMA of 10")
-        );
-        let last = "document.querySelector('#backends-table tbody tr:last-child')";
-        browser.until(&format!("{last}.cells[0].textContent === 'localhost:8084'")).await;
-        assert_eq!(browser.value(&format!("{last}.cells[1].textContent")).await, "0");
-        browser.until(CHARTS_DRAWN).await;
-        assert_eq!(browser.value("document.body.innerText.includes('Why there')").await, false);
-        browser.prefer_colours("light").await;
-        browser.shoot("described").await;
-        browser.expect_clean_console(&[]).await;
-        browser
-    });
-}
-
-#[test]
-fn an_old_log_has_its_figures_and_the_page_says_when_they_end() {
-    in_browser(|browser, site| async move {
-        let row = "2026-11-23T10:00:00Z,http://a,1,200,adaptive_sma\n";
-        let header = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
-        fs::write(site.log("x.csv"), format!("{header}{}", row.repeat(50))).unwrap();
-        browser.resize(1440, 1320).await;
-        browser.open(&site.url).await;
-        browser.until(&state("silent")).await;
-        let note = browser.value(&text("rate-note")).await;
-        assert_eq!(note, "50 over the minute up to 2026-11-23 10:00:00");
-        browser.shoot("old").await;
-        browser.expect_clean_console(&[]).await;
-        browser
-    });
-}
-
-#[test]
-fn the_page_works_behind_a_proxy_that_strips_a_prefix() {
-    in_browser(|browser, site| async move {
-        let _traffic = Log::create(&site.log("round-robin_persistent.csv"), "round-robin").go_on();
-        let front = Front::start(&site.url, "/lb");
-        browser.open(&format!("{}/lb/", front.url)).await;
-        browser.until(&state("live")).await;
-        browser.until(CHARTS_DRAWN).await;
-        let rows = browser.value(&text("facts")).await;
-        browser.until(&format!("{} !== {rows}", text("facts"))).await;
-        let links = "[...document.links].map(link => new URL(link.href).pathname)
-            .filter(path => !path.startsWith('/lb/'))";
-        assert_eq!(browser.value(links).await, json!([]));
         browser.expect_clean_console(&[]).await;
         browser
     });

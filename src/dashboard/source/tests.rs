@@ -107,6 +107,12 @@ fn a_log_without_rows_is_called_so() {
     let status = scene.source.status().without_rows();
     assert_eq!(status.state, State::Empty);
     assert!(status.message.starts_with("no rows yet in "));
+    scene.append("x.csv.meta.json", r#"{"policy":"round-robin"}"#);
+    scene.wait(9);
+    scene.look();
+    let status = scene.source.status().without_rows();
+    assert_eq!(status.state, State::Ended);
+    assert!(status.message.starts_with("its proxy has ended without a request: "));
 }
 
 #[test]

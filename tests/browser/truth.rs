@@ -1,0 +1,124 @@
+//! Whether what the page says is true, in however many windows and wherever it is.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::front::Front;
+use super::in_browser;
+use super::log::Log;
+use super::page::{CHARTS_DRAWN, busy, state, text};
+
+#[test]
+fn as_many_windows_as_there_are_all_get_figures() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        // A browser has six connections to one host.
+        let mut windows = Vec::new();
+        for _ in 0..8 {
+            windows.push(browser.open_window(&site.url).await);
+        }
+        for window in windows {
+            browser.turn_to(&window).await;
+            assert_eq!(browser.value("document.visibilityState").await, "visible");
+            browser.until(&state("live")).await;
+            let rows = browser.value(&text("facts")).await;
+            browser.until(&format!("{} !== {rows}", text("facts"))).await;
+        }
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn the_table_and_the_chart_say_the_same_shares() {
+    in_browser(|browser, site| async move {
+        let _traffic = busy(&browser, &site).await;
+        let shares = "(() => {
+            const cells = [...document.querySelectorAll('#backends-table tbody tr')];
+            const column = (at) => cells.map((row) => row.cells[at].textContent).reverse();
+            const [all, window] = document.getElementById('distribution-chart').data;
+            const isSame = `${column(2)} ${column(3)}` === `${window.text} ${all.text}`;
+            return isSame ? column(2).join() : 'not the same';
+        })()";
+        // The pointer holds the lines still, and nothing else.
+        let lines = "document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect()";
+        let rect = browser.value(lines).await;
+        let at = |name: &str| rect[name].as_f64().unwrap() + 20.0;
+        browser.point_at(at("x"), at("y")).await;
+        browser.until("!document.getElementById('held').hidden").await;
+        let mut seen = browser.value(shares).await;
+        for _ in 0..5 {
+            browser.until(&format!("{shares} !== {seen}")).await;
+            seen = browser.value(shares).await;
+            assert_ne!(seen, "not the same");
+        }
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_is_made_up() {
+    in_browser(|browser, site| async move {
+        let name = "adaptive_sma_persistent.csv";
+        let urls = [8081, 8082, 8083, 8084].map(|port| format!("http://localhost:{port}"));
+        let backends = urls.map(|url| json!({ "url": url }));
+        let description = json!({ "format": 1, "policy": "adaptive_sma", "backends": backends,
+            "parameters": { "window": 10 }, "failure_sample_ms": 10_000 });
+        let _traffic = Log::create(&site.log(name), "adaptive_sma").past(300).go_on();
+        browser.resize(1440, 1320).await;
+        browser.open(&site.url).await;
+        browser.until(&state("live")).await;
+        browser.until(&format!("{}.includes('are not known')", text("policy"))).await;
+        fs::write(site.log(&format!("{name}.meta.json")), description.to_string()).unwrap();
+        browser.until(&format!("{}.includes('last 10 response times')", text("policy"))).await;
+        assert!(
+            browser.value(&text("estimates-note")).await.as_str().unwrap().contains("SMA of 10")
+        );
+        let last = "document.querySelector('#backends-table tbody tr:last-child')";
+        browser.until(&format!("{last}.cells[0].textContent === 'localhost:8084'")).await;
+        assert_eq!(browser.value(&format!("{last}.cells[1].textContent")).await, "0");
+        browser.until(CHARTS_DRAWN).await;
+        assert_eq!(browser.value("document.body.innerText.includes('Why there')").await, false);
+        browser.prefer_colours("light").await;
+        browser.shoot("described").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn an_old_log_has_its_figures_and_the_page_says_when_they_end() {
+    in_browser(|browser, site| async move {
+        let row = "2026-11-23T10:00:00Z,http://a,1,200,adaptive_sma\n";
+        let header = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
+        fs::write(site.log("x.csv"), format!("{header}{}", row.repeat(50))).unwrap();
+        browser.resize(1440, 1320).await;
+        browser.open(&site.url).await;
+        browser.until(&state("silent")).await;
+        let note = browser.value(&text("rate-note")).await;
+        assert_eq!(note, "50 over the minute up to 2026-11-23 10:00:00");
+        browser.shoot("old").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn the_page_works_behind_a_proxy_that_strips_a_prefix() {
+    in_browser(|browser, site| async move {
+        let _traffic = Log::create(&site.log("round-robin_persistent.csv"), "round-robin").go_on();
+        let front = Front::start(&site.url, "/lb");
+        browser.open(&format!("{}/lb/", front.url)).await;
+        browser.until(&state("live")).await;
+        browser.until(CHARTS_DRAWN).await;
+        let rows = browser.value(&text("facts")).await;
+        browser.until(&format!("{} !== {rows}", text("facts"))).await;
+        let links = "[...document.links].map(link => new URL(link.href).pathname)
+            .filter(path => !path.startsWith('/lb/'))";
+        assert_eq!(browser.value(links).await, json!([]));
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
