@@ -182,6 +182,12 @@ mod tests {
         assert!(lists.is_empty(0) && lists.first(0).is_none());
     }
 
+    fn take_out(model: &mut [Vec<Key>; 3], key: Key) {
+        for keys in model {
+            keys.retain(|other| *other != key);
+        }
+    }
+
     proptest! {
         /// Whatever is put in and taken out, the lists are what vectors would be.
         #[test]
@@ -196,13 +202,13 @@ mod tests {
                     0 => {
                         lists.push(list, key);
                         if !model[list].contains(&key) {
-                            model.iter_mut().for_each(|keys| keys.retain(|other| *other != key));
+                            take_out(&mut model, key);
                             model[list].push(key);
                         }
                     }
                     1 => {
                         lists.remove(key);
-                        model.iter_mut().for_each(|keys| keys.retain(|other| *other != key));
+                        take_out(&mut model, key);
                     }
                     2 => prop_assert_eq!(lists.pop_last(list), model[list].pop()),
                     _ => {

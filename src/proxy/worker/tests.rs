@@ -180,7 +180,8 @@ fn a_fast_download_has_its_share_of_a_turn_and_no_more() {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
         origin.write_all(head.as_bytes()).unwrap();
         // It ends with the proxy's connection.
-        while origin.write_all(&[b'x'; BLOCK_BYTES]).is_ok() {}
+        let block = vec![b'x'; BLOCK_BYTES];
+        while origin.write_all(&block).is_ok() {}
     });
     let (mut busy, mut total) = (0, 0);
     bench.until("fifty turns with a share used up", |bench| {
