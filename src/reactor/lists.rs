@@ -182,7 +182,7 @@ mod tests {
         assert!(lists.is_empty(0) && lists.first(0).is_none());
     }
 
-    fn forget(model: &mut [Vec<Key>; 3], key: Key) {
+    fn take_out(model: &mut [Vec<Key>; 3], key: Key) {
         for keys in model {
             keys.retain(|other| *other != key);
         }
@@ -202,13 +202,13 @@ mod tests {
                     0 => {
                         lists.push(list, key);
                         if !model[list].contains(&key) {
-                            forget(&mut model, key);
+                            take_out(&mut model, key);
                             model[list].push(key);
                         }
                     }
                     1 => {
                         lists.remove(key);
-                        forget(&mut model, key);
+                        take_out(&mut model, key);
                     }
                     2 => prop_assert_eq!(lists.pop_last(list), model[list].pop()),
                     _ => {
