@@ -360,7 +360,7 @@ impl Exchange {
         let limit = match self.call.serves {
             Serves::Anyone => timeouts.upstream_idle,
             // One that is bound to a client rests as long as that may.
-            _ => timeouts.client_idle,
+            Serves::Client => timeouts.client_idle,
         };
         let idle = longest_idle(self.idle_seconds, limit);
         let recycle = self.reusable
