@@ -5,7 +5,7 @@ use super::connection::Options;
 use super::error::HeadError;
 use super::framing::{self, Framing};
 use super::headers::Headers;
-use super::list::{Names, elements, is_text};
+use super::list::{Names, elements, is_text, trim};
 use super::method::Method;
 use super::name::Name;
 use super::span::Span;
@@ -37,6 +37,9 @@ pub struct ResponseHead {
     /// Whether the backend keeps the connection after this exchange. False as well if a body must
     /// be feared where none may be.
     pub keep_alive: bool,
+    /// For how many seconds the backend says that it keeps an idle connection: 0 if this was its
+    /// last request, none if it does not say.
+    pub idle_seconds: Option<u64>,
     /// A 101 to what was offered: after this head the connection speaks another protocol.
     pub upgrade: bool,
 }
@@ -76,7 +79,34 @@ pub fn parse_response(
         && !options.close
         && framing != Framing::UntilClose
         && !(status == 204 && describes_body(head, headers));
-    Ok(ResponseHead { version, status, reason, framing, length, keep_alive, upgrade })
+    let idle_seconds = idle_seconds(head, headers);
+    let framed = ResponseHead {
+        version,
+        status,
+        reason,
+        framing,
+        length,
+        keep_alive,
+        idle_seconds,
+        upgrade,
+    };
+    Ok(framed)
+}
+
+/// What `Keep-Alive` announces (RFC 2068 §19.7.1.1): `timeout`, the least if there are several, or
+/// that no request is left by `max`. Whatever else it says is ignored, as the field itself may be.
+fn idle_seconds(head: &[u8], headers: &Headers) -> Option<u64> {
+    let parameters = headers.values(head, Name::KeepAlive).flat_map(elements);
+    let seconds = parameters.filter_map(|parameter| {
+        let equals = memchr::memchr(b'=', parameter)?;
+        let (name, value) =
+            (trim(&parameter[..equals]), framing::decimal(trim(&parameter[equals + 1..])));
+        if name.eq_ignore_ascii_case(b"timeout") {
+            return value;
+        }
+        value.filter(|left| *left == 0 && name.eq_ignore_ascii_case(b"max"))
+    });
+    seconds.min()
 }
 
 struct StatusLine {

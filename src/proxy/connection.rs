@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::directory::Route;
 use super::exchange::{ConnectFailure, Exchange};
@@ -48,8 +48,26 @@ pub(super) struct Upstream {
     pub(super) client: Option<Key>,
     /// There until the first byte was sent.
     pub(super) route: Option<Route>,
-    /// When it is closed if nobody takes it from the pool.
+    /// When it last came to rest, in the pool or with its client.
+    pub(super) idle_since: Instant,
+    /// When it is closed if nobody uses it before.
     pub(super) idle_until: Instant,
+}
+
+/// A connection that rested this long is asked for what its backend may have sent meanwhile: a 408,
+/// or its end. One that is used again sooner is spared the system call; no backend gives up on a
+/// connection so soon.
+pub(super) const RESTED: Duration = Duration::from_millis(1);
+
+impl Upstream {
+    /// Whether a connection that rests can serve another request. Events have told of what came
+    /// before this turn; its work may have taken a while since.
+    pub(super) fn is_usable(&self, now: Instant) -> bool {
+        let has_rested = now.duration_since(self.idle_since) >= RESTED;
+        let has_word = self.stream.can_read() || has_rested && self.stream.has_unread();
+        // Timers come last in a turn, so its time may be up.
+        now < self.idle_until && !has_word
+    }
 }
 
 /// A client's IP address as text, without an allocation per connection.

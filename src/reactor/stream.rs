@@ -213,6 +213,14 @@ impl Stream {
         }
     }
 
+    /// Whether something can be read, bytes or the end, that no event may have told of yet.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peeked = retry_on_intr(|| recv(&self.socket, &mut [0; 1], flags));
+        !matches!(peeked, Err(Errno::AGAIN))
+    }
+
     /// Whether the peer's end was read, so that nothing more will come.
     #[must_use]
     pub fn is_ended(&self) -> bool {

@@ -8,6 +8,7 @@
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
 mod account;
+mod announced;
 mod beginnings;
 mod bodies;
 mod bound;

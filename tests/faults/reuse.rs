@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tidegate::reactor::descriptors;
 
-use crate::support::clock::{hear, until};
+use crate::support::clock::{hear, pause, until};
 use crate::support::http::Connection;
 use crate::support::log::{Logged, Row, column, endings};
 use crate::support::origin::{Origin, ok};
@@ -221,4 +222,47 @@ fn connections_that_break_in_the_turn_that_uses_them_again_cost_no_get_and_doubl
         let faults = rows.iter().filter(|row| row["fault"] == "upstream_closed").count();
         assert_eq!((rows.len(), faults), (2 * CLIENTS, lost));
     }
+}
+
+#[test]
+fn a_connection_is_not_used_for_longer_than_its_backend_announced() {
+    // What comes on a connection that was announced to be dead is read and not answered.
+    let origin = Origin::serve(|mut connection| {
+        let Some(_) = connection.request() else { return };
+        connection.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok");
+        let _ = connection.request();
+    });
+    let proxy = Logged::start(&[origin.address], &["--upstream-idle-timeout", "1m"]);
+    let mut client = Connection::connect(proxy.address());
+    for _ in 0..2 {
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(client.answer().status, 200);
+        pause(Duration::from_secs(1));
+    }
+    assert_eq!(origin.accepted(), 2);
+    assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 2]);
+}
+
+#[test]
+fn a_408_for_a_connection_that_was_idle_is_no_answer_to_a_request() {
+    // The second request meets what the backend said before it, as it would if both crossed.
+    let origin = Origin::serve(|mut connection| {
+        let Some(_) = connection.request() else { return };
+        connection.send(ok("first"));
+        if connection.request().is_some() {
+            connection
+                .send("HTTP/1.1 408 Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let proxy = Logged::start(&[origin.address], &["--workers", "1", "--retry-budget", "100"]);
+    let mut client = Connection::connect(proxy.address());
+    for _ in 0..20 {
+        assert_eq!(client.get("/").text(), "first");
+    }
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(client.answer().status, 408);
+    let rows = proxy.rows();
+    let endings = endings(&rows);
+    assert_eq!((endings[0], endings[20]), (("200", "", "1"), ("408", "", "1")));
+    assert_eq!(endings[1..20], [("200", "", "2"); 19]);
 }

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use self::account::Account;
+use self::response::longest_idle;
 use self::state::{Attempt, Call, Link, Request, Response, Serves};
 pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Phase, Side};
 use self::timing::Timing;
@@ -52,6 +53,8 @@ pub struct Exchange {
     attempt: Option<Attempt>,
     /// Whether the upstream connection can serve another request.
     reusable: bool,
+    /// For how many seconds its backend says that it may rest unused before that.
+    idle_seconds: Option<u64>,
     /// The backend to which a connection is kept that is bound to this client.
     kept: Option<BackendId>,
     tried: Tried,
@@ -81,6 +84,7 @@ impl Exchange {
             offered: Vec::new(),
             attempt: None,
             reusable: false,
+            idle_seconds: None,
             kept: None,
             tried: Tried::default(),
             demands: VecDeque::new(),
@@ -352,14 +356,22 @@ impl Exchange {
             Request::Body(_) => self.linger(context),
             _ => {}
         }
+        let timeouts = &context.settings.timeouts;
+        let limit = match self.call.serves {
+            Serves::Anyone => timeouts.upstream_idle,
+            // One that is bound to a client rests as long as that may.
+            Serves::Client => timeouts.client_idle,
+        };
+        let idle = longest_idle(self.idle_seconds, limit);
         let recycle = self.reusable
+            && !idle.is_zero()
             && context.settings.connections == Connections::Persistent
             && matches!(self.request, Request::Done);
         let how = match recycle {
-            true if self.call.serves == Serves::Anyone => Demand::Recycle,
+            true if self.call.serves == Serves::Anyone => Demand::Recycle { idle },
             true if self.call.keep_alive => {
                 self.kept = self.account.backend;
-                Demand::Keep
+                Demand::Keep { idle }
             }
             _ if self.all_is_said() => Demand::Reset,
             _ => Demand::Discard,

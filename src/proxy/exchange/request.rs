@@ -227,13 +227,25 @@ impl Exchange {
         }
     }
 
-    /// The upstream went away before it answered anything. The request is sent once more if nothing
-    /// of it was sent, or if sending it twice does no harm (RFC 9110 §9.2.2), it is all still here,
-    /// and the budget allows it. A pooled connection was merely stale, so its backend gets the
-    /// request; one that failed a fresh connection does not.
+    /// The upstream went away before it answered anything.
     pub(super) fn lost_in_silence(&mut self, context: &mut Context<'_>) {
-        let Some(attempt) = &self.attempt else { return };
-        let stale = attempt.link.is_reused();
+        if !self.send_again(context) {
+            self.fail(Fault::UpstreamClosed, context);
+        }
+    }
+
+    /// Whether the connection had served another request, so that its backend may have given it up
+    /// before this one reached it.
+    pub(super) fn is_stale(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.link.is_reused())
+    }
+
+    /// Sends the request once more, if nothing of it was sent, or if sending it twice does no harm
+    /// (RFC 9110 §9.2.2), it is all still here, and the budget allows it; whether it did. A pooled
+    /// connection was merely stale, so its backend gets the request; one that failed a fresh
+    /// connection does not.
+    pub(super) fn send_again(&mut self, context: &mut Context<'_>) -> bool {
+        let stale = self.is_stale();
         let harmless = self.call.method.is_idempotent() && self.up.can_rewind();
         let unsent = self.up.is_untouched();
         let has_place = if stale {
@@ -242,9 +254,9 @@ impl Exchange {
             self.may_try_another(context)
         };
         if !has_place || !(unsent || harmless && context.budget.spend(context.now)) {
-            return self.fail(Fault::UpstreamClosed, context);
+            return false;
         }
-        let Some(attempt) = &mut self.attempt else { return };
+        let Some(attempt) = &mut self.attempt else { return false };
         if stale {
             context.balancer.restart(&mut attempt.lease, context.now);
             self.up.rewind();
@@ -254,6 +266,7 @@ impl Exchange {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
             self.try_another(context);
         }
+        true
     }
 
     /// Whether there is a backend that was not tried yet, and an attempt left.

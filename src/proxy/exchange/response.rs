@@ -1,5 +1,7 @@
 //! The upstream's half: from the first byte of an answer to its last.
 
+use std::time::Duration;
+
 use super::{
     Attempt, Call, Closing, Context, Exchange, Hangup, Link, Phase, Request, Response, Serves,
 };
@@ -16,6 +18,18 @@ use crate::proxy::transfer::{TrailerRules, Transfer};
 /// Interim responses (1xx) to one request. They reset the response timeout, so an upstream could
 /// otherwise hold a client for ever.
 const MAX_INTERIM: u32 = 100;
+
+/// A backend's connection is given up early by a tenth of the time that it announced, and by at
+/// least this much: its clock runs since it wrote, and a request takes time to get there.
+const LEAST_MARGIN: Duration = Duration::from_millis(100);
+
+/// How long a connection may rest, given what its backend announced and what we allow.
+pub(super) fn longest_idle(announced_seconds: Option<u64>, limit: Duration) -> Duration {
+    announced_seconds.map_or(limit, |seconds| {
+        let announced = Duration::from_secs(seconds);
+        limit.min(announced.saturating_sub(LEAST_MARGIN.max(announced / 10)))
+    })
+}
 
 impl Exchange {
     /// Works on what the upstream sent.
@@ -89,6 +103,10 @@ impl Exchange {
                 }
                 return true;
             }
+            // It was there before the request: the backend gave up on an idle connection.
+            408 if *interim == 0 && self.is_stale() && self.send_again(context) => {
+                self.down.body.drop_all_raw();
+            }
             _ => self.final_head(&response, end, context),
         }
         false
@@ -119,6 +137,7 @@ impl Exchange {
         // One that takes no more bytes will not take the rest of the request either.
         let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
         self.reusable = response.keep_alive && is_open;
+        self.idle_seconds = response.idle_seconds;
         self.call.until_close = body == BodyOut::UntilClose;
         self.call.keep_alive &= context.phase != Phase::Draining
             && context.settings.connections == Connections::Persistent

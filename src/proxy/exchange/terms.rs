@@ -1,6 +1,6 @@
 //! The words in which a worker and an exchange speak to each other.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::balance::{BackendId, Balancer};
 use crate::buffer::FreeList;
@@ -98,9 +98,15 @@ pub enum Demand {
     /// [`Exchange::unreachable`](super::Exchange::unreachable).
     ConnectExpired,
     /// Put the upstream connection back into the pool.
-    Recycle,
+    Recycle {
+        /// How long it may rest there.
+        idle: Duration,
+    },
     /// Keep the upstream connection for this client alone, until either of them ends.
-    Keep,
+    Keep {
+        /// How long it may rest.
+        idle: Duration,
+    },
     /// Close the upstream connection.
     Discard,
     /// Reset the upstream connection. Over it all was said: unlike a close this leaves no port in

@@ -1,7 +1,7 @@
 //! Upstream connections: taken from the pool or opened, address by address, and put back.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::connection::{Upstream, connect_failure};
 use super::super::directory::Route;
@@ -22,11 +22,11 @@ impl Worker {
         }
         let pooled = self.tools.settings.connections == Connections::Persistent && !fresh;
         let own = self.clients.get_mut(key).and_then(|client| {
-            kept(client, &mut self.upstreams)?;
+            kept(client, &mut self.upstreams, now)?;
             client.upstream
         });
         let taken = match own {
-            None if pooled => self.pool.take(backend.index()),
+            None if pooled => self.take_pooled(backend, now),
             own => own,
         };
         let Some(taken) = taken else {
@@ -41,6 +41,17 @@ impl Worker {
             if let Some(exchange) = &mut client.exchange {
                 exchange.connected(&mut context);
             }
+        }
+    }
+
+    /// The connection to `backend` that was used last and can be used again.
+    pub(super) fn take_pooled(&mut self, backend: BackendId, now: Instant) -> Option<Key> {
+        loop {
+            let taken = self.pool.take(backend.index())?;
+            if self.upstreams.get(taken)?.is_usable(now) {
+                return Some(taken);
+            }
+            self.upstreams.remove(taken);
         }
     }
 
@@ -63,6 +74,7 @@ impl Worker {
                     backend,
                     client: Some(key),
                     route: Some(route),
+                    idle_since: now,
                     idle_until: now,
                 })
             });
@@ -106,7 +118,7 @@ impl Worker {
     }
 
     /// Puts a client's upstream connection back into the pool, if it is fit for it.
-    pub(super) fn recycle(&mut self, key: Key, now: Instant) {
+    pub(super) fn recycle(&mut self, key: Key, idle: Duration, now: Instant) {
         let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
         let Some((link, upstream)) =
             link.and_then(|link| Some((link, self.upstreams.get_mut(link)?)))
@@ -117,7 +129,7 @@ impl Worker {
         // Something is left to be read: more than was asked for, or the end.
         let fit = !upstream.stream.can_read();
         if fit && self.pool.put(upstream.backend.index(), link) {
-            upstream.idle_until = now + self.tools.settings.timeouts.upstream_idle;
+            (upstream.idle_since, upstream.idle_until) = (now, now + idle);
             let deadline = Some(upstream.idle_until);
             self.upstream_alarms.set(deadline, link, self.poller.timers());
         } else {

@@ -30,7 +30,7 @@ impl Worker {
         for _ in 0..ROUNDS_PER_TURN {
             let Some(client) = self.clients.get_mut(key) else { return };
             if client.exchange.is_none() {
-                let kept = kept(client, &mut self.upstreams);
+                let kept = kept(client, &mut self.upstreams, now);
                 if !client.stream.can_read() {
                     return self.order.push(IDLE, key);
                 }
@@ -115,9 +115,14 @@ impl Worker {
                 Demand::ConnectExpired => {
                     self.connect_failed(key, ConnectFailure::TimedOut, now);
                 }
-                Demand::Recycle => self.recycle(key, now),
-                // It stays where it is; whether it lives is asked when it is needed.
-                Demand::Keep => {}
+                Demand::Recycle { idle } => self.recycle(key, idle, now),
+                Demand::Keep { idle } => {
+                    // It stays where it is; whether it lives is asked when it is needed.
+                    let link = client.upstream.and_then(|link| self.upstreams.get_mut(link));
+                    if let Some(upstream) = link {
+                        (upstream.idle_since, upstream.idle_until) = (now, now + idle);
+                    }
+                }
                 Demand::Discard => drop(self.detach(key)),
                 Demand::Reset => {
                     if let Some(upstream) = self.detach(key) {
@@ -177,9 +182,13 @@ impl Worker {
 
 /// The backend to which a client that asks nothing has a connection of its own. One that ended, or
 /// said what nobody asked for, is closed.
-pub(super) fn kept(client: &mut Client, upstreams: &mut Slots<Upstream>) -> Option<BackendId> {
+pub(super) fn kept(
+    client: &mut Client,
+    upstreams: &mut Slots<Upstream>,
+    now: Instant,
+) -> Option<BackendId> {
     let link = client.upstream?;
-    let alive = upstreams.get(link).filter(|upstream| !upstream.stream.can_read());
+    let alive = upstreams.get(link).filter(|upstream| upstream.is_usable(now));
     let backend = alive.map(|upstream| upstream.backend);
     if backend.is_none() {
         upstreams.remove(link);

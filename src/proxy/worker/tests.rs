@@ -11,6 +11,7 @@ use crate::balance::{Options, Policy};
 use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::journal::{self, Journal};
+use crate::proxy::connection::RESTED;
 use crate::proxy::settings::{Connections, HalfClose, Limits, Timeouts, Upstream};
 use crate::proxy::trusted::TrustedProxies;
 
@@ -213,4 +214,24 @@ fn a_door_is_tried_once_in_a_turn_however_often_it_was_knocked_at() {
         assert!(admitted <= ACCEPTS_PER_TURN, "{admitted} let in in turn {turn}");
     }
     bench.until("all are in", |bench| bench.worker.clients.len() == clients.len());
+}
+
+#[test]
+fn a_pooled_connection_is_not_used_again_once_its_time_is_up_or_its_backend_said_something() {
+    for (said, after) in [(&b""[..], PATIENCE), (b"HTTP/1.1 408 Timeout\r\n", RESTED)] {
+        let mut bench = Bench::new();
+        let mut client = bench.client();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        bench.until("a connection to the backend", |bench| !bench.worker.upstreams.is_empty());
+        let (mut origin, _) = bench.backend.accept().unwrap();
+        origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        bench.until("an answer", |_| answers(&mut client) == 1);
+        let pooled = bench.worker.upstreams.keys().next().unwrap();
+        let backend = bench.worker.upstreams.get(pooled).unwrap().backend;
+        // No turn comes between what the backend says and the next use, so no event tells of it.
+        origin.write_all(said).unwrap();
+        let now = bench.worker.poller.now();
+        assert_eq!(bench.worker.take_pooled(backend, now + after), None);
+        assert!(bench.worker.upstreams.is_empty(), "it is closed");
+    }
 }

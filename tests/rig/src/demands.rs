@@ -27,6 +27,7 @@ impl Rig {
                 self.kept = None;
                 let backend = backend.index();
                 let pooled = self.settings.connections == Connections::Persistent && !fresh;
+                self.retire_idle();
                 let mut from_pool = || self.servers[backend].pool.pop();
                 let own = own.map(|(own, _)| own);
                 match own.or_else(|| pooled.then(&mut from_pool).flatten()) {
@@ -40,9 +41,11 @@ impl Rig {
             Demand::ConnectExpired => {
                 self.connect_failed(ConnectFailure::TimedOut);
             }
-            Demand::Recycle => {
+            Demand::Recycle { idle } => {
                 let attached = self.attached.take().expect("a connection to put back");
-                let Connection { socket, backend, closed, .. } = &mut self.connections[attached];
+                let connection = &mut self.connections[attached];
+                connection.idle_until = Some(self.now + idle);
+                let Connection { socket, backend, closed, .. } = connection;
                 assert!(!socket.finished && !*closed);
                 assert_eq!(self.settings.connections, Connections::Persistent);
                 if socket.inbox.is_empty() && socket.end.is_none() {
@@ -51,9 +54,10 @@ impl Rig {
                     *closed = true;
                 }
             }
-            Demand::Keep => {
+            Demand::Keep { idle } => {
                 let attached = self.attached.take().expect("a connection to keep");
                 assert_eq!(self.settings.connections, Connections::Persistent);
+                self.connections[attached].idle_until = Some(self.now + idle);
                 self.kept = Some((attached, self.demanded.expect("a backend")));
             }
             Demand::Discard => {
@@ -83,8 +87,9 @@ impl Rig {
     /// The connection kept for the client, unless it said something or ended; then it is closed.
     pub(crate) fn own_connection(&mut self) -> Option<(usize, BackendId)> {
         let (own, _) = self.kept?;
-        let Connection { socket, closed, .. } = &mut self.connections[own];
-        *closed = !socket.inbox.is_empty() || socket.end.is_some();
+        let Connection { socket, closed, idle_until, .. } = &mut self.connections[own];
+        let is_due = idle_until.is_some_and(|until| until <= self.now);
+        *closed = is_due || !socket.inbox.is_empty() || socket.end.is_some();
         if *closed {
             self.kept = None;
         }

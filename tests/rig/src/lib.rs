@@ -149,6 +149,18 @@ impl Rig {
         }
     }
 
+    /// Closes idle connections whose time is up, as a worker does.
+    pub(crate) fn retire_idle(&mut self) {
+        let (connections, now) = (&mut self.connections, self.now);
+        for server in &mut self.servers {
+            server.pool.retain(|index| {
+                let Connection { idle_until, closed, .. } = &mut connections[*index];
+                *closed = idle_until.is_some_and(|until| until <= now);
+                !*closed
+            });
+        }
+    }
+
     /// Bytes arrive and wait to be read.
     #[track_caller]
     pub fn arrive(&mut self, from: Side, bytes: &[u8]) {

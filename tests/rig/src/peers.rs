@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate::balance::Policy;
 use tidegate::journal::Record;
@@ -98,6 +98,8 @@ pub struct Connection {
     pub backend: usize,
     /// The place of the backend's address that it is made to; none once it is made.
     pub step: Option<usize>,
+    /// Until when it may rest, once it came to that.
+    pub idle_until: Option<Instant>,
     /// Whether the proxy has closed it.
     pub closed: bool,
     /// Whether it was closed by a reset, which frees its port at once.
@@ -115,6 +117,7 @@ impl Connection {
             socket: Socket::default(),
             backend,
             step,
+            idle_until: None,
             closed: false,
             reset: false,
             asked: Log::default(),
