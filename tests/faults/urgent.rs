@@ -1,14 +1,16 @@
 //! Urgent bytes: the system takes them out of the stream, and a read stops where one was.
 
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use socket2::SockRef;
 
-use crate::support::clock::hear;
+use crate::support::clock::{hear, pause, until};
 use crate::support::http::Connection;
 use crate::support::log::{Logged, endings};
 use crate::support::origin::Origin;
+use crate::support::process::Proxy;
 
 /// Sends an urgent byte behind what was sent. The system takes out the last one that came, so two
 /// on their way at once would leave the first in the stream.
@@ -62,4 +64,24 @@ fn an_answer_with_an_urgent_byte_in_it_is_passed_on_at_once_and_without_it() {
         assert_eq!(client.answer().text(), "whole", "{turn}");
     }
     assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 3]);
+}
+
+#[test]
+fn urgent_bytes_alone_keep_no_connection() {
+    let origin = Origin::echoing_targets();
+    let flags = ["--header-timeout", "1s", "--client-idle-timeout", "1s"];
+    let proxy = Proxy::start(&[origin.address], &flags);
+    let asking = |mut client: Connection| {
+        assert_eq!(client.get("/").text(), "/");
+        client
+    };
+    let connect = || Connection::connect(proxy.address());
+    for client in [connect(), asking(connect())] {
+        // Each is an event, and none of them a request.
+        until("the end", || {
+            pause(Duration::from_millis(20));
+            let is_taken = SockRef::from(client.stream()).send_out_of_band(b"!").is_ok();
+            (!is_taken || client.has_bytes()).then_some(())
+        });
+    }
 }
