@@ -114,6 +114,21 @@ fn a_client_that_reads_nothing_is_left() {
 }
 
 #[test]
+fn what_is_read_only_to_be_dropped_gains_a_client_that_reads_nothing_no_time() {
+    let mut rig = Rig::new();
+    rig.client(POST);
+    rig.client.window = 0;
+    rig.upstream("HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+    for _ in 0..2 {
+        rig.advance_ms(14_999);
+        rig.client("x");
+    }
+    assert_eq!((rig.over, rig.unread(Side::Client)), (None, 0));
+    rig.advance_ms(2);
+    assert_eq!((rig.row().fault, rig.over), (Some("client_stalled"), Some(Hangup::Reset)));
+}
+
+#[test]
 fn a_client_that_has_read_nothing_at_all_is_as_good_as_gone() {
     let mut rig = Rig::new();
     rig.client(GET);
