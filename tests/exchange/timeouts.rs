@@ -337,6 +337,18 @@ fn a_backend_that_says_nothing_to_a_client_that_expects_a_100_is_a_504() {
 }
 
 #[test]
+fn where_a_backend_may_take_for_ever_a_client_may_not_wait_so_long_for_its_100() {
+    let mut rig = Rig::new();
+    rig.settings.timeouts.response = None;
+    rig.client(EXPECTING);
+    rig.advance_ms(29_999);
+    assert_eq!(rig.client_got(), "");
+    rig.advance_ms(1);
+    assert_reply(&rig.client_got(), 408, true);
+    assert_eq!(rig.row().fault, Some("body_timeout"));
+}
+
+#[test]
 fn a_client_that_got_its_100_or_does_not_wait_for_it_must_send() {
     for sends_first in [false, true] {
         let mut rig = Rig::new();
