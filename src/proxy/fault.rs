@@ -66,7 +66,8 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Self::RequestHead(error) | Self::RequestTrailers(error) => error.status(),
-            Self::RequestBody(_) | Self::RequestIncomplete => 400,
+            Self::RequestBody(error) => error.status(),
+            Self::RequestIncomplete => 400,
             Self::RequestTooLarge => 413,
             Self::HeaderTimeout | Self::BodyTimeout => 408,
             Self::ClientGone | Self::ClientStalled => 499,
@@ -168,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    const HEADS: [HeadError; 24] = [
+    const HEADS: [HeadError; 25] = [
         HeadError::BareLineFeed,
         HeadError::BareCarriageReturn,
         HeadError::UriTooLong,
@@ -177,6 +178,7 @@ mod tests {
         HeadError::BadRequestLine,
         HeadError::BadTarget,
         HeadError::BadVersion,
+        HeadError::TooManyEmptyLines,
         HeadError::UnsupportedVersion,
         HeadError::MethodNotAllowed,
         HeadError::BadField,
@@ -206,6 +208,19 @@ mod tests {
         FramingError::TrailerTooLarge,
         FramingError::Truncated,
     ];
+
+    /// The labels of what is wrong with a message, as they are written down.
+    fn labels_of_messages() -> BTreeSet<&'static str> {
+        let (_, facts) = include_str!("../http/error.rs").split_once("fn facts(").expect("facts");
+        facts.split("facts!(").skip(1).filter_map(|fact| fact.split('"').nth(1)).collect()
+    }
+
+    #[test]
+    fn no_cause_is_left_out_here() {
+        let heads = HEADS.map(HeadError::label);
+        let all: BTreeSet<_> = heads.into_iter().chain(BODIES.map(FramingError::label)).collect();
+        assert_eq!(all, labels_of_messages());
+    }
 
     /// The labels that are written in this file, so that none is forgotten that is added here.
     fn own_labels() -> impl Iterator<Item = &'static str> {

@@ -149,7 +149,10 @@ impl Exchange {
         self.event(context, |exchange, context| match from {
             Side::Client => {
                 exchange.earn_patience(count, context);
-                exchange.client_moved = context.now;
+                // What is dropped is no progress.
+                if !matches!(exchange.request, Request::Linger { .. }) {
+                    exchange.client_moved = context.now;
+                }
                 exchange.up.body.filled(count);
                 exchange.client_bytes(context);
             }
