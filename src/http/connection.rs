@@ -58,10 +58,11 @@ const CONNECTION_SCHEMES: [&[u8]; 3] = [b"negotiate", b"ntlm", b"nego2"];
 /// [`Name::WwwAuthenticate`].
 #[must_use]
 pub fn authenticates_connection(head: &[u8], headers: &Headers, id: Name) -> bool {
-    headers.values(head, id).flat_map(elements).any(|challenge| {
+    let is_known = |challenge: &[u8]| {
         let scheme = challenge.split(|byte| is_blank(*byte)).next().unwrap_or_default();
         CONNECTION_SCHEMES.into_iter().any(|known| scheme.eq_ignore_ascii_case(known))
-    })
+    };
+    headers.has(id) && headers.values(head, id).flat_map(elements).any(is_known)
 }
 
 /// The hops that `X-Forwarded-For` tells of, in the order of the way; some may be empty.
@@ -77,6 +78,9 @@ pub fn forwarded_for<'a>(
 /// [`rewrite_trailers`](super::rewrite_trailers), which comes long after the head is gone. Options
 /// that name no field of a trailer section are left out, so mostly this appends nothing.
 pub fn connection_named(head: &[u8], headers: &Headers, out: &mut Vec<u8>) {
+    if !headers.has(Name::Connection) {
+        return;
+    }
     for option in headers.values(head, Name::Connection).flat_map(elements) {
         let known = option.is_empty()
             || option.eq_ignore_ascii_case(b"close")

@@ -72,7 +72,7 @@ pub fn parse_request(head: &[u8], headers: &mut Headers) -> Result<RequestHead, 
         framing: framing::of_request(line.version, head, headers)?,
         keep_alive: !options.close && (is_http11 || options.keep_alive),
         upgrade: is_http11 && options.upgrade && offers(head, headers).next().is_some(),
-        expect_continue: is_http11 && expects_continue(head, headers),
+        expect_continue: is_http11 && headers.has(Name::Expect) && expects_continue(head, headers),
         max_forwards: max_forwards(line.method, head, headers)?,
     })
 }

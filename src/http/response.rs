@@ -52,6 +52,13 @@ impl ResponseHead {
     }
 }
 
+/// Whether a response may begin with `bytes`, of which there may be few yet. A backend that speaks
+/// another protocol need not be waited for.
+#[must_use]
+pub fn may_begin_response(bytes: &[u8]) -> bool {
+    bytes.iter().zip(b"HTTP/").all(|(byte, expected)| byte == expected)
+}
+
 /// Parses a head found by [`HeadSearch`](super::HeadSearch), empty line included.
 ///
 /// # Errors
@@ -96,6 +103,9 @@ pub fn parse_response(
 /// What `Keep-Alive` announces (RFC 2068 §19.7.1.1): `timeout`, the least if there are several, or
 /// that no request is left by `max`. Whatever else it says is ignored, as the field itself may be.
 fn idle_seconds(head: &[u8], headers: &Headers) -> Option<u64> {
+    if !headers.has(Name::KeepAlive) {
+        return None;
+    }
     let parameters = headers.values(head, Name::KeepAlive).flat_map(elements);
     let seconds = parameters.filter_map(|parameter| {
         let equals = memchr::memchr(b'=', parameter)?;

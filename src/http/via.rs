@@ -8,11 +8,12 @@ use super::name::Name;
 #[must_use]
 pub fn has_passed(head: &[u8], headers: &Headers, pseudonym: &str) -> bool {
     // A comma within a comment makes two of it. That matters to nobody who does not know the name.
-    headers.values(head, Name::Via).flat_map(elements).any(|entry| {
+    let is_ours = |entry: &[u8]| {
         let mut words = entry.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty());
         let received_by = words.nth(1).unwrap_or_default();
         received_by.eq_ignore_ascii_case(pseudonym.as_bytes())
-    })
+    };
+    headers.has(Name::Via) && headers.values(head, Name::Via).flat_map(elements).any(is_ours)
 }
 
 #[cfg(test)]

@@ -204,21 +204,22 @@ impl Fields<'_> {
         self.out.push(b',');
         let Some(text) = text else { return };
         let text = text.as_ref();
-        // What is encoded begins no formula.
-        let mark = text.first().is_some_and(u8::is_ascii_graphic) && needs_mark(text);
-        let mark: &[u8] = if mark { &[MARK] } else { &[] };
-        if text.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',')) {
-            self.out.extend_from_slice(mark);
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',');
+        if text.iter().all(is_plain) && !needs_mark(text) {
             self.out.extend_from_slice(text);
         } else {
-            self.quoted(mark, text);
+            self.quoted(text);
         }
     }
 
-    fn quoted(&mut self, mark: &[u8], text: &[u8]) {
+    #[cold]
+    fn quoted(&mut self, text: &[u8]) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         self.out.push(b'"');
-        self.out.extend_from_slice(mark);
+        // What is encoded begins no formula.
+        if text.first().is_some_and(u8::is_ascii_graphic) && needs_mark(text) {
+            self.out.push(MARK);
+        }
         for &byte in text {
             match byte {
                 b'"' => self.out.extend_from_slice(b"\"\""),

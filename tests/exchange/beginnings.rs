@@ -65,3 +65,14 @@ fn the_time_of_a_head_starts_with_its_first_byte() {
     rig.advance_ms(1);
     assert_reply(&rig.client_got(), 408, true);
 }
+
+#[test]
+fn what_is_no_response_is_a_502_at_once() {
+    // A TLS alert, a banner, and a mere line.
+    for bytes in ["\x15\x03\x01\0\x02\x02\x46", "SSH-2.0-x\r\n", "\r\nHTTP/1.1 200 OK\r\n", "h"] {
+        let outcome = Scene::new().client(GET).upstream(bytes).play();
+        assert_reply(&outcome.client, 502, false);
+        let row = outcome.row();
+        assert_eq!((row.status, row.fault), (502, Some("response_bad_status_line")), "{bytes:?}");
+    }
+}

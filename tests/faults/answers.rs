@@ -133,6 +133,19 @@ fn garbage_is_a_502() {
 }
 
 #[test]
+fn a_backend_that_speaks_another_protocol_is_not_waited_for() {
+    // It says its line, and waits for an answer to that.
+    let origin = Origin::serve(|mut connection| {
+        connection.send("220 mail.example ESMTP\r\n");
+        let _ = connection.end();
+    });
+    let proxy = Logged::start(&[origin.address], &["--response-timeout", "5m"]);
+    let mut client = Connection::connect(proxy.address());
+    assert_eq!(client.get("/").status, 502);
+    assert_eq!(endings(&proxy.rows()), [("502", "response_bad_status_line", "1")]);
+}
+
+#[test]
 fn an_endless_head_is_a_502_and_its_sender_is_cut_off() {
     let (cut, is_cut) = channel();
     let outcome = ask(GET, move |mut connection| {

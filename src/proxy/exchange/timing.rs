@@ -56,16 +56,19 @@ impl Timing {
             return answer;
         }
         let elapsed = now.duration_since(self.since);
-        let spent = if let Some(sent) = self.sent {
-            self.connected.duration_since(self.since) + now.duration_since(sent)
-        } else {
-            let mut all = *self;
-            if let Some(since) = client_awaited {
-                all.client_took(since, now);
+        let excused = match self.sent {
+            // It was there whole, as nearly always.
+            Some(sent) if sent == self.connected => Duration::ZERO,
+            Some(sent) => sent.duration_since(self.connected),
+            None => {
+                let mut all = *self;
+                if let Some(since) = client_awaited {
+                    all.client_took(since, now);
+                }
+                all.client_took
             }
-            elapsed.saturating_sub(all.client_took)
         };
-        let excused = elapsed.saturating_sub(spent);
+        let spent = elapsed.saturating_sub(excused);
         *self.answer.insert(Answer { at: now, spent, excused })
     }
 

@@ -35,66 +35,73 @@ enum Wait {
     Tunnel,
 }
 
-const WAITS: [Wait; 8] = [
-    Wait::Head,
-    Wait::ClientSends,
-    Wait::ClientReads,
-    Wait::Connect,
-    Wait::Response,
-    Wait::Stream,
-    Wait::Linger,
-    Wait::Tunnel,
-];
-
-/// What is waited for, of each side.
+/// What is waited for, of each side, since the last event.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Awaited {
+    client: Option<Wait>,
+    upstream: Option<Wait>,
     /// The request's body, since when.
     pub(super) body_since: Option<Instant>,
     client_reads: bool,
-    upstream: bool,
 }
 
 impl Exchange {
     /// When [`Exchange::expired`] should be called, if nothing happens before.
     #[must_use]
     pub fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
-        WAITS.iter().filter_map(|wait| self.deadline_of(*wait, timeouts)).min()
+        let of = |wait: Option<Wait>| wait.and_then(|wait| self.deadline_of(wait, timeouts));
+        match (of(self.awaited.client), of(self.awaited.upstream)) {
+            (Some(client), Some(upstream)) => Some(client.min(upstream)),
+            (client, upstream) => client.or(upstream),
+        }
     }
 
     fn deadline_of(&self, wait: Wait, timeouts: &Timeouts) -> Option<Instant> {
         match wait {
-            Wait::Head if matches!(self.request, Request::Head(_)) => {
-                self.account.arrived.map(|arrived| arrived + timeouts.header)
-            }
-            Wait::ClientSends if self.awaits_body() => Some(self.client_moved + self.patience),
-            Wait::ClientReads if !self.is_tunnel() && !self.down.is_drained() => {
-                Some(self.client_moved + timeouts.body)
-            }
-            Wait::Connect => match &self.attempt {
-                Some(attempt) if attempt.link == Link::Connecting => {
-                    Some(self.upstream_moved + timeouts.connect)
-                }
-                _ => None,
-            },
-            Wait::Response if self.awaits_upstream() && !self.is_streaming() => {
-                timeouts.response.map(|timeout| self.upstream_moved + timeout)
-            }
-            Wait::Stream if self.awaits_upstream() && self.is_streaming() => {
-                timeouts.stream.map(|timeout| self.upstream_moved + timeout)
-            }
+            Wait::Head => self.account.arrived.map(|arrived| arrived + timeouts.header),
+            Wait::ClientSends => Some(self.client_moved + self.patience),
+            Wait::ClientReads => Some(self.client_moved + timeouts.body),
+            Wait::Connect => Some(self.upstream_moved + timeouts.connect),
+            Wait::Response => timeouts.response.map(|timeout| self.upstream_moved + timeout),
+            Wait::Stream => timeouts.stream.map(|timeout| self.upstream_moved + timeout),
             Wait::Linger => match self.request {
-                Request::Linger { until, .. } if matches!(self.response, Response::Ended(_)) => {
-                    Some(until)
-                }
+                Request::Linger { until, .. } => Some(until),
                 _ => None,
             },
-            Wait::Tunnel if self.is_tunnel() => {
+            Wait::Tunnel => {
                 let moved = self.client_moved.max(self.upstream_moved);
                 timeouts.tunnel.map(|timeout| moved + timeout)
             }
-            _ => None,
         }
+    }
+
+    /// What the client is waited for. If it is to send and to read, it is the sending: that wait is
+    /// never the longer one.
+    fn client_wait(&self, client_reads: bool) -> Option<Wait> {
+        match self.request {
+            _ if self.is_tunnel() => Some(Wait::Tunnel),
+            Request::Head(_) => self.account.arrived.map(|_| Wait::Head),
+            Request::Body(_) if self.awaits_body() => Some(Wait::ClientSends),
+            Request::Linger { .. } if matches!(self.response, Response::Ended(_)) => {
+                Some(Wait::Linger)
+            }
+            _ => client_reads.then_some(Wait::ClientReads),
+        }
+    }
+
+    fn upstream_wait(&self, client_reads: bool) -> Option<Wait> {
+        let attempt = self.attempt.as_ref()?;
+        if attempt.link == Link::Connecting {
+            return Some(Wait::Connect);
+        }
+        let (is_answer_due, wait) = match self.response {
+            Response::Head { .. } => (true, Wait::Response),
+            Response::Body(_) => (true, Wait::Stream),
+            _ => (false, Wait::Response),
+        };
+        let has_request = self.call.continue_due || !matches!(self.request, Request::Body(_));
+        let is_due = is_answer_due && has_request && !client_reads || !self.up.is_drained();
+        (is_due && !self.is_tunnel()).then_some(wait)
     }
 
     /// Bytes of a body buy the client time at the price of the least rate, never more than the
@@ -117,29 +124,17 @@ impl Exchange {
         matches!(self.request, Request::Body(_)) && self.up.is_drained() && !self.call.continue_due
     }
 
-    /// Whether the upstream's next bytes are of a response's body.
-    fn is_streaming(&self) -> bool {
-        matches!(self.response, Response::Body(_))
-    }
-
-    fn awaits_upstream(&self) -> bool {
-        let open = self.attempt.as_ref().is_some_and(|attempt| attempt.link != Link::Connecting);
-        let answer_due = matches!(self.response, Response::Head { .. } | Response::Body(_))
-            && (self.call.continue_due || !matches!(self.request, Request::Body(_)))
-            && self.down.is_drained();
-        open && !self.is_tunnel() && (answer_due || !self.up.is_drained())
-    }
-
     /// A wait that began with this event counts from now, not from when that side last moved.
     pub(super) fn note_new_waits(&mut self, context: &Context<'_>) {
         let now = context.now;
-        let before = self.awaited;
-        self.awaited = Awaited {
-            body_since: self.awaits_body().then(|| before.body_since.unwrap_or(now)),
-            client_reads: !self.down.is_drained(),
-            upstream: self.awaits_upstream(),
-        };
-        match (before.body_since, self.awaited.body_since) {
+        let client_reads = !self.down.is_drained();
+        let client = self.client_wait(client_reads);
+        let upstream = self.upstream_wait(client_reads);
+        let body_since =
+            (client == Some(Wait::ClientSends)).then(|| self.awaited.body_since.unwrap_or(now));
+        let after = Awaited { client, upstream, body_since, client_reads };
+        let before = std::mem::replace(&mut self.awaited, after);
+        match (before.body_since, body_since) {
             (None, Some(_)) => {
                 self.client_moved = now;
                 if let Some(attempt) = &mut self.attempt {
@@ -153,10 +148,11 @@ impl Exchange {
             }
             _ => {}
         }
-        if self.awaited.client_reads && !before.client_reads {
+        if client_reads && !before.client_reads {
             self.client_moved = now;
         }
-        if self.awaited.upstream && !before.upstream {
+        let is_answer = |wait| matches!(wait, Some(Wait::Response | Wait::Stream));
+        if is_answer(upstream) && !is_answer(before.upstream) {
             self.upstream_moved = now;
         }
     }
@@ -167,7 +163,8 @@ impl Exchange {
         let is_due = |wait: &Wait| {
             self.deadline_of(*wait, timeouts).is_some_and(|deadline| deadline <= context.now)
         };
-        let Some(wait) = WAITS.into_iter().find(is_due) else { return };
+        let Awaited { client, upstream, .. } = self.awaited;
+        let Some(wait) = client.into_iter().chain(upstream).find(is_due) else { return };
         match wait {
             Wait::Head => self.fail(Fault::HeaderTimeout, context),
             Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
