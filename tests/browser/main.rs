@@ -18,24 +18,24 @@ mod truth;
 use browser::Browser;
 use site::Site;
 
-/// Runs a test in a browser that is closed whatever happens, one test at a time: browsers are
-/// heavy, and one that is starved looks like a page that is slow. The next browser starts, and the
-/// last one ends, meanwhile.
+/// Runs a test in a browser that is closed whatever happens, and two tests at a time: browsers are
+/// heavy, and one that is starved looks like a page that is slow. The next one starts meanwhile.
 fn in_browser<F>(test: impl FnOnce(Browser, Site) -> F)
 where
     F: Future<Output = Browser> + Send + 'static,
 {
-    static NEXT: Mutex<()> = Mutex::new(());
-    static TURN: Mutex<()> = Mutex::new(());
+    static STARTED: Mutex<usize> = Mutex::new(0);
+    static TURNS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
     if std::env::var_os("TIDEGATE_SKIP_BROWSER").is_some() {
         return;
     }
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
-    let next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    *started += 1;
     let browser = runtime.block_on(Browser::start());
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    drop(next);
+    let turn = TURNS[*started % TURNS.len()].lock().unwrap_or_else(PoisonError::into_inner);
+    drop(started);
     let ended = runtime.block_on(async { tokio::spawn(test(browser, Site::start())).await });
     drop(turn);
     let browser = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));

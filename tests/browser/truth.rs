@@ -13,9 +13,9 @@ use super::page::{CHARTS_DRAWN, busy, state, text};
 fn as_many_windows_as_there_are_all_get_figures() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
-        // A browser has six connections to one host.
+        // A browser has six connections to one host, and one window is there.
         let mut windows = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..6 {
             windows.push(browser.open_window(&site.url).await);
         }
         for window in windows {
