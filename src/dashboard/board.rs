@@ -32,7 +32,7 @@ struct Published {
     status: Status,
     stem: Option<String>,
     number: u64,
-    /// When, in microseconds since 1970.
+    /// Up to when rows are known, in microseconds since 1970.
     at_us: i64,
     /// By window, what was asked for since the last publication.
     made: [Option<Arc<str>>; Window::ALL.len()],
@@ -51,17 +51,19 @@ impl Board {
         Self { state: Mutex::new(state) }
     }
 
-    /// Gives the reader the model. It should not keep it for longer than a block of rows takes.
-    pub(super) fn with_model<T>(&self, work: impl FnOnce(&mut Model) -> T) -> T {
-        work(&mut self.lock().model)
+    /// Gives the reader the model, for rows that were there at `now`. It should not keep it for
+    /// longer than a block of rows takes.
+    pub(super) fn with_model<T>(&self, now: SystemTime, work: impl FnOnce(&mut Model) -> T) -> T {
+        let mut state = self.lock();
+        state.at_us = micros(now);
+        work(&mut state.model)
     }
 
     /// Has everyone see what is known by now.
     pub(super) fn publish(&self, source: &Source, now: SystemTime) {
-        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut state = self.lock();
-        let at_us = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
-        state.at_us = at_us;
+        state.at_us = micros(now);
+        let at_us = state.at_us;
         state.model.settle(at_us);
         state.status = source.status().clone();
         state.stem = source.stem();
@@ -89,5 +91,35 @@ impl Published {
             serde_json::to_string(&snapshot).unwrap_or_default().into()
         });
         Edition { number: self.number, json: Arc::clone(json) }
+    }
+}
+
+/// Microseconds since 1970.
+fn micros(time: SystemTime) -> i64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::super::tests::row;
+    use super::*;
+
+    #[test]
+    fn rows_that_came_since_the_last_publication_are_of_no_later_time_than_it_tells() {
+        let source = Source::new(PathBuf::from("x.csv"), None);
+        let board = Board::new(&source);
+        let (published, read) = (Duration::from_millis(900), Duration::from_millis(1_100));
+        board.publish(&source, UNIX_EPOCH + published);
+        board.with_model(UNIX_EPOCH + read, |model| {
+            model.feed(Ok(row(1_050_000, "http://a", Duration::from_millis(1))));
+        });
+        let told: serde_json::Value =
+            serde_json::from_str(&board.latest(Window::Minute).json).unwrap();
+        assert_eq!(told["window"]["end"], "now");
+        assert_eq!(told["window"]["to_ms"], 1_100);
     }
 }

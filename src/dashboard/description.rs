@@ -6,12 +6,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::balance::{MAX_BACKENDS, MAX_WINDOW, Policy};
+use crate::journal::meta_path;
 
 /// No description is longer, with the most backends there can be.
 const BYTES_MAX: u64 = 1 << 20;
@@ -48,7 +49,7 @@ impl Description {
     /// Reads the description of the log at `log`, if it has a readable one.
     pub(super) fn of(log: &Path) -> Option<Self> {
         let mut text = String::new();
-        File::open(path(log)).ok()?.take(BYTES_MAX).read_to_string(&mut text).ok()?;
+        File::open(meta_path(log)).ok()?.take(BYTES_MAX).read_to_string(&mut text).ok()?;
         let mut read: Self = serde_json::from_str(&text).ok()?;
         read.backends.truncate(MAX_BACKENDS);
         Some(read).filter(|read| !read.policy.is_empty())
@@ -91,12 +92,6 @@ impl Default for Averaging {
     fn default() -> Self {
         Self { window: 3, alpha: 0.2, failure_sample: Duration::from_secs(10) }
     }
-}
-
-fn path(log: &Path) -> PathBuf {
-    let mut name = log.as_os_str().to_owned();
-    name.push(".meta.json");
-    PathBuf::from(name)
 }
 
 #[cfg(test)]

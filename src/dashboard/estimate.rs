@@ -54,7 +54,7 @@ pub(super) fn samples(row: &Row<'_>, by: Averaging) -> impl Iterator<Item = Dura
         None => (None, false),
         Some(502 | 504) => (None, true),
         // With a fault it is the proxy's own answer: nothing was measured.
-        Some(503) => (None, row.fault.is_none()),
+        Some(503 | 508) => (None, row.fault.is_none()),
         _ => (row.first_byte.or(row.latency.filter(|_| row.fault.is_none())), broke_off),
     };
     answer.into_iter().chain(failed.then_some(by.failure_sample))
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(of(404, None, None), [ms(9)]);
         assert_eq!(of(500, Some(ms(5)), None), [ms(5)]);
         // A failure is slow, however fast it was.
-        for status in [502, 503, 504] {
+        for status in [502, 503, 504, 508] {
             assert_eq!(of(status, Some(ms(5)), None), [ms(10_000)]);
         }
         assert_eq!(of(504, None, Some("response_timeout")), [ms(10_000)]);
@@ -117,6 +117,7 @@ mod tests {
         // The proxy's own answers say nothing of a backend.
         assert_eq!(of(503, None, Some("connect_refused")), []);
         assert_eq!(of(503, None, Some("own_resources")), []);
+        assert_eq!(of(508, None, Some("loop")), []);
         // An answer that broke off had begun, and then failed.
         assert_eq!(of(200, Some(ms(5)), Some("response_truncated")), [ms(5), ms(10_000)]);
         assert_eq!(of(200, Some(ms(5)), Some("stream_timeout")), [ms(5), ms(10_000)]);

@@ -19,7 +19,8 @@ pub(super) fn run(mut source: Source, board: &Board, server: &Caller) {
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
-            board.with_model(|model| *model = Model::new(source.description()));
+            let model = Model::new(source.description());
+            board.with_model(SystemTime::now(), |known| *known = model);
         }
         let read_all = !read_block(&mut source, board);
         let now = now();
@@ -40,7 +41,7 @@ fn read_block(source: &mut Source, board: &Board) -> bool {
     let Some(tail) = source.tail() else { return false };
     // A log that cannot be read any more is told so by the next look.
     let more = tail.read_on().is_ok_and(|count| count > 0);
-    board.with_model(|model| {
+    board.with_model(SystemTime::now(), |model| {
         while let Some(row) = tail.next_row() {
             model.feed(row);
         }

@@ -44,7 +44,8 @@ pub struct Record<'a> {
     pub latency: Option<Duration>,
     /// From the start of the last attempt to its connection, if one was made for it.
     pub connect: Option<Duration>,
-    /// From the start of the last attempt to the first byte of its response.
+    /// How long the backend of the last attempt took to the first byte of its response: the sample
+    /// that policies learn.
     pub first_byte: Option<Duration>,
     /// How many connections to backends were asked for, pooled ones included.
     pub attempts: u32,

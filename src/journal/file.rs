@@ -166,9 +166,8 @@ impl Medium for LogFile {
             return Err(io::ErrorKind::Unsupported.into());
         };
         // Asked anew, for the file may have been cut by another program meanwhile.
-        let length = file.metadata()?.len().saturating_sub(count);
-        file.set_len(length)?;
-        self.length = Some(length);
+        file.set_len(file.metadata()?.len().saturating_sub(count))?;
+        self.length = self.length.map(|length| length.saturating_sub(count));
         Ok(())
     }
 

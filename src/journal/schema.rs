@@ -78,7 +78,8 @@ pub struct Row<'a> {
     pub response_bytes: Option<u64>,
     /// From the start of the last attempt to its connection.
     pub connect: Option<Duration>,
-    /// From the start of the last attempt to the first byte of its response.
+    /// How long the backend of the last attempt took to the first byte of its response: the sample
+    /// that policies learn.
     pub first_byte: Option<Duration>,
     /// How many connections to backends were asked for, pooled ones included.
     pub attempts: Option<u32>,

@@ -229,8 +229,16 @@ mod tests {
         body.split('"').skip(1).step_by(2)
     }
 
+    /// The same of what is wrong with a message.
+    fn labels_of_messages() -> impl Iterator<Item = &'static str> {
+        let (_, behind) = include_str!("../http/error.rs").split_once("\nimpl ").expect("labels");
+        behind.split("facts!(").skip(1).filter_map(|facts| facts.split('"').nth(1))
+    }
+
     #[test]
     fn each_cause_has_a_label_of_its_own() {
+        let listed = HEADS.map(HeadError::label).into_iter().chain(BODIES.map(FramingError::label));
+        assert_eq!(listed.collect::<BTreeSet<_>>(), labels_of_messages().collect());
         let heads = [
             HeadError::label,
             HeadError::trailer_label,
@@ -267,9 +275,10 @@ mod tests {
         let page = page.split("\n## ").next().unwrap_or_default();
         let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
         let told: BTreeSet<_> = rows.collect();
-        let words = HEADS.map(HeadError::label).into_iter().chain(BODIES.map(FramingError::label));
-        let missing: Vec<_> =
-            words.chain(own_labels()).filter(|label| !told.contains(label)).collect();
+        let missing: Vec<_> = labels_of_messages()
+            .chain(own_labels())
+            .filter(|label| !told.contains(label))
+            .collect();
         assert!(missing.is_empty(), "not in docs/reliability.md: {missing:?}");
     }
 }

@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::sync::{Mutex, PoisonError};
+
 mod browser;
 mod front;
 mod log;
@@ -16,21 +18,26 @@ mod truth;
 use browser::Browser;
 use site::Site;
 
-/// Runs a test in a browser that is closed whatever happens, one test at a time: browsers are
-/// heavy, and one that is starved looks like a page that is slow.
+/// Runs a test in a browser that is closed whatever happens, and two tests at a time: browsers are
+/// heavy, and one that is starved looks like a page that is slow. The next one starts meanwhile.
 fn in_browser<F>(test: impl FnOnce(Browser, Site) -> F)
 where
     F: Future<Output = Browser> + Send + 'static,
 {
-    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    static STARTED: Mutex<usize> = Mutex::new(0);
+    static TURNS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
     if std::env::var_os("TIDEGATE_SKIP_BROWSER").is_some() {
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build().unwrap().block_on(async {
-        let browser = Browser::start().await;
-        let browser = tokio::spawn(test(browser, Site::start())).await;
-        browser.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).close().await;
-    });
+    let runtime = runtime.enable_all().build().unwrap();
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    *started += 1;
+    let browser = runtime.block_on(Browser::start());
+    let turn = TURNS[*started % TURNS.len()].lock().unwrap_or_else(PoisonError::into_inner);
+    drop(started);
+    let ended = runtime.block_on(async { tokio::spawn(test(browser, Site::start())).await });
+    drop(turn);
+    let browser = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    runtime.block_on(browser.close());
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
-use super::log::Log;
+use super::log::{Log, Traffic};
 use super::{Site, in_browser};
 
 /// The text of an element.
@@ -28,10 +28,15 @@ const FIRST_LINE: &str = "document.getElementById('latency-chart').data[0].line.
 const BLUE_ON_LIGHT: &str = "rgb(11, 108, 184)";
 const BLUE_ON_DARK: &str = "rgb(88, 174, 240)";
 
-/// The page over a log with five minutes of traffic, charts drawn.
-pub(crate) async fn busy(browser: &Browser, site: &Site) -> super::log::Traffic {
+/// The page over a log with a minute and a half of traffic, charts drawn.
+pub(crate) async fn busy(browser: &Browser, site: &Site) -> Traffic {
+    busy_for(90, browser, site).await
+}
+
+/// The same with so many seconds of traffic.
+async fn busy_for(seconds: i64, browser: &Browser, site: &Site) -> Traffic {
     let log = Log::create(&site.log("adaptive_ewma_persistent.csv"), "adaptive_ewma");
-    let traffic = log.past(300).go_on();
+    let traffic = log.past(seconds).go_on();
     browser.resize(1440, 1320).await;
     browser.open(&site.url).await;
     browser.until(&state("live")).await;
@@ -113,7 +118,7 @@ fn the_pointer_shows_values_and_holds_the_lines_still() {
 #[test]
 fn the_window_is_switched_by_pointer_and_by_keyboard() {
     in_browser(|browser, site| async move {
-        let _traffic = busy(&browser, &site).await;
+        let _traffic = busy_for(300, &browser, &site).await;
         let requests = |above: u32| {
             format!(
                 "parseInt({}.split(' of ')[1].replaceAll(',', '')) > {above}",
@@ -215,11 +220,13 @@ fn what_is_wrong_with_the_source_is_said() {
         browser.shoot("empty").await;
 
         let path = site.log("round-robin_persistent.csv");
-        let mut log = Log::create(&path, "round-robin");
+        let log = Log::create(&path, "round-robin");
         browser.until(&state("empty")).await;
-        log.append(50);
+        // A log is live for three seconds after a row, and a page may be busy for longer.
+        let traffic = log.go_on();
         browser.until(&state("live")).await;
         browser.until(CHARTS_DRAWN).await;
+        drop(traffic);
         let broken = b"\xff,,nonsense\nhalf,a,row\n";
         OpenOptions::new().append(true).open(&path).unwrap().write_all(broken).unwrap();
         browser.until(&format!("{}.includes('2 broken')", text("facts"))).await;

@@ -13,9 +13,9 @@ use super::page::{CHARTS_DRAWN, busy, state, text};
 fn as_many_windows_as_there_are_all_get_figures() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
-        // A browser has six connections to one host.
+        // A browser has six connections to one host, and one window is there.
         let mut windows = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..6 {
             windows.push(browser.open_window(&site.url).await);
         }
         for window in windows {
@@ -66,7 +66,7 @@ fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_is_made_up() {
         let backends = urls.map(|url| json!({ "url": url }));
         let description = json!({ "format": 1, "policy": "adaptive_sma", "backends": backends,
             "parameters": { "window": 10 }, "failure_sample_ms": 10_000 });
-        let _traffic = Log::create(&site.log(name), "adaptive_sma").past(300).go_on();
+        let _traffic = Log::create(&site.log(name), "adaptive_sma").past(90).go_on();
         browser.resize(1440, 1320).await;
         browser.open(&site.url).await;
         browser.until(&state("live")).await;

@@ -21,10 +21,11 @@ EXAMPLES
   tidegate-lab scenarios --logs runs/tuesday
 
 FILES, for each scenario, such as adaptive_ewma_persistent
-  logs/<scenario>.csv           one row per request, by the proxy
-  logs/<scenario>_wrk.txt       what wrk printed
-  logs/<scenario>_console.txt   what the proxy and the backends said
-  logs/old/                     whatever an earlier run left
+  logs/<scenario>.csv             one row per request, by the proxy
+  logs/<scenario>.csv.meta.json   how the proxy was set up
+  logs/<scenario>_wrk.txt         what wrk printed
+  logs/<scenario>_console.txt     what the proxy and the backends said
+  logs/old/                       whatever an earlier run left
 and reports/report.html, with .csv and .json, on all six
 
 EXIT STATUS

@@ -295,6 +295,12 @@ fn a_file_emptied_by_others_is_not_filled_with_zeros() {
     log.write_all(b"row\nro").expect("written");
     Medium::take_back(&mut log, 2).expect("cut");
     assert_eq!(text(&path), with_row("row"));
+    // Emptied between the two, which must not be forgotten.
+    log.write_all(b"ro").expect("written");
+    File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
+    Medium::take_back(&mut log, 2).expect("cut");
+    log.write_all(b"next\n").expect("written");
+    assert_eq!(text(&path), with_row("next"));
 }
 
 /// What is left of a log of 30 rows, on which another program puts `left`, after one more row.
