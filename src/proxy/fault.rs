@@ -209,19 +209,6 @@ mod tests {
         FramingError::Truncated,
     ];
 
-    /// The labels of what is wrong with a message, as they are written down.
-    fn labels_of_messages() -> BTreeSet<&'static str> {
-        let (_, facts) = include_str!("../http/error.rs").split_once("fn facts(").expect("facts");
-        facts.split("facts!(").skip(1).filter_map(|fact| fact.split('"').nth(1)).collect()
-    }
-
-    #[test]
-    fn no_cause_is_left_out_here() {
-        let heads = HEADS.map(HeadError::label);
-        let all: BTreeSet<_> = heads.into_iter().chain(BODIES.map(FramingError::label)).collect();
-        assert_eq!(all, labels_of_messages());
-    }
-
     /// The labels that are written in this file, so that none is forgotten that is added here.
     fn own_labels() -> impl Iterator<Item = &'static str> {
         let (_, behind) = include_str!("fault.rs").split_once("pub fn label(").expect("labels");
