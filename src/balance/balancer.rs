@@ -128,26 +128,27 @@ impl Balancer {
             return;
         }
         let backend = self.fleet.backend(lease.backend);
-        let (started, at) = (self.fleet.micros(lease.started), self.fleet.micros(now));
+        let at = self.fleet.micros(now);
+        let started = || self.fleet.micros(lease.started);
+        let record = |sample: Duration| {
+            self.selector.observe(backend, sample.min(LONGEST_SAMPLE), now);
+            backend.observed(at);
+        };
         match outcome {
             Outcome::Answered => {
                 let latency = now.saturating_duration_since(lease.started);
-                let latency = latency.saturating_sub(lease.excused);
-                self.record(backend, latency, now);
-                backend.cooling.answered(started);
+                record(latency.saturating_sub(lease.excused));
+                if !backend.cooling.is_warm() {
+                    backend.cooling.answered(started());
+                }
             }
             Outcome::Failed => {
-                self.record(backend, self.options.failure_sample, now);
-                backend.cooling.failed(self.backoff, started, at);
+                record(self.options.failure_sample);
+                backend.cooling.failed(self.backoff, started(), at);
             }
-            Outcome::Unreachable => backend.cooling.unreachable(self.backoff, started, at),
+            Outcome::Unreachable => backend.cooling.unreachable(self.backoff, started(), at),
         }
         self.end_probe(lease);
-    }
-
-    fn record(&self, backend: &Backend, sample: Duration, now: Instant) {
-        self.selector.observe(backend, sample.min(LONGEST_SAMPLE), now);
-        backend.observed(self.fleet.micros(now));
     }
 
     /// Ends an attempt, at the upstream's last byte or when it is given up. One without an outcome

@@ -157,6 +157,17 @@ impl RowWriter {
     }
 }
 
+/// Bytes that stand in a cell as they are. A table, for most of a row's bytes are asked of it.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'"' && byte != b',';
+        byte += 1;
+    }
+    plain
+};
+
 /// The fields of one row after its first, each with the comma before it.
 struct Fields<'o> {
     out: &'o mut Vec<u8>,
@@ -205,8 +216,7 @@ impl Fields<'_> {
         self.out.push(b',');
         let Some(text) = text else { return };
         let text = text.as_ref();
-        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',');
-        if text.iter().all(is_plain) && !needs_mark(text) {
+        if text.iter().all(|byte| PLAIN[usize::from(*byte)]) && !needs_mark(text) {
             self.out.extend_from_slice(text);
         } else {
             self.quoted(text);

@@ -66,7 +66,8 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Self::RequestHead(error) | Self::RequestTrailers(error) => error.status(),
-            Self::RequestBody(_) | Self::RequestIncomplete => 400,
+            Self::RequestBody(error) => error.status(),
+            Self::RequestIncomplete => 400,
             Self::RequestTooLarge => 413,
             Self::HeaderTimeout | Self::BodyTimeout => 408,
             Self::ClientGone | Self::ClientStalled => 499,

@@ -114,6 +114,21 @@ fn a_client_that_reads_nothing_is_left() {
 }
 
 #[test]
+fn what_is_read_only_to_be_dropped_gains_a_client_that_reads_nothing_no_time() {
+    let mut rig = Rig::new();
+    rig.client(POST);
+    rig.client.window = 0;
+    rig.upstream("HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+    for _ in 0..2 {
+        rig.advance_ms(14_999);
+        rig.client("x");
+    }
+    assert_eq!((rig.over, rig.unread(Side::Client)), (None, 0));
+    rig.advance_ms(2);
+    assert_eq!((rig.row().fault, rig.over), (Some("client_stalled"), Some(Hangup::Reset)));
+}
+
+#[test]
 fn a_client_that_has_read_nothing_at_all_is_as_good_as_gone() {
     let mut rig = Rig::new();
     rig.client(GET);
@@ -319,6 +334,18 @@ fn a_backend_that_says_nothing_to_a_client_that_expects_a_100_is_a_504() {
     let row = rig.row();
     assert_eq!((row.status, row.fault), (504, Some("response_timeout")));
     assert_eq!(rig.estimate(0), Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn where_a_backend_may_take_for_ever_a_client_may_not_wait_so_long_for_its_100() {
+    let mut rig = Rig::new();
+    rig.settings.timeouts.response = None;
+    rig.client(EXPECTING);
+    rig.advance_ms(29_999);
+    assert_eq!(rig.client_got(), "");
+    rig.advance_ms(1);
+    assert_reply(&rig.client_got(), 408, true);
+    assert_eq!(rig.row().fault, Some("body_timeout"));
 }
 
 #[test]

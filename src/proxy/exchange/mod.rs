@@ -62,6 +62,8 @@ pub struct Exchange {
     /// When the client, and the upstream, last made progress or began to be waited for.
     client_moved: Instant,
     upstream_moved: Instant,
+    /// When more of the request's body began to be waited for, if it is.
+    body_awaited: Instant,
     /// How long the client may leave us waiting for its body, from when it last moved.
     patience: Duration,
     /// What was waited for after the last event.
@@ -90,6 +92,7 @@ impl Exchange {
             demands: VecDeque::new(),
             client_moved: now,
             upstream_moved: now,
+            body_awaited: now,
             patience: Duration::ZERO,
             awaited: Awaited::default(),
             account: Account::default(),
@@ -149,7 +152,10 @@ impl Exchange {
         self.event(context, |exchange, context| match from {
             Side::Client => {
                 exchange.earn_patience(count, context);
-                exchange.client_moved = context.now;
+                // What is dropped is no progress.
+                if !matches!(exchange.request, Request::Linger { .. }) {
+                    exchange.client_moved = context.now;
+                }
                 exchange.up.body.filled(count);
                 exchange.client_bytes(context);
             }

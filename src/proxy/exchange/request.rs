@@ -79,7 +79,8 @@ impl Exchange {
             framing: request.framing,
             keep_alive: request.keep_alive,
             until_close: false,
-            continue_due: request.expect_continue,
+            // Somebody's time must run out, and the backend's does not if it has no limit.
+            continue_due: request.expect_continue && context.settings.timeouts.response.is_some(),
             serves: if is_bound { Serves::Client } else { Serves::Anyone },
         };
         self.account

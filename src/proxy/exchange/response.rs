@@ -54,13 +54,14 @@ impl Exchange {
 
     /// Works on one head; true when it was an interim one and the next may already be there.
     fn response_head(&mut self, context: &mut Context<'_>) -> bool {
+        let body_awaited = self.body_awaited();
         let Response::Head { search, interim } = &mut self.response else { return false };
         let raw = self.down.body.raw();
         if raw.is_empty() || self.down.pending()[0].len() > BLOCK_BYTES {
             return false;
         }
         if let Some(attempt) = &mut self.attempt {
-            let answer = attempt.timing.answered(self.awaited.body_since, context.now);
+            let answer = attempt.timing.answered(body_awaited, context.now);
             self.account.first_byte = Some(answer.spent);
         }
         if !may_begin_response(raw) {

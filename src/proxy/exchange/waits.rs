@@ -40,9 +40,13 @@ enum Wait {
 pub(super) struct Awaited {
     client: Option<Wait>,
     upstream: Option<Wait>,
-    /// The request's body, since when.
-    pub(super) body_since: Option<Instant>,
     client_reads: bool,
+}
+
+impl Awaited {
+    fn awaits_body(self) -> bool {
+        self.client == Some(Wait::ClientSends)
+    }
 }
 
 impl Exchange {
@@ -107,6 +111,9 @@ impl Exchange {
     /// Bytes of a body buy the client time at the price of the least rate, never more than the
     /// timeout; waiting uses it up. So neither silence nor a drip holds a connection for ever.
     pub(super) fn earn_patience(&mut self, count: usize, context: &Context<'_>) {
+        if !matches!(self.request, Request::Body(_)) {
+            return;
+        }
         let longest = context.settings.timeouts.body;
         let Some(rate) = context.settings.limits.body_rate else {
             self.patience = longest;
@@ -120,6 +127,11 @@ impl Exchange {
         self.patience = (self.patience + bought).min(longest);
     }
 
+    /// Since when the client is waited for to send more of its body, if it is.
+    pub(super) fn body_awaited(&self) -> Option<Instant> {
+        self.awaited.awaits_body().then_some(self.body_awaited)
+    }
+
     fn awaits_body(&self) -> bool {
         matches!(self.request, Request::Body(_)) && self.up.is_drained() && !self.call.continue_due
     }
@@ -130,20 +142,21 @@ impl Exchange {
         let client_reads = !self.down.is_drained();
         let client = self.client_wait(client_reads);
         let upstream = self.upstream_wait(client_reads);
-        let body_since =
-            (client == Some(Wait::ClientSends)).then(|| self.awaited.body_since.unwrap_or(now));
-        let after = Awaited { client, upstream, body_since, client_reads };
+        let after = Awaited { client, upstream, client_reads };
         let before = std::mem::replace(&mut self.awaited, after);
-        match (before.body_since, body_since) {
-            (None, Some(_)) => {
-                self.client_moved = now;
+        if after == before {
+            return;
+        }
+        match (before.awaits_body(), after.awaits_body()) {
+            (false, true) => {
+                (self.client_moved, self.body_awaited) = (now, now);
                 if let Some(attempt) = &mut self.attempt {
                     context.balancer.yield_probe(&mut attempt.lease);
                 }
             }
-            (Some(since), None) => {
+            (true, false) => {
                 if let Some(attempt) = &mut self.attempt {
-                    attempt.timing.client_took(since, now);
+                    attempt.timing.client_took(self.body_awaited, now);
                 }
             }
             _ => {}
