@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition is looked at while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// How often a browser is started until one is there.
+const START_TRIES: usize = 3;
+
 const MISSING: &str = "the browser tests need Chromium and its driver: run scripts/test, which \
     installs them, or set TIDEGATE_SKIP_BROWSER to leave these tests out";
 
@@ -39,7 +42,20 @@ impl Drop for Driver {
 }
 
 impl Browser {
+    /// Starts one. A browser that does not start on a starved machine says nothing of a page, so it
+    /// is tried more than once.
     pub(crate) async fn start() -> Self {
+        let mut failures = Vec::new();
+        while failures.len() < START_TRIES {
+            match Self::try_start().await {
+                Ok(browser) => return browser,
+                Err(failure) => failures.push(failure),
+            }
+        }
+        panic!("no browser could be started: {failures:#?}");
+    }
+
+    async fn try_start() -> Result<Self, String> {
         let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
         let chromium = chromium.into_iter().find(|path| Path::new(path).exists()).expect(MISSING);
         let mut command = Command::new("chromedriver");
@@ -49,17 +65,22 @@ impl Browser {
             Err(error) if error.kind() == ErrorKind::NotFound => panic!("{MISSING}"),
             Err(error) => panic!("chromedriver: {error}"),
         };
+        let mut said = Vec::new();
         let lines = BufReader::new(driver.0.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
-            let port = line.split_once("started successfully on port ")?.1;
-            Some(port.trim_end_matches('.').to_owned())
+            let port = line.split_once("started successfully on port ");
+            let port = port.map(|(_, port)| port.trim_end_matches('.').to_owned());
+            said.push(line);
+            port
         });
-        let address = format!("http://127.0.0.1:{}", port.expect("chromedriver tells its port"));
+        let port = port.ok_or_else(|| format!("chromedriver tells no port: {said:?}"))?;
+        let address = format!("http://127.0.0.1:{port}");
         let profile = tempfile::tempdir().unwrap();
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(chromium, profile.path()));
-        let client = builder.connect(&address).await.expect("a browser session");
-        Self { client, driver, _profile: profile }
+        let client = builder.connect(&address).await;
+        let client = client.map_err(|error| format!("no session at {address}: {error}"))?;
+        Ok(Self { client, driver, _profile: profile })
     }
 
     pub(crate) async fn close(self) {

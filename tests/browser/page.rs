@@ -28,15 +28,18 @@ const FIRST_LINE: &str = "document.getElementById('latency-chart').data[0].line.
 const BLUE_ON_LIGHT: &str = "rgb(11, 108, 184)";
 const BLUE_ON_DARK: &str = "rgb(88, 174, 240)";
 
-/// The page over a log with a minute and a half of traffic, charts drawn.
+/// The page over a log with a minute and a half of traffic, described by its proxy, charts drawn.
 pub(crate) async fn busy(browser: &Browser, site: &Site) -> Traffic {
     busy_for(90, browser, site).await
 }
 
 /// The same with so many seconds of traffic.
 async fn busy_for(seconds: i64, browser: &Browser, site: &Site) -> Traffic {
-    let log = Log::create(&site.log("adaptive_ewma_persistent.csv"), "adaptive_ewma");
-    let traffic = log.past(seconds).go_on();
+    let name = "adaptive_ewma_persistent.csv";
+    let description = json!({ "format": 1, "policy": "adaptive_ewma", "backends": [],
+        "parameters": { "alpha": 0.2 }, "failure_sample_ms": 10_000 });
+    fs::write(site.log(&format!("{name}.meta.json")), description.to_string()).unwrap();
+    let traffic = Log::create(&site.log(name), "adaptive_ewma").past(seconds).go_on();
     browser.resize(1440, 1320).await;
     browser.open(&site.url).await;
     browser.until(&state("live")).await;
