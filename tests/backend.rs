@@ -350,6 +350,18 @@ fn a_flag_that_makes_no_sense_is_named_with_code_2() {
 }
 
 #[test]
+fn the_last_answer_outlasts_what_its_client_says_late() {
+    let backend = Backend::start(&["--profile", "0", "--body-size", "2000000"]);
+    let mut client = backend.connect();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let head = client.head();
+    client.send(b"\r\n");
+    let mut body = Vec::new();
+    client.0.read_to_end(&mut body).unwrap();
+    assert_eq!(body.len() as u64, content_length(&head));
+}
+
+#[test]
 fn health_tells_whether_a_backend_answers_and_leaves_its_cycle_alone() {
     let backend = Backend::start(&["--profile", "1,2,3"]);
     let port = backend.address.port().to_string();

@@ -2,10 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use crate::support::clock::until;
+use crate::support::clock::{pause, until};
 use crate::support::http::{Answer, Connection, field};
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
@@ -139,7 +138,7 @@ fn a_bound_connection_whose_backend_answers_at_once_serves_on() {
     assert_eq!(ask(&mut client, "x").text(), "x");
     for _ in 0..100 {
         // One that has not rested is not looked at.
-        thread::sleep(Duration::from_millis(2));
+        pause(Duration::from_millis(2));
         assert_eq!(client.get("/").text(), "x");
     }
     assert_eq!(origin.accepted(), 1);

@@ -27,10 +27,10 @@ const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConne
 /// How a connection that is over is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// At once.
+    /// At once: the client has ended its stream, too.
     Plain,
-    /// Sending first, receiving later: the client may still be sending, and closing on it at once
-    /// would make its kernel drop our last answer (RFC 9112 §9.6).
+    /// Sending first, receiving later: the client may still be sending, or send something before it
+    /// has read all, and closing on it would make its kernel drop our last answer (RFC 9112 §9.6).
     Lingering,
 }
 
@@ -155,12 +155,7 @@ impl Conversation {
                     Err(Malformed) => self.refuse(Refusal::Malformed),
                 },
                 Reading::Working(..) => return used,
-                Reading::Over(ending) => {
-                    if !rest.is_empty() {
-                        *ending = Ending::Lingering;
-                    }
-                    return bytes.len();
-                }
+                Reading::Over(_) => return bytes.len(),
             }
         }
     }
@@ -207,7 +202,7 @@ impl Conversation {
     fn go_on(&mut self, persistence: Persistence) {
         self.reading = match persistence {
             Persistence::Assumed | Persistence::Agreed => Reading::Head,
-            Persistence::Closing => Reading::Over(Ending::Plain),
+            Persistence::Closing => Reading::Over(Ending::Lingering),
         };
     }
 }
