@@ -5,6 +5,10 @@ use memchr::memchr_iter;
 
 use super::error::HeadError;
 
+/// What every response begins with. A backend that speaks another protocol (TLS, SSH) may never
+/// end a line, and closes or waits for more.
+const RESPONSE_BEGINS: &[u8] = b"HTTP/";
+
 /// Where a complete head lies in the bytes received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadEnd {
@@ -52,9 +56,15 @@ impl HeadSearch {
     /// A line feed without a carriage return, or with two, as soon as it is seen: a line of nothing
     /// but these is empty to some. No end within `limit`:
     /// [`HeadError::UriTooLong`] when not even the request line ended, else
-    /// [`HeadError::HeadTooLarge`]. A response that starts with an empty line.
+    /// [`HeadError::HeadTooLarge`]. A response that does not begin with `HTTP/`, which is
+    /// seen before all else.
     pub fn find(&mut self, bytes: &[u8], limit: usize) -> Result<Option<HeadEnd>, HeadError> {
         let window = &bytes[..bytes.len().min(limit)];
+        let known = window.len().min(RESPONSE_BEGINS.len());
+        let begins = window[..known].eq_ignore_ascii_case(&RESPONSE_BEGINS[..known]);
+        if self.side == Side::Response && !begins {
+            return Err(HeadError::BadStatusLine);
+        }
         let from = self.searched.min(window.len());
         for feed in memchr_iter(b'\n', &window[from..]).map(|index| from + index) {
             self.searched = feed + 1;
@@ -69,9 +79,6 @@ impl HeadSearch {
             self.line = feed + 1;
             match (line_is_empty, line_is_first) {
                 (true, false) => return Ok(Some(HeadEnd { skip: self.start, end: self.line })),
-                (true, true) if self.side == Side::Response => {
-                    return Err(HeadError::BadStatusLine);
-                }
                 (true, true) => self.start = self.line,
                 (false, _) => {}
             }

@@ -121,6 +121,9 @@ fn garbage_is_a_502() {
             "response_bad_length",
         ),
         ("220 mail.example ESMTP\r\n\r\n", "response_bad_status_line"),
+        // TLS says so in an alert, and has no lines.
+        ("\u{15}\u{3}\u{1}\0\u{2}\u{2}\n", "response_bad_status_line"),
+        ("hello", "response_bad_status_line"),
     ] {
         let outcome = ask(GET, then_end(garbage));
         assert_eq!((outcome.status(), outcome.end), ("502", Ok(())));

@@ -1,6 +1,9 @@
 //! Backends that authenticate a connection instead of each request, as NTLM and Negotiate do.
 
+use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use crate::support::clock::until;
 use crate::support::http::{Answer, Connection, field};
@@ -111,4 +114,33 @@ fn without_persistent_connections_every_request_has_to_authenticate() {
         assert_eq!(client.rest(), b"");
     }
     assert_eq!(origin.accepted(), 2);
+}
+
+/// Such a connection is looked at before it is used again. What its backend says once it has the
+/// request is the answer, and no word out of turn.
+#[test]
+fn a_bound_connection_whose_backend_answers_at_once_serves_on() {
+    let origin = Origin::serve(|connection| {
+        let mut stream = connection.stream();
+        stream.set_nonblocking(true).unwrap();
+        let mut block = [0; 4096];
+        // It never sleeps, so that its answer is there as soon as can be.
+        loop {
+            match stream.read(&mut block) {
+                Ok(0) => return,
+                Ok(_) => stream.write_all(ok("x").as_bytes()).unwrap(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+                Err(_) => return,
+            }
+        }
+    });
+    let proxy = Proxy::start(&[origin.address], &["--workers", "1", "--response-timeout", "5s"]);
+    let mut client = Connection::connect(proxy.address());
+    assert_eq!(ask(&mut client, "x").text(), "x");
+    for _ in 0..100 {
+        // One that has not rested is not looked at.
+        thread::sleep(Duration::from_millis(2));
+        assert_eq!(client.get("/").text(), "x");
+    }
+    assert_eq!(origin.accepted(), 1);
 }

@@ -34,6 +34,17 @@ fn empty_lines_before_a_request_are_skipped_and_before_a_response_refused() {
 }
 
 #[test]
+fn a_response_that_begins_like_none_is_refused_without_the_end_of_a_line() {
+    for bytes in [&b"\x15\x03\x01"[..], b"\0\0\x12\x04", b"SSH-2.0-x", b"hello", b"HTTX", b"\n"] {
+        let verdict = search(&HeadSearch::response(), bytes, LIMIT);
+        assert_eq!(verdict, Err(HeadError::BadStatusLine), "{bytes:?}");
+    }
+    for end in 0..=5 {
+        assert_eq!(search(&HeadSearch::response(), &b"HTTP/"[..end], LIMIT), Ok(None));
+    }
+}
+
+#[test]
 fn a_bare_line_feed_is_refused_as_soon_as_it_is_seen() {
     for bytes in [
         "\n",
@@ -72,7 +83,7 @@ fn a_head_may_take_its_limit_and_no_byte_more() {
     assert_eq!(find(16), Err(HeadError::HeadTooLarge), "the request line is whole");
     assert_eq!(find(15), Err(HeadError::UriTooLong));
     assert_eq!(find(0), Err(HeadError::UriTooLong));
-    let long_line = [b"GET /".as_slice(), &[b'u'; 50]].concat();
+    let long_line = [b"HTTP/".as_slice(), &[b'u'; 50]].concat();
     assert_eq!(search(&HeadSearch::request(), &long_line, 55), Err(HeadError::UriTooLong));
     assert_eq!(search(&HeadSearch::request(), &long_line, 56), Ok(None));
     assert_eq!(search(&HeadSearch::response(), &long_line, 55), Err(HeadError::HeadTooLarge));

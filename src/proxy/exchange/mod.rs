@@ -266,6 +266,12 @@ impl Exchange {
         self.demands.pop_front()
     }
 
+    /// Whether a worker must do something next.
+    #[must_use]
+    pub fn has_demands(&self) -> bool {
+        !self.demands.is_empty()
+    }
+
     /// The row of the request that just ended, or is in flight.
     #[must_use]
     pub fn record(&self, peer: SocketAddr, now: Instant) -> Record<'_> {

@@ -215,6 +215,10 @@ fn round(
         return Round::Moved;
     }
     let mut moved = receive(client, Side::Client, exchange, context);
+    if moved && exchange.has_demands() {
+        // The connection kept for this client is this request's only once that is said.
+        return Round::Moved;
+    }
     if let Some(upstream) = &mut upstream {
         match send_upstream(upstream, exchange, directory, context) {
             Round::Still => {}
