@@ -42,8 +42,8 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    /// Starts one, and tells its address. It takes a port that the system has free in IPv6, and ends
-    /// where that is taken in IPv4; then another one is started.
+    /// Starts one, and tells its address. It takes a port that is free in IPv6, and ends where that
+    /// is taken in IPv4; then another one is started.
     fn start() -> (Self, String) {
         let mut said = Vec::new();
         for _ in 0..DRIVER_TRIES {
