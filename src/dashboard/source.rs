@@ -4,17 +4,15 @@
 //! run began. Whatever is wrong with the file system becomes a sentence for the page, and is looked
 //! at again later; nothing here ends the dashboard.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use serde::Serialize;
 
 use super::description::Description;
-use crate::journal::{Fate, Sight, Tail, TailError};
+use crate::journal::{Fate, Sight, Tail, TailError, is_held};
 
 /// A log at most this old counts as being written.
 const LIVE_S: u64 = 3;
@@ -289,19 +287,6 @@ fn idle(span: &str) -> String {
 /// For how many seconds a log has not been written.
 fn silence(sight: &Sight, now: SystemTime) -> u64 {
     now.duration_since(sight.modified).map_or(0, |silent| silent.as_secs())
-}
-
-/// Whether a proxy holds the lock on its log; `None` where there are no locks.
-///
-/// The lock is taken for a moment if nobody has it, shared, so that two dashboards do not take each
-/// other for a proxy. A proxy that starts in this moment tries again.
-fn is_held(log: &Path) -> Option<bool> {
-    let file = File::open(log).ok()?;
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Some(false),
-        Err(Errno::WOULDBLOCK) => Some(true),
-        Err(_) => None,
-    }
 }
 
 impl Status {

@@ -312,6 +312,20 @@ fn open_fresh(path: &Path, moved_aside: &mut Option<PathBuf>) -> Result<File, Jo
     }
 }
 
+/// Whether a writer holds the lock on the log at `path`; `None` if that is not to be known.
+///
+/// The lock is taken for a moment if nobody has it, shared, so that two who look do not take each
+/// other for a writer. A writer that begins in this moment tries again.
+#[must_use]
+pub fn is_held(path: &Path) -> Option<bool> {
+    let file = File::open(path).ok()?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Some(false),
+        Err(Errno::WOULDBLOCK) => Some(true),
+        Err(_) => None,
+    }
+}
+
 /// Opens or makes the file at `path`, with its folders, and takes the writer's lock on it.
 fn open_locked(path: &Path) -> Result<File, JournalError> {
     let failed = |source| unwritable(path, source);

@@ -37,7 +37,7 @@ pub use days::{Days, Span};
 pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
 pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
-pub use file::{STANDARD_OUTPUT, check};
+pub use file::{STANDARD_OUTPUT, check, is_held};
 pub use line::LineError;
 pub use schema::{COLUMNS, CONTRACT_COLUMNS, HEALTH_PROBE, Row, RowWriter, header};
 pub use tail::{Fate, Sight, Tail, TailError};

@@ -14,8 +14,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use thiserror::Error;
 
 use super::child::{Child, Output, describe};
@@ -24,7 +22,7 @@ use super::setup;
 use super::signals::Signals;
 use super::stack::{BACKENDS, Plan, Programs, Stack, StackError, check_ports, system};
 use crate::balance::Policy;
-use crate::journal::meta_path;
+use crate::journal::{is_held, meta_path};
 
 /// Both kinds of upstream connections, in the order of the scenarios.
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
@@ -342,7 +340,7 @@ fn put_away(folder: &Path) -> Result<Option<PathBuf>, ScenariosError> {
     if left.is_empty() {
         return Ok(None);
     }
-    if let Some(path) = left.iter().find(|path| is_being_written(path)) {
+    if let Some(path) = left.iter().find(|path| is_held(path) == Some(true)) {
         return Err(ScenariosError::InUse(path.clone()));
     }
     let old = unused_folder(&folder.join(OLD))?;
@@ -351,12 +349,6 @@ fn put_away(folder: &Path) -> Result<Option<PathBuf>, ScenariosError> {
         fs::rename(&path, target).map_err(file("move", &path))?;
     }
     Ok(Some(old))
-}
-
-/// Whether a proxy holds the writer's lock of a log.
-fn is_being_written(path: &Path) -> bool {
-    let lock = FlockOperation::NonBlockingLockShared;
-    File::open(path).is_ok_and(|file| flock(&file, lock) == Err(Errno::WOULDBLOCK))
 }
 
 /// Makes a folder named after this moment.
@@ -398,6 +390,7 @@ fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ScenariosE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{FlockOperation, flock};
 
     #[test]
     fn there_are_six_in_the_order_of_the_original() {

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition is looked at while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How often a browser is started until one is there.
-const START_TRIES: usize = 3;
+/// How often its driver is started until one has a port.
+const DRIVER_TRIES: usize = 20;
 
 const MISSING: &str = "the browser tests need Chromium and its driver: run scripts/test, which \
     installs them, or set TIDEGATE_SKIP_BROWSER to leave these tests out";
@@ -41,46 +41,42 @@ impl Drop for Driver {
     }
 }
 
-impl Browser {
-    /// Starts one. A browser that does not start on a starved machine says nothing of a page, so it
-    /// is tried more than once.
-    pub(crate) async fn start() -> Self {
-        let mut failures = Vec::new();
-        while failures.len() < START_TRIES {
-            match Self::try_start().await {
-                Ok(browser) => return browser,
-                Err(failure) => failures.push(failure),
+impl Driver {
+    /// Starts one, and tells its address. It takes a port that is free in IPv6, and ends where that
+    /// is taken in IPv4; then another one is started.
+    fn start() -> (Self, String) {
+        let mut said = Vec::new();
+        for _ in 0..DRIVER_TRIES {
+            let mut command = Command::new("chromedriver");
+            command.arg("--port=0").process_group(0).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut driver = match command.spawn() {
+                Ok(child) => Self(child),
+                Err(error) if error.kind() == ErrorKind::NotFound => panic!("{MISSING}"),
+                Err(error) => panic!("chromedriver: {error}"),
+            };
+            for line in BufReader::new(driver.0.stdout.take().unwrap()).lines() {
+                let line = line.unwrap();
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    let port = port.trim_end_matches('.');
+                    return (driver, format!("http://127.0.0.1:{port}"));
+                }
+                said.push(line);
             }
         }
-        panic!("no browser could be started: {failures:#?}");
+        panic!("chromedriver does not start: {said:#?}");
     }
+}
 
-    async fn try_start() -> Result<Self, String> {
+impl Browser {
+    pub(crate) async fn start() -> Self {
         let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
         let chromium = chromium.into_iter().find(|path| Path::new(path).exists()).expect(MISSING);
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").process_group(0).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut driver = match command.spawn() {
-            Ok(child) => Driver(child),
-            Err(error) if error.kind() == ErrorKind::NotFound => panic!("{MISSING}"),
-            Err(error) => panic!("chromedriver: {error}"),
-        };
-        let mut said = Vec::new();
-        let lines = BufReader::new(driver.0.stdout.take().unwrap()).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| {
-            let port = line.split_once("started successfully on port ");
-            let port = port.map(|(_, port)| port.trim_end_matches('.').to_owned());
-            said.push(line);
-            port
-        });
-        let port = port.ok_or_else(|| format!("chromedriver tells no port: {said:?}"))?;
-        let address = format!("http://127.0.0.1:{port}");
+        let (driver, address) = Driver::start();
         let profile = tempfile::tempdir().unwrap();
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(chromium, profile.path()));
-        let client = builder.connect(&address).await;
-        let client = client.map_err(|error| format!("no session at {address}: {error}"))?;
-        Ok(Self { client, driver, _profile: profile })
+        let client = builder.connect(&address).await.expect("a browser session");
+        Self { client, driver, _profile: profile }
     }
 
     pub(crate) async fn close(self) {
