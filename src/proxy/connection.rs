@@ -44,7 +44,7 @@ pub(super) enum Standing {
 pub(super) struct Upstream {
     pub(super) stream: Stream,
     pub(super) backend: BackendId,
-    /// The client it serves or is bound to; none while it waits in the pool.
+    /// The client it serves; none while it rests, in the pool or with the client it is bound to.
     pub(super) client: Option<Key>,
     /// There until the first byte was sent.
     pub(super) route: Option<Route>,
