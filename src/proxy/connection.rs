@@ -16,7 +16,7 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     pub(super) peer: PeerName,
     /// There from the first byte of a request, or of an empty line before it, to the last of its
-    /// response.
+    /// response; and behind the last response until the client has ended.
     pub(super) exchange: Option<Box<Exchange>>,
     /// The upstream connection that serves the exchange, or was kept for the next one because it is
     /// authenticated as this client.
