@@ -8,10 +8,10 @@ use super::set::BackendId;
 /// What became of an attempt.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum Outcome {
-    /// The first byte of a final response came that is none of 502, 503 and 504. The time it took
-    /// is the sample.
+    /// The first byte of a final response came that is none of 502, 503, 504 and 508. The time it
+    /// took is the sample.
     Answered,
-    /// A reset, a timeout, nonsense, or a 502, 503 or 504 of the backend. The sample is
+    /// A reset, a timeout, nonsense, or a 502, 503, 504 or 508 of the backend. The sample is
     /// [`super::Options::failure_sample`], however short the failure took: a backend that fails
     /// fast must not attract requests. It also prolongs a cool-off that the attempt was to end.
     Failed,

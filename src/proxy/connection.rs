@@ -16,7 +16,7 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     pub(super) peer: PeerName,
     /// There from the first byte of a request, or of an empty line before it, to the last of its
-    /// response.
+    /// response; and behind the last response until the client has ended.
     pub(super) exchange: Option<Box<Exchange>>,
     /// The upstream connection that serves the exchange, or was kept for the next one because it is
     /// authenticated as this client.
@@ -44,7 +44,7 @@ pub(super) enum Standing {
 pub(super) struct Upstream {
     pub(super) stream: Stream,
     pub(super) backend: BackendId,
-    /// The client it serves or is bound to; none while it waits in the pool.
+    /// The client it serves; none while it rests, in the pool or with the client it is bound to.
     pub(super) client: Option<Key>,
     /// There until the first byte was sent.
     pub(super) route: Option<Route>,

@@ -22,7 +22,8 @@ pub enum Fault {
     BodyTimeout,
     /// The client ended its stream in the middle of a request.
     RequestIncomplete,
-    /// The client reset the connection, or a write to it failed.
+    /// The client reset the connection, a write to it failed, or it ended its stream while it
+    /// waited.
     ClientGone,
     /// The client read nothing for `--body-timeout`.
     ClientStalled,

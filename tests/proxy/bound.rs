@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::clock::{pause, until};
 use crate::support::http::{Answer, Connection, field};
+use crate::support::log::Logged;
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
 
@@ -86,6 +87,28 @@ fn what_a_client_had_authenticated_ends_with_its_connection() {
             (closed.load(Ordering::Relaxed) == number + 1).then_some(())
         });
     }
+}
+
+#[test]
+fn a_request_over_a_bound_connection_is_sent_whole_and_once() {
+    let origin = Origin::serve(|mut connection| {
+        // It answers as early as it can, so that the answer may be there before it is expected.
+        while let Some(head) = connection.head() {
+            connection.send(ok("early"));
+            connection.body(&head);
+        }
+    });
+    let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
+    let mut client = Connection::connect(proxy.address());
+    assert_eq!(ask(&mut client, "x").text(), "early");
+    let body = "x".repeat(50_000);
+    for _ in 0..100 {
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n{body}"));
+        assert_eq!(client.answer().text(), "early");
+    }
+    assert_eq!(origin.accepted(), 1);
+    let made = proxy.rows().iter().filter(|row| !row["connect_ms"].is_empty()).count();
+    assert_eq!(made, 1, "one connection was made, and the others were there");
 }
 
 #[test]

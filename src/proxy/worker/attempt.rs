@@ -125,16 +125,21 @@ impl Worker {
         else {
             return;
         };
-        upstream.client = None;
         // Something is left to be read: more than was asked for, or the end.
         let fit = !upstream.stream.can_read();
         if fit && self.pool.put(upstream.backend.index(), link) {
-            (upstream.idle_since, upstream.idle_until) = (now, now + idle);
-            let deadline = Some(upstream.idle_until);
-            self.upstream_alarms.set(deadline, link, self.poller.timers());
+            self.lay_to_rest(link, idle, now);
         } else {
             self.upstreams.remove(link);
         }
+    }
+
+    /// A connection serves nobody for now, for so long at most.
+    pub(super) fn lay_to_rest(&mut self, link: Key, idle: Duration, now: Instant) {
+        let Some(upstream) = self.upstreams.get_mut(link) else { return };
+        upstream.client = None;
+        (upstream.idle_since, upstream.idle_until) = (now, now + idle);
+        self.upstream_alarms.set(Some(upstream.idle_until), link, self.poller.timers());
     }
 
     /// Takes a client's upstream connection out of the table; dropped, it is closed.

@@ -229,7 +229,7 @@ impl Worker {
                     match upstream.client {
                         Some(client) => self.order.push(READY, client),
                         // Nothing is owed to us here: it is the end, or bytes nobody asked for.
-                        None if upstream.stream.can_read() => self.drop_pooled(key),
+                        None if upstream.stream.can_read() => self.drop_resting(key),
                         None => {}
                     }
                 }
@@ -258,7 +258,7 @@ impl Worker {
                     let deadline = Some(upstream.idle_until);
                     self.upstream_alarms.set(deadline, key, self.poller.timers());
                 } else {
-                    self.drop_pooled(key);
+                    self.drop_resting(key);
                 }
             }
             DOOR if self.doors.rang(key, at) => self.doors.knock(key),
@@ -342,8 +342,8 @@ impl Worker {
         self.drop_client(key);
     }
 
-    /// Closes a pooled connection.
-    fn drop_pooled(&mut self, key: Key) {
+    /// Closes a connection that rests. A client it is bound to will find it gone.
+    fn drop_resting(&mut self, key: Key) {
         self.pool.remove(key);
         self.upstreams.remove(key);
     }

@@ -40,6 +40,8 @@ impl Worker {
                 }
             }
             let upstream = client.upstream.and_then(|link| self.upstreams.get_mut(link));
+            // One that is kept for the client has no part in this before it is asked for.
+            let upstream = upstream.filter(|upstream| upstream.client == Some(key));
             let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
             let mut context = self.tools.context(now, peer.as_str());
             let round = round(stream, upstream, exchange, &self.directory, &mut context);
@@ -117,10 +119,9 @@ impl Worker {
                 }
                 Demand::Recycle { idle } => self.recycle(key, idle, now),
                 Demand::Keep { idle } => {
-                    // It stays where it is; whether it lives is asked when it is needed.
-                    let link = client.upstream.and_then(|link| self.upstreams.get_mut(link));
-                    if let Some(upstream) = link {
-                        (upstream.idle_since, upstream.idle_until) = (now, now + idle);
+                    // It rests as one in the pool does, and the client alone knows of it.
+                    if let Some(link) = client.upstream {
+                        self.lay_to_rest(link, idle, now);
                     }
                 }
                 Demand::Discard => drop(self.detach(key)),

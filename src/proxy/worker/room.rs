@@ -59,7 +59,7 @@ impl Worker {
         }
         let spare = self.pool.spare();
         match spare {
-            Some(key) => self.drop_pooled(key),
+            Some(key) => self.drop_resting(key),
             None => self.spread.ask_for_room(self.index),
         }
         spare.is_some()

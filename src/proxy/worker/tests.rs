@@ -1,7 +1,7 @@
 //! A worker turned by hand, before real sockets: what one turn does for whom.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use super::accept::ACCEPTS_PER_TURN;
@@ -234,4 +234,36 @@ fn a_pooled_connection_is_not_used_again_once_its_time_is_up_or_its_backend_said
         assert_eq!(bench.worker.take_pooled(backend, now + after), None);
         assert!(bench.worker.upstreams.is_empty(), "it is closed");
     }
+}
+
+#[test]
+fn nothing_is_sent_over_a_bound_connection_before_it_is_known_to_be_alive() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: NTLM x\r\n\r\n").unwrap();
+    bench.until("a connection to the backend", |bench| !bench.worker.upstreams.is_empty());
+    let (mut origin, _) = bench.backend.accept().unwrap();
+    origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    bench.until("an answer", |_| answers(&mut client) == 1);
+    // The client has an exchange from here on, and none has to be taken for its next request.
+    client.write_all(b"\r\n").unwrap();
+    bench.until("the empty line", |bench| {
+        let key = bench.worker.clients.keys().next().unwrap();
+        bench.worker.clients.get(key).unwrap().exchange.is_some()
+    });
+    origin.shutdown(Shutdown::Write).unwrap();
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody").unwrap();
+    bench.backend.set_nonblocking(true).unwrap();
+    let mut next = None;
+    bench.until("another connection", |bench| {
+        next = next.take().or_else(|| bench.backend.accept().ok());
+        next.is_some()
+    });
+    let (mut next, _) = next.unwrap();
+    next.set_nonblocking(true).unwrap();
+    let mut got = Vec::new();
+    bench.until("the request", |_| {
+        got.extend(read(&mut next));
+        got.starts_with(b"POST /") && got.ends_with(b"\r\n\r\nbody")
+    });
 }
