@@ -255,7 +255,7 @@ impl FramingError {
                 facts!(400, "bad_trailer", "the trailer section is malformed")
             }
             FramingError::TrailerTooLarge => facts!(
-                400,
+                431,
                 "trailer_too_large",
                 "the request's trailer section is above --max-head-bytes",
                 "the response's trailer section is above --max-head-bytes"

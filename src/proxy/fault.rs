@@ -257,7 +257,7 @@ mod tests {
         for error in BODIES {
             assert!(Fault::ResponseBody(error).label().starts_with("response_"));
             assert_eq!(Fault::ResponseBody(error).status(), 502);
-            assert_eq!(Fault::RequestBody(error).status(), 400);
+            assert_eq!(Fault::RequestBody(error).status(), error.status());
         }
     }
 
