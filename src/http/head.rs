@@ -9,6 +9,14 @@ use super::error::HeadError;
 /// end a line, and closes or waits for more.
 const RESPONSE_BEGINS: &[u8] = b"HTTP/";
 
+/// Whether a response may begin with `bytes`, of which there may be few yet.
+fn may_begin_response(bytes: &[u8]) -> bool {
+    let known = bytes.len().min(RESPONSE_BEGINS.len());
+    bytes.starts_with(RESPONSE_BEGINS)
+        // That letters in another case are no version is said when the line is whole.
+        || bytes[..known].eq_ignore_ascii_case(&RESPONSE_BEGINS[..known])
+}
+
 /// Where a complete head lies in the bytes received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadEnd {
@@ -60,9 +68,7 @@ impl HeadSearch {
     /// seen before all else.
     pub fn find(&mut self, bytes: &[u8], limit: usize) -> Result<Option<HeadEnd>, HeadError> {
         let window = &bytes[..bytes.len().min(limit)];
-        let known = window.len().min(RESPONSE_BEGINS.len());
-        let begins = window[..known].eq_ignore_ascii_case(&RESPONSE_BEGINS[..known]);
-        if self.side == Side::Response && !begins {
+        if self.side == Side::Response && !may_begin_response(window) {
             return Err(HeadError::BadStatusLine);
         }
         let from = self.searched.min(window.len());

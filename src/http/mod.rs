@@ -46,7 +46,7 @@ pub use method::Method;
 pub use name::Name;
 pub use reply::{ALLOW, ReplyOptions, reason_phrase, reply};
 pub use request::{RequestHead, offered_protocols, parse_request};
-pub use response::{Asked, ResponseHead, may_begin_response, parse_response};
+pub use response::{Asked, ResponseHead, parse_response};
 pub use rewrite_request::{RequestHop, rewrite_request};
 pub use rewrite_response::{BodyOut, ResponseHop, rewrite_response};
 pub use span::Span;

@@ -52,13 +52,6 @@ impl ResponseHead {
     }
 }
 
-/// Whether a response may begin with `bytes`, of which there may be few yet. A backend that speaks
-/// another protocol need not be waited for.
-#[must_use]
-pub fn may_begin_response(bytes: &[u8]) -> bool {
-    bytes.iter().zip(b"HTTP/").all(|(byte, expected)| byte == expected)
-}
-
 /// Parses a head found by [`HeadSearch`](super::HeadSearch), empty line included.
 ///
 /// # Errors

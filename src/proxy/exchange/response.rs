@@ -9,8 +9,7 @@ use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
     Asked, BodyOut, Framing, HeadError, HeadSearch, Name, ResponseHead, ResponseHop, Version,
-    authenticates_connection, connection_named, may_begin_response, parse_response,
-    rewrite_response,
+    authenticates_connection, connection_named, parse_response, rewrite_response,
 };
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Connections;
@@ -63,9 +62,6 @@ impl Exchange {
         if let Some(attempt) = &mut self.attempt {
             let answer = attempt.timing.answered(body_awaited, context.now);
             self.account.first_byte = Some(answer.spent);
-        }
-        if !may_begin_response(raw) {
-            return self.refuse_response(HeadError::BadStatusLine, context);
         }
         let end = match search.find(raw, context.settings.limits.head_bytes) {
             Ok(Some(found)) => found.end,
