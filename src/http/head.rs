@@ -11,10 +11,7 @@ const RESPONSE_BEGINS: &[u8] = b"HTTP/";
 
 /// Whether a response may begin with `bytes`, of which there may be few yet.
 fn may_begin_response(bytes: &[u8]) -> bool {
-    let known = bytes.len().min(RESPONSE_BEGINS.len());
-    bytes.starts_with(RESPONSE_BEGINS)
-        // That letters in another case are no version is said when the line is whole.
-        || bytes[..known].eq_ignore_ascii_case(&RESPONSE_BEGINS[..known])
+    bytes.starts_with(RESPONSE_BEGINS) || RESPONSE_BEGINS.starts_with(bytes)
 }
 
 /// Where a complete head lies in the bytes received.
