@@ -106,7 +106,9 @@ impl Outages {
             "upstream_closed" | "response_truncated" => {
                 met(Disturbance::Killed).then_some(Excuse::Killed)
             }
-            "response_timeout" => met(Disturbance::Paused).then_some(Excuse::Paused),
+            "response_timeout" | "stream_timeout" => {
+                met(Disturbance::Paused).then_some(Excuse::Paused)
+            }
             "connect_refused" | "connect_timeout" => {
                 let mut disturbed: Vec<_> = self.during(failure).map(|o| o.backend).collect();
                 disturbed.sort_unstable();
