@@ -165,6 +165,7 @@ mod tests {
         assert_eq!(excuse("upstream_closed", 0, 1, 9), None, "it was still up");
         assert_eq!(excuse("upstream_closed", 1, 10, 20), None, "it was another");
         assert_eq!(excuse("response_timeout", 1, 10, 20), Some(Excuse::Paused));
+        assert_eq!(excuse("stream_timeout", 1, 10, 20), Some(Excuse::Paused));
         assert_eq!(excuse("response_timeout", 0, 10, 20), None, "it was not stopped");
         assert_eq!(excuse("response_bad_length", 0, 10, 20), None);
         let undispatched = Failure { backend: None, ..failure("upstream_closed", 0, 10, 20) };
