@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, PeerName, Standing};
 use super::super::spread::Newcomer;
-use super::{DOOR, IDLE, QUIET, Worker};
+use super::room::SETTLED;
+use super::{DOOR, IDLE, Worker};
 use crate::console::Console;
 use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Stream, Timers};
@@ -134,7 +135,7 @@ impl Worker {
                 }
                 // A descriptor given back in vain is followed by no second one.
                 Err(error)
-                    if !freed && are_exhausted(&error) && self.free_descriptor(QUIET, now) =>
+                    if !freed && are_exhausted(&error) && self.free_descriptor(SETTLED, now) =>
                 {
                     freed = true;
                 }

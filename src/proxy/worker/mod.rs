@@ -54,8 +54,8 @@ const LEAVING: usize = 2;
 /// Exchanges kept for reuse.
 const SPARE_EXCHANGES: usize = 1024;
 
-/// How long an idle connection is kept when the proxy is stopping or somebody wants its place, so
-/// that a request already on its way is answered instead of reset.
+/// How long an idle connection is kept when the proxy is stopping, so that a request already on its
+/// way is answered instead of reset.
 const QUIET: Duration = Duration::from_millis(250);
 
 /// What all workers share.

@@ -7,14 +7,18 @@ use std::time::{Duration, Instant};
 
 use super::super::connection::Standing;
 use super::super::exchange::Phase;
-use super::{IDLE, LEAVING, QUIET, Worker, spare};
+use super::{IDLE, LEAVING, Worker, spare};
 use crate::reactor::Key;
 
+/// How long a client is idle before its place may go to another. One that had an answer within the
+/// last second is likely to ask again at once.
+pub(super) const SETTLED: Duration = Duration::from_secs(1);
+
 impl Worker {
-    /// The client that has been idle longest, if that is longer than [`QUIET`]: who waits outside
+    /// The client that has been idle longest, if that is longer than [`SETTLED`]: who waits outside
     /// can wait so long, and one inside may have a request on its way.
     pub(super) fn idle_client(&self, now: Instant) -> Option<Key> {
-        self.idle_for(QUIET, now)
+        self.idle_for(SETTLED, now)
     }
 
     /// Ends the connection that [`Worker::idle_client`] names, if there is one, so that its place
