@@ -1,17 +1,14 @@
 //! Which files a report is of, and what each is called.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::file_name::{end, stem};
 use super::run::{Run, Unread};
 use super::{Report, ReportError, plain};
-
-/// How the name of a log ends in a folder.
-const ENDS: [&str; 4] = [".csv", ".csv.gz", ".tsv", ".tsv.gz"];
 
 /// What a run left is moved into a folder of this name by the next one.
 const OLD: &str = "old";
@@ -108,18 +105,4 @@ impl Inputs {
     fn leave_out(&mut self, path: &Path, reason: &dyn std::fmt::Display) {
         self.report.left_out.push(format!("{}: {reason}", plain(&path.to_string_lossy())));
     }
-}
-
-/// What of a file's name says that it may be a log.
-fn end(path: &Path) -> Option<&'static str> {
-    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
-    ENDS.into_iter().find(|end| name.ends_with(end))
-}
-
-/// A file's name without what says that it is a log.
-pub(super) fn stem(path: &Path) -> String {
-    let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-    let length = end(path).map(|end| name.len() - end.len());
-    let other = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    length.and_then(|length| name.get(..length)).map_or_else(other, str::to_owned)
 }

@@ -6,6 +6,7 @@
 //! known here, nor who is right.
 
 mod csv;
+mod file_name;
 mod inputs;
 mod json;
 mod latencies;
@@ -16,6 +17,7 @@ mod run;
 mod tables;
 mod tally;
 mod verdict;
+mod written;
 mod wrk;
 
 use std::fs;

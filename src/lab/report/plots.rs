@@ -2,8 +2,8 @@
 
 use super::Report;
 use super::run::{Latency, Run, Slot};
-use super::tables::{millis, per_second};
 use super::verdict;
+use super::written::{millis, per_second};
 use crate::lab::render::{Bar, Curve, Ink, Line, Panel, Part, Scale, bars, curves, parts};
 
 /// Shorter latencies are drawn as this, in milliseconds: a logarithmic scale has no 0, and tools

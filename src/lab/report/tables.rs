@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::Report;
 use super::run::Run;
 use super::verdict::{self, Verdict};
+use super::written::{millis, per_second, percent};
 use crate::journal::Span;
 use crate::lab::render::{Row, Table, thousands};
 
@@ -197,25 +198,6 @@ fn odd_times(outliers: Span) -> String {
 
 fn nothing() -> String {
     "–".to_owned()
-}
-
-pub(super) fn millis(ms: f64) -> String {
-    format!("{ms:.2}")
-}
-
-/// Whole where more would be noise.
-pub(super) fn per_second(rate: f64) -> String {
-    if rate < 100.0 { format!("{rate:.1}") } else { thousands(rate) }
-}
-
-/// A share in percent, so that a small one is not 0.
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent > 0.0 && percent < 0.1 {
-        format!("{percent:.3} %")
-    } else {
-        format!("{percent:.1} %")
-    }
 }
 
 /// A number of a run's requests with the share it is.

@@ -7,7 +7,7 @@
 
 use super::Report;
 use super::run::{Latency, Run, Slot};
-use super::tables::{millis, per_second};
+use super::written::{millis, per_second};
 
 /// A smaller difference says nothing, as a share of the figure.
 const LEAST_DIFFERENCE: f64 = 0.01;

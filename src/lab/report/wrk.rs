@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::inputs::stem;
+use super::file_name::stem;
 
 /// Requests per second as wrk counted them for `log`: `<run>_wrk.txt` beside `<run>.csv`. `None` if
 /// there is no such file, or no such figure in it.
