@@ -93,7 +93,7 @@ impl Buffer {
     }
 
     /// The next `count` raw bytes are ready to be sent, as they are.
-    pub fn keep(&mut self, count: usize) {
+    pub fn commit(&mut self, count: usize) {
         debug_assert!(self.raw + count <= self.end);
         if self.start == self.ready {
             (self.start, self.ready) = (self.raw, self.raw);
@@ -108,13 +108,13 @@ impl Buffer {
     }
 
     /// The next `count` raw bytes are of no further use.
-    pub fn drop_raw(&mut self, count: usize) {
+    pub fn discard(&mut self, count: usize) {
         self.raw += count;
         debug_assert!(self.raw <= self.end);
     }
 
     /// Forgets everything that was received and not yet looked at.
-    pub fn drop_all_raw(&mut self) {
+    pub fn discard_all(&mut self) {
         self.raw = self.end;
     }
 
@@ -147,7 +147,7 @@ impl Buffer {
     }
 
     /// Gives the block back if nothing is in it.
-    pub fn rest(&mut self, free: &mut FreeList) {
+    pub fn release_block(&mut self, free: &mut FreeList) {
         if self.is_empty()
             && let Some(block) = self.block.take()
         {
@@ -156,7 +156,7 @@ impl Buffer {
         }
     }
 
-    /// Forgets all bytes; the block is kept until [`Buffer::rest`].
+    /// Forgets all bytes; the block is kept until [`Buffer::release_block`].
     pub fn clear(&mut self) {
         (self.start, self.ready, self.raw, self.end) = (0, 0, 0, 0);
     }
@@ -178,9 +178,9 @@ mod tests {
     fn keeps_some_runs_and_drops_others_in_order() {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
         receive(&mut buffer, &mut free, b"5;ext\r\nhello");
-        buffer.keep(1);
-        buffer.drop_raw(4);
-        buffer.keep(7);
+        buffer.commit(1);
+        buffer.discard(4);
+        buffer.commit(7);
         assert_eq!(buffer.ready(), b"5\r\nhello");
         assert_eq!(buffer.raw(), b"");
         buffer.append(b"\r\n");
@@ -192,8 +192,8 @@ mod tests {
     fn a_run_that_starts_behind_an_empty_front_is_not_moved() {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
         receive(&mut buffer, &mut free, b"headbody");
-        buffer.drop_raw(4);
-        buffer.keep(4);
+        buffer.discard(4);
+        buffer.commit(4);
         assert_eq!((buffer.start, buffer.ready()), (4, &b"body"[..]));
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
         let bytes: Vec<u8> = (0..=255).cycle().take(BLOCK_BYTES + 1).collect();
         assert_eq!(receive(&mut buffer, &mut free, &bytes), BLOCK_BYTES);
-        buffer.keep(BLOCK_BYTES);
+        buffer.commit(BLOCK_BYTES);
         assert!(buffer.space(&mut free).is_empty());
         buffer.sent(BLOCK_BYTES / 2);
         assert_eq!(buffer.space(&mut free).len(), BLOCK_BYTES / 2);
@@ -213,7 +213,7 @@ mod tests {
     fn raw_bytes_at_the_end_of_a_block_can_still_grow() {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
         receive(&mut buffer, &mut free, &vec![b'x'; BLOCK_BYTES]);
-        buffer.drop_raw(10);
+        buffer.discard(10);
         assert_eq!(buffer.space(&mut free).len(), 10);
         assert_eq!(buffer.raw().len(), BLOCK_BYTES - 10);
     }
@@ -222,7 +222,7 @@ mod tests {
     fn append_fits_behind_a_full_block() {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
         receive(&mut buffer, &mut free, &vec![b'x'; BLOCK_BYTES]);
-        buffer.keep(BLOCK_BYTES);
+        buffer.commit(BLOCK_BYTES);
         buffer.append(b"\r\n");
         assert!(buffer.ready().ends_with(b"x\r\n"));
         assert!(buffer.space(&mut free).is_empty());
@@ -232,12 +232,12 @@ mod tests {
     fn an_empty_buffer_gives_its_block_back_and_a_used_one_does_not() {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
         receive(&mut buffer, &mut free, b"ab");
-        buffer.rest(&mut free);
+        buffer.release_block(&mut free);
         assert!(buffer.holds_block());
-        buffer.keep(1);
+        buffer.commit(1);
         buffer.sent(1);
-        buffer.drop_raw(1);
-        buffer.rest(&mut free);
+        buffer.discard(1);
+        buffer.release_block(&mut free);
         assert!(!buffer.holds_block());
         assert_eq!(free.blocks.len(), 1);
     }

@@ -415,7 +415,7 @@ fn rooms_import_only_from_floors_below() {
     assert_eq!(found("floors", "src/attic/x.rs", ""), [1], "a room without a floor");
     let good = [
         ("src/http/head.rs", "use crate::time::parse;\nuse crate::http::Span;"),
-        ("src/proxy/server.rs", "use crate::journal::Feed;\nuse crate::http::Head;"),
+        ("src/proxy/server.rs", "use crate::journal::RecordSender;\nuse crate::http::Head;"),
         ("src/lab/up.rs", "use crate::balance::Policy;"),
         ("src/bin/lab.rs", "use tidegate::lab::up;\nuse crate::flags;"),
         ("src/lib.rs", "pub mod proxy;"),

@@ -13,8 +13,8 @@ use tidegate::http::{
 };
 use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::budget::RetryBudget;
-use tidegate::proxy::exchange::{Context, Demand, Exchange, Phase, Side};
-use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::exchange::{Action, Context, Exchange, Phase, Side};
+use tidegate::proxy::settings::{Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse};
 use tidegate::proxy::trusted::TrustedProxies;
 
 /// A path's name, and what makes the step that is counted.
@@ -208,19 +208,19 @@ fn exchange() -> Step {
             phase: Phase::Serving,
         };
         receive(&mut exchange, Side::Client, SMALL, context);
-        let demand = exchange.demand();
-        assert!(matches!(demand, Some(Demand::Connect { .. })), "{demand:?}");
-        exchange.connected(context);
+        let demand = exchange.next_action();
+        assert!(matches!(demand, Some(Action::Connect { .. })), "{demand:?}");
+        exchange.reused_connection(context);
         send(&mut exchange, Side::Upstream, context);
-        rest(&mut exchange, context);
+        release_buffers(&mut exchange, context);
         receive(&mut exchange, Side::Upstream, ANSWER, context);
         send(&mut exchange, Side::Client, context);
-        assert!(matches!(exchange.demand(), Some(Demand::Recycle { .. })));
-        assert_eq!(exchange.demand(), Some(Demand::Report));
+        assert!(matches!(exchange.next_action(), Some(Action::Recycle { .. })));
+        assert_eq!(exchange.next_action(), Some(Action::Report));
         assert_eq!(exchange.record(client, now).status, 200);
         exchange.reported(false, context);
         assert!(exchange.is_idle());
-        rest(&mut exchange, context);
+        release_buffers(&mut exchange, context);
     })
 }
 
@@ -235,24 +235,24 @@ fn send(exchange: &mut Exchange, to: Side, context: &mut Context<'_>) {
 }
 
 /// What a worker does with an exchange that has to wait.
-fn rest(exchange: &mut Exchange, context: &mut Context<'_>) {
-    exchange.rest(context.free);
+fn release_buffers(exchange: &mut Exchange, context: &mut Context<'_>) {
+    exchange.release_buffers(context.free);
     std::hint::black_box(exchange.deadline(&context.settings.timeouts));
 }
 
 fn settings() -> Settings {
     let seconds = Duration::from_secs;
-    let upstream = |index| Upstream {
+    let upstream = |index| Backend {
         url: format!("http://localhost:{}", 8081 + index),
         host: "localhost".to_owned(),
         port: 8081 + index,
     };
     Settings {
         policy: Policy::RoundRobin,
-        connections: Connections::Persistent,
+        upstream_reuse: UpstreamReuse::Persistent,
         pseudonym: "tidegate-0a1b2c3d".to_owned(),
         listen: Vec::new(),
-        upstreams: (0..BACKENDS).map(upstream).collect(),
+        backends: (0..BACKENDS).map(upstream).collect(),
         trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),

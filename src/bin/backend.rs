@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 
 use tidegate::console::Console;
 use tidegate::lab::backend::{self, Backend, Behaviour, Profile};
-use tidegate::reactor::{Caller, descriptors};
+use tidegate::reactor::{Waker, descriptors};
 use tidegate::usage::{self, Advice};
 
 /// A test backend: greets every request after the delay its profile says.
@@ -124,11 +124,11 @@ fn run(flags: Flags, console: Console) -> Result<()> {
 }
 
 /// As process 1 of a container a signal without a handler would be ignored.
-fn stop_on_signal(stopper: Caller, console: Console) -> io::Result<()> {
+fn stop_on_signal(stopper: Waker, console: Console) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in signals.forever() {
-            if let Err(error) = stopper.call() {
+            if let Err(error) = stopper.wake() {
                 console.complain(&format!("error: cannot stop: {error}"));
             }
         }

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(of(502, None, Some("upstream_closed")), [ms(10_000)]);
         // The proxy's own answers say nothing of a backend.
         assert_eq!(of(503, None, Some("connect_refused")), []);
-        assert_eq!(of(503, None, Some("own_resources")), []);
+        assert_eq!(of(503, None, Some("resource_exhausted")), []);
         assert_eq!(of(508, None, Some("loop")), []);
         // An answer that broke off had begun, and then failed.
         assert_eq!(of(200, Some(ms(5)), Some("response_truncated")), [ms(5), ms(10_000)]);

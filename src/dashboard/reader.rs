@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::board::Board;
 use super::model::Model;
 use super::source::Source;
-use crate::reactor::Caller;
+use crate::reactor::Waker;
 
 /// How long the reader rests when it has read all there is.
 const REST: Duration = Duration::from_millis(100);
@@ -15,7 +15,7 @@ const REST: Duration = Duration::from_millis(100);
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
 /// Reads for ever, and calls `server` when there is something new.
-pub(super) fn run(mut source: Source, board: &Board, server: &Caller) {
+pub(super) fn run(mut source: Source, board: &Board, server: &Waker) {
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
@@ -27,7 +27,7 @@ pub(super) fn run(mut source: Source, board: &Board, server: &Caller) {
         if published.is_none_or(|at| now.duration_since(at) >= PUBLISH_EVERY) {
             board.publish(&source, SystemTime::now());
             // Without the call a stream gets its event with the next one.
-            let _ = server.call();
+            let _ = server.wake();
             published = Some(now);
         }
         if read_all {

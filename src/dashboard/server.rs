@@ -19,7 +19,9 @@ use super::connection::{Connection, Service};
 use super::hosts::Hosts;
 use super::reader;
 use super::source::Source;
-use crate::reactor::{Alarm, Alarms, Key, Listener, Poller, Received, Slots, Stream, Wake};
+use crate::reactor::{
+    Event, Key, LazyTimer, LazyTimers, Listener, Poller, Received, Slots, Stream,
+};
 
 /// How many clients get a stream; further ones are told to ask again and again.
 pub const STREAMS_MAX: usize = 32;
@@ -72,9 +74,9 @@ pub struct Options {
 pub struct Dashboard {
     poller: Poller,
     listener: Listener,
-    accept_again: Alarm,
+    accept_again: LazyTimer,
     clients: Slots<Client>,
-    alarms: Alarms,
+    lazy_timers: LazyTimers,
     /// Those for which there is more to do than a turn had time for.
     unfinished: VecDeque<Key>,
     board: Arc<Board>,
@@ -121,9 +123,9 @@ impl Dashboard {
         Ok(Self {
             poller,
             listener,
-            accept_again: Alarm::default(),
+            accept_again: LazyTimer::default(),
             clients: Slots::new(CLIENTS),
-            alarms: Alarms::default(),
+            lazy_timers: LazyTimers::default(),
             unfinished: VecDeque::new(),
             board,
             hosts: Hosts::new(options.listen.ip(), &options.allowed_hosts),
@@ -141,32 +143,32 @@ impl Dashboard {
     /// Answers until events can no longer be waited for, and tells why.
     #[must_use]
     pub fn run(mut self) -> io::Error {
-        let mut wakes = Vec::with_capacity(EVENTS_PER_TURN);
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            let now = match self.poller.turn(&mut wakes, !self.unfinished.is_empty()) {
+            let now = match self.poller.turn(&mut events, !self.unfinished.is_empty()) {
                 Ok(now) => now,
                 Err(error) => return error,
             };
             for key in std::mem::take(&mut self.unfinished) {
                 self.serve(key, now);
             }
-            for wake in &wakes {
-                match *wake {
-                    Wake::Called => self.serve_streams(now),
-                    Wake::Ready { key: LISTENER, .. } => self.accept(now),
-                    Wake::Ready { key, readiness } => {
+            for event in &events {
+                match *event {
+                    Event::Woken => self.serve_streams(now),
+                    Event::Ready { key: LISTENER, .. } => self.accept(now),
+                    Event::Ready { key, readiness } => {
                         if let Some(client) = self.clients.get_mut(key) {
                             client.stream.note(readiness);
                             self.serve(key, now);
                         }
                     }
-                    Wake::Expired { key: LISTENER, at } => {
-                        if self.accept_again.rang(at) {
+                    Event::Expired { key: LISTENER, at } => {
+                        if self.accept_again.fired(at) {
                             self.accept(now);
                         }
                     }
-                    Wake::Expired { key, at } => {
-                        if self.alarms.rang(key, at) {
+                    Event::Expired { key, at } => {
+                        if self.lazy_timers.fired(key, at) {
                             self.look_at_deadline(key, now);
                         }
                     }
@@ -255,7 +257,7 @@ impl Dashboard {
                 return;
             }
         }
-        self.alarms.set(client.connection.deadline(), key, self.poller.timers());
+        self.lazy_timers.set(client.connection.deadline(), key, self.poller.timers());
     }
 
     fn look_at_deadline(&mut self, place: Key, now: Instant) {
@@ -263,7 +265,7 @@ impl Dashboard {
         let Some(client) = self.clients.get(key) else { return };
         match client.connection.deadline() {
             Some(deadline) if deadline <= now => drop(self.clients.remove(key)),
-            deadline => self.alarms.set(deadline, key, self.poller.timers()),
+            deadline => self.lazy_timers.set(deadline, key, self.poller.timers()),
         }
     }
 }

@@ -22,8 +22,8 @@ use super::beside;
 use super::dialect::Dialect;
 use super::error::JournalError;
 use super::line::BLOCK_BYTES;
-use super::medium::{Medium, write_as_much};
 use super::schema::header;
+use super::sink::{LogSink, write_as_much};
 
 /// Standard output by its usual name. Opening that name would write over what is already there if
 /// it is a file, and fails if it is a socket; so its descriptor is taken instead.
@@ -145,7 +145,7 @@ impl Write for LogFile {
     }
 }
 
-impl Medium for LogFile {
+impl LogSink for LogFile {
     fn name(&self) -> String {
         self.path.display().to_string()
     }
@@ -161,7 +161,7 @@ impl Medium for LogFile {
         self.complaint.take()
     }
 
-    fn take_back(&mut self, count: u64) -> io::Result<()> {
+    fn truncate_tail(&mut self, count: u64) -> io::Result<()> {
         let (Some(file), Kind::Regular) = (&self.file, self.kind) else {
             return Err(io::ErrorKind::Unsupported.into());
         };

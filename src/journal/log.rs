@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::feed::Record;
-use super::medium::{Appended, Appender, Medium};
+use super::losses::LossReporter;
 use super::schema::{HEALTH_PROBE, Row, RowWriter};
-use super::trouble::Trouble;
+use super::sender::Record;
+use super::sink::{Appended, Appender, LogSink};
 use crate::console::Console;
 
 /// A batch is written when it has about this size, or when the rings are empty.
@@ -27,19 +27,19 @@ pub(super) struct Log<M> {
     batch: Vec<u8>,
     appender: Appender<M>,
     rows: u64,
-    trouble: Trouble<Console>,
+    losses: LossReporter<Console>,
 }
 
-impl<M: Medium> Log<M> {
-    pub(super) fn new(medium: M, labels: Labels, console: Console) -> Self {
-        let trouble = Trouble::new(console, medium.name());
+impl<M: LogSink> Log<M> {
+    pub(super) fn new(sink: M, labels: Labels, console: Console) -> Self {
+        let losses = LossReporter::new(console, sink.name());
         Self {
             labels,
             row_writer: RowWriter::default(),
             batch: Vec::with_capacity(BATCH_BYTES),
-            appender: Appender::new(medium),
+            appender: Appender::new(sink),
             rows: 0,
-            trouble,
+            losses,
         }
     }
 
@@ -50,7 +50,7 @@ impl<M: Medium> Log<M> {
 
     /// Rows that never will be.
     pub(super) fn lost(&self) -> u64 {
-        self.trouble.lost()
+        self.losses.lost()
     }
 
     /// Adds the row of a record whose method and path came beside it.
@@ -87,10 +87,10 @@ impl<M: Medium> Log<M> {
     /// Has the log begun before there are rows, so that its troubles are told when they begin.
     pub(super) fn begin(&mut self, now: Instant) {
         if let Err(error) = self.appender.begin() {
-            self.trouble.failed(0, &error, now);
+            self.losses.failed(0, &error, now);
         }
         if let Some(complaint) = self.appender.complaint() {
-            self.trouble.say(&complaint);
+            self.losses.say(&complaint);
         }
     }
 
@@ -103,14 +103,14 @@ impl<M: Medium> Log<M> {
         self.batch.clear();
         self.rows += rows;
         match error {
-            Some(error) => self.trouble.failed(lost, &error, now),
-            None => self.trouble.written(),
+            Some(error) => self.losses.failed(lost, &error, now),
+            None => self.losses.written(),
         }
     }
 
     /// Counts rows for which the rings had no room.
     pub(super) fn overrun(&mut self, rows: u64, now: Instant) {
-        self.trouble.overrun(rows, now);
+        self.losses.overrun(rows, now);
     }
 
     /// Goes on in the file that now has the log's name. What was recorded before goes to the old
@@ -118,7 +118,7 @@ impl<M: Medium> Log<M> {
     pub(super) fn reopen(&mut self) {
         debug_assert!(self.batch.is_empty(), "a row must not be torn from its file");
         if let Err(error) = self.appender.reopen() {
-            self.trouble.not_reopened(&error);
+            self.losses.not_reopened(&error);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! One CSV row per request, written off the request path.
 //!
-//! A worker must never wait for a disk, so it hands each ended request to its own [`Feed`], a ring
-//! in memory, without a lock, an allocation or a system call. One thread empties the rings every
-//! 50 ms and writes the rows in batches. What a slow or full disk cannot take is counted as lost,
-//! so that rows + lost = requests whatever happens.
+//! A worker must never wait for a disk, so it hands each ended request to its own [`RecordSender`],
+//! a ring in memory, without a lock, an allocation or a system call. One thread empties the rings
+//! every 50 ms and writes the rows in batches. What a slow or full disk cannot take is counted as
+//! lost, so that rows + lost = requests whatever happens.
 //!
 //! The [`schema`](Row) is here once for the writer and all readers. This room knows no sockets, no
 //! HTTP and no balancing: method, path and fault are text to it, a backend is an index into a
@@ -14,17 +14,17 @@ mod cell;
 mod days;
 mod dialect;
 mod error;
-mod feed;
 mod file;
 mod input;
 mod line;
 mod log;
-mod medium;
+mod losses;
 mod ring;
 mod schema;
+mod sender;
+mod sink;
 mod tail;
 mod timestamp;
-mod trouble;
 mod value;
 mod writer;
 
@@ -36,10 +36,10 @@ pub use cell::marked;
 pub use days::{Days, Span};
 pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
-pub use feed::{Feed, LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record};
 pub use file::{STANDARD_OUTPUT, check, is_held};
 pub use line::LineError;
 pub use schema::{COLUMNS, CONTRACT_COLUMNS, HEALTH_PROBE, Row, RowWriter, header};
+pub use sender::{LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record, RecordSender};
 pub use tail::{Fate, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};
@@ -50,11 +50,11 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::console::Console;
-use feed::Tally;
 use file::LogFile;
 use log::{Labels, Log};
-use medium::Medium;
 use ring::Room;
+use sender::Tally;
+use sink::LogSink;
 use writer::{Writer, Written};
 
 /// What the journal has to know before the first request.
@@ -70,9 +70,9 @@ pub struct Options {
     pub routing_mode: String,
     /// The `connection` column: `persistent` or `non-persistent`, as the flag spells it.
     pub connection: String,
-    /// How many feeds to make; a feed's place in the answer is its `worker` column.
+    /// How many senders to make; a sender's place in the answer is its `worker` column.
     pub workers: usize,
-    /// Whether lines given to [`Feed::say`] are printed.
+    /// Whether lines given to [`RecordSender::say`] are printed.
     pub verbose: bool,
     /// Where they are, and where the log's troubles are told.
     pub console: Console,
@@ -103,7 +103,7 @@ struct WriterThread {
 /// What became of all requests; `rows + lost == requests` unless there is no log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Requests recorded by all feeds.
+    /// Requests recorded by all senders.
     pub requests: u64,
     /// Those of them that were answered 4xx or 5xx or had a fault.
     pub errors: u64,
@@ -124,40 +124,40 @@ struct Orders {
 
 impl Journal {
     /// Opens the log, moves one of an earlier run aside and starts the writer thread. With neither
-    /// a log nor `verbose` there is no thread, and the feeds only count.
+    /// a log nor `verbose` there is no thread, and the senders only count.
     ///
     /// # Errors
     /// When the log cannot be written, another process writes it, or the file is no log.
-    pub fn start(options: Options) -> Result<(Self, Vec<Feed>), JournalError> {
+    pub fn start(options: Options) -> Result<(Self, Vec<RecordSender>), JournalError> {
         let log = options.path.as_deref();
         let log = log.map(|path| LogFile::create(path, options.meta.clone())).transpose()?;
         let moved_aside = log.as_ref().and_then(LogFile::moved_aside).map(Path::to_owned);
-        let (mut journal, feeds) = Self::start_on(log, options, feed::ROOM)?;
+        let (mut journal, senders) = Self::start_on(log, options, sender::ROOM)?;
         journal.moved_aside = moved_aside;
-        Ok((journal, feeds))
+        Ok((journal, senders))
     }
 
     fn start_on<M>(
-        medium: Option<M>,
+        sink: Option<M>,
         options: Options,
         room: Room,
-    ) -> Result<(Self, Vec<Feed>), JournalError>
+    ) -> Result<(Self, Vec<RecordSender>), JournalError>
     where
-        M: Medium + Send + 'static,
+        M: LogSink + Send + 'static,
     {
         let Options { backends, routing_mode, connection, workers, verbose, console, .. } = options;
-        let logs = medium.is_some();
-        let (feeds, outlets): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| Feed::new(logs, verbose, room)).unzip();
-        let tallies: Vec<_> = feeds.iter().map(Feed::tally).collect();
+        let logs = sink.is_some();
+        let (senders, consumers): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| RecordSender::new(logs, verbose, room)).unzip();
+        let tallies: Vec<_> = senders.iter().map(RecordSender::tally).collect();
         let orders = Arc::<Orders>::default();
         let mut journal = Self { orders, tallies, thread: None, moved_aside: None };
         if logs || verbose {
             let labels = Labels { backends, routing_mode, connection };
             let writer = Writer {
-                outlets: outlets.into_iter().flatten().collect(),
+                consumers: consumers.into_iter().flatten().collect(),
                 tallies: journal.tallies.clone(),
-                log: medium.map(|medium| Log::new(medium, labels, console)),
+                log: sink.map(|sink| Log::new(sink, labels, console)),
                 console,
             };
             let orders = Arc::clone(&journal.orders);
@@ -170,7 +170,7 @@ impl Journal {
             let handle = spawned.map_err(JournalError::Thread)?.thread().clone();
             journal.thread = Some(WriterThread { handle, ended });
         }
-        Ok((journal, feeds))
+        Ok((journal, senders))
     }
 
     /// Where the log of an earlier run was moved, if there was one.
@@ -181,8 +181,8 @@ impl Journal {
 
     /// Writes out all that was recorded, ends the thread and tells what became of the requests.
     ///
-    /// The feeds have to be dropped or idle: a record made meanwhile may be in neither count. A log
-    /// that is a pipe with a stalled reader is waited for as long as it takes something every
+    /// The senders have to be dropped or idle: a record made meanwhile may be in neither count. A
+    /// log that is a pipe with a stalled reader is waited for as long as it takes something every
     /// second; what it did not take is lost.
     #[must_use]
     pub fn close(mut self) -> Totals {

@@ -4,23 +4,23 @@
 //! texts take only the bytes they have. An entry goes in whole or not at all, and is seen only
 //! after its texts. Neither end ever waits, and neither knows what an entry means.
 
-use rtrb::{Consumer, Producer, RingBuffer};
+use rtrb::RingBuffer;
 
 /// The texts that travel with one entry.
 pub(super) const TEXTS: usize = 2;
 
 /// A worker's end.
 #[derive(Debug)]
-pub(super) struct Inlet<T> {
-    entries: Producer<Slot<T>>,
-    texts: Producer<u8>,
+pub(super) struct Producer<T> {
+    entries: rtrb::Producer<Slot<T>>,
+    texts: rtrb::Producer<u8>,
 }
 
 /// The writer thread's end.
 #[derive(Debug)]
-pub(super) struct Outlet<T> {
-    entries: Consumer<Slot<T>>,
-    texts: Consumer<u8>,
+pub(super) struct Consumer<T> {
+    entries: rtrb::Consumer<Slot<T>>,
+    texts: rtrb::Consumer<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,14 +38,14 @@ pub(super) struct Room {
 }
 
 /// Makes the two ends of a ring.
-pub(super) fn ring<T: Copy>(room: Room) -> (Inlet<T>, Outlet<T>) {
+pub(super) fn ring<T: Copy>(room: Room) -> (Producer<T>, Consumer<T>) {
     let (entries_in, entries_out) = RingBuffer::new(room.entries);
     let (texts_in, texts_out) = RingBuffer::new(room.text_bytes);
-    let inlet = Inlet { entries: entries_in, texts: texts_in };
-    (inlet, Outlet { entries: entries_out, texts: texts_out })
+    let producer = Producer { entries: entries_in, texts: texts_in };
+    (producer, Consumer { entries: entries_out, texts: texts_out })
 }
 
-impl<T: Copy> Inlet<T> {
+impl<T: Copy> Producer<T> {
     /// Puts an entry and its texts in; `false` if there is no room for all of it.
     #[must_use]
     pub(super) fn push(&mut self, entry: T, texts: [&[u8]; TEXTS]) -> bool {
@@ -66,11 +66,11 @@ impl<T: Copy> Inlet<T> {
 }
 
 /// Looks at the other end's cache line only if the room known of does not do.
-fn has_room<T>(ring: &Producer<T>, count: usize) -> bool {
+fn has_room<T>(ring: &rtrb::Producer<T>, count: usize) -> bool {
     ring.cached_slots() >= count || ring.slots() >= count
 }
 
-impl<T: Copy> Outlet<T> {
+impl<T: Copy> Consumer<T> {
     /// How many entries can be taken now; more may have come in by then.
     pub(super) fn len(&self) -> usize {
         self.entries.slots()
@@ -92,42 +92,42 @@ mod tests {
 
     #[test]
     fn entries_come_out_whole_and_in_order_across_every_wrap() {
-        let (mut inlet, mut outlet) = ring::<usize>(Room { entries: 3, text_bytes: 11 });
+        let (mut producer, mut consumer) = ring::<usize>(Room { entries: 3, text_bytes: 11 });
         let mut scratch = Vec::new();
         for turn in 0..200 {
             let first = vec![b'a'; turn % 5];
             let second = vec![b'b'; turn % 7];
-            assert!(inlet.push(turn, [&first, &second]));
-            assert_eq!(outlet.len(), 1);
-            assert_eq!(outlet.pop(&mut scratch), Some((turn, [&first[..], &second[..]])));
+            assert!(producer.push(turn, [&first, &second]));
+            assert_eq!(consumer.len(), 1);
+            assert_eq!(consumer.pop(&mut scratch), Some((turn, [&first[..], &second[..]])));
         }
-        assert_eq!(outlet.pop(&mut scratch), None);
+        assert_eq!(consumer.pop(&mut scratch), None);
     }
 
     #[test]
     fn what_does_not_fit_is_refused_whole() {
-        let (mut inlet, mut outlet) = ring::<u8>(Room { entries: 2, text_bytes: 4 });
+        let (mut producer, mut consumer) = ring::<u8>(Room { entries: 2, text_bytes: 4 });
         let mut scratch = Vec::new();
-        assert!(inlet.push(1, [b"ab", b"c"]));
-        assert!(!inlet.push(2, [b"d", b"e"]), "two bytes of text where one has room");
-        assert!(inlet.push(3, [b"", b"f"]));
-        assert!(!inlet.push(4, [b"", b""]), "no room for a third entry");
-        assert_eq!(outlet.pop(&mut scratch), Some((1, [&b"ab"[..], &b"c"[..]])));
-        assert_eq!(outlet.pop(&mut scratch), Some((3, [&b""[..], &b"f"[..]])));
-        assert_eq!(outlet.pop(&mut scratch), None);
+        assert!(producer.push(1, [b"ab", b"c"]));
+        assert!(!producer.push(2, [b"d", b"e"]), "two bytes of text where one has room");
+        assert!(producer.push(3, [b"", b"f"]));
+        assert!(!producer.push(4, [b"", b""]), "no room for a third entry");
+        assert_eq!(consumer.pop(&mut scratch), Some((1, [&b"ab"[..], &b"c"[..]])));
+        assert_eq!(consumer.pop(&mut scratch), Some((3, [&b""[..], &b"f"[..]])));
+        assert_eq!(consumer.pop(&mut scratch), None);
     }
 
     #[test]
     fn half_full_by_entries_or_by_text() {
-        let (mut inlet, mut outlet) = ring::<u8>(Room { entries: 4, text_bytes: 8 });
-        assert!(!inlet.is_half_full());
-        assert!(inlet.push(1, [b"12345", b""]));
-        assert!(inlet.is_half_full(), "three bytes left of eight");
-        assert!(outlet.pop(&mut Vec::new()).is_some());
-        assert!(!inlet.is_half_full());
+        let (mut producer, mut consumer) = ring::<u8>(Room { entries: 4, text_bytes: 8 });
+        assert!(!producer.is_half_full());
+        assert!(producer.push(1, [b"12345", b""]));
+        assert!(producer.is_half_full(), "three bytes left of eight");
+        assert!(consumer.pop(&mut Vec::new()).is_some());
+        assert!(!producer.is_half_full());
         for entry in 0..3 {
-            assert!(inlet.push(entry, [b"", b""]));
+            assert!(producer.push(entry, [b"", b""]));
         }
-        assert!(inlet.is_half_full(), "one entry left of four");
+        assert!(producer.is_half_full(), "one entry left of four");
     }
 }

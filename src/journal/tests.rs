@@ -1,4 +1,4 @@
-//! The whole journal: feeds, thread and log together.
+//! The whole journal: senders, thread and log together.
 
 mod alone;
 
@@ -130,12 +130,12 @@ impl Write for Gated {
     }
 }
 
-impl Medium for Gated {
+impl LogSink for Gated {
     fn name(&self) -> String {
         "gated".to_owned()
     }
 
-    fn take_back(&mut self, _: u64) -> io::Result<()> {
+    fn truncate_tail(&mut self, _: u64) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -145,9 +145,9 @@ impl Medium for Gated {
 }
 
 #[test]
-fn feeds_can_go_to_their_workers() {
+fn senders_can_go_to_their_workers() {
     fn is_send<T: Send>() {}
-    is_send::<Feed>();
+    is_send::<RecordSender>();
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn a_record_becomes_a_row_of_the_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.csv");
     let before = SystemTime::now();
-    let (journal, mut feeds) = Journal::start(options(Some(&path), 3)).expect("started");
-    feeds[2].record(&record(b"/a,b"));
-    drop(feeds);
+    let (journal, mut senders) = Journal::start(options(Some(&path), 3)).expect("started");
+    senders[2].record(&record(b"/a,b"));
+    drop(senders);
     let totals = journal.close();
     assert_eq!(totals, Totals { requests: 1, errors: 0, rows: 1, lost: 0 });
 
@@ -177,8 +177,8 @@ fn a_record_becomes_a_row_of_the_log() {
 fn a_request_that_was_never_dispatched_has_no_backend() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.csv");
-    let (journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
-    feeds[0].record(&Record { backend: None, latency: None, status: 400, ..record(b"/") });
+    let (journal, mut senders) = Journal::start(options(Some(&path), 1)).expect("started");
+    senders[0].record(&Record { backend: None, latency: None, status: 400, ..record(b"/") });
     let totals = journal.close();
     assert_eq!(totals, Totals { requests: 1, errors: 1, rows: 1, lost: 0 });
     let text = fs::read_to_string(&path).expect("a log");
@@ -189,9 +189,9 @@ fn a_request_that_was_never_dispatched_has_no_backend() {
 fn rows_are_in_the_log_before_it_is_closed() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.csv");
-    let (_journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
+    let (_journal, mut senders) = Journal::start(options(Some(&path), 1)).expect("started");
     for number in 0..3 {
-        feeds[0].record(&record(b"/"));
+        senders[0].record(&record(b"/"));
         poll_until("the row", || logged_in(&path).len() == number + 1);
     }
 }
@@ -200,36 +200,36 @@ fn rows_are_in_the_log_before_it_is_closed() {
 fn dropping_the_journal_writes_everything_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.csv");
-    let (journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
-    feeds[0].record(&record(b"/last"));
+    let (journal, mut senders) = Journal::start(options(Some(&path), 1)).expect("started");
+    senders[0].record(&record(b"/last"));
     drop(journal);
     assert_eq!(logged_in(&path), ["/last"]);
-    let (_journal, _feeds) = Journal::start(options(Some(&path), 1)).expect("the lock is free");
+    let (_journal, _senders) = Journal::start(options(Some(&path), 1)).expect("the lock is free");
 }
 
 #[test]
-fn errors_are_4xx_5xx_and_faults_per_feed_and_in_all() {
-    let (journal, mut feeds) = Journal::start(options(None, 2)).expect("started");
+fn errors_are_4xx_5xx_and_faults_per_sender_and_in_all() {
+    let (journal, mut senders) = Journal::start(options(None, 2)).expect("started");
     for (status, fault) in
         [(200, None), (399, None), (400, None), (503, None), (200, Some("truncated"))]
     {
-        feeds[0].record(&Record { status, fault, ..record(b"/") });
+        senders[0].record(&Record { status, fault, ..record(b"/") });
     }
-    feeds[1].record(&Record { status: 499, ..record(b"/") });
-    assert_eq!((feeds[0].requests(), feeds[0].errors()), (5, 3));
-    assert_eq!((feeds[1].requests(), feeds[1].errors()), (1, 1));
+    senders[1].record(&Record { status: 499, ..record(b"/") });
+    assert_eq!((senders[0].requests(), senders[0].errors()), (5, 3));
+    assert_eq!((senders[1].requests(), senders[1].errors()), (1, 1));
     assert_eq!(journal.close(), Totals { requests: 6, errors: 4, rows: 0, lost: 0 });
 }
 
 #[test]
 fn without_a_log_and_lines_there_is_no_thread() {
-    let (journal, _feeds) = Journal::start(options(None, 1)).expect("started");
+    let (journal, _senders) = Journal::start(options(None, 1)).expect("started");
     assert!(journal.thread.is_none());
     journal.reopener().reopen();
     let verbose = Options { verbose: true, ..options(None, 1) };
-    let (journal, mut feeds) = Journal::start(verbose).expect("started");
+    let (journal, mut senders) = Journal::start(verbose).expect("started");
     assert!(journal.thread.is_some());
-    feeds[0].record(&record(b"/"));
+    senders[0].record(&record(b"/"));
     assert_eq!(journal.close(), Totals { requests: 1, errors: 0, rows: 0, lost: 0 });
 }
 
@@ -237,9 +237,9 @@ fn without_a_log_and_lines_there_is_no_thread() {
 fn long_methods_and_paths_are_cut() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.csv");
-    let (journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
+    let (journal, mut senders) = Journal::start(options(Some(&path), 1)).expect("started");
     let long = vec![b'x'; 100_000];
-    feeds[0].record(&Record { method: &long, ..record(&long) });
+    senders[0].record(&Record { method: &long, ..record(&long) });
     assert_eq!(journal.close().rows, 1);
     let mut written = Tail::open(&path, None).expect("a log");
     written.read_on().expect("a file that can be read");
@@ -252,10 +252,10 @@ fn long_methods_and_paths_are_cut() {
 fn a_log_that_takes_nothing_any_more_does_not_keep_the_program_from_its_end() {
     let gated = Gated::default();
     gated.set_shut(true);
-    let (journal, mut feeds) =
-        Journal::start_on(Some(gated.clone()), options(None, 1), feed::ROOM).expect("started");
+    let (journal, mut senders) =
+        Journal::start_on(Some(gated.clone()), options(None, 1), sender::ROOM).expect("started");
     for _ in 0..3 {
-        feeds[0].record(&record(b"/"));
+        senders[0].record(&record(b"/"));
     }
     poll_until("the thread to be held up", || gated.is_waiting());
     assert_eq!(journal.close(), Totals { requests: 3, errors: 0, rows: 0, lost: 3 });
@@ -267,17 +267,17 @@ fn what_finds_the_ring_full_is_counted_and_the_rest_is_written() {
     let gated = Gated::default();
     gated.set_shut(true);
     let room = Room { entries: 100, text_bytes: 10_000 };
-    let (journal, mut feeds) =
+    let (journal, mut senders) =
         Journal::start_on(Some(gated.clone()), options(None, 1), room).expect("started");
-    feeds[0].record(&record(b"/first"));
+    senders[0].record(&record(b"/first"));
     poll_until("the thread to be held up", || gated.is_waiting());
     for _ in 0..250 {
-        feeds[0].record(&record(b"/next"));
+        senders[0].record(&record(b"/next"));
     }
     gated.set_shut(false);
     poll_until("room in the ring", || logged(&gated.text()).len() == 101);
-    feeds[0].record(&record(b"/last"));
-    drop(feeds);
+    senders[0].record(&record(b"/last"));
+    drop(senders);
     assert_eq!(journal.close(), Totals { requests: 252, errors: 0, rows: 102, lost: 150 });
     let paths = logged(&gated.text());
     assert_eq!((paths[0].as_str(), paths[101].as_str()), ("/first", "/last"));
@@ -289,17 +289,17 @@ fn rows_and_lost_are_all_requests_however_slow_the_disk() {
     const REQUESTS: usize = 20_000;
     let gated = Gated::default();
     let room = Room { entries: 256, text_bytes: 4096 };
-    let (journal, feeds) =
+    let (journal, senders) =
         Journal::start_on(Some(gated.clone()), options(None, WORKERS), room).expect("started");
-    let workers: Vec<_> = feeds
+    let workers: Vec<_> = senders
         .into_iter()
         .enumerate()
-        .map(|(worker, mut feed)| {
+        .map(|(worker, mut sender)| {
             let gated = gated.clone();
             thread::spawn(move || {
                 for request in 0..REQUESTS {
                     gated.set_shut(request % 1000 > 800);
-                    feed.record(&record(format!("/{worker}/{request:05}").as_bytes()));
+                    sender.record(&record(format!("/{worker}/{request:05}").as_bytes()));
                 }
             })
         })
@@ -322,19 +322,20 @@ fn rows_and_lost_are_all_requests_however_slow_the_disk() {
 }
 
 #[test]
-fn feeds_may_be_dropped_in_any_order() {
+fn senders_may_be_dropped_in_any_order() {
     for reversed in [false, true] {
         let gated = Gated::default();
-        let (journal, mut feeds) =
-            Journal::start_on(Some(gated.clone()), options(None, 5), feed::ROOM).expect("started");
+        let (journal, mut senders) =
+            Journal::start_on(Some(gated.clone()), options(None, 5), sender::ROOM)
+                .expect("started");
         if reversed {
-            feeds.reverse();
+            senders.reverse();
         }
-        while !feeds.is_empty() {
-            for feed in &mut feeds {
-                feed.record(&record(b"/"));
+        while !senders.is_empty() {
+            for sender in &mut senders {
+                sender.record(&record(b"/"));
             }
-            feeds.remove(0);
+            senders.remove(0);
         }
         assert_eq!(journal.close(), Totals { requests: 15, errors: 0, rows: 15, lost: 0 });
         assert_eq!(logged(&gated.text()).len(), 15);
@@ -349,18 +350,19 @@ fn reopening_under_load_loses_and_doubles_no_row() {
     const REQUESTS_PER_ROTATION: u64 = 500;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.csv");
-    let (journal, feeds) = Journal::start(options(Some(&path), 2)).expect("started");
+    let (journal, senders) = Journal::start(options(Some(&path), 2)).expect("started");
     let rotations = Arc::new(AtomicU64::new(0));
-    let workers: Vec<_> = feeds
+    let workers: Vec<_> = senders
         .into_iter()
         .enumerate()
-        .map(|(worker, mut feed)| {
+        .map(|(worker, mut sender)| {
             let rotations = Arc::clone(&rotations);
             thread::spawn(move || {
-                while feed.requests() < ROTATIONS * REQUESTS_PER_ROTATION {
+                while sender.requests() < ROTATIONS * REQUESTS_PER_ROTATION {
                     let started = rotations.load(Ordering::Relaxed) + 1;
-                    if feed.requests() < started * REQUESTS_PER_ROTATION {
-                        feed.record(&record(format!("/{worker}/{}", feed.requests()).as_bytes()));
+                    if sender.requests() < started * REQUESTS_PER_ROTATION {
+                        sender
+                            .record(&record(format!("/{worker}/{}", sender.requests()).as_bytes()));
                     }
                     thread::yield_now();
                 }
@@ -399,20 +401,20 @@ fn lines_are_not_even_formatted_unless_verbose() {
         }
     }
     let gated = Gated::default();
-    let (_journal, mut feeds) =
-        Journal::start_on(Some(gated), options(None, 1), feed::ROOM).expect("started");
-    feeds[0].say(format_args!("{Costly}"));
+    let (_journal, mut senders) =
+        Journal::start_on(Some(gated), options(None, 1), sender::ROOM).expect("started");
+    senders[0].log_line(format_args!("{Costly}"));
 }
 
 #[test]
 fn a_line_is_cut_between_characters() {
-    let (mut feed, outlet) = Feed::new(false, true, feed::ROOM);
+    let (mut sender, consumer) = RecordSender::new(false, true, sender::ROOM);
     let long = "ü".repeat(LINE_BYTES_MAX);
-    feed.say(format_args!("x{long}{long}"));
-    feed.say(format_args!("{}", 2));
-    let mut outlet = outlet.expect("a verbose feed has one");
+    sender.log_line(format_args!("x{long}{long}"));
+    sender.log_line(format_args!("{}", 2));
+    let mut consumer = consumer.expect("a verbose sender has one");
     let mut texts = Vec::new();
-    let mut line = || outlet.pop(&mut texts).map(|(_, [line, _])| line.to_vec());
+    let mut line = || consumer.pop(&mut texts).map(|(_, [line, _])| line.to_vec());
     let cut = format!("x{}", "ü".repeat(LINE_BYTES_MAX / 2 - 1));
     assert_eq!(line().map(String::from_utf8), Some(Ok(cut)));
     assert_eq!(line().map(String::from_utf8), Some(Ok("2".to_owned())));
@@ -422,15 +424,15 @@ fn a_line_is_cut_between_characters() {
 #[test]
 fn lines_leave_half_of_the_ring_to_rows() {
     let room = Room { entries: 8, text_bytes: 1000 };
-    let (mut feed, outlet) = Feed::new(true, true, room);
+    let (mut sender, consumer) = RecordSender::new(true, true, room);
     for _ in 0..8 {
-        feed.say(format_args!("line"));
+        sender.log_line(format_args!("line"));
     }
-    let lines = outlet.as_ref().expect("another end").len();
+    let lines = consumer.as_ref().expect("another end").len();
     for _ in 0..8 - lines {
-        feed.record(&record(b"/"));
+        sender.record(&record(b"/"));
     }
     assert!((4..8).contains(&lines), "{lines}");
-    assert_eq!(outlet.expect("another end").len(), 8);
-    assert_eq!(feed.tally().dropped(), 0);
+    assert_eq!(consumer.expect("another end").len(), 8);
+    assert_eq!(sender.tally().dropped(), 0);
 }

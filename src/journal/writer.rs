@@ -6,20 +6,20 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Orders;
-use super::feed::{Entry, Record, Tally};
 use super::log::Log;
-use super::medium::Medium;
-use super::ring::Outlet;
+use super::ring::Consumer;
+use super::sender::{Entry, Record, Tally};
+use super::sink::LogSink;
 use crate::console::Console;
 
 /// How long the thread rests between two rounds. Rows are to be at most 100 ms behind, so half of
 /// that is left for the round itself.
 const REST: Duration = Duration::from_millis(50);
 
-/// The writer thread's state. The place of an outlet is the number of its worker.
+/// The writer thread's state. The place of an consumer is the number of its worker.
 #[derive(Debug)]
 pub(super) struct Writer<M> {
-    pub(super) outlets: Vec<Outlet<Entry>>,
+    pub(super) consumers: Vec<Consumer<Entry>>,
     pub(super) tallies: Vec<Arc<Tally>>,
     pub(super) log: Option<Log<M>>,
     pub(super) console: Console,
@@ -62,7 +62,7 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-impl<M: Medium> Writer<M> {
+impl<M: LogSink> Writer<M> {
     /// Works until it is told to close and everything recorded before that is written.
     pub(super) fn run(mut self, orders: &Orders) -> Written {
         let mut dropped_before = 0;
@@ -98,9 +98,9 @@ impl<M: Medium> Writer<M> {
     fn empty_rings(&mut self, clock: &Clock, orders: &Orders) {
         let mut texts = Vec::new();
         let mut lines = Vec::new();
-        for (worker, outlet) in self.outlets.iter_mut().enumerate() {
-            for _ in 0..outlet.len() {
-                let Some((entry, [first, second])) = outlet.pop(&mut texts) else { break };
+        for (worker, consumer) in self.consumers.iter_mut().enumerate() {
+            for _ in 0..consumer.len() {
+                let Some((entry, [first, second])) = consumer.pop(&mut texts) else { break };
                 match (entry, &mut self.log) {
                     (Entry::Row(record), Some(log)) => {
                         let record = Record { method: first, path: second, ..record };

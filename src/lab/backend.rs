@@ -23,7 +23,7 @@ pub use script::Behaviour;
 
 use crate::health::Question;
 use crate::reactor::{
-    Alarm, Caller, Key, Listener, Poller, Readiness, Received, Slots, Stream, Wake,
+    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Waker,
 };
 use conversation::{Conversation, Ending};
 use script::Script;
@@ -59,7 +59,7 @@ pub struct Backend {
     poller: Poller,
     listener: Listener,
     /// Rings when accepting, stopped for want of descriptors, is to be tried again.
-    accept_again: Alarm,
+    accept_again: LazyTimer,
     clients: Slots<Client>,
     script: Script,
     buffer: Vec<u8>,
@@ -101,7 +101,7 @@ impl Backend {
         Ok(Self {
             poller,
             listener,
-            accept_again: Alarm::default(),
+            accept_again: LazyTimer::default(),
             clients: Slots::new(CLIENTS),
             script: Script::new(behaviour),
             buffer: vec![0; READ_BYTES],
@@ -117,7 +117,7 @@ impl Backend {
 
     /// What makes [`run`](Self::run) return, from another thread.
     #[must_use]
-    pub fn stopper(&self) -> Caller {
+    pub fn stopper(&self) -> Waker {
         self.poller.waker()
     }
 
@@ -126,23 +126,23 @@ impl Backend {
     /// # Errors
     /// Only if the operating system refuses to wait for events.
     pub fn run(mut self) -> io::Result<()> {
-        let mut wakes = Vec::with_capacity(EVENTS_PER_TURN);
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            let now = self.poller.turn(&mut wakes, !self.unfinished.is_empty())?;
+            let now = self.poller.turn(&mut events, !self.unfinished.is_empty())?;
             for _ in 0..self.unfinished.len() {
                 self.drive_next_unfinished(now);
             }
-            for wake in &wakes {
-                match *wake {
-                    Wake::Called => return Ok(()),
-                    Wake::Ready { key: LISTENER, .. } => self.accept(now),
-                    Wake::Expired { key: LISTENER, at } => {
-                        if self.accept_again.rang(at) {
+            for event in &events {
+                match *event {
+                    Event::Woken => return Ok(()),
+                    Event::Ready { key: LISTENER, .. } => self.accept(now),
+                    Event::Expired { key: LISTENER, at } => {
+                        if self.accept_again.fired(at) {
                             self.accept(now);
                         }
                     }
-                    Wake::Ready { key, readiness } => self.ready(key, readiness, now),
-                    Wake::Expired { key, .. } => self.expired(key, now),
+                    Event::Ready { key, readiness } => self.ready(key, readiness, now),
+                    Event::Expired { key, .. } => self.expired(key, now),
                 }
             }
         }

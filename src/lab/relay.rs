@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use crate::reactor::{
-    Alarm, Caller, Key, Listener, Poller, Readiness, Received, Slots, Stream, Wake,
+    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Waker,
 };
 
 const LISTENER: Key = Key::fixed(0, 0);
@@ -35,7 +35,7 @@ pub struct Relay {
     poller: Poller,
     listener: Listener,
     /// Rings when accepting, stopped for want of descriptors, is to be tried again.
-    accept_again: Alarm,
+    accept_again: LazyTimer,
     upstream: SocketAddr,
     ends: Slots<End>,
     buffer: Vec<u8>,
@@ -75,7 +75,7 @@ impl Relay {
         Ok(Self {
             poller,
             listener,
-            accept_again: Alarm::default(),
+            accept_again: LazyTimer::default(),
             upstream,
             ends: Slots::new(ENDS),
             buffer: vec![0; READ_BYTES],
@@ -91,7 +91,7 @@ impl Relay {
 
     /// What makes [`run`](Self::run) return, from another thread.
     #[must_use]
-    pub fn stopper(&self) -> Caller {
+    pub fn stopper(&self) -> Waker {
         self.poller.waker()
     }
 
@@ -100,19 +100,19 @@ impl Relay {
     /// # Errors
     /// Only if the operating system refuses to wait for events.
     pub fn run(mut self) -> io::Result<()> {
-        let mut wakes = Vec::with_capacity(EVENTS_PER_TURN);
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            let now = self.poller.turn(&mut wakes, !self.unfinished.is_empty())?;
+            let now = self.poller.turn(&mut events, !self.unfinished.is_empty())?;
             for _ in 0..self.unfinished.len() {
                 self.pump_next_unfinished();
             }
-            for wake in &wakes {
-                match *wake {
-                    Wake::Called => return Ok(()),
-                    Wake::Ready { key: LISTENER, .. } => self.accept(now),
-                    Wake::Ready { key, readiness } => self.ready(key, readiness),
-                    Wake::Expired { at, .. } => {
-                        if self.accept_again.rang(at) {
+            for event in &events {
+                match *event {
+                    Event::Woken => return Ok(()),
+                    Event::Ready { key: LISTENER, .. } => self.accept(now),
+                    Event::Ready { key, readiness } => self.ready(key, readiness),
+                    Event::Expired { at, .. } => {
+                        if self.accept_again.fired(at) {
                             self.accept(now);
                         }
                     }

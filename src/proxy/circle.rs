@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::directory::Directory;
-use super::settings::Upstream;
+use super::resolver::Resolver;
+use super::settings::Backend;
 use crate::health::reachable;
 use crate::reactor::is_local;
 
@@ -25,12 +25,12 @@ pub struct CircleError {
 /// # Errors
 /// The first one.
 pub fn refuse_circle(
-    upstreams: &[Upstream],
-    directory: &Directory,
+    upstreams: &[Backend],
+    resolver: &Resolver,
     listen: &[SocketAddr],
 ) -> Result<(), CircleError> {
     for (index, upstream) in upstreams.iter().enumerate() {
-        for address in directory.addresses(index) {
+        for address in resolver.addresses(index) {
             if let Some(&listen) = listen.iter().find(|listen| takes(**listen, address)) {
                 return Err(CircleError { url: upstream.url.clone(), address, listen });
             }

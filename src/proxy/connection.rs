@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::directory::Route;
 use super::exchange::{ConnectFailure, Exchange};
+use super::resolver::AddressCursor;
 use crate::balance::BackendId;
 use crate::reactor::{Key, Stream};
 
@@ -47,7 +47,7 @@ pub(super) struct Upstream {
     /// The client it serves; none while it rests, in the pool or with the client it is bound to.
     pub(super) client: Option<Key>,
     /// There until the first byte was sent.
-    pub(super) route: Option<Route>,
+    pub(super) cursor: Option<AddressCursor>,
     /// When it last came to rest, in the pool or with its client.
     pub(super) idle_since: Instant,
     /// When it is closed if nobody uses it before.
@@ -102,8 +102,8 @@ pub(super) fn connect_failure(error: &std::io::Error) -> ConnectFailure {
         AddrInUse, AddrNotAvailable, ConnectionRefused, ConnectionReset, OutOfMemory, TimedOut,
     };
     match error.kind() {
-        _ if crate::reactor::descriptors::are_exhausted(error) => ConnectFailure::OwnResources,
-        AddrInUse | AddrNotAvailable | OutOfMemory => ConnectFailure::OwnResources,
+        _ if crate::reactor::descriptors::are_exhausted(error) => ConnectFailure::ResourceExhausted,
+        AddrInUse | AddrNotAvailable | OutOfMemory => ConnectFailure::ResourceExhausted,
         ConnectionRefused | ConnectionReset => ConnectFailure::Refused,
         TimedOut => ConnectFailure::TimedOut,
         _ => ConnectFailure::Unreachable,
@@ -127,7 +127,7 @@ mod tests {
     fn our_own_limits_are_no_fault_of_a_backend() {
         for code in [24 /* EMFILE */, 23 /* ENFILE */, 99 /* EADDRNOTAVAIL */] {
             let error = std::io::Error::from_raw_os_error(code);
-            assert_eq!(connect_failure(&error), ConnectFailure::OwnResources, "{error}");
+            assert_eq!(connect_failure(&error), ConnectFailure::ResourceExhausted, "{error}");
         }
         let refused = std::io::Error::from_raw_os_error(111);
         assert_eq!(connect_failure(&refused), ConnectFailure::Refused);

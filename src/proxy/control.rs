@@ -4,23 +4,23 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::reactor::Caller;
+use crate::reactor::Waker;
 
 /// Shared by the workers and whoever may stop them.
 #[derive(Debug, Default)]
 pub(super) struct Control {
     stopping: AtomicBool,
-    callers: Mutex<Vec<Caller>>,
+    wakers: Mutex<Vec<Waker>>,
 }
 
 impl Control {
     /// Adds a worker to those that are told, even if the word was given before.
-    pub(super) fn add(&self, caller: Caller) {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn add(&self, waker: Waker) {
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_stopping() {
-            tell(&caller);
+            tell(&waker);
         }
-        callers.push(caller);
+        wakers.push(waker);
     }
 
     /// Whether the workers were asked to end.
@@ -31,11 +31,11 @@ impl Control {
     /// Asks all workers to end.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(tell);
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(tell);
     }
 }
 
-fn tell(worker: &Caller) {
+fn tell(worker: &Waker) {
     // An eventfd that refuses its one write leaves the word to the next wake-up.
-    let _ = worker.call();
+    let _ = worker.wake();
 }

@@ -31,10 +31,10 @@ pub enum Fault {
     ConnectRefused,
     /// No connection came about within `--connect-timeout`.
     ConnectTimeout,
-    /// This host has no route to the backend.
+    /// This host has no cursor to the backend.
     ConnectUnreachable,
     /// This proxy ran out of descriptors, ports or memory for a connection.
-    OwnResources,
+    ResourceExhausted,
     /// The upstream took no more of the request, or sent no whole head, for `--response-timeout`.
     ResponseTimeout,
     /// The upstream sent nothing of the response's body for `--stream-timeout`.
@@ -75,7 +75,7 @@ impl Fault {
             Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::ConnectUnreachable
-            | Self::OwnResources
+            | Self::ResourceExhausted
             | Self::Stopped => 503,
             Self::ResponseTimeout
             | Self::StreamTimeout
@@ -115,7 +115,7 @@ impl Fault {
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectUnreachable => "connect_unreachable",
-            Self::OwnResources => "own_resources",
+            Self::ResourceExhausted => "resource_exhausted",
             Self::ResponseTimeout => "response_timeout",
             Self::StreamTimeout => "stream_timeout",
             Self::TunnelTimeout => "tunnel_timeout",
@@ -145,8 +145,8 @@ impl Fault {
             Self::ClientGone | Self::ClientStalled => "the client left",
             Self::ConnectRefused => "no backend reachable (connection refused)",
             Self::ConnectTimeout => "no backend reachable (connecting timed out)",
-            Self::ConnectUnreachable => "no backend reachable (no route)",
-            Self::OwnResources => "the proxy has no resources for another connection",
+            Self::ConnectUnreachable => "no backend reachable (no cursor)",
+            Self::ResourceExhausted => "the proxy has no resources for another connection",
             Self::ResponseTimeout => "the backend did not answer in time",
             Self::StreamTimeout => "the backend's answer made no progress",
             Self::TunnelTimeout => "nothing moved in the tunnel",

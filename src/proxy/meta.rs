@@ -19,7 +19,7 @@ pub fn describe_run(settings: &Settings, started: Timestamp) -> String {
     };
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).ok();
     let backends: Vec<Value> =
-        settings.upstreams.iter().map(|upstream| json!({ "url": upstream.url })).collect();
+        settings.backends.iter().map(|upstream| json!({ "url": upstream.url })).collect();
     let meta = json!({
         "format": FORMAT,
         "started": started.to_string(),
@@ -27,7 +27,7 @@ pub fn describe_run(settings: &Settings, started: Timestamp) -> String {
         "parameters": parameters,
         "failure_sample_ms": millis(Options::default().failure_sample),
         "resample_after_ms": settings.resample_after.and_then(millis),
-        "connections": settings.connections.name(),
+        "connections": settings.upstream_reuse.name(),
         "workers": settings.workers,
         "backends": backends,
     });

@@ -4,27 +4,27 @@
 //! bytes it decides on; [`Bound`] and [`Server`] run the workers. Everything they are told is in
 //! [`settings`].
 
+mod accept_balancer;
+mod body_codec;
 pub mod budget;
 mod circle;
 mod connection;
 mod control;
-mod directory;
 pub mod exchange;
 mod fault;
 mod meta;
 mod pipe;
 mod pool;
+mod resolver;
 mod server;
 pub mod settings;
-mod spread;
-mod transfer;
 pub mod trusted;
 mod worker;
 
 pub use circle::{CircleError, refuse_circle};
-pub use directory::{Directory, ResolveError};
 pub use fault::Fault;
 pub use meta::describe_run;
+pub use resolver::{ResolveError, Resolver};
 pub use server::{Bound, Server, StartError, Stopper};
 
 use crate::health::Question;

@@ -1,7 +1,7 @@
 //! One direction of an exchange: the rewritten head, the body behind it, and what follows the body.
 //!
 //! It knows in which order bytes leave, and which of them could be sent once more. It does not know
-//! what they mean; that is the business of `http` and of [`super::transfer`].
+//! what they mean; that is the business of `http` and of [`super::body_codec`].
 
 use crate::buffer::{BLOCK_BYTES, Buffer, FreeList};
 
@@ -134,8 +134,8 @@ impl Pipe {
     }
 
     /// Gives the block back if nothing is in it.
-    pub(super) fn rest(&mut self, free: &mut FreeList) {
-        self.body.rest(free);
+    pub(super) fn release_block(&mut self, free: &mut FreeList) {
+        self.body.release_block(free);
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
         pipe.head().extend_from_slice(head);
         pipe.body.space(&mut FreeList::default())[..body.len()].copy_from_slice(body);
         pipe.body.filled(body.len());
-        pipe.body.keep(body.len());
+        pipe.body.commit(body.len());
         pipe
     }
 

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use super::accept_balancer::AcceptBalancer;
 use super::circle::{CircleError, refuse_circle};
 use super::control::Control;
-use super::directory::{Directory, ResolveError};
+use super::resolver::{ResolveError, Resolver};
 use super::settings::Settings;
-use super::spread::Spread;
 use super::worker::{Shared, Worker};
 use crate::balance::{Balancer, InvalidOptions, Options};
-use crate::journal::Feed;
+use crate::journal::RecordSender;
 use crate::reactor::{Listener, Poller, cores};
 
 /// Events that a loop takes from the system in one turn.
@@ -68,7 +68,7 @@ fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
 #[derive(Debug)]
 pub struct Bound {
     settings: Settings,
-    directory: Directory,
+    resolver: Resolver,
     balancer: Balancer,
     /// One poller per worker, and its share of the listeners.
     loops: Vec<(Poller, Vec<Listener>)>,
@@ -82,8 +82,8 @@ impl Bound {
     /// # Errors
     /// See [`StartError`].
     pub fn bind(settings: Settings) -> Result<Self, StartError> {
-        let directory = Directory::resolve(&settings.upstreams)?;
-        refuse_circle(&settings.upstreams, &directory, &settings.listen)?;
+        let resolver = Resolver::resolve(&settings.backends)?;
+        refuse_circle(&settings.backends, &resolver, &settings.listen)?;
         let mut loops = Vec::new();
         for _ in 0..settings.workers.max(1) {
             loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
@@ -105,10 +105,10 @@ impl Bound {
             probe_timeout: settings.probe_timeout,
             ..Options::default()
         };
-        let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
+        let names = settings.backends.iter().map(|upstream| upstream.url.clone()).collect();
         let balancer = Balancer::new(names, options, loops[0].0.now())?;
         let control = Arc::default();
-        Ok(Self { settings, directory, balancer, loops, addresses, control })
+        Ok(Self { settings, resolver, balancer, loops, addresses, control })
     }
 
     /// The addresses listened on, ports filled in where 0 was asked for.
@@ -123,27 +123,29 @@ impl Bound {
         Stopper(Arc::clone(&self.control))
     }
 
-    /// Starts one thread per feed; there must be one feed for each worker.
+    /// Starts one thread per sender; there must be one sender for each worker.
     ///
     /// # Errors
     /// When the system gives no thread or can't watch a listener.
-    pub fn start(self, feeds: Vec<Feed>) -> io::Result<Server> {
+    pub fn start(self, senders: Vec<RecordSender>) -> io::Result<Server> {
         let control = self.control;
         let shared = Shared {
             balancer: Arc::new(self.balancer),
-            directory: Arc::new(self.directory),
+            resolver: Arc::new(self.resolver),
             control: Arc::clone(&control),
-            spread: Arc::new(Spread::new(
+            accept_balancer: Arc::new(AcceptBalancer::new(
                 self.loops.iter().map(|(poller, _)| poller.waker()),
                 self.settings.limits.connections,
             )),
             settings: Arc::new(self.settings),
         };
         let mut workers = Vec::new();
-        for (index, ((poller, listeners), feed)) in self.loops.into_iter().zip(feeds).enumerate() {
+        for (index, ((poller, listeners), sender)) in
+            self.loops.into_iter().zip(senders).enumerate()
+        {
             control.add(poller.waker());
             let core = shared.settings.cores.get(index).copied();
-            let worker = Worker::new(index, listeners, shared.clone(), feed, poller)?;
+            let worker = Worker::new(index, listeners, shared.clone(), sender, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));
             workers.push(thread.spawn(move || {
                 if let Some(core) = core {

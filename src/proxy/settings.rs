@@ -14,14 +14,14 @@ use crate::time::format_duration;
 
 /// How a connection to an upstream is used.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub enum Connections {
+pub enum UpstreamReuse {
     /// Kept alive in a pool and used again, last in first out.
     Persistent,
     /// Opened for each request and closed after it; the client's connection is closed, too.
     NonPersistent,
 }
 
-impl Connections {
+impl UpstreamReuse {
     /// The name on the command line and in the CSV.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -55,7 +55,7 @@ impl HalfClose {
 
 /// One backend as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Upstream {
+pub struct Backend {
     /// The URL as given; it names the backend in the CSV.
     pub url: String,
     /// Host name or address, without brackets.
@@ -120,13 +120,13 @@ pub struct Settings {
     /// How a backend is chosen.
     pub policy: Policy,
     /// How upstream connections are used.
-    pub connections: Connections,
+    pub upstream_reuse: UpstreamReuse,
     /// The name of this process in `Via`, by which it knows requests that come back to it.
     pub pseudonym: String,
     /// The addresses listened on.
     pub listen: Vec<SocketAddr>,
     /// The backends.
-    pub upstreams: Vec<Upstream>,
+    pub backends: Vec<Backend>,
     /// The proxies in front of this one that are believed.
     pub trusted: TrustedProxies,
     /// Event loops, one thread each.
@@ -155,7 +155,7 @@ impl Settings {
     /// The `Host` for a request that came without one: HTTP/1.0 allows that, HTTP/1.1 does not.
     #[must_use]
     pub fn default_host(&self) -> &str {
-        let url = self.upstreams.first().map_or("", |first| first.url.as_str());
+        let url = self.backends.first().map_or("", |first| first.url.as_str());
         url.strip_prefix("http://").unwrap_or(url)
     }
 
@@ -175,9 +175,9 @@ impl Settings {
         let (timeouts, limits) = (&self.timeouts, &self.limits);
         let lines = [
             ("policy", self.describe_policy()),
-            ("connections", self.connections.name().to_owned()),
+            ("connections", self.upstream_reuse.name().to_owned()),
             ("listen", join(self.listen.iter().map(ToString::to_string).collect())),
-            ("upstream", join(self.upstreams.iter().map(|u| u.url.clone()).collect())),
+            ("upstream", join(self.backends.iter().map(|u| u.url.clone()).collect())),
             (
                 "trusted-proxy",
                 match self.trusted.networks() {

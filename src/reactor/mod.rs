@@ -1,17 +1,17 @@
 //! Sockets, readiness and time for one event loop: everything the operating system tells a worker.
 //!
-//! The loop belongs to the caller. [`Poller::turn`] hands out what happened as a list of [`Wake`]s,
-//! each naming a [`Key`], and calls nobody back; the caller looks the key up in its own [`Slots`]
-//! and moves bytes through its own [`Stream`]s. A key whose slot has been given to something else
-//! in the meantime finds nothing, so an event that comes too late is harmless.
+//! The loop belongs to the caller. [`Poller::turn`] hands out what happened as a list of
+//! [`Event`]s, each naming a [`Key`], and calls nobody back; the caller looks the key up in its own
+//! [`Slots`] and moves bytes through its own [`Stream`]s. A key whose slot has been given to
+//! something else in the meantime finds nothing, so an event that comes too late is harmless.
 //!
 //! Everything is edge-triggered and registered once: reusing a connection costs no system call.
-//! The room knows no HTTP and no balancing; to it a connection is bytes, readiness and an alarm.
+//! The room knows no HTTP and no balancing; to it a connection is bytes, readiness and a timer.
 
-mod alarm;
-mod alarms;
 pub mod cores;
 pub mod descriptors;
+mod lazy_timer;
+mod lazy_timers;
 mod listener;
 mod lists;
 mod local;
@@ -22,12 +22,12 @@ mod stream;
 mod tests;
 mod timers;
 
-pub use alarm::Alarm;
-pub use alarms::Alarms;
+pub use lazy_timer::LazyTimer;
+pub use lazy_timers::LazyTimers;
 pub use listener::Listener;
 pub use lists::Lists;
 pub use local::is_local;
-pub use poller::{Caller, Poller, Readiness, Wake};
+pub use poller::{Event, Poller, Readiness, Waker};
 pub use slots::{Key, Slots};
 pub use stream::{Received, Stream};
 pub use timers::Timers;

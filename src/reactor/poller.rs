@@ -7,14 +7,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::event::{Event, Source};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::event::Source;
+use mio::{Events, Interest, Poll, Token};
 
 use super::{Key, Timers};
 
 /// Something that happened since the last turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
+pub enum Event {
     /// The source registered under `key` became ready.
     Ready {
         /// The key it was registered with.
@@ -29,8 +29,8 @@ pub enum Wake {
         /// The instant it asked for; not later than the turn's.
         at: Instant,
     },
-    /// Another thread used a [`Caller`], once or more often.
-    Called,
+    /// Another thread used a [`Waker`], once or more often.
+    Woken,
 }
 
 /// What the kernel reports of a source, or what is still known of it.
@@ -50,7 +50,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    fn of(event: &Event) -> Self {
+    fn of(event: &mio::event::Event) -> Self {
         Self {
             readable: event.is_readable(),
             writable: event.is_writable(),
@@ -63,14 +63,14 @@ impl Readiness {
 
 /// Wakes a [`Poller`] from another thread.
 #[derive(Debug, Clone)]
-pub struct Caller(Arc<Waker>);
+pub struct Waker(Arc<mio::Waker>);
 
-impl Caller {
-    /// Makes the poller's current or next turn end with a [`Wake::Called`].
+impl Waker {
+    /// Makes the poller's current or next turn end with a [`Event::Woken`].
     ///
     /// # Errors
     /// Only if the operating system refuses the write to the poller's eventfd.
-    pub fn call(&self) -> io::Result<()> {
+    pub fn wake(&self) -> io::Result<()> {
         self.0.wake()
     }
 }
@@ -81,7 +81,7 @@ pub struct Poller {
     poll: Poll,
     events: Events,
     timers: Timers,
-    caller: Caller,
+    waker: Waker,
     now: Instant,
 }
 
@@ -90,7 +90,7 @@ pub struct Poller {
 const CALLS_PER_TURN: usize = 1024;
 
 /// No slot and no fixed key reaches this index, so the caller's token is no one else's.
-const CALLER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX);
 
 impl Poller {
     /// A poller that takes up to `events_capacity` events with one system call.
@@ -99,18 +99,18 @@ impl Poller {
     /// When the operating system gives no epoll or eventfd descriptor.
     pub fn new(events_capacity: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let caller = Caller(Arc::new(Waker::new(poll.registry(), CALLER)?));
+        let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKER)?));
         Ok(Self {
             poll,
             events: Events::with_capacity(events_capacity),
             timers: Timers::default(),
-            caller,
+            waker,
             now: read_clock(),
         })
     }
 
-    /// Waits for something to happen, fills `wakes` with it (readiness first, so that an answer and
-    /// its timeout in one turn count as an answer) and returns the instant the waiting ended.
+    /// Waits for something to happen, fills `events` with it (readiness first, so that an answer
+    /// and its timeout in one turn count as an answer) and returns the instant the waiting ended.
     ///
     /// With `again`, for a caller that has work left over, it looks and does not wait. Otherwise it
     /// waits until the next timer, counted from the start of the last turn: a timer can be late by
@@ -119,8 +119,8 @@ impl Poller {
     ///
     /// # Errors
     /// Whatever `epoll_wait` fails with, except for an interruption.
-    pub fn turn(&mut self, wakes: &mut Vec<Wake>, again: bool) -> io::Result<Instant> {
-        wakes.clear();
+    pub fn turn(&mut self, events: &mut Vec<Event>, again: bool) -> io::Result<Instant> {
+        events.clear();
         let timeout = if again {
             Some(Duration::ZERO)
         } else {
@@ -135,25 +135,25 @@ impl Poller {
         }
         let mut calls = 1;
         // Who decides by what has happened must know all of it.
-        while self.hand_out(wakes) && calls < CALLS_PER_TURN {
+        while self.hand_out(events) && calls < CALLS_PER_TURN {
             self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
             calls += 1;
         }
         self.now = read_clock();
         while let Some((at, key)) = self.timers.pop_due(self.now) {
-            wakes.push(Wake::Expired { key, at });
+            events.push(Event::Expired { key, at });
         }
         Ok(self.now)
     }
 
-    /// Adds the events of one call to `wakes`; whether there may be more.
-    fn hand_out(&self, wakes: &mut Vec<Wake>) -> bool {
-        let before = wakes.len();
-        wakes.extend(self.events.iter().map(|event| match event.token() {
-            CALLER => Wake::Called,
-            token => Wake::Ready { key: token.into(), readiness: Readiness::of(event) },
+    /// Adds the events of one call to `events`; whether there may be more.
+    fn hand_out(&self, events: &mut Vec<Event>) -> bool {
+        let before = events.len();
+        events.extend(self.events.iter().map(|event| match event.token() {
+            WAKER => Event::Woken,
+            token => Event::Ready { key: token.into(), readiness: Readiness::of(event) },
         }));
-        wakes.len() - before == self.events.capacity()
+        events.len() - before == self.events.capacity()
     }
 
     /// The instant of the last turn, or of construction before the first.
@@ -164,8 +164,8 @@ impl Poller {
 
     /// A handle with which other threads wake this poller.
     #[must_use]
-    pub fn waker(&self) -> Caller {
-        self.caller.clone()
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     /// The pending wake-ups.

@@ -10,7 +10,7 @@ fn ms(millis: u64) -> Duration {
 
 #[test]
 fn a_row_tells_the_whole_story() {
-    let mut rig = Rig::with(2, Policy::RoundRobin);
+    let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
     rig.servers[0].dials = vec![Dial::Hangs];
     let request = "POST /a/b?c=d HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
     rig.client(&request[..20]);
@@ -52,14 +52,14 @@ fn a_row_tells_the_whole_story() {
 
 #[test]
 fn rows_of_one_connection_have_nothing_of_each_other() {
-    let mut rig = Rig::with(2, Policy::RoundRobin);
+    let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
     rig.servers[0].dials = vec![Dial::Refuses];
     rig.client("PUT /one HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
     rig.advance_ms(9);
     rig.upstream("HTTP/1.1 502 Bad\r\nContent-Length: 3\r\n\r\nxyz");
     assert_eq!((rig.row().attempts, rig.client_got().is_empty()), (2, false));
     rig.client("BREW ");
-    rig.client_ends(Closing::Finished);
+    rig.client_ends(StreamEnd::Finished);
     let reply = rig.client_got();
     let expected = Row {
         status: 400,
@@ -74,7 +74,7 @@ fn rows_of_one_connection_have_nothing_of_each_other() {
 
 #[test]
 fn the_first_byte_is_that_of_the_final_response() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
     rig.advance_ms(1);
     rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\n");
@@ -91,7 +91,7 @@ fn the_first_byte_is_that_of_the_final_response() {
 
 #[test]
 fn a_sample_holds_neither_a_slow_client_nor_a_long_body() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
     rig.advance_ms(7);
     rig.client.window = 0;
@@ -108,27 +108,27 @@ fn a_sample_holds_neither_a_slow_client_nor_a_long_body() {
 fn failures_cost_the_response_timeout_however_fast_they_are() {
     let seconds_10 = Some(Duration::from_secs(10));
     for answer in ["HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", "junk\r\n\r\n"] {
-        let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+        let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
         rig.client(GET);
         rig.upstream(answer);
         assert_eq!(rig.estimate(0), seconds_10, "{answer}");
     }
-    let mut rig = Rig::with(2, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(2, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_eq!(rig.estimate(0), seconds_10, "another backend gets the request");
     for part in ["", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"] {
-        let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+        let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
         rig.client(GET);
         rig.upstream(part);
-        rig.upstream_ends(Closing::Finished);
+        rig.upstream_ends(StreamEnd::Finished);
         assert_eq!(rig.estimate(0), seconds_10, "{part}");
     }
 }
 
 #[test]
 fn a_500_is_an_answer() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
     rig.advance_ms(3);
     rig.upstream("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
@@ -138,7 +138,7 @@ fn a_500_is_an_answer() {
 #[test]
 fn a_fault_of_the_client_is_no_sample() {
     let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(post);
     rig.client("x");
     assert_reply(&rig.client_got(), 400, true);
@@ -175,7 +175,7 @@ fn a_request_behind_a_health_probe_counts() {
 
 #[test]
 fn a_response_that_never_was_parsed_counts_as_ours() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.upstream("HTTP/1.1 299 \r\nbroken\r\n\r\n");
     let row = rig.row();
@@ -184,11 +184,11 @@ fn a_response_that_never_was_parsed_counts_as_ours() {
 
 #[test]
 fn long_and_strange_request_lines_are_kept_as_far_as_they_go() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(format!("\r\nGET /{} HTTP/1.1\r\nbad\r\n\r\n", "x".repeat(5000)));
     let row = rig.row();
     assert_eq!((row.method.as_str(), row.path.len()), ("GET", 2048 - "GET ".len()));
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(" \n");
     let row = rig.row();
     assert_eq!((row.method.as_str(), row.path.as_str(), row.status), ("", "", 400));

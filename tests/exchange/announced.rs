@@ -31,7 +31,7 @@ fn a_connection_is_given_up_before_its_backend_does_so() {
         ("Keep-Alive: timeout=99999999999999999999999\r\n", 30_000),
         ("Keep-Alive: timeout=18446744073709551615\r\n", 30_000),
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(GET);
         rig.upstream(ok_with(announced));
         assert!(!rig.client_got().contains("eep-"), "{announced}: it is for this hop only");
@@ -53,7 +53,7 @@ fn a_connection_is_given_up_before_its_backend_does_so() {
 #[test]
 fn a_408_that_waits_on_a_pooled_connection_is_no_answer() {
     for limit in [3, 1] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.settings.limits.attempts = limit;
         rig.pool(0);
         rig.client(GET);
@@ -79,7 +79,7 @@ fn a_408_that_waits_on_a_pooled_connection_is_no_answer() {
 fn a_408_goes_to_the_client_where_sending_again_may_do_harm_or_would_not_help() {
     let timed_out = answered("408 Request Timeout", "", "Content-Length: 0\r\n", "");
     let pooled = |request: &str| {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.pool(0);
         rig.client(request);
         rig
@@ -89,7 +89,7 @@ fn a_408_goes_to_the_client_where_sending_again_may_do_harm_or_would_not_help() 
     rig.upstream(TIMEOUT);
     assert_eq!((rig.client_got(), rig.connections.len()), (timed_out.clone(), 1));
     // Nothing of it was sent.
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.pool(0);
     rig.connections[0].socket.window = 0;
     rig.client(POST);
@@ -98,7 +98,7 @@ fn a_408_goes_to_the_client_where_sending_again_may_do_harm_or_would_not_help() 
     rig.upstream(OK);
     assert_eq!(rig.client_got(), OK_FORWARDED);
     // On a new connection it is the answer, the second time as well.
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.upstream(TIMEOUT);
     assert_eq!((rig.client_got(), rig.row().attempts), (timed_out.clone(), 1));

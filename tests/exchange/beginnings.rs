@@ -20,7 +20,7 @@ fn what_is_no_request_is_refused_at_once() {
         let row = outcome.row();
         assert_eq!((row.status, row.fault), (400, Some(fault)), "{bytes:?}");
         assert_eq!(row.method, method, "{bytes:?}");
-        assert_eq!(outcome.over, Some(Hangup::Close));
+        assert_eq!(outcome.over, Some(CloseMode::Close));
     }
     for (line, status) in [("PRI * HTTP/2.0\r\n", 505), ("TRACE / HTTP/1.1\r\n", 405)] {
         let outcome = Scene::new().client(line).play_to_the_end();
@@ -38,25 +38,25 @@ fn empty_lines_before_a_request_are_limited() {
     assert_reply(&outcome.client, 400, true);
     let row = outcome.row();
     assert_eq!((row.status, row.fault), (400, Some("too_many_empty_lines")));
-    assert_eq!((row.method.as_str(), outcome.over), ("", Some(Hangup::Close)));
+    assert_eq!((row.method.as_str(), outcome.over), ("", Some(CloseMode::Close)));
 }
 
 #[test]
 fn an_idle_client_that_sends_empty_lines_is_no_more_than_idle() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     for part in ["\r", "\n", "\r\n", "\r"] {
         rig.client(part);
         assert!(rig.exchange.is_idle());
         assert_eq!(rig.exchange.deadline(&rig.settings.timeouts), None);
     }
     assert!(!rig.exchange.is_untouched(), "they are counted");
-    rig.client_ends(Closing::Finished);
-    assert_eq!((rig.rows(), rig.over), (Vec::new(), Some(Hangup::Close)));
+    rig.client_ends(StreamEnd::Finished);
+    assert_eq!((rig.rows(), rig.over), (Vec::new(), Some(CloseMode::Close)));
 }
 
 #[test]
 fn the_time_of_a_head_starts_with_its_first_byte() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("\r");
     rig.advance_ms(4_999);
     rig.client("\nG");

@@ -85,7 +85,7 @@ fn chunks_become_bare_data_for_an_http_10_client() {
         .upstream(format!("HTTP/1.1 200 OK\r\n{CHUNKED}\r\n3;x\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n"))
         .play();
     assert_eq!(outcome.client, answered("200 OK", "", "Connection: close\r\n", "abc"));
-    assert_eq!(outcome.over, Some(Hangup::Close));
+    assert_eq!(outcome.over, Some(CloseMode::Close));
     assert_eq!(outcome.row().fault, None);
 }
 
@@ -95,7 +95,7 @@ fn a_body_that_ends_with_the_connection_becomes_chunks() {
         .client(GET)
         .upstream("HTTP/1.1 200 OK\r\n\r\nhello ")
         .upstream("world")
-        .upstream_ends(Closing::Finished)
+        .upstream_ends(StreamEnd::Finished)
         .client(GET)
         .upstream(OK)
         .loose_chunks()
@@ -112,10 +112,10 @@ fn a_body_that_ends_with_the_connection_stays_so_for_an_http_10_client() {
         .client("GET / HTTP/1.0\r\nHost: a\r\n\r\n")
         .upstream("HTTP/1.1 200 OK\r\n\r\nhello ")
         .upstream("world")
-        .upstream_ends(Closing::Finished)
+        .upstream_ends(StreamEnd::Finished)
         .play();
     assert_eq!(outcome.client, answered("200 OK", "", "Connection: close\r\n", "hello world"));
-    assert_eq!(outcome.over, Some(Hangup::Close));
+    assert_eq!(outcome.over, Some(CloseMode::Close));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_body_of_an_http_10_backend_may_end_without_a_byte() {
     let outcome = Scene::new()
         .client(GET)
         .upstream("HTTP/1.0 200 OK\r\n\r\n")
-        .upstream_ends(Closing::Finished)
+        .upstream_ends(StreamEnd::Finished)
         .play();
     assert_eq!(outcome.client, answered("200 OK", "", CHUNKED, "0\r\n\r\n"));
 }
@@ -149,7 +149,7 @@ fn invalid_chunks_of_a_request_are_refused_and_the_backend_never_sees_an_end() {
 
 #[test]
 fn a_body_beyond_the_limit_is_refused() {
-    fn limit(rig: &mut Rig) {
+    fn limit(rig: &mut ExchangeHarness) {
         rig.settings.limits.body_bytes = Some(5);
     }
     let outcome = Scene::new().set(limit).client(post("Content-Length: 5\r\n", "12345"));
@@ -169,7 +169,7 @@ fn a_body_beyond_the_limit_is_refused() {
 fn large_bodies_stream_through_a_bounded_buffer() {
     let body = "0123456789abcdef".repeat(64 * 1024);
     for write_bytes in [usize::MAX, 65_537, 4096, 1000] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.write_bytes = write_bytes;
         rig.client(post(&format!("Content-Length: {}\r\n", body.len()), &body));
         let got = rig.upstream_got();
@@ -185,7 +185,7 @@ fn large_bodies_stream_through_a_bounded_buffer() {
 #[test]
 fn a_client_that_reads_nothing_holds_back_the_backend() {
     for framing in ["Content-Length: 1000000\r\n", "", CHUNKED] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(GET);
         rig.client.window = 0;
         rig.upstream(format!("HTTP/1.1 200 OK\r\n{framing}\r\n"));
@@ -200,13 +200,13 @@ fn a_client_that_reads_nothing_holds_back_the_backend() {
 
 #[test]
 fn an_endless_answer_in_small_pieces_leaves_nothing_behind() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.upstream("HTTP/1.1 200 OK\r\n\r\n");
     for _ in 0..1000 {
         rig.upstream("x".repeat(1000));
     }
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     let got = rig.client_got();
     assert_eq!(read::whole_response(&got).expect("whole").body.len(), 1_000_000);
 }
@@ -214,7 +214,7 @@ fn an_endless_answer_in_small_pieces_leaves_nothing_behind() {
 #[test]
 fn large_interim_responses_leave_nothing_behind() {
     let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(15_000));
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     for _ in 0..100 {
         rig.upstream(&hints);
@@ -226,7 +226,7 @@ fn large_interim_responses_leave_nothing_behind() {
 #[test]
 fn a_client_that_reads_nothing_holds_back_interim_responses() {
     let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(15_000));
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.client.window = 0;
     rig.upstream(hints.repeat(50) + OK);

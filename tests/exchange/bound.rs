@@ -13,7 +13,7 @@ fn challenge(scheme: &str) -> String {
 }
 
 /// Which backend serves the request in flight, and over which connection.
-fn attached(rig: &Rig) -> (usize, usize) {
+fn attached(rig: &ExchangeHarness) -> (usize, usize) {
     let attached = rig.attached.expect("a connection to a backend");
     (rig.connections[attached].backend, attached)
 }
@@ -21,7 +21,7 @@ fn attached(rig: &Rig) -> (usize, usize) {
 #[test]
 fn a_connection_that_was_authenticated_serves_its_client_alone() {
     for scheme in ["NTLM TlRM", "negotiate YII=", "Nego2 x", "NTLM"] {
-        let mut rig = Rig::with(2, Policy::RoundRobin);
+        let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
         rig.client(with(scheme));
         let first = attached(&rig);
         rig.upstream(OK);
@@ -34,8 +34,8 @@ fn a_connection_that_was_authenticated_serves_its_client_alone() {
             rig.upstream(OK);
             assert_eq!(rig.row().backend, Some(0));
         }
-        rig.client_ends(Closing::Finished);
-        assert_eq!(rig.over, Some(Hangup::Close));
+        rig.client_ends(StreamEnd::Finished);
+        assert_eq!(rig.over, Some(CloseMode::Close));
         assert!(rig.connections[first.1].closed && rig.connections.len() == 1, "{scheme}");
     }
 }
@@ -43,7 +43,7 @@ fn a_connection_that_was_authenticated_serves_its_client_alone() {
 #[test]
 fn a_connection_over_which_that_was_demanded_stays_with_its_client_too() {
     for scheme in ["NTLM", "Negotiate", "Basic realm=\"x\", NTLM", "Negotiate TlRM"] {
-        let mut rig = Rig::with(2, Policy::RoundRobin);
+        let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
         rig.client(GET);
         rig.upstream(challenge(scheme));
         assert!(rig.servers.iter().all(|server| server.pool.is_empty()), "{scheme}");
@@ -56,7 +56,7 @@ fn a_connection_over_which_that_was_demanded_stays_with_its_client_too() {
 #[test]
 fn other_credentials_are_each_request_s_own() {
     for scheme in ["Basic eA==", "Bearer NTLM", "Digest realm=\"ntlm\"", "NTLMv3 x"] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(with(scheme));
         rig.upstream(OK);
         assert_eq!(rig.servers[0].pool, [0], "{scheme}");
@@ -77,7 +77,7 @@ fn a_handshake_is_the_same_however_its_bytes_are_cut() {
         .client(with("NTLM 3") + GET)
         .upstream(OK)
         .upstream(OK)
-        .client_ends(Closing::Finished)
+        .client_ends(StreamEnd::Finished)
         .play();
     assert_eq!(outcome.upstreams.len(), 1);
     assert!(outcome.client.ends_with(&OK_FORWARDED.repeat(2)), "{}", outcome.client);
@@ -85,8 +85,8 @@ fn a_handshake_is_the_same_however_its_bytes_are_cut() {
 
 #[test]
 fn a_bound_connection_that_ends_while_nothing_is_asked_is_let_go() {
-    for end in [Some(Closing::Finished), Some(Closing::Reset), None] {
-        let mut rig = Rig::with(2, Policy::RoundRobin);
+    for end in [Some(StreamEnd::Finished), Some(StreamEnd::Reset), None] {
+        let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
         rig.client(with("NTLM x"));
         rig.upstream(OK);
         // Bytes that nobody asked for are no better than the end.
@@ -103,16 +103,16 @@ fn a_bound_connection_that_ends_while_nothing_is_asked_is_let_go() {
 
 #[test]
 fn a_bound_connection_that_ends_instead_of_an_answer_is_replaced_as_any_other() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(with("NTLM x"));
     rig.upstream(OK);
     rig.client(GET);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     rig.upstream(OK);
     assert_eq!(rig.client_got(), OK_FORWARDED.repeat(2));
     assert_eq!(rig.rows().iter().map(|row| row.attempts).collect::<Vec<_>>(), [1, 2]);
     rig.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_reply(&rig.client_got(), 502, false);
 }
 
@@ -123,7 +123,7 @@ fn nothing_is_kept_for_a_client_that_leaves_or_a_backend_that_closes() {
         ("", "Connection: close\r\n"),
         ("Content-Length: 1\r\nExpect: 100-continue\r\n", "Connection: close\r\n"),
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: NTLM x\r\n{request}\r\n"));
         rig.upstream(format!("HTTP/1.1 200 OK\r\n{response}Content-Length: 0\r\n\r\n"));
         assert!(rig.connections[0].closed && rig.servers[0].pool.is_empty(), "{request}");
@@ -132,10 +132,10 @@ fn nothing_is_kept_for_a_client_that_leaves_or_a_backend_that_closes() {
 
 #[test]
 fn where_connections_are_not_kept_none_is_bound() {
-    let mut rig = Rig::new();
-    rig.settings.connections = Connections::NonPersistent;
+    let mut rig = ExchangeHarness::new();
+    rig.settings.upstream_reuse = UpstreamReuse::NonPersistent;
     rig.client(with("NTLM x"));
     rig.upstream(OK);
     assert!(rig.connections[0].closed);
-    assert_eq!(rig.ending(), Some(Hangup::Close));
+    assert_eq!(rig.ending(), Some(CloseMode::Close));
 }

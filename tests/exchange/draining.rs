@@ -6,18 +6,18 @@ const CLOSING: &str = "Content-Length: 2\r\nConnection: close\r\n";
 
 #[test]
 fn an_answer_while_draining_ends_the_connection() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.draining = true;
     rig.upstream(OK);
     assert_eq!(rig.client_got(), answered("200 OK", "", CLOSING, "ok"));
-    assert_eq!((rig.ending(), rig.row().fault), (Some(Hangup::Close), None));
+    assert_eq!((rig.ending(), rig.row().fault), (Some(CloseMode::Close), None));
     assert_eq!(rig.servers[0].pool.len(), 1);
 }
 
 #[test]
 fn a_request_that_comes_while_draining_is_still_served() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.draining = true;
     rig.client(GET);
     rig.upstream(OK);
@@ -27,18 +27,18 @@ fn a_request_that_comes_while_draining_is_still_served() {
 
 #[test]
 fn an_answer_of_ours_while_draining_ends_the_connection() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.draining = true;
     rig.servers[0].dials = vec![Dial::Refuses];
     rig.client(GET);
     assert_reply(&rig.client_got(), 503, true);
-    assert_eq!((rig.row().status, rig.ending()), (503, Some(Hangup::Close)));
+    assert_eq!((rig.row().status, rig.ending()), (503, Some(CloseMode::Close)));
 }
 
 #[test]
 fn before_it_drains_it_serves_as_ever_and_says_of_itself_that_it_stops() {
     let asked = "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.leaving = true;
     rig.client(asked);
     let got = rig.client_got();
@@ -57,7 +57,7 @@ fn before_it_drains_it_serves_as_ever_and_says_of_itself_that_it_stops() {
 
 #[test]
 fn an_answer_that_began_before_is_finished() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
     rig.draining = true;
@@ -70,7 +70,7 @@ fn an_answer_that_began_before_is_finished() {
 fn when_time_is_up_what_waits_gets_a_503() {
     let part = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx";
     for request in [GET, part, "GET / HT"] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(request);
         rig.act(Exchange::stop);
         rig.run();
@@ -85,11 +85,11 @@ fn when_time_is_up_what_waits_gets_a_503() {
 fn when_time_is_up_an_answer_on_its_way_is_cut() {
     let (whole, old) = (GET, "GET / HTTP/1.0\r\nHost: a\r\n\r\n");
     for (request, framing, how) in [
-        (whole, "Content-Length: 10\r\n", Hangup::Close),
-        (whole, "", Hangup::Close),
-        (old, "", Hangup::Reset),
+        (whole, "Content-Length: 10\r\n", CloseMode::Close),
+        (whole, "", CloseMode::Close),
+        (old, "", CloseMode::Reset),
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(request);
         rig.upstream(format!("HTTP/1.1 200 OK\r\n{framing}\r\n01234"));
         rig.act(Exchange::stop);
@@ -106,14 +106,14 @@ fn when_time_is_up_an_answer_on_its_way_is_cut() {
 #[test]
 fn when_time_is_up_a_client_that_reads_no_more_keeps_the_status_it_got() {
     for (window, status) in [(10, 200), (0, 499)] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(GET);
         rig.client.window = window;
         rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
         rig.act(Exchange::stop);
         rig.run();
         // So a worker ends what is left then.
-        rig.act(|exchange, context| exchange.closed(Side::Client, Closing::Reset, context));
+        rig.act(|exchange, context| exchange.closed(Side::Client, StreamEnd::Reset, context));
         rig.run();
         let row = rig.row();
         assert_eq!((row.status, row.fault), (status, Some("stopped")));
@@ -122,9 +122,9 @@ fn when_time_is_up_a_client_that_reads_no_more_keeps_the_status_it_got() {
 
 #[test]
 fn when_time_is_up_a_client_that_asked_nothing_is_told_nothing() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.act(Exchange::stop);
     rig.run();
     assert_eq!((rig.client_got().as_str(), rig.rows()), ("", Vec::new()));
-    assert_eq!(rig.over, Some(Hangup::Close));
+    assert_eq!(rig.over, Some(CloseMode::Close));
 }

@@ -7,8 +7,8 @@ use tidegate::proxy::budget::RetryBudget;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
 
-fn rig(dials: [Dial; 3]) -> Rig {
-    let mut rig = Rig::with(3, Policy::RoundRobin);
+fn rig(dials: [Dial; 3]) -> ExchangeHarness {
+    let mut rig = ExchangeHarness::with(3, Policy::RoundRobin);
     for (server, dial) in rig.servers.iter_mut().zip(dials) {
         server.dials = vec![dial];
     }
@@ -102,12 +102,12 @@ fn when_all_cool_off_one_is_tried_all_the_same() {
 
 #[test]
 fn what_this_host_lacks_is_no_fault_of_a_backend() {
-    let mut rig = Rig::with(3, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(3, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.servers[0].dials = vec![Dial::NoResources];
     rig.client(GET);
     assert_reply(&rig.client_got(), 503, false);
     let row = rig.row();
-    assert_eq!((row.fault, row.attempts), (Some("own_resources"), 1));
+    assert_eq!((row.fault, row.attempts), (Some("resource_exhausted"), 1));
     assert_eq!((rig.is_cooling(0), rig.estimate(0)), (false, None));
     rig.servers[0].dials = vec![Dial::Answers];
     rig.client(GET);
@@ -119,7 +119,7 @@ fn what_this_host_lacks_is_no_fault_of_a_backend() {
 fn what_a_backend_lost_in_silence_goes_to_another_if_that_does_no_harm() {
     let mut rig = rig([Dial::Answers; 3]);
     rig.client(GET);
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     rig.upstream(OK);
     let row = rig.row();
     assert_eq!((row.status, row.fault, row.attempts, row.backend), (200, None, 2, Some(1)));
@@ -131,7 +131,7 @@ fn what_may_be_sent_again_is_limited() {
     let mut rig = rig([Dial::Answers; 3]);
     rig.budget = RetryBudget::new(0, rig.now);
     rig.client(GET);
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     assert_reply(&rig.client_got(), 502, false);
     assert_eq!(rig.row().attempts, 1);
 }
@@ -142,7 +142,7 @@ fn a_row_tells_of_the_last_attempt() {
     rig.pool(1);
     rig.client(GET);
     rig.advance_ms(5);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     rig.advance_ms(7);
     rig.upstream(OK);
     let row = rig.row();
@@ -155,7 +155,7 @@ fn a_row_tells_of_the_last_attempt() {
 fn what_is_not_idempotent_reaches_one_backend_at_most() {
     let mut rig = rig([Dial::Answers; 3]);
     rig.client(POST);
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     assert_reply(&rig.client_got(), 502, false);
     let row = rig.row();
     assert_eq!((row.fault, row.attempts), (Some("upstream_closed"), 1));

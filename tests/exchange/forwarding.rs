@@ -80,7 +80,7 @@ fn what_a_stranger_says_of_the_way_of_its_request_is_not_passed_on() {
 
 #[test]
 fn a_request_that_comes_back_is_refused_and_its_connection_goes_on() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     for method in ["GET", "POST", "OPTIONS"] {
         rig.client(format!(
             "{method} /x HTTP/1.1\r\nHost: a\r\nVia: 1.1 tidegate, 1.0 x\r\nMax-Forwards: 0\r\n\r\n"
@@ -102,7 +102,7 @@ fn a_request_that_comes_back_is_refused_and_its_connection_goes_on() {
 
 #[test]
 fn a_backend_that_leads_in_a_circle_does_not_look_fast() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
     rig.advance_ms(1);
     rig.upstream("HTTP/1.1 508 Loop Detected\r\nContent-Length: 0\r\n\r\n");
@@ -135,7 +135,7 @@ fn an_http_10_request_goes_on_as_http_11_with_a_host() {
     assert_eq!(sent.values("via"), [b"1.0 tidegate"]);
     let answer = answered("200 OK", "", "Content-Length: 2\r\nConnection: close\r\n", "ok");
     assert_eq!(outcome.client, answer);
-    assert_eq!(outcome.over, Some(Hangup::Close));
+    assert_eq!(outcome.over, Some(CloseMode::Close));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn an_http_10_client_gets_no_interim_response() {
 fn interim_responses_without_end_are_refused() {
     let interim = "HTTP/1.1 102 Processing\r\n\r\n";
     let few = interim.repeat(100) + OK;
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.upstream(few);
     assert_eq!(rig.client_got(), interim.repeat(100) + OK_FORWARDED);
@@ -243,11 +243,11 @@ fn a_refused_head_request_gets_no_content_either() {
 
 #[test]
 fn heads_beyond_the_limit_are_refused_before_they_end() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("GET /".to_owned() + &"a".repeat(16 * 1024));
     assert_reply(&rig.client_got(), 414, true);
     assert_eq!(rig.row().fault, Some("uri_too_long"));
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("GET / HTTP/1.1\r\nX: ".to_owned() + &"a".repeat(16 * 1024));
     assert_reply(&rig.client_got(), 431, true);
     assert_eq!(rig.row().fault, Some("head_too_large"));
@@ -286,7 +286,7 @@ fn a_refused_response_head_is_a_502_that_names_the_cause_and_its_connection_is_d
             ": the response has more fields than --max-headers",
         ),
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(GET);
         rig.upstream(head);
         let got = rig.client_got();

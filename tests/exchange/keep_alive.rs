@@ -19,12 +19,12 @@ fn one_request_after_the_other_on_one_connection_each() {
         .upstream(OK)
         .client(get("/3"))
         .upstream(OK)
-        .client_ends(Closing::Finished)
+        .client_ends(StreamEnd::Finished)
         .play();
     assert_eq!(outcome.client, OK_FORWARDED.repeat(3));
     assert_eq!(outcome.upstreams.len(), 1);
     assert_eq!(paths(&outcome.rows), ["/1", "/2", "/3"]);
-    assert_eq!(outcome.over, Some(Hangup::Close));
+    assert_eq!(outcome.over, Some(CloseMode::Close));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn a_pipelined_request_waits_for_the_answer_before_it() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(get("/1") + &get("/2"));
     assert!(rig.upstream_got().starts_with("GET /1 "));
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
@@ -60,7 +60,7 @@ fn a_pipelined_request_waits_for_the_answer_before_it() {
 
 #[test]
 fn a_hundred_pipelined_requests_get_a_hundred_answers() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client((0..100).map(|index| get(&format!("/{index}"))).collect::<String>());
     for _ in 0..100 {
         rig.upstream(OK);
@@ -74,7 +74,7 @@ fn a_hundred_pipelined_requests_get_a_hundred_answers() {
 #[test]
 fn more_requests_than_a_block_holds_are_held_back_and_served() {
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(15_000));
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(request.repeat(20));
     assert!(rig.unread(Side::Client) > 10 * request.len());
     for _ in 0..20 {
@@ -91,7 +91,7 @@ fn a_request_to_close_is_the_last_and_what_follows_it_is_dropped() {
         .client(closing.to_owned() + &get("/2"))
         .upstream(OK)
         .client(get("/3"))
-        .client_ends(Closing::Finished)
+        .client_ends(StreamEnd::Finished)
         .play_to_the_end();
     let answer = answered("200 OK", "", "Content-Length: 2\r\nConnection: close\r\n", "ok");
     assert_eq!(outcome.client, answer);
@@ -106,7 +106,7 @@ fn an_invalid_request_is_refused_after_the_ones_before_it_and_ends_the_connectio
     let outcome = Scene::new()
         .client(get("/1") + "BAD\r\n\r\n" + &get("/2"))
         .upstream(OK)
-        .client_ends(Closing::Finished)
+        .client_ends(StreamEnd::Finished)
         .play_to_the_end();
     let reply = outcome.client.strip_prefix(OK_FORWARDED).expect("the answer comes first");
     assert_reply(reply, 400, true);
@@ -123,15 +123,15 @@ fn empty_lines_between_requests_are_no_requests() {
         .client(GET)
         .upstream(OK)
         .client("\r\n\r\n")
-        .client_ends(Closing::Finished)
+        .client_ends(StreamEnd::Finished)
         .play();
     assert_eq!(outcome.client, OK_FORWARDED.repeat(2));
-    assert_eq!((outcome.rows.len(), outcome.over), (2, Some(Hangup::Close)));
+    assert_eq!((outcome.rows.len(), outcome.over), (2, Some(CloseMode::Close)));
 }
 
 #[test]
 fn an_empty_line_starts_no_clock() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("\r");
     rig.client("\n");
     rig.advance_ms(100_000);
@@ -149,15 +149,15 @@ fn http_10_connections_are_kept_when_asked_and_told_so() {
 
 #[test]
 fn a_connection_without_a_request_leaves_no_row() {
-    for how in [Closing::Finished, Closing::Reset] {
+    for how in [StreamEnd::Finished, StreamEnd::Reset] {
         let outcome = Scene::new().client_ends(how).play();
-        assert_eq!((outcome.rows, outcome.over), (Vec::new(), Some(Hangup::Close)));
+        assert_eq!((outcome.rows, outcome.over), (Vec::new(), Some(CloseMode::Close)));
     }
 }
 
 #[test]
 fn a_refused_request_that_was_whole_leaves_the_connection_usable() {
-    fn refuse(rig: &mut Rig) {
+    fn refuse(rig: &mut ExchangeHarness) {
         rig.servers[0].dials = vec![Dial::Refuses];
     }
     let outcome = Scene::new().set(refuse).client(GET.repeat(2)).play();
@@ -169,8 +169,8 @@ fn a_refused_request_that_was_whole_leaves_the_connection_usable() {
 
 #[test]
 fn without_keep_alive_each_connection_serves_one_request() {
-    fn non_persistent(rig: &mut Rig) {
-        rig.settings.connections = Connections::NonPersistent;
+    fn non_persistent(rig: &mut ExchangeHarness) {
+        rig.settings.upstream_reuse = UpstreamReuse::NonPersistent;
         rig.pool(0);
     }
     let outcome = Scene::new().set(non_persistent).client(GET).upstream(OK).play();
@@ -178,7 +178,7 @@ fn without_keep_alive_each_connection_serves_one_request() {
     assert_eq!(outcome.client, answer);
     let sent = forwarded("GET / HTTP/1.1", "", "Connection: close\r\n", "");
     assert_eq!(outcome.upstreams, [String::new(), sent]);
-    assert_eq!(outcome.over, Some(Hangup::Close));
+    assert_eq!(outcome.over, Some(CloseMode::Close));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn the_last_bytes_take_the_end_of_the_stream_with_them_and_no_others_do() {
         (post, OK, false),
         (last_post.as_str(), OK, false),
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(request);
         if !answer.is_empty() {
             rig.upstream(answer);
@@ -211,5 +211,5 @@ fn what_leaves_behind_the_body_comes_before_the_end() {
     let answer = ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunks].concat();
     let outcome = Scene::new().client(request).upstream(&answer).play();
     assert!(outcome.client.ends_with(chunks), "{}", outcome.client);
-    assert_eq!(outcome.over, Some(Hangup::Close));
+    assert_eq!(outcome.over, Some(CloseMode::Close));
 }

@@ -9,29 +9,30 @@ const CLOSING_GET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
 
 /// Every way in which an answer is the last of its connection, and the client hears its end.
-fn all_last_answers() -> Vec<(&'static str, Rig)> {
-    let asked = |request: &str, set: fn(&mut Rig)| {
-        let mut rig = Rig::new();
+fn all_last_answers() -> Vec<(&'static str, ExchangeHarness)> {
+    let asked = |request: &str, set: fn(&mut ExchangeHarness)| {
+        let mut rig = ExchangeHarness::new();
         set(&mut rig);
         rig.client(request);
         rig
     };
-    let answered = |request: &str, set: fn(&mut Rig), answer: &str| {
+    let answered = |request: &str, set: fn(&mut ExchangeHarness), answer: &str| {
         let mut rig = asked(request, set);
         rig.upstream(answer);
         rig
     };
-    let cut = |end: fn(&mut Rig)| {
+    let cut = |end: fn(&mut ExchangeHarness)| {
         let mut rig = answered(GET, |_| {}, CHUNKED);
         end(&mut rig);
         rig
     };
-    let non_persistent = |rig: &mut Rig| rig.settings.connections = Connections::NonPersistent;
-    let no_body = |rig: &mut Rig| rig.settings.limits.body_bytes = Some(0);
-    let refuses = |rig: &mut Rig| rig.servers[0].dials = vec![Dial::Refuses];
+    let non_persistent =
+        |rig: &mut ExchangeHarness| rig.settings.upstream_reuse = UpstreamReuse::NonPersistent;
+    let no_body = |rig: &mut ExchangeHarness| rig.settings.limits.body_bytes = Some(0);
+    let refuses = |rig: &mut ExchangeHarness| rig.servers[0].dials = vec![Dial::Refuses];
     let mut idle = answered(GET, |_| {}, OK);
     idle.close_idle();
-    let mut tunnel = Rig::new();
+    let mut tunnel = ExchangeHarness::new();
     tunnel.client("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     tunnel.upstream("HTTP/1.1 101 \r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nbye");
     tunnel.advance_ms(75_000);
@@ -43,7 +44,7 @@ fn all_last_answers() -> Vec<(&'static str, Rig)> {
         ("no request", asked("BAD\r\n\r\n", |_| {})),
         ("too large", asked("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", no_body)),
         ("no backend", asked(CLOSING_GET, refuses)),
-        ("broken off", cut(|rig| rig.upstream_ends(Closing::Reset))),
+        ("broken off", cut(|rig| rig.upstream_ends(StreamEnd::Reset))),
         ("silence", cut(|rig| rig.advance_ms(20_000))),
         ("stopped", cut(|rig| (rig.act(Exchange::stop), rig.run()).1)),
         ("nothing more was asked", idle),
@@ -61,8 +62,8 @@ fn whatever_makes_an_answer_the_last_the_client_may_still_send() {
         }
         let rows = rig.rows().len();
         assert_eq!(rows, 1, "{case}");
-        rig.client_ends(Closing::Finished);
-        assert_eq!((rig.over, rig.rows().len()), (Some(Hangup::Close), 0), "{case}");
+        rig.client_ends(StreamEnd::Finished);
+        assert_eq!((rig.over, rig.rows().len()), (Some(CloseMode::Close), 0), "{case}");
     }
 }
 
@@ -74,21 +75,21 @@ fn a_client_is_waited_for_for_a_limited_time_and_for_limited_bytes() {
         rig.client("x");
         assert_eq!(rig.over, None, "{case}");
         rig.advance_ms(1);
-        assert_eq!(rig.over, Some(Hangup::Close), "{case}");
+        assert_eq!(rig.over, Some(CloseMode::Close), "{case}");
     }
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(CLOSING_GET);
     rig.upstream(OK);
     let megabyte = vec![b'x'; 1024 * 1024];
     (0..63).for_each(|_| rig.client(&megabyte));
     assert_eq!(rig.over, None);
     rig.client(&megabyte);
-    assert_eq!(rig.over, Some(Hangup::Close));
+    assert_eq!(rig.over, Some(CloseMode::Close));
 }
 
 #[test]
 fn the_time_counts_from_when_the_answer_has_left() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client.window = 0;
     rig.client(CLOSING_GET);
     rig.upstream(OK);
@@ -98,7 +99,7 @@ fn the_time_counts_from_when_the_answer_has_left() {
     rig.advance_ms(29_999);
     assert_eq!((rig.client.finished, rig.over), (true, None));
     rig.advance_ms(1);
-    assert_eq!(rig.over, Some(Hangup::Close));
+    assert_eq!(rig.over, Some(CloseMode::Close));
 }
 
 #[test]
@@ -106,15 +107,15 @@ fn a_client_that_has_ended_its_stream_is_not_waited_for() {
     let outcome = Scene::new()
         .set(|rig| rig.settings.half_close = HalfClose::Allow)
         .client(CLOSING_GET)
-        .client_ends(Closing::Finished)
+        .client_ends(StreamEnd::Finished)
         .upstream(OK)
         .play();
-    assert_eq!((outcome.over, outcome.row().status), (Some(Hangup::Close), 200));
+    assert_eq!((outcome.over, outcome.row().status), (Some(CloseMode::Close), 200));
 }
 
 #[test]
 fn a_client_that_is_waited_for_does_not_keep_the_proxy_from_stopping() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(CLOSING_GET);
     rig.upstream(OK);
     rig.advance(Duration::from_secs(10));
@@ -123,14 +124,14 @@ fn a_client_that_is_waited_for_does_not_keep_the_proxy_from_stopping() {
     rig.advance_ms(249);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!(rig.over, Some(Hangup::Close));
+    assert_eq!(rig.over, Some(CloseMode::Close));
     // It never makes the wait longer.
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(CLOSING_GET);
     rig.upstream(OK);
     rig.advance_ms(29_900);
     rig.draining = true;
     rig.act(Exchange::drain);
     rig.advance_ms(100);
-    assert_eq!(rig.over, Some(Hangup::Close));
+    assert_eq!(rig.over, Some(CloseMode::Close));
 }

@@ -1,8 +1,9 @@
 //! The proxy's behaviour, told by theme: byte strings in, byte strings and one row out, under
 //! simulated time.
 //!
-//! [`Rig`] plays the worker and both peers. What must not depend on how bytes are cut is written as
-//! a [`Scene`] and played whole, byte by byte, cut at every place and through reluctant sockets.
+//! [`ExchangeHarness`] plays the worker and both peers. What must not depend on how bytes are cut
+//! is written as a [`Scene`] and played whole, byte by byte, cut at every place and through
+//! reluctant sockets.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
@@ -31,10 +32,10 @@ mod tunnel;
 
 use std::time::Duration;
 
-use rig::{DATE, Dial, Rig, Row};
+use rig::{DATE, Dial, ExchangeHarness, Row};
 use tidegate::balance::{Policy, Tried};
-use tidegate::proxy::exchange::{Closing, Exchange, Hangup, Side};
-use tidegate::proxy::settings::{Connections, HalfClose};
+use tidegate::proxy::exchange::{CloseMode, Exchange, Side, StreamEnd};
+use tidegate::proxy::settings::{HalfClose, UpstreamReuse};
 
 use scene::Scene;
 

@@ -12,7 +12,7 @@ fn bytes_behind_a_response_reach_nobody_and_end_its_connection() {
         "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(GET);
         rig.upstream(response.to_owned() + STRAY);
         assert!(!rig.client_got().contains("stray"));
@@ -26,7 +26,7 @@ fn bytes_behind_a_response_reach_nobody_and_end_its_connection() {
 
 #[test]
 fn bytes_behind_an_early_response_reach_nobody_either() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx");
     rig.upstream(OK);
     rig.upstream(STRAY);
@@ -45,7 +45,7 @@ fn a_connection_is_used_again_only_if_both_messages_left_it_clean() {
         ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", true),
         ("HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n", false),
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(GET);
         rig.upstream(response);
         assert_eq!(rig.servers[0].pool.len(), usize::from(is_kept), "{response}");
@@ -65,14 +65,14 @@ fn a_connection_not_kept_is_reset_only_where_that_can_lose_nothing() {
         // The rest of the response never came.
         (GET, "HTTP/1.1 200 OK\r\nContent-Length: -\r\n\r\n", false),
     ] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(request);
         rig.upstream(response);
         let connection = &rig.connections[0];
         assert_eq!((connection.closed, connection.reset), (true, is_reset), "{request}{response}");
     }
-    let mut rig = Rig::new();
-    rig.settings.connections = Connections::NonPersistent;
+    let mut rig = ExchangeHarness::new();
+    rig.settings.upstream_reuse = UpstreamReuse::NonPersistent;
     rig.client(GET);
     rig.upstream(OK);
     assert!(rig.connections[0].reset);
@@ -80,7 +80,7 @@ fn a_connection_not_kept_is_reset_only_where_that_can_lose_nothing() {
 
 #[test]
 fn the_connection_is_free_before_the_client_has_read_all() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.client.window = 0;
     rig.upstream(OK);
@@ -93,7 +93,7 @@ fn the_connection_is_free_before_the_client_has_read_all() {
 
 #[test]
 fn a_reused_connection_costs_no_connect() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.pool(0);
     rig.client(GET);
     rig.upstream(OK);
@@ -103,7 +103,7 @@ fn a_reused_connection_costs_no_connect() {
 #[test]
 fn a_connection_that_failed_a_request_is_never_used_again() {
     for response in ["HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", "junk\r\n\r\n"] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.pool(0);
         rig.client(GET);
         rig.upstream(response);

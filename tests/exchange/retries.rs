@@ -12,8 +12,8 @@ fn put_forwarded(body: &str) -> String {
     forwarded("PUT / HTTP/1.1", "", "Content-Length: 3\r\n", body)
 }
 
-fn pooled() -> Rig {
-    let mut rig = Rig::new();
+fn pooled() -> ExchangeHarness {
+    let mut rig = ExchangeHarness::new();
     rig.pool(0);
     rig
 }
@@ -22,7 +22,7 @@ fn pooled() -> Rig {
 fn an_idempotent_request_is_sent_again_however_the_connection_died() {
     let put = put_forwarded("abc");
     for (request, sent) in [(GET, GET_FORWARDED), (PUT, put.as_str())] {
-        for how in [Closing::Finished, Closing::Reset] {
+        for how in [StreamEnd::Finished, StreamEnd::Reset] {
             let mut rig = pooled();
             rig.client(request);
             rig.upstream_ends(how);
@@ -44,7 +44,7 @@ fn a_write_that_fails_is_followed_by_reading_how_it_ended() {
         rig.connections[0].socket.broken = true;
         rig.client(request);
         assert_eq!(rig.connections.len(), 1);
-        rig.upstream_ends(Closing::Reset);
+        rig.upstream_ends(StreamEnd::Reset);
         assert_eq!(rig.connections.len(), 2, "nothing was sent, so any method is sent again");
         rig.upstream(OK);
         assert_eq!((rig.client_got().as_str(), rig.row().attempts), (OK_FORWARDED, 2));
@@ -64,7 +64,7 @@ fn an_answer_on_a_connection_that_takes_no_more_counts() {
 
 #[test]
 fn a_request_that_is_not_idempotent_is_not_sent_twice() {
-    for how in [Closing::Finished, Closing::Reset] {
+    for how in [StreamEnd::Finished, StreamEnd::Reset] {
         let mut rig = pooled();
         rig.client(POST);
         rig.upstream_ends(how);
@@ -80,7 +80,7 @@ fn one_byte_sent_is_enough_to_send_no_more() {
     let mut rig = pooled();
     rig.connections[0].socket.window = 1;
     rig.client(POST);
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     assert_reply(&rig.client_got(), 502, false);
     assert_eq!(rig.row().attempts, 1);
 }
@@ -90,7 +90,7 @@ fn not_one_byte_sent_is_no_reason_against_it() {
     let mut rig = pooled();
     rig.connections[0].socket.window = 0;
     rig.client(POST);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_eq!(rig.connections.len(), 2);
     rig.upstream(OK);
     assert_eq!(rig.client_got(), OK_FORWARDED);
@@ -98,9 +98,9 @@ fn not_one_byte_sent_is_no_reason_against_it() {
 
 #[test]
 fn a_fresh_connection_is_not_replaced() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_reply(&rig.client_got(), 502, false);
     assert_eq!((rig.row().attempts, rig.connections.len()), (1, 1));
 }
@@ -110,9 +110,9 @@ fn the_second_try_is_the_last_and_passes_the_pool_by() {
     let mut rig = pooled();
     rig.pool(0);
     rig.client(GET);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_eq!((rig.connections.len(), rig.servers[0].pool.len()), (3, 1));
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_reply(&rig.client_got(), 502, false);
     assert_eq!(rig.row().attempts, 2);
 }
@@ -123,7 +123,7 @@ fn an_answer_that_began_is_no_silence() {
         let mut rig = pooled();
         rig.client(GET);
         rig.upstream(part);
-        rig.upstream_ends(Closing::Reset);
+        rig.upstream_ends(StreamEnd::Reset);
         assert!(rig.client_got().contains("HTTP/1.1 502 "));
         assert_eq!((rig.row().attempts, rig.connections.len()), (1, 1));
     }
@@ -133,7 +133,7 @@ fn an_answer_that_began_is_no_silence() {
 fn a_body_that_is_still_here_is_sent_again_and_one_that_is_gone_is_not() {
     let mut rig = pooled();
     rig.client("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     rig.client("bc");
     assert_eq!(rig.upstream_got(), put_forwarded("abc"), "its beginning had joined the head");
     rig.upstream(OK);
@@ -142,7 +142,7 @@ fn a_body_that_is_still_here_is_sent_again_and_one_that_is_gone_is_not() {
     let mut rig = pooled();
     rig.client("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
     rig.client("ab");
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     assert_reply(&rig.client_got(), 502, true);
     assert_eq!(rig.row().attempts, 1);
 }
@@ -153,7 +153,7 @@ fn a_large_whole_body_is_kept_to_be_sent_again() {
     let mut rig = pooled();
     rig.write_bytes = 1000;
     rig.client(format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n{body}"));
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     assert!(read::request(&rig.upstream_got()).body == body.as_bytes());
     rig.upstream(OK);
     assert_eq!(rig.client_got(), OK_FORWARDED);
@@ -161,11 +161,11 @@ fn a_large_whole_body_is_kept_to_be_sent_again() {
 
 #[test]
 fn the_sample_starts_with_the_fresh_connection() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.pool(0);
     rig.client(GET);
     rig.advance_ms(700);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     rig.advance_ms(5);
     rig.upstream(OK);
     assert_eq!(rig.estimate(0), Some(Duration::from_millis(5)));
@@ -177,11 +177,11 @@ fn the_sample_starts_with_the_fresh_connection() {
 
 #[test]
 fn a_fresh_connection_that_is_refused_goes_to_another_backend() {
-    let mut rig = Rig::with(2, Policy::RoundRobin);
+    let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
     rig.pool(0);
     rig.servers[0].dials = vec![Dial::Refuses];
     rig.client(GET);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     rig.upstream(OK);
     assert_eq!(rig.client_got(), OK_FORWARDED);
     let row = rig.row();
@@ -193,7 +193,7 @@ fn replacing_a_stale_connection_is_an_attempt() {
     let mut rig = pooled();
     rig.settings.limits.attempts = 1;
     rig.client(GET);
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_reply(&rig.client_got(), 502, false);
     assert_eq!(rig.row().attempts, 1);
 }

@@ -11,8 +11,8 @@ fn ms(count: u64) -> Duration {
 }
 
 /// Plays one request and tells the estimate and the row's `first_byte`, which are the same.
-fn sample(play: impl FnOnce(&mut Rig)) -> Duration {
-    let mut rig = Rig::with(1, EWMA);
+fn sample(play: impl FnOnce(&mut ExchangeHarness)) -> Duration {
+    let mut rig = ExchangeHarness::with(1, EWMA);
     play(&mut rig);
     let row = rig.row();
     assert_eq!((row.status, row.fault), (200, None));
@@ -22,7 +22,7 @@ fn sample(play: impl FnOnce(&mut Rig)) -> Duration {
 
 #[test]
 fn a_sample_counts_from_the_last_byte_of_the_request() {
-    let upload = |rig: &mut Rig, parts: &[&str]| {
+    let upload = |rig: &mut ExchangeHarness, parts: &[&str]| {
         for part in parts {
             rig.client(part);
             rig.advance_ms(400);
@@ -103,7 +103,7 @@ fn an_interim_response_is_no_sample() {
 }
 
 /// Whether a request that comes now would be the one sent to learn of backend 0.
-fn is_free(rig: &Rig) -> bool {
+fn is_free(rig: &ExchangeHarness) -> bool {
     let lease = rig.balancer.acquire(Tried::default(), rig.now).expect("a backend");
     let free = lease.backend().index() == 0 && lease.is_probe();
     rig.balancer.release(lease);
@@ -113,7 +113,7 @@ fn is_free(rig: &Rig) -> bool {
 #[test]
 fn a_probe_that_waits_for_its_client_leaves_its_place_to_the_next() {
     for policy in [EWMA, Policy::AdaptiveSma { window: 3 }] {
-        let mut rig = Rig::with(1, policy);
+        let mut rig = ExchangeHarness::with(1, policy);
         rig.servers[0].dials = vec![Dial::Hangs];
         rig.client(POST_FIVE);
         assert!(!is_free(&rig), "the connection is awaited");
@@ -128,7 +128,7 @@ fn a_probe_that_waits_for_its_client_leaves_its_place_to_the_next() {
 
 #[test]
 fn a_probe_of_a_backend_that_was_away_leaves_its_place_as_well() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.servers[0].dials = vec![Dial::Refuses];
     rig.client(GET);
     rig.client_got();
@@ -144,7 +144,7 @@ fn a_probe_of_a_backend_that_was_away_leaves_its_place_as_well() {
 
 #[test]
 fn a_client_that_expects_a_100_is_not_waited_for_before_it() {
-    let mut rig = Rig::with(1, EWMA);
+    let mut rig = ExchangeHarness::with(1, EWMA);
     rig.client("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
     assert!(!is_free(&rig));
     rig.upstream("HTTP/1.1 100 Continue\r\n\r\n");
@@ -153,7 +153,7 @@ fn a_client_that_expects_a_100_is_not_waited_for_before_it() {
 
 #[test]
 fn a_probe_that_is_not_answered_in_time_leaves_its_place() {
-    let mut rig = Rig::with(1, EWMA);
+    let mut rig = ExchangeHarness::with(1, EWMA);
     rig.client(GET);
     rig.advance_ms(4_999);
     assert!(!is_free(&rig));

@@ -7,8 +7,8 @@ use super::*;
 enum Step {
     Client(Vec<u8>),
     Upstream(Vec<u8>),
-    ClientEnds(Closing),
-    UpstreamEnds(Closing),
+    ClientEnds(StreamEnd),
+    UpstreamEnds(StreamEnd),
 }
 
 /// How bytes come and go.
@@ -33,7 +33,7 @@ pub struct Outcome {
     /// By connection, in the order they were made.
     pub upstreams: Vec<String>,
     pub rows: Vec<Row>,
-    pub over: Option<Hangup>,
+    pub over: Option<CloseMode>,
     /// Whether the proxy ended its stream towards the client.
     pub finished: bool,
 }
@@ -50,7 +50,7 @@ impl Outcome {
 #[derive(Clone)]
 pub struct Scene {
     steps: Vec<Step>,
-    set: fn(&mut Rig),
+    set: fn(&mut ExchangeHarness),
     /// Whether chunks made by the proxy may differ in size.
     loose_chunks: bool,
 }
@@ -61,7 +61,7 @@ impl Scene {
     }
 
     /// Something to be done with the rig first.
-    pub fn set(mut self, set: fn(&mut Rig)) -> Self {
+    pub fn set(mut self, set: fn(&mut ExchangeHarness)) -> Self {
         self.set = set;
         self
     }
@@ -79,11 +79,11 @@ impl Scene {
         self.step(Step::Upstream(bytes.as_ref().to_vec()))
     }
 
-    pub fn client_ends(self, how: Closing) -> Self {
+    pub fn client_ends(self, how: StreamEnd) -> Self {
         self.step(Step::ClientEnds(how))
     }
 
-    pub fn upstream_ends(self, how: Closing) -> Self {
+    pub fn upstream_ends(self, how: StreamEnd) -> Self {
         self.step(Step::UpstreamEnds(how))
     }
 
@@ -144,7 +144,7 @@ impl Scene {
     }
 
     fn play_in(&self, manner: Manner) -> Outcome {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         (self.set)(&mut rig);
         if let Manner::Reluctant(bytes) | Manner::Both(_, bytes) = manner {
             rig.write_bytes = bytes;
@@ -168,7 +168,7 @@ impl Scene {
     }
 }
 
-fn feed(rig: &mut Rig, from: Side, bytes: &[u8], manner: Manner) {
+fn feed(rig: &mut ExchangeHarness, from: Side, bytes: &[u8], manner: Manner) {
     let pieces: Vec<&[u8]> = match manner {
         Manner::Pieces(size) | Manner::Both(size, _) => bytes.chunks(size).collect(),
         Manner::CutAt(at) if at < bytes.len() => vec![&bytes[..at], &bytes[at..]],

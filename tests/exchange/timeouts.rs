@@ -7,7 +7,7 @@ const OLD: &str = "GET / HTTP/1.0\r\nHost: a\r\n\r\n";
 
 #[test]
 fn a_head_must_be_whole_in_time_however_it_drips() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.advance_ms(60_000);
     for byte in "GET /slow".chars() {
         rig.client(byte.to_string());
@@ -26,7 +26,7 @@ fn a_head_must_be_whole_in_time_however_it_drips() {
 
 #[test]
 fn the_clock_of_a_pipelined_head_starts_with_its_turn() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET.to_owned() + "GET / HT");
     rig.advance_ms(9000);
     rig.upstream(OK);
@@ -40,7 +40,7 @@ fn the_clock_of_a_pipelined_head_starts_with_its_turn() {
 
 #[test]
 fn a_body_must_progress() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.settings.limits.body_rate = None;
     rig.client(POST);
     for _ in 0..3 {
@@ -57,7 +57,7 @@ fn a_body_must_progress() {
 
 #[test]
 fn a_body_that_drips_is_cut_off_once_its_patience_is_used_up() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
     let drips = (1..100).find(|_| {
         rig.advance_ms(5000);
@@ -74,7 +74,7 @@ fn a_body_that_drips_is_cut_off_once_its_patience_is_used_up() {
 
 #[test]
 fn a_body_that_keeps_up_the_least_rate_may_take_for_ever() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
     for _ in 0..50 {
         rig.advance_ms(2000);
@@ -86,7 +86,7 @@ fn a_body_that_keeps_up_the_least_rate_may_take_for_ever() {
 
 #[test]
 fn a_body_that_no_one_takes_is_not_the_clients_fault() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.settings.timeouts.response = Some(Duration::from_secs(40));
     rig.client(POST);
     rig.upstream_socket().window = 0;
@@ -100,7 +100,7 @@ fn a_body_that_no_one_takes_is_not_the_clients_fault() {
 
 #[test]
 fn a_client_that_reads_nothing_is_left() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.advance_ms(9000);
     rig.client.window = 10;
@@ -110,12 +110,12 @@ fn a_client_that_reads_nothing_is_left() {
     rig.advance_ms(1);
     let row = rig.row();
     assert_eq!((row.status, row.fault), (200, Some("client_stalled")), "a part was sent");
-    assert_eq!((row.response_bytes, rig.over), (10, Some(Hangup::Reset)));
+    assert_eq!((row.response_bytes, rig.over), (10, Some(CloseMode::Reset)));
 }
 
 #[test]
 fn what_is_read_only_to_be_dropped_gains_a_client_that_reads_nothing_no_time() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(POST);
     rig.client.window = 0;
     rig.upstream("HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
@@ -125,12 +125,12 @@ fn what_is_read_only_to_be_dropped_gains_a_client_that_reads_nothing_no_time() {
     }
     assert_eq!((rig.over, rig.unread(Side::Client)), (None, 0));
     rig.advance_ms(2);
-    assert_eq!((rig.row().fault, rig.over), (Some("client_stalled"), Some(Hangup::Reset)));
+    assert_eq!((rig.row().fault, rig.over), (Some("client_stalled"), Some(CloseMode::Reset)));
 }
 
 #[test]
 fn a_client_that_has_read_nothing_at_all_is_as_good_as_gone() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.client.window = 0;
     rig.upstream(OK);
@@ -141,7 +141,7 @@ fn a_client_that_has_read_nothing_at_all_is_as_good_as_gone() {
 
 #[test]
 fn a_client_that_took_a_part_of_an_interim_response_has_got_no_status() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.client.window = 10;
     rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\n");
@@ -152,7 +152,7 @@ fn a_client_that_took_a_part_of_an_interim_response_has_got_no_status() {
 
 #[test]
 fn a_client_that_took_nothing_behind_an_interim_response_has_got_no_status() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.client.window = 10;
     rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\n");
@@ -164,7 +164,7 @@ fn a_client_that_took_nothing_behind_an_interim_response_has_got_no_status() {
 
 #[test]
 fn a_client_that_reads_slowly_is_served() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.client.window = 0;
     rig.upstream(OK);
@@ -178,18 +178,18 @@ fn a_client_that_reads_slowly_is_served() {
 
 #[test]
 fn a_client_that_stalls_before_an_unmarked_end_is_reset() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(OLD);
     rig.upstream("HTTP/1.1 200 OK\r\n\r\nhello");
     rig.client.window = 0;
     rig.upstream("world");
     rig.advance_ms(30_000);
-    assert_eq!((rig.row().status, rig.over), (200, Some(Hangup::Reset)));
+    assert_eq!((rig.row().status, rig.over), (200, Some(CloseMode::Reset)));
 }
 
 #[test]
 fn an_answer_of_ours_gets_the_time_that_any_answer_gets() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(POST);
     rig.client.window = 0;
     rig.advance_ms(30_000);
@@ -203,7 +203,7 @@ fn an_answer_of_ours_gets_the_time_that_any_answer_gets() {
 
 #[test]
 fn an_early_answer_gets_the_time_that_any_answer_gets() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(POST);
     rig.client.window = 0;
     rig.advance_ms(29_000);
@@ -217,7 +217,7 @@ fn an_early_answer_gets_the_time_that_any_answer_gets() {
 
 #[test]
 fn a_silent_backend_is_a_504_and_pays_for_it() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
     rig.advance_ms(9_999);
     assert_eq!(rig.client_got(), "");
@@ -232,7 +232,7 @@ fn a_silent_backend_is_a_504_and_pays_for_it() {
 
 #[test]
 fn the_backends_time_starts_when_it_has_the_request() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(POST);
     rig.advance_ms(20_000);
     rig.client("0123456789");
@@ -244,7 +244,7 @@ fn the_backends_time_starts_when_it_has_the_request() {
 
 #[test]
 fn every_sign_of_life_of_a_backend_starts_its_time_anew() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     for part in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"] {
         rig.advance_ms(9_999);
@@ -260,7 +260,7 @@ fn every_sign_of_life_of_a_backend_starts_its_time_anew() {
 
 #[test]
 fn a_backend_that_falls_silent_in_its_answer_cuts_it() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(GET);
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
     rig.advance_ms(19_999);
@@ -268,17 +268,17 @@ fn a_backend_that_falls_silent_in_its_answer_cuts_it() {
     rig.advance_ms(1);
     let row = rig.row();
     assert_eq!((row.status, row.fault), (200, Some("stream_timeout")));
-    assert_eq!(rig.ending(), Some(Hangup::Close));
+    assert_eq!(rig.ending(), Some(CloseMode::Close));
     assert_eq!(rig.estimate(0), Some(Duration::from_secs(10)));
 }
 
 #[test]
 fn a_client_that_ended_its_half_sees_the_cut_as_well() {
-    for (request, over) in [(OLD, Hangup::Reset), (GET, Hangup::Close)] {
-        let mut rig = Rig::new();
+    for (request, over) in [(OLD, CloseMode::Reset), (GET, CloseMode::Close)] {
+        let mut rig = ExchangeHarness::new();
         rig.settings.half_close = HalfClose::Allow;
         rig.client(request);
-        rig.client_ends(Closing::Finished);
+        rig.client_ends(StreamEnd::Finished);
         rig.upstream("HTTP/1.1 200 OK\r\n\r\nhello");
         rig.advance_ms(20_000);
         assert_eq!((rig.row().fault, rig.ending()), (Some("stream_timeout"), Some(over)));
@@ -287,21 +287,21 @@ fn a_client_that_ended_its_half_sees_the_cut_as_well() {
 
 #[test]
 fn an_event_stream_may_be_quiet_for_longer_than_an_answer_may_take() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
     for _ in 0..100 {
         rig.advance_ms(19_999);
         rig.upstream(":\n\n");
     }
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert_eq!(rig.row().fault, None);
 }
 
 #[test]
 fn each_wait_for_a_backend_can_be_endless() {
     let day = Duration::from_secs(24 * 3600);
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     let timeouts = &mut rig.settings.timeouts;
     (timeouts.response, timeouts.stream, timeouts.tunnel) = (None, None, None);
     rig.client(GET);
@@ -322,7 +322,7 @@ const EXPECTING: &str =
 
 #[test]
 fn a_backend_that_says_nothing_to_a_client_that_expects_a_100_is_a_504() {
-    let mut rig = Rig::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
+    let mut rig = ExchangeHarness::with(1, Policy::AdaptiveEwma { alpha: 1.0 });
     rig.client(EXPECTING);
     rig.advance_ms(5_000);
     rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\n");
@@ -338,7 +338,7 @@ fn a_backend_that_says_nothing_to_a_client_that_expects_a_100_is_a_504() {
 
 #[test]
 fn where_a_backend_may_take_for_ever_a_client_may_not_wait_so_long_for_its_100() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.settings.timeouts.response = None;
     rig.client(EXPECTING);
     rig.advance_ms(29_999);
@@ -351,7 +351,7 @@ fn where_a_backend_may_take_for_ever_a_client_may_not_wait_so_long_for_its_100()
 #[test]
 fn a_client_that_got_its_100_or_does_not_wait_for_it_must_send() {
     for sends_first in [false, true] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client(EXPECTING);
         rig.advance_ms(5_000);
         if sends_first {
@@ -370,7 +370,7 @@ fn a_client_that_got_its_100_or_does_not_wait_for_it_must_send() {
 
 #[test]
 fn a_client_that_gets_its_answer_in_place_of_a_100_has_the_time_for_a_body() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(EXPECTING);
     rig.upstream(OK);
     rig.advance_ms(30_000);
@@ -380,7 +380,7 @@ fn a_client_that_gets_its_answer_in_place_of_a_100_has_the_time_for_a_body() {
 
 #[test]
 fn a_response_head_must_be_whole_in_time_however_it_drips() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.advance_ms(9_000);
     rig.upstream("HTTP/1.1 102 Processing\r\n\r\n");
@@ -398,7 +398,7 @@ fn a_response_head_must_be_whole_in_time_however_it_drips() {
 
 #[test]
 fn a_backend_is_not_to_blame_while_the_client_does_not_read() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.client.window = 0;
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
@@ -412,7 +412,7 @@ fn a_backend_is_not_to_blame_while_the_client_does_not_read() {
 
 #[test]
 fn the_rest_of_an_early_answered_request_must_come_and_be_taken_in_time() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(POST);
     rig.upstream(OK);
     rig.advance_ms(30_000);
@@ -420,7 +420,7 @@ fn the_rest_of_an_early_answered_request_must_come_and_be_taken_in_time() {
     assert_eq!((row.status, row.fault), (200, Some("body_timeout")));
     assert!(rig.client.finished && rig.connections[0].closed);
 
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(POST);
     rig.upstream(OK);
     rig.upstream_socket().window = 0;
@@ -432,18 +432,18 @@ fn the_rest_of_an_early_answered_request_must_come_and_be_taken_in_time() {
 
 #[test]
 fn a_client_that_never_ends_is_not_waited_for_for_ever() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client("BAD\r\n\r\n");
     assert!(rig.client.finished);
     rig.advance_ms(29_999);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!(rig.over, Some(Hangup::Close));
+    assert_eq!(rig.over, Some(CloseMode::Close));
 }
 
 #[test]
 fn an_idle_connection_has_no_deadline_of_an_exchange() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(GET);
     rig.upstream(OK);
     assert_eq!(rig.exchange.deadline(&rig.settings.timeouts), None);
@@ -451,7 +451,7 @@ fn an_idle_connection_has_no_deadline_of_an_exchange() {
 
 #[test]
 fn expiring_too_early_changes_nothing() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     for bytes in ["GET / HTTP/1.1\r\nHo", "st: a\r\n\r\n"] {
         rig.client(bytes);
         rig.act(Exchange::expired);

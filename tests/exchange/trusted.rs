@@ -6,7 +6,7 @@ use tidegate::proxy::trusted::TrustedProxies;
 use super::*;
 
 /// The rig's client, 192.0.2.7, is such a proxy, and so are those of 10.0.0.0/8.
-fn trusting(rig: &mut Rig) {
+fn trusting(rig: &mut ExchangeHarness) {
     let networks = ["192.0.2.0/28", "10.0.0.0/8"].map(|text| text.parse().expect("a network"));
     rig.settings.trusted = TrustedProxies::new(networks.to_vec());
 }
@@ -32,7 +32,7 @@ fn a_terminator_of_tls_reaches_the_application() {
 
 #[test]
 fn the_row_names_the_last_hop_that_is_not_trusted() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     trusting(&mut rig);
     for (chain, client) in [
         ("X-Forwarded-For: 6.6.6.6, 198.51.100.1\r\n", "198.51.100.1:0"),
@@ -51,7 +51,7 @@ fn the_row_names_the_last_hop_that_is_not_trusted() {
 
 #[test]
 fn a_stranger_names_nobody_but_itself() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     trusting(&mut rig);
     rig.peer = "192.0.2.77";
     rig.client(get("X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-Proto: https\r\n"));

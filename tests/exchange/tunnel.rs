@@ -12,8 +12,8 @@ fn upgrade_forwarded() -> String {
     forwarded("GET /chat HTTP/1.1", "", upgrade, "")
 }
 
-fn open() -> Rig {
-    let mut rig = Rig::new();
+fn open() -> ExchangeHarness {
+    let mut rig = ExchangeHarness::new();
     rig.client(UPGRADE);
     assert_eq!(rig.upstream_got(), upgrade_forwarded());
     rig.upstream(SWITCHING);
@@ -28,9 +28,9 @@ fn bytes_pass_both_ways_as_they_are() {
         .upstream(SWITCHING)
         .client("GET / not HTTP\n")
         .upstream("\r\n\r\nneither")
-        .client_ends(Closing::Finished)
+        .client_ends(StreamEnd::Finished)
         .upstream("more")
-        .upstream_ends(Closing::Finished)
+        .upstream_ends(StreamEnd::Finished)
         .play();
     assert_eq!(outcome.client, SWITCHING.to_owned() + "\r\n\r\nneithermore");
     assert_eq!(outcome.upstreams, [upgrade_forwarded() + "GET / not HTTP\n"]);
@@ -38,15 +38,15 @@ fn bytes_pass_both_ways_as_they_are() {
     assert_eq!((row.status, row.fault), (101, None));
     assert_eq!(row.request_bytes, (UPGRADE.len() + "GET / not HTTP\n".len()) as u64);
     assert_eq!(row.response_bytes, outcome.client.len() as u64);
-    assert_eq!(outcome.over, Some(Hangup::Close));
+    assert_eq!(outcome.over, Some(CloseMode::Close));
 }
 
 #[test]
 fn a_tunnel_that_ended_in_order_is_no_reason_for_a_reset() {
     let mut rig = open();
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     rig.client("last words");
-    rig.client_ends(Closing::Finished);
+    rig.client_ends(StreamEnd::Finished);
     let connection = &rig.connections[0];
     assert_eq!((connection.closed, connection.reset), (true, false));
 }
@@ -64,7 +64,7 @@ fn bytes_sent_early_are_part_of_the_tunnel() {
 
 #[test]
 fn bytes_sent_early_wait_for_nothing_but_the_switch() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(UPGRADE.to_owned() + "early");
     assert_eq!(rig.upstream_got(), upgrade_forwarded());
     rig.upstream(SWITCHING.to_owned() + "first");
@@ -88,23 +88,23 @@ fn a_body_may_come_before_the_tunnel() {
 fn each_half_ends_on_its_own() {
     let mut rig = open();
     rig.client("last words");
-    rig.client_ends(Closing::Finished);
+    rig.client_ends(StreamEnd::Finished);
     assert!(rig.upstream_socket().finished);
     assert_eq!((rig.upstream_got().as_str(), rig.over), ("last words", None));
     rig.upstream("answer");
     assert_eq!(rig.client_got(), "answer");
-    rig.upstream_ends(Closing::Finished);
-    assert_eq!((rig.row().fault, rig.over), (None, Some(Hangup::Close)));
+    rig.upstream_ends(StreamEnd::Finished);
+    assert_eq!((rig.row().fault, rig.over), (None, Some(CloseMode::Close)));
 
     let mut rig = open();
     rig.upstream("last words");
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert!(rig.client.finished);
     assert_eq!((rig.client_got().as_str(), rig.over), ("last words", None));
     rig.client("answer");
     assert_eq!(rig.upstream_got(), "answer");
-    rig.client_ends(Closing::Finished);
-    assert_eq!((rig.row().fault, rig.over), (None, Some(Hangup::Close)));
+    rig.client_ends(StreamEnd::Finished);
+    assert_eq!((rig.row().fault, rig.over), (None, Some(CloseMode::Close)));
     assert!(rig.connections[0].socket.finished);
 }
 
@@ -113,7 +113,7 @@ fn an_end_waits_for_the_bytes_before_it() {
     let mut rig = open();
     rig.upstream_socket().window = 2;
     rig.client("hello");
-    rig.client_ends(Closing::Finished);
+    rig.client_ends(StreamEnd::Finished);
     assert!(!rig.upstream_socket().finished);
     rig.upstream_socket().window = usize::MAX;
     rig.run();
@@ -121,7 +121,7 @@ fn an_end_waits_for_the_bytes_before_it() {
     assert_eq!(rig.upstream_got(), "hello");
     rig.client.window = 2;
     rig.upstream("hello");
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     assert!(!rig.client.finished && rig.over.is_none());
     rig.client.window = usize::MAX;
     rig.run();
@@ -132,39 +132,39 @@ fn an_end_waits_for_the_bytes_before_it() {
 fn a_backend_that_resets_resets_the_client() {
     let mut rig = open();
     rig.upstream("hel");
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
     assert_eq!(rig.client_got(), "hel");
     let row = rig.row();
     assert_eq!((row.status, row.fault), (101, Some("upstream_closed")));
-    assert_eq!(rig.over, Some(Hangup::Reset));
+    assert_eq!(rig.over, Some(CloseMode::Reset));
 }
 
 #[test]
 fn a_backend_that_resets_behind_its_end_resets_the_client_too() {
     let mut rig = open();
-    rig.upstream_ends(Closing::Finished);
-    rig.upstream_ends(Closing::Reset);
+    rig.upstream_ends(StreamEnd::Finished);
+    rig.upstream_ends(StreamEnd::Reset);
     let row = rig.row();
     assert_eq!((row.status, row.fault), (101, Some("upstream_closed")));
-    assert_eq!(rig.over, Some(Hangup::Reset));
+    assert_eq!(rig.over, Some(CloseMode::Reset));
 }
 
 #[test]
 fn a_backend_that_takes_no_more_breaks_the_tunnel_off() {
     let mut rig = open();
-    rig.upstream_ends(Closing::WriteFailed);
+    rig.upstream_ends(StreamEnd::WriteFailed);
     rig.client("x");
-    assert_eq!((rig.row().fault, rig.over), (Some("upstream_closed"), Some(Hangup::Reset)));
+    assert_eq!((rig.row().fault, rig.over), (Some("upstream_closed"), Some(CloseMode::Reset)));
     assert!(rig.connections[0].reset);
 }
 
 #[test]
 fn a_client_that_breaks_a_tunnel_off_resets_the_backend() {
-    for how in [Closing::Reset, Closing::WriteFailed] {
+    for how in [StreamEnd::Reset, StreamEnd::WriteFailed] {
         let mut rig = open();
         rig.client("half of it");
         rig.client_ends(how);
-        if how == Closing::WriteFailed {
+        if how == StreamEnd::WriteFailed {
             rig.upstream("x");
         }
         let row = rig.row();
@@ -186,7 +186,7 @@ fn a_tunnel_in_which_nothing_moves_is_closed() {
     let row = rig.row();
     assert_eq!(
         (row.status, row.fault, rig.ending()),
-        (101, Some("tunnel_timeout"), Some(Hangup::Close))
+        (101, Some("tunnel_timeout"), Some(CloseMode::Close))
     );
     assert_eq!(row.latency, Some(std::time::Duration::from_millis(3 * 74_999 + 1)));
     assert_eq!((rig.connections[0].closed, rig.connections[0].reset), (true, false));
@@ -195,14 +195,14 @@ fn a_tunnel_in_which_nothing_moves_is_closed() {
 #[test]
 fn a_client_that_reads_nothing_of_a_tunnel_is_no_orderly_end_of_it() {
     for (window, status) in [(0, 499), (SWITCHING.len() + 2, 101)] {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         rig.client.window = window;
         rig.client(UPGRADE);
         rig.upstream(SWITCHING.to_owned() + "hello");
         rig.advance_ms(75_000);
         let row = rig.row();
         assert_eq!((row.status, row.fault), (status, Some("client_stalled")), "{window}");
-        assert_eq!(rig.over, Some(Hangup::Reset), "{window}");
+        assert_eq!(rig.over, Some(CloseMode::Reset), "{window}");
         assert!(rig.connections[0].reset);
     }
 }
@@ -215,43 +215,43 @@ fn a_backend_that_reads_nothing_of_a_tunnel_is_no_orderly_end_of_it() {
     rig.advance_ms(75_000);
     let row = rig.row();
     assert_eq!((row.status, row.fault), (101, Some("upstream_stalled")));
-    assert_eq!((rig.over, rig.connections[0].reset), (Some(Hangup::Reset), true));
+    assert_eq!((rig.over, rig.connections[0].reset), (Some(CloseMode::Reset), true));
     assert_eq!(rig.upstream_got(), "he");
 }
 
 #[test]
 fn a_reset_behind_an_end_breaks_a_tunnel_off_all_the_same() {
     let mut rig = open();
-    rig.client_ends(Closing::Finished);
+    rig.client_ends(StreamEnd::Finished);
     rig.upstream("half of it");
-    rig.client_ends(Closing::Reset);
+    rig.client_ends(StreamEnd::Reset);
     assert_eq!(rig.row().fault, Some("client_gone"));
     assert!(rig.connections[0].reset);
 
     let mut rig = open();
-    rig.client_ends(Closing::Finished);
-    rig.upstream_ends(Closing::Reset);
-    assert_eq!((rig.row().fault, rig.over), (Some("upstream_closed"), Some(Hangup::Reset)));
+    rig.client_ends(StreamEnd::Finished);
+    rig.upstream_ends(StreamEnd::Reset);
+    assert_eq!((rig.row().fault, rig.over), (Some("upstream_closed"), Some(CloseMode::Reset)));
 }
 
 #[test]
 fn a_half_open_tunnel_has_the_same_time() {
     let mut rig = open();
-    rig.upstream_ends(Closing::Finished);
+    rig.upstream_ends(StreamEnd::Finished);
     rig.upstream_socket().window = 0;
     rig.client("x");
     rig.advance_ms(74_999);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!((rig.row().fault, rig.over), (Some("upstream_stalled"), Some(Hangup::Reset)));
+    assert_eq!((rig.row().fault, rig.over), (Some("upstream_stalled"), Some(CloseMode::Reset)));
     assert!(rig.connections[0].reset);
 
     let mut rig = open();
-    rig.client_ends(Closing::Finished);
+    rig.client_ends(StreamEnd::Finished);
     rig.advance_ms(74_999);
     assert_eq!(rig.over, None);
     rig.advance_ms(1);
-    assert_eq!((rig.row().fault, rig.ending()), (Some("tunnel_timeout"), Some(Hangup::Close)));
+    assert_eq!((rig.row().fault, rig.ending()), (Some("tunnel_timeout"), Some(CloseMode::Close)));
 }
 
 #[test]
@@ -304,13 +304,13 @@ fn a_tunnel_is_cut_when_the_proxy_stops() {
     for ended in [None, Some(Side::Client), Some(Side::Upstream)] {
         let mut rig = open();
         match ended {
-            Some(Side::Client) => rig.client_ends(Closing::Finished),
-            Some(Side::Upstream) => rig.upstream_ends(Closing::Finished),
+            Some(Side::Client) => rig.client_ends(StreamEnd::Finished),
+            Some(Side::Upstream) => rig.upstream_ends(StreamEnd::Finished),
             None => {}
         }
         rig.act(Exchange::stop);
         rig.run();
-        assert_eq!((rig.row().fault, rig.over), (Some("stopped"), Some(Hangup::Reset)));
+        assert_eq!((rig.row().fault, rig.over), (Some("stopped"), Some(CloseMode::Reset)));
         assert!(rig.connections[0].reset);
     }
 }
@@ -329,13 +329,13 @@ fn a_sign_of_life_on_either_side_keeps_a_tunnel() {
         rig.advance_ms(74_999);
         assert_eq!(rig.over, None);
         rig.advance_ms(1);
-        assert_eq!((rig.row().status, rig.over), (101, Some(Hangup::Reset)));
+        assert_eq!((rig.row().status, rig.over), (101, Some(CloseMode::Reset)));
     }
 }
 
 #[test]
 fn an_offer_is_forgotten_with_its_request() {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.client(UPGRADE);
     rig.upstream(OK);
     rig.rows();

@@ -183,7 +183,7 @@ fn a_connect_for_which_there_is_no_descriptor_is_no_fault_of_the_backend() {
         assert_eq!(client.get("/again").text(), "/again");
     }
     let rows = proxy.rows();
-    assert_eq!(endings(&rows)[1..5], [("503", "own_resources", "1"); 4]);
+    assert_eq!(endings(&rows)[1..5], [("503", "resource_exhausted", "1"); 4]);
     assert_eq!(endings(&rows)[5..], [("200", "", "1"); 4]);
     let urls = &column(&rows, "backend_url")[5..];
     assert!(urls[0] != urls[1] && urls[..2] == urls[2..], "both are asked: {urls:?}");

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rig::{Dial, Rig};
+use rig::{Dial, ExchangeHarness};
 use strict::{Ending, Responses, responses};
-use tidegate::proxy::exchange::{Closing, Hangup};
+use tidegate::proxy::exchange::{CloseMode, StreamEnd};
 use tidegate::proxy::settings::HalfClose;
 
 use crate::case::Case;
@@ -95,7 +95,7 @@ struct Server {
 
 struct Stage<'a> {
     case: &'a Case,
-    rig: Rig,
+    rig: ExchangeHarness,
     door: Door,
     client: Client,
     servers: Vec<Server>,
@@ -139,7 +139,7 @@ fn undripped(steps: &[Step]) -> VecDeque<Step> {
 
 impl<'a> Stage<'a> {
     fn new(case: &'a Case, client: Cut, backend: Cut) -> Self {
-        let mut rig = Rig::new();
+        let mut rig = ExchangeHarness::new();
         let timeouts = &mut rig.settings.timeouts;
         // Those of `lanes::FLAGS`.
         let two = Duration::from_secs(2);
@@ -170,7 +170,7 @@ impl<'a> Stage<'a> {
     fn ending(&self) -> Option<Ending> {
         match self.rig.over {
             // A close with bytes unread is a reset.
-            Some(Hangup::Close) if self.rig.client.inbox.is_empty() => Some(Ending::Finished),
+            Some(CloseMode::Close) if self.rig.client.inbox.is_empty() => Some(Ending::Finished),
             _ if self.rig.client.finished => Some(Ending::Finished),
             Some(_) => Some(Ending::Reset),
             None => None,
@@ -223,9 +223,9 @@ impl<'a> Stage<'a> {
                 wait(Wait::Responses(self.client.responses_due), AWAIT_RESPONSE);
             }
             Step::AwaitContinue => wait(Wait::Continue, AWAIT_CONTINUE),
-            Step::Finish => self.rig.client_ends(Closing::Finished),
+            Step::Finish => self.rig.client_ends(StreamEnd::Finished),
             Step::Reset => {
-                self.rig.client_ends(Closing::Reset);
+                self.rig.client_ends(StreamEnd::Reset);
                 self.client.is_gone = true;
             }
             other => panic!("no client can {other:?}"),
@@ -266,7 +266,7 @@ impl<'a> Stage<'a> {
             let fresh = received[*echoed..].to_vec();
             *echoed = received.len();
             if fresh.is_empty() {
-                return socket.finished && self.hang_up(index, Closing::Finished);
+                return socket.finished && self.hang_up(index, StreamEnd::Finished);
             }
             return self.send(index, &fresh);
         }
@@ -275,7 +275,9 @@ impl<'a> Stage<'a> {
             return match turn {
                 Turn::Read => false,
                 Turn::Continue => self.send(index, CONTINUE),
-                Turn::Refuse => self.send(index, INVALID) && self.hang_up(index, Closing::Finished),
+                Turn::Refuse => {
+                    self.send(index, INVALID) && self.hang_up(index, StreamEnd::Finished)
+                }
                 Turn::Reply(steps) => {
                     server.heard = received.len();
                     server.steps = undripped(&steps);
@@ -294,11 +296,11 @@ impl<'a> Stage<'a> {
                 true
             }
             Step::Finish => {
-                self.end_stream(index, Closing::Finished);
+                self.end_stream(index, StreamEnd::Finished);
                 true
             }
-            Step::Close => self.hang_up(index, Closing::Finished),
-            Step::Reset => self.hang_up(index, Closing::Reset),
+            Step::Close => self.hang_up(index, StreamEnd::Finished),
+            Step::Reset => self.hang_up(index, StreamEnd::Reset),
             Step::OnHead | Step::Hold => true,
             other => panic!("no backend can {other:?}"),
         }
@@ -313,12 +315,12 @@ impl<'a> Stage<'a> {
         true
     }
 
-    fn end_stream(&mut self, index: usize, how: Closing) {
+    fn end_stream(&mut self, index: usize, how: StreamEnd) {
         self.rig.connections[index].socket.end = Some(how);
         self.rig.notice_idle();
     }
 
-    fn hang_up(&mut self, index: usize, how: Closing) -> bool {
+    fn hang_up(&mut self, index: usize, how: StreamEnd) -> bool {
         self.end_stream(index, how);
         self.servers[index].is_done = true;
         true

@@ -61,7 +61,7 @@ fn run(flags: &Flags) -> Result<()> {
     let options = Options { policy: flags.policy, ..Options::default() };
     let balancer = Arc::new(Balancer::new(names.clone(), options, now())?);
     let (loops, address) = listen(flags.listen, places.len())?;
-    let (journal, feeds) = Journal::start(journal::Options {
+    let (journal, senders) = Journal::start(journal::Options {
         path: flags.log.0.clone(),
         meta: None,
         backends: names,
@@ -73,9 +73,9 @@ fn run(flags: &Flags) -> Result<()> {
     })?;
     let (stop, stopped) = watch::channel(());
     let mut threads = Vec::new();
-    for (((runtime, listener), feed), core) in loops.into_iter().zip(feeds).zip(places) {
+    for (((runtime, listener), sender), core) in loops.into_iter().zip(senders).zip(places) {
         let upstreams = Upstreams::new(flags.connections, flags.client, Arc::clone(&authorities));
-        let shared = Shared::new(Arc::clone(&balancer), upstreams, feed, flags.connections);
+        let shared = Shared::new(Arc::clone(&balancer), upstreams, sender, flags.connections);
         let stopped = stopped.clone();
         threads.push(thread::spawn(move || -> Result<()> {
             if let Some(core) = core {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::http::HeaderValue;
 use tidegate::balance::Balancer;
-use tidegate::journal::{Feed, Record};
+use tidegate::journal::{Record, RecordSender};
 
 use crate::flags::Mode;
 use crate::upstream::Upstreams;
@@ -16,7 +16,7 @@ pub(crate) struct Shared {
     pub(crate) balancer: Arc<Balancer>,
     pub(crate) upstreams: Upstreams,
     pub(crate) mode: Mode,
-    feed: Mutex<Feed>,
+    sender: Mutex<RecordSender>,
 }
 
 /// A client's address, also as text for the fields that name it.
@@ -29,13 +29,13 @@ impl Shared {
     pub(crate) fn new(
         balancer: Arc<Balancer>,
         upstreams: Upstreams,
-        feed: Feed,
+        sender: RecordSender,
         mode: Mode,
     ) -> Arc<Self> {
-        Arc::new(Self { balancer, upstreams, mode, feed: Mutex::new(feed) })
+        Arc::new(Self { balancer, upstreams, mode, sender: Mutex::new(sender) })
     }
 
     pub(crate) fn record(&self, record: &Record<'_>) {
-        self.feed.lock().unwrap_or_else(PoisonError::into_inner).record(record);
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).record(record);
     }
 }

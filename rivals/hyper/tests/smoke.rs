@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tidegate::lab::backend::{Backend, Behaviour, Profile};
-use tidegate::reactor::Caller;
+use tidegate::reactor::Waker;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -22,7 +22,7 @@ const MODES: [&[&str]; 3] =
 
 struct Upstream {
     address: SocketAddr,
-    stopper: Caller,
+    stopper: Waker,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,7 +45,7 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        self.stopper.call().unwrap();
+        self.stopper.wake().unwrap();
         self.thread.take().unwrap().join().unwrap();
     }
 }

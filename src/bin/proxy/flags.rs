@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tidegate::balance::{MAX_BACKENDS, Policy};
 use tidegate::journal::STANDARD_OUTPUT;
-use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::settings::{Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse};
 use tidegate::proxy::trusted::{Network, TrustedProxies};
 use tidegate::reactor::cores;
 use tidegate::time::parse_duration;
@@ -120,7 +120,7 @@ struct Proxying {
             "http://localhost:8081", "http://localhost:8082", "http://localhost:8083",
         ],
     )]
-    upstream: Vec<Upstream>,
+    upstream: Vec<Backend>,
 
     /// What it means that a client ends its half of the connection while it waits for an answer
     #[arg(long, value_name = "MEANING", value_enum, default_value = "cancel")]
@@ -312,13 +312,13 @@ impl Flags {
         let (workers, cores) = self.speed.place()?;
         Ok(Settings {
             policy,
-            connections: match self.proxying.connections {
-                ConnectionMode::Persistent => Connections::Persistent,
-                ConnectionMode::NonPersistent => Connections::NonPersistent,
+            upstream_reuse: match self.proxying.connections {
+                ConnectionMode::Persistent => UpstreamReuse::Persistent,
+                ConnectionMode::NonPersistent => UpstreamReuse::NonPersistent,
             },
             pseudonym: format!("tidegate-{:08x}", fastrand::u32(..)),
             listen: self.proxying.listen(),
-            upstreams: self.proxying.upstream.clone(),
+            backends: self.proxying.upstream.clone(),
             trusted: TrustedProxies::new(self.proxying.trusted_proxy.clone()),
             workers,
             cores,
@@ -352,7 +352,7 @@ impl Flags {
             Some(path) if path.as_os_str() == "-" => Some(STANDARD_OUTPUT.into()),
             Some(path) => Some(path.clone()),
             None => {
-                let connections = settings.connections.name().replace('-', "_");
+                let connections = settings.upstream_reuse.name().replace('-', "_");
                 Some(format!("logs/{}_{connections}.csv", settings.policy).into())
             }
         }

@@ -15,7 +15,7 @@ use signals::Watch;
 use tidegate::console::Console;
 use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{self, Bound, Directory, HEALTH, StartError, describe_run};
+use tidegate::proxy::{self, Bound, HEALTH, Resolver, StartError, describe_run};
 use tidegate::reactor::descriptors;
 use tidegate::usage;
 
@@ -62,12 +62,12 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");
-    let (journal, feeds) = Journal::start(Options {
+    let (journal, senders) = Journal::start(Options {
         path: log.clone(),
         meta: Some(describe_run(settings, Timestamp::now())),
-        backends: settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect(),
+        backends: settings.backends.iter().map(|upstream| upstream.url.clone()).collect(),
         routing_mode: settings.policy.to_string(),
-        connection: settings.connections.name().to_owned(),
+        connection: settings.upstream_reuse.name().to_owned(),
         workers: settings.workers,
         verbose: settings.verbose,
         console,
@@ -76,7 +76,7 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     let addresses = bound.addresses().to_vec();
     watch.serves(bound.stopper(), journal.reopener());
     let server = bound
-        .start(feeds)
+        .start(senders)
         .map_err(|error| fail(console, 1, &format!("can't start a worker: {error}")))?;
     console.say(&greeting(settings, &addresses, log.as_deref()));
     if let Some(aside) = journal.moved_aside() {
@@ -89,9 +89,9 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
 }
 
 fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {
-    let directory =
-        Directory::resolve(&settings.upstreams).map_err(|error| fail(console, MISUSE, &error))?;
-    proxy::refuse_circle(&settings.upstreams, &directory, &settings.listen)
+    let resolver =
+        Resolver::resolve(&settings.backends).map_err(|error| fail(console, MISUSE, &error))?;
+    proxy::refuse_circle(&settings.backends, &resolver, &settings.listen)
         .map_err(|error| fail(console, MISUSE, &error))?;
     let mut text = settings.describe();
     let log = flags.log(settings);
@@ -104,8 +104,8 @@ fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
         let _ = writeln!(text, "{name:<22} {value}");
     };
     line("log", &log);
-    for (index, upstream) in settings.upstreams.iter().enumerate() {
-        let addresses = directory.addresses(index);
+    for (index, upstream) in settings.backends.iter().enumerate() {
+        let addresses = resolver.addresses(index);
         let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         line(&upstream.url, &list.join(", "));
     }
@@ -144,10 +144,10 @@ fn greeting(settings: &Settings, addresses: &[SocketAddr], log: Option<&Path>) -
         text,
         "policy {}, {} connections, {} workers, {log}",
         settings.policy,
-        settings.connections.name(),
+        settings.upstream_reuse.name(),
         settings.workers
     );
-    for upstream in &settings.upstreams {
+    for upstream in &settings.backends {
         let _ = writeln!(text, "upstream {}", upstream.url);
     }
     text

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use tidegate::balance::{MAX_WINDOW, Policy};
-use tidegate::proxy::settings::Upstream;
+use tidegate::proxy::settings::Backend;
 use tidegate::time::parse_duration;
 use tidegate::usage::or_nearest;
 
@@ -97,7 +97,7 @@ pub(crate) fn listener(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Reads `http://host[:port]`; the port is 80 unless given.
-pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
+pub(crate) fn upstream(text: &str) -> Result<Backend, String> {
     const FORM: &str = "give http://host or http://host:port";
     let Some(authority) = text.strip_prefix("http://") else {
         return Err(if text.starts_with("https://") {
@@ -137,7 +137,7 @@ pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
     let number = port.parse::<u16>().ok().filter(|number| *number > 0);
     let digits = port.bytes().all(|b| b.is_ascii_digit());
     let port = number.filter(|_| digits).ok_or_else(|| format!("`{port}` is no port; {FORM}"))?;
-    Ok(Upstream { url: text.to_owned(), host, port })
+    Ok(Backend { url: text.to_owned(), host, port })
 }
 
 #[cfg(test)]

@@ -216,7 +216,7 @@ fn rows_of_ours_without_a_header_are_a_log_and_so_is_a_torn_header() {
 fn a_device_is_written_as_it_is() {
     let mut log = LogFile::create(Path::new("/dev/null"), None).expect("a device");
     log.write_all(b"row\n").expect("written");
-    assert!(Medium::take_back(&mut log, 1).is_err());
+    assert!(LogSink::truncate_tail(&mut log, 1).is_err());
     log.reopen().expect("nothing to do");
     LogFile::create(Path::new("/dev/null"), None).expect("no lock on a device");
 }
@@ -280,7 +280,7 @@ fn what_is_taken_back_is_gone_from_the_end() {
     let path = folder.path().join("x.csv");
     let mut log = LogFile::create(&path, None).expect("a log");
     log.write_all(b"row\nro").expect("written");
-    Medium::take_back(&mut log, 2).expect("cut");
+    LogSink::truncate_tail(&mut log, 2).expect("cut");
     log.write_all(b"next\n").expect("written");
     assert_eq!(text(&path), with_row("row\nnext"));
 }
@@ -293,12 +293,12 @@ fn a_file_emptied_by_others_is_not_filled_with_zeros() {
     log.write_all(b"row\n").expect("written");
     File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
     log.write_all(b"row\nro").expect("written");
-    Medium::take_back(&mut log, 2).expect("cut");
+    LogSink::truncate_tail(&mut log, 2).expect("cut");
     assert_eq!(text(&path), with_row("row"));
     // Emptied between the two, which must not be forgotten.
     log.write_all(b"ro").expect("written");
     File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
-    Medium::take_back(&mut log, 2).expect("cut");
+    LogSink::truncate_tail(&mut log, 2).expect("cut");
     log.write_all(b"next\n").expect("written");
     assert_eq!(text(&path), with_row("next"));
 }
@@ -331,7 +331,7 @@ fn the_header_is_there_before_the_next_row() {
     let path = folder.path().join("x.csv");
     let mut log = LogFile::create(&path, None).expect("a log");
     File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
-    Medium::begin(&mut log).expect("begun");
+    LogSink::begin(&mut log).expect("begun");
     assert_eq!(text(&path), header());
 }
 

@@ -46,10 +46,10 @@ fn a_disk_that_fills_is_survived_and_the_log_ends_whole() {
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).expect("handled");
     rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).expect("limited");
 
-    let (journal, mut feeds) = Journal::start(options(Some(&path), 1)).expect("started");
+    let (journal, mut senders) = Journal::start(options(Some(&path), 1)).expect("started");
     let mut fill = |requests: std::ops::Range<u64>| {
         for request in requests {
-            feeds[0].record(&record(format!("/{request}").as_bytes()));
+            senders[0].record(&record(format!("/{request}").as_bytes()));
         }
     };
     fill(0..200);
@@ -86,10 +86,10 @@ fn standard_output_can_be_the_log_and_nothing_in_it_is_overwritten() {
     };
     let console = Console::on_stderr();
     let verbose = Options { verbose: true, console, ..options(Some(&path), 1) };
-    let (journal, mut feeds) = Journal::start(verbose).expect("started");
+    let (journal, mut senders) = Journal::start(verbose).expect("started");
     assert_eq!(journal.moved_aside(), None);
-    feeds[0].record(&record(b"/stdout"));
-    feeds[0].say(format_args!("-v {}", "line"));
+    senders[0].record(&record(b"/stdout"));
+    senders[0].log_line(format_args!("-v {}", "line"));
     journal.reopener().reopen();
     assert_eq!(journal.close(), Totals { requests: 1, errors: 0, rows: 1, lost: 0 });
     Console::standard().finish();

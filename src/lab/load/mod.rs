@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use report::Report;
 pub use target::Target;
 
-use crate::reactor::{Key, Poller, Readiness, Received, Slots, Stream, Wake, descriptors};
+use crate::reactor::{Event, Key, Poller, Readiness, Received, Slots, Stream, descriptors};
 use answer::{Answer, Answers};
 use schedule::Schedule;
 use ticker::Ticker;
@@ -187,9 +187,9 @@ impl Load {
         let end = begin + Duration::from_secs(plan.seconds.into()) + PATIENCE;
         // The ticker ends the waiting while requests are to be started, this does afterwards.
         self.poller.timers().wake_at(TICKER, end);
-        let mut wakes = Vec::with_capacity(EVENTS_PER_TURN);
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         while !self.is_done() {
-            let now = self.poller.turn(&mut wakes, false)?;
+            let now = self.poller.turn(&mut events, false)?;
             if now >= end {
                 break;
             }
@@ -198,8 +198,8 @@ impl Load {
                 next_telling += PROGRESS_PERIOD;
                 self.poller.timers().wake_at(TICKER, next_telling);
             }
-            for wake in &wakes {
-                if let Wake::Ready { key, readiness } = *wake
+            for event in &events {
+                if let Event::Ready { key, readiness } = *event
                     && key != TICKER
                 {
                     self.ready(key, readiness, now)?;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::lab::backend::{Backend, Behaviour};
-use crate::reactor::Caller;
+use crate::reactor::Waker;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{self, JoinHandle};
@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 /// A backend on its thread, stopped with the test.
 struct Server {
     url: String,
-    stopper: Caller,
+    stopper: Waker,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -32,7 +32,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stopper.call().expect("called");
+        self.stopper.wake().expect("called");
         self.thread.take().expect("once").join().expect("no panic");
     }
 }

@@ -8,7 +8,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A relay on its thread, stopped with the test.
 struct Running {
     address: SocketAddr,
-    stopper: Caller,
+    stopper: Waker,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -27,7 +27,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stopper.call().expect("called");
+        self.stopper.wake().expect("called");
         self.thread.take().expect("once").join().expect("no panic");
     }
 }

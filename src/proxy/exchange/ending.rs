@@ -2,7 +2,7 @@
 //! answer, or by a reset where something is missing.
 
 use super::waits::{LINGER, LINGER_DRAINING};
-use super::{Context, Demand, Exchange, Hangup, Phase, Request, Response};
+use super::{Action, CloseMode, Context, Exchange, Phase, Request, Response};
 use crate::proxy::fault::Fault;
 
 /// Bytes that are read and dropped behind the last request, so that a client that still sends gets
@@ -42,7 +42,7 @@ impl Exchange {
     /// a reset, which overtakes the answer (RFC 9112 §9.6).
     pub(super) fn end_and_linger(&mut self, context: &Context<'_>) {
         self.linger(context);
-        self.demands.push_back(Demand::FinishClient);
+        self.actions.push_back(Action::FinishClient);
     }
 
     /// What the client still sends is dropped from here on.
@@ -52,7 +52,7 @@ impl Exchange {
             _ => LINGER_BYTES,
         };
         self.up.clear();
-        self.call.keep_alive = false;
+        self.about.keep_alive = false;
         let is_draining = context.phase == Phase::Draining;
         let until = context.now + if is_draining { LINGER_DRAINING } else { LINGER };
         self.request = Request::Linger { left_bytes, until };
@@ -61,10 +61,10 @@ impl Exchange {
     /// Ends the client's connection, behind the row if that is still to be written.
     pub(super) fn hang_up(&mut self) {
         match &mut self.response {
-            Response::Ended(ending) if self.demands.contains(&Demand::Report) => {
-                ending.get_or_insert(Hangup::Close);
+            Response::Ended(ending) if self.actions.contains(&Action::Report) => {
+                ending.get_or_insert(CloseMode::Close);
             }
-            _ => self.demands.push_back(Demand::Hangup(Hangup::Close)),
+            _ => self.actions.push_back(Action::Hangup(CloseMode::Close)),
         }
     }
 
@@ -72,8 +72,8 @@ impl Exchange {
     pub(super) fn after_the_row(&mut self, is_ended: bool, context: &mut Context<'_>) {
         let Response::Ended(ending) = self.response else { return };
         match (ending, &self.request) {
-            (Some(hangup), _) => self.demands.push_back(Demand::Hangup(hangup)),
-            (None, Request::Done) if self.call.keep_alive => {
+            (Some(hangup), _) => self.actions.push_back(Action::Hangup(hangup)),
+            (None, Request::Done) if self.about.keep_alive => {
                 self.next_request(context.now);
                 if !self.up.body.raw().is_empty() {
                     self.client_bytes(context);
@@ -87,15 +87,15 @@ impl Exchange {
 
     /// How the upstream connection of what failed is closed. In a tunnel, nothing but a reset tells
     /// its peer that something is missing.
-    pub(super) fn break_off(&self) -> Demand {
-        if self.is_tunnel() { Demand::Reset } else { Demand::Discard }
+    pub(super) fn break_off(&self) -> Action {
+        if self.is_tunnel() { Action::Reset } else { Action::Discard }
     }
 
     /// Ends the response where it stands.
-    pub(super) fn cut(&mut self, how: Hangup, context: &Context<'_>) {
-        self.down.body.drop_all_raw();
+    pub(super) fn cut(&mut self, how: CloseMode, context: &Context<'_>) {
+        self.down.body.discard_all();
         self.linger(context);
-        self.response = Response::Cut(how);
+        self.response = Response::Aborted(how);
     }
 
     /// The client left: nothing is owed to anyone but the row. The reset keeps one that comes back
@@ -106,14 +106,14 @@ impl Exchange {
             return self.hang_up();
         }
         self.name_unparsed();
-        let fault = *self.account.fault.get_or_insert(fault);
+        let fault = *self.record.fault.get_or_insert(fault);
         // Where it was the proxy that stopped, what the client got of its answer stands.
-        if fault != Fault::Stopped || !self.account.is_answer_begun() {
-            self.account.status = 499;
+        if fault != Fault::Stopped || !self.record.is_answer_begun() {
+            self.record.status = 499;
         }
         self.up.clear();
         self.down.clear();
         self.request = Request::Done;
-        self.response = Response::Cut(Hangup::Reset);
+        self.response = Response::Aborted(CloseMode::Reset);
     }
 }

@@ -8,12 +8,12 @@
 //! The state is a pair of half-duplex machines. `settle` owns every transition
 //! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
 
-mod account;
+mod action;
 mod ending;
 mod request;
+mod request_record;
 mod response;
 mod state;
-mod terms;
 mod timing;
 mod waits;
 
@@ -21,15 +21,15 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::account::Account;
+pub use self::action::{Action, CloseMode, ConnectFailure, Context, Phase, Side, StreamEnd};
+use self::request_record::RequestRecord;
 use self::response::longest_idle;
-use self::state::{Attempt, Call, Link, Request, Response, Serves};
-pub use self::terms::{Closing, ConnectFailure, Context, Demand, Hangup, Phase, Side};
+use self::state::{Attempt, Link, Request, RequestContext, Response, Serves};
 use self::timing::Timing;
 use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::Pipe;
-use super::settings::{Connections, HalfClose, Settings};
+use super::settings::{HalfClose, Settings, UpstreamReuse};
 use crate::balance::{BackendId, Outcome, Tried};
 use crate::buffer::FreeList;
 use crate::http::{ArrivingHead, Framing, Method, ReplyOptions, Version, reply};
@@ -44,7 +44,7 @@ pub struct Exchange {
     up: Pipe,
     /// From upstream to client.
     down: Pipe,
-    call: Call,
+    about: RequestContext,
     /// Field names that the request's and the response's `Connection` list, for their trailers.
     request_named: Vec<u8>,
     response_named: Vec<u8>,
@@ -58,7 +58,7 @@ pub struct Exchange {
     /// The backend to which a connection is kept that is bound to this client.
     kept: Option<BackendId>,
     tried: Tried,
-    demands: VecDeque<Demand>,
+    actions: VecDeque<Action>,
     /// When the client, and the upstream, last made progress or began to be waited for.
     client_moved: Instant,
     upstream_moved: Instant,
@@ -68,7 +68,7 @@ pub struct Exchange {
     patience: Duration,
     /// What was waited for after the last event.
     awaited: Awaited,
-    account: Account,
+    record: RequestRecord,
 }
 
 impl Exchange {
@@ -80,7 +80,7 @@ impl Exchange {
             response: Response::Idle,
             up: Pipe::default(),
             down: Pipe::default(),
-            call: Call::NONE,
+            about: RequestContext::NONE,
             request_named: Vec::new(),
             response_named: Vec::new(),
             offered: Vec::new(),
@@ -89,13 +89,13 @@ impl Exchange {
             idle_seconds: None,
             kept: None,
             tried: Tried::default(),
-            demands: VecDeque::new(),
+            actions: VecDeque::new(),
             client_moved: now,
             upstream_moved: now,
             body_awaited: now,
             patience: Duration::ZERO,
             awaited: Awaited::default(),
-            account: Account::default(),
+            record: RequestRecord::default(),
         }
     }
 
@@ -103,14 +103,14 @@ impl Exchange {
     pub fn reset(&mut self, now: Instant) {
         self.up.clear();
         self.down.clear();
-        self.demands.clear();
+        self.actions.clear();
         self.attempt = None;
         self.kept = None;
         self.awaited = Awaited::default();
         self.next_request(now);
     }
 
-    /// A connection to this backend was kept for the client, see [`Demand::Keep`], and is alive.
+    /// A connection to this backend was kept for the client, see [`Action::Keep`], and is alive.
     pub fn kept(&mut self, backend: BackendId) {
         self.kept = Some(backend);
     }
@@ -120,14 +120,14 @@ impl Exchange {
         self.response = Response::Idle;
         self.up.discard_ready();
         self.down.clear();
-        self.call = Call::NONE;
+        self.about = RequestContext::NONE;
         self.request_named.clear();
         self.response_named.clear();
         self.offered.clear();
         self.reusable = false;
         self.tried = Tried::default();
         (self.client_moved, self.upstream_moved) = (now, now);
-        self.account.clear();
+        self.record.clear();
     }
 
     /// Where bytes from `from` may be received. Empty means: do not read now.
@@ -136,7 +136,7 @@ impl Exchange {
             (Side::Client, Request::Head(_), response) => matches!(response, Response::Idle),
             (Side::Client, Request::Linger { left_bytes, .. }, _) => *left_bytes > 0,
             (Side::Client, request, _) => matches!(request, Request::Body(_) | Request::Tunnel),
-            (Side::Upstream, _, Response::Body(transfer)) => transfer.wants_bytes(&self.down),
+            (Side::Upstream, _, Response::Body(codec)) => codec.wants_bytes(&self.down),
             // Once it is given back, what comes is for whoever looks whether it can be kept.
             (Side::Upstream, _, Response::Done) => self.attempt.is_some(),
             (Side::Upstream, _, response) => {
@@ -175,7 +175,9 @@ impl Exchange {
     pub fn pending(&self, to: Side) -> [&[u8]; 2] {
         match (to, &self.attempt) {
             (Side::Client, _) => self.down.pending(),
-            (Side::Upstream, Some(Attempt { link: Link::Deaf { .. }, .. }) | None) => [&[], &[]],
+            (Side::Upstream, Some(Attempt { link: Link::WriteClosed { .. }, .. }) | None) => {
+                [&[], &[]]
+            }
             (Side::Upstream, Some(_)) => self.up.pending(),
         }
     }
@@ -184,7 +186,7 @@ impl Exchange {
     #[must_use]
     pub fn ends_client(&self) -> bool {
         let is_all_here = matches!(self.response, Response::Done | Response::Reply);
-        let is_last = self.attempt.is_none() && !self.call.keep_alive;
+        let is_last = self.attempt.is_none() && !self.about.keep_alive;
         is_all_here && is_last && self.down.is_all_pending()
     }
 
@@ -193,7 +195,7 @@ impl Exchange {
         self.event(context, |exchange, context| match to {
             Side::Client => {
                 exchange.client_moved = context.now;
-                exchange.account.response_bytes += count as u64;
+                exchange.record.response_bytes += count as u64;
                 exchange.down.drained(count);
                 if exchange.down.is_drained() {
                     exchange.upstream_bytes(context);
@@ -221,7 +223,7 @@ impl Exchange {
     }
 
     /// The stream from `side` ended, or can't be written to any more.
-    pub fn closed(&mut self, side: Side, how: Closing, context: &mut Context<'_>) {
+    pub fn closed(&mut self, side: Side, how: StreamEnd, context: &mut Context<'_>) {
         self.event(context, |exchange, context| match side {
             Side::Client => exchange.client_closed(how, context),
             Side::Upstream => exchange.upstream_closed(how, context),
@@ -230,7 +232,7 @@ impl Exchange {
 
     /// The upstream connection demanded came from the pool. A new one needs no such word: the first
     /// byte it takes proves it.
-    pub fn connected(&mut self, context: &mut Context<'_>) {
+    pub fn reused_connection(&mut self, context: &mut Context<'_>) {
         self.event(context, |exchange, context| exchange.upstream_connected(true, context));
     }
 
@@ -250,7 +252,7 @@ impl Exchange {
             if exchange.is_idle() {
                 return exchange.hang_up();
             }
-            exchange.call.keep_alive = false;
+            exchange.about.keep_alive = false;
             exchange.fail(Fault::Stopped, context);
         });
     }
@@ -262,33 +264,33 @@ impl Exchange {
     }
 
     /// What a worker must do next, in order.
-    pub fn demand(&mut self) -> Option<Demand> {
-        self.demands.pop_front()
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     /// Whether a worker must do something next.
     #[must_use]
-    pub fn has_demands(&self) -> bool {
-        !self.demands.is_empty()
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
     }
 
     /// The row of the request that just ended, or is in flight.
     #[must_use]
     pub fn record(&self, peer: SocketAddr, now: Instant) -> Record<'_> {
-        self.account.record(peer, now)
+        self.record.record(peer, now)
     }
 
     /// What went wrong with the request that just ended, or is in flight.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
-        self.account.fault
+        self.record.fault
     }
 
     /// Whether it waits for a request of which no byte has arrived.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         matches!((&self.request, &self.response), (Request::Head(_), Response::Idle))
-            && self.account.arrived.is_none()
+            && self.record.arrived.is_none()
     }
 
     /// Whether nothing of its client's present connection is in it, so that a worker need not keep
@@ -306,9 +308,9 @@ impl Exchange {
     }
 
     /// Gives back the blocks that hold nothing.
-    pub fn rest(&mut self, free: &mut FreeList) {
-        self.up.rest(free);
-        self.down.rest(free);
+    pub fn release_buffers(&mut self, free: &mut FreeList) {
+        self.up.release_block(free);
+        self.down.release_block(free);
     }
 
     /// Whether bytes pass as they are in at least one direction.
@@ -327,23 +329,23 @@ impl Exchange {
     fn settle(&mut self, context: &mut Context<'_>) {
         if matches!(self.request, Request::TunnelEnding) && self.up.is_drained() {
             self.request = Request::Done;
-            self.demands.push_back(Demand::FinishUpstream);
+            self.actions.push_back(Action::FinishUpstream);
         }
         if matches!(self.response, Response::TunnelEnding) && self.down.is_drained() {
             self.response = Response::Done;
-            self.demands.push_back(Demand::FinishClient);
+            self.actions.push_back(Action::FinishClient);
         }
         if matches!(self.response, Response::Done) && self.attempt.is_some() {
             self.settle_upstream(context);
         }
         if self.attempt.is_none() && self.down.is_drained() {
             let ending = match self.response {
-                Response::Done | Response::Reply | Response::Cut(Hangup::Close) => None,
-                Response::Cut(Hangup::Reset) => Some(Hangup::Reset),
+                Response::Done | Response::Reply | Response::Aborted(CloseMode::Close) => None,
+                Response::Aborted(CloseMode::Reset) => Some(CloseMode::Reset),
                 _ => return,
             };
             self.response = Response::Ended(ending);
-            self.demands.push_back(Demand::Report);
+            self.actions.push_back(Action::Report);
         }
     }
 
@@ -369,7 +371,7 @@ impl Exchange {
             _ => {}
         }
         let timeouts = &context.settings.timeouts;
-        let limit = match self.call.serves {
+        let limit = match self.about.serves {
             Serves::Anyone => timeouts.upstream_idle,
             // One that is bound to a client rests as long as that may.
             Serves::Client => timeouts.client_idle,
@@ -377,16 +379,16 @@ impl Exchange {
         let idle = longest_idle(self.idle_seconds, limit);
         let recycle = self.reusable
             && !idle.is_zero()
-            && context.settings.connections == Connections::Persistent
+            && context.settings.upstream_reuse == UpstreamReuse::Persistent
             && matches!(self.request, Request::Done);
         let how = match recycle {
-            true if self.call.serves == Serves::Anyone => Demand::Recycle { idle },
-            true if self.call.keep_alive => {
-                self.kept = self.account.backend;
-                Demand::Keep { idle }
+            true if self.about.serves == Serves::Anyone => Action::Recycle { idle },
+            true if self.about.keep_alive => {
+                self.kept = self.record.backend;
+                Action::Keep { idle }
             }
-            _ if self.all_is_said() => Demand::Reset,
-            _ => Demand::Discard,
+            _ if self.all_is_said() => Action::Reset,
+            _ => Action::Discard,
         };
         self.release(how, context);
     }
@@ -394,33 +396,33 @@ impl Exchange {
     /// Whether neither side of the upstream connection can have bytes that the other still wants.
     /// An answer proves that the head was read; of a body, a part may be unread.
     fn all_is_said(&self) -> bool {
-        let is_bodiless = matches!(self.call.framing, Framing::None | Framing::Length(0));
+        let is_bodiless = matches!(self.about.framing, Framing::None | Framing::Length(0));
         is_bodiless && self.up.is_drained()
     }
 
     /// Ends the attempt, if there is one.
-    fn release(&mut self, how: Demand, context: &Context<'_>) {
+    fn release(&mut self, how: Action, context: &Context<'_>) {
         if let Some(attempt) = self.attempt.take() {
-            self.account.upstream_ended = Some(context.now);
+            self.record.upstream_ended = Some(context.now);
             context.balancer.release(attempt.lease);
-            self.demands.push_back(how);
+            self.actions.push_back(how);
         }
     }
 
     /// Gives up on this request: answers it if that is still possible, else breaks it off visibly.
     fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
         self.name_unparsed();
-        self.account.fault.get_or_insert(fault);
+        self.record.fault.get_or_insert(fault);
         if let Some(attempt) = self.attempt.as_mut().filter(|_| fault.blames_upstream()) {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
         }
         self.release(self.break_off(), context);
         match self.response {
-            Response::Reply | Response::Cut(_) | Response::Ended(_) => {}
-            _ if self.is_tunnel() => self.cut(Hangup::Reset, context),
+            Response::Reply | Response::Aborted(_) | Response::Ended(_) => {}
+            _ if self.is_tunnel() => self.cut(CloseMode::Reset, context),
             Response::Done => self.linger(context),
             Response::Body(_) if !self.down.is_untouched() => {
-                let how = if self.call.until_close { Hangup::Reset } else { Hangup::Close };
+                let how = if self.about.until_close { CloseMode::Reset } else { CloseMode::Close };
                 self.cut(how, context);
             }
             _ => self.answer(fault.status(), fault.explanation(), context),
@@ -431,21 +433,21 @@ impl Exchange {
     fn answer(&mut self, status: u16, explanation: &str, context: &mut Context<'_>) {
         if self.down.is_untouched() {
             self.down.clear();
-            self.account.interim_bytes = self.account.response_bytes;
+            self.record.interim_bytes = self.record.response_bytes;
         }
-        if !matches!(self.request, Request::Done) || self.call.version == Version::Http10 {
-            self.call.keep_alive = false;
+        if !matches!(self.request, Request::Done) || self.about.version == Version::Http10 {
+            self.about.keep_alive = false;
         }
-        self.call.keep_alive &= context.phase != Phase::Draining
-            && context.settings.connections == Connections::Persistent;
+        self.about.keep_alive &= context.phase != Phase::Draining
+            && context.settings.upstream_reuse == UpstreamReuse::Persistent;
         let options = ReplyOptions {
-            close: !self.call.keep_alive,
+            close: !self.about.keep_alive,
             date: context.date,
-            head_only: self.call.method == Method::Head,
+            head_only: self.about.method == Method::Head,
             allow: matches!(status, 200 | 405),
         };
         reply(self.down.head(), status, explanation, &options);
-        self.account.status = status;
+        self.record.status = status;
         self.response = Response::Reply;
         if !matches!(self.request, Request::Done) {
             self.linger(context);
@@ -457,9 +459,9 @@ impl Exchange {
     fn name_unparsed(&mut self) {
         if let Request::Head(arriving) = &self.request {
             let raw = arriving.of(self.up.body.raw());
-            self.account.name_unparsed(raw);
-            self.account.request_bytes += raw.len() as u64;
-            self.call.method = Method::classify(self.account.method());
+            self.record.name_unparsed(raw);
+            self.record.request_bytes += raw.len() as u64;
+            self.about.method = Method::classify(self.record.method());
         }
     }
 }

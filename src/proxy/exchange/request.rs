@@ -1,8 +1,8 @@
 //! The client's half: from the first byte of a request to a backend that shall have it.
 
 use super::{
-    Attempt, Call, Closing, ConnectFailure, Context, Demand, Exchange, Link, Phase, Request,
-    Response, Serves, Timing,
+    Action, Attempt, ConnectFailure, Context, Exchange, Link, Phase, Request, RequestContext,
+    Response, Serves, StreamEnd, Timing,
 };
 use crate::balance::Outcome;
 use crate::http::{
@@ -10,9 +10,9 @@ use crate::http::{
     connection_named, forwarded_for, has_passed, offered_protocols, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
+use crate::proxy::body_codec::{BodyCodec, TrailerRules};
 use crate::proxy::fault::Fault;
-use crate::proxy::settings::Connections;
-use crate::proxy::transfer::{TrailerRules, Transfer};
+use crate::proxy::settings::UpstreamReuse;
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +40,15 @@ impl Exchange {
             Request::Body(_) => self.request_body(context),
             Request::Linger { left_bytes, .. } => {
                 *left_bytes = left_bytes.saturating_sub(self.up.body.raw().len());
-                self.up.body.drop_all_raw();
+                self.up.body.discard_all();
                 if *left_bytes == 0 && matches!(self.response, Response::Ended(_)) {
                     self.hang_up();
                 }
             }
             Request::Tunnel => {
                 let count = self.up.body.raw().len();
-                self.account.request_bytes += count as u64;
-                self.up.body.keep(count);
+                self.record.request_bytes += count as u64;
+                self.up.body.commit(count);
             }
             Request::Done | Request::TunnelEnding => {}
         }
@@ -57,14 +57,14 @@ impl Exchange {
     fn request_head(&mut self, context: &mut Context<'_>) {
         let Request::Head(arriving) = &mut self.request else { return };
         match arriving.skip_empty_lines(self.up.body.raw()) {
-            Ok(count) => self.up.body.drop_raw(count),
+            Ok(count) => self.up.body.discard(count),
             Err(error) => return self.fail(Fault::RequestHead(error), context),
         }
         let (out, raw) = self.up.head_and_raw();
         if !ArrivingHead::is_begun(raw) {
             return;
         }
-        self.account.arrived.get_or_insert(context.now);
+        self.record.arrived.get_or_insert(context.now);
         let limit = context.settings.limits.head_bytes;
         let (end, request) = match arriving.parse(raw, limit, context.headers) {
             Ok(Some(found)) => found,
@@ -73,7 +73,7 @@ impl Exchange {
         };
         let head = &raw[..end];
         let is_bound = authenticates_connection(head, context.headers, Name::Authorization);
-        self.call = Call {
+        self.about = RequestContext {
             method: request.method,
             version: request.version,
             framing: request.framing,
@@ -83,24 +83,24 @@ impl Exchange {
             continue_due: request.expect_continue && context.settings.timeouts.response.is_some(),
             serves: if is_bound { Serves::Client } else { Serves::Anyone },
         };
-        self.account
+        self.record
             .name_request(request.method_name.of(head), request.target.path_and_query().of(head));
         let is_loop = has_passed(head, context.headers, &context.settings.pseudonym);
-        self.account.is_probe = request.ends_here() && is_health_agent(head, context.headers);
+        self.record.is_probe = request.ends_here() && is_health_agent(head, context.headers);
         connection_named(head, context.headers, &mut self.request_named);
-        let close = context.settings.connections == Connections::NonPersistent;
+        let close = context.settings.upstream_reuse == UpstreamReuse::NonPersistent;
         offered_protocols(head, context.headers, &request, &mut self.offered);
         let default_host = context.settings.default_host();
         let (peer, trusted) = (context.peer, &context.settings.trusted);
         let is_trusted = trusted.trusts(peer);
         if is_trusted {
-            self.account.client = trusted.client(forwarded_for(head, context.headers));
+            self.record.client = trusted.client(forwarded_for(head, context.headers));
         }
         let pseudonym = context.settings.pseudonym.as_str();
         let hop = RequestHop { peer, pseudonym, is_trusted, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);
-        self.up.body.drop_raw(end);
-        self.account.request_bytes += end as u64;
+        self.up.body.discard(end);
+        self.record.request_bytes += end as u64;
         let destination = match request.ends_here() {
             _ if is_loop => Destination::Nowhere,
             true => Destination::Here,
@@ -114,9 +114,9 @@ impl Exchange {
         self.request = match framing {
             // A request can't end with its connection (RFC 9112 §6.3); that is for responses only.
             Framing::None | Framing::UntilClose => Request::Done,
-            Framing::Length(left) => Request::Body(Transfer::Length { left }),
+            Framing::Length(left) => Request::Body(BodyCodec::Length { left }),
             Framing::Chunked => {
-                Request::Body(Transfer::chunked(false, context.settings.limits.head_bytes))
+                Request::Body(BodyCodec::chunked(false, context.settings.limits.head_bytes))
             }
         };
         let limit = context.settings.limits.body_bytes;
@@ -137,25 +137,25 @@ impl Exchange {
         self.request_body(context);
         if matches!(self.response, Response::Idle) {
             let whole = matches!(self.request, Request::Done);
-            self.up.coalesce(whole && self.call.method.is_idempotent());
+            self.up.coalesce(whole && self.about.method.is_idempotent());
             context.budget.earn();
             self.dispatch(context);
         }
     }
 
     fn request_body(&mut self, context: &mut Context<'_>) {
-        let Request::Body(transfer) = &mut self.request else { return };
+        let Request::Body(codec) = &mut self.request else { return };
         let before = self.up.body.raw().len();
         // It does not, or no longer, wait for a 100.
-        self.call.continue_due &= before == 0;
+        self.about.continue_due &= before == 0;
         let mut rules = TrailerRules { headers: context.headers, named: &self.request_named };
-        let outcome = transfer.advance(&mut self.up, &mut rules);
-        self.account.request_bytes += (before - self.up.body.raw().len()) as u64;
+        let outcome = codec.advance(&mut self.up, &mut rules);
+        self.record.request_bytes += (before - self.up.body.raw().len()) as u64;
         let too_large = context
             .settings
             .limits
             .body_bytes
-            .is_some_and(|limit| transfer.chunked_data_bytes() > limit);
+            .is_some_and(|limit| codec.chunked_data_bytes() > limit);
         match outcome {
             Err(error) => self.fail(error.of_request(), context),
             Ok(_) if too_large => self.fail(Fault::RequestTooLarge, context),
@@ -168,7 +168,7 @@ impl Exchange {
     fn dispatch(&mut self, context: &mut Context<'_>) {
         let lease = match self.kept.take() {
             Some(backend) => {
-                self.call.serves = Serves::Client;
+                self.about.serves = Serves::Client;
                 Some(context.balancer.acquire_bound(backend, context.now))
             }
             None => context.balancer.acquire(self.tried, context.now),
@@ -177,8 +177,8 @@ impl Exchange {
             Some(lease) => {
                 let backend = lease.backend();
                 self.tried.insert(backend);
-                self.account.backend = Some(backend);
-                self.account.dispatched.get_or_insert(context.now);
+                self.record.backend = Some(backend);
+                self.record.dispatched.get_or_insert(context.now);
                 let timing = Timing::start(context.now);
                 self.attempt = Some(Attempt { lease, link: Link::Connecting, timing });
                 self.connect(false, context);
@@ -192,17 +192,17 @@ impl Exchange {
         attempt.link = Link::Connecting;
         attempt.timing = Timing::start(context.now);
         self.upstream_moved = context.now;
-        self.account.attempts += 1;
-        (self.account.connect, self.account.first_byte) = (None, None);
+        self.record.attempts += 1;
+        (self.record.connect, self.record.first_byte) = (None, None);
         self.response = Response::AwaitUpstream;
-        self.demands.push_back(Demand::Connect { backend: attempt.lease.backend(), fresh });
+        self.actions.push_back(Action::Connect { backend: attempt.lease.backend(), fresh });
     }
 
     pub(super) fn upstream_connected(&mut self, reused: bool, context: &Context<'_>) {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.link = Link::Open { reused };
         if !reused {
-            self.account.connect = Some(attempt.timing.connected(context.now));
+            self.record.connect = Some(attempt.timing.connected(context.now));
         }
         self.upstream_moved = context.now;
         self.response = Response::Head { search: HeadSearch::response(), interim: 0 };
@@ -215,9 +215,9 @@ impl Exchange {
             ConnectFailure::Refused => Fault::ConnectRefused,
             ConnectFailure::TimedOut => Fault::ConnectTimeout,
             ConnectFailure::Unreachable => Fault::ConnectUnreachable,
-            ConnectFailure::OwnResources => Fault::OwnResources,
+            ConnectFailure::ResourceExhausted => Fault::ResourceExhausted,
         };
-        if fault == Fault::OwnResources {
+        if fault == Fault::ResourceExhausted {
             return self.fail(fault, context);
         }
         context.balancer.observe(&mut attempt.lease, Outcome::Unreachable, context.now);
@@ -247,10 +247,10 @@ impl Exchange {
     /// connection does not.
     pub(super) fn send_again(&mut self, context: &mut Context<'_>) -> bool {
         let stale = self.is_stale();
-        let harmless = self.call.method.is_idempotent() && self.up.can_rewind();
+        let harmless = self.about.method.is_idempotent() && self.up.can_rewind();
         let unsent = self.up.is_untouched();
         let has_place = if stale {
-            self.account.attempts < context.settings.limits.attempts
+            self.record.attempts < context.settings.limits.attempts
         } else {
             self.may_try_another(context)
         };
@@ -261,7 +261,7 @@ impl Exchange {
         if stale {
             context.balancer.restart(&mut attempt.lease, context.now);
             self.up.rewind();
-            self.demands.push_back(Demand::Discard);
+            self.actions.push_back(Action::Discard);
             self.connect(true, context);
         } else {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
@@ -272,7 +272,7 @@ impl Exchange {
 
     /// Whether there is a backend that was not tried yet, and an attempt left.
     fn may_try_another(&self, context: &Context<'_>) -> bool {
-        self.account.attempts < context.settings.limits.attempts
+        self.record.attempts < context.settings.limits.attempts
             && self.tried.len() < context.balancer.backends().len()
     }
 
@@ -281,17 +281,17 @@ impl Exchange {
         if let Some(attempt) = self.attempt.take() {
             context.balancer.release(attempt.lease);
         }
-        self.demands.push_back(Demand::Discard);
+        self.actions.push_back(Action::Discard);
         self.up.rewind();
         self.dispatch(context);
     }
 
-    pub(super) fn client_closed(&mut self, how: Closing, context: &mut Context<'_>) {
-        if how != Closing::Finished {
+    pub(super) fn client_closed(&mut self, how: StreamEnd, context: &mut Context<'_>) {
+        if how != StreamEnd::Finished {
             return self.abandon(Fault::ClientGone, context);
         }
         match self.request {
-            Request::Head(_) if self.account.arrived.is_none() => self.hang_up(),
+            Request::Head(_) if self.record.arrived.is_none() => self.hang_up(),
             Request::Head(_) | Request::Body(_) => {
                 self.fail(Fault::RequestIncomplete, context);
                 self.request = Request::Done;
@@ -299,7 +299,7 @@ impl Exchange {
             Request::Linger { .. } if matches!(self.response, Response::Ended(_)) => self.hang_up(),
             Request::Linger { .. } => self.request = Request::Done,
             Request::Tunnel => self.request = Request::TunnelEnding,
-            Request::Done | Request::TunnelEnding => self.call.keep_alive = false,
+            Request::Done | Request::TunnelEnding => self.about.keep_alive = false,
         }
     }
 }

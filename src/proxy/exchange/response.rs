@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Attempt, Call, Closing, Context, Exchange, Hangup, Link, Phase, Request, Response, Serves,
+    Attempt, CloseMode, Context, Exchange, Link, Phase, Request, RequestContext, Response, Serves,
+    StreamEnd,
 };
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
@@ -11,9 +12,9 @@ use crate::http::{
     Asked, BodyOut, Framing, HeadError, HeadSearch, Name, ResponseHead, ResponseHop, Version,
     authenticates_connection, connection_named, parse_response, rewrite_response,
 };
+use crate::proxy::body_codec::{BodyCodec, TrailerRules};
 use crate::proxy::fault::Fault;
-use crate::proxy::settings::Connections;
-use crate::proxy::transfer::{TrailerRules, Transfer};
+use crate::proxy::settings::UpstreamReuse;
 
 /// Interim responses (1xx) to one request. They reset the response timeout, so an upstream could
 /// otherwise hold a client for ever.
@@ -37,7 +38,7 @@ impl Exchange {
         match self.response {
             Response::Head { .. } => while self.response_head(context) {},
             Response::Body(_) => self.response_body(context),
-            Response::Tunnel => self.down.body.keep(self.down.body.raw().len()),
+            Response::Tunnel => self.down.body.commit(self.down.body.raw().len()),
             _ => self.drop_surplus(),
         }
     }
@@ -47,7 +48,7 @@ impl Exchange {
     fn drop_surplus(&mut self) {
         if !self.down.body.raw().is_empty() {
             self.reusable = false;
-            self.down.body.drop_all_raw();
+            self.down.body.discard_all();
         }
     }
 
@@ -61,7 +62,7 @@ impl Exchange {
         }
         if let Some(attempt) = &mut self.attempt {
             let answer = attempt.timing.answered(body_awaited, context.now);
-            self.account.first_byte = Some(answer.spent);
+            self.record.first_byte = Some(answer.spent);
         }
         let end = match search.find(raw, context.settings.limits.head_bytes) {
             Ok(Some(found)) => found.end,
@@ -69,7 +70,7 @@ impl Exchange {
             Err(error) => return self.refuse_response(error, context),
         };
         self.upstream_moved = context.now;
-        let asked = Asked { method: self.call.method, protocols: &self.offered };
+        let asked = Asked { method: self.about.method, protocols: &self.offered };
         let head = &raw[..end];
         let response = match parse_response(head, context.headers, asked) {
             Ok(response) => response,
@@ -87,26 +88,26 @@ impl Exchange {
                     return false;
                 }
                 *search = HeadSearch::response();
-                self.account.first_byte = None;
+                self.record.first_byte = None;
                 if let Some(attempt) = &mut self.attempt {
                     attempt.timing.was_interim();
                 }
                 if response.status == 100 {
-                    self.call.continue_due = false;
+                    self.about.continue_due = false;
                 }
                 // Nobody who speaks HTTP/1.0 expects one (RFC 9110 §15.2).
-                if self.call.version == Version::Http11 {
+                if self.about.version == Version::Http11 {
                     self.down.free_sent();
                     let count = self.write_head(&response, BodyOut::None, end, context);
-                    self.account.interim_bytes += count as u64;
+                    self.record.interim_bytes += count as u64;
                 } else {
-                    self.down.body.drop_raw(end);
+                    self.down.body.discard(end);
                 }
                 return true;
             }
             // It was there before the request: the backend gave up on an idle connection.
             408 if *interim == 0 && self.is_stale() && self.send_again(context) => {
-                self.down.body.drop_all_raw();
+                self.down.body.discard_all();
             }
             _ => self.final_head(&response, end, context),
         }
@@ -120,46 +121,48 @@ impl Exchange {
 
     fn final_head(&mut self, response: &ResponseHead, end: usize, context: &mut Context<'_>) {
         self.observe_answer(response.status, context);
-        self.call.continue_due = false;
+        self.about.continue_due = false;
         let limit = context.settings.limits.head_bytes;
-        let http10 = self.call.version == Version::Http10;
-        let (body, transfer) = match response.framing {
+        let http10 = self.about.version == Version::Http10;
+        let (body, codec) = match response.framing {
             Framing::None => (BodyOut::None, None),
-            Framing::Length(left) => (BodyOut::Length(left), Some(Transfer::Length { left })),
+            Framing::Length(left) => (BodyOut::Length(left), Some(BodyCodec::Length { left })),
             Framing::Chunked if http10 => {
-                (BodyOut::UntilClose, Some(Transfer::chunked(true, limit)))
+                (BodyOut::UntilClose, Some(BodyCodec::chunked(true, limit)))
             }
-            Framing::Chunked => (BodyOut::Chunked, Some(Transfer::chunked(false, limit))),
+            Framing::Chunked => (BodyOut::Chunked, Some(BodyCodec::chunked(false, limit))),
             Framing::UntilClose if http10 => {
-                (BodyOut::UntilClose, Some(Transfer::UntilClose { encoded: false }))
+                (BodyOut::UntilClose, Some(BodyCodec::UntilClose { encoded: false }))
             }
-            Framing::UntilClose => (BodyOut::Chunked, Some(Transfer::UntilClose { encoded: true })),
+            Framing::UntilClose => {
+                (BodyOut::Chunked, Some(BodyCodec::UntilClose { encoded: true }))
+            }
         };
         // One that takes no more bytes will not take the rest of the request either.
         let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
         self.reusable = response.keep_alive && is_open;
         self.idle_seconds = response.idle_seconds;
-        self.call.until_close = body == BodyOut::UntilClose;
-        self.call.keep_alive &= context.phase != Phase::Draining
-            && context.settings.connections == Connections::Persistent
-            && !self.call.until_close
+        self.about.until_close = body == BodyOut::UntilClose;
+        self.about.keep_alive &= context.phase != Phase::Draining
+            && context.settings.upstream_reuse == UpstreamReuse::Persistent
+            && !self.about.until_close
             // The upstream will not take the rest of the request, so nothing can follow it.
             && (self.reusable || matches!(self.request, Request::Done));
         if self.down.is_drained() {
             self.down.forget_sent();
         }
-        self.account.status = response.status;
+        self.record.status = response.status;
         let head = &self.down.body.raw()[..end];
         connection_named(head, context.headers, &mut self.response_named);
         if response.status == 401
             && authenticates_connection(head, context.headers, Name::WwwAuthenticate)
         {
-            self.call.serves = Serves::Client;
+            self.about.serves = Serves::Client;
         }
         self.write_head(response, body, end, context);
-        match transfer {
-            Some(transfer) => {
-                self.response = Response::Body(transfer);
+        match codec {
+            Some(codec) => {
+                self.response = Response::Body(codec);
                 self.response_body(context);
                 self.down.coalesce(false);
             }
@@ -187,22 +190,22 @@ impl Exchange {
     ) -> usize {
         let hop = ResponseHop {
             body,
-            close: !self.call.keep_alive,
-            keep_alive_10: self.call.version == Version::Http10 && self.call.keep_alive,
+            close: !self.about.keep_alive,
+            keep_alive_10: self.about.version == Version::Http10 && self.about.keep_alive,
             date: context.date,
         };
         let (out, raw) = self.down.head_and_raw();
         let before = out.len();
         rewrite_response(out, &raw[..end], context.headers, response, &hop);
         let count = out.len() - before;
-        self.down.body.drop_raw(end);
+        self.down.body.discard(end);
         count
     }
 
     fn response_body(&mut self, context: &mut Context<'_>) {
-        let Response::Body(transfer) = &mut self.response else { return };
+        let Response::Body(codec) = &mut self.response else { return };
         let mut rules = TrailerRules { headers: context.headers, named: &self.response_named };
-        match transfer.advance(&mut self.down, &mut rules) {
+        match codec.advance(&mut self.down, &mut rules) {
             Ok(true) => self.response_done(),
             Ok(false) => {}
             Err(error) => self.fail(error.of_response(), context),
@@ -216,19 +219,20 @@ impl Exchange {
 
     fn open_tunnel(&mut self, response: &ResponseHead, end: usize, context: &mut Context<'_>) {
         self.observe_answer(response.status, context);
-        self.account.status = response.status;
+        self.record.status = response.status;
         self.write_head(response, BodyOut::None, end, context);
         // What the client sends from now on is delimited by nothing but its end.
-        self.call = Call { keep_alive: false, framing: Framing::UntilClose, ..self.call };
+        self.about =
+            RequestContext { keep_alive: false, framing: Framing::UntilClose, ..self.about };
         self.request = Request::Tunnel;
         self.response = Response::Tunnel;
         self.upstream_bytes(context);
         self.client_bytes(context);
     }
 
-    pub(super) fn upstream_closed(&mut self, how: Closing, context: &mut Context<'_>) {
+    pub(super) fn upstream_closed(&mut self, how: StreamEnd, context: &mut Context<'_>) {
         self.reusable = false;
-        if how == Closing::WriteFailed {
+        if how == StreamEnd::WriteFailed {
             if self.is_tunnel() {
                 return self.break_tunnel(Fault::UpstreamClosed, context);
             }
@@ -236,20 +240,20 @@ impl Exchange {
             if let Some(attempt) = &mut self.attempt
                 && let Link::Open { reused } = attempt.link
             {
-                attempt.link = Link::Deaf { reused };
+                attempt.link = Link::WriteClosed { reused };
             }
             return;
         }
         let silent = self.down.body.raw().is_empty();
-        let breaks_tunnel = how == Closing::Reset && self.is_tunnel();
+        let breaks_tunnel = how == StreamEnd::Reset && self.is_tunnel();
         match &mut self.response {
             _ if breaks_tunnel => self.break_tunnel(Fault::UpstreamClosed, context),
             Response::Head { interim: 0, .. } if silent => self.lost_in_silence(context),
             Response::Head { .. } | Response::AwaitUpstream => {
                 self.fail(Fault::UpstreamClosed, context);
             }
-            Response::Body(transfer) => {
-                if how == Closing::Finished && transfer.end_of_stream(&mut self.down) {
+            Response::Body(codec) => {
+                if how == StreamEnd::Finished && codec.end_of_stream(&mut self.down) {
                     self.response_done();
                 } else {
                     self.fail(Fault::ResponseTruncated, context);
@@ -263,8 +267,8 @@ impl Exchange {
     /// Something of a tunnel is lost, and only a reset says so. A tunnel is no response that could
     /// fail, so the backend's estimate is left alone.
     pub(super) fn break_tunnel(&mut self, fault: Fault, context: &Context<'_>) {
-        self.account.fault.get_or_insert(fault);
+        self.record.fault.get_or_insert(fault);
         self.release(self.break_off(), context);
-        self.cut(Hangup::Reset, context);
+        self.cut(CloseMode::Reset, context);
     }
 }

@@ -5,17 +5,17 @@
 
 use std::time::Instant;
 
-use super::terms::Hangup;
+use super::action::CloseMode;
 use super::timing::Timing;
 use crate::balance::Lease;
 use crate::http::{ArrivingHead, Framing, HeadSearch, Method, Version};
-use crate::proxy::transfer::Transfer;
+use crate::proxy::body_codec::BodyCodec;
 
 /// The client's half.
 #[derive(Debug)]
 pub(super) enum Request {
     Head(ArrivingHead),
-    Body(Transfer),
+    Body(BodyCodec),
     /// Seen whole. Nothing more is read before the response is done.
     Done,
     /// Nothing more is wanted: what still comes is dropped, up to a limit. The time counts once the
@@ -41,7 +41,7 @@ pub(super) enum Response {
         search: HeadSearch,
         interim: u32,
     },
-    Body(Transfer),
+    Body(BodyCodec),
     Tunnel,
     /// The upstream ended its half of the tunnel; what it sent is still on its way.
     TunnelEnding,
@@ -50,15 +50,15 @@ pub(super) enum Response {
     /// An answer of our own is on its way.
     Reply,
     /// Broken off: what is pending is sent, then the connection ends so that it shows.
-    Cut(Hangup),
+    Aborted(CloseMode),
     /// The row is asked for; then the connection ends so at once, or else it serves on, or is read
     /// until the client has seen its end.
-    Ended(Option<Hangup>),
+    Ended(Option<CloseMode>),
 }
 
 /// What of the request's head is needed after it is gone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
+pub(super) struct RequestContext {
     pub(super) method: Method,
     pub(super) version: Version,
     /// What delimits its body.
@@ -73,7 +73,7 @@ pub(super) struct Call {
     pub(super) serves: Serves,
 }
 
-impl Call {
+impl RequestContext {
     pub(super) const NONE: Self = Self {
         method: Method::Get,
         version: Version::Http11,
@@ -110,7 +110,7 @@ pub(super) enum Link {
         reused: bool,
     },
     /// Takes no more bytes, but may still have an answer.
-    Deaf {
+    WriteClosed {
         reused: bool,
     },
 }
@@ -118,6 +118,6 @@ pub(super) enum Link {
 impl Link {
     /// Whether the connection had served another request before.
     pub(super) fn is_reused(self) -> bool {
-        matches!(self, Self::Open { reused: true } | Self::Deaf { reused: true })
+        matches!(self, Self::Open { reused: true } | Self::WriteClosed { reused: true })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Demand, Exchange, Fault, Hangup, Link, Request, Response};
+use super::{Action, CloseMode, Context, Exchange, Fault, Link, Request, Response};
 use crate::proxy::settings::Timeouts;
 
 /// How long a client that has its last answer may take to see it and to end its own stream.
@@ -62,7 +62,7 @@ impl Exchange {
 
     fn deadline_of(&self, wait: Wait, timeouts: &Timeouts) -> Option<Instant> {
         match wait {
-            Wait::Head => self.account.arrived.map(|arrived| arrived + timeouts.header),
+            Wait::Head => self.record.arrived.map(|arrived| arrived + timeouts.header),
             Wait::ClientSends => Some(self.client_moved + self.patience),
             Wait::ClientReads => Some(self.client_moved + timeouts.body),
             Wait::Connect => Some(self.upstream_moved + timeouts.connect),
@@ -84,7 +84,7 @@ impl Exchange {
     fn client_wait(&self, client_reads: bool) -> Option<Wait> {
         match self.request {
             _ if self.is_tunnel() => Some(Wait::Tunnel),
-            Request::Head(_) => self.account.arrived.map(|_| Wait::Head),
+            Request::Head(_) => self.record.arrived.map(|_| Wait::Head),
             Request::Body(_) if self.awaits_body() => Some(Wait::ClientSends),
             Request::Linger { .. } if matches!(self.response, Response::Ended(_)) => {
                 Some(Wait::Linger)
@@ -103,7 +103,7 @@ impl Exchange {
             Response::Body(_) => (true, Wait::Stream),
             _ => (false, Wait::Response),
         };
-        let has_request = self.call.continue_due || !matches!(self.request, Request::Body(_));
+        let has_request = self.about.continue_due || !matches!(self.request, Request::Body(_));
         let is_due = is_answer_due && has_request && !client_reads || !self.up.is_drained();
         (is_due && !self.is_tunnel()).then_some(wait)
     }
@@ -133,7 +133,7 @@ impl Exchange {
     }
 
     fn awaits_body(&self) -> bool {
-        matches!(self.request, Request::Body(_)) && self.up.is_drained() && !self.call.continue_due
+        matches!(self.request, Request::Body(_)) && self.up.is_drained() && !self.about.continue_due
     }
 
     /// A wait that began with this event counts from now, not from when that side last moved.
@@ -185,7 +185,7 @@ impl Exchange {
             Wait::Connect => {
                 // The backend's next address has a time of its own.
                 self.upstream_moved = context.now;
-                self.demands.push_back(Demand::ConnectExpired);
+                self.actions.push_back(Action::ConnectExpired);
             }
             Wait::Response => self.fail(Fault::ResponseTimeout, context),
             Wait::Stream => self.fail(Fault::StreamTimeout, context),
@@ -196,10 +196,10 @@ impl Exchange {
 
     /// The client reads nothing. The row keeps the status if a part of the response was sent.
     fn stalled(&mut self, context: &mut Context<'_>) {
-        let status = self.account.status;
+        let status = self.record.status;
         self.abandon(Fault::ClientStalled, context);
-        if self.account.is_answer_begun() {
-            self.account.status = status;
+        if self.record.is_answer_begun() {
+            self.record.status = status;
         }
     }
 
@@ -212,8 +212,8 @@ impl Exchange {
         if !self.up.is_drained() {
             return self.break_tunnel(Fault::UpstreamStalled, context);
         }
-        self.account.fault.get_or_insert(Fault::TunnelTimeout);
-        self.release(Demand::Discard, context);
-        self.cut(Hangup::Close, context);
+        self.record.fault.get_or_insert(Fault::TunnelTimeout);
+        self.release(Action::Discard, context);
+        self.cut(CloseMode::Close, context);
     }
 }

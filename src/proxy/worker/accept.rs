@@ -1,41 +1,42 @@
-//! New clients: how they come in, whom they replace, and when the doors stay shut.
+//! New clients: how they come in, whom they replace, and when the listeners stay shut.
 //!
-//! Edge-triggered accept does not tell twice. So a door at which somebody may still be waiting is
-//! remembered, and tried again when a slot frees, when a timer rings, or in the next turn.
+//! Edge-triggered accept does not tell twice. So a listener at which somebody may still be waiting
+//! is remembered, and tried again when a slot frees, when a timer rings, or in the next turn.
 
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::super::accept_balancer::Newcomer;
 use super::super::connection::{Client, PeerName, Standing};
-use super::super::spread::Newcomer;
 use super::room::SETTLED;
-use super::{DOOR, IDLE, Worker};
+use super::{IDLE, LISTENER, Worker};
 use crate::console::Console;
 use crate::reactor::descriptors::are_exhausted;
-use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Stream, Timers};
+use crate::reactor::{Key, LazyTimers, Listener, Lists, Poller, Stream, Timers};
 
-/// Connections accepted at one door in one turn, so that clients already here are served, too.
+/// Connections accepted at one listener in one turn, so that clients already here are served, too.
 pub(super) const ACCEPTS_PER_TURN: usize = 64;
 
 /// How long accepting pauses when places, descriptors or memory have run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two complaints about the same thing.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The sockets a worker listens on.
-pub(super) struct Doors {
+pub(super) struct Listeners {
     listeners: Vec<Listener>,
     /// Those at which somebody may stand, each once.
-    knocked: Lists,
+    pending: Lists,
     /// Whether somebody may wait outside for a slot.
     waiting: Vec<bool>,
-    /// When to try again after an error: one entry per door, however often it is tried meanwhile.
-    retries: Alarms,
-    complained: Option<Instant>,
+    /// When to try again after an error: one entry per listener, however often it is tried
+    /// meanwhile.
+    retries: LazyTimers,
+    warned: Option<Instant>,
 }
 
-impl Doors {
+impl Listeners {
     /// # Errors
     /// When the system can't watch a listener.
     pub(super) fn open(mut listeners: Vec<Listener>, poller: &Poller) -> io::Result<Self> {
@@ -43,48 +44,48 @@ impl Doors {
             listener.register(key, poller)?;
         }
         let waiting = vec![false; listeners.len()];
-        let (knocked, retries) = (Lists::new(1), Alarms::default());
-        Ok(Self { listeners, knocked, waiting, retries, complained: None })
+        let (pending, retries) = (Lists::new(1), LazyTimers::default());
+        Ok(Self { listeners, pending, waiting, retries, warned: None })
     }
 
-    /// A slot is free: doors at which somebody may wait are tried again.
-    pub(super) fn slot_freed(&mut self) {
+    /// A slot is free: listeners at which somebody may wait are tried again.
+    pub(super) fn capacity_freed(&mut self) {
         for (key, waiting) in keys().zip(&mut self.waiting) {
             if std::mem::take(waiting) {
-                self.knocked.push(0, key);
+                self.pending.push(0, key);
             }
         }
     }
 
-    /// Somebody may stand at a door.
-    pub(super) fn knock(&mut self, door: Key) {
-        self.knocked.push(0, door);
+    /// Somebody may stand at a listener.
+    pub(super) fn mark_pending(&mut self, listener: Key) {
+        self.pending.push(0, listener);
     }
 
-    /// Whether there is a door to be tried in the next turn.
-    pub(super) fn are_knocked_at(&self) -> bool {
-        !self.knocked.is_empty(0)
+    /// Whether there is a listener to be tried in the next turn.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty(0)
     }
 
-    /// Whether it is time to try a door again; see [`Alarms::rang`].
-    pub(super) fn rang(&mut self, door: Key, at: Instant) -> bool {
-        self.retries.rang(door, at)
+    /// Whether it is time to try a listener again; see [`LazyTimers::fired`].
+    pub(super) fn fired(&mut self, listener: Key, at: Instant) -> bool {
+        self.retries.fired(listener, at)
     }
 
-    /// Nobody could be let in: the door is tried again when a slot frees, or after a pause.
-    fn put_off(&mut self, door: Key, now: Instant, timers: &mut Timers) {
-        if let Some(waiting) = self.waiting.get_mut(door.index() as usize) {
+    /// Nobody could be let in: the listener is tried again when a slot frees, or after a pause.
+    fn postpone(&mut self, listener: Key, now: Instant, timers: &mut Timers) {
+        if let Some(waiting) = self.waiting.get_mut(listener.index() as usize) {
             *waiting = true;
         }
-        self.knocked.remove(door);
-        self.retries.set(Some(now + PAUSE), door, timers);
+        self.pending.remove(listener);
+        self.retries.set(Some(now + PAUSE), listener, timers);
     }
 
-    fn complain(&mut self, error: &io::Error, now: Instant) {
-        if self.complained.is_some_and(|at| now.duration_since(at) < COMPLAINT_INTERVAL) {
+    fn warn(&mut self, error: &io::Error, now: Instant) {
+        if self.warned.is_some_and(|at| now.duration_since(at) < WARNING_INTERVAL) {
             return;
         }
-        self.complained = Some(now);
+        self.warned = Some(now);
         Console::standard().complain(&format!(
             "tidegate: can't accept connections for now: {error}; \
              existing ones are served on (raise `ulimit -n` or lower --max-connections)"
@@ -93,44 +94,46 @@ impl Doors {
 }
 
 fn keys() -> impl Iterator<Item = Key> {
-    (0..).map(|index| Key::fixed(DOOR, index))
+    (0..).map(|index| Key::fixed(LISTENER, index))
 }
 
 impl Worker {
     /// Lets clients in; what is left over waits for the next turn.
     pub(super) fn accept_all(&mut self, now: Instant) {
-        for _ in 0..self.doors.knocked.len(0) {
-            if let Some(door) = self.doors.knocked.pop_first(0)
-                && self.accept_some(door, now)
+        for _ in 0..self.listeners.pending.len(0) {
+            if let Some(listener) = self.listeners.pending.pop_first(0)
+                && self.accept_some(listener, now)
             {
-                self.doors.knock(door);
+                self.listeners.mark_pending(listener);
             }
         }
     }
 
     /// Whether there may be more to accept at once.
-    fn accept_some(&mut self, door: Key, now: Instant) -> bool {
-        let at = door.index() as usize;
+    fn accept_some(&mut self, listener: Key, now: Instant) -> bool {
+        let at = listener.index() as usize;
         let mut freed = false;
         for _ in 0..ACCEPTS_PER_TURN {
-            if at >= self.doors.listeners.len() {
+            if at >= self.listeners.listeners.len() {
                 return false;
             }
-            if !self.spread.has_room() && self.idle_client(now).is_none() {
-                return self.put_off(door, now);
+            if !self.accept_balancer.has_room() && self.idle_client(now).is_none() {
+                return self.postpone(listener, now);
             }
-            match self.doors.listeners[at].accept() {
+            match self.listeners.listeners[at].accept() {
                 Ok(Some(newcomer)) => {
                     freed = false;
-                    if !self.spread.has_room() {
+                    if !self.accept_balancer.has_room() {
                         self.close_idle(now);
                     }
-                    let kept = self.spread.place(self.index, newcomer);
+                    let kept = self.accept_balancer.assign(self.index, newcomer);
                     self.admit_all(kept, now);
                 }
                 Ok(None) => return false,
                 // The system wants a descriptor before it looks whether there is anybody.
-                Err(error) if are_exhausted(&error) && !self.doors.listeners[at].has_waiting() => {
+                Err(error)
+                    if are_exhausted(&error) && !self.listeners.listeners[at].has_waiting() =>
+                {
                     return false;
                 }
                 // A descriptor given back in vain is followed by no second one.
@@ -143,9 +146,9 @@ impl Worker {
                     // Who is idle now makes room when that has lasted a little.
                     let is_passing = !freed && !self.order.is_empty(IDLE);
                     if !is_passing || !are_exhausted(&error) {
-                        self.doors.complain(&error, now);
+                        self.listeners.warn(&error, now);
                     }
-                    return self.put_off(door, now);
+                    return self.postpone(listener, now);
                 }
             }
         }
@@ -154,11 +157,11 @@ impl Worker {
 
     /// Nobody here can make room for who waits, so others are asked; none of them tells when it
     /// has. Without anybody who waits, the next event is for who comes.
-    fn put_off(&mut self, door: Key, now: Instant) -> bool {
-        let listener = self.doors.listeners.get(door.index() as usize);
-        if listener.is_some_and(Listener::has_waiting) {
-            self.doors.put_off(door, now, self.poller.timers());
-            self.spread.ask_for_room(self.index);
+    fn postpone(&mut self, listener: Key, now: Instant) -> bool {
+        let socket = self.listeners.listeners.get(listener.index() as usize);
+        if socket.is_some_and(Listener::has_waiting) {
+            self.listeners.postpone(listener, now, self.poller.timers());
+            self.accept_balancer.ask_for_room(self.index);
         }
         false
     }
@@ -166,9 +169,9 @@ impl Worker {
     /// Makes clients of those who were let in and are counted as this worker's.
     pub(super) fn admit_all(&mut self, all: impl IntoIterator<Item = Newcomer>, now: Instant) {
         // A head's time begins with the connection, for one without a byte of it is idle as well.
-        let idle_until = now + self.tools.settings.timeouts.header;
+        let idle_until = now + self.context.settings.timeouts.header;
         for (socket, address) in all {
-            if self.clients.len() >= self.spread.limit() {
+            if self.clients.len() >= self.accept_balancer.limit() {
                 self.drop_leaving();
             }
             let poller = &self.poller;
@@ -187,25 +190,25 @@ impl Worker {
             match admitted {
                 Ok(key) => {
                     self.order.push(IDLE, key);
-                    self.client_alarms.set(Some(idle_until), key, self.poller.timers());
+                    self.client_timers.set(Some(idle_until), key, self.poller.timers());
                 }
                 Err(error) => {
-                    self.spread.gone(self.index);
-                    self.doors.complain(&error, now);
+                    self.accept_balancer.closed(self.index);
+                    self.listeners.warn(&error, now);
                 }
             }
         }
     }
 
-    /// Lets in who is already waiting, here or left by another worker, then closes the doors for
-    /// good.
-    pub(super) fn close_doors(&mut self, now: Instant) {
-        self.admit_all(self.spread.close(self.index), now);
-        for door in keys().take(self.doors.listeners.len()) {
-            while self.accept_some(door, now) {}
+    /// Lets in who is already waiting, here or left by another worker, then closes the listeners
+    /// for good.
+    pub(super) fn close_listeners(&mut self, now: Instant) {
+        self.admit_all(self.accept_balancer.close(self.index), now);
+        for listener in keys().take(self.listeners.listeners.len()) {
+            while self.accept_some(listener, now) {}
         }
-        self.doors.listeners.clear();
-        self.doors.waiting.clear();
+        self.listeners.listeners.clear();
+        self.listeners.waiting.clear();
     }
 }
 
@@ -214,22 +217,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_door_that_is_put_off_again_and_again_is_tried_once_per_pause() {
+    fn a_listener_that_is_postponed_again_and_again_is_tried_once_per_pause() {
         let mut poller = Poller::new(8).expect("a poller");
         let listener = Listener::bind("127.0.0.1:0".parse().expect("ok")).expect("a listener");
-        let mut doors = Doors::open(vec![listener], &poller).expect("doors");
-        let (door, start) = (Key::fixed(DOOR, 0), poller.now());
+        let mut listeners = Listeners::open(vec![listener], &poller).expect("listeners");
+        let (listener, start) = (Key::fixed(LISTENER, 0), poller.now());
         // Each client that leaves while descriptors are short is a reason to try in vain.
         for ms in 0..50 {
-            doors.put_off(door, start + Duration::from_millis(ms), poller.timers());
-            doors.slot_freed();
-            assert_eq!((doors.knocked.pop_first(0), doors.are_knocked_at()), (Some(door), false));
+            listeners.postpone(listener, start + Duration::from_millis(ms), poller.timers());
+            listeners.capacity_freed();
+            assert_eq!(
+                (listeners.pending.pop_first(0), listeners.has_pending()),
+                (Some(listener), false)
+            );
         }
         let timers = poller.timers();
         assert_eq!((timers.len(), timers.next()), (1, Some(start + PAUSE)));
         let (at, key) = timers.pop_due(start + PAUSE).expect("the retry");
-        assert!(doors.rang(key, at));
-        doors.put_off(door, at, poller.timers());
+        assert!(listeners.fired(key, at));
+        listeners.postpone(listener, at, poller.timers());
         assert_eq!(poller.timers().len(), 1);
     }
 }

@@ -4,9 +4,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::super::connection::{Upstream, connect_failure};
-use super::super::directory::Route;
 use super::super::exchange::ConnectFailure;
-use super::super::settings::Connections;
+use super::super::resolver::AddressCursor;
+use super::super::settings::UpstreamReuse;
 use super::Worker;
 use super::pump::kept;
 use crate::balance::BackendId;
@@ -16,11 +16,11 @@ use crate::reactor::{Key, Stream};
 impl Worker {
     /// Attaches a connection to `backend` to a client's exchange: its own, if it has one.
     pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
-        if self.tools.settings.verbose {
-            let line = self.tools.balancer.explain(backend);
-            self.tools.feed.say(format_args!("{line}"));
+        if self.context.settings.verbose {
+            let line = self.context.balancer.explain(backend);
+            self.context.sender.log_line(format_args!("{line}"));
         }
-        let pooled = self.tools.settings.connections == Connections::Persistent && !fresh;
+        let pooled = self.context.settings.upstream_reuse == UpstreamReuse::Persistent && !fresh;
         let own = self.clients.get_mut(key).and_then(|client| {
             kept(client, &mut self.upstreams, now)?;
             client.upstream
@@ -37,9 +37,9 @@ impl Worker {
         {
             upstream.client = Some(key);
             client.upstream = Some(taken);
-            let mut context = self.tools.context(now, client.peer.as_str());
+            let mut context = self.context.lend(now, client.peer.as_str());
             if let Some(exchange) = &mut client.exchange {
-                exchange.connected(&mut context);
+                exchange.reused_connection(&mut context);
             }
         }
     }
@@ -61,19 +61,19 @@ impl Worker {
         &mut self,
         key: Key,
         backend: BackendId,
-        mut last: Option<Route>,
+        mut last: Option<AddressCursor>,
         mut failure: ConnectFailure,
         now: Instant,
     ) {
         let mut freed = false;
-        while let Some((route, address)) = self.directory.address(backend.index(), last) {
+        while let Some((cursor, address)) = self.resolver.address(backend.index(), last) {
             let poller = &self.poller;
             let opened = self.upstreams.try_insert_with(|upstream| {
                 Ok::<_, io::Error>(Upstream {
                     stream: Stream::connect(address, upstream, poller)?,
                     backend,
                     client: Some(key),
-                    route: Some(route),
+                    cursor: Some(cursor),
                     idle_since: now,
                     idle_until: now,
                 })
@@ -91,18 +91,18 @@ impl Worker {
                 }
                 Err(error) => failure = connect_failure(&error),
             }
-            if failure == ConnectFailure::OwnResources {
+            if failure == ConnectFailure::ResourceExhausted {
                 break;
             }
-            last = Some(route);
+            last = Some(cursor);
         }
-        if failure != ConnectFailure::OwnResources {
-            self.directory.doubt(backend.index());
+        if failure != ConnectFailure::ResourceExhausted {
+            self.resolver.request_refresh(backend.index());
         }
         if let Some(client) = self.clients.get_mut(key)
             && let Some(exchange) = &mut client.exchange
         {
-            let mut context = self.tools.context(now, client.peer.as_str());
+            let mut context = self.context.lend(now, client.peer.as_str());
             exchange.unreachable(failure, &mut context);
         }
     }
@@ -111,9 +111,9 @@ impl Worker {
     pub(super) fn connect_failed(&mut self, key: Key, failure: ConnectFailure, now: Instant) {
         let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
         if let Some(upstream) = link.and_then(|link| self.upstreams.remove(link))
-            && let Some(route) = upstream.route
+            && let Some(cursor) = upstream.cursor
         {
-            self.open(key, upstream.backend, Some(route), failure, now);
+            self.open(key, upstream.backend, Some(cursor), failure, now);
         }
     }
 
@@ -139,7 +139,7 @@ impl Worker {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
         upstream.client = None;
         (upstream.idle_since, upstream.idle_until) = (now, now + idle);
-        self.upstream_alarms.set(Some(upstream.idle_until), link, self.poller.timers());
+        self.upstream_timers.set(Some(upstream.idle_until), link, self.poller.timers());
     }
 
     /// Takes a client's upstream connection out of the table; dropped, it is closed.

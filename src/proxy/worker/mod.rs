@@ -16,28 +16,28 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use self::accept::Doors;
+use self::accept::Listeners;
+use super::accept_balancer::AcceptBalancer;
 use super::budget::RetryBudget;
 use super::connection::{Client, Standing, Upstream};
 use super::control::Control;
-use super::directory::{Directory, LocalDirectory};
-use super::exchange::{Closing, Context, Exchange, Phase, Side};
+use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
 use super::pool::Pool;
+use super::resolver::{LocalResolver, Resolver};
 use super::settings::Settings;
-use super::spread::Spread;
 use crate::balance::Balancer;
 use crate::buffer::FreeList;
 use crate::http::Headers;
-use crate::journal::Feed;
-use crate::reactor::{Alarms, Key, Listener, Lists, Poller, Slots, Wake};
+use crate::journal::RecordSender;
+use crate::reactor::{Event, Key, LazyTimers, Listener, Lists, Poller, Slots};
 
 /// Kinds of keys.
-const DOOR: u8 = 1;
+const LISTENER: u8 = 1;
 const CLIENT: u8 = 2;
 const UPSTREAM: u8 = 3;
 const CLOCK: u8 = 4;
 
-/// The alarms for the end of the shutdown delay, and of draining.
+/// The timers for the end of the shutdown delay, and of draining.
 const DELAY_END: Key = Key::fixed(CLOCK, 0);
 const DRAIN_END: Key = Key::fixed(CLOCK, 1);
 
@@ -63,25 +63,25 @@ const QUIET: Duration = Duration::from_millis(250);
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) balancer: Arc<Balancer>,
-    pub(super) directory: Arc<Directory>,
+    pub(super) resolver: Arc<Resolver>,
     pub(super) control: Arc<Control>,
-    pub(super) spread: Arc<Spread>,
+    pub(super) accept_balancer: Arc<AcceptBalancer>,
 }
 
 /// What a worker lends to its exchanges, beside the time.
-struct Tools {
+struct WorkerContext {
     settings: Arc<Settings>,
     balancer: Arc<Balancer>,
     budget: RetryBudget,
-    feed: Feed,
+    sender: RecordSender,
     free: FreeList,
     headers: Headers,
     date: DateLine,
     phase: Phase,
 }
 
-impl Tools {
-    fn context<'a>(&'a mut self, now: Instant, peer: &'a str) -> Context<'a> {
+impl WorkerContext {
+    fn lend<'a>(&'a mut self, now: Instant, peer: &'a str) -> Context<'a> {
         Context {
             now,
             settings: &self.settings,
@@ -119,21 +119,21 @@ pub(super) struct Worker {
     /// Which one of them.
     index: usize,
     poller: Poller,
-    doors: Doors,
+    listeners: Listeners,
     clients: Slots<Client>,
     upstreams: Slots<Upstream>,
-    client_alarms: Alarms,
-    upstream_alarms: Alarms,
+    client_timers: LazyTimers,
+    upstream_timers: LazyTimers,
     pool: Pool,
-    directory: LocalDirectory,
+    resolver: LocalResolver,
     #[expect(clippy::vec_box, reason = "they move between here and the clients")]
     spare: Vec<Box<Exchange>>,
-    tools: Tools,
+    context: WorkerContext,
     control: Arc<Control>,
-    spread: Arc<Spread>,
+    accept_balancer: Arc<AcceptBalancer>,
     /// Clients by what they are to the next turn; those that wait for an event are in no list.
     order: Lists,
-    wakes: Vec<Wake>,
+    events: Vec<Event>,
 }
 
 impl Worker {
@@ -143,35 +143,35 @@ impl Worker {
         index: usize,
         listeners: Vec<Listener>,
         shared: Shared,
-        feed: Feed,
+        sender: RecordSender,
         poller: Poller,
     ) -> io::Result<Self> {
         let settings = shared.settings;
         let now = poller.now();
         Ok(Self {
             index,
-            doors: Doors::open(listeners, &poller)?,
+            listeners: Listeners::open(listeners, &poller)?,
             clients: Slots::new(CLIENT),
             upstreams: Slots::new(UPSTREAM),
-            client_alarms: Alarms::default(),
-            upstream_alarms: Alarms::default(),
-            pool: Pool::new(settings.upstreams.len(), settings.limits.pool),
-            directory: LocalDirectory::new(shared.directory),
+            client_timers: LazyTimers::default(),
+            upstream_timers: LazyTimers::default(),
+            pool: Pool::new(settings.backends.len(), settings.limits.pool),
+            resolver: LocalResolver::new(shared.resolver),
             spare: Vec::new(),
-            tools: Tools {
+            context: WorkerContext {
                 headers: Headers::new(settings.limits.headers),
                 budget: RetryBudget::new(settings.limits.retry_percent, now),
                 settings,
                 balancer: shared.balancer,
-                feed,
+                sender,
                 free: FreeList::default(),
                 date: DateLine::new(now),
                 phase: Phase::Serving,
             },
             control: shared.control,
-            spread: shared.spread,
+            accept_balancer: shared.accept_balancer,
             order: Lists::new(3),
-            wakes: Vec::new(),
+            events: Vec::new(),
             poller,
         })
     }
@@ -181,19 +181,19 @@ impl Worker {
     /// # Errors
     /// When the system's event interface fails, which is final.
     pub(super) fn run(mut self) -> io::Result<()> {
-        while !(self.tools.phase == Phase::Draining && self.clients.is_empty()) {
+        while !(self.context.phase == Phase::Draining && self.clients.is_empty()) {
             self.turn()?;
         }
         Ok(())
     }
 
     fn turn(&mut self) -> io::Result<()> {
-        let mut wakes = std::mem::take(&mut self.wakes);
-        let again = !self.order.is_empty(READY) || self.doors.are_knocked_at();
-        let now = self.poller.turn(&mut wakes, again)?;
-        self.tools.date.refresh(now);
-        for wake in &wakes {
-            self.note(*wake, now);
+        let mut events = std::mem::take(&mut self.events);
+        let again = !self.order.is_empty(READY) || self.listeners.has_pending();
+        let now = self.poller.turn(&mut events, again)?;
+        self.context.date.refresh(now);
+        for event in &events {
+            self.note(*event, now);
         }
         // Who has work left after this stands behind those counted here.
         for _ in 0..self.order.len(READY) {
@@ -204,19 +204,19 @@ impl Worker {
         self.accept_all(now);
         self.make_room_for_others(now);
         // Only now, for what has come in this turn has not come too late.
-        for wake in &wakes {
-            if let Wake::Expired { key, at } = *wake {
+        for event in &events {
+            if let Event::Expired { key, at } = *event {
                 self.expired(key, at, now);
             }
         }
-        self.wakes = wakes;
+        self.events = events;
         Ok(())
     }
 
     /// Notes what happened to a connection, and which exchange has to do with it.
-    fn note(&mut self, wake: Wake, now: Instant) {
-        match wake {
-            Wake::Ready { key, readiness } => match key.tag() {
+    fn note(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Ready { key, readiness } => match key.tag() {
                 CLIENT => {
                     if let Some(client) = self.clients.get_mut(key) {
                         client.stream.note(readiness);
@@ -233,22 +233,22 @@ impl Worker {
                         None => {}
                     }
                 }
-                _ => self.doors.knock(key),
+                _ => self.listeners.mark_pending(key),
             },
-            Wake::Expired { .. } => {}
-            Wake::Called => self.called(now),
+            Event::Expired { .. } => {}
+            Event::Woken => self.called(now),
         }
     }
 
     /// A wait may be over; whose, the place of the key tells.
     fn expired(&mut self, key: Key, at: Instant, now: Instant) {
         match key.tag() {
-            CLIENT if self.client_alarms.rang(key, at) => {
+            CLIENT if self.client_timers.fired(key, at) => {
                 if let Some(key) = self.clients.occupant(key) {
                     self.client_expired(key, now);
                 }
             }
-            UPSTREAM if self.upstream_alarms.rang(key, at) => {
+            UPSTREAM if self.upstream_timers.fired(key, at) => {
                 let Some(key) = self.upstreams.occupant(key) else { return };
                 let Some(upstream) = self.upstreams.get(key) else { return };
                 if upstream.client.is_some() {
@@ -256,12 +256,12 @@ impl Worker {
                 }
                 if upstream.idle_until > now {
                     let deadline = Some(upstream.idle_until);
-                    self.upstream_alarms.set(deadline, key, self.poller.timers());
+                    self.upstream_timers.set(deadline, key, self.poller.timers());
                 } else {
                     self.drop_resting(key);
                 }
             }
-            DOOR if self.doors.rang(key, at) => self.doors.knock(key),
+            LISTENER if self.listeners.fired(key, at) => self.listeners.mark_pending(key),
             CLOCK if key == DELAY_END => self.drain(now),
             CLOCK => self.stop_all(now),
             _ => {}
@@ -270,16 +270,16 @@ impl Worker {
 
     fn client_expired(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let timeouts = &self.tools.settings.timeouts;
+        let timeouts = &self.context.settings.timeouts;
         let deadline = match &client.exchange {
             Some(exchange) if !exchange.is_idle() => exchange.deadline(timeouts),
             _ => Some(client.idle_until),
         };
         if deadline.is_none_or(|deadline| deadline > now) {
-            return self.client_alarms.set(deadline, key, self.poller.timers());
+            return self.client_timers.set(deadline, key, self.poller.timers());
         }
         if let Some(exchange) = client.exchange.as_mut().filter(|exchange| !exchange.is_idle()) {
-            exchange.expired(&mut self.tools.context(now, client.peer.as_str()));
+            exchange.expired(&mut self.context.lend(now, client.peer.as_str()));
             self.pump(key, now);
         } else {
             self.dismiss(key, now);
@@ -288,10 +288,10 @@ impl Worker {
 
     /// Another thread has something to say.
     fn called(&mut self, now: Instant) {
-        self.admit_all(self.spread.take(self.index), now);
-        if self.control.is_stopping() && self.tools.phase == Phase::Serving {
-            self.tools.phase = Phase::Leaving;
-            let delay = self.tools.settings.timeouts.shutdown_delay;
+        self.admit_all(self.accept_balancer.take(self.index), now);
+        if self.control.is_stopping() && self.context.phase == Phase::Serving {
+            self.context.phase = Phase::Leaving;
+            let delay = self.context.settings.timeouts.shutdown_delay;
             if delay.is_zero() {
                 return self.drain(now);
             }
@@ -301,21 +301,21 @@ impl Worker {
 
     /// Lets nobody new in, and finishes what is in flight.
     fn drain(&mut self, now: Instant) {
-        self.tools.phase = Phase::Draining;
-        self.close_doors(now);
-        let timeout = self.tools.settings.timeouts.drain;
+        self.context.phase = Phase::Draining;
+        self.close_listeners(now);
+        let timeout = self.context.settings.timeouts.drain;
         self.poller.timers().wake_at(DRAIN_END, now + timeout);
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
             let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
             let deadline = if let Some(exchange) = at_work {
-                exchange.drain(&mut self.tools.context(now, client.peer.as_str()));
-                exchange.deadline(&self.tools.settings.timeouts)
+                exchange.drain(&mut self.context.lend(now, client.peer.as_str()));
+                exchange.deadline(&self.context.settings.timeouts)
             } else {
                 client.idle_until = now + QUIET.min(timeout);
                 Some(client.idle_until)
             };
-            self.client_alarms.set(deadline, key, self.poller.timers());
+            self.client_timers.set(deadline, key, self.poller.timers());
         }
     }
 
@@ -324,7 +324,7 @@ impl Worker {
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
             if let Some(exchange) = &mut client.exchange {
-                exchange.stop(&mut self.tools.context(now, client.peer.as_str()));
+                exchange.stop(&mut self.context.lend(now, client.peer.as_str()));
                 self.pump(key, now);
             }
             self.abort(key, now);
@@ -335,9 +335,9 @@ impl Worker {
     fn abort(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if let Some(exchange) = &mut client.exchange {
-            let mut context = self.tools.context(now, client.peer.as_str());
-            exchange.closed(Side::Client, Closing::Reset, &mut context);
-            self.fulfil_demands(key, now);
+            let mut context = self.context.lend(now, client.peer.as_str());
+            exchange.closed(Side::Client, StreamEnd::Reset, &mut context);
+            self.run_actions(key, now);
         }
         self.drop_client(key);
     }
@@ -353,22 +353,22 @@ impl Worker {
         let mut client = self.clients.remove(key)?;
         self.order.remove(key);
         if client.standing != Standing::Leaving {
-            self.spread.gone(self.index);
+            self.accept_balancer.closed(self.index);
         }
         if let Some(upstream) = client.upstream.take() {
             self.upstreams.remove(upstream);
         }
         if let Some(exchange) = client.exchange.take() {
-            self.put_aside(exchange);
+            self.recycle_exchange(exchange);
         }
-        self.doors.slot_freed();
+        self.listeners.capacity_freed();
         Some(client)
     }
 
     /// Keeps an exchange that is over, for the next connection that needs one.
-    fn put_aside(&mut self, mut exchange: Box<Exchange>) {
+    fn recycle_exchange(&mut self, mut exchange: Box<Exchange>) {
         exchange.reset(self.poller.now());
-        exchange.rest(&mut self.tools.free);
+        exchange.release_buffers(&mut self.context.free);
         if self.spare.len() < SPARE_EXCHANGES {
             self.spare.push(exchange);
         }
@@ -384,6 +384,6 @@ fn spare(spare: &mut Vec<Box<Exchange>>, now: Instant) -> Box<Exchange> {
 impl Drop for Worker {
     /// However a worker ends, nobody may leave clients to it any more.
     fn drop(&mut self) {
-        self.spread.bury(self.index);
+        self.accept_balancer.retire(self.index);
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::super::connection::{Client, Standing, Upstream, connect_failure};
-use super::super::directory::LocalDirectory;
 use super::super::exchange::{
-    Closing, ConnectFailure, Context, Demand, Exchange, Hangup, Phase, Side,
+    Action, CloseMode, ConnectFailure, Context, Exchange, Phase, Side, StreamEnd,
 };
+use super::super::resolver::LocalResolver;
 use super::{IDLE, LEAVING, QUIET, READY, Worker};
 use crate::balance::BackendId;
 use crate::reactor::{Key, Received, Slots, Stream};
@@ -43,12 +43,12 @@ impl Worker {
             // One that is kept for the client has no part in this before it is asked for.
             let upstream = upstream.filter(|upstream| upstream.client == Some(key));
             let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
-            let mut context = self.tools.context(now, peer.as_str());
-            let round = round(stream, upstream, exchange, &self.directory, &mut context);
+            let mut context = self.context.lend(now, peer.as_str());
+            let round = round(stream, upstream, exchange, &self.resolver, &mut context);
             if let Round::ConnectFailed(failure) = round {
                 self.connect_failed(key, failure, now);
             }
-            let demanded = self.fulfil_demands(key, now);
+            let demanded = self.run_actions(key, now);
             if matches!(round, Round::Still) && !demanded {
                 return self.settle(key, now);
             }
@@ -59,31 +59,31 @@ impl Worker {
         }
     }
 
-    /// Gives back what an exchange does not need while it waits, and sets its alarm.
+    /// Gives back what an exchange does not need while it waits, and sets its timer.
     fn settle(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let timeouts = &self.tools.settings.timeouts;
+        let timeouts = &self.context.settings.timeouts;
         match client.exchange.take() {
             Some(mut exchange) if exchange.is_idle() => {
-                if self.tools.phase == Phase::Draining {
+                if self.context.phase == Phase::Draining {
                     client.idle_until = client.idle_until.min(now + QUIET);
                 }
                 let deadline = Some(client.idle_until);
-                self.client_alarms.set(deadline, key, self.poller.timers());
+                self.client_timers.set(deadline, key, self.poller.timers());
                 self.order.push(IDLE, key);
                 if exchange.is_untouched() {
-                    self.put_aside(exchange);
+                    self.recycle_exchange(exchange);
                 } else {
                     // Empty lines came, which are counted.
-                    exchange.rest(&mut self.tools.free);
+                    exchange.release_buffers(&mut self.context.free);
                     client.exchange = Some(exchange);
                 }
             }
             Some(mut exchange) => {
-                exchange.rest(&mut self.tools.free);
+                exchange.release_buffers(&mut self.context.free);
                 let is_leaving = exchange.is_lingering();
                 let deadline = exchange.deadline(timeouts);
-                self.client_alarms.set(deadline, key, self.poller.timers());
+                self.client_timers.set(deadline, key, self.poller.timers());
                 client.exchange = Some(exchange);
                 if is_leaving {
                     self.leaves(key);
@@ -98,47 +98,47 @@ impl Worker {
         self.order.push(LEAVING, key);
         let Some(client) = self.clients.get_mut(key) else { return };
         if std::mem::replace(&mut client.standing, Standing::Leaving) != Standing::Leaving {
-            self.spread.gone(self.index);
-            self.doors.slot_freed();
+            self.accept_balancer.closed(self.index);
+            self.listeners.capacity_freed();
         }
     }
 
     /// Does what the exchange demands, in order; whether there was anything.
-    pub(super) fn fulfil_demands(&mut self, key: Key, now: Instant) -> bool {
+    pub(super) fn run_actions(&mut self, key: Key, now: Instant) -> bool {
         let mut any = false;
         while let Some(client) = self.clients.get_mut(key) {
-            let Some(demand) = client.exchange.as_mut().and_then(|exchange| exchange.demand())
+            let Some(demand) = client.exchange.as_mut().and_then(|exchange| exchange.next_action())
             else {
                 break;
             };
             any = true;
             match demand {
-                Demand::Connect { backend, fresh } => self.connect(key, backend, fresh, now),
-                Demand::ConnectExpired => {
+                Action::Connect { backend, fresh } => self.connect(key, backend, fresh, now),
+                Action::ConnectExpired => {
                     self.connect_failed(key, ConnectFailure::TimedOut, now);
                 }
-                Demand::Recycle { idle } => self.recycle(key, idle, now),
-                Demand::Keep { idle } => {
+                Action::Recycle { idle } => self.recycle(key, idle, now),
+                Action::Keep { idle } => {
                     // It rests as one in the pool does, and the client alone knows of it.
                     if let Some(link) = client.upstream {
                         self.lay_to_rest(link, idle, now);
                     }
                 }
-                Demand::Discard => drop(self.detach(key)),
-                Demand::Reset => {
+                Action::Discard => drop(self.detach(key)),
+                Action::Reset => {
                     if let Some(upstream) = self.detach(key) {
                         upstream.stream.reset();
                     }
                 }
-                Demand::FinishUpstream => self.finish_upstream(key),
-                Demand::FinishClient => {
+                Action::FinishUpstream => self.finish_upstream(key),
+                Action::FinishClient => {
                     // A client that is gone already will be noticed by reading.
                     let _ = client.stream.finish();
                 }
-                Demand::Report => self.report(key, now),
-                Demand::Hangup(how) => {
+                Action::Report => self.report(key, now),
+                Action::Hangup(how) => {
                     let client = self.drop_client(key);
-                    if let (Some(client), Hangup::Reset) = (client, how) {
+                    if let (Some(client), CloseMode::Reset) = (client, how) {
                         client.stream.reset();
                     }
                 }
@@ -159,12 +159,12 @@ impl Worker {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = &mut client.exchange else { return };
         let record = exchange.record(client.address, now);
-        self.tools.feed.record(&record);
-        if let Some(fault) = exchange.fault().filter(|_| self.tools.settings.verbose) {
+        self.context.sender.record(&record);
+        if let Some(fault) = exchange.fault().filter(|_| self.context.settings.verbose) {
             let backend = record.backend.map(usize::from);
-            let upstream = backend.and_then(|index| self.tools.settings.upstreams.get(index));
+            let upstream = backend.and_then(|index| self.context.settings.backends.get(index));
             let (kind, url) = upstream.map_or(("no backend", ""), |u| ("backend ", &u.url));
-            self.tools.feed.say(format_args!(
+            self.context.sender.log_line(format_args!(
                 "{}: {}; {} to {}, {kind}{url}",
                 fault.label(),
                 fault.explanation(),
@@ -175,9 +175,9 @@ impl Worker {
         client.standing = Standing::Served;
         // Nothing but an answer makes the idle time begin anew.
         client.idle_since = now;
-        client.idle_until = now + self.tools.settings.timeouts.client_idle;
+        client.idle_until = now + self.context.settings.timeouts.client_idle;
         let is_ended = client.stream.is_ended();
-        exchange.reported(is_ended, &mut self.tools.context(now, client.peer.as_str()));
+        exchange.reported(is_ended, &mut self.context.lend(now, client.peer.as_str()));
     }
 }
 
@@ -203,7 +203,7 @@ fn round(
     client: &mut Stream,
     mut upstream: Option<&mut Upstream>,
     exchange: &mut Exchange,
-    directory: &LocalDirectory,
+    resolver: &LocalResolver,
     context: &mut Context<'_>,
 ) -> Round {
     let left = client.read_closed() && exchange.ends_with_client(context.settings);
@@ -212,28 +212,28 @@ fn round(
         if exchange.is_idle() {
             receive(client, Side::Client, exchange, context);
         }
-        exchange.closed(Side::Client, Closing::Reset, context);
+        exchange.closed(Side::Client, StreamEnd::Reset, context);
         return Round::Moved;
     }
     let mut moved = receive(client, Side::Client, exchange, context);
-    if moved && exchange.has_demands() {
+    if moved && exchange.has_actions() {
         // The connection kept for this client is this request's only once that is said.
         return Round::Moved;
     }
     if let Some(upstream) = &mut upstream {
-        match send_upstream(upstream, exchange, directory, context) {
+        match send_upstream(upstream, exchange, resolver, context) {
             Round::Still => {}
             Round::Moved => moved = true,
             failed @ Round::ConnectFailed(_) => return failed,
         }
-        if upstream.route.is_none() {
+        if upstream.cursor.is_none() {
             moved |= receive(&mut upstream.stream, Side::Upstream, exchange, context);
         }
     }
     if let Ok(sent) = send(client, Side::Client, exchange, context) {
         moved |= sent;
     } else {
-        exchange.closed(Side::Client, Closing::WriteFailed, context);
+        exchange.closed(Side::Client, StreamEnd::WriteFailed, context);
         moved = true;
     }
     if moved { Round::Moved } else { Round::Still }
@@ -256,8 +256,8 @@ fn receive(
     match stream.read(space) {
         Ok(Received::Bytes(count)) => exchange.filled(side, count, context),
         Ok(Received::Nothing) => return false,
-        Ok(Received::End) => exchange.closed(side, Closing::Finished, context),
-        Err(_) => exchange.closed(side, Closing::Reset, context),
+        Ok(Received::End) => exchange.closed(side, StreamEnd::Finished, context),
+        Err(_) => exchange.closed(side, StreamEnd::Reset, context),
     }
     true
 }
@@ -291,20 +291,20 @@ fn send(
 fn send_upstream(
     upstream: &mut Upstream,
     exchange: &mut Exchange,
-    directory: &LocalDirectory,
+    resolver: &LocalResolver,
     context: &mut Context<'_>,
 ) -> Round {
     match send(&mut upstream.stream, Side::Upstream, exchange, context) {
         Ok(false) => Round::Still,
         Ok(true) => {
-            if let Some(route) = upstream.route.take() {
-                directory.prefer(upstream.backend.index(), route);
+            if let Some(cursor) = upstream.cursor.take() {
+                resolver.mark_good(upstream.backend.index(), cursor);
             }
             Round::Moved
         }
-        Err(error) if upstream.route.is_some() => Round::ConnectFailed(connect_failure(&error)),
+        Err(error) if upstream.cursor.is_some() => Round::ConnectFailed(connect_failure(&error)),
         Err(_) => {
-            exchange.closed(Side::Upstream, Closing::WriteFailed, context);
+            exchange.closed(Side::Upstream, StreamEnd::WriteFailed, context);
             Round::Moved
         }
     }

@@ -35,7 +35,7 @@ impl Worker {
         let Some(client) = self.clients.get_mut(key) else { return };
         if client.standing == Standing::Served {
             let exchange = client.exchange.get_or_insert_with(|| spare(&mut self.spare, now));
-            exchange.close_idle(&mut self.tools.context(now, client.peer.as_str()));
+            exchange.close_idle(&mut self.context.lend(now, client.peer.as_str()));
             self.pump(key, now);
         } else {
             self.drop_client(key);
@@ -64,21 +64,21 @@ impl Worker {
         let spare = self.pool.spare();
         match spare {
             Some(key) => self.drop_resting(key),
-            None => self.spread.ask_for_room(self.index),
+            None => self.accept_balancer.ask_for_room(self.index),
         }
         spare.is_some()
     }
 
     /// Gives a place and a descriptor back if another worker has none and needs one.
     pub(super) fn make_room_for_others(&mut self, now: Instant) {
-        if self.spread.is_asked_for_room(self.index) {
+        if self.accept_balancer.is_asked_for_room(self.index) {
             self.close_idle(now);
             self.drop_leaving();
         }
     }
 
     fn idle_for(&self, least: Duration, now: Instant) -> Option<Key> {
-        let key = self.order.first(IDLE).filter(|_| self.tools.phase != Phase::Draining)?;
+        let key = self.order.first(IDLE).filter(|_| self.context.phase != Phase::Draining)?;
         let idle = now.saturating_duration_since(self.clients.get(key)?.idle_since);
         (idle > least).then_some(key)
     }

@@ -12,7 +12,7 @@ use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::journal::{self, Journal};
 use crate::proxy::connection::RESTED;
-use crate::proxy::settings::{Connections, HalfClose, Limits, Timeouts, Upstream};
+use crate::proxy::settings::{Backend, HalfClose, Limits, Timeouts, UpstreamReuse};
 use crate::proxy::trusted::TrustedProxies;
 
 /// An answer of the proxy's own, so that no backend is needed.
@@ -25,17 +25,17 @@ const TURNS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn settings(backend: SocketAddr) -> Settings {
-    let upstream = Upstream {
+    let upstream = Backend {
         url: format!("http://{backend}"),
         host: "127.0.0.1".into(),
         port: backend.port(),
     };
     Settings {
         policy: Policy::RoundRobin,
-        connections: Connections::Persistent,
+        upstream_reuse: UpstreamReuse::Persistent,
         pseudonym: "tidegate".to_owned(),
         listen: Vec::new(),
-        upstreams: vec![upstream],
+        backends: vec![upstream],
         trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),
@@ -92,15 +92,18 @@ impl Bench {
             cooldown_max: settings.cooldown_max,
             ..Options::default()
         };
-        let names = vec![settings.upstreams[0].url.clone()];
+        let names = vec![settings.backends[0].url.clone()];
         let shared = Shared {
             balancer: Arc::new(Balancer::new(names.clone(), options, poller.now()).unwrap()),
-            directory: Arc::new(Directory::resolve(&settings.upstreams).unwrap()),
+            resolver: Arc::new(Resolver::resolve(&settings.backends).unwrap()),
             control: Arc::default(),
-            spread: Arc::new(Spread::new([poller.waker()], settings.limits.connections)),
+            accept_balancer: Arc::new(AcceptBalancer::new(
+                [poller.waker()],
+                settings.limits.connections,
+            )),
             settings,
         };
-        let (journal, mut feeds) = Journal::start(journal::Options {
+        let (journal, mut senders) = Journal::start(journal::Options {
             path: None,
             meta: None,
             backends: names,
@@ -111,8 +114,8 @@ impl Bench {
             console: Console::standard(),
         })
         .unwrap();
-        let feed = feeds.remove(0);
-        let worker = Worker::new(0, vec![listener], shared, feed, poller).unwrap();
+        let sender = senders.remove(0);
+        let worker = Worker::new(0, vec![listener], shared, sender, poller).unwrap();
         Self { worker, address, backend, _journal: journal }
     }
 
@@ -125,7 +128,7 @@ impl Bench {
 
     /// A turn that does not wait: it is told that something has happened.
     fn turn(&mut self) {
-        self.worker.poller.waker().call().unwrap();
+        self.worker.poller.waker().wake().unwrap();
         self.worker.turn().unwrap();
     }
 
@@ -202,11 +205,11 @@ fn a_fast_download_has_its_share_of_a_turn_and_no_more() {
 }
 
 #[test]
-fn a_door_is_tried_once_in_a_turn_however_often_it_was_knocked_at() {
+fn a_listener_is_tried_once_in_a_turn_however_often_it_becomes_ready() {
     let mut bench = Bench::new();
     let mut clients = Vec::new();
     for turn in 0..8 {
-        // Each brings an event for the door, which has been left half done.
+        // Each brings an event for the listener, which has been left half done.
         clients.extend((0..ACCEPTS_PER_TURN + 10).map(|_| bench.client()));
         let before = bench.worker.clients.len();
         bench.turn();

@@ -53,8 +53,8 @@ fn a_group_shares_one_port_and_every_member_gets_connections() {
     while reached.len() < group.len() {
         assert!(peers.len() < 1000, "only {reached:?} get connections");
         peers.push(TcpStream::connect(address).unwrap());
-        turning.until("the connection", |_, wake| match wake {
-            Wake::Ready { key, readiness } => {
+        turning.until("the connection", |_, event| match event {
+            Event::Ready { key, readiness } => {
                 assert!(readiness.readable);
                 assert!(group[key.index() as usize].accept().unwrap().is_some());
                 reached.insert(key.index());

@@ -9,7 +9,7 @@ mod stream;
 
 use std::time::{Duration, Instant};
 
-use super::{Key, Listener, Poller, Readiness, Stream, Wake};
+use super::{Event, Key, Listener, Poller, Readiness, Stream};
 
 /// Long enough for any machine; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,23 +19,23 @@ const PATIENCE_OVER: Key = Key::fixed(250, 0);
 /// A poller that waits with a deadline.
 struct Loop {
     poller: Poller,
-    wakes: Vec<Wake>,
+    events: Vec<Event>,
 }
 
 impl Loop {
     fn new() -> Self {
-        Self { poller: Poller::new(64).unwrap(), wakes: Vec::new() }
+        Self { poller: Poller::new(64).unwrap(), events: Vec::new() }
     }
 
     /// Turns until `look` makes something of a wake.
-    fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Poller, Wake) -> Option<T>) -> T {
+    fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Poller, Event) -> Option<T>) -> T {
         let deadline = self.poller.now() + PATIENCE;
         self.poller.timers().wake_at(PATIENCE_OVER, deadline);
         loop {
-            self.poller.turn(&mut self.wakes, false).unwrap();
-            for wake in &self.wakes {
-                assert_ne!(*wake, Wake::Expired { key: PATIENCE_OVER, at: deadline }, "{what}");
-                if let Some(found) = look(&self.poller, *wake) {
+            self.poller.turn(&mut self.events, false).unwrap();
+            for event in &self.events {
+                assert_ne!(*event, Event::Expired { key: PATIENCE_OVER, at: deadline }, "{what}");
+                if let Some(found) = look(&self.poller, *event) {
                     return found;
                 }
             }
@@ -50,8 +50,8 @@ impl Loop {
         stream: &mut Stream,
         done: impl Fn(&Stream, Readiness) -> bool,
     ) {
-        self.until(what, |_, wake| match wake {
-            Wake::Ready { key: ready, readiness } if ready == key => {
+        self.until(what, |_, event| match event {
+            Event::Ready { key: ready, readiness } if ready == key => {
                 stream.note(readiness);
                 done(stream, readiness).then_some(())
             }

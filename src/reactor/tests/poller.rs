@@ -7,9 +7,9 @@ const TIMER: Key = Key::fixed(1, 7);
 #[test]
 fn a_call_from_another_thread_ends_the_wait() {
     let mut turning = Loop::new();
-    let caller = turning.poller.waker();
-    let thread = std::thread::spawn(move || caller.clone().call().unwrap());
-    turning.until("being called", |_, wake| (wake == Wake::Called).then_some(()));
+    let waker = turning.poller.waker();
+    let thread = std::thread::spawn(move || waker.clone().wake().unwrap());
+    turning.until("being called", |_, event| (event == Event::Woken).then_some(()));
     thread.join().unwrap();
 }
 
@@ -22,7 +22,7 @@ fn timers_expire_in_order_and_not_before_their_time() {
     turning.poller.timers().wake_at(TIMER, soon);
     let mut expired = Vec::new();
     turning.until("both timers", |poller, wake| {
-        if let Wake::Expired { key: TIMER, at } = wake {
+        if let Event::Expired { key: TIMER, at } = wake {
             assert!(at <= poller.now(), "expired early");
             expired.push(at);
         }
@@ -34,11 +34,11 @@ fn timers_expire_in_order_and_not_before_their_time() {
 #[test]
 fn work_left_over_makes_a_turn_that_does_not_wait() {
     let mut poller = Poller::new(8).unwrap();
-    let mut wakes = vec![Wake::Called];
+    let mut events = vec![Event::Woken];
     let before = poller.now();
     poller.timers().wake_at(TIMER, before + PATIENCE);
-    let now = poller.turn(&mut wakes, true).unwrap();
-    assert_eq!(wakes, [], "the list is cleared and the timer not due");
+    let now = poller.turn(&mut events, true).unwrap();
+    assert_eq!(events, [], "the list is cleared and the timer not due");
     assert!(before <= now && now < before + PATIENCE);
     assert_eq!(poller.now(), now);
 }
@@ -48,10 +48,10 @@ fn readiness_comes_before_expiry_in_one_turn() {
     let mut poller = Poller::new(8).unwrap();
     let now = poller.now();
     poller.timers().wake_at(TIMER, now);
-    poller.waker().call().unwrap();
-    let mut wakes = Vec::new();
-    poller.turn(&mut wakes, false).unwrap();
-    assert_eq!(wakes, [Wake::Called, Wake::Expired { key: TIMER, at: now }]);
+    poller.waker().wake().unwrap();
+    let mut events = Vec::new();
+    poller.turn(&mut events, false).unwrap();
+    assert_eq!(events, [Event::Woken, Event::Expired { key: TIMER, at: now }]);
 }
 
 #[test]
@@ -69,10 +69,10 @@ fn what_exceeds_the_capacity_comes_in_the_same_turn() {
         assert_eq!(rustix::event::poll(&mut waiting, Some(&patience)), Ok(1));
         held.push((listener, peer));
     }
-    let mut wakes = Vec::new();
-    poller.turn(&mut wakes, false).unwrap();
-    let ready = wakes.iter().map(|wake| match wake {
-        Wake::Ready { key, .. } => key.index(),
+    let mut events = Vec::new();
+    poller.turn(&mut events, false).unwrap();
+    let ready = events.iter().map(|event| match event {
+        Event::Ready { key, .. } => key.index(),
         other => panic!("{other:?}"),
     });
     assert!(ready.collect::<BTreeSet<_>>().into_iter().eq(0..COUNT));

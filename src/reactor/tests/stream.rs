@@ -316,8 +316,8 @@ fn an_event_for_a_stream_that_has_been_replaced_finds_nobody() {
     let mut streams = Slots::new(1);
     let old =
         streams.try_insert_with(|key| Stream::connect(address, key, &turning.poller)).unwrap();
-    let stale = turning.until("the connection", |_, wake| match wake {
-        Wake::Ready { key, .. } => Some(key),
+    let stale = turning.until("the connection", |_, event| match event {
+        Event::Ready { key, .. } => Some(key),
         _ => None,
     });
     assert_eq!(stale, old);

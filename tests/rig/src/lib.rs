@@ -13,10 +13,12 @@ use tidegate::balance::{BackendId, Balancer, Options, Policy};
 use tidegate::buffer::{BLOCK_BYTES, FreeList};
 use tidegate::http::Headers;
 use tidegate::proxy::budget::RetryBudget;
-use tidegate::proxy::exchange::{Closing, ConnectFailure, Context, Exchange, Hangup, Phase, Side};
+use tidegate::proxy::exchange::{
+    CloseMode, ConnectFailure, Context, Exchange, Phase, Side, StreamEnd,
+};
 use tidegate::proxy::settings::Settings;
 
-mod demands;
+mod actions;
 mod peers;
 
 pub use peers::{Connection, Dial, Log, Row, Server, Socket, settings};
@@ -32,7 +34,7 @@ const MANY_ROUNDS: usize = 1_000_000;
 const MOST_HELD_BYTES: usize = 5 * BLOCK_BYTES;
 
 /// See the module's description.
-pub struct Rig {
+pub struct ExchangeHarness {
     /// What is driven.
     pub exchange: Exchange,
     /// What it runs by.
@@ -73,16 +75,16 @@ pub struct Rig {
     /// Whether a request has begun whose row is not written.
     owes_row: bool,
     /// How the client's connection ended, if it did.
-    pub over: Option<Hangup>,
+    pub over: Option<CloseMode>,
 }
 
-impl Default for Rig {
+impl Default for ExchangeHarness {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Rig {
+impl ExchangeHarness {
     /// One backend, round robin.
     #[must_use]
     pub fn new() -> Self {
@@ -103,7 +105,7 @@ impl Rig {
             probe_timeout: settings.probe_timeout,
             ..Options::default()
         };
-        let names = settings.upstreams.iter().map(|upstream| upstream.url.clone()).collect();
+        let names = settings.backends.iter().map(|upstream| upstream.url.clone()).collect();
         let server = || Server { dials: vec![Dial::Answers], pool: Vec::new() };
         Self {
             exchange: Exchange::new(now),
@@ -184,9 +186,9 @@ impl Rig {
     }
 
     /// The client's stream ends, or takes no more.
-    pub fn client_ends(&mut self, how: Closing) {
+    pub fn client_ends(&mut self, how: StreamEnd) {
         match how {
-            Closing::WriteFailed => self.client.broken = true,
+            StreamEnd::WriteFailed => self.client.broken = true,
             _ => self.client.end = Some(how),
         }
         self.run();
@@ -194,10 +196,10 @@ impl Rig {
 
     /// The stream of the backend in use ends, or takes no more.
     #[track_caller]
-    pub fn upstream_ends(&mut self, how: Closing) {
+    pub fn upstream_ends(&mut self, how: StreamEnd) {
         let socket = self.upstream_socket();
         match how {
-            Closing::WriteFailed => socket.broken = true,
+            StreamEnd::WriteFailed => socket.broken = true,
             _ => socket.end = Some(how),
         }
         self.run();
@@ -236,8 +238,8 @@ impl Rig {
     /// How the client sees its connection end, if it does. The end of the stream is one, although
     /// what the client still sends is read on until it ends its own.
     #[must_use]
-    pub fn ending(&self) -> Option<Hangup> {
-        self.over.or(self.client.finished.then_some(Hangup::Close))
+    pub fn ending(&self) -> Option<CloseMode> {
+        self.over.or(self.client.finished.then_some(CloseMode::Close))
     }
 
     /// The one row written since it was last asked.
@@ -281,7 +283,7 @@ impl Rig {
         panic!("a deadline that is never met");
     }
 
-    /// As [`Rig::advance`].
+    /// As [`ExchangeHarness::advance`].
     pub fn advance_ms(&mut self, millis: u64) {
         self.advance(Duration::from_millis(millis));
     }
@@ -336,25 +338,25 @@ impl Rig {
             return false;
         }
         let left = match self.client.end {
-            Some(Closing::Finished) => self.exchange.ends_with_client(&self.settings),
-            end => end == Some(Closing::Reset),
+            Some(StreamEnd::Finished) => self.exchange.ends_with_client(&self.settings),
+            end => end == Some(StreamEnd::Reset),
         };
         let moved = if left {
-            self.act(|exchange, context| exchange.closed(Side::Client, Closing::Reset, context));
+            self.act(|exchange, context| exchange.closed(Side::Client, StreamEnd::Reset, context));
             true
         } else {
             let received = self.receive(Side::Client);
             let upstream = self.send_upstream() | self.receive(Side::Upstream);
             received | upstream | self.send(Side::Client)
         };
-        let demanded = self.fulfil_demands();
+        let demanded = self.run_actions();
         if self.client.ended_by_bytes {
             assert!(self.client.finished || self.over.is_some(), "ended without being told to");
         }
         if self.over.is_none() && self.exchange.is_untouched() && !(moved || demanded) {
             // A worker keeps no exchange for an idle client.
             self.exchange.reset(self.now);
-            self.exchange.rest(&mut self.free);
+            self.exchange.release_buffers(&mut self.free);
             assert_eq!(self.exchange.held_bytes(), 0, "an idle client costs memory");
         }
         moved || demanded
@@ -400,7 +402,7 @@ impl Rig {
             }
             self.act(|exchange, context| exchange.filled(side, count, context));
         } else if let Some(how) = socket.end {
-            if how == Closing::Finished {
+            if how == StreamEnd::Finished {
                 // An end is read once, an error as often as one asks.
                 (socket.end, socket.ended) = (None, true);
             }
@@ -422,7 +424,7 @@ impl Rig {
         let is_ended = socket.finished || socket.ended_by_bytes;
         assert!(!is_ended, "{side:?} is sent bytes behind the end");
         if std::mem::take(&mut socket.broken) {
-            self.act(|exchange, context| exchange.closed(side, Closing::WriteFailed, context));
+            self.act(|exchange, context| exchange.closed(side, StreamEnd::WriteFailed, context));
             return true;
         }
         socket.ended_by_bytes = ended_by_bytes;
@@ -450,7 +452,7 @@ impl Rig {
                 Dial::Answers | Dial::Hangs => return false,
                 Dial::Refuses => return self.connect_failed(ConnectFailure::Refused),
                 Dial::NoRoute => return self.connect_failed(ConnectFailure::Unreachable),
-                Dial::NoResources => return self.connect_failed(ConnectFailure::OwnResources),
+                Dial::NoResources => return self.connect_failed(ConnectFailure::ResourceExhausted),
             }
         }
         self.send(Side::Upstream)
@@ -461,7 +463,8 @@ impl Rig {
         let connection = &mut self.connections[attached];
         connection.closed = true;
         let (backend, step) = (connection.backend, connection.step.expect("not made yet") + 1);
-        if step < self.servers[backend].dials.len() && failure != ConnectFailure::OwnResources {
+        if step < self.servers[backend].dials.len() && failure != ConnectFailure::ResourceExhausted
+        {
             self.open(backend, step);
         } else {
             self.act(|exchange, context| exchange.unreachable(failure, context));
@@ -475,13 +478,13 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for ExchangeHarness {
     /// However a test leaves it, the request in flight gets its row and no lease is left.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
-        self.client_ends(Closing::Reset);
+        self.client_ends(StreamEnd::Reset);
         assert!(!self.owes_row, "a request without a row");
         assert!(self.over.is_some(), "the client's connection outlives the client");
         for backend in self.balancer.backends() {

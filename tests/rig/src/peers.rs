@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tidegate::balance::Policy;
 use tidegate::journal::Record;
-use tidegate::proxy::exchange::Closing;
-use tidegate::proxy::settings::{Connections, HalfClose, Limits, Settings, Timeouts, Upstream};
+use tidegate::proxy::exchange::StreamEnd;
+use tidegate::proxy::settings::{Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse};
 use tidegate::proxy::trusted::TrustedProxies;
 
 /// A peer's connection as the proxy sees it.
@@ -18,7 +18,7 @@ pub struct Socket {
     /// What the peer has sent and the proxy has not read.
     pub inbox: VecDeque<u8>,
     /// How its stream ends behind that.
-    pub end: Option<Closing>,
+    pub end: Option<StreamEnd>,
     /// Whether that was read.
     pub ended: bool,
     /// What it has received.
@@ -184,15 +184,15 @@ fn text(bytes: &[u8]) -> String {
 pub fn settings(backends: usize, policy: Policy) -> Settings {
     let upstream = |index| {
         let port = 8081 + index;
-        Upstream { url: format!("http://b:{port}"), host: "b".to_owned(), port }
+        Backend { url: format!("http://b:{port}"), host: "b".to_owned(), port }
     };
     let seconds = Duration::from_secs;
     Settings {
         policy,
-        connections: Connections::Persistent,
+        upstream_reuse: UpstreamReuse::Persistent,
         pseudonym: "tidegate".to_owned(),
         listen: Vec::new(),
-        upstreams: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
+        backends: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
         trusted: TrustedProxies::default(),
         workers: 1,
         cores: Vec::new(),

@@ -18,9 +18,9 @@ fn without_flags_it_is_the_original_experiment() {
     let flags = flags(&[]);
     let settings = flags.settings().expect("settings");
     assert_eq!(settings.policy, Policy::RoundRobin);
-    assert_eq!(settings.connections, Connections::Persistent);
+    assert_eq!(settings.upstream_reuse, UpstreamReuse::Persistent);
     assert_eq!(settings.listen, ["0.0.0.0:9090".parse().expect("ok")]);
-    let urls: Vec<_> = settings.upstreams.iter().map(|u| u.url.as_str()).collect();
+    let urls: Vec<_> = settings.backends.iter().map(|u| u.url.as_str()).collect();
     assert_eq!(urls, ["http://localhost:8081", "http://localhost:8082", "http://localhost:8083"]);
     let log = flags.log(&settings);
     assert_eq!(log, Some("logs/round-robin_persistent.csv".into()));

@@ -1,8 +1,8 @@
 //! The same bytes, cut differently: what the client gets, and what the rows say, is the same.
 
-use rig::{Rig, Row};
+use rig::{ExchangeHarness, Row};
 use strict::{Ending, Reader, requests, responses};
-use tidegate::proxy::exchange::{Closing, Hangup, Side};
+use tidegate::proxy::exchange::{CloseMode, Side, StreamEnd};
 
 /// Requests to which an arbitrary response is cut.
 pub(super) const ASKED: [&str; 4] = [
@@ -20,7 +20,7 @@ const MANNERS: [(usize, usize); 6] =
 const MOST_BYTES: usize = 2000;
 
 /// What must not depend on the cuts.
-type Promised = (Vec<u8>, Vec<(u16, Option<&'static str>, String)>, Option<Hangup>);
+type Promised = (Vec<u8>, Vec<(u16, Option<&'static str>, String)>, Option<CloseMode>);
 
 /// Plays a client that sends `bytes` against a backend that answers each request once it is whole.
 pub(super) fn of_requests(bytes: &[u8]) {
@@ -41,7 +41,7 @@ fn pieces(bytes: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
 }
 
 fn converse(bytes: &[u8], (size, write_bytes): (usize, usize)) -> Promised {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.write_bytes = write_bytes;
     let mut answered = Vec::new();
     for piece in pieces(bytes, size) {
@@ -53,7 +53,7 @@ fn converse(bytes: &[u8], (size, write_bytes): (usize, usize)) -> Promised {
 
 /// Answers a request that is whole and has no answer, if there is one; `answered` counts them by
 /// connection.
-fn answer_next(rig: &mut Rig, answered: &mut Vec<usize>) -> bool {
+fn answer_next(rig: &mut ExchangeHarness, answered: &mut Vec<usize>) -> bool {
     let Some(attached) = rig.attached else { return false };
     answered.resize(rig.connections.len(), 0);
     let received = requests(&rig.connections[attached].socket.received);
@@ -65,8 +65,8 @@ fn answer_next(rig: &mut Rig, answered: &mut Vec<usize>) -> bool {
     true
 }
 
-fn promised(mut rig: Rig) -> Promised {
-    rig.client_ends(Closing::Finished);
+fn promised(mut rig: ExchangeHarness) -> Promised {
+    rig.client_ends(StreamEnd::Finished);
     // A head that was refused is named by as much of it as had come.
     let path = |row: &Row| row.fault.map_or(row.path.clone(), |_| String::new());
     let rows = rig.rows().iter().map(|row| (row.status, row.fault, path(row))).collect();
@@ -89,10 +89,10 @@ pub(super) fn of_response(asked: &str, bytes: &[u8]) {
 
 /// The head of the final response as it came, and its body without chunks; the fault, if there was
 /// one; and how it ended.
-type Response = (String, Option<&'static str>, Option<Hangup>);
+type Response = (String, Option<&'static str>, Option<CloseMode>);
 
 fn respond(asked: &str, bytes: &[u8], (size, write_bytes): (usize, usize)) -> Response {
-    let mut rig = Rig::new();
+    let mut rig = ExchangeHarness::new();
     rig.write_bytes = write_bytes;
     rig.client(asked);
     for piece in pieces(bytes, size) {
@@ -102,9 +102,9 @@ fn respond(asked: &str, bytes: &[u8], (size, write_bytes): (usize, usize)) -> Re
         }
     }
     if rig.attached.is_some() {
-        rig.upstream_ends(Closing::Finished);
+        rig.upstream_ends(StreamEnd::Finished);
     }
-    rig.client_ends(Closing::Finished);
+    rig.client_ends(StreamEnd::Finished);
     let fault = rig.rows().first().and_then(|row| row.fault);
     let method = asked.split(' ').next().unwrap_or_default().as_bytes().to_vec();
     let reader = Reader {

@@ -1,6 +1,6 @@
 //! Holds what all peers got against what they were sent, as the grammar reads it.
 
-use rig::{Connection, Rig, Row};
+use rig::{Connection, ExchangeHarness, Row};
 use strict::{Ending, Extent, Reader, Request, Response, Responses, request, responses, shown};
 
 /// Methods that may be sent again although a byte was sent (RFC 9110 §9.2.2).
@@ -33,7 +33,7 @@ pub(super) fn requests_of(mut bytes: &[u8]) -> Vec<Asked<'_>> {
 
 /// Backends got valid requests, each of them one that the client sent and whose row tells of it,
 /// unchanged, and never again where that could do harm.
-pub(super) fn upstreams(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
+pub(super) fn upstreams(rig: &ExchangeHarness, rows: &[Row], asked: &[Asked<'_>]) {
     assert!(rows.len() <= asked.len(), "{} rows of {} requests", rows.len(), asked.len());
     let mut times_sent = vec![0; rows.len()];
     for connection in &rig.connections {
@@ -114,7 +114,7 @@ fn target(request: &Request) -> Vec<u8> {
 
 /// The client got one response for each row and in their order, all of them valid, whole unless the
 /// row says otherwise, and what the backend had sent if it came from there.
-pub(super) fn client(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
+pub(super) fn client(rig: &ExchangeHarness, rows: &[Row], asked: &[Asked<'_>]) {
     let received = &rig.client.received;
     assert_eq!(received.len() as u64, rows.iter().map(|row| row.response_bytes).sum::<u64>());
     let mut at = 0;
@@ -149,7 +149,7 @@ pub(super) fn client(rig: &Rig, rows: &[Row], asked: &[Asked<'_>]) {
 }
 
 /// What came from a backend came as it was.
-fn unchanged(rig: &Rig, index: usize, row: &Row, received: &Response, method: &[u8]) {
+fn unchanged(rig: &ExchangeHarness, index: usize, row: &Row, received: &Response, method: &[u8]) {
     let sent = rig.connections.iter().filter_map(|connection| answers(connection, index, method));
     let sent: Vec<Response> =
         sent.filter(|sent| sent.faults.is_empty()).flat_map(|sent| sent.finals).collect();

@@ -8,19 +8,19 @@ mod cuts;
 mod judge;
 mod script;
 
-use rig::{Rig, Row};
+use rig::{ExchangeHarness, Row};
 use tidegate::balance::Policy;
-use tidegate::proxy::exchange::Closing;
-use tidegate::proxy::settings::Connections;
+use tidegate::proxy::exchange::StreamEnd;
+use tidegate::proxy::settings::UpstreamReuse;
 
 use crate::choice;
 
 /// Policies and kinds of connections under which scripts are played.
-const SETTINGS: [(Policy, Connections); 4] = [
-    (Policy::RoundRobin, Connections::Persistent),
-    (Policy::RoundRobin, Connections::NonPersistent),
-    (Policy::AdaptiveSma { window: 3 }, Connections::Persistent),
-    (Policy::AdaptiveEwma { alpha: 0.2 }, Connections::Persistent),
+const SETTINGS: [(Policy, UpstreamReuse); 4] = [
+    (Policy::RoundRobin, UpstreamReuse::Persistent),
+    (Policy::RoundRobin, UpstreamReuse::NonPersistent),
+    (Policy::AdaptiveSma { window: 3 }, UpstreamReuse::Persistent),
+    (Policy::AdaptiveEwma { alpha: 0.2 }, UpstreamReuse::Persistent),
 ];
 
 /// Checks it for `data`.
@@ -38,11 +38,11 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn anything_goes((policy, connections): (Policy, Connections), script: &[u8]) {
-    let mut rig = Rig::with(2, policy);
-    rig.settings.connections = connections;
+fn anything_goes((policy, connections): (Policy, UpstreamReuse), script: &[u8]) {
+    let mut rig = ExchangeHarness::with(2, policy);
+    rig.settings.upstream_reuse = connections;
     let sent = script::play(&mut rig, script);
-    rig.client_ends(Closing::Reset);
+    rig.client_ends(StreamEnd::Reset);
     let rows: Vec<Row> = rig.rows();
     let asked = judge::requests_of(&sent);
     judge::upstreams(&rig, &rows, &asked);

@@ -14,8 +14,8 @@
 //! | `bNUMBER` | at most so many bytes are taken at once |
 //! | `D`, `S` | the proxy begins to stop; it has waited long enough |
 
-use rig::{Dial, Rig, Socket};
-use tidegate::proxy::exchange::{Closing, Exchange, Side};
+use rig::{Dial, ExchangeHarness, Socket};
+use tidegate::proxy::exchange::{Exchange, Side, StreamEnd};
 
 /// Most bytes, or milliseconds, that a number stands for.
 const LARGEST: usize = 200_000;
@@ -30,7 +30,7 @@ const MOST_STEPS: usize = 100;
 const MOST_ADDRESSES: usize = 4;
 
 /// Plays a script, and says what the client sent.
-pub(super) fn play(rig: &mut Rig, script: &[u8]) -> Vec<u8> {
+pub(super) fn play(rig: &mut ExchangeHarness, script: &[u8]) -> Vec<u8> {
     let mut player = Player { rig, sent: Vec::new(), letters_left: MOST_LETTERS };
     for step in script.split(|byte| *byte == b'~').take(MOST_STEPS) {
         if let Some((kind, rest)) = step.split_first() {
@@ -42,7 +42,7 @@ pub(super) fn play(rig: &mut Rig, script: &[u8]) -> Vec<u8> {
 }
 
 struct Player<'a> {
-    rig: &'a mut Rig,
+    rig: &'a mut ExchangeHarness,
     /// By the client.
     sent: Vec<u8>,
     letters_left: usize,
@@ -115,11 +115,11 @@ fn number(digits: &[u8]) -> usize {
     digits.fold(0, |number, digit| (number * 10 + usize::from(digit - b'0')).min(LARGEST))
 }
 
-fn ending(letter: &[u8]) -> Option<Closing> {
+fn ending(letter: &[u8]) -> Option<StreamEnd> {
     match letter.first()? {
-        b'f' => Some(Closing::Finished),
-        b'r' => Some(Closing::Reset),
-        b'w' => Some(Closing::WriteFailed),
+        b'f' => Some(StreamEnd::Finished),
+        b'r' => Some(StreamEnd::Reset),
+        b'w' => Some(StreamEnd::WriteFailed),
         _ => None,
     }
 }

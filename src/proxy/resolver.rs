@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::settings::Upstream;
+use super::settings::Backend;
 
 /// A host name that has no address.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub struct ResolveError {
 
 #[derive(Debug)]
 struct Entry {
-    upstream: Upstream,
+    upstream: Backend,
     /// Grows with each change of `addresses`.
     version: AtomicU64,
     addresses: Mutex<Vec<SocketAddr>>,
@@ -44,17 +44,17 @@ impl Entry {
 
 /// The addresses of all backends, shared by all workers.
 #[derive(Debug)]
-pub struct Directory {
+pub struct Resolver {
     entries: Arc<Vec<Entry>>,
     stale: SyncSender<usize>,
 }
 
-impl Directory {
+impl Resolver {
     /// Resolves every upstream.
     ///
     /// # Errors
     /// The first upstream that has no address.
-    pub fn resolve(upstreams: &[Upstream]) -> Result<Self, ResolveError> {
+    pub fn resolve(upstreams: &[Backend]) -> Result<Self, ResolveError> {
         let entries = upstreams.iter().map(|upstream| {
             let refuse = |reason: String| ResolveError { url: upstream.url.clone(), reason };
             let addresses = look_up(upstream).map_err(|error| refuse(error.to_string()))?;
@@ -86,7 +86,7 @@ impl Directory {
     }
 }
 
-fn look_up(upstream: &Upstream) -> io::Result<Vec<SocketAddr>> {
+fn look_up(upstream: &Backend) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> =
         (upstream.host.as_str(), upstream.port).to_socket_addrs()?.collect();
     let mut seen = Vec::new();
@@ -111,22 +111,22 @@ fn refresh_on_request(entries: &[Entry], requests: &Receiver<usize>) {
 
 /// How far the search for an address that answers has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Route {
+pub(super) struct AddressCursor {
     /// Addresses tried before this one.
     step: usize,
     /// Which of the backend's addresses this one is.
     index: usize,
 }
 
-/// One worker's copy of the directory, refreshed when it has changed: no lock per request.
+/// One worker's copy of the resolver, refreshed when it has changed: no lock per request.
 #[derive(Debug)]
-pub(super) struct LocalDirectory {
-    shared: Arc<Directory>,
+pub(super) struct LocalResolver {
+    shared: Arc<Resolver>,
     copies: Vec<(u64, Vec<SocketAddr>)>,
 }
 
-impl LocalDirectory {
-    pub(super) fn new(shared: Arc<Directory>) -> Self {
+impl LocalResolver {
+    pub(super) fn new(shared: Arc<Resolver>) -> Self {
         let copies = vec![(0, Vec::new()); shared.entries.len()];
         Self { shared, copies }
     }
@@ -136,8 +136,8 @@ impl LocalDirectory {
     pub(super) fn address(
         &mut self,
         backend: usize,
-        last: Option<Route>,
-    ) -> Option<(Route, SocketAddr)> {
+        last: Option<AddressCursor>,
+    ) -> Option<(AddressCursor, SocketAddr)> {
         let entry = &self.shared.entries[backend];
         let (version, addresses) = &mut self.copies[backend];
         let current = entry.version.load(Ordering::Acquire);
@@ -145,27 +145,27 @@ impl LocalDirectory {
             *addresses = self.shared.addresses(backend);
             *version = current;
         }
-        let Route { step, index } = match last {
-            None => Route { step: 0, index: entry.preferred.load(Ordering::Relaxed) },
-            Some(last) => Route { step: last.step + 1, index: last.index + 1 },
+        let AddressCursor { step, index } = match last {
+            None => AddressCursor { step: 0, index: entry.preferred.load(Ordering::Relaxed) },
+            Some(last) => AddressCursor { step: last.step + 1, index: last.index + 1 },
         };
         if step >= addresses.len() {
             return None;
         }
         let index = index % addresses.len();
-        Some((Route { step, index }, addresses[index]))
+        Some((AddressCursor { step, index }, addresses[index]))
     }
 
     /// This address answered: it is tried first from now on.
-    pub(super) fn prefer(&self, backend: usize, route: Route) {
+    pub(super) fn mark_good(&self, backend: usize, cursor: AddressCursor) {
         let preferred = &self.shared.entries[backend].preferred;
-        if preferred.load(Ordering::Relaxed) != route.index {
-            preferred.store(route.index, Ordering::Relaxed);
+        if preferred.load(Ordering::Relaxed) != cursor.index {
+            preferred.store(cursor.index, Ordering::Relaxed);
         }
     }
 
     /// No address answered: the name may have moved.
-    pub(super) fn doubt(&self, backend: usize) {
+    pub(super) fn request_refresh(&self, backend: usize) {
         // A full queue means that the helper has it on its list already.
         let _ = self.shared.stale.try_send(backend);
     }
@@ -175,54 +175,54 @@ impl LocalDirectory {
 mod tests {
     use super::*;
 
-    fn upstream(host: &str) -> Upstream {
-        Upstream { url: format!("http://{host}:8081"), host: host.to_owned(), port: 8081 }
+    fn upstream(host: &str) -> Backend {
+        Backend { url: format!("http://{host}:8081"), host: host.to_owned(), port: 8081 }
     }
 
-    fn local(host: &str) -> LocalDirectory {
-        LocalDirectory::new(Arc::new(Directory::resolve(&[upstream(host)]).expect("resolves")))
+    fn local(host: &str) -> LocalResolver {
+        LocalResolver::new(Arc::new(Resolver::resolve(&[upstream(host)]).expect("resolves")))
     }
 
     #[test]
     fn an_address_stands_for_itself() {
-        let mut directory = local("127.0.0.1");
-        let (route, address) = directory.address(0, None).expect("an address");
+        let mut resolver = local("127.0.0.1");
+        let (cursor, address) = resolver.address(0, None).expect("an address");
         assert_eq!(address, "127.0.0.1:8081".parse().expect("ok"));
-        assert_eq!(directory.address(0, Some(route)), None);
+        assert_eq!(resolver.address(0, Some(cursor)), None);
     }
 
     #[test]
     fn a_name_without_address_is_refused_by_its_url() {
-        let error = Directory::resolve(&[upstream("no-such-host.invalid")]).expect_err("refused");
+        let error = Resolver::resolve(&[upstream("no-such-host.invalid")]).expect_err("refused");
         assert!(error.to_string().contains("http://no-such-host.invalid:8081"), "{error}");
     }
 
     #[test]
     fn the_address_that_answered_comes_first_and_all_are_tried() {
-        let mut directory = local("127.0.0.1");
+        let mut resolver = local("127.0.0.1");
         let both: Vec<SocketAddr> =
             ["[::1]:8081", "127.0.0.1:8081"].map(|a| a.parse().expect("ok")).to_vec();
-        directory.shared.entries[0].publish(both.clone());
-        let (first, address) = directory.address(0, None).expect("the first");
+        resolver.shared.entries[0].publish(both.clone());
+        let (first, address) = resolver.address(0, None).expect("the first");
         assert_eq!(address, both[0]);
-        let (second, address) = directory.address(0, Some(first)).expect("the second");
+        let (second, address) = resolver.address(0, Some(first)).expect("the second");
         assert_eq!(address, both[1]);
-        assert_eq!(directory.address(0, Some(second)), None);
-        directory.prefer(0, second);
-        let (first, address) = directory.address(0, None).expect("the one that answered");
+        assert_eq!(resolver.address(0, Some(second)), None);
+        resolver.mark_good(0, second);
+        let (first, address) = resolver.address(0, None).expect("the one that answered");
         assert_eq!(address, both[1]);
-        assert_eq!(directory.address(0, Some(first)).map(|(_, address)| address), Some(both[0]));
+        assert_eq!(resolver.address(0, Some(first)).map(|(_, address)| address), Some(both[0]));
     }
 
     #[test]
     fn what_another_search_finds_makes_none_try_an_address_twice() {
-        let mut directory = local("127.0.0.1");
+        let mut resolver = local("127.0.0.1");
         let both: Vec<SocketAddr> =
             ["[::1]:8081", "127.0.0.1:8081"].map(|a| a.parse().expect("ok")).to_vec();
-        directory.shared.entries[0].publish(both.clone());
-        let (first, _) = directory.address(0, None).expect("the first");
-        let (second, _) = directory.address(0, Some(first)).expect("the second");
-        directory.prefer(0, second);
-        assert_eq!(directory.address(0, Some(first)), Some((second, both[1])));
+        resolver.shared.entries[0].publish(both.clone());
+        let (first, _) = resolver.address(0, None).expect("the first");
+        let (second, _) = resolver.address(0, Some(first)).expect("the second");
+        resolver.mark_good(0, second);
+        assert_eq!(resolver.address(0, Some(first)), Some((second, both[1])));
     }
 }

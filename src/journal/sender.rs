@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ring::{self, Inlet, Outlet, Room};
+use super::ring::{self, Consumer, Producer, Room};
 
 /// Longer methods are cut in the log.
 pub const METHOD_BYTES_MAX: usize = 64;
@@ -102,23 +102,23 @@ fn increment(counter: &AtomicU64) {
 /// if it was a record, counted as lost. There is nothing to flush: an entry costs two stores to
 /// cache lines that the writer thread looks at every 50 ms.
 #[derive(Debug)]
-pub struct Feed {
+pub struct RecordSender {
     tally: Arc<Tally>,
-    inlet: Option<Inlet<Entry>>,
+    producer: Option<Producer<Entry>>,
     logs: bool,
     verbose: bool,
     line: String,
 }
 
-impl Feed {
-    /// Makes a feed and, if anything is to be written, the other end of its ring.
-    pub(super) fn new(logs: bool, verbose: bool, room: Room) -> (Self, Option<Outlet<Entry>>) {
-        let (inlet, outlet) = (logs || verbose).then(|| ring::ring(room)).unzip();
+impl RecordSender {
+    /// Makes a sender and, if anything is to be written, the other end of its ring.
+    pub(super) fn new(logs: bool, verbose: bool, room: Room) -> (Self, Option<Consumer<Entry>>) {
+        let (producer, consumer) = (logs || verbose).then(|| ring::ring(room)).unzip();
         let line = String::with_capacity(if verbose { LINE_BYTES_MAX } else { 0 });
-        (Self { tally: Arc::default(), inlet, logs, verbose, line }, outlet)
+        (Self { tally: Arc::default(), producer, logs, verbose, line }, consumer)
     }
 
-    /// The counts of this feed, which outlive it.
+    /// The counts of this sender, which outlive it.
     pub(super) fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
     }
@@ -129,10 +129,10 @@ impl Feed {
         if record.status >= 400 || record.fault.is_some() {
             increment(&self.tally.errors);
         }
-        let Some(inlet) = self.inlet.as_mut().filter(|_| self.logs) else { return };
+        let Some(producer) = self.producer.as_mut().filter(|_| self.logs) else { return };
         let method = &record.method[..record.method.len().min(METHOD_BYTES_MAX)];
         let path = &record.path[..record.path.len().min(PATH_BYTES_MAX)];
-        if !inlet.push(Entry::Row(record.without_texts()), [method, path]) {
+        if !producer.push(Entry::Row(record.without_texts()), [method, path]) {
             increment(&self.tally.dropped);
         }
     }
@@ -141,17 +141,17 @@ impl Feed {
     ///
     /// The line is dropped if the ring is half full, for rows matter more, or if the console has no
     /// room for it. Of more than [`LINE_BYTES_MAX`] bytes the first ones are printed.
-    pub fn say(&mut self, line: fmt::Arguments<'_>) {
-        let Some(inlet) = self.inlet.as_mut().filter(|_| self.verbose) else { return };
-        if inlet.is_half_full() {
+    pub fn log_line(&mut self, line: fmt::Arguments<'_>) {
+        let Some(producer) = self.producer.as_mut().filter(|_| self.verbose) else { return };
+        if producer.is_half_full() {
             return;
         }
         self.line.clear();
         let _cut = Bounded(&mut self.line).write_fmt(line);
-        let _dropped = inlet.push(Entry::Line, [self.line.as_bytes(), b""]);
+        let _dropped = producer.push(Entry::Line, [self.line.as_bytes(), b""]);
     }
 
-    /// Requests recorded by this feed.
+    /// Requests recorded by this sender.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.tally.requests()

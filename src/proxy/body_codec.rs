@@ -15,7 +15,7 @@ const SMALL_CHUNK_BYTES: usize = 4096;
 
 /// How a body arrives, how far it has come, and how it leaves.
 #[derive(Debug)]
-pub(super) enum Transfer {
+pub(super) enum BodyCodec {
     /// This many bytes are still to come; they leave as they are.
     Length { left: u64 },
     /// In chunks; `decoded` leaves the bare data.
@@ -24,20 +24,20 @@ pub(super) enum Transfer {
     UntilClose { encoded: bool },
 }
 
-/// Why a transfer can't go on.
+/// Why a codec can't go on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum TransferError {
+pub(super) enum BodyError {
     Framing(FramingError),
     Trailers(HeadError),
 }
 
-impl From<FramingError> for TransferError {
+impl From<FramingError> for BodyError {
     fn from(error: FramingError) -> Self {
         Self::Framing(error)
     }
 }
 
-impl TransferError {
+impl BodyError {
     pub(super) fn of_request(self) -> Fault {
         match self {
             Self::Framing(error) => Fault::RequestBody(error),
@@ -60,14 +60,14 @@ pub(super) struct TrailerRules<'a> {
     pub(super) named: &'a [u8],
 }
 
-impl Transfer {
+impl BodyCodec {
     /// Chunks, with at most `trailer_limit` bytes of trailers behind the last.
     pub(super) fn chunked(decoded: bool, trailer_limit: usize) -> Self {
         let chunks = Chunks::new(trailer_limit);
         Self::Chunked { chunks, decoded, data_bytes: 0, trailers: Vec::new() }
     }
 
-    /// Bytes of the body proper that came through a chunked transfer.
+    /// Bytes of the body proper that came through a chunked codec.
     pub(super) fn chunked_data_bytes(&self) -> u64 {
         match self {
             Self::Chunked { data_bytes, .. } => *data_bytes,
@@ -86,12 +86,12 @@ impl Transfer {
         &mut self,
         pipe: &mut Pipe,
         rules: &mut TrailerRules<'_>,
-    ) -> Result<bool, TransferError> {
+    ) -> Result<bool, BodyError> {
         match self {
             Self::Length { left } => {
                 let available = pipe.body.raw().len();
                 let count = usize::try_from(*left).map_or(available, |left| left.min(available));
-                pipe.body.keep(count);
+                pipe.body.commit(count);
                 *left -= count as u64;
                 Ok(*left == 0)
             }
@@ -102,7 +102,7 @@ impl Transfer {
                 if !trailers.is_empty() {
                     let mut kept = Vec::new();
                     rewrite_trailers(&mut kept, trailers, rules.headers, rules.named)
-                        .map_err(TransferError::Trailers)?;
+                        .map_err(BodyError::Trailers)?;
                     if !*decoded {
                         pipe.push_behind(&kept);
                     }
@@ -110,7 +110,7 @@ impl Transfer {
                 Ok(true)
             }
             Self::UntilClose { encoded: false } => {
-                pipe.body.keep(pipe.body.raw().len());
+                pipe.body.commit(pipe.body.raw().len());
                 Ok(false)
             }
             Self::UntilClose { encoded: true } => {
@@ -141,7 +141,7 @@ fn scan(
     data_bytes: &mut u64,
     trailers: &mut Vec<u8>,
     pipe: &mut Pipe,
-) -> Result<bool, TransferError> {
+) -> Result<bool, BodyError> {
     loop {
         let raw = pipe.body.raw();
         let (count, part) = chunks.next(raw)?;
@@ -149,14 +149,14 @@ fn scan(
             Part::End => return Ok(true),
             Part::Trailer => {
                 trailers.extend_from_slice(&raw[..count]);
-                pipe.body.drop_raw(count);
+                pipe.body.discard(count);
             }
             Part::Data => {
                 *data_bytes += count as u64;
-                pipe.body.keep(count);
+                pipe.body.commit(count);
             }
-            Part::Framing if !decoded => pipe.body.keep(count),
-            Part::Framing | Part::Discard => pipe.body.drop_raw(count),
+            Part::Framing if !decoded => pipe.body.commit(count),
+            Part::Framing | Part::Discard => pipe.body.discard(count),
         }
         if count == 0 {
             return Ok(false);
@@ -177,9 +177,9 @@ fn encode(pipe: &mut Pipe) {
     if count <= SMALL_CHUNK_BYTES {
         head.extend_from_slice(raw);
         head.extend_from_slice(b"\r\n");
-        pipe.body.drop_raw(count);
+        pipe.body.discard(count);
     } else {
-        pipe.body.keep(count);
+        pipe.body.commit(count);
         pipe.body.append(b"\r\n");
     }
 }

@@ -11,11 +11,11 @@ use super::{Key, Timers};
 
 /// One thing's place in the timer heap. The deadline itself stays with the owner.
 ///
-/// When an [`Expired`](super::Wake::Expired) wake names the owner and [`Alarm::rang`] says it is
-/// this alarm's, the owner compares its deadline with now, acts if that has come, and calls
-/// [`Alarm::set`] again in either case.
+/// When an [`Expired`](super::Event::Expired) wake names the owner and [`LazyTimer::fired`] says it
+/// is this timer's, the owner compares its deadline with now, acts if that has come, and calls
+/// [`LazyTimer::set`] again in either case.
 #[derive(Debug, Default)]
-pub struct Alarm {
+pub struct LazyTimer {
     /// The earliest entry of ours in the heap.
     queued: Option<Instant>,
     /// The entry `queued` came before. Remembering it lets two alternating timeouts, a short one
@@ -23,7 +23,7 @@ pub struct Alarm {
     overtaken: Option<Instant>,
 }
 
-impl Alarm {
+impl LazyTimer {
     /// Makes sure that `key` is woken no later than `deadline`; `None` asks for nothing.
     pub fn set(&mut self, deadline: Option<Instant>, key: Key, timers: &mut Timers) {
         let Some(deadline) = deadline else { return };
@@ -33,9 +33,9 @@ impl Alarm {
         }
     }
 
-    /// Whether the entry that expired at `at` is the one this alarm waits for. A `false` is an
+    /// Whether the entry that expired at `at` is the one this timer waits for. A `false` is an
     /// entry long forgotten: nothing is to be done.
-    pub fn rang(&mut self, at: Instant) -> bool {
+    pub fn fired(&mut self, at: Instant) -> bool {
         if self.queued != Some(at) {
             return false;
         }
@@ -56,7 +56,7 @@ mod tests {
     /// An owner as a worker would write it, run over simulated milliseconds.
     struct Owner {
         start: Instant,
-        alarm: Alarm,
+        lazy_timer: LazyTimer,
         timers: Timers,
         deadline: Option<Instant>,
         pushed: usize,
@@ -67,7 +67,7 @@ mod tests {
         fn new() -> Self {
             Self {
                 start: Instant::now(),
-                alarm: Alarm::default(),
+                lazy_timer: LazyTimer::default(),
                 timers: Timers::default(),
                 deadline: None,
                 pushed: 0,
@@ -86,7 +86,7 @@ mod tests {
 
         fn rearm(&mut self) {
             let before = self.timers.len();
-            self.alarm.set(self.deadline, KEY, &mut self.timers);
+            self.lazy_timer.set(self.deadline, KEY, &mut self.timers);
             self.pushed += self.timers.len() - before;
         }
 
@@ -94,7 +94,7 @@ mod tests {
             let now = self.at(ms);
             while let Some((at, key)) = self.timers.pop_due(now) {
                 assert_eq!(key, KEY);
-                if !self.alarm.rang(at) {
+                if !self.lazy_timer.fired(at) {
                     continue;
                 }
                 if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -168,9 +168,9 @@ mod tests {
         let mut owner = Owner::new();
         owner.set(Some(100));
         let (ours, foreign) = (owner.at(100), owner.at(50));
-        assert!(!owner.alarm.rang(foreign));
-        assert!(owner.alarm.rang(ours));
-        assert!(!owner.alarm.rang(ours), "it rings once");
+        assert!(!owner.lazy_timer.fired(foreign));
+        assert!(owner.lazy_timer.fired(ours));
+        assert!(!owner.lazy_timer.fired(ours), "it rings once");
     }
 
     proptest! {

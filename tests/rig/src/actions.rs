@@ -1,16 +1,16 @@
 //! Does what the exchange demands, as a worker does, and holds each demand against what it may ask.
 
 use tidegate::balance::BackendId;
-use tidegate::proxy::exchange::{ConnectFailure, Demand, Exchange};
-use tidegate::proxy::settings::Connections;
+use tidegate::proxy::exchange::{Action, ConnectFailure, Exchange};
+use tidegate::proxy::settings::UpstreamReuse;
 
-use crate::{Connection, Rig, Row};
+use crate::{Connection, ExchangeHarness, Row};
 
-impl Rig {
-    pub(crate) fn fulfil_demands(&mut self) -> bool {
+impl ExchangeHarness {
+    pub(crate) fn run_actions(&mut self) -> bool {
         let mut any = false;
         while self.over.is_none()
-            && let Some(demand) = self.exchange.demand()
+            && let Some(demand) = self.exchange.next_action()
         {
             any = true;
             self.fulfil(demand);
@@ -18,15 +18,15 @@ impl Rig {
         any
     }
 
-    fn fulfil(&mut self, demand: Demand) {
+    fn fulfil(&mut self, demand: Action) {
         match demand {
-            Demand::Connect { backend, fresh } => {
+            Action::Connect { backend, fresh } => {
                 assert_eq!(self.attached, None, "one connection at a time");
                 self.demanded = Some(backend);
                 let own = self.own_connection().filter(|(_, kept)| *kept == backend && !fresh);
                 self.kept = None;
                 let backend = backend.index();
-                let pooled = self.settings.connections == Connections::Persistent && !fresh;
+                let pooled = self.settings.upstream_reuse == UpstreamReuse::Persistent && !fresh;
                 self.retire_idle();
                 let mut from_pool = || self.servers[backend].pool.pop();
                 let own = own.map(|(own, _)| own);
@@ -34,46 +34,46 @@ impl Rig {
                     None => self.open(backend, 0),
                     Some(connection) => {
                         self.attached = Some(connection);
-                        self.act(Exchange::connected);
+                        self.act(Exchange::reused_connection);
                     }
                 }
             }
-            Demand::ConnectExpired => {
+            Action::ConnectExpired => {
                 self.connect_failed(ConnectFailure::TimedOut);
             }
-            Demand::Recycle { idle } => {
+            Action::Recycle { idle } => {
                 let attached = self.attached.take().expect("a connection to put back");
                 let connection = &mut self.connections[attached];
                 connection.idle_until = Some(self.now + idle);
                 let Connection { socket, backend, closed, .. } = connection;
                 assert!(!socket.finished && !*closed);
-                assert_eq!(self.settings.connections, Connections::Persistent);
+                assert_eq!(self.settings.upstream_reuse, UpstreamReuse::Persistent);
                 if socket.inbox.is_empty() && socket.end.is_none() {
                     self.servers[*backend].pool.push(attached);
                 } else {
                     *closed = true;
                 }
             }
-            Demand::Keep { idle } => {
+            Action::Keep { idle } => {
                 let attached = self.attached.take().expect("a connection to keep");
-                assert_eq!(self.settings.connections, Connections::Persistent);
+                assert_eq!(self.settings.upstream_reuse, UpstreamReuse::Persistent);
                 self.connections[attached].idle_until = Some(self.now + idle);
                 self.kept = Some((attached, self.demanded.expect("a backend")));
             }
-            Demand::Discard => {
+            Action::Discard => {
                 if let Some(attached) = self.attached.take() {
                     self.connections[attached].closed = true;
                 }
             }
-            Demand::Reset => {
+            Action::Reset => {
                 let attached = self.attached.take().expect("a connection to reset");
                 let connection = &mut self.connections[attached];
                 (connection.closed, connection.reset) = (true, true);
             }
-            Demand::FinishUpstream => self.upstream_socket().finished = true,
-            Demand::FinishClient => self.client.finished = true,
-            Demand::Report => self.report(),
-            Demand::Hangup(how) => {
+            Action::FinishUpstream => self.upstream_socket().finished = true,
+            Action::FinishClient => self.client.finished = true,
+            Action::Report => self.report(),
+            Action::Hangup(how) => {
                 assert!(!self.owes_row, "no row before the connection ends");
                 assert_eq!(self.attached, None, "the backend's connection is forgotten");
                 if let Some((own, _)) = self.kept.take() {

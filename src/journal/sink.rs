@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use super::error::JournalError;
 
 /// Where rows go: the log file, or a stand-in of a test.
-pub(super) trait Medium: Write {
+pub(super) trait LogSink: Write {
     /// What to call it in a message.
     fn name(&self) -> String;
 
@@ -23,7 +23,7 @@ pub(super) trait Medium: Write {
     }
 
     /// Takes back the last `count` bytes that were written.
-    fn take_back(&mut self, count: u64) -> io::Result<()>;
+    fn truncate_tail(&mut self, count: u64) -> io::Result<()>;
 
     /// Goes on in the file that now has the name; keeps to the old one if that fails.
     fn reopen(&mut self) -> Result<(), JournalError>;
@@ -32,7 +32,7 @@ pub(super) trait Medium: Write {
 /// Appends rows, and knows whether the last one is whole.
 #[derive(Debug)]
 pub(super) struct Appender<M> {
-    medium: M,
+    sink: M,
     /// Part of a row stands at the end and could not be taken back.
     torn: bool,
 }
@@ -46,9 +46,9 @@ pub(super) struct Appended {
     pub(super) error: Option<io::Error>,
 }
 
-impl<M: Medium> Appender<M> {
-    pub(super) fn new(medium: M) -> Self {
-        Self { medium, torn: false }
+impl<M: LogSink> Appender<M> {
+    pub(super) fn new(sink: M) -> Self {
+        Self { sink, torn: false }
     }
 
     /// Appends a batch of whole rows, each of one line, with one write unless it falls short.
@@ -56,35 +56,35 @@ impl<M: Medium> Appender<M> {
         let (written, error) = self.write(batch);
         let whole = memchr::memrchr(b'\n', &batch[..written]).map_or(0, |at| at + 1);
         if whole < written {
-            self.torn = self.medium.take_back((written - whole) as u64).is_err();
+            self.torn = self.sink.truncate_tail((written - whole) as u64).is_err();
         }
         Appended { rows: lines(&batch[..whole]), lost: lines(&batch[whole..]), error }
     }
 
-    /// See [`Medium::begin`].
+    /// See [`LogSink::begin`].
     pub(super) fn begin(&mut self) -> io::Result<()> {
-        self.medium.begin()
+        self.sink.begin()
     }
 
-    /// See [`Medium::complaint`].
+    /// See [`LogSink::complaint`].
     pub(super) fn complaint(&mut self) -> Option<String> {
-        self.medium.complaint()
+        self.sink.complaint()
     }
 
-    /// See [`Medium::reopen`].
+    /// See [`LogSink::reopen`].
     pub(super) fn reopen(&mut self) -> Result<(), JournalError> {
-        self.medium.reopen()
+        self.sink.reopen()
     }
 
     /// Writes as much as goes; a torn row before it is ended first, so that only it is unreadable.
     fn write(&mut self, batch: &[u8]) -> (usize, Option<io::Error>) {
         if self.torn {
-            if let (_, Some(error)) = write_as_much(&mut self.medium, b"\n") {
+            if let (_, Some(error)) = write_as_much(&mut self.sink, b"\n") {
                 return (0, Some(error));
             }
             self.torn = false;
         }
-        write_as_much(&mut self.medium, batch)
+        write_as_much(&mut self.sink, batch)
     }
 }
 
@@ -144,12 +144,12 @@ mod tests {
         }
     }
 
-    impl Medium for Disk {
+    impl LogSink for Disk {
         fn name(&self) -> String {
             "disk".to_owned()
         }
 
-        fn take_back(&mut self, count: u64) -> io::Result<()> {
+        fn truncate_tail(&mut self, count: u64) -> io::Result<()> {
             if !self.can_take_back {
                 return Err(io::ErrorKind::Unsupported.into());
             }
@@ -171,7 +171,7 @@ mod tests {
         let outcome = appender.append(BATCH);
         assert_eq!((outcome.rows, outcome.lost), (3, 0));
         assert!(outcome.error.is_none());
-        assert_eq!((&appender.medium.bytes[..], appender.medium.writes), (BATCH, 1));
+        assert_eq!((&appender.sink.bytes[..], appender.sink.writes), (BATCH, 1));
     }
 
     #[test]
@@ -183,13 +183,13 @@ mod tests {
                 let rows = lines(&BATCH[..room]);
                 assert_eq!((outcome.rows, outcome.lost), (rows, 3 - rows), "room for {room}");
                 assert!(outcome.error.is_some());
-                let log = &appender.medium.bytes;
+                let log = &appender.sink.bytes;
                 assert!(BATCH.starts_with(log) && (log.is_empty() || log.ends_with(b"\n")));
 
-                appender.medium.room = 100;
+                appender.sink.room = 100;
                 let outcome = appender.append(b"four\n");
                 assert_eq!((outcome.rows, outcome.lost), (1, 0));
-                assert!(appender.medium.bytes.ends_with(b"four\n"));
+                assert!(appender.sink.bytes.ends_with(b"four\n"));
             }
         }
     }
@@ -199,21 +199,21 @@ mod tests {
         let mut appender = Appender::new(Disk { can_take_back: false, ..disk(6) });
         let outcome = appender.append(BATCH);
         assert_eq!((outcome.rows, outcome.lost), (1, 2));
-        assert_eq!(appender.medium.bytes, b"one\ntw");
+        assert_eq!(appender.sink.bytes, b"one\ntw");
 
         let outcome = appender.append(b"four\n");
         assert_eq!((outcome.rows, outcome.lost), (0, 1), "not even a line end fits");
 
-        appender.medium.room = 100;
+        appender.sink.room = 100;
         assert_eq!(appender.append(b"five\n").rows, 1);
         assert_eq!(appender.append(b"six\n").rows, 1);
-        assert_eq!(appender.medium.bytes, b"one\ntw\nfive\nsix\n");
+        assert_eq!(appender.sink.bytes, b"one\ntw\nfive\nsix\n");
     }
 
     #[test]
     fn an_interrupted_write_is_made_again() {
         let mut appender = Appender::new(Disk { interruptions: 2, ..disk(100) });
         assert_eq!(appender.append(BATCH).rows, 3);
-        assert_eq!(appender.medium.bytes, BATCH);
+        assert_eq!(appender.sink.bytes, BATCH);
     }
 }

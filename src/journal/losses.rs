@@ -12,7 +12,7 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Counts lost rows and tells of them on `out`, normally standard error.
 #[derive(Debug)]
-pub(super) struct Trouble<W> {
+pub(super) struct LossReporter<W> {
     out: W,
     log: String,
     lost: u64,
@@ -21,7 +21,7 @@ pub(super) struct Trouble<W> {
     failing: bool,
 }
 
-impl<W: Write> Trouble<W> {
+impl<W: Write> LossReporter<W> {
     /// Speaks of the log by the name `log`.
     pub(super) fn new(out: W, log: String) -> Self {
         Self { out, log, lost: 0, said_at: None, failing: false }
@@ -82,8 +82,8 @@ impl<W: Write> Trouble<W> {
 mod tests {
     use super::*;
 
-    fn said(trouble: &mut Trouble<Vec<u8>>) -> String {
-        String::from_utf8(mem::take(&mut trouble.out)).expect("text")
+    fn said(losses: &mut LossReporter<Vec<u8>>) -> String {
+        String::from_utf8(mem::take(&mut losses.out)).expect("text")
     }
 
     fn disk_full() -> io::Error {
@@ -94,49 +94,49 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn says_it_once_a_minute_with_name_reason_and_number() {
         let start = Instant::now();
-        let mut trouble = Trouble::new(Vec::new(), "logs/x.csv".to_owned());
-        trouble.failed(3, &disk_full(), start);
-        let first = said(&mut trouble);
+        let mut losses = LossReporter::new(Vec::new(), "logs/x.csv".to_owned());
+        losses.failed(3, &disk_full(), start);
+        let first = said(&mut losses);
         for part in ["`logs/x.csv`", "No space left", "rows lost so far: 3)"] {
             assert!(first.contains(part), "{first}");
         }
         assert_eq!(first.matches('\n').count(), 1, "one line");
 
-        trouble.failed(4, &disk_full(), start + Duration::from_secs(59));
-        trouble.overrun(5, start + Duration::from_secs(59));
-        assert_eq!(said(&mut trouble), "");
+        losses.failed(4, &disk_full(), start + Duration::from_secs(59));
+        losses.overrun(5, start + Duration::from_secs(59));
+        assert_eq!(said(&mut losses), "");
 
-        trouble.overrun(1, start + Duration::from_secs(60));
-        let second = said(&mut trouble);
+        losses.overrun(1, start + Duration::from_secs(60));
+        let second = said(&mut losses);
         assert!(
             second.contains("fast enough") && second.contains("rows lost so far: 13)"),
             "{second}"
         );
-        assert_eq!(trouble.lost(), 13);
+        assert_eq!(losses.lost(), 13);
     }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn says_once_that_it_works_again_and_only_after_saying_that_it_did_not() {
         let start = Instant::now();
-        let mut trouble = Trouble::new(Vec::new(), "x.csv".to_owned());
-        trouble.written();
-        assert_eq!(said(&mut trouble), "");
+        let mut losses = LossReporter::new(Vec::new(), "x.csv".to_owned());
+        losses.written();
+        assert_eq!(said(&mut losses), "");
 
-        trouble.failed(1, &disk_full(), start);
-        said(&mut trouble);
-        trouble.written();
-        assert!(said(&mut trouble).contains("written again (rows lost so far: 1)"));
-        trouble.written();
-        assert_eq!(said(&mut trouble), "");
+        losses.failed(1, &disk_full(), start);
+        said(&mut losses);
+        losses.written();
+        assert!(said(&mut losses).contains("written again (rows lost so far: 1)"));
+        losses.written();
+        assert_eq!(said(&mut losses), "");
 
-        trouble.failed(1, &disk_full(), start + Duration::from_secs(1));
-        trouble.written();
-        assert_eq!(said(&mut trouble), "", "a disk that flaps is not worth two lines a batch");
+        losses.failed(1, &disk_full(), start + Duration::from_secs(1));
+        losses.written();
+        assert_eq!(said(&mut losses), "", "a disk that flaps is not worth two lines a batch");
 
-        trouble.overrun(1, start + Duration::from_secs(61));
-        said(&mut trouble);
-        trouble.written();
-        assert_eq!(said(&mut trouble), "", "a slow disk never stopped working");
+        losses.overrun(1, start + Duration::from_secs(61));
+        said(&mut losses);
+        losses.written();
+        assert_eq!(said(&mut losses), "", "a slow disk never stopped working");
     }
 }

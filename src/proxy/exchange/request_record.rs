@@ -12,7 +12,7 @@ const UNPARSED_LINE_BYTES: usize = 2048;
 
 /// The facts of one request.
 #[derive(Debug, Default)]
-pub(super) struct Account {
+pub(super) struct RequestRecord {
     /// When its first byte arrived.
     pub(super) arrived: Option<Instant>,
     /// The client that a trusted proxy asks for, if it told.
@@ -42,7 +42,7 @@ pub(super) struct Account {
     pub(super) is_probe: bool,
 }
 
-impl Account {
+impl RequestRecord {
     /// Forgets all; the allocation stays.
     pub(super) fn clear(&mut self) {
         let mut line = std::mem::take(&mut self.line);

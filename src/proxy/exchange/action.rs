@@ -52,7 +52,7 @@ pub enum Side {
 
 /// How a peer's stream came to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Closing {
+pub enum StreamEnd {
     /// In order: a FIN. What was received before is whole as far as it goes.
     Finished,
     /// By a reset or another error.
@@ -71,12 +71,12 @@ pub enum ConnectFailure {
     /// No route, or another error on the way.
     Unreachable,
     /// This host lacks descriptors, ports or memory: no fault of the backend.
-    OwnResources,
+    ResourceExhausted,
 }
 
 /// How a client's connection is to be ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hangup {
+pub enum CloseMode {
     /// Close it.
     Close,
     /// Reset it, so that what was sent can't be taken for whole.
@@ -85,7 +85,7 @@ pub enum Hangup {
 
 /// What the exchange needs a worker to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Demand {
+pub enum Action {
     /// Attach a connection to this backend, unless it must be fresh the one that was kept for the
     /// client, else a pooled one.
     Connect {
@@ -120,5 +120,5 @@ pub enum Demand {
     /// Write the row, then call [`Exchange::reported`](super::Exchange::reported).
     Report,
     /// End the client's connection; the exchange is over.
-    Hangup(Hangup),
+    Hangup(CloseMode),
 }
