@@ -25,7 +25,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The sockets a worker listens on.
 pub(super) struct Listeners {
-    listeners: Vec<Listener>,
+    sockets: Vec<Listener>,
     /// Those at which somebody may stand, each once.
     pending: Lists,
     /// Whether somebody may wait outside for a slot.
@@ -45,7 +45,7 @@ impl Listeners {
         }
         let waiting = vec![false; listeners.len()];
         let (pending, retries) = (Lists::new(1), LazyTimers::default());
-        Ok(Self { listeners, pending, waiting, retries, warned: None })
+        Ok(Self { sockets: listeners, pending, waiting, retries, warned: None })
     }
 
     /// A slot is free: listeners at which somebody may wait are tried again.
@@ -114,13 +114,13 @@ impl Worker {
         let at = listener.index() as usize;
         let mut freed = false;
         for _ in 0..ACCEPTS_PER_TURN {
-            if at >= self.listeners.listeners.len() {
+            if at >= self.listeners.sockets.len() {
                 return false;
             }
             if !self.accept_balancer.has_room() && self.idle_client(now).is_none() {
                 return self.postpone(listener, now);
             }
-            match self.listeners.listeners[at].accept() {
+            match self.listeners.sockets[at].accept() {
                 Ok(Some(newcomer)) => {
                     freed = false;
                     if !self.accept_balancer.has_room() {
@@ -132,7 +132,7 @@ impl Worker {
                 Ok(None) => return false,
                 // The system wants a descriptor before it looks whether there is anybody.
                 Err(error)
-                    if are_exhausted(&error) && !self.listeners.listeners[at].has_waiting() =>
+                    if are_exhausted(&error) && !self.listeners.sockets[at].has_waiting() =>
                 {
                     return false;
                 }
@@ -158,7 +158,7 @@ impl Worker {
     /// Nobody here can make room for who waits, so others are asked; none of them tells when it
     /// has. Without anybody who waits, the next event is for who comes.
     fn postpone(&mut self, listener: Key, now: Instant) -> bool {
-        let socket = self.listeners.listeners.get(listener.index() as usize);
+        let socket = self.listeners.sockets.get(listener.index() as usize);
         if socket.is_some_and(Listener::has_waiting) {
             self.listeners.postpone(listener, now, self.poller.timers());
             self.accept_balancer.ask_for_room(self.index);
@@ -204,10 +204,10 @@ impl Worker {
     /// for good.
     pub(super) fn close_listeners(&mut self, now: Instant) {
         self.admit_all(self.accept_balancer.close(self.index), now);
-        for listener in keys().take(self.listeners.listeners.len()) {
+        for listener in keys().take(self.listeners.sockets.len()) {
             while self.accept_some(listener, now) {}
         }
-        self.listeners.listeners.clear();
+        self.listeners.sockets.clear();
         self.listeners.waiting.clear();
     }
 }
