@@ -1,10 +1,10 @@
-//! tidegate: an adaptive HTTP/1.1 reverse proxy and load balancer, and the lab that measures it.
+//! tidegate: an adaptive HTTP/1.1 reverse proxy and load balancer.
 //!
 //! The library is a house. A module imports only from the floors below its own:
 //!
 //! ```text
 //! bin/                                thin programs: flags, one call, an exit code
-//! lab/  |  dashboard/                 tools over processes, and over the log
+//! dashboard/                          what the log says, as a page
 //! proxy/                              ties sockets, HTTP and balancing together
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other
@@ -20,7 +20,6 @@ pub mod dashboard;
 pub mod health;
 pub mod http;
 pub mod journal;
-pub mod lab;
 pub mod proxy;
 pub mod reactor;
 pub mod time;

@@ -260,7 +260,7 @@ fn is_rust(word: &str) -> bool {
     Path::new(word).extension().is_some_and(|end| end == "rs") && !word.contains("://")
 }
 
-/// Whether a path, or a bare name, is that of a file in `src/` or from the root.
+/// Whether a path, or a bare name, is that of a file in `src/`, in `lab/src/` or from the root.
 fn names_a_file(word: &str) -> bool {
     fn find(folder: PathBuf, name: &str) -> bool {
         fs::read_dir(folder).unwrap().any(|entry| {
@@ -268,17 +268,20 @@ fn names_a_file(word: &str) -> bool {
             path.ends_with(name) || (path.is_dir() && find(path, name))
         })
     }
-    root().join(word).is_file() || find(root().join("src"), word)
+    let folders = ["src", "lab/src"].map(|folder| root().join(folder));
+    root().join(word).is_file() || folders.into_iter().any(|folder| find(folder, word))
 }
 
 #[test]
 fn every_dependency_is_accounted_for_with_its_version() {
-    let (manifest, lock, page) =
-        (read("Cargo.toml"), read("Cargo.lock"), read("docs/dependencies.md"));
-    let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
-    let (dependencies, _) = dependencies.split_once("[profile").unwrap();
+    let manifests = ["Cargo.toml", "lab/Cargo.toml"].map(read);
+    let (lock, page) = (read("Cargo.lock"), read("docs/dependencies.md"));
+    let dependencies = manifests.iter().flat_map(|manifest| {
+        let (_, rest) = manifest.split_once("[dependencies]\n").unwrap();
+        rest.lines().take_while(|line| !["[profile", "[lints"].iter().any(|s| line.starts_with(s)))
+    });
     // What has a path is a part of this project.
-    let lines = dependencies.lines().filter(|line| !line.contains("path = "));
+    let lines = dependencies.filter(|line| !line.contains("path = "));
     let names: Vec<_> = lines.filter_map(|line| line.split_once(" = ")).map(|it| it.0).collect();
     assert!(names.len() > 10, "{names:?}");
     for name in &names {

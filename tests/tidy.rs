@@ -87,8 +87,11 @@ impl Source {
         Self { path: path.to_owned(), lines }
     }
 
-    /// The room a file belongs to: the first name below `src/`.
+    /// The room a file belongs to: the first name below `src/`. The lab's crate is one room.
     fn room(&self) -> Option<&str> {
+        if let Some(below) = self.path.strip_prefix("lab/src/") {
+            return Some(if below.starts_with("bin/") { "bin" } else { "lab" });
+        }
         let below = self.path.strip_prefix("src/")?;
         let room = below.split('/').next()?.trim_end_matches(".rs");
         (room != "lib").then_some(room)
@@ -96,7 +99,8 @@ impl Source {
 
     /// How many modules are above and including this one: 1 for `src/time.rs`.
     fn depth(&self) -> usize {
-        let below = self.path.trim_start_matches("src/").trim_end_matches(".rs");
+        let below = self.path.replacen("src/", "", 1);
+        let below = below.trim_end_matches(".rs");
         below.trim_end_matches("/mod").split('/').count()
     }
 
@@ -198,7 +202,7 @@ fn floors(source: &Source) -> Findings {
     let Some(own) = floor_of(room) else {
         return vec![(1, format!("`{room}` stands on no floor; give it one"))];
     };
-    let library = if room == "bin" { "tidegate::" } else { "crate::" };
+    let library = if ["lab", "bin"].contains(&room) { "tidegate::" } else { "crate::" };
     let mut findings = Vec::new();
     for (number, line) in source.code() {
         for (at, _) in line.text.match_indices(library) {
@@ -254,8 +258,10 @@ fn anyhow(source: &Source) -> Findings {
 
 fn module_doc(source: &Source) -> Findings {
     let has_doc = source.lines.first().is_some_and(|line| line.text.starts_with("//! "));
-    let needs_one = !source.path.contains("/tests/") && !source.path.ends_with("/tests.rs");
-    (needs_one && !has_doc)
+    let path = &source.path;
+    let is_unit_test =
+        path.contains("src/") && (path.contains("/tests/") || path.ends_with("/tests.rs"));
+    (!is_unit_test && !has_doc)
         .then(|| (1, "it says not why it exists".to_owned()))
         .into_iter()
         .collect()
@@ -276,7 +282,7 @@ fn sources() -> Vec<Source> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    let folders = ["src", "tests", "benches", "rivals", "fuzz/fuzz_targets"];
+    let folders = ["src", "lab", "tests", "benches", "rivals", "fuzz/fuzz_targets"];
     for folder in folders.map(|name| root.join(name)) {
         if folder.is_dir() {
             walk(root, &folder, &mut found);
@@ -405,9 +411,10 @@ fn rooms_import_only_from_floors_below() {
         ("src/time.rs", "use crate::buffer::Buffer;"),
         ("src/buffer.rs", "let x = crate::http::head();"),
         ("src/http/head.rs", "use crate::{balance, reactor};"),
-        ("src/bin/lab.rs", "use tidegate::{lab, proxy};"),
+        ("src/bin/a.rs", "use tidegate::{journal, proxy};"),
+        ("lab/src/bin/lab/up.rs", "use tidegate::{journal, proxy};"),
         ("src/http/tests.rs", "use crate::proxy::Fault;"),
-        ("src/lab/up.rs", "use crate::dashboard::page;"),
+        ("lab/src/up.rs", "use tidegate::dashboard::page;"),
     ];
     for (path, line) in bad {
         assert_eq!(found("floors", path, line), [2], "{path}: {line}");
@@ -416,8 +423,9 @@ fn rooms_import_only_from_floors_below() {
     let good = [
         ("src/http/head.rs", "use crate::time::parse;\nuse crate::http::Span;"),
         ("src/proxy/server.rs", "use crate::journal::RecordSender;\nuse crate::http::Head;"),
-        ("src/lab/up.rs", "use crate::balance::Policy;"),
-        ("src/bin/lab.rs", "use tidegate::lab::up;\nuse crate::flags;"),
+        ("lab/src/up.rs", "use tidegate::balance::Policy;\nuse crate::ports;"),
+        ("src/bin/a.rs", "use tidegate::dashboard::page;\nuse crate::flags;"),
+        ("lab/src/bin/lab/up.rs", "use tidegate_lab::up;\nuse tidegate::usage;"),
         ("src/lib.rs", "pub mod proxy;"),
         ("src/http/head.rs", "//! Unlike [`crate::proxy`]."),
     ];
@@ -461,7 +469,10 @@ fn each_room_does_without_what_it_refuses_to_know() {
 #[test]
 fn the_library_types_its_errors() {
     assert_eq!(found("anyhow", "src/proxy/server.rs", "use anyhow::Result;"), [2]);
-    assert!(found("anyhow", "src/bin/lab.rs", "use anyhow::Result;").is_empty());
+    assert_eq!(found("anyhow", "lab/src/up.rs", "use anyhow::Result;"), [2]);
+    for program in ["src/bin/dashboard.rs", "lab/src/bin/backend.rs"] {
+        assert!(found("anyhow", program, "use anyhow::Result;").is_empty());
+    }
 }
 
 #[test]

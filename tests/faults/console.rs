@@ -14,6 +14,7 @@ use crate::support::http::{Connection, get};
 use crate::support::log::{Row, endings, rows};
 use crate::support::origin::Origin;
 use crate::support::process::{Process, Proxy, tidegate};
+use crate::support::programs::program;
 
 /// A pipe that takes nothing more as long as its reader reads nothing.
 fn full_pipe() -> (PipeReader, PipeWriter) {
@@ -143,8 +144,8 @@ fn a_log_on_a_stalled_standard_output_does_not_keep_the_proxy_from_serving_and_e
 
 #[test]
 fn the_other_programs_serve_without_being_heard() {
-    let backend = env!("CARGO_BIN_EXE_tidegate-backend");
-    let dashboard = env!("CARGO_BIN_EXE_tidegate-dashboard");
+    let backend = program("tidegate-backend");
+    let dashboard = program("tidegate-dashboard");
     for (program, flags) in
         [(backend, &["--listen", "127.0.0.1", "--profile", "0"][..]), (dashboard, &[])]
     {

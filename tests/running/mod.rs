@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod commands;
+#[path = "../support/programs.rs"]
+pub(crate) mod programs;
 pub(crate) mod scripted;
 
 use std::io::{BufRead, BufReader, Read};

@@ -11,3 +11,4 @@ pub mod http;
 pub mod log;
 pub mod origin;
 pub mod process;
+pub mod programs;

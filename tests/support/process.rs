@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::clock::until;
+use super::programs::program;
 
 /// What a process has written to a stream so far.
 #[derive(Clone, Default)]
@@ -255,7 +256,7 @@ impl Backend {
     }
 
     pub fn start_on(port: u16, flags: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate-backend"));
+        let mut command = Command::new(program("tidegate-backend"));
         command.env_remove("PORT").env_remove("SERVER_ID");
         command.args(["--port", &port.to_string(), "--listen", "127.0.0.1"]).args(flags);
         let mut process = Process::spawn(&mut command);

@@ -12,8 +12,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tidegate::lab::backend::{Backend, Behaviour, Profile};
 use tidegate::reactor::Waker;
+use tidegate_lab::backend::{Backend, Behaviour, Profile};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,0 +1,285 @@
+//! The test backend: an HTTP server that greets, after pretending to work for a while.
+//!
+//! One thread and one event loop serve thousands of requests that all wait: a delay is an entry in
+//! the poller's timer heap. Without a delay a request costs one read and one write, which is what
+//! makes it a yardstick for the proxy in front of it.
+//!
+//! It is a server for a test bench: it has no timeouts of its own and sends no `Date`.
+
+mod body;
+mod conversation;
+mod output;
+mod profile;
+mod request;
+mod script;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+pub use profile::Profile;
+pub use script::Behaviour;
+
+use conversation::{Conversation, Ending};
+use script::Script;
+use tidegate::health::Question;
+use tidegate::reactor::{
+    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Waker,
+};
+
+/// `OPTIONS *` is answered at once and takes no place in the cycle.
+pub const HEALTH: Question = Question {
+    server: "backend",
+    bytes: b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    begins: b"HTTP/1.1 200 ",
+    ends: b"",
+};
+
+const LISTENER: Key = Key::fixed(0, 0);
+const CLIENTS: u8 = 1;
+
+const EVENTS_PER_TURN: usize = 1024;
+
+/// System calls made for one client before the others get their turn.
+const STEPS_PER_TURN: usize = 16;
+
+/// Bytes read at once; what of them must be kept stays with the conversation.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How long accepting rests when there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client may take to notice that its connection is over.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A backend that listens.
+#[derive(Debug)]
+pub struct Backend {
+    poller: Poller,
+    listener: Listener,
+    /// Rings when accepting, stopped for want of descriptors, is to be tried again.
+    accept_again: LazyTimer,
+    clients: Slots<Client>,
+    script: Script,
+    buffer: Vec<u8>,
+    /// Clients that have used up their steps and have work left.
+    unfinished: VecDeque<Key>,
+}
+
+#[derive(Debug)]
+struct Client {
+    stream: Stream,
+    conversation: Conversation,
+    /// When the request at hand is answered, or when lingering ends.
+    due: Option<Instant>,
+    is_lingering: bool,
+    /// Whether its key is among the unfinished.
+    is_queued: bool,
+}
+
+/// What became of a client's turn.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// An event or a timer will tell when there is more to do.
+    Waits,
+    /// There is more to do at once.
+    Unfinished,
+    /// The connection is to be closed.
+    Over,
+}
+
+impl Backend {
+    /// Listens on `address`; connections are answered once it [`run`](Self::run)s.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours, or there are no descriptors left.
+    pub fn bind(address: SocketAddr, behaviour: &Behaviour) -> io::Result<Self> {
+        let poller = Poller::new(EVENTS_PER_TURN)?;
+        let mut listener = Listener::bind(address)?;
+        listener.register(LISTENER, &poller)?;
+        Ok(Self {
+            poller,
+            listener,
+            accept_again: LazyTimer::default(),
+            clients: Slots::new(CLIENTS),
+            script: Script::new(behaviour),
+            buffer: vec![0; READ_BYTES],
+            unfinished: VecDeque::new(),
+        })
+    }
+
+    /// The address listened on, with the port the kernel chose.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// What makes [`run`](Self::run) return, from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Waker {
+        self.poller.waker()
+    }
+
+    /// Serves until stopped; connections are then cut off.
+    ///
+    /// # Errors
+    /// Only if the operating system refuses to wait for events.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
+        loop {
+            let now = self.poller.turn(&mut events, !self.unfinished.is_empty())?;
+            for _ in 0..self.unfinished.len() {
+                self.drive_next_unfinished(now);
+            }
+            for event in &events {
+                match *event {
+                    Event::Woken => return Ok(()),
+                    Event::Ready { key: LISTENER, .. } => self.accept(now),
+                    Event::Expired { key: LISTENER, at } => {
+                        if self.accept_again.fired(at) {
+                            self.accept(now);
+                        }
+                    }
+                    Event::Ready { key, readiness } => self.ready(key, readiness, now),
+                    Event::Expired { key, .. } => self.expired(key, now),
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        loop {
+            match self.listener.accept() {
+                Ok(Some((socket, _))) => {
+                    // A socket the kernel will not watch is closed, which tells the client.
+                    let _ = self.clients.try_insert_with(|key| {
+                        Stream::accepted(socket, key, &self.poller).map(Client::new)
+                    });
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    let again = Some(now + ACCEPT_PAUSE);
+                    return self.accept_again.set(again, LISTENER, self.poller.timers());
+                }
+            }
+        }
+    }
+
+    fn ready(&mut self, key: Key, readiness: Readiness, now: Instant) {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.stream.note(readiness);
+            self.drive(key, now);
+        }
+    }
+
+    /// A client has at most one wake-up pending: it sets the next when the last has come.
+    fn expired(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        client.due = None;
+        if client.is_lingering {
+            self.clients.remove(key);
+        } else {
+            client.conversation.answer(&mut self.script);
+            self.drive(key, now);
+        }
+    }
+
+    fn drive_next_unfinished(&mut self, now: Instant) {
+        let Some(key) = self.unfinished.pop_front() else { return };
+        if let Some(client) = self.clients.get_mut(key) {
+            client.is_queued = false;
+            self.drive(key, now);
+        }
+    }
+
+    fn drive(&mut self, key: Key, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let had_due = client.due;
+        match client.advance(&mut self.script, &mut self.buffer, now) {
+            // A broken connection is of no more interest than a finished one.
+            Ok(Turn::Over) | Err(_) => {
+                self.clients.remove(key);
+                return;
+            }
+            Ok(Turn::Unfinished) if !client.is_queued => {
+                client.is_queued = true;
+                self.unfinished.push_back(key);
+            }
+            Ok(Turn::Unfinished | Turn::Waits) => {}
+        }
+        if let Some(due) = client.due.filter(|_| client.due != had_due) {
+            self.poller.timers().wake_at(key, due);
+        }
+    }
+}
+
+impl Client {
+    fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            conversation: Conversation::new(),
+            due: None,
+            is_lingering: false,
+            is_queued: false,
+        }
+    }
+
+    /// Does what can be done now, one system call per step.
+    fn advance(
+        &mut self,
+        script: &mut Script,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> io::Result<Turn> {
+        if self.stream.failed() {
+            return Ok(Turn::Over);
+        }
+        for _ in 0..STEPS_PER_TURN {
+            let pending = self.conversation.pending();
+            let is_pending = pending.iter().any(|part| !part.is_empty());
+            if is_pending && self.stream.can_write() {
+                if let Some(count) = self.stream.write(pending)? {
+                    self.conversation.sent(count, script);
+                }
+            } else if let Some(ending) = self.conversation.ending().filter(|_| !is_pending) {
+                if self.close(ending, buffer, now)? {
+                    return Ok(Turn::Over);
+                }
+                if !self.stream.can_read() {
+                    return Ok(Turn::Waits);
+                }
+            } else if self.conversation.wants_bytes() && self.stream.can_read() {
+                match self.stream.read(buffer)? {
+                    Received::Bytes(count) => self.conversation.receive(&buffer[..count], script),
+                    Received::Nothing => {}
+                    Received::End => self.conversation.end(),
+                }
+            } else {
+                self.await_delay(now);
+                return Ok(Turn::Waits);
+            }
+        }
+        self.await_delay(now);
+        Ok(Turn::Unfinished)
+    }
+
+    /// Notes when the request at hand is due, if it is new.
+    fn await_delay(&mut self, now: Instant) {
+        self.due = self.due.or_else(|| self.conversation.delay().map(|delay| now + delay));
+    }
+
+    /// Closes a connection that is over, and says whether that is done; a lingering one passes over
+    /// what the client still sends until the client closes or time is up.
+    fn close(&mut self, ending: Ending, buffer: &mut [u8], now: Instant) -> io::Result<bool> {
+        if ending == Ending::Plain {
+            return Ok(true);
+        }
+        if !self.is_lingering {
+            self.is_lingering = true;
+            self.due = Some(now + LINGER);
+            self.stream.finish()?;
+        }
+        Ok(self.stream.can_read() && self.stream.read(buffer)? == Received::End)
+    }
+}

@@ -1,0 +1,132 @@
+//! Single requests: whether an answer is the right one, and connections that are then left idle.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::workload::Workload;
+use tidegate::http::{
+    Asked, Framing, HeadSearch, Headers, LONGEST_HEAD, Method, ResponseHead, parse_response,
+};
+
+/// For an answer that is due at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// More header fields than any contender sends.
+const FIELDS: usize = 100;
+
+/// One whole answer.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    /// Head and body together.
+    pub(super) bytes: usize,
+}
+
+/// Asks once what `workload` asks all the time. The connection may be used again.
+///
+/// # Errors
+/// There is no whole answer, or none with a length.
+pub(super) fn ask(address: SocketAddr, workload: &Workload) -> io::Result<(Answer, TcpStream)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&request(address, workload))?;
+    let answer = read_answer(&mut stream)?;
+    Ok((answer, stream))
+}
+
+/// Opens `workload`'s idle connections; each has been used once.
+///
+/// # Errors
+/// The first failure of any.
+pub(super) fn idle(address: SocketAddr, workload: &Workload) -> io::Result<Vec<TcpStream>> {
+    (0..workload.idle).map(|_| ask(address, workload).map(|(_, stream)| stream)).collect()
+}
+
+/// The request as wrk writes it.
+fn request(address: SocketAddr, workload: &Workload) -> Vec<u8> {
+    match workload.request_bytes {
+        0 => format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes(),
+        length => {
+            let head = format!("POST / HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}");
+            [head.as_bytes(), b"\r\n\r\n", &vec![b'x'; length]].concat()
+        }
+    }
+}
+
+fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
+    let mut bytes = Vec::new();
+    let mut search = HeadSearch::response();
+    let end = loop {
+        if let Some(end) = search.find(&bytes, LONGEST_HEAD).map_err(invalid)? {
+            break end.end;
+        }
+        more(stream, &mut bytes)?;
+    };
+    let mut headers = Headers::new(FIELDS);
+    let asked = Asked { method: Method::Get, protocols: b"" };
+    let ResponseHead { status, framing, .. } =
+        parse_response(&bytes[..end], &mut headers, asked).map_err(invalid)?;
+    let Framing::Length(length) = framing else {
+        return Err(invalid("the answer has no Content-Length"));
+    };
+    let whole = end + usize::try_from(length).map_err(invalid)?;
+    while bytes.len() < whole {
+        more(stream, &mut bytes)?;
+    }
+    if bytes.len() > whole {
+        return Err(invalid("the answer is longer than it says"));
+    }
+    Ok(Answer { status, body: bytes.split_off(end), bytes: whole })
+}
+
+fn more(stream: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    match stream.read(&mut buffer)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        count => {
+            bytes.extend_from_slice(&buffer[..count]);
+            Ok(())
+        }
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::workload::WORKLOADS;
+    use super::*;
+
+    fn read(text: &str) -> Result<Answer, io::ErrorKind> {
+        read_answer(&mut text.as_bytes()).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn an_answer_is_its_status_and_as_much_body_as_it_says() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab";
+        let answer = Answer { status: 200, body: b"ab".to_vec(), bytes: text.len() };
+        assert_eq!(read(text), Ok(answer));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_or_too_long_is_none() {
+        let cut = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na";
+        assert_eq!(read(cut), Err(io::ErrorKind::UnexpectedEof));
+        assert_eq!(read("HTTP/1.1 200"), Err(io::ErrorKind::UnexpectedEof));
+        let long = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc";
+        assert_eq!(read(long), Err(io::ErrorKind::InvalidData));
+        assert_eq!(read("HTTP/1.1 200 OK\r\n\r\nabc"), Err(io::ErrorKind::InvalidData));
+    }
+
+    #[test]
+    fn a_post_carries_the_bytes_it_announces() {
+        let address = "127.0.0.1:1".parse().expect("an address");
+        let post = Workload { request_bytes: 3, ..WORKLOADS[0] };
+        let text = "POST / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Length: 3\r\n\r\nxxx";
+        assert_eq!(request(address, &post), text.as_bytes());
+    }
+}

@@ -1,0 +1,175 @@
+//! `bench` on the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs, io, process};
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, value_parser};
+use tidegate_lab::bench::{
+    BenchError, Contender, LineUp, Measured, Plan, Progress, QUICK, Results, WORKLOADS, Workload,
+    bench, report,
+};
+
+use crate::meter::Meter;
+use crate::{MISUSE, fail, say};
+
+pub(crate) const EXAMPLES: &str = "\
+EXAMPLES
+  tidegate-lab bench --quick
+  tidegate-lab bench --workload small-64 --contender tidegate --contender relay --rounds 9
+  tidegate-lab bench --workload fresh --seconds 10 --reports /tmp/fresh
+
+EXIT STATUS
+  0    everything was measured, and every answer was right
+  1    it could not be run, or a contender gave a wrong answer
+  2    a flag is wrong
+  130  stopped by Ctrl-C (143: by SIGTERM)";
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchFlags {
+    /// Four workloads and three rounds of one second: under two minutes
+    #[arg(long)]
+    quick: bool,
+
+    /// Rounds per contender and workload [default: 5, or 3 of a quick run]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    rounds: Option<u32>,
+
+    /// Length of a round [default: 3, or 1 of a quick run]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(1..=3600))]
+    seconds: Option<u32>,
+
+    /// Only this kind of load; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = workload_names())]
+    workload: Vec<String>,
+
+    /// Only this contender; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = contender_names())]
+    contender: Vec<String>,
+
+    /// Folder for bench.csv, bench.json, bench.md and bench.html
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    reports: PathBuf,
+}
+
+fn workload_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(WORKLOADS.map(|workload| workload.name))
+}
+
+fn contender_names() -> PossibleValuesParser {
+    let line_ups = [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers];
+    let mut names: Vec<&str> = Vec::new();
+    for contender in line_ups.into_iter().flat_map(LineUp::contenders) {
+        if !names.contains(&contender.name) {
+            names.push(contender.name);
+        }
+    }
+    PossibleValuesParser::new(names)
+}
+
+impl BenchFlags {
+    pub(crate) fn run(self) -> ExitCode {
+        let scratch = match Scratch::new() {
+            Ok(scratch) => scratch,
+            Err(error) => return fail(1, &format!("can't make a temporary folder: {error}")),
+        };
+        let plan = self.plan();
+        match bench(&plan, &scratch.0, &mut Turns::default()) {
+            Ok(results) => self.tell(&results),
+            Err(error) => {
+                let code = match error {
+                    BenchError::NobodyLeft(_) => MISUSE,
+                    // As a shell reports a program that a signal ended.
+                    BenchError::Stopped(signal) => {
+                        128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
+                    }
+                    _ => 1,
+                };
+                fail(code, &error)
+            }
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let is_wanted = |workload: &Workload| {
+            if self.workload.is_empty() {
+                !self.quick || QUICK.contains(&workload.name)
+            } else {
+                self.workload.iter().any(|name| name == workload.name)
+            }
+        };
+        Plan {
+            workloads: WORKLOADS.into_iter().filter(is_wanted).collect(),
+            contenders: self.contender.clone(),
+            rounds: self.rounds.unwrap_or(if self.quick { 3 } else { 5 }),
+            seconds: self.seconds.unwrap_or(if self.quick { 1 } else { 3 }),
+        }
+    }
+
+    fn tell(&self, results: &Results) -> ExitCode {
+        say(&format!("\n{}\n{}", report::goals(results), report::summary(results)));
+        match report::write(results, &self.reports) {
+            Ok(paths) => {
+                let paths = paths.map(|path| path.display().to_string()).join(", ");
+                say(&format!("written: {paths}\n"));
+            }
+            Err(error) => {
+                let folder = self.reports.display();
+                return fail(1, &format!("can't write the reports to {folder}: {error}"));
+            }
+        }
+        let failures: Vec<_> = results.failures().collect();
+        if failures.is_empty() {
+            return ExitCode::SUCCESS;
+        }
+        fail(1, &format!("FAILED:\n  {}", failures.join("\n  ")))
+    }
+}
+
+/// A folder for configurations and logs that is gone when the bench is.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> io::Result<Self> {
+        let path = env::temp_dir().join(format!("tidegate-bench-{}", process::id()));
+        fs::create_dir(&path).map(|()| Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let path: &Path = &self.0;
+        // What is left in a folder for temporary files does no harm.
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// The turns, and each table as soon as it is known.
+#[derive(Default)]
+struct Turns {
+    meter: Option<Meter>,
+    taken: u64,
+}
+
+impl Progress for Turns {
+    fn announce(&mut self, turns: u64) {
+        /// So many lines tell of all turns.
+        const LINES: u64 = 50;
+        let template = "{bar:30} {pos}/{len} {eta} {msg}";
+        self.meter = Some(Meter::new(turns, "turns", turns / LINES, template));
+    }
+
+    fn turn(&mut self, workload: &Workload, contender: &Contender) {
+        self.taken += 1;
+        if let Some(meter) = &mut self.meter {
+            meter.at(self.taken, &format!("{} {}", workload.name, contender.name));
+        }
+    }
+
+    fn measured(&mut self, measured: &Measured) {
+        if let Some(meter) = &self.meter {
+            meter.say(&format!("\n{}", report::table(measured)));
+        }
+    }
+}

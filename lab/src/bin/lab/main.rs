@@ -1,0 +1,172 @@
+//! `tidegate-lab`: sets up, runs and measures. Flags in, one call, an exit code out.
+
+mod bench;
+mod load;
+mod meter;
+mod places;
+mod relay;
+mod report;
+mod scenarios;
+mod setup;
+mod soak;
+mod up;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bench::BenchFlags;
+use clap::{Parser, Subcommand};
+use load::LoadFlags;
+use relay::RelayFlags;
+use report::ReportFlags;
+use scenarios::ScenariosFlags;
+use setup::SetupFlags;
+use soak::{OriginFlags, SoakFlags};
+use tidegate::console::Console;
+use tidegate::usage::{self, Advice};
+use tidegate_lab::leash;
+use tidegate_lab::soak::origin;
+use tidegate_lab::stack::StackError;
+use up::UpFlags;
+
+/// A flag is wrong.
+const MISUSE: u8 = 2;
+
+/// What is another task's, or another program's.
+const ADVICE: [Advice; 7] = [
+    Advice { task: "", words: &POLICIES, tip: "a policy is tried with 'tidegate-lab up <POLICY>'" },
+    Advice {
+        task: "up",
+        words: &[],
+        tip: "flags of the proxy go after '--': 'tidegate-lab up <POLICY> -- {}'",
+    },
+    Advice { task: "scenarios", words: &["policy", "connections"], tip: ONE_SCENARIO },
+    Advice { task: "scenarios", words: &POLICIES, tip: ONE_SCENARIO },
+    Advice {
+        task: "scenarios",
+        words: &[],
+        tip: "scenarios take no flags of the proxy; 'tidegate-lab up' takes them after '--'",
+    },
+    Advice {
+        task: "load",
+        words: &["port", "host", "address"],
+        tip: "the URL has it: 'tidegate-lab load http://localhost:9090'",
+    },
+    Advice {
+        task: "relay",
+        words: &["port"],
+        tip: "the port is part of '--listen 127.0.0.1:9090'",
+    },
+];
+
+const POLICIES: [&str; 3] = ["round-robin", "adaptive_sma", "adaptive_ewma"];
+
+const ONE_SCENARIO: &str = "all six are run; one alone is run by \
+    'tidegate-lab up <POLICY> --connections <MODE>'";
+
+/// The lab around the tidegate proxy.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-lab", version, max_term_width = 100)]
+struct Flags {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what running and testing need, by apt-get as root or through sudo
+    Setup(SetupFlags),
+    /// Run the whole stack in the foreground: three backends, proxy, dashboard
+    #[command(after_help = up::EXAMPLES)]
+    Up(UpFlags),
+    /// Run the six scenarios under load: each policy, with and without persistent connections
+    #[command(after_help = scenarios::EXAMPLES)]
+    Scenarios(ScenariosFlags),
+    /// Put the logs of runs side by side: throughput, latency, errors, who got the requests
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportFlags),
+    /// Measure processor time per request, here and in other proxies
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(BenchFlags),
+    /// Ask at a fixed rate, whatever the answers, and tell the latencies
+    #[command(after_help = load::EXAMPLES)]
+    Load(LoadFlags),
+    /// Pass bytes on without a look at them: the floor of every comparison
+    Relay(RelayFlags),
+    /// Have clients and backends misbehave for a while, and account for every request
+    #[command(after_help = soak::EXAMPLES)]
+    Soak(SoakFlags),
+    /// Be a backend of `soak`
+    #[command(name = origin::SUBCOMMAND, hide = true)]
+    Origin(OriginFlags),
+    /// Become a program that ends when its parent does
+    #[command(name = leash::SUBCOMMAND, hide = true)]
+    Leash {
+        parent: u32,
+        program: PathBuf,
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let code = run(usage::parse::<Flags>(&ADVICE).task);
+    Console::standard().finish();
+    code
+}
+
+fn run(task: Task) -> ExitCode {
+    match task {
+        Task::Setup(flags) => flags.run(),
+        Task::Up(flags) => flags.run(),
+        Task::Scenarios(flags) => flags.run(),
+        Task::Report(flags) => flags.run(),
+        Task::Bench(flags) => flags.run(),
+        Task::Load(flags) => flags.run(),
+        Task::Relay(flags) => flags.run(),
+        Task::Soak(flags) => flags.run(),
+        Task::Origin(flags) => flags.run(),
+        Task::Leash { parent, program, args } => {
+            let error = leash::become_program(parent, &program, &args);
+            fail(1, &format!("can't run {}: {error}", program.display()))
+        }
+    }
+}
+
+/// Prints a result, however slowly it is read. Nobody is left to tell when stdout is gone.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn fail(code: u8, error: &impl std::fmt::Display) -> ExitCode {
+    Console::standard().complain(&format!("tidegate-lab: {error}"));
+    ExitCode::from(code)
+}
+
+/// The exit code for a stack that did not come up or didn't stay.
+fn stack_code(error: &StackError) -> u8 {
+    match error {
+        StackError::Refused | StackError::NoServer | StackError::PortTwice(_) => MISUSE,
+        StackError::Hurried(signal) => signal_code(*signal),
+        _ => 1,
+    }
+}
+
+/// As a shell reports a program that a signal ended.
+fn signal_code(signal: i32) -> u8 {
+    128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate::balance::Policy;
+
+    #[test]
+    fn the_policies_of_the_advice_are_those_there_are() {
+        assert_eq!(POLICIES, Policy::ALL.map(Policy::name));
+    }
+}

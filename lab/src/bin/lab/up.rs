@@ -1,0 +1,100 @@
+//! `up` on the command line.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use tidegate::balance::Policy;
+use tidegate::usage::or_nearest;
+use tidegate_lab::stack::{PROXY, Plan, StackError};
+use tidegate_lab::up::{Loss, up};
+
+use crate::places::Places;
+use crate::{fail, signal_code, stack_code};
+
+pub(crate) const EXAMPLES: &str = "\
+EXAMPLES
+  tidegate-lab up adaptive_ewma
+  tidegate-lab up round-robin --connections non-persistent
+  tidegate-lab up --port 19090 --backend-ports 18081,18082,18083 --dashboard-port 15002
+  tidegate-lab up adaptive_sma -- --sma-window 10 --workers 2 --pin auto
+
+A backend or a dashboard that ends is told of, and the rest goes on: kill one to see the proxy do
+without it. If the proxy ends, everything does.
+
+EXIT STATUS
+  0    stopped by a signal, everything finished
+  1    could not start, or with --once a program ended by itself
+  2    a flag is wrong
+  N    the proxy ended by itself with status N (128 + signal, if a signal killed it)
+  130  stopped at once by a second Ctrl-C (143: by a second SIGTERM)";
+
+#[derive(Args, Debug)]
+pub(crate) struct UpFlags {
+    /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
+    #[arg(value_name = "POLICY", default_value = "round-robin", value_parser = policy_name)]
+    policy: Policy,
+
+    /// How upstream connections are used
+    #[arg(long, value_name = "MODE", default_value = "persistent", value_parser = modes())]
+    connections: String,
+
+    #[command(flatten)]
+    places: Places,
+
+    /// Port of the dashboard on localhost
+    #[arg(
+        long, value_name = "PORT", default_value_t = 5002,
+        value_parser = clap::value_parser!(u16).range(1..),
+    )]
+    dashboard_port: u16,
+
+    /// Run no dashboard
+    #[arg(long, conflicts_with = "dashboard_port")]
+    no_dashboard: bool,
+
+    /// End everything when any program ends by itself, with exit status 1
+    #[arg(long)]
+    once: bool,
+
+    /// Further flags of the proxy, after `--`; `tidegate --help` lists them
+    #[arg(last = true, value_name = "PROXY FLAGS")]
+    proxy_flags: Vec<OsString>,
+}
+
+fn policy_name(text: &str) -> Result<Policy, String> {
+    text.parse().map_err(|error| or_nearest(&error, text, Policy::ALL.map(Policy::name)))
+}
+
+fn modes() -> PossibleValuesParser {
+    let non_persistent = PossibleValue::new("non-persistent").alias("non_persistent");
+    PossibleValuesParser::new([PossibleValue::new("persistent"), non_persistent])
+}
+
+impl UpFlags {
+    fn plan(self) -> Plan {
+        Plan {
+            policy: self.policy,
+            connections: self.connections,
+            listen: self.places.listen(),
+            backend_ports: self.places.backend_ports(),
+            dashboard_port: (!self.no_dashboard).then_some(self.dashboard_port),
+            proxy_flags: self.proxy_flags,
+        }
+    }
+
+    pub(crate) fn run(self) -> ExitCode {
+        let loss = if self.once { Loss::EndsIt } else { Loss::GoesOn };
+        match (up(&self.plan(), loss), loss) {
+            (Ok(()), _) => ExitCode::SUCCESS,
+            (Err(StackError::Ended { name, status }), Loss::GoesOn) if name == PROXY => {
+                let signalled = || signal_code(status.signal().unwrap_or(0));
+                let code = status.code().and_then(|code| u8::try_from(code).ok());
+                fail(code.unwrap_or_else(signalled), &StackError::Ended { name, status })
+            }
+            (Err(error), _) => fail(stack_code(&error), &error),
+        }
+    }
+}

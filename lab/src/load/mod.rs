@@ -1,0 +1,323 @@
+//! An open-loop client: it asks at a fixed rate, whatever becomes of the answers.
+//!
+//! A client that waits for an answer before it asks again asks less while a server stalls, and so
+//! hardly notices the stall. Here every request has an intended start, and its latency counts from
+//! that: what could not be sent in time, since all connections were waiting, has waited too. (Gil
+//! Tene calls what is thereby avoided "coordinated omission".)
+//!
+//! It runs on one thread, on the proxy's reactor.
+
+mod answer;
+mod report;
+mod schedule;
+mod target;
+mod ticker;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use thiserror::Error;
+
+pub use report::Report;
+pub use target::Target;
+
+use answer::{Answer, Answers};
+use schedule::Schedule;
+use ticker::Ticker;
+use tidegate::reactor::{Event, Key, Poller, Readiness, Received, Slots, Stream, descriptors};
+
+const TICKER: Key = Key::fixed(0, 0);
+const CONNECTIONS: u8 = 1;
+
+const EVENTS_PER_TURN: usize = 1024;
+
+const READ_BYTES: usize = 64 * 1024;
+
+/// How long answers are awaited after the last request.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often progress is told.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
+
+/// Latencies are told to three digits, up to a minute.
+const DIGITS: u8 = 3;
+const LONGEST_US: u64 = 60_000_000;
+
+/// What to ask, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whom.
+    pub target: Target,
+    /// Requests per second, at least one.
+    pub per_second: u32,
+    /// Connections, at least one; each has one request at a time.
+    pub connections: u32,
+    /// For how long.
+    pub seconds: u32,
+}
+
+/// How far a load is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// Since its beginning.
+    pub elapsed: Duration,
+    /// Requests that are due so far.
+    pub asked: u64,
+    /// Those of them with a good answer.
+    pub answered: u64,
+    /// Those of them whose connection broke, or that got a status of 400 or more.
+    pub errors: u64,
+}
+
+/// Why nothing was asked.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The name has no address.
+    #[error("{0} has no address")]
+    NoAddress(String),
+    /// Nobody is there.
+    #[error("nobody answers at {0}: {1}")]
+    Unreachable(SocketAddr, io::Error),
+    /// The system refuses.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Asks as planned, and tells what came of it; `progress` is told each second how far it is. What
+/// that takes, the load is held up.
+///
+/// # Errors
+/// The target can't be reached at the start. What fails later is counted.
+pub fn load(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, LoadError> {
+    descriptors::raise_limit()?;
+    let address = reachable(&plan.target)?;
+    Load::new(plan, address)?.run(plan, progress)
+}
+
+/// The first address that accepts a connection.
+fn reachable(target: &Target) -> Result<SocketAddr, LoadError> {
+    let mut failure = LoadError::NoAddress(target.authority());
+    for address in target.addresses()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(address),
+            Err(error) => failure = LoadError::Unreachable(address, error),
+        }
+    }
+    Err(failure)
+}
+
+struct Load {
+    poller: Poller,
+    ticker: Ticker,
+    address: SocketAddr,
+    request: Vec<u8>,
+    schedule: Schedule,
+    /// Intended starts of requests that wait for a connection.
+    waiting: VecDeque<Instant>,
+    connections: Slots<Connection>,
+    /// Connections that wait for a request, the one used last on top.
+    idle: Vec<Key>,
+    latencies: Histogram<u64>,
+    errors: u64,
+    bytes: u64,
+    buffer: Vec<u8>,
+}
+
+struct Connection {
+    stream: Stream,
+    answers: Answers,
+    /// The intended start of the request that is on its way.
+    asked: Option<Instant>,
+    /// Bytes of it that are sent.
+    sent: usize,
+}
+
+/// What a connection's turn brought.
+enum Turn {
+    Waits,
+    Answered(Answer),
+    Over,
+}
+
+impl Load {
+    fn new(plan: &Plan, address: SocketAddr) -> Result<Self, LoadError> {
+        let poller = Poller::new(EVENTS_PER_TURN)?;
+        let ticker = Ticker::new(TICKER, &poller)?;
+        let schedule = Schedule::new(poller.now(), plan.per_second, plan.seconds);
+        // The bounds are valid, so it can't fail.
+        let latencies =
+            Histogram::new_with_bounds(1, LONGEST_US, DIGITS).map_err(io::Error::other)?;
+        let mut load = Self {
+            poller,
+            ticker,
+            address,
+            request: plan.target.request(),
+            schedule,
+            waiting: VecDeque::new(),
+            connections: Slots::new(CONNECTIONS),
+            idle: Vec::new(),
+            latencies,
+            errors: 0,
+            bytes: 0,
+            buffer: vec![0; READ_BYTES],
+        };
+        for _ in 0..plan.connections {
+            load.open()?;
+        }
+        load.ticker.set(Duration::ZERO)?;
+        Ok(load)
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        let (poller, address) = (&self.poller, self.address);
+        let key = self.connections.try_insert_with(|key| {
+            let stream = Stream::connect(address, key, poller)?;
+            io::Result::Ok(Connection { stream, answers: Answers::new(), asked: None, sent: 0 })
+        })?;
+        self.idle.push(key);
+        Ok(())
+    }
+
+    fn run(mut self, plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, LoadError> {
+        let begin = self.poller.now();
+        let mut next_telling = begin;
+        let end = begin + Duration::from_secs(plan.seconds.into()) + PATIENCE;
+        // The ticker ends the waiting while requests are to be started, this does afterwards.
+        self.poller.timers().wake_at(TICKER, end);
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
+        while !self.is_done() {
+            let now = self.poller.turn(&mut events, false)?;
+            if now >= end {
+                break;
+            }
+            if now >= next_telling {
+                progress(self.progress(now - begin));
+                next_telling += PROGRESS_PERIOD;
+                self.poller.timers().wake_at(TICKER, next_telling);
+            }
+            for event in &events {
+                if let Event::Ready { key, readiness } = *event
+                    && key != TICKER
+                {
+                    self.ready(key, readiness, now)?;
+                }
+            }
+            self.start_due(now)?;
+        }
+        let total = self.schedule.total();
+        let unanswered = total - self.latencies.len() - self.errors;
+        let took = self.poller.now() - begin;
+        let Self { errors, bytes, latencies, .. } = self;
+        Ok(Report { errors, unanswered, took, bytes, latencies })
+    }
+
+    fn progress(&self, elapsed: Duration) -> Progress {
+        let answered = self.latencies.len();
+        Progress { elapsed, asked: self.schedule.due(), answered, errors: self.errors }
+    }
+
+    fn is_done(&self) -> bool {
+        self.latencies.len() + self.errors == self.schedule.total()
+    }
+
+    fn start_due(&mut self, now: Instant) -> io::Result<()> {
+        let mut has_started = false;
+        while let Some(start) = self.schedule.take_due(now) {
+            self.waiting.push_back(start);
+            has_started = true;
+        }
+        // Until something starts, the ticker is still set for it.
+        if has_started && let Some(next) = self.schedule.next() {
+            self.ticker.set(next - now)?;
+        }
+        while !self.waiting.is_empty()
+            && let Some(key) = self.idle.pop()
+        {
+            // One that was closed while idle has been replaced.
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.asked = self.waiting.pop_front();
+            connection.sent = 0;
+            self.advance(key, now)?;
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, key: Key, readiness: Readiness, now: Instant) -> io::Result<()> {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.stream.note(readiness);
+            self.advance(key, now)?;
+        }
+        Ok(())
+    }
+
+    /// Does what can be done on one connection.
+    fn advance(&mut self, key: Key, now: Instant) -> io::Result<()> {
+        let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
+        // A connection that fails counts as one that ends.
+        let turn = connection.advance(&self.request, &mut self.buffer, &mut self.bytes);
+        match turn.unwrap_or(Turn::Over) {
+            Turn::Waits => Ok(()),
+            Turn::Answered(answer) => {
+                if let Some(asked) = connection.asked.take() {
+                    self.count(answer.status, now - asked);
+                }
+                if answer.keep_alive {
+                    self.idle.push(key);
+                    return Ok(());
+                }
+                self.connections.remove(key);
+                self.open()
+            }
+            Turn::Over => {
+                let was_asked = connection.asked.is_some();
+                self.errors += u64::from(was_asked);
+                self.connections.remove(key);
+                self.idle.retain(|idle| *idle != key);
+                self.open()
+            }
+        }
+    }
+
+    fn count(&mut self, status: u16, latency: Duration) {
+        if status >= 400 {
+            self.errors += 1;
+        } else {
+            let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+            self.latencies.saturating_record(us.max(1));
+        }
+    }
+}
+
+impl Connection {
+    /// Sends and receives what it can, and adds to `bytes` what came.
+    fn advance(&mut self, request: &[u8], buffer: &mut [u8], bytes: &mut u64) -> io::Result<Turn> {
+        if self.asked.is_some() && self.sent < request.len() && self.stream.can_write() {
+            self.sent += self.stream.write([&request[self.sent..], &[]])?.unwrap_or(0);
+        }
+        while self.stream.can_read() {
+            match self.stream.read(buffer)? {
+                Received::Nothing => break,
+                Received::End => {
+                    return Ok(self.answers.end().map_or(Turn::Over, Turn::Answered));
+                }
+                // Nothing is owed to who has not asked.
+                Received::Bytes(_) if self.asked.is_none() => return Ok(Turn::Over),
+                Received::Bytes(count) => {
+                    *bytes += count as u64;
+                    match self.answers.receive(&buffer[..count]) {
+                        Ok(None) => {}
+                        Ok(Some(answer)) => return Ok(Turn::Answered(answer)),
+                        Err(_) => return Ok(Turn::Over),
+                    }
+                }
+            }
+        }
+        Ok(Turn::Waits)
+    }
+}
+
+#[cfg(test)]
+mod tests;

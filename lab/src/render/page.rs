@@ -1,0 +1,138 @@
+//! One self-contained page: no script, no font, nothing from elsewhere.
+
+use std::fmt::Write;
+
+use super::ink::dark_rules;
+
+const STYLE: &str = "
+  :root { color-scheme: light dark; --page: #f4f6f7; --card: #fff; --text: #15212b }
+  :root { --quiet: #566573; --line: #e1e6ea; --marked: #fdebeb; --accent: #0b7a75 }
+  body { font: 15px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 78rem }
+  body { padding: 1.5rem 1rem 4rem; color: var(--text); background: var(--page) }
+  h1 { font-size: 1.6rem; margin: 0 0 .5rem } h2 { font-size: 1.15rem; margin: 0 0 .25rem }
+  section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem }
+  section { margin: 1.2rem 0; padding: 1rem 1.2rem }
+  section > p, figcaption, caption { color: var(--quiet); max-width: 60rem; margin: 0 0 .6rem }
+  caption { text-align: left; font-size: .9rem; padding: .3rem 0 }
+  figure { margin: 0 } figcaption { font-size: .9rem }
+  table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 100% }
+  th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line) }
+  th, td { white-space: nowrap }
+  thead th { color: var(--quiet); font-weight: 600 }
+  th:first-child { text-align: left; padding-left: 0 }
+  tbody th { font-weight: 600 } tbody tr:last-child > * { border: 0 }
+  .marked > * { background: var(--marked) }
+  .scroll { overflow-x: auto } .scroll:focus-visible { outline: 2px solid var(--accent) }
+  [role=img] svg { display: block; width: 100%; height: auto }
+  .scroll svg { min-width: 42rem } .scroll { margin-bottom: .8rem }
+  .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)) }
+  .grid h3 { font-size: .95rem; margin: 0 }
+  .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none }
+  .legend { margin: 0 0 .5rem; padding: 0; font-size: .9rem }
+  .legend svg { width: .8rem; height: .8rem; margin-right: .4rem }
+  pre { white-space: pre-wrap; color: var(--quiet) } svg text { font-family: inherit }
+";
+
+const DARK: &str =
+    "    :root { --page: #0d1318; --card: #151d24; --text: #e4ebf0; --quiet: #94a4b2 }
+    :root { --line: #27323c; --marked: #40232a; --accent: #4cc9bd }
+";
+
+/// A page that is written from its top to its end. What is handed over as HTML must be escaped.
+pub(crate) struct Page(String);
+
+impl Page {
+    /// Begins with a headline.
+    pub(crate) fn new(title: &str) -> Self {
+        let title = escape(title);
+        let dark = dark_rules();
+        Self(format!(
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>tidegate: {title}</title>\n<style>{STYLE}\
+             \x20 @media (prefers-color-scheme: dark) {{\n{DARK}{dark}  }}\n</style>\n\
+             <h1>{title}</h1>\n"
+        ))
+    }
+
+    /// Adds HTML as it is.
+    pub(crate) fn push(&mut self, html: &str) {
+        self.0 += html;
+    }
+
+    /// Adds text as a paragraph.
+    pub(crate) fn paragraph(&mut self, text: &str) {
+        // Writing to a String can't fail.
+        let _ = writeln!(self.0, "<p>{}</p>", escape(text));
+    }
+
+    /// Adds a plot. `label` says what it shows to those who can't see it, `caption` to those who
+    /// can, if there is need to.
+    pub(crate) fn plot(&mut self, label: &str, caption: &str, svg: &str) {
+        self.0 += "<figure>\n";
+        if !caption.is_empty() {
+            let _ = writeln!(self.0, "<figcaption>{}</figcaption>", escape(caption));
+        }
+        self.0 += "<div class=\"scroll\" tabindex=\"0\">";
+        self.drawing(label, svg);
+        self.0 += "</div>\n</figure>\n";
+    }
+
+    /// Adds the drawing of a plot; `label` is as in [`Page::plot`].
+    pub(crate) fn drawing(&mut self, label: &str, svg: &str) {
+        let label = escape(label);
+        let _ = writeln!(self.0, "<div role=\"img\" aria-label=\"{label}\">{svg}</div>");
+    }
+
+    /// Adds a part with its own headline.
+    pub(crate) fn section(&mut self, title: &str, fill: impl FnOnce(&mut Self)) {
+        let _ = writeln!(self.0, "<section>\n<h2>{}</h2>", escape(title));
+        fill(self);
+        self.0 += "</section>\n";
+    }
+
+    /// The whole page.
+    pub(crate) fn end(mut self) -> String {
+        self.0 += "</html>\n";
+        self.0
+    }
+}
+
+/// Text that comes from elsewhere can hold anything.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_text_stays_text() {
+        let mut page = Page::new("<a>");
+        page.section("b & c", |page| page.paragraph("</p><script>\"'"));
+        let page = page.end();
+        assert!(page.contains("<h1>&lt;a&gt;</h1>") && page.contains("<h2>b &amp; c</h2>"));
+        assert!(page.contains("<p>&lt;/p&gt;&lt;script&gt;&quot;&#39;</p>\n</section>\n</html>\n"));
+    }
+
+    #[test]
+    fn a_page_fetches_nothing_and_has_both_colour_schemes() {
+        let page = Page::new("x").end();
+        for word in ["<script", "src=", "href=", "url(", "@import", "http"] {
+            assert!(!page.contains(word), "{word}");
+        }
+        assert!(page.contains("prefers-color-scheme: dark"));
+    }
+}

@@ -1,0 +1,112 @@
+//! What logs say about the runs that wrote them, side by side: how many requests, how fast, how
+//! even, and where they went.
+//!
+//! Only files are read, our logs or any with the same five columns. Every figure is exact:
+//! quantiles are of all rows, not of a sample or of buckets. What a run was meant to show is not
+//! known here, nor who is right.
+
+mod csv;
+mod file_name;
+mod inputs;
+mod json;
+mod latencies;
+mod load;
+mod page;
+mod plots;
+mod run;
+mod tables;
+mod tally;
+mod verdict;
+mod written;
+mod wrk;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use tidegate::journal::TailError;
+
+pub use run::{Backend, Latency, Run, Slot};
+pub use tables::text;
+pub(super) use wrk::per_second;
+
+/// Runs side by side.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// In the order in which they are shown.
+    pub runs: Vec<Run>,
+    /// Files that have no rows, and files of a folder that are no logs, each with the reason.
+    pub left_out: Vec<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// A file that was named is not there, or is no log.
+    #[error("can't read the log {}: {source}", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TailError,
+    },
+    /// A folder that was named can't be listed.
+    #[error("can't read the folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Nothing that was named has a row.
+    #[error("there is no log with rows in {}{}", .places.join(", "), reasons(.left_out))]
+    NoLog {
+        /// What was named.
+        places: Vec<String>,
+        /// The files that were looked at, each with the reason why nothing of it is told.
+        left_out: Vec<String>,
+    },
+}
+
+fn reasons(left_out: &[String]) -> String {
+    let lines: Vec<_> = left_out.iter().map(|reason| format!("\n  {reason}")).collect();
+    lines.concat()
+}
+
+/// Reads `places`: logs, and folders, of which every CSV file in them and in the folders below is
+/// taken, unless that is called `old`. A run's rate is over `seconds` if given, else over the time
+/// in which its rows show load.
+///
+/// # Errors
+/// A file that was named can't be read or is no log, or no log is left.
+pub fn report(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, ReportError> {
+    let mut report = inputs::read(places, seconds)?;
+    run::tell_apart(&mut report.runs);
+    Ok(report)
+}
+
+/// Writes `report.csv`, `report.json` and `report.html` into `folder`, which is made if it isn't
+/// there; returns their paths.
+///
+/// # Errors
+/// A file can't be written.
+pub fn write(report: &Report, folder: &Path) -> io::Result<[PathBuf; 3]> {
+    fs::create_dir_all(folder)?;
+    let paths = ["csv", "json", "html"].map(|kind| folder.join("report").with_extension(kind));
+    fs::write(&paths[0], csv::rows(report)?)?;
+    fs::write(&paths[1], json::document(report))?;
+    fs::write(&paths[2], page::page(report))?;
+    Ok(paths)
+}
+
+/// Text from a log or a path, fit to be shown: short, and without what would command a terminal.
+fn plain(text: &str) -> String {
+    const CHARS_MAX: usize = 100;
+    let shown = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    text.chars().take(CHARS_MAX).map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests;

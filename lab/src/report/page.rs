@@ -1,0 +1,112 @@
+//! The report as one page.
+
+use std::fmt::Write;
+
+use super::run::Run;
+use super::{Report, plots, tables};
+use crate::render::{Ink, Page, escape};
+
+const LATENCY: &str = "Latency is the column latency_ms: from the dispatch of a request to the \
+    last byte of its backend's answer. It is of all rows that have it, failed ones too; a request \
+    that no backend got has none. Errors are a status of 400 or more, or a fault. Requests/s by \
+    log are the rows that ended under load by the load's length, unless that was given: from the \
+    first dispatch to the last, a dispatch being timestamp less latency. Rows that ended later \
+    were in flight when the load stopped; rows of odd times are left out, too. Requests/s by wrk \
+    are what the load's own client counted; where all runs have them, runs are compared by them. \
+    Quantiles are exact and linear between \
+    ranks. A shaded row has errors, or its log has broken lines.";
+
+pub(super) fn page(report: &Report) -> String {
+    let mut page = Page::new("Runs side by side");
+    let verdicts = tables::verdicts(report);
+    if !verdicts.is_empty() {
+        page.paragraph(&verdicts.join(" "));
+    }
+    page.section("Figures", |page| {
+        page.push(&tables::figures(report).html());
+        page.paragraph(LATENCY);
+    });
+    page.section("Throughput and latency", |page| comparison(page, report));
+    page.section("Who got the requests", |page| distribution(page, report));
+    page.section("How long requests took", |page| cumulative(page, report));
+    page.section("Latency over time", |page| over_time(page, report));
+    let remarks = tables::remarks(report);
+    if !remarks.is_empty() {
+        page.section("Remarks", |page| remarks.iter().for_each(|it| page.paragraph(it)));
+    }
+    page.end()
+}
+
+fn comparison(page: &mut Page, report: &Report) {
+    let caption = "Each bar begins at 0 and says its figure. More requests/s are better, less \
+        latency is.";
+    let label = "Bars of requests per second, mean and 95th percentile of latency of each \
+        configuration; the figures are in the first table.";
+    plot(page, label, caption, plots::comparison(report));
+}
+
+fn distribution(page: &mut Page, report: &Report) {
+    let backends = tables::backends(report);
+    let caption = "The share of each backend in a configuration's requests. What is missing to \
+        the right was never dispatched.";
+    let label = "Bars of the share of each backend; the figures are in the table below.";
+    let parts = backends.iter().enumerate();
+    page.push(&legend(parts.map(|(index, name)| (Ink::Part(index), tables::short(name)))));
+    plot(page, label, caption, plots::distribution(report, &backends));
+    page.push(&tables::shares(report).html());
+}
+
+fn cumulative(page: &mut Page, report: &Report) {
+    let caption = "How many percent of the requests took no longer than so many milliseconds. A \
+        curve further left is faster; a flat end to the right is a long tail.";
+    let label = "Cumulative distribution of latency of each configuration; its quantiles are in \
+        the first table.";
+    page.push(&legend(runs(report)));
+    plot(page, label, caption, plots::cumulative(report));
+}
+
+fn over_time(page: &mut Page, report: &Report) {
+    let plots = plots::over_time(report);
+    if plots.is_empty() {
+        return page.paragraph("No row has a latency.");
+    }
+    page.paragraph(
+        "By the second, or by a few where a run is long: the median, and paler the 95th \
+         percentile. All plots have the same scales.",
+    );
+    page.push("<div class=\"grid\">\n");
+    for (run, svg) in plots {
+        page.push(&format!("<figure>\n<h3>{}</h3>\n", escape(&run.name)));
+        let label = format!("Median and 95th percentile of latency over time, {}", run.name);
+        page.drawing(&label, svg.as_deref().unwrap_or_default());
+        page.push("</figure>\n");
+    }
+    page.push("</div>\n");
+}
+
+fn plot(page: &mut Page, label: &str, caption: &str, svg: Option<String>) {
+    match svg {
+        Some(svg) => page.plot(label, caption, &svg),
+        None => page.paragraph("There is nothing to draw."),
+    }
+}
+
+fn runs(report: &Report) -> impl Iterator<Item = (Ink, &str)> {
+    let runs = report.runs.iter().enumerate();
+    runs.map(|(index, run): (usize, &Run)| (plots::ink(index), run.name.as_str()))
+}
+
+fn legend<'a>(entries: impl Iterator<Item = (Ink, &'a str)>) -> String {
+    let mut html = "<ul class=\"legend\">\n".to_owned();
+    for (ink, name) in entries {
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            html,
+            "<li><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\"><rect width=\"1\" height=\"1\" \
+             fill=\"{}\"/></svg>{}</li>",
+            ink.hex(),
+            escape(name)
+        );
+    }
+    html + "</ul>\n"
+}

@@ -1,0 +1,279 @@
+//! One run's figures, and the name by which it is told from the others.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::latencies::Part;
+use super::tally::{Counted, Label, Tally};
+use super::{plain, wrk};
+use tidegate::balance::Policy;
+use tidegate::journal::{Span, TailError};
+
+/// The kinds of connections, in the order in which they are shown.
+const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
+
+/// The thousandths at which the distribution is drawn: every 0.5 %, and more at its end.
+fn curve_places() -> impl Iterator<Item = u64> {
+    (0..990).step_by(5).chain(990..=1000)
+}
+
+/// What one log says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its configuration as the rows name it, else the file's name.
+    pub name: String,
+    /// The log.
+    pub path: PathBuf,
+    /// The log without its ending, as it was found below the folder that was named.
+    pub label: String,
+    /// The balancing policy, if all rows name the same.
+    pub routing_mode: Option<String>,
+    /// `persistent` or `non-persistent`, if all rows say the same.
+    pub connection: Option<String>,
+    /// Whether rows of more than one configuration are in it.
+    pub is_mixed: bool,
+    /// Rows.
+    pub requests: u64,
+    /// The rows of them with a status of 400 or more, or a fault.
+    pub errors: u64,
+    /// The rows of them that no backend got.
+    pub undispatched: u64,
+    /// How long it was under load, outliers aside; 0 if there are no two rows of different times.
+    pub seconds: f64,
+    /// How many rows ended in that time: all but outliers and the drain, or all but the drain if
+    /// its length was given.
+    pub timed_requests: u64,
+    /// The rows that were in flight when the load stopped, and ended after it.
+    pub drain_rows: u64,
+    /// The rows of them whose clients left, as they do when a measurement is over: in no error and
+    /// in no latency.
+    pub left_at_end: u64,
+    /// The rows whose time is odd, see [`Days`](tidegate::journal::Days).
+    pub outliers: Option<Span>,
+    /// Requests per second as wrk counted them.
+    pub wrk_per_second: Option<f64>,
+    /// Of the rows that have one; `None` if none does.
+    pub latency: Option<Latency>,
+    /// By name.
+    pub backends: Vec<Backend>,
+    /// Lines that are no rows, and are in no figure.
+    pub broken: u64,
+    /// What is wrong with the first of them.
+    pub first_broken: Option<String>,
+}
+
+/// How long requests took, in milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latency {
+    /// How many there are.
+    pub count: usize,
+    /// Their mean.
+    pub mean_ms: f64,
+    /// Quantiles, linear between ranks.
+    pub p50_ms: f64,
+    /// See [`Latency::p50_ms`].
+    pub p95_ms: f64,
+    /// See [`Latency::p50_ms`].
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// The distribution: a latency, and how many percent take no longer.
+    pub curve: Vec<(f64, f64)>,
+    /// How it changed.
+    pub slots: Vec<Slot>,
+}
+
+/// One second of a run under load, or a few if it is long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slot {
+    /// Since the first one.
+    pub second: f64,
+    /// How many latencies there are.
+    pub count: usize,
+    /// Their mean.
+    pub mean_ms: f64,
+    /// The median.
+    pub p50_ms: f64,
+    /// The 95th percentile.
+    pub p95_ms: f64,
+}
+
+/// What one backend got of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// As the log names it.
+    pub name: String,
+    /// Rows.
+    pub requests: u64,
+    /// The rows of them that are errors.
+    pub errors: u64,
+    /// Of the rows that have a latency; `None` if none does.
+    pub mean_ms: Option<f64>,
+}
+
+/// Why there are no figures of a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    /// It is no log, or can't be read.
+    #[error(transparent)]
+    NotALog(#[from] TailError),
+    /// It has a header and nothing else.
+    #[error("it has no rows")]
+    NoRows,
+    /// All its rows say that they are no load.
+    #[error("all its {0} rows are health probes")]
+    ProbesAlone(u64),
+    /// It has lines, none of which is a row.
+    #[error("none of its {lines} lines is a row; the first: {first}")]
+    BrokenAlone { lines: u64, first: String },
+}
+
+impl Run {
+    /// Reads the log at `path`, which lasted for `seconds` if that is known.
+    pub(super) fn read(path: &Path, label: &str, seconds: Option<f64>) -> Result<Self, Unread> {
+        let tally = Tally::of(path)?;
+        let first_broken = tally.first_broken.as_ref().map(|error| plain(&error.to_string()));
+        let Some(span) = tally.days.span() else {
+            return Err(match (first_broken, tally.probes) {
+                (Some(first), _) => Unread::BrokenAlone { lines: tally.broken, first },
+                (None, 0) => Unread::NoRows,
+                (None, probes) => Unread::ProbesAlone(probes),
+            });
+        };
+        let (routing_mode, connection) = (tally.routing_mode.agreed(), tally.connection.agreed());
+        let name = match (&routing_mode, &connection) {
+            (Some(mode), Some(connection)) => format!("{mode}, {connection}"),
+            _ => plain(label),
+        };
+        let is_mixed = [&tally.routing_mode, &tally.connection]
+            .iter()
+            .any(|label| matches!(label, Label::Mixed));
+        let load = tally.under_load;
+        let drain_rows = load.map_or(0, |load| load.drain);
+        let timed_requests = if seconds.is_some() { tally.requests } else { span.rows };
+        let of_log = load.map_or_else(|| span.seconds(), |load| load.seconds());
+        let under_load = Span { last_us: load.map_or(span.last_us, |load| load.end_us), ..span };
+        let mut backends: Vec<_> = tally.backends.iter().map(backend).collect();
+        backends.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self {
+            name,
+            path: path.to_owned(),
+            label: plain(label),
+            routing_mode,
+            connection,
+            is_mixed,
+            requests: tally.requests,
+            errors: tally.errors,
+            undispatched: tally.undispatched,
+            seconds: seconds.unwrap_or(of_log),
+            timed_requests: timed_requests - drain_rows,
+            drain_rows,
+            left_at_end: tally.left_at_end,
+            outliers: tally.days.outliers(),
+            wrk_per_second: wrk::per_second_beside(path),
+            backends,
+            broken: tally.broken,
+            first_broken,
+            latency: latency(tally, under_load),
+        })
+    }
+
+    /// The rows whose time is odd.
+    #[must_use]
+    pub fn outlier_rows(&self) -> u64 {
+        self.outliers.map_or(0, |outliers| outliers.rows)
+    }
+
+    /// Requests per second while under load; `None` if the run has no length.
+    #[must_use]
+    pub fn per_second(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.timed_requests as f64 / self.seconds)
+    }
+
+    /// `count` as a share of all requests, 0 to 1.
+    #[must_use]
+    pub fn share(&self, count: u64) -> f64 {
+        if self.requests == 0 { 0.0 } else { count as f64 / self.requests as f64 }
+    }
+
+    /// What one backend got, if anything.
+    #[must_use]
+    pub fn backend(&self, name: &str) -> Option<&Backend> {
+        self.backends.iter().find(|backend| backend.name == name)
+    }
+
+    /// By this, runs of a folder are in the order in which they are told of: the kind of
+    /// connections, then the policy.
+    pub(super) fn rank(&self) -> (usize, usize) {
+        let of = |label: &Option<String>, names: &[&str]| {
+            let place = names.iter().position(|name| label.as_deref() == Some(*name));
+            place.unwrap_or(names.len())
+        };
+        (of(&self.connection, &CONNECTIONS), of(&self.routing_mode, &Policy::ALL.map(Policy::name)))
+    }
+}
+
+fn backend(counted: &Counted) -> Backend {
+    let mean_ms = counted.sum_us as f64 / (counted.latencies as f64 * 1000.0);
+    Backend {
+        name: counted.name.clone(),
+        requests: counted.requests,
+        errors: counted.errors,
+        mean_ms: (counted.latencies > 0).then_some(mean_ms),
+    }
+}
+
+fn latency(tally: Tally, span: Span) -> Option<Latency> {
+    let latencies = tally.latencies;
+    let (count, mean_ms) = (latencies.count(), latencies.mean_ms()?);
+    let mut slots = Vec::new();
+    let add = |part: Part<'_>| {
+        slots.push(Slot {
+            second: part.second as f64,
+            count: part.sorted.count(),
+            mean_ms: part.sorted.mean_ms(),
+            p50_ms: part.sorted.quantile_ms(500),
+            p95_ms: part.sorted.quantile_ms(950),
+        });
+    };
+    let latency = latencies.look(span, add, |all| Latency {
+        count,
+        mean_ms,
+        p50_ms: all.quantile_ms(500),
+        p95_ms: all.quantile_ms(950),
+        p99_ms: all.quantile_ms(990),
+        max_ms: all.quantile_ms(1000),
+        curve: curve_places().map(|at| (all.quantile_ms(at), at as f64 / 10.0)).collect(),
+        slots: Vec::new(),
+    })?;
+    Some(Latency { slots, ..latency })
+}
+
+/// Adds its file's name to each of several runs of one name, and to one from a folder below that
+/// which was named; the whole path where that does not tell them apart.
+pub(super) fn tell_apart(runs: &mut [Run]) {
+    let plain_names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
+    let is_below = |run: &Run| run.label.contains('/');
+    lengthen(runs, &plain_names, |run| run.label.clone(), is_below);
+    lengthen(runs, &plain_names, |run| plain(&run.path.to_string_lossy()), |_| false);
+}
+
+/// Adds to the plain name what is `longer`, where names are the same or it has to be.
+fn lengthen(
+    runs: &mut [Run],
+    plain_names: &[String],
+    longer: impl Fn(&Run) -> String,
+    has_to: impl Fn(&Run) -> bool,
+) {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for run in &*runs {
+        *counts.entry(run.name.clone()).or_default() += 1;
+    }
+    for (run, name) in runs.iter_mut().zip(plain_names) {
+        let longer = longer(run);
+        if (counts[&run.name] > 1 || has_to(run)) && *name != longer {
+            let is_named = run.routing_mode.is_some() && run.connection.is_some();
+            run.name = if is_named { format!("{name} ({longer})") } else { longer };
+        }
+    }
+}

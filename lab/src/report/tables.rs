@@ -1,0 +1,207 @@
+//! The figures as tables, the same on a terminal and in the page.
+
+use jiff::Timestamp;
+
+use super::Report;
+use super::run::Run;
+use super::verdict::{self, Verdict};
+use super::written::{millis, per_second, percent};
+use crate::render::{Row, Table, thousands};
+use tidegate::journal::Span;
+
+const HEADS: [&str; 10] = [
+    "configuration",
+    "requests",
+    "requests/s by log",
+    "requests/s by wrk",
+    "mean ms",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "max ms",
+    "errors",
+];
+
+/// The head of the column for requests that no backend got.
+const NO_BACKEND: &str = "no backend";
+
+/// Everything, for a terminal.
+#[must_use]
+pub fn text(report: &Report) -> String {
+    let mut text = figures(report).text();
+    text += "\nShare and mean latency by backend:\n";
+    text += &shares(report).text();
+    let verdicts = verdicts(report);
+    if !verdicts.is_empty() {
+        text.push('\n');
+    }
+    for verdict in verdicts {
+        text += &verdict;
+        text.push('\n');
+    }
+    let remarks = remarks(report);
+    if !remarks.is_empty() {
+        text.push('\n');
+    }
+    for remark in remarks {
+        text += &remark;
+        text.push('\n');
+    }
+    text
+}
+
+/// Who is best at what, and what that means, where there is somebody to be better than.
+pub(super) fn verdicts(report: &Report) -> Vec<String> {
+    let mut sentences: Vec<_> = verdict::verdicts(report).iter().map(Verdict::text).collect();
+    if !sentences.is_empty() {
+        sentences.push(verdict::NOISE.to_owned());
+    }
+    sentences
+}
+
+/// One row of figures per run.
+pub(super) fn figures(report: &Report) -> Table {
+    let row = |run: &Run| {
+        let latency = run.latency.as_ref();
+        let millis = |figure: Option<f64>| figure.map_or_else(nothing, millis);
+        let per_second = |figure: Option<f64>| figure.map_or_else(nothing, per_second);
+        let cells = vec![
+            run.name.clone(),
+            thousands(run.requests as f64),
+            per_second(run.per_second()),
+            per_second(run.wrk_per_second),
+            millis(latency.map(|it| it.mean_ms)),
+            millis(latency.map(|it| it.p50_ms)),
+            millis(latency.map(|it| it.p95_ms)),
+            millis(latency.map(|it| it.p99_ms)),
+            millis(latency.map(|it| it.max_ms)),
+            count(run, run.errors),
+        ];
+        Row { cells, is_marked: run.errors > 0 || run.broken > 0 }
+    };
+    Table {
+        caption: "Throughput, latency and errors of each configuration".to_owned(),
+        heads: HEADS.map(str::to_owned).to_vec(),
+        rows: report.runs.iter().map(row).collect(),
+    }
+}
+
+/// How each run's requests were spread.
+pub(super) fn shares(report: &Report) -> Table {
+    let names = backends(report);
+    let has_undispatched = report.runs.iter().any(|run| run.undispatched > 0);
+    let row = |run: &Run| {
+        let cell = |name: &String| match run.backend(name) {
+            Some(backend) => {
+                let mean = backend.mean_ms.map_or_else(nothing, millis);
+                format!("{}, {mean} ms", percent(run.share(backend.requests)))
+            }
+            None => nothing(),
+        };
+        let mut cells = vec![run.name.clone()];
+        cells.extend(names.iter().map(cell));
+        if has_undispatched {
+            cells.push(percent(run.share(run.undispatched)));
+        }
+        Row { cells, is_marked: false }
+    };
+    let mut heads = vec![HEADS[0].to_owned()];
+    heads.extend(names.iter().map(|name| short(name).to_owned()));
+    heads.extend(has_undispatched.then(|| NO_BACKEND.to_owned()));
+    Table {
+        caption: "Share of the requests that each backend got, and their mean latency".to_owned(),
+        heads,
+        rows: report.runs.iter().map(row).collect(),
+    }
+}
+
+/// The backends of all runs, by name.
+pub(super) fn backends(report: &Report) -> Vec<String> {
+    let names = report.runs.iter().flat_map(|run| &run.backends).map(|backend| &backend.name);
+    let mut names: Vec<_> = names.cloned().collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// A backend without what is the same for all.
+pub(super) fn short(name: &str) -> &str {
+    name.strip_prefix("http://").unwrap_or(name)
+}
+
+/// What has to be known to read the figures.
+pub(super) fn remarks(report: &Report) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for run in &report.runs {
+        let name = &run.name;
+        if let Some(first) = &run.first_broken {
+            let lines =
+                if run.broken == 1 { "line that is no row" } else { "lines that are no rows" };
+            remarks.push(format!(
+                "{name}: {} {lines} and in no figure; the first: {first}.",
+                thousands(run.broken as f64)
+            ));
+        }
+        if run.is_mixed {
+            remarks.push(format!("{name}: its rows are of more than one configuration."));
+        }
+        if let Some(outliers) = run.outliers {
+            remarks.push(format!("{name}: {}", odd_times(outliers)));
+        }
+        if run.per_second().is_none() {
+            remarks.push(format!(
+                "{name}: all its rows have the same time, so it has no rate; say how long it took \
+                 with --seconds."
+            ));
+        }
+    }
+    let drains = report.runs.iter().filter(|run| run.drain_rows > 0);
+    let drains: Vec<_> = drains.map(drain).collect();
+    if !drains.is_empty() {
+        remarks.push(format!(
+            "Rows in flight when the load stopped, not in requests/s by log nor in plots over \
+             time: {}.",
+            drains.join("; ")
+        ));
+    }
+    remarks.extend(report.left_out.iter().map(|reason| format!("Left out: {reason}.")));
+    remarks
+}
+
+/// How many rows of a run ended after the load, and which of them were not answered.
+fn drain(run: &Run) -> String {
+    let rows = format!("{} of {}", thousands(run.drain_rows as f64), run.name);
+    match run.left_at_end {
+        0 => rows,
+        left => format!(
+            "{rows}, of which {} were left by their clients and are no errors",
+            thousands(left as f64)
+        ),
+    }
+}
+
+/// Says that there are rows with odd times, which are in all figures but those of time.
+fn odd_times(outliers: Span) -> String {
+    let date = |us| Timestamp::from_microsecond(us).map(|it| it.strftime("%F %T").to_string());
+    let (first, last) = (date(outliers.first_us), date(outliers.last_us));
+    let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+    let dates = if first == last { first } else { format!("{first} to {last}") };
+    let rows = match outliers.rows {
+        1 => "1 row is".to_owned(),
+        rows => format!("{} rows are", thousands(rows as f64)),
+    };
+    format!(
+        "{rows} more than a day from the median row ({dates} UTC), so not in its length, its \
+         requests/s and its plot over time."
+    )
+}
+
+fn nothing() -> String {
+    "–".to_owned()
+}
+
+/// A number of a run's requests with the share it is.
+fn count(run: &Run, count: u64) -> String {
+    let number = thousands(count as f64);
+    if count == 0 { number } else { format!("{number} ({})", percent(run.share(count))) }
+}

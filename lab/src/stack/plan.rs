@@ -1,0 +1,62 @@
+//! What a stack is made of, and where.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::BACKENDS;
+use tidegate::balance::Policy;
+
+/// What to run, and where.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How the proxy chooses.
+    pub policy: Policy,
+    /// How the proxy uses upstream connections, as its flag has it.
+    pub connections: String,
+    /// Where the proxy listens.
+    pub listen: SocketAddr,
+    /// Where the backends listen on localhost.
+    pub backend_ports: [u16; BACKENDS.len()],
+    /// Where the dashboard listens on localhost, if there is to be one.
+    pub dashboard_port: Option<u16>,
+    /// Further flags of the proxy.
+    pub proxy_flags: Vec<OsString>,
+}
+
+impl Plan {
+    pub(super) fn proxy_args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec![
+            self.policy.to_string().into(),
+            "--connections".into(),
+            self.connections.clone().into(),
+            "--listen".into(),
+            self.listen.to_string().into(),
+        ];
+        for port in self.backend_ports {
+            args.extend(["--upstream".into(), format!("http://localhost:{port}").into()]);
+        }
+        args.extend(self.proxy_flags.iter().cloned());
+        args
+    }
+
+    /// Where a client on this machine reaches the proxy.
+    pub(super) fn proxy_address(&self) -> SocketAddr {
+        let ip = match self.listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.listen.port())
+    }
+
+    /// The proxy's address as people write it.
+    #[must_use]
+    pub fn proxy_url(&self) -> String {
+        let address = self.proxy_address();
+        if address.ip().is_loopback() {
+            format!("http://localhost:{}", address.port())
+        } else {
+            format!("http://{address}")
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The measuring tools as processes: they run, tell and write what they measured, and fail loudly.
+//! No figure is judged here.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../tests/running/mod.rs"]
+mod running;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use running::programs::program;
+use running::{PATIENCE, Running};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+const LAB: &str = env!("CARGO_BIN_EXE_tidegate-lab");
+const BACKEND: &str = env!("CARGO_BIN_EXE_tidegate-backend");
+
+/// One round of one second of one workload.
+fn bench(lab: &Path, reports: &TempDir, contenders: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(lab);
+    command.args(["bench", "--rounds", "1", "--seconds", "1", "--workload", "small-64"]);
+    for contender in contenders {
+        command.args(["--contender", contender]);
+    }
+    command.arg("--reports").arg(reports.path());
+    let (status, said) = Running::start(&mut command).ends(PATIENCE);
+    (status.code(), said)
+}
+
+/// A folder with a lab, a backend, and a script in the proxy's place.
+fn lab_with_proxy(script: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for program in [LAB, BACKEND] {
+        fs::copy(program, folder.path().join(Path::new(program).file_name().unwrap())).unwrap();
+    }
+    let proxy = folder.path().join("tidegate");
+    fs::write(&proxy, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&proxy, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+#[test]
+fn contenders_are_measured_and_reported() {
+    let reports = tempfile::tempdir().unwrap();
+    let (code, said) = bench(&program("tidegate-lab"), &reports, &["tidegate", "relay"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("small-64: ") && said.contains("1 rounds of 1 s"), "{said}");
+    let read = |name: &str| fs::read_to_string(reports.path().join(name)).unwrap();
+    let csv = read("bench.csv");
+    assert!(csv.contains("\nsmall-64,tidegate,1,") && csv.contains("\nsmall-64,relay,1,"), "{csv}");
+    let json: serde_json::Value = serde_json::from_str(&read("bench.json")).unwrap();
+    let contenders = &json["workloads"][0]["contenders"];
+    for index in [0, 1] {
+        let contender = &contenders[index];
+        assert!(contender["cpu_us_per_request"]["median"].as_f64().unwrap() > 0.0, "{contender}");
+        assert!(contender["requests_per_s"]["median"].as_f64().unwrap() > 0.0, "{contender}");
+        assert!(contender["peak_resident_bytes"].as_u64().unwrap() > 0, "{contender}");
+    }
+    assert!(contenders[0]["ratio_to_relay"].is_f64(), "{contenders}");
+    assert!(read("bench.html").contains("<svg"));
+}
+
+#[test]
+fn a_contender_that_does_not_start_fails_the_bench_and_the_others_are_measured() {
+    let folder = lab_with_proxy("echo no such flag >&2; exit 3");
+    let reports = tempfile::tempdir().unwrap();
+    let lab = folder.path().join("tidegate-lab");
+    let (code, said) = bench(&lab, &reports, &["tidegate", "relay"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("tidegate in small-64: it ended with status 3: no such flag"), "{said}");
+    let csv = fs::read_to_string(reports.path().join("bench.csv")).unwrap();
+    assert!(csv.contains("small-64,relay,1,") && !csv.contains("tidegate"), "{csv}");
+}
+
+#[test]
+fn a_contender_with_a_wrong_answer_fails_the_bench() {
+    // A backend of another name, where the proxy should listen: the fifth word.
+    let script = format!("exec {BACKEND} --listen 127.0.0.1 --port ${{5##*:}} --id ZZ --profile 0");
+    let folder = lab_with_proxy(&script);
+    let reports = tempfile::tempdir().unwrap();
+    let (code, said) = bench(&folder.path().join("tidegate-lab"), &reports, &["tidegate"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("tidegate in small-64: a body of "), "{said}");
+}
+
+#[test]
+fn who_is_not_there_is_named_and_left_out() {
+    let folder = lab_with_proxy("exit 1");
+    fs::remove_file(folder.path().join("tidegate")).unwrap();
+    let reports = tempfile::tempdir().unwrap();
+    let lab = folder.path().join("tidegate-lab");
+    let (code, said) = bench(&lab, &reports, &["tidegate", "relay"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("left out: tidegate is not built"), "{said}");
+    let (code, said) = bench(&lab, &reports, &["tidegate"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("takes part; tidegate is not built"), "{said}");
+}
+
+/// A program of ours that has said where it listens.
+fn listening(command: &mut Command, before: &str) -> (Running, SocketAddr) {
+    let mut running = Running::start(command);
+    let line = running.says(before, PATIENCE);
+    let rest = &line[line.find(before).unwrap() + before.len()..];
+    let address = rest.split([',', ' ', '\n']).next().unwrap().parse().unwrap();
+    (running, address)
+}
+
+fn backend() -> (Running, SocketAddr) {
+    let args = ["--listen", "127.0.0.1", "--port", "0", "--profile", "0"];
+    listening(Command::new(BACKEND).args(args), "listening on ")
+}
+
+#[test]
+fn the_relay_passes_bytes_on_until_it_is_stopped() {
+    let (_backend, upstream) = backend();
+    let args = ["relay", "--listen", "127.0.0.1:0", "--upstream", &upstream.to_string()];
+    let (relay, address) = listening(Command::new(LAB).args(args), "listening on ");
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    relay.signal(Signal::TERM);
+    let (status, _) = relay.ends(PATIENCE);
+    assert!(status.code().is_none(), "it holds nothing that it would have to put in order");
+}
+
+#[test]
+fn a_load_tells_its_percentiles_and_writes_them() {
+    let (_backend, upstream) = backend();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |url: &str| {
+        let args = ["load", "--rate", "200", "--connections", "2", "--seconds", "1", url];
+        let mut command = Command::new(LAB);
+        let (status, said) =
+            Running::start(command.args(args).current_dir(folder.path())).ends(PATIENCE);
+        (status.code(), said)
+    };
+    let (code, said) = run(&format!("http://{upstream}/"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("200 answered, 0 errors, 0 unanswered"), "{said}");
+    let json = fs::read_to_string(folder.path().join("reports/load.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["answered"], 200);
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, running::free_ports::<1>()[0]));
+    let (code, said) = run(&format!("http://{nobody}/"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("nobody answers at"), "{said}");
+}

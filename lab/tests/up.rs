@@ -1,0 +1,381 @@
+//! `tidegate-lab up` and `setup` as processes: what is started, in which order it stops, and that
+//! nothing is ever left behind.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../tests/running/mod.rs"]
+mod running;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::Command;
+
+use running::programs::program;
+use running::scripted::programs;
+use running::{PATIENCE, Running, free_ports, is_open, until};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tempfile::TempDir;
+use tidegate_lab::ports;
+
+const READY: &str = "is up at http://localhost:";
+
+/// A stack on free ports, with its log in a folder of its own.
+struct Stack {
+    lab: Running,
+    proxy: u16,
+    backends: [u16; 3],
+    folder: TempDir,
+}
+
+fn lab(args: &[&str]) -> Command {
+    let mut command = Command::new(program("tidegate-lab"));
+    command.args(args);
+    command
+}
+
+fn run(args: &[&str]) -> (Option<i32>, String) {
+    let (status, said) = Running::start(&mut lab(args)).ends(PATIENCE);
+    (status.code(), said)
+}
+
+impl Stack {
+    fn start(args: &[&str], proxy_flags: &[&str]) -> Self {
+        Self::with_log(args, &[&["--log", "rows.csv"], proxy_flags].concat())
+    }
+
+    fn with_log(args: &[&str], proxy_flags: &[&str]) -> Self {
+        let [proxy, backends @ ..] = free_ports::<4>();
+        let folder = tempfile::tempdir().unwrap();
+        let list = backends.map(|port| port.to_string()).join(",");
+        let mut command = lab(&["up", "--port", &proxy.to_string(), "--backend-ports", &list]);
+        if !args.contains(&"--dashboard-port") {
+            command.arg("--no-dashboard");
+        }
+        command.args(args).arg("--").args(proxy_flags);
+        let lab = Running::start(command.current_dir(folder.path()));
+        Self { lab, proxy, backends, folder }
+    }
+
+    fn ready(mut self) -> Self {
+        self.lab.says(READY, PATIENCE);
+        self
+    }
+
+    /// Sends a request whose answer is not awaited.
+    fn ask(&self) -> TcpStream {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.proxy)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        client
+    }
+
+    fn rows(&self) -> usize {
+        fs::read_to_string(self.folder.path().join("rows.csv")).unwrap().lines().count() - 1
+    }
+
+    fn ports(&self) -> [u16; 4] {
+        let [a, b, c] = self.backends;
+        [self.proxy, a, b, c]
+    }
+}
+
+fn answer(mut client: TcpStream) -> String {
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn nobody_listens(ports: &[u16]) {
+    for &port in ports {
+        until("a port left alone", PATIENCE, || !is_open(port));
+    }
+}
+
+#[test]
+fn it_serves_until_ctrl_c_and_leaves_nothing_behind() {
+    let stack = Stack::start(&["adaptive_ewma"], &[]).ready();
+    assert_eq!(stack.rows(), 0, "waiting for the proxy cost it no request");
+    let first = answer(stack.ask());
+    assert!(first.contains("Hello from A \u{2013} simulated 10ms"), "nor the backend: {first}");
+    let (ports, rows) = (stack.ports(), stack.folder.path().join("rows.csv"));
+    stack.lab.press_ctrl_c();
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("proxy     | 1 requests, 0 errors, 1 rows, 0 rows lost"), "{said}");
+    assert!(fs::read_to_string(rows).unwrap().contains("adaptive_ewma"));
+    nobody_listens(&ports);
+}
+
+#[test]
+fn what_is_in_flight_is_answered_before_the_backends_go() {
+    let mut stack = Stack::start(&[], &["-v"]).ready();
+    // Round-robin asks A, then B, which takes 200 ms; the proxy says when it has sent it there.
+    let clients = [stack.ask(), stack.ask()];
+    let to_b = format!("-> {}", stack.backends[1]);
+    stack.lab.says(&to_b, PATIENCE);
+    stack.lab.signal(Signal::TERM);
+    for client in clients {
+        let answer = answer(client);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("2 requests, 0 errors, 2 rows"), "{said}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://127.0.0.1:{}", silent.local_addr().unwrap().port());
+    let flags = ["--upstream", &url, "--drain-timeout", "1h", "--response-timeout", "1h"];
+    let stack = Stack::start(&[], &flags).ready();
+    let clients: Vec<_> = (0..4).map(|_| stack.ask()).collect();
+    let (_held, _) = silent.accept().unwrap();
+    stack.lab.press_ctrl_c();
+    // Two signals at the same moment would be one.
+    nobody_listens(&[stack.proxy]);
+    assert!(is_open(stack.backends[0]), "backends stay as long as the proxy works");
+    until("the end of a backend", PATIENCE, || {
+        stack.lab.press_ctrl_c();
+        !is_open(stack.backends[0])
+    });
+    let ports = stack.ports();
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(130), "{said}");
+    nobody_listens(&ports);
+    drop(clients);
+}
+
+#[test]
+fn the_dashboard_shows_the_log_of_this_run() {
+    let [port] = free_ports::<1>();
+    let mut stack = Stack::start(&["--dashboard-port", &port.to_string()], &[]);
+    stack.lab.says(&format!("watch it   http://localhost:{port}"), PATIENCE);
+    answer(stack.ask());
+    let figures = || {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        client
+            .write_all(b"GET /data HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        answer(client)
+    };
+    until("a request on the dashboard", PATIENCE, || figures().contains(r#""requests":1,"#));
+    // What the proxy wrote beside its log has been found.
+    until("its parameters", PATIENCE, || figures().contains(r#""recorded":true"#));
+    let ports = stack.ports();
+    stack.lab.press_ctrl_c();
+    assert_eq!(stack.lab.ends(PATIENCE).0.code(), Some(0));
+    nobody_listens(&ports);
+    nobody_listens(&[port]);
+}
+
+#[test]
+fn there_is_no_dashboard_where_there_is_no_log() {
+    let [port] = free_ports::<1>();
+    let flags = ["--log", "none"];
+    let mut stack = Stack::with_log(&["--dashboard-port", &port.to_string()], &flags);
+    stack.lab.says("not without a log", PATIENCE);
+    assert!(!is_open(port));
+}
+
+/// Kills whoever listens on a port.
+fn kill_owner(port: u16) {
+    let owner = ports::owner(port).unwrap();
+    let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_backend_that_dies_is_named_and_the_rest_goes_on_without_it() {
+    let mut stack = Stack::start(&[], &[]).ready();
+    let [a, b, _] = stack.backends;
+    kill_owner(a);
+    stack.lab.says("backend A was killed by signal 9; the rest goes on", PATIENCE);
+    let again = stack.lab.says("this starts it again: ", PATIENCE);
+    for _ in 0..3 {
+        let answer = answer(stack.ask());
+        assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.contains("from A"), "{answer}");
+    }
+    kill_owner(b);
+    stack.lab.says("backend B was killed by signal 9; the rest goes on", PATIENCE);
+    assert!(answer(stack.ask()).contains("from C"));
+    let (_, words) = again.trim().split_once(": this starts it again: ").unwrap();
+    let mut words = words.split(' ');
+    let restarted = Running::start(Command::new(words.next().unwrap()).args(words));
+    until("an answer by A", PATIENCE, || answer(stack.ask()).contains("from A"));
+    let ports = stack.ports();
+    stack.lab.press_ctrl_c();
+    let (status, said) = stack.lab.ends(PATIENCE);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(is_open(a), "what somebody else started is theirs");
+    drop(restarted);
+    nobody_listens(&ports);
+}
+
+#[test]
+fn a_dashboard_that_dies_is_named_and_the_rest_goes_on() {
+    let [port] = free_ports::<1>();
+    let mut stack = Stack::start(&["--dashboard-port", &port.to_string()], &[]).ready();
+    kill_owner(port);
+    stack.lab.says("dashboard was killed by signal 9; the rest goes on", PATIENCE);
+    assert!(answer(stack.ask()).starts_with("HTTP/1.1 200 "));
+    stack.lab.press_ctrl_c();
+    assert_eq!(stack.lab.ends(PATIENCE).0.code(), Some(0));
+}
+
+#[test]
+fn a_proxy_that_dies_ends_everything_with_its_exit_status() {
+    for (signal, status, how) in [
+        (Signal::KILL, 137, "proxy was killed by signal 9"),
+        (Signal::TERM, 0, "proxy ended with status 0"),
+    ] {
+        let stack = Stack::start(&[], &[]).ready();
+        let ports = stack.ports();
+        let owner = ports::owner(stack.proxy).unwrap();
+        let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        let (ended, said) = stack.lab.ends(PATIENCE);
+        assert!(said.contains(&format!("tidegate-lab: {how}")), "{said}");
+        assert_eq!(ended.code(), Some(status), "{said}");
+        nobody_listens(&ports);
+    }
+}
+
+#[test]
+fn with_once_a_child_that_dies_is_named_and_ends_the_rest() {
+    for victim in 0..4 {
+        let stack = Stack::start(&["--once"], &[]).ready();
+        let ports = stack.ports();
+        kill_owner(ports[victim]);
+        let (status, said) = stack.lab.ends(PATIENCE);
+        let name = ["proxy", "backend A", "backend B", "backend C"][victim];
+        assert!(said.contains(&format!("tidegate-lab: {name} was killed by signal 9")), "{said}");
+        assert_eq!(status.code(), Some(1), "{said}");
+        nobody_listens(&ports);
+    }
+}
+
+#[test]
+fn children_end_with_a_lab_that_was_killed() {
+    let stack = Stack::start(&[], &[]).ready();
+    stack.lab.signal(Signal::KILL);
+    nobody_listens(&stack.ports());
+}
+
+#[test]
+fn a_taken_port_is_named_before_anything_starts() {
+    for taken in 0..4 {
+        let ports = free_ports::<4>();
+        let _held = TcpListener::bind((Ipv4Addr::UNSPECIFIED, ports[taken])).unwrap();
+        let [proxy, backends @ ..] = ports.map(|port| port.to_string());
+        let places = ["--port", &proxy, "--backend-ports", &backends.join(",")];
+        let (code, said) = run(&[&["up", "--no-dashboard"], &places[..]].concat());
+        assert_eq!(code, Some(1), "{said}");
+        let name = ["the proxy", "backend A", "backend B", "backend C"][taken];
+        let flag = if taken == 0 { "--port" } else { "--backend-ports" };
+        let port = format!("port {} for {name} is taken by up-", ports[taken]);
+        let suggested: Vec<u16> = said
+            .split(&format!("such as {flag} "))
+            .nth(1)
+            .map(|list| list.trim().split(',').map(|port| port.parse().unwrap()).collect())
+            .unwrap();
+        assert_eq!(suggested.len(), if taken == 0 { 1 } else { 3 });
+        assert!(suggested.iter().all(|port| !is_open(*port)), "{said}");
+        for words in [&port, &format!("(pid {})", std::process::id())] {
+            assert!(said.contains(words), "{words:?} is not in {said}");
+        }
+        assert_eq!(said.lines().count(), 1, "nothing was started: {said}");
+    }
+}
+
+#[test]
+fn somebody_on_the_other_family_of_localhost_has_the_port_too() {
+    let Ok(held) = TcpListener::bind("[::1]:0") else { return };
+    let port = held.local_addr().unwrap().port();
+    let [proxy, b, c] = free_ports::<3>();
+    let list = format!("{port},{b},{c}");
+    let places = ["--port", &proxy.to_string(), "--backend-ports", &list];
+    let (code, said) = run(&[&["up", "--no-dashboard"], &places[..]].concat());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("backend A is taken"), "{said}");
+}
+
+#[test]
+fn flags_that_cannot_be_are_refused_by_name() {
+    for (args, words) in [
+        (&["fastest"][..], "the policies are round-robin, adaptive_sma, adaptive_ewma"),
+        (&["--connections", "some"], "non-persistent"),
+        (&["--backend-ports", "1,2"], "give three ports"),
+        (&["--backend-ports", "1,2,0"], "give three ports"),
+        (&["--port", "0"], "--port"),
+        (&["--port", "1", "--listen", "[::]:1"], "cannot be used with"),
+        (&["--port", "7", "--backend-ports", "5,6,7"], "port 7 is named twice"),
+        (&["--port", "7", "--dashboard-port", "7"], "port 7 is named twice"),
+        (&["--listen", "localhost:1"], "such as 127.0.0.1:9090"),
+        (&["--", "--log", "/dev/null/x.csv"], "/dev/null/x.csv"),
+        (&["--", "--check"], "--check"),
+        (&["--", "--help"], "run `tidegate` itself"),
+        (&["--", "--sma-window", "0"], "--sma-window"),
+        (&["--", "--upstream", "https://a"], "TLS"),
+    ] {
+        let (code, said) = run(&[&["up"], args].concat());
+        assert_eq!(code, Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert!(!said.contains("listening"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn what_other_programs_need_in_the_environment_changes_nothing() {
+    let [proxy, a, b, c] = free_ports::<4>();
+    let list = format!("{a},{b},{c}");
+    let (port, flags) = (proxy.to_string(), ["--no-dashboard", "--", "--log", "none"]);
+    let mut command = lab(&["up", "--port", &port, "--backend-ports", &list]);
+    command.args(flags);
+    let mut lab = Running::start(command.env("PORT", "1").env("SERVER_ID", "C"));
+    lab.says("backend A listening", PATIENCE);
+    lab.says(READY, PATIENCE);
+    lab.signal(Signal::INT);
+    assert_eq!(lab.ends(PATIENCE).0.code(), Some(0));
+}
+
+fn set_up(path: &TempDir) -> (Option<i32>, String) {
+    let (status, said) = Running::start(lab(&["setup"]).env("PATH", path.path())).ends(PATIENCE);
+    (status.code(), said)
+}
+
+#[test]
+fn setup_installs_once_what_is_missing() {
+    // This installer makes an executable of each package it is asked for; one goes by another name.
+    let install = r#"cd "${0%/*}" || exit 1
+        [ "$1" = install ] || exit 0
+        for name; do case $name in
+            -*|install) ;;
+            chromium-driver) /bin/cp curl chromedriver ;;
+            *) /bin/cp curl "$name" ;;
+        esac; done"#;
+    let path = programs(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
+    assert_eq!(
+        set_up(&path),
+        (Some(0), "installed wrk, python3, chromium, chromedriver\n".to_owned())
+    );
+    assert_eq!(set_up(&path), (Some(0), "nothing is missing\n".to_owned()));
+}
+
+#[test]
+fn setup_believes_what_is_there_and_not_what_the_installer_says() {
+    let path = programs(&[("curl", ""), ("apt-get", "exit 0"), ("sudo", "exit 0")]);
+    let (code, said) = set_up(&path);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("still missing after apt-get: wrk (makes load), python3"), "{said}");
+}
+
+#[test]
+fn setup_says_what_it_may_not_install() {
+    let path = programs(&[("apt-get", "exit 0")]);
+    let (code, said) = set_up(&path);
+    assert_eq!(code, Some(1), "{said}");
+    let ending = if geteuid().is_root() { "still missing" } else { "run: apt-get install wrk" };
+    assert!(said.contains(ending), "{said}");
+}
