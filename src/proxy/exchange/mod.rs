@@ -2,7 +2,7 @@
 //!
 //! Bytes come in by [`Exchange::space`] and [`Exchange::filled`], leave by [`Exchange::pending`]
 //! and [`Exchange::drained`], and whatever only a worker can do is asked for by
-//! [`Exchange::demand`]. So every behaviour of the proxy is tested with byte strings and simulated
+//! [`Exchange::next_action`]. So every behaviour of the proxy is tested with byte strings and simulated
 //! time. It must not import `reactor`.
 //!
 //! The state is a pair of half-duplex machines. `settle` owns every transition
