@@ -1,33 +1,53 @@
-//! The README as a test: its commands work as written, its table of flags is `--help`, and the
-//! documents name only what exists.
+//! The documents as tests: their commands work as written, their tables of flags and columns are
+//! those of the programs, and they name only what exists.
 //!
 //! Commands are those in fenced `sh` blocks. A section's commands run in order, each as a line of
-//! bash from the project's root. One that starts a server is left running, in place of the one on
-//! its port, until the section ends, and must then stop with status 0 on Ctrl-C. Only what can't be
-//! the same here is changed: ports become free ones, minutes of load become a second, a bench has
-//! one contender, logs go to a folder of their own. The commands that need a container engine are
-//! those of `tests/docker`.
+//! bash from the project's root. One that starts a server keeps running, in place of the one on
+//! its port, until the section ends; then it must stop with status 0 on Ctrl-C. Only what can't be
+//! the same here is changed: ports become free ones, a minute of load becomes a second, a bench has
+//! one contender, logs go to a folder of their own.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod running;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use running::commands::{IN_DOCKER, sections};
+use running::commands::sections;
 use running::{PATIENCE, Running, free_ports, is_open, until};
 use tempfile::TempDir;
 use tidegate::journal;
 
+/// The documents whose commands are run here.
+const RUN_HERE: [&str; 8] = [
+    "README.md",
+    "docs/comparison.md",
+    "docs/dashboard.md",
+    "docs/experiment.md",
+    "docs/flags.md",
+    "docs/http.md",
+    "docs/log.md",
+    "docs/operation.md",
+];
+
+/// The documents whose commands are run elsewhere, and where.
+const RUN_ELSEWHERE: [(&str, &str); 5] = [
+    ("CONTRIBUTING.md", "they are this test and what runs it"),
+    ("docs/conformance.md", "they are tests/wire"),
+    ("docs/docker.md", "tests/docker, which needs a container engine"),
+    ("docs/fuzzing.md", "they are tests/properties, and libFuzzer, which needs a nightly Rust"),
+    ("docs/performance.md", "by hand: a full bench takes twenty minutes"),
+];
+
 /// A command may have to build everything in release first.
 const BUILD_PATIENCE: Duration = Duration::from_secs(900);
 
-/// The ports of the README, and the ones used here.
-const PORTS: [u16; 5] = [9090, 8081, 8082, 8083, 5002];
+/// The ports of the documents, for each of which a free one is used here.
+const PORTS: [u16; 8] = [9090, 8080, 8081, 8082, 8083, 5002, 3000, 3001];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -35,6 +55,14 @@ fn root() -> &'static Path {
 
 fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).expect(name)
+}
+
+/// Every document, by its path from the root.
+fn documents() -> Vec<String> {
+    let pages = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let pages = pages.filter_map(|name| name.into_string().ok());
+    let pages = pages.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    ["README.md", "CONTRIBUTING.md"].map(str::to_owned).into_iter().chain(pages).collect()
 }
 
 /// What is running in a section, by its port.
@@ -56,56 +84,69 @@ impl Terminals {
 
     /// The command as it is run here.
     fn adapt(&self, command: &str) -> String {
-        let mut adapted = command.replace("-d30s", "-d1s").replace("-d120s", "-d1s");
-        for (written, free) in &self.ports {
-            adapted = adapted.replace(&written.to_string(), &free.to_string());
-        }
-        let [proxy, a, b, c, dashboard] = PORTS.map(|port| self.port(port));
+        let logs = self.logs.path().display();
+        let log = format!("--log {logs}/rows.csv");
+        let adapted = ["-d30s", "-d60s", "-d120s"]
+            .into_iter()
+            .fold(self.with_free_ports(command), |line, time| line.replace(time, "-d1s"))
+            .replace("logs/adaptive_ewma_persistent.csv", &format!("{logs}/rows.csv"))
+            .replace("/tmp/requests.csv", &format!("{logs}/requests.csv"));
+        let log = if command.contains("--log") { "" } else { &log };
+        let [proxy, a, b, c, dashboard] =
+            [9090, 8081, 8082, 8083, 5002].map(|port| self.port(port));
         let places = format!("--port {proxy} --backend-ports {a},{b},{c}");
-        let log = self.logs.path().join("rows.csv");
-        let log = if command.contains("--log") {
-            String::new()
-        } else {
-            format!("--log {}", log.display())
-        };
-        if command.starts_with("./scripts/up") {
-            format!("{adapted} {places} --dashboard-port {dashboard} -- {log}")
-        } else if command.starts_with("./scripts/scenarios") {
-            let folder = self.logs.path().display();
-            format!("{adapted} {places} --seconds 1 --logs {folder} --out {folder}")
-        } else if command.starts_with("./scripts/report") {
-            let logs = self.logs.path().display();
-            format!("{adapted} {logs} --out {logs}/reports")
-        } else if command.starts_with("./scripts/bench") {
-            let (folder, one) = (self.logs.path().display(), "small-64 --contender tidegate");
-            format!("{adapted} --rounds 1 --workload {one} --reports {folder}")
-        } else if command.starts_with("./target/release/tidegate-dashboard") {
-            format!("{adapted} --port {dashboard}")
-        } else if ["./target/release/tidegate ", "./target/release/rival-hyper "]
-            .iter()
-            .any(|program| command.starts_with(program))
-        {
-            let upstreams = [a, b, c].map(|port| format!("--upstream http://localhost:{port}"));
-            format!("{adapted} --listen 127.0.0.1:{proxy} {} {log}", upstreams.join(" "))
-        } else {
-            adapted
+        match program(command) {
+            "./scripts/up" => {
+                let (lab, flags) = adapted.split_once(" -- ").unwrap_or((&adapted, ""));
+                format!("{lab} {places} --dashboard-port {dashboard} -- {flags} {log}")
+            }
+            "./scripts/scenarios" => {
+                format!("{adapted} {places} --seconds 1 --logs {logs} --out {logs}")
+            }
+            "./scripts/report" => format!("{adapted} {logs} --out {logs}/reports"),
+            "./scripts/bench" => {
+                let one = "small-64 --contender tidegate";
+                format!("{adapted} --rounds 1 --workload {one} --reports {logs}")
+            }
+            "./target/release/tidegate-dashboard" => format!("{adapted} --port {dashboard}"),
+            "./target/release/tidegate" | "./target/release/rival-hyper" => {
+                let has = |flag| command.contains(flag);
+                let listen = if has("--port") { String::new() } else { at(proxy) };
+                let upstreams = [a, b, c].map(|port| format!("--upstream http://localhost:{port}"));
+                let upstreams = if has("--upstream") { String::new() } else { upstreams.join(" ") };
+                format!("{adapted} {listen} {upstreams} {log}")
+            }
+            _ => adapted,
         }
     }
 
-    /// The port that a server listens on and the words with which it says so; `None` for a command
-    /// that ends by itself.
+    /// A command with the free ports in place of those written; other numbers stay.
+    fn with_free_ports(&self, command: &str) -> String {
+        let pieces = command.split_inclusive(|c: char| !c.is_ascii_digit());
+        let free = |piece: &str| {
+            let digits = piece.trim_end_matches(|c: char| !c.is_ascii_digit());
+            let port = digits.parse().ok().and_then(|port: u16| self.ports.get(&port));
+            port.map_or(piece.to_owned(), |port| piece.replace(digits, &port.to_string()))
+        };
+        pieces.map(free).collect()
+    }
+
+    /// The port that a server listens on, as written, and the words with which it says so, if it
+    /// does; `None` for a command that ends by itself.
     fn serves(command: &str) -> Option<(u16, &'static str)> {
-        let program = command.split(' ').find(|word| !word.contains('='))?;
-        let is_short = command.contains("--check") || command.contains("--health");
-        match program {
+        if command.contains("--check") || command.contains("--health") {
+            return None;
+        }
+        let numbers = command.split(|c: char| !c.is_ascii_digit());
+        let written = numbers.filter_map(|it| it.parse().ok()).find(|port| PORTS.contains(port));
+        match program(command) {
             "./scripts/up" => Some((9090, "is up at")),
-            "./target/release/rival-hyper" => Some((9090, "listening on")),
-            "./target/release/tidegate" if !is_short => Some((9090, "listening on")),
-            "./target/release/tidegate-dashboard" => Some((5002, "http://")),
-            "./target/release/tidegate-backend" => {
-                let port = PORTS.into_iter().find(|port| command.contains(&port.to_string()));
-                Some((port.expect("a backend with a port"), "listening on"))
+            "./target/release/tidegate" | "./target/release/rival-hyper" => {
+                Some((if command.contains("--port") { written? } else { 9090 }, "listening on"))
             }
+            "./target/release/tidegate-dashboard" => Some((5002, "http://")),
+            "./target/release/tidegate-backend" => Some((written?, "listening on")),
+            "python3" => Some((written?, "")),
             _ => None,
         }
     }
@@ -126,8 +167,10 @@ impl Terminals {
         bash.arg("-c").arg(exec(&adapted)).current_dir(root());
         let mut running = Running::start(&mut bash);
         if let Some((port, words)) = server {
-            running.says(words, BUILD_PATIENCE);
-            assert!(is_open(self.port(port)), "{adapted}");
+            if !words.is_empty() {
+                running.says(words, BUILD_PATIENCE);
+            }
+            until(&format!("a server: {adapted}"), PATIENCE, || is_open(self.port(port)));
             self.servers.insert(port, running);
         } else {
             let (status, said) = running.ends(BUILD_PATIENCE);
@@ -142,9 +185,18 @@ impl Terminals {
             let (status, said) = server.ends(PATIENCE);
             assert!(status.success(), "the server on {port} {status}\n{said}");
             let here = self.port(port);
-            until("a port left alone", PATIENCE, || !is_open(here));
+            until("a port that is free again", PATIENCE, || !is_open(here));
         }
     }
+}
+
+/// The program that a command calls, after what is set for it.
+fn program(command: &str) -> &str {
+    command.split(' ').find(|word| !word.contains('=')).unwrap_or_default()
+}
+
+fn at(port: u16) -> String {
+    format!("--listen 127.0.0.1:{port}")
 }
 
 /// Has bash become the program, after what is set for it.
@@ -167,16 +219,32 @@ fn every_command_works_as_written() {
     build();
     let mut commands = 0;
     let mut running = Terminals::new();
-    for (title, section) in sections(&read("README.md")) {
-        for command in section.iter().filter(|_| title != IN_DOCKER) {
-            running.run(command);
-            commands += 1;
-        }
-        for port in PORTS {
-            running.stop(port);
+    // A task that takes its time, such as all six scenarios, runs once.
+    let mut done = HashSet::new();
+    for document in RUN_HERE {
+        for section in sections(&read(document)) {
+            for command in section {
+                commands += 1;
+                let is_task = command.starts_with("./scripts/");
+                if is_task && Terminals::serves(&command).is_none() && !done.insert(command.clone())
+                {
+                    continue;
+                }
+                running.run(&command);
+            }
+            PORTS.into_iter().for_each(|port| running.stop(port));
         }
     }
-    assert!(commands > 15, "only {commands} commands were found");
+    assert!(commands > 40, "only {commands} commands were found");
+}
+
+#[test]
+fn the_commands_of_every_document_are_run_somewhere() {
+    let has_commands = |document: &String| !sections(&read(document)).concat().is_empty();
+    let found: BTreeSet<_> = documents().into_iter().filter(has_commands).collect();
+    let elsewhere = RUN_ELSEWHERE.map(|(document, _)| document);
+    let known = RUN_HERE.iter().chain(&elsewhere).map(|document| (*document).to_owned());
+    assert_eq!(found, known.collect());
 }
 
 /// The flags that `--help` tells of, as tables, one for each group.
@@ -203,7 +271,7 @@ fn flags_of_help() -> String {
     rows.collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// One flag as a row; what its possible values mean, the README says elsewhere.
+/// One flag as a row, without its possible values.
 fn row(flag: &str, words: &str) -> String {
     let (text, default) = words.split_once("[default: ").unwrap_or((words, ""));
     let text = text.split("Possible values:").next().unwrap().trim();
@@ -219,41 +287,82 @@ fn row(flag: &str, words: &str) -> String {
 fn the_table_of_flags_is_the_programs_help() {
     let table = flags_of_help();
     assert!(table.matches("| `--").count() > 20, "{table}");
-    let readme = read("README.md");
-    assert!(readme.contains(&table), "the README should have this table:\n{table}");
+    let page = read("docs/flags.md");
+    assert!(page.contains(&table), "docs/flags.md should have this table:\n{table}");
+}
+
+#[test]
+fn the_dashboards_flags_are_those_of_its_help() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_tidegate-dashboard")).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let flags = |text: &str, begin: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(begin));
+        let names = lines.filter_map(|line| line.split([' ', '`']).next());
+        names.map(str::to_owned).collect()
+    };
+    assert_eq!(flags(&read("docs/dashboard.md"), "| `--"), flags(&help, "--"));
+}
+
+/// The unit's command line, with `--check` and in a folder of its own.
+#[test]
+fn the_service_starts_with_a_command_line_that_is_valid() {
+    let page = read("docs/operation.md");
+    let start = "ExecStart=/usr/local/bin/tidegate ";
+    let flags = page.lines().find_map(|line| line.strip_prefix(start)).expect("a unit");
+    let folder = tempfile::tempdir().unwrap();
+    let mut proxy = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    proxy.args(flags.split(' ')).arg("--check").current_dir(folder.path());
+    let output = proxy.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 fn the_columns_of_the_log_are_those_that_are_written() {
-    let readme = read("README.md");
+    let page = read("docs/log.md");
     let header = journal::header();
-    let wrapped = readme.split("```text\n").find(|block| block.starts_with("timestamp,"));
+    let wrapped = page.split("```text\n").find(|block| block.starts_with("timestamp,"));
     let block = wrapped.expect("a block with the header").split("```").next().unwrap();
     assert_eq!(block.replace('\n', ""), header.trim_end());
     for column in header.trim_end().split(',') {
-        let rows = readme.lines().filter(|line| line.starts_with("| `"));
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
         let named = rows.filter(|row| row.contains(&format!("`{column}`"))).count();
         assert!(named > 0, "{column} is not explained");
     }
 }
 
 #[test]
-fn the_documents_name_only_files_that_exist() {
-    let docs =
-        ["architecture", "conformance", "dependencies", "fuzzing", "performance", "reliability"];
-    let docs = docs.map(|name| format!("docs/{name}.md"));
-    for document in ["README.md", "CONTRIBUTING.md"].into_iter().chain(docs.iter().map(|d| &**d)) {
-        let text = read(document);
-        let folder = root().join(document).parent().unwrap().to_owned();
+fn the_documents_name_only_what_exists() {
+    for document in documents() {
+        let text = read(&document);
+        let folder = root().join(&document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let exists = link.contains("://") || folder.join(link).exists();
-            assert!(exists, "{document} links to {link}");
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(&document) } else { folder.join(file) };
+            assert!(target.exists(), "{document} links to {link}");
+            if !heading.is_empty() {
+                let headings = headings(&fs::read_to_string(&target).unwrap());
+                assert!(headings.contains(heading), "{document} links to {link}: {headings:?}");
+            }
         }
         let words = text.split(['`', ' ', '\n', '(', ')']);
         for word in words.filter(|word| is_rust(word)) {
             assert!(names_a_file(word), "{document} names {word}");
         }
     }
+}
+
+/// The headings of a page as links spell them: letters in lower case, digits, and `-` for spaces.
+fn headings(markdown: &str) -> BTreeSet<String> {
+    let lines = markdown.lines().filter(|line| line.starts_with('#'));
+    let slug = |line: &str| {
+        let text = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+    };
+    lines.map(slug).collect()
 }
 
 fn is_rust(word: &str) -> bool {

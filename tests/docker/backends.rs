@@ -1,4 +1,4 @@
-//! The three backends of the README, each in a container, behind a proxy outside.
+//! The three backends of `docs/docker.md`, each in a container, behind a proxy outside.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::load::{CLIENTS, Load, greeter};
 use crate::support::clock::until;
 use crate::support::http::{Connection, field, get};
 use crate::support::process::{Process, Proxy, tidegate};
-use crate::{local, readme};
+use crate::{documented, local};
 
 const PORTS: [u16; 3] = [8081, 8082, 8083];
 
@@ -18,13 +18,13 @@ fn port_of(backend: char) -> u16 {
     PORTS[usize::from(backend as u8 - b'A')]
 }
 
-/// The README's three terminals, closed with the test.
+/// Their three terminals, closed with the test.
 struct Terminals([Process; 3]);
 
 impl Terminals {
     fn open() -> Self {
         run(BUILD);
-        let runs: [String; 3] = readme("docker run").try_into().expect("three backends");
+        let runs: [String; 3] = documented("docker run").try_into().expect("three backends");
         let mut terminals = runs.map(|line| Process::spawn(&mut command(&line)));
         for terminal in &mut terminals {
             terminal.says("that it listens", |text| text.contains(" listening on ").then_some(()));

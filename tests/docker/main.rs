@@ -1,9 +1,10 @@
-//! The images and the stack of `compose.yaml`, in a real container engine, as the README runs them.
+//! The images and the stack of `compose.yaml`, in a real container engine, as `docs/docker.md` runs
+//! them.
 //!
-//! What an engine does to a program is what is tested: it is process 1, its root is read-only, its
-//! user is no one, it is asked how it is, stopped, frozen and started again. Those tests are run by
-//! `scripts/docker-test`, which sees to an engine and cleans up, one at a time, for they share the
-//! README's ports.
+//! Tested is what an engine does to a program: the program is process 1, its root is read-only, its
+//! user has no rights, its health is checked, and it is stopped, frozen and started again. These
+//! tests are run by `scripts/docker-test`, which provides an engine and cleans up; one at a time,
+//! because they share the document's ports.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
@@ -23,10 +24,9 @@ mod support;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// The commands of the README's section that begin with `words`.
-fn readme(words: &str) -> Vec<String> {
-    let sections = commands::sections(include_str!("../../README.md")).into_iter();
-    let commands = sections.filter(|(title, _)| title == commands::IN_DOCKER).flat_map(|(_, c)| c);
+/// The commands of `docs/docker.md` that begin with `words`.
+fn documented(words: &str) -> Vec<String> {
+    let commands = commands::sections(include_str!("../../docs/docker.md")).into_iter().flatten();
     commands.filter(|command| command.starts_with(words)).collect()
 }
 
@@ -35,8 +35,8 @@ fn local(port: u16) -> SocketAddr {
 }
 
 #[test]
-fn every_command_of_the_readmes_section_is_run_here() {
-    let [build, run, compose] = ["docker build", "docker run", "docker compose"].map(readme);
+fn every_documented_command_is_run_here() {
+    let [build, run, compose] = ["docker build", "docker run", "docker compose"].map(documented);
     assert_eq!(build, [images::BUILD]);
     assert_eq!(
         run,
@@ -45,5 +45,5 @@ fn every_command_of_the_readmes_section_is_run_here() {
         ))
     );
     assert_eq!(compose, [stack::UP, stack::DOWN]);
-    assert_eq!(readme("").len(), 1 + 3 + 2);
+    assert_eq!(documented("").len(), 1 + 3 + 2);
 }
