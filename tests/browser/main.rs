@@ -9,9 +9,12 @@
 use std::sync::{Mutex, PoisonError};
 
 mod browser;
+#[path = "../running/commands.rs"]
+mod commands;
 mod front;
 mod log;
 mod page;
+mod picture;
 mod site;
 mod truth;
 
