@@ -1,16 +1,16 @@
-# Images of one static binary each. The backend is the last, so that a plain build gives it; the
-# others are asked for with `--target proxy` and `--target dashboard`.
+# Images of one static binary each. The backend is the last, so a build without a target gives it;
+# `--target proxy` and `--target dashboard` give the others.
 
-# Any image with Rust, a C linker and libc's static library will do.
+# Any image that has Rust, a C linker and libc's static library will do.
 ARG BUILDER=rust:1-slim
 
 FROM ${BUILDER} AS build
 WORKDIR /src
 COPY . .
-# What would be stripped from the programs is not even made.
+# Debug information would be stripped anyway, so none is generated.
 ENV CARGO_PROFILE_RELEASE_DEBUG=none CARGO_PROFILE_RELEASE_STRIP=symbols
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-# Naming the target keeps these flags from build scripts and macros, which can't be static.
+# With an explicit target, these flags don't apply to build scripts and macros, which can't be static.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && cargo build --locked --release --target "$target" \
       --bin tidegate --bin tidegate-dashboard --bin tidegate-backend \
@@ -20,7 +20,7 @@ RUN target=$(rustc -vV | sed -n 's/^host: //p') \
 
 FROM scratch AS proxy
 COPY --from=build /out/tidegate /
-# The log's folder has to exist with this owner: a volume that is mounted there takes it over.
+# The log's folder has to exist with this owner: a volume mounted there takes its ownership over.
 COPY --from=build --chown=65532:65532 /out/logs /logs
 USER 65532:65532
 EXPOSE 9090

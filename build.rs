@@ -1,5 +1,5 @@
-//! Packs the dashboard's page: every file of `web/`, and Plotly.js out of the crate that carries
-//! it, compressed once here instead of for every browser.
+//! Packs the dashboard's page: every file of `web/`, and Plotly.js from the crate that contains it.
+//! They are compressed once here instead of for every browser.
 
 use std::env;
 use std::error::Error;
@@ -33,7 +33,7 @@ fn pack(bytes: &[u8], path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The crate has its scripts as elements of a page; the first of them is Plotly.js.
+/// The crate has its scripts as HTML elements; the first of them is Plotly.js.
 #[cfg(feature = "charts")]
 fn plotly() -> Result<String, Box<dyn Error>> {
     let page = plotly::Plot::offline_js_sources();

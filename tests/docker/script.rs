@@ -1,13 +1,13 @@
-//! What `scripts/docker-test` says where it can test nothing.
+//! What `scripts/docker-test` prints where it can't test anything.
 
 use std::process::Command;
 
 use crate::scripted::programs;
 
-/// Runs the script where no engine answers, and where `id` and `df` say what they are to. Returns
-/// how it ended, and its complaint.
+/// Runs the script where no engine answers, and where `id` and `df` print what the test wants.
+/// Returns its exit status and its error message.
 fn told(user: u32, free: &str, flags: &[&str]) -> (Option<i32>, String) {
-    // Should it go further than it is to, no engine is installed or started.
+    // If it goes further than expected, it must not install or start an engine.
     let folder = programs(&[
         ("apt-get", "exit 1"),
         ("dockerd", "exit 1"),
@@ -36,7 +36,7 @@ fn a_disk_that_is_too_full_is_named_and_fails_only_if_asked_to() {
 #[test]
 fn without_an_engine_and_without_root_it_says_so() {
     let complaint = "docker-test: nothing was tested: no container engine answers, and only root \
-                     may bring one\n";
+                     may start one\n";
     assert_eq!(told(1000, "90000MB", &["--require"]), (Some(1), complaint.to_owned()));
 }
 
