@@ -1,9 +1,9 @@
-//! A request head on its way in: parsed once when it is whole, and refused as soon as nothing that
-//! may follow could make it valid.
+//! A request head that is being received: parsed once when it is complete, and refused as soon as
+//! no further bytes could make it valid.
 //!
-//! Somebody who speaks another protocol (TLS, SSH, HTTP/0.9) would otherwise wait for an answer
-//! until its time is up. What a head is refused for is always what is wrong first, so that it does
-//! not depend on how the bytes were cut.
+//! A client that speaks another protocol (TLS, SSH, HTTP/0.9) would otherwise wait for an answer
+//! until a timeout. The error is always that of the first fault in the bytes, so that it does not
+//! depend on how they were cut.
 
 use super::error::HeadError;
 use super::head::HeadSearch;
@@ -11,22 +11,22 @@ use super::headers::{Headers, judge_line};
 use super::list::is_token;
 use super::request::{RequestHead, RequestLine, parse_request};
 
-/// Empty lines that may stand before a request. One is in the nature of some old clients
-/// (RFC 9112 §2.2); more keep a connection busy without asking anything.
+/// Empty lines that may precede a request. Some old clients send one (RFC 9112 §2.2); many keep a
+/// connection busy without a request.
 pub const MAX_EMPTY_LINES: usize = 64;
 
-/// One request head, as far as it has come. No byte of it is judged twice.
+/// One request head, as far as it was received. No byte is checked twice.
 #[derive(Debug, Clone)]
 pub struct ArrivingHead {
     search: HeadSearch,
     empty_lines: usize,
-    /// Where the first line begins that was not judged yet.
+    /// Where the first line begins that was not checked yet.
     judged: usize,
-    /// How much of the method was judged.
+    /// How many bytes of the method were checked.
     of_method: usize,
-    /// Field lines judged.
+    /// Field lines checked.
     fields: usize,
-    /// Bytes up to and with what it was refused for.
+    /// Bytes up to the end of what it was refused for.
     refused: Option<usize>,
 }
 
@@ -38,8 +38,8 @@ impl Default for ArrivingHead {
 }
 
 impl ArrivingHead {
-    /// The length of the empty lines that `bytes` begin with. They are no part of a request and
-    /// are to be dropped before [`ArrivingHead::parse`].
+    /// The length of the empty lines that `bytes` begin with. They are no part of a request; the
+    /// caller drops them before [`ArrivingHead::parse`].
     ///
     /// # Errors
     /// [`HeadError::TooManyEmptyLines`] for more than [`MAX_EMPTY_LINES`] in all.
@@ -53,21 +53,20 @@ impl ArrivingHead {
         Ok(2 * lines)
     }
 
-    /// Whether a request begins with `bytes`, which is not known of the first half of an empty
-    /// line.
+    /// Whether a request begins with `bytes`; the first half of an empty line does not tell.
     #[must_use]
     pub fn is_begun(bytes: &[u8]) -> bool {
         !matches!(bytes, [] | [b'\r'])
     }
 
-    /// Whether nothing came yet, not even an empty line.
+    /// Whether nothing was received yet, not even an empty line.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.empty_lines == 0
     }
 
-    /// Parses the head that `bytes` begin with, if it is whole, and tells where it ends. Of those
-    /// bytes it may take up the first `limit` at most.
+    /// Parses the head that `bytes` begin with, if it is complete, and returns where it ends. It
+    /// may be at most `limit` bytes long.
     ///
     /// # Errors
     /// Those of [`HeadSearch::find`] and of [`parse_request`], as soon as they are certain.
@@ -95,14 +94,14 @@ impl ArrivingHead {
         }
     }
 
-    /// What of `bytes` belongs to this head: those up to what it was refused for, if it was.
+    /// The part of `bytes` that belongs to this head; of a refused one, up to the fault.
     #[must_use]
     pub fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         self.refused.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
     }
 
-    /// It is refused for `error`, which shows with the byte before `end`, unless something else is
-    /// wrong before that.
+    /// Refuses it for `error`, which is certain at the byte before `end`, unless there is another
+    /// fault before that.
     fn refuse(
         &mut self,
         before: &[u8],
@@ -118,7 +117,7 @@ impl ArrivingHead {
         error
     }
 
-    /// Judges what was not judged yet: the method, and whole lines up to `lines_end`.
+    /// Checks what was not checked yet: the method, and complete lines up to `lines_end`.
     fn judge(
         &mut self,
         bytes: &[u8],
@@ -147,7 +146,7 @@ impl ArrivingHead {
         Ok(())
     }
 
-    /// The first word tells who speaks no HTTP, long before the end of a line, if there is one.
+    /// The first word shows that a client speaks no HTTP, long before the end of a line.
     fn judge_method(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
         while let Some(byte) = bytes.get(self.of_method)
             && !(*byte == b' ' && self.of_method > 0)

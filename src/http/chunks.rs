@@ -1,13 +1,13 @@
 //! Walks a chunked body (RFC 9112 §7.1) one part at a time, so that the caller keeps or drops each
-//! part where it lies and a body of any size passes through a buffer of any size.
+//! part in place, and a body of any size passes through a buffer of any size.
 //!
-//! It never looks ahead: what a byte is depends only on the bytes before it and itself, so however
-//! the stream is cut, the same bytes are kept.
+//! It never looks ahead: what a byte is depends only on itself and the bytes before it. So the same
+//! bytes are kept, however the stream is cut.
 
 use super::error::FramingError;
 use super::framing::LONGEST_BODY;
 
-/// What the bytes at hand are.
+/// What the next bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Chunk sizes and the line ends around them: kept if the body stays chunked.
@@ -26,8 +26,8 @@ pub enum Part {
 /// Longest line of chunk size and extension, in bytes, without its end.
 const LONGEST_LINE: u32 = 4096;
 
-/// How far framing may exceed what its data justifies, in bytes. Each chunk justifies 16 and twice
-/// its size, which allows streams of one byte per chunk but not an attack by extensions.
+/// By how many bytes framing may exceed what its data justifies. Each chunk justifies 16 bytes plus
+/// twice its size, which allows streams of one byte per chunk but no attack by extensions.
 const LARGEST_EXCESS: u64 = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ enum State {
     SizeStart,
     /// After a digit.
     Size,
-    /// After space that follows the size: an extension must come.
+    /// After blanks that follow the size: an extension has to come.
     Padding,
     /// After the semicolon that starts the extensions.
     Extension,
@@ -63,7 +63,7 @@ enum State {
 #[derive(Debug, Clone)]
 pub struct Chunks {
     state: State,
-    /// The size read so far, then the data left of the chunk, in bytes.
+    /// The size read so far, then the bytes of data left in the chunk.
     left: u64,
     /// Length of the size line so far.
     line: u32,
@@ -73,19 +73,18 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// At the first byte of a body whose trailer section takes at most `trailer_limit` bytes.
+    /// Starts at the first byte of a body whose trailer section may have `trailer_limit` bytes.
     #[must_use]
     pub fn new(trailer_limit: usize) -> Chunks {
         Chunks { state: State::SizeStart, left: 0, line: 0, excess: 0, trailer_left: trailer_limit }
     }
 
-    /// Says how many of the next `bytes` make up a part, and which. Parts are as long as `bytes`
-    /// allow. Without bytes, and before the end, it gives an empty [`Part::Framing`]: more are
-    /// needed.
+    /// Returns how many of the next `bytes` are one part, and which. Parts are as long as `bytes`
+    /// allow. Without bytes, before the end, it returns an empty [`Part::Framing`]: more are needed.
     ///
     /// # Errors
-    /// Whatever the grammar does not allow, and sizes, lines or sections past their limits. The
-    /// scanner is useless afterwards.
+    /// Whatever the grammar does not allow, and sizes, lines or sections above their limits. The
+    /// scanner can't be used afterwards.
     pub fn next(&mut self, bytes: &[u8]) -> Result<(usize, Part), FramingError> {
         if self.state == State::Done {
             return Ok((0, Part::End));
@@ -109,10 +108,10 @@ impl Chunks {
         self.state == State::Done
     }
 
-    /// What the end of the stream means here.
+    /// Whether the stream may end here.
     ///
     /// # Errors
-    /// [`FramingError::Truncated`] unless the body was whole.
+    /// [`FramingError::Truncated`] unless the body is complete.
     pub fn end_of_stream(&self) -> Result<(), FramingError> {
         if self.done() { Ok(()) } else { Err(FramingError::Truncated) }
     }
@@ -185,8 +184,8 @@ impl Chunks {
         taken
     }
 
-    /// Takes what lies between the size and the end of its line: space, then a semicolon, then any
-    /// text. Nobody reads extensions, so only what could be taken for a line end matters.
+    /// Takes what is between the size and the end of its line: blanks, then a semicolon, then any
+    /// text. Extensions are not interpreted; they must only contain nothing like a line end.
     fn extension(&mut self, bytes: &[u8]) -> Result<usize, FramingError> {
         let text = &bytes[..memchr::memchr(b'\r', bytes).unwrap_or(bytes.len())];
         for byte in text {
@@ -202,8 +201,8 @@ impl Chunks {
         Ok(text.len())
     }
 
-    /// Takes the trailer section up to its empty line. Its fields are judged when they are whole,
-    /// by then every line is known to end properly.
+    /// Takes the trailer section up to its empty line. Its fields are parsed when it is complete;
+    /// here only its line ends are checked.
     fn trailer(&mut self, bytes: &[u8]) -> Result<usize, FramingError> {
         for (index, byte) in bytes.iter().enumerate() {
             if self.trailer_left == 0 {

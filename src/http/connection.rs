@@ -1,5 +1,5 @@
-//! What a head says of the connection that it came on: the `Connection` field with the fields it
-//! names (RFC 9110 §7.6.1), and authentication that holds for the connection.
+//! What a head says about the connection that it came on: the `Connection` field with the fields
+//! that it names (RFC 9110 §7.6.1), and authentication that applies to the connection.
 
 use super::error::HeadError;
 use super::headers::Headers;
@@ -49,12 +49,12 @@ impl Options {
     }
 }
 
-/// Schemes that authenticate a connection and not each request (RFC 4559 §6). RFC 9110 §11.1 knows
-/// no such thing, and servers do it all the same.
+/// Schemes that authenticate a connection and not each request (RFC 4559 §6). RFC 9110 §11.1 has no
+/// such scheme, but servers use them.
 const CONNECTION_SCHEMES: [&[u8]; 3] = [b"negotiate", b"ntlm", b"nego2"];
 
 /// Whether the credentials or challenges in a field are of a scheme that authenticates the
-/// connection, which nobody else may be given then. `id` is [`Name::Authorization`] or
+/// connection, so that no other client may use it. `id` is [`Name::Authorization`] or
 /// [`Name::WwwAuthenticate`].
 #[must_use]
 pub fn authenticates_connection(head: &[u8], headers: &Headers, id: Name) -> bool {
@@ -65,7 +65,7 @@ pub fn authenticates_connection(head: &[u8], headers: &Headers, id: Name) -> boo
     headers.has(id) && headers.values(head, id).flat_map(elements).any(is_known)
 }
 
-/// The hops that `X-Forwarded-For` tells of, in the order of the way; some may be empty.
+/// The hops that `X-Forwarded-For` lists, in their order; some may be empty.
 #[must_use]
 pub fn forwarded_for<'a>(
     head: &'a [u8],
@@ -74,9 +74,9 @@ pub fn forwarded_for<'a>(
     headers.values(head, Name::XForwardedFor).flat_map(elements)
 }
 
-/// Appends the names that the `Connection` fields of a head give, separated by commas, for
-/// [`rewrite_trailers`](super::rewrite_trailers), which comes long after the head is gone. Options
-/// that name no field of a trailer section are left out, so mostly this appends nothing.
+/// Appends the names in the `Connection` fields of a head, separated by commas, for
+/// [`rewrite_trailers`](super::rewrite_trailers), which is called long after the head is dropped.
+/// Options that name no field of a trailer section are left out, so mostly this appends nothing.
 pub fn connection_named(head: &[u8], headers: &Headers, out: &mut Vec<u8>) {
     if !headers.has(Name::Connection) {
         return;

@@ -1,10 +1,10 @@
-//! What can be wrong with a head or with a body's framing: for each fault the status that answers
-//! it, labels for the log and sentences for people. A label tells by its prefix whose fault it is.
+//! What can be wrong with a head or with a body's framing: for each fault the status of the answer,
+//! labels for the log, and explanations for people. A label's prefix says which side's fault it is.
 
-/// What is said of a fault, by where it is found.
+/// The texts of a fault, by where it is found.
 #[derive(Debug, Clone, Copy)]
 struct Facts {
-    /// Of the answer to a request with it.
+    /// Of the answer to a request with this fault.
     status: u16,
     label: &'static str,
     trailer_label: &'static str,
@@ -15,7 +15,7 @@ struct Facts {
     response_explanation: &'static str,
 }
 
-/// A status, a word and a clause; another clause for responses where the one doesn't fit.
+/// A status, a label and an explanation; and another explanation for responses, if that needs one.
 macro_rules! facts {
     ($status:literal, $label:literal, $explanation:literal) => {
         facts!(
@@ -38,7 +38,7 @@ macro_rules! facts {
     };
 }
 
-/// Why a head is refused. The connection it came on is good for nothing more but the reply.
+/// Why a head is refused. The connection that it came on can only be used for the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.explanation())]
 #[expect(missing_docs, reason = "`explanation` says it for each")]
@@ -71,8 +71,8 @@ pub enum HeadError {
 }
 
 impl HeadError {
-    /// Status that answers a *request* with this fault. A response with it is the backend's fault
-    /// and answered 502 whatever is said here.
+    /// Status of the answer to a *request* with this fault. A *response* with it is the backend's
+    /// fault and always answered 502.
     #[must_use]
     pub fn status(self) -> u16 {
         self.facts().status
@@ -90,7 +90,7 @@ impl HeadError {
         self.facts().response_label
     }
 
-    /// The word for a trailer section that has this fault, of a request.
+    /// The word for a request whose trailer section has this fault.
     #[must_use]
     pub fn trailer_label(self) -> &'static str {
         self.facts().trailer_label
@@ -102,8 +102,8 @@ impl HeadError {
         self.facts().response_trailer_label
     }
 
-    /// One clause for people, if a request has this fault. It may name a limit's flag, and nothing
-    /// else of ours.
+    /// One clause for people, if a request has this fault. It may name the flag of a limit, but no
+    /// other internals.
     #[must_use]
     pub fn explanation(self) -> &'static str {
         self.facts().explanation
@@ -119,7 +119,7 @@ impl HeadError {
         match self {
             Self::BareLineFeed => facts!(400, "bare_lf", "a line ends without CR LF"),
             Self::BareCarriageReturn => {
-                facts!(400, "bare_cr", "a carriage return stands before the end of a line")
+                facts!(400, "bare_cr", "there is a carriage return before the end of a line")
             }
             Self::UriTooLong => {
                 facts!(414, "uri_too_long", "the request line is above --max-head-bytes")
@@ -142,48 +142,58 @@ impl HeadError {
             Self::BadTarget => facts!(400, "bad_target", "the request target is invalid"),
             Self::BadVersion => facts!(400, "bad_version", "the protocol version is malformed"),
             Self::TooManyEmptyLines => {
-                facts!(400, "too_many_empty_lines", "too many empty lines stand before the request")
+                facts!(
+                    400,
+                    "too_many_empty_lines",
+                    "there are too many empty lines before the request"
+                )
             }
             Self::UnsupportedVersion => {
-                facts!(505, "unsupported_version", "only HTTP/1 is spoken here")
+                facts!(505, "unsupported_version", "only HTTP/1 is supported")
             }
             Self::MethodNotAllowed => {
-                facts!(405, "method_not_allowed", "the method is not allowed here")
+                facts!(405, "method_not_allowed", "the method is not supported")
             }
             Self::BadField => facts!(400, "bad_field", "a header field is malformed"),
             Self::FoldedField => {
                 facts!(400, "obs_fold", "a header field is continued on the next line")
             }
             Self::MissingHost => facts!(400, "missing_host", "the Host field is missing"),
-            Self::DuplicateHost => facts!(400, "duplicate_host", "there is more than one Host"),
+            Self::DuplicateHost => {
+                facts!(400, "duplicate_host", "there is more than one Host field")
+            }
             Self::BadHost => facts!(400, "bad_host", "the Host field is invalid"),
             Self::LengthAndCoding => facts!(
                 400,
                 "length_and_coding",
-                "both Content-Length and Transfer-Encoding are given"
+                "there are both Content-Length and Transfer-Encoding"
             ),
             Self::BadLength => facts!(400, "bad_length", "the Content-Length is invalid"),
             Self::DuplicateLength => {
                 facts!(400, "duplicate_length", "there is more than one Content-Length")
             }
             Self::CodingInHttp10 => {
-                facts!(400, "coding_in_http10", "HTTP/1.0 knows no Transfer-Encoding")
+                facts!(400, "coding_in_http10", "HTTP/1.0 has no Transfer-Encoding")
             }
             Self::BadCoding => facts!(400, "bad_coding", "the Transfer-Encoding is invalid"),
             Self::UnknownCoding => {
-                facts!(501, "unknown_coding", "only the transfer coding chunked is known here")
+                facts!(501, "unknown_coding", "no transfer coding but chunked is supported")
             }
             Self::BadMaxForwards => facts!(400, "bad_max_forwards", "the Max-Forwards is invalid"),
             Self::BadStatusLine => facts!(502, "bad_status_line", "the status line is malformed"),
             Self::UnaskedUpgrade => {
-                facts!(502, "unasked_upgrade", "the protocol was switched without being asked to")
+                facts!(
+                    502,
+                    "unasked_upgrade",
+                    "the protocol was switched to one that was not offered"
+                )
             }
         }
     }
 }
 
-/// Why the framing of a body is broken. Where the message ends is then unknown, so the connection
-/// it came on must be closed.
+/// Why the framing of a body is broken. The end of the message is unknown then, so the connection
+/// must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.explanation())]
 #[expect(missing_docs, reason = "`explanation` says it for each")]
@@ -200,7 +210,7 @@ pub enum FramingError {
 }
 
 impl FramingError {
-    /// Status that answers a *request* with this fault, if it was not answered already.
+    /// Status of the answer to a *request* with this fault, if it was not answered already.
     #[must_use]
     pub fn status(self) -> u16 {
         self.facts().status
@@ -218,8 +228,8 @@ impl FramingError {
         self.facts().response_label
     }
 
-    /// One clause for people, if a request has this fault. It may name a limit's flag, and nothing
-    /// else of ours.
+    /// One clause for people, if a request has this fault. It may name the flag of a limit, but no
+    /// other internals.
     #[must_use]
     pub fn explanation(self) -> &'static str {
         self.facts().explanation
@@ -246,7 +256,7 @@ impl FramingError {
                 facts!(400, "chunk_line_too_long", "a chunk size line is too long")
             }
             FramingError::ChunkOverhead => {
-                facts!(400, "chunk_overhead", "the chunks carry too little data for their framing")
+                facts!(400, "chunk_overhead", "the chunks have too little data for their framing")
             }
             FramingError::BadChunkEnd => {
                 facts!(400, "bad_chunk_end", "a chunk does not end in CR LF")

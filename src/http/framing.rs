@@ -1,4 +1,4 @@
-//! How long a body is: the one question on which two parsers must never disagree.
+//! How long a body is. Two parsers that disagree about it make request smuggling possible.
 
 use super::Version;
 use super::error::HeadError;
@@ -10,9 +10,9 @@ use super::name::Name;
 /// What delimits a message's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// There is no body, and nothing says there is one.
+    /// There is no body, and no field describes one.
     None,
-    /// A body of so many bytes, perhaps none.
+    /// A body of so many bytes, possibly none.
     Length(u64),
     /// A body in chunks; see [`Chunks`](super::Chunks).
     Chunked,
@@ -20,23 +20,23 @@ pub enum Framing {
     UntilClose,
 }
 
-/// Longest body accepted, in bytes: sums of lengths stay far from overflow.
+/// Longest body accepted, in bytes, so that sums of lengths don't overflow.
 pub(super) const LONGEST_BODY: u64 = i64::MAX as u64;
 
-/// Framing of a request body: RFC 9112 §6.3, with its steps numbered, always on the strict side.
+/// Framing of a request body: the numbered steps of RFC 9112 §6.3, strictly interpreted.
 pub(super) fn of_request(
     version: Version,
     head: &[u8],
     headers: &Headers,
 ) -> Result<Framing, HeadError> {
     // Steps 1 and 2 concern responses.
-    // Step 3: both fields are an attempt at smuggling until proven otherwise.
-    // Step 4: chunked must be the final coding, and is the only one known.
+    // Step 3: both fields are treated as an attempt at smuggling.
+    // Step 4: chunked must be the final coding, and is the only one supported.
     if let Some(framing) = coded(version, head, headers)? {
         return Ok(framing);
     }
-    // Step 5: an invalid length is not recovered from; repetitions are no exception.
-    // Step 6: a valid one is the length.
+    // Step 5: an invalid length is an error, and so is a repeated one.
+    // Step 6: a valid length delimits the body.
     // Step 7: neither field, no body. (Step 8 concerns responses.)
     match length(head, headers)? {
         None => Ok(Framing::None),
@@ -45,8 +45,8 @@ pub(super) fn of_request(
     }
 }
 
-/// Framing of a response body and the length its head describes, which the answer to a `HEAD`
-/// gives without having it: RFC 9112 §6.3, with its steps numbered.
+/// Framing of a response body, and the length that its head describes, which an answer to `HEAD`
+/// has without a body: the numbered steps of RFC 9112 §6.3.
 pub(super) fn of_response(
     version: Version,
     status: u16,
@@ -55,14 +55,14 @@ pub(super) fn of_response(
     headers: &Headers,
 ) -> Result<(Framing, Option<u64>), HeadError> {
     // Step 1, first half: what can't have a body can't have a length either (RFC 9110 §8.6), so
-    // whatever is said of it is stripped unread.
+    // these fields are removed without being parsed.
     if matches!(status, 100..=199 | 204) {
         return Ok((Framing::None, None));
     }
     // Step 2 is about CONNECT, which is refused here.
-    // Steps 3 and 4: as in requests; an unknown coding could only be passed on blindly.
+    // Steps 3 and 4: as in requests; an unknown coding could only be forwarded unchecked.
     let coded = coded(version, head, headers)?;
-    // Steps 5 and 6: the same length said twice by a backend is one length.
+    // Steps 5 and 6: the same length twice from a backend is one length.
     let length = length(head, headers)?.map(|Repeated(length, _)| length);
     // Step 1, second half: no body, whatever the fields describe.
     if request == Method::Head || status == 304 {
@@ -96,7 +96,7 @@ fn coded(version: Version, head: &[u8], headers: &Headers) -> Result<Option<Fram
     if others > 0 { Err(HeadError::UnknownCoding) } else { Ok(Some(Framing::Chunked)) }
 }
 
-/// A length and how often it was given.
+/// A length and how often it occurs.
 struct Repeated(u64, u32);
 
 /// The length that all elements of all `Content-Length` fields agree upon.

@@ -1,5 +1,5 @@
-//! Finds where a head ends before anything in it is judged, so that parsing happens once, over
-//! whole heads, however many reads they took.
+//! Finds where a head ends before anything in it is parsed, so that parsing happens once, over
+//! complete heads, however many reads they took.
 
 use memchr::memchr_iter;
 
@@ -9,12 +9,12 @@ use super::error::HeadError;
 /// end a line, and closes or waits for more.
 const RESPONSE_BEGINS: &[u8] = b"HTTP/";
 
-/// Whether a response may begin with `bytes`, of which there may be few yet.
+/// Whether a response may begin with `bytes`, which may be only a few yet.
 fn may_begin_response(bytes: &[u8]) -> bool {
     bytes.starts_with(RESPONSE_BEGINS) || RESPONSE_BEGINS.starts_with(bytes)
 }
 
-/// Where a complete head lies in the bytes received.
+/// Where a complete head is in the bytes received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadEnd {
     /// Bytes before the head to be thrown away: empty lines (RFC 9112 §2.2).
@@ -30,13 +30,13 @@ enum Side {
     Response,
 }
 
-/// The search for the end of one head. It remembers how far it came: no byte is looked at twice.
+/// The search for the end of one head. It remembers how far it got: no byte is looked at twice.
 #[derive(Debug, Clone)]
 pub struct HeadSearch {
     side: Side,
-    /// First byte of the head: whatever lies before are empty lines.
+    /// First byte of the head, after the empty lines.
     start: usize,
-    /// First byte of the line that is not known to end yet; `start <= line <= searched`.
+    /// First byte of the line whose end was not found yet; `start <= line <= searched`.
     line: usize,
     searched: usize,
 }
@@ -54,15 +54,15 @@ impl HeadSearch {
         HeadSearch { side: Side::Response, ..HeadSearch::request() }
     }
 
-    /// Looks for the end of the head among all `bytes` received so far, of which it may take up
-    /// the first `limit` at most.
+    /// Looks for the end of the head in all `bytes` received so far. It may be at most `limit` bytes
+    /// long.
     ///
     /// # Errors
-    /// A line feed without a carriage return, or with two, as soon as it is seen: a line of nothing
-    /// but these is empty to some. No end within `limit`:
-    /// [`HeadError::UriTooLong`] when not even the request line ended, else
-    /// [`HeadError::HeadTooLarge`]. A response that does not begin with `HTTP/`, which is
-    /// seen before all else.
+    /// - A line feed without a carriage return, or with two, as soon as it is found, because some
+    ///   parsers take a line of only these bytes for empty.
+    /// - No end within `limit`: [`HeadError::UriTooLong`] if not even the request line ended, else
+    ///   [`HeadError::HeadTooLarge`].
+    /// - A response that does not begin with `HTTP/`; this is checked first.
     pub fn find(&mut self, bytes: &[u8], limit: usize) -> Result<Option<HeadEnd>, HeadError> {
         let window = &bytes[..bytes.len().min(limit)];
         if self.side == Side::Response && !may_begin_response(window) {
@@ -94,12 +94,12 @@ impl HeadSearch {
         Err(if in_request_line { HeadError::UriTooLong } else { HeadError::HeadTooLarge })
     }
 
-    /// Where the line begins that is not known to end yet.
+    /// Where the line begins whose end was not found yet.
     pub(super) fn line(&self) -> usize {
         self.line
     }
 
-    /// How far it has come: behind the byte that an error was found at, if there was one.
+    /// How far it got: after the byte at which an error was found, if there was one.
     pub(super) fn searched(&self) -> usize {
         self.searched
     }

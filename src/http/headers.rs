@@ -1,4 +1,4 @@
-//! The fields of a head as spans, in the order received, each name recognised once.
+//! The fields of a head as spans, in the order received. Each name is classified once.
 
 use super::error::HeadError;
 use super::list::{is_blank, is_text, is_token, trim};
@@ -8,9 +8,9 @@ use super::span::Span;
 /// One field line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
-    /// What the name means to us.
+    /// The name, classified.
     pub id: Name,
-    /// Whether a `Connection` field names this field, which ends its way here.
+    /// Whether a `Connection` field names this field, so that it is not forwarded.
     pub named: bool,
     /// The name as written.
     pub name: Span,
@@ -18,16 +18,16 @@ pub struct Field {
     pub value: Span,
 }
 
-/// The fields of the head parsed last: scratch space that is used again for every head.
+/// The fields of the head parsed last: scratch space that is reused for every head.
 #[derive(Debug)]
 pub struct Headers {
     fields: Vec<Field>,
-    /// One bit for each [`Name`] that occurs, so that asking for an absent field costs nothing.
+    /// One bit for each [`Name`] that occurs, so that looking for an absent field costs nothing.
     present: u32,
     limit: usize,
 }
 
-/// Fields handed to httparse at a time. Its results borrow from the head, so they live on the
+/// Fields that httparse parses at a time. Its results borrow from the head, so they are on the
 /// stack; a longer head takes several rounds.
 const BATCH: usize = 24;
 
@@ -92,7 +92,7 @@ impl Headers {
             };
             match consumed {
                 Some(all) if all == rest.len() => return Ok(()),
-                // An empty line before the end: the caller's idea of the end was another.
+                // There is an empty line before the end that the caller found.
                 Some(_) => return Err(HeadError::BadField),
                 None => {
                     let last = self.fields.last().map_or(from, |field| field.value.end());
@@ -103,8 +103,8 @@ impl Headers {
         }
     }
 
-    /// Parses the field lines of a response like [`Headers::parse`], but forgives whitespace before
-    /// a colon, which a proxy removes (RFC 9112 §5.1). It is rare: the plain reading comes first.
+    /// Parses the field lines of a response like [`Headers::parse`], but accepts whitespace before
+    /// a colon, which a proxy removes (RFC 9112 §5.1). It is rare, so the plain parser comes first.
     pub(super) fn parse_response(&mut self, head: &[u8], from: usize) -> Result<(), HeadError> {
         match self.parse(head, from) {
             Err(HeadError::BadField) => self.parse_spaced(head, from),
@@ -152,16 +152,16 @@ impl Headers {
     }
 }
 
-/// Why field lines can't be read: a continued line (RFC 9112 §5.2) is told from what is malformed.
+/// Why field lines can't be parsed: a continued line (RFC 9112 §5.2) has an error of its own.
 fn malformed(lines: &[u8]) -> HeadError {
     let mut each = lines.split_inclusive(|byte| *byte == b'\n');
     let continues = |line: &[u8]| line.first().copied().is_some_and(is_blank);
     if each.any(continues) { HeadError::FoldedField } else { HeadError::BadField }
 }
 
-/// Whether `line`, its end included, is a field line as [`Headers::parse`] takes it.
+/// Whether `line`, its end included, is a field line that [`Headers::parse`] accepts.
 pub(super) fn judge_line(line: &[u8]) -> Result<(), HeadError> {
-    // What would end the fields is missing, so whatever is right is not complete.
+    // The empty line is missing, so a valid line is "partial" to httparse.
     match httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]) {
         Ok(httparse::Status::Partial) => Ok(()),
         Ok(httparse::Status::Complete(_)) | Err(_) => Err(malformed(line)),

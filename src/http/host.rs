@@ -1,5 +1,5 @@
-//! Strict syntax of `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2), for what a lenient
-//! reader takes for one host a strict one may take for another.
+//! Strict syntax of `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2), because a lenient and a
+//! strict parser may read two different hosts.
 
 /// Whether `text` names a host: no userinfo, no spaces, a port within 0..=65535 if there is one.
 /// An empty host is none, with or without a port (RFC 9110 §4.2.1).
@@ -13,7 +13,7 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
     !host.is_empty() && is_registered_name(host) && is_port_suffix(port)
 }
 
-/// Nothing, or a colon and perhaps a number: `port = *DIGIT` may be empty.
+/// Nothing, or a colon and possibly a number: `port = *DIGIT` may be empty.
 fn is_port_suffix(text: &[u8]) -> bool {
     let [colon, digits @ ..] = text else { return true };
     let mut number: u32 = 0;
@@ -25,7 +25,7 @@ fn is_port_suffix(text: &[u8]) -> bool {
         && number < 1 << 16
 }
 
-/// `reg-name = *( unreserved / pct-encoded / sub-delims )`, which IPv4 addresses are as well.
+/// `reg-name = *( unreserved / pct-encoded / sub-delims )`; IPv4 addresses match it, too.
 fn is_registered_name(mut text: &[u8]) -> bool {
     loop {
         match text {
@@ -39,7 +39,7 @@ fn is_registered_name(mut text: &[u8]) -> bool {
     }
 }
 
-/// [`is_unreserved_or_sub_delim`] as a table: every request names a host.
+/// [`is_unreserved_or_sub_delim`] as a table, because every request has a host.
 const NAME_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = b'!';
@@ -70,7 +70,7 @@ fn is_ip_literal(text: &[u8]) -> bool {
             && !address.is_empty()
             && address.iter().all(|byte| is_unreserved_or_sub_delim(*byte) || *byte == b':');
     }
-    // Of the network only the notation of its addresses is known here.
+    // `core::net` is used for the notation of addresses only.
     str::from_utf8(text).is_ok_and(|address| address.parse::<core::net::Ipv6Addr>().is_ok())
 }
 

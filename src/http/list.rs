@@ -45,19 +45,19 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// The elements of a comma-separated list, trimmed; empty ones are handed out as well, because
-/// most fields ignore them (RFC 9110 §5.6.1.2) but framing must not.
+/// The elements of a comma-separated list, trimmed. Empty ones are included: most fields ignore
+/// them (RFC 9110 §5.6.1.2), but framing must not.
 pub(super) fn elements(list: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     list.split(|byte| *byte == b',').map(trim)
 }
 
-/// Names to be looked up in any case. They are sorted, so that looking up as many as there may be
-/// fields, for each of the fields, does not cost the product of both.
+/// Names that are looked up regardless of case. They are sorted, so that looking up each of many
+/// fields among many names does not cost the product of both.
 #[derive(Debug)]
 pub(super) struct Names<'a>(Vec<&'a [u8]>);
 
 impl<'a> Names<'a> {
-    /// Without a name, nothing is allocated.
+    /// Allocates nothing if there is no name.
     pub(super) fn new(names: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable_by(|a, b| compare(a, b));
@@ -69,8 +69,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Some order in which names that differ in case alone are the same. Lengths come first, for most
-/// names are told apart by them.
+/// An order in which names that differ only in case are equal. Lengths are compared first, because
+/// they tell most names apart.
 fn compare(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| {
         a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
@@ -87,7 +87,7 @@ mod tests {
         for name in ["X-B", "x-b", "a", "A", "x-LONG", "["] {
             assert!(names.contains(name.as_bytes()), "{name}");
         }
-        // `[` and `{` differ in the bit that tells the cases of a letter apart.
+        // `[` and `{` differ in the bit in which upper and lower case differ.
         for name in ["x-a", "x-bb", "b", "x-lonG1", "x", "{"] {
             assert!(!names.contains(name.as_bytes()), "{name}");
         }

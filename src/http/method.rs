@@ -1,4 +1,4 @@
-//! Request methods, as far as a proxy has to tell them apart (RFC 9110 §9).
+//! Request methods, as far as a proxy has to distinguish them (RFC 9110 §9).
 
 /// A request method. Methods are case-sensitive: `get` is an unknown one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,18 +15,18 @@ pub enum Method {
     Delete,
     /// `OPTIONS`
     Options,
-    /// `TRACE`, refused here: it would echo fields that we and others add.
+    /// `TRACE`, refused here: it would echo fields that this proxy and others add.
     Trace,
-    /// `CONNECT`, refused here: a gateway opens no tunnels to where a client pleases.
+    /// `CONNECT`, refused here: a gateway opens no tunnels to hosts that a client names.
     Connect,
     /// `PATCH`
     Patch,
-    /// Any other token; forwarded as it is.
+    /// Any other token; forwarded unchanged.
     Other,
 }
 
 impl Method {
-    /// Recognises a method by its name.
+    /// Classifies a method by its name.
     #[must_use]
     pub fn classify(name: &[u8]) -> Method {
         match name {
@@ -43,8 +43,8 @@ impl Method {
         }
     }
 
-    /// Whether sending the request twice is the same as sending it once (RFC 9110 §9.2.2).
-    /// Nothing is known of unknown methods, so they are not.
+    /// Whether sending the request twice has the same effect as sending it once (RFC 9110 §9.2.2).
+    /// Unknown methods are not idempotent.
     #[must_use]
     pub fn is_idempotent(self) -> bool {
         match self {

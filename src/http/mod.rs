@@ -1,17 +1,18 @@
-//! HTTP/1.1 as bytes in and verdicts out (RFC 9110, RFC 9112), strict by design.
+//! HTTP/1.1 (RFC 9110, RFC 9112), parsed strictly: bytes in, verdicts out.
 //!
-//! A proxy stands between two parsers that may disagree; whatever they could disagree about is
-//! refused here, and whatever is passed on is written anew in one plain form. The room exists so
-//! that those rules can be read and tested in one place, on byte strings, without a connection.
+//! The parsers before and behind a proxy may interpret a message differently. Whatever they could
+//! disagree about is refused here, and whatever is forwarded is written anew in one canonical form.
+//! The module exists so that these rules can be read and tested in one place, on byte strings,
+//! without a connection.
 //!
-//! It refuses to know sockets, clocks, backends and buffers: the caller owns the bytes, brings the
-//! date, and decides when to read and write.
+//! It knows no sockets, clocks, backends or buffers: the caller owns the bytes, passes the date,
+//! and decides when to read and write.
 //!
-//! The way of a message: [`HeadSearch`] finds where its head ends ([`ArrivingHead`] for a request,
-//! which may be refused before that), [`parse_request`] or [`parse_response`] judges it into spans
-//! and a [`Framing`], [`rewrite_request`] or [`rewrite_response`] writes the head for the next hop,
-//! [`Chunks`] walks a chunked body and [`rewrite_trailers`] cleans what follows it. What can't be
-//! forwarded gets a [`reply`].
+//! The steps of a message: [`HeadSearch`] finds where its head ends ([`ArrivingHead`] for a
+//! request, which may be refused before that), [`parse_request`] or [`parse_response`] turns it
+//! into spans and a [`Framing`], [`rewrite_request`] or [`rewrite_response`] writes the head for
+//! the next hop, [`Chunks`] walks a chunked body, and [`rewrite_trailers`] filters its trailers.
+//! What can't be forwarded is answered with a [`reply`].
 
 mod arriving;
 mod chunks;
@@ -54,20 +55,20 @@ pub use target::Target;
 pub use trailers::rewrite_trailers;
 pub use via::has_passed;
 
-/// The longest head there is, in bytes: a [`Span`] can point no further.
+/// The longest head, in bytes: a [`Span`] can point no further.
 pub const LONGEST_HEAD: usize = u16::MAX as usize;
 
-/// The versions spoken here (RFC 9112 §2.3); another major version is refused.
+/// The supported versions (RFC 9112 §2.3); another major version is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// HTTP/1.0: no chunked coding, no interim responses, closed unless asked otherwise.
+    /// HTTP/1.0: no chunked coding, no interim responses, closed unless `keep-alive` is asked for.
     Http10,
-    /// HTTP/1.1, and as such any later minor version (RFC 9110 §2.5).
+    /// HTTP/1.1; any later minor version is treated as 1.1 (RFC 9110 §2.5).
     Http11,
 }
 
 impl Version {
-    /// Reads `HTTP/1.` and a digit, telling a version we don't speak from what is no version.
+    /// Parses `HTTP/1.` and a digit; an unsupported version and a malformed one are two errors.
     pub(self) fn parse(text: &[u8]) -> Result<Version, HeadError> {
         match text {
             b"HTTP/1.0" => Ok(Version::Http10),

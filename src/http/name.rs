@@ -1,7 +1,7 @@
-//! The field names that mean something to a proxy, recognised once so that nothing is compared
-//! twice. All other names are opaque.
+//! The field names that mean something to a proxy. Each name is classified once, so that no name is
+//! compared twice. All other names are opaque.
 
-/// A field name, or [`Name::Other`] when it says nothing to this hop.
+/// A field name, or [`Name::Other`] if it means nothing to this hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "each is the field of that name")]
@@ -29,13 +29,13 @@ pub enum Name {
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
-    /// Not one of these, but merged with one by programs that read names as CGI does.
+    /// Not one of these, but merged with one by programs that map names as CGI does.
     Alias,
     Other,
 }
 
 impl Name {
-    /// Recognises a name, ignoring case. Length and first letter leave one candidate at most.
+    /// Classifies a name, ignoring case. Length and first letter leave at most one candidate.
     pub(super) fn classify(name: &[u8]) -> Name {
         let Some(first) = name.first() else { return Name::Other };
         let (candidate, id): (&[u8], Name) = match (name.len(), first.to_ascii_lowercase()) {
@@ -71,10 +71,10 @@ impl Name {
         }
     }
 
-    /// Whether the field concerns one connection only, whatever `Connection` says of it
-    /// (RFC 9110 §7.6.1). The proxy credentials are among them because this hop is the proxy they
-    /// are for, and a backend has no business with them (RFC 9110 §11.7). An alias of any name that
-    /// matters here goes no further either.
+    /// Whether the field concerns one connection only, whether or not `Connection` names it
+    /// (RFC 9110 §7.6.1). Proxy credentials are among them because they are meant for this proxy
+    /// and not for a backend (RFC 9110 §11.7). An alias of any name that matters here is not
+    /// forwarded either.
     pub(super) fn is_hop_by_hop(self) -> bool {
         match self {
             Name::Alias
@@ -106,9 +106,9 @@ impl Name {
     }
 }
 
-/// Whether a program that turns names into variables makes one of both, as `CONTENT_LENGTH` is made
-/// of `Content-Length` and of `Content_Length` (RFC 3875 §4.1.18). Some fold other separators, too.
-/// `plain` is in lower case.
+/// Whether a program that turns names into variables makes the same variable of both, as it makes
+/// `CONTENT_LENGTH` of `Content-Length` and of `Content_Length` (RFC 3875 §4.1.18). Some programs
+/// map other separators, too. `plain` is in lower case.
 pub(super) fn merges(name: &[u8], plain: &[u8]) -> bool {
     let folds = |(byte, own): (&u8, &u8)| match own {
         b'-' => !byte.is_ascii_alphanumeric(),

@@ -1,26 +1,26 @@
-//! Answers made here, when there is none of a backend to pass on: plain, short, and silent about
-//! what stands behind the proxy.
+//! The proxy's own answers, where there is no backend's answer to forward: plain, short, and without
+//! information about the backends.
 
 use super::wire::{self, CRLF};
 
-/// The methods served, as `Allow` lists them.
+/// The supported methods, as `Allow` lists them.
 pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// What differs from reply to reply.
+/// What differs between replies.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplyOptions<'a> {
     /// Whether the connection ends after the reply.
     pub close: bool,
     /// The date now, as an IMF-fixdate.
     pub date: &'a [u8],
-    /// Whether `HEAD` was asked, so that the body is described but not sent.
+    /// Whether the request was a `HEAD`, so that the body is described but not sent.
     pub head_only: bool,
-    /// Whether the methods served are listed, which a 405 must and an answer to `OPTIONS` should.
+    /// Whether `Allow` is sent, which a 405 must have and an answer to `OPTIONS` should.
     pub allow: bool,
 }
 
-/// Appends a whole response whose body reads `503 Service Unavailable: explanation`. The status is
-/// a final one that may have a body.
+/// Appends a complete response whose body is `503 Service Unavailable: explanation`. The status must
+/// be a final one that may have a body.
 pub fn reply(out: &mut Vec<u8>, status: u16, explanation: &str, options: &ReplyOptions<'_>) {
     debug_assert!(status >= 200 && status != 204 && status != 304);
     let mut digits = itoa::Buffer::new();

@@ -1,5 +1,5 @@
-//! Judges a whole request head: the request line by hand, the fields by httparse, and then
-//! everything a proxy has to know before it sends the request on.
+//! Parses a complete request head: the request line here, the fields with httparse, and then
+//! everything that a proxy has to know before it forwards the request.
 
 use super::connection::Options;
 use super::error::HeadError;
@@ -13,36 +13,36 @@ use super::span::Span;
 use super::target::Target;
 use super::{LONGEST_HEAD, Version};
 
-/// What a request head says. The spans point into the head it was parsed from.
+/// A parsed request head. The spans point into the head that it was parsed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestHead {
-    /// The method, recognised.
+    /// The method, classified.
     pub method: Method,
     /// The method as written.
     pub method_name: Span,
-    /// What is asked for.
+    /// The resource asked for.
     pub target: Target,
     /// The client's version.
     pub version: Version,
     /// Its number as written, which `Via` repeats.
     pub version_number: Span,
-    /// Host and port the request is for: of an absolute target, else of `Host`. Empty if neither
-    /// names one.
+    /// Host and port that the request is for: from an absolute target, else from `Host`. Empty if
+    /// neither names one.
     pub authority: Span,
     /// How the body is delimited; never [`Framing::UntilClose`].
     pub framing: Framing,
-    /// Whether the client wants the connection kept after this exchange (RFC 9112 §9.3).
+    /// Whether the client wants to keep the connection after this exchange (RFC 9112 §9.3).
     pub keep_alive: bool,
-    /// Whether the client offers to change to another protocol that may be tunnelled.
+    /// Whether the client offers an upgrade to a protocol that may be tunnelled.
     pub upgrade: bool,
     /// Whether the client waits for a 100 (Continue) before it sends the body.
     pub expect_continue: bool,
-    /// For `OPTIONS`: through how many more servers the request may go.
+    /// For `OPTIONS`: how many more times the request may be forwarded.
     pub max_forwards: Option<u64>,
 }
 
 impl RequestHead {
-    /// Whether the request asks whoever has it now, and must not go further (RFC 9110 §7.6.2).
+    /// Whether this proxy has to answer and must not forward the request (RFC 9110 §7.6.2).
     #[must_use]
     pub fn ends_here(&self) -> bool {
         self.max_forwards == Some(0)
@@ -52,8 +52,8 @@ impl RequestHead {
 /// Parses a head found by [`HeadSearch`](super::HeadSearch), empty line included.
 ///
 /// # Errors
-/// Whatever two readers might read differently, and what can't be forwarded. A request refused
-/// leaves the connection useless: its end is not known.
+/// Whatever two parsers might interpret differently, and what can't be forwarded. After a refused
+/// request the connection can't be used, because the end of the request is not known.
 pub fn parse_request(head: &[u8], headers: &mut Headers) -> Result<RequestHead, HeadError> {
     if head.len() > LONGEST_HEAD {
         return Err(HeadError::HeadTooLarge);
@@ -115,8 +115,8 @@ impl RequestLine {
     }
 }
 
-/// The authority a request is for (RFC 9112 §3.2, §3.3). HTTP/1.1 demands one valid `Host`,
-/// even if an absolute target overrules it; it may be empty where no authority is known.
+/// The authority that a request is for (RFC 9112 §3.2, §3.3). HTTP/1.1 requires one valid `Host`,
+/// even if an absolute target overrides it; it may be empty if no authority is known.
 fn authority(line: &RequestLine, head: &[u8], headers: &Headers) -> Result<Span, HeadError> {
     let mut hosts = headers.fields().iter().filter(|field| field.id == Name::Host);
     let (host, more) = (hosts.next(), hosts.next());
@@ -136,8 +136,8 @@ fn authority(line: &RequestLine, head: &[u8], headers: &Headers) -> Result<Span,
     }
 }
 
-/// The protocols of `Upgrade` that may be offered to a backend: no other HTTP and no TLS, in which
-/// requests would pass unseen, and nothing that is no protocol (RFC 9110 §7.8, RFC 2817 §3).
+/// The protocols of `Upgrade` that may be offered to a backend: no other HTTP version and no TLS,
+/// in which requests would pass uninspected, and only valid ones (RFC 9110 §7.8, RFC 2817 §3).
 fn offers<'a>(head: &'a [u8], headers: &'a Headers) -> impl Iterator<Item = &'a [u8]> {
     headers.values(head, Name::Upgrade).flat_map(elements).filter(|protocol| {
         let mut parts = protocol.splitn(2, |byte| *byte == b'/');
@@ -148,8 +148,8 @@ fn offers<'a>(head: &'a [u8], headers: &'a Headers) -> impl Iterator<Item = &'a 
     })
 }
 
-/// Appends the protocols a request offers to change to, as a list, or nothing if it offers none:
-/// what is sent to the backend, and what [`Asked`](super::Asked) holds its answer to.
+/// Appends the protocols that a request offers, as a list, or nothing if it offers none: what is
+/// sent to the backend, and what [`Asked`](super::Asked) compares its answer with.
 pub fn offered_protocols(head: &[u8], headers: &Headers, request: &RequestHead, out: &mut Vec<u8>) {
     if !request.upgrade {
         return;
@@ -171,8 +171,8 @@ fn expects_continue(head: &[u8], headers: &Headers) -> bool {
         && !is_named(Name::Expect)
 }
 
-/// `Max-Forwards` binds `TRACE` and `OPTIONS` alone; elsewhere it is passed on like any field. A
-/// number too large to hold is as good as the largest (RFC 9110 §7.6.2).
+/// `Max-Forwards` applies to `TRACE` and `OPTIONS` only; otherwise it is forwarded like any field. A
+/// number that does not fit counts as the largest that does (RFC 9110 §7.6.2).
 fn max_forwards(method: Method, head: &[u8], headers: &Headers) -> Result<Option<u64>, HeadError> {
     if method != Method::Options {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! Judges a whole response head. A backend is trusted no more than a client: what it frames badly
-//! would desynchronise the connection that the next client's request is sent on.
+//! Parses a complete response head. A backend is trusted no more than a client: bad framing would
+//! desynchronise the connection on which the next client's request is sent.
 
 use super::connection::Options;
 use super::error::HeadError;
@@ -11,17 +11,17 @@ use super::name::Name;
 use super::span::Span;
 use super::{LONGEST_HEAD, Version};
 
-/// What the request was that a response answers.
+/// The request that a response answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// Its method.
     pub method: Method,
-    /// The protocols offered with it, as
-    /// [`offered_protocols`](super::offered_protocols) wrote them; empty if none was.
+    /// The protocols that it offered, as [`offered_protocols`](super::offered_protocols) wrote them;
+    /// empty if none.
     pub protocols: &'a [u8],
 }
 
-/// What a response head says. The spans point into the head it was parsed from.
+/// A parsed response head. The spans point into the head that it was parsed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResponseHead {
     /// The backend's version.
@@ -32,15 +32,15 @@ pub struct ResponseHead {
     pub reason: Span,
     /// How the body is delimited; [`Framing::None`] for 1xx, 204, 304 and answers to `HEAD`.
     pub framing: Framing,
-    /// The length that the head describes, which `HEAD` and 304 give without a body.
+    /// The length that the head describes, which answers to `HEAD` and a 304 have without a body.
     pub length: Option<u64>,
-    /// Whether the backend keeps the connection after this exchange. False as well if a body must
-    /// be feared where none may be.
+    /// Whether the backend keeps the connection after this exchange. Also false if a body may
+    /// follow where none is allowed.
     pub keep_alive: bool,
-    /// For how many seconds the backend says that it keeps an idle connection: 0 if this was its
-    /// last request, none if it does not say.
+    /// For how many seconds the backend announces to keep an idle connection: 0 if this was the last
+    /// request on it, none if it does not announce anything.
     pub idle_seconds: Option<u64>,
-    /// A 101 to what was offered: after this head the connection speaks another protocol.
+    /// A 101 to a protocol that was offered: after this head the connection is a tunnel.
     pub upgrade: bool,
 }
 
@@ -55,8 +55,8 @@ impl ResponseHead {
 /// Parses a head found by [`HeadSearch`](super::HeadSearch), empty line included.
 ///
 /// # Errors
-/// Whatever two readers might read differently, and a protocol switched to that was not offered.
-/// All of them mean 502 for the client and the end of the backend's connection.
+/// Whatever two parsers might interpret differently, and a switch to a protocol that was not
+/// offered. Each means a 502 for the client and the end of the backend's connection.
 pub fn parse_response(
     head: &[u8],
     headers: &mut Headers,
@@ -93,8 +93,8 @@ pub fn parse_response(
     Ok(framed)
 }
 
-/// What `Keep-Alive` announces (RFC 2068 §19.7.1.1): `timeout`, the least if there are several, or
-/// that no request is left by `max`. Whatever else it says is ignored, as the field itself may be.
+/// What `Keep-Alive` announces (RFC 2068 §19.7.1.1): the lowest `timeout`, or 0 if `max` is 0.
+/// Everything else in it is ignored.
 fn idle_seconds(head: &[u8], headers: &Headers) -> Option<u64> {
     if !headers.has(Name::KeepAlive) {
         return None;
@@ -121,7 +121,7 @@ struct StatusLine {
 }
 
 impl StatusLine {
-    /// `HTTP-version SP 3DIGIT SP [ reason-phrase ] CRLF`; the second space is often forgotten.
+    /// `HTTP-version SP 3DIGIT SP [ reason-phrase ] CRLF`; many servers omit the second space.
     fn parse(head: &[u8]) -> Result<StatusLine, HeadError> {
         let feed = memchr::memchr(b'\n', head).ok_or(HeadError::BadStatusLine)?;
         let line = head[..feed].strip_suffix(b"\r").ok_or(HeadError::BareLineFeed)?;
@@ -147,7 +147,7 @@ impl StatusLine {
     }
 }
 
-/// Whether a 101 names the protocols changed to, and all of them were offered (RFC 9110 §7.8).
+/// Whether a 101 names protocols, and all of them were offered (RFC 9110 §7.8).
 fn is_answered(offered: &[u8], head: &[u8], headers: &Headers) -> bool {
     let mut chosen =
         headers.values(head, Name::Upgrade).flat_map(elements).filter(|p| !p.is_empty()).peekable();
@@ -155,8 +155,8 @@ fn is_answered(offered: &[u8], head: &[u8], headers: &Headers) -> bool {
     chosen.peek().is_some() && chosen.all(|protocol| offered.contains(protocol))
 }
 
-/// Whether a head that can't have a body gives one a framing all the same. Some backends say
-/// `Content-Length: 0` in a 204, which is wrong but harmless.
+/// Whether a head that can't have a body has framing fields nevertheless. Some backends send
+/// `Content-Length: 0` with a 204, which is wrong but harmless.
 fn describes_body(head: &[u8], headers: &Headers) -> bool {
     headers.has(Name::TransferEncoding)
         || headers.values(head, Name::ContentLength).any(|value| value != b"0")

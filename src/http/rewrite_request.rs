@@ -1,5 +1,5 @@
-//! Writes the head of a request for the next hop. What concerned the client's connection stays
-//! behind, what the backend should know of it is added, and the framing is our own.
+//! Writes the head of a request for the next hop: without the fields that concern the client's
+//! connection, with those that describe the client to the backend, and with the proxy's own framing.
 
 use super::Version;
 use super::framing::Framing;
@@ -8,26 +8,26 @@ use super::name::Name;
 use super::request::{RequestHead, offered_protocols};
 use super::wire::{self, CRLF};
 
-/// What the next hop is told besides the request itself.
+/// What is sent to the next hop besides the request itself.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHop<'a> {
     /// The client's address as text, for `X-Forwarded-For`.
     pub peer: &'a str,
     /// The name of this hop in `Via`.
     pub pseudonym: &'a str,
-    /// Whether the client is a proxy that is believed what it says of where the request comes from.
-    /// Of anybody else, nothing of that is passed on.
+    /// Whether the peer is a trusted proxy, whose forwarded fields are kept. Those of any other peer
+    /// are replaced.
     pub is_trusted: bool,
-    /// The `Host` of requests that name none, such as the backend's own authority. May be empty,
-    /// which the RFC allows but some servers refuse.
+    /// The `Host` for requests without one, such as the backend's own authority. May be empty, which
+    /// the RFC allows but some servers refuse.
     pub default_host: &'a str,
-    /// Whether the backend is asked to close its connection after the response. An upgrade is not
-    /// combined with that: its connection ends with the tunnel anyway.
+    /// Whether the backend is asked to close the connection after the response. This is not combined
+    /// with an upgrade, whose connection ends with the tunnel anyway.
     pub close: bool,
 }
 
 /// Appends the head that forwards `request`, always as HTTP/1.1 and with at most one framing
-/// field. The order of the fields passed on is kept.
+/// field. Forwarded fields keep their order.
 pub fn rewrite_request(
     out: &mut Vec<u8>,
     head: &[u8],
@@ -64,13 +64,13 @@ pub fn rewrite_request(
     out.extend_from_slice(CRLF);
 }
 
-/// Whether a field goes on as it is. What we write ourselves doesn't, and `Connection` has no say
-/// in that: neither framing, `Host` nor the forwarded fields can be named away.
+/// Whether a field is forwarded unchanged. Fields that this proxy writes itself are not, and
+/// `Connection` does not change that: it can't remove framing, `Host` or the forwarded fields.
 fn passes(field: &Field, request: &RequestHead, hop: &RequestHop<'_>) -> bool {
     match field.id {
         Name::Host | Name::ContentLength | Name::Via | Name::XForwardedFor => false,
         Name::Forwarded | Name::XForwardedHost | Name::XForwardedProto => hop.is_trusted,
-        // An HTTP/1.0 client can't wait for a 100, so it can't have asked for one.
+        // An HTTP/1.0 client can't wait for a 100, so it can't expect one.
         Name::Expect => !field.named && request.version == Version::Http11,
         Name::MaxForwards => request.max_forwards.is_none(),
         Name::Trailer => !field.named && request.framing == Framing::Chunked,
@@ -78,8 +78,8 @@ fn passes(field: &Field, request: &RequestHead, hop: &RequestHop<'_>) -> bool {
     }
 }
 
-/// Tells where the request comes from: in addition to what a trusted proxy said of it, in place of
-/// what anyone else did.
+/// Writes the forwarded fields: in addition to those of a trusted proxy, in place of those of any
+/// other peer.
 fn write_forwarded(
     out: &mut Vec<u8>,
     head: &[u8],

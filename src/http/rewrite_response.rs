@@ -1,40 +1,40 @@
-//! Writes the head of a response for the client: the backend's connection stays behind, and the
-//! body is framed the way the client can read.
+//! Writes the head of a response for the client: without the fields that concern the backend's
+//! connection, and with a framing that the client can read.
 
 use super::headers::{Field, Headers};
 use super::name::Name;
 use super::response::ResponseHead;
 use super::wire::{self, CRLF};
 
-/// How the body goes to the client.
+/// How the body is sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyOut {
-    /// Not at all: 1xx, 204, 304 and answers to `HEAD`. A length described is passed on where one
-    /// may be.
+    /// Not at all: 1xx, 204, 304 and answers to `HEAD`. A described length is forwarded where it is
+    /// allowed.
     None,
     /// As so many bytes.
     Length(u64),
     /// In chunks; never to an HTTP/1.0 client.
     Chunked,
-    /// Up to the end of the connection; says `Connection: close`.
+    /// Up to the end of the connection; sends `Connection: close`.
     UntilClose,
 }
 
-/// What the client is told besides the response itself.
+/// What is sent to the client besides the response itself.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseHop<'a> {
     /// How the body is framed.
     pub body: BodyOut,
     /// Whether the connection ends after this response.
     pub close: bool,
-    /// Whether the client speaks HTTP/1.0 and asked to keep the connection: it has to be told.
+    /// Whether the client uses HTTP/1.0 and asked for keep-alive, which has to be confirmed.
     pub keep_alive_10: bool,
     /// The date now, as an IMF-fixdate, for final responses that have none (RFC 9110 §6.6.1).
     pub date: &'a [u8],
 }
 
-/// Appends the head that forwards `response`, always as HTTP/1.1. The order of the fields passed on
-/// is kept.
+/// Appends the head that forwards `response`, always as HTTP/1.1. Forwarded fields keep their
+/// order.
 pub fn rewrite_response(
     out: &mut Vec<u8>,
     head: &[u8],
@@ -63,9 +63,9 @@ pub fn rewrite_response(
 fn passes(field: &Field, body: BodyOut) -> bool {
     match field.id {
         Name::ContentLength => false,
-        // A final response has a date, and is given one only if none was received.
+        // A `Date` is added only if none was received.
         Name::Date => true,
-        // Trailers are announced only where they can follow.
+        // Trailers are announced only if they can follow.
         Name::Trailer => !field.named && body == BodyOut::Chunked,
         id => !field.named && !id.is_hop_by_hop(),
     }
@@ -80,8 +80,8 @@ fn write_framing(out: &mut Vec<u8>, response: &ResponseHead, body: BodyOut) {
     }
 }
 
-/// `Upgrade` is the one hop-by-hop field with a meaning for the client: the protocol changed to, or
-/// those a 426 demands. Interim responses say nothing of the connection.
+/// `Upgrade` is the only hop-by-hop field that concerns the client: the protocol of a 101, or those
+/// that a 426 requires. Interim responses say nothing about the connection.
 fn write_connection(
     out: &mut Vec<u8>,
     head: &[u8],

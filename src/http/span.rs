@@ -1,6 +1,6 @@
-//! A part of a head as two offsets: no lifetime, four bytes, valid as long as the bytes stay put.
+//! A part of a head as two offsets: four bytes, no lifetime, valid as long as the bytes don't move.
 
-/// Where a part of a head lies, in bytes from the head's first byte.
+/// Where a part of a head is, in bytes from the head's first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
     start: u16,
@@ -21,7 +21,7 @@ impl Span {
         Span::new(start, start + part.len())
     }
 
-    /// The bytes meant, taken from the head the span was made for.
+    /// The bytes of the span, in the head that it was made for.
     #[must_use]
     pub fn of(self, head: &[u8]) -> &[u8] {
         &head[usize::from(self.start)..usize::from(self.end)]

@@ -1,20 +1,20 @@
-//! The four forms of a request target (RFC 9112 §3.2), of which a gateway serves three.
+//! The four forms of a request target (RFC 9112 §3.2); a gateway supports three of them.
 
 use super::error::HeadError;
 use super::host::is_authority;
 use super::method::Method;
 use super::span::Span;
 
-/// What is asked for. Paths and queries are never normalised, only passed on (RFC 9110 §7.7).
+/// A request target. Paths and queries are never normalised, only forwarded (RFC 9110 §7.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Path and query, starting with a slash.
     Origin(Span),
-    /// `http://authority/path?query`. The authority takes the place of `Host`.
+    /// `http://authority/path?query`. The authority replaces `Host`.
     Absolute {
-        /// Host and perhaps a port, valid and not empty.
+        /// Host and possibly a port, valid and not empty.
         authority: Span,
-        /// Path and query; it may be empty, or a query alone: then a slash goes before it.
+        /// Path and query. It may be empty or only a query; then a slash is put before it.
         path_and_query: Span,
     },
     /// `*`: the server itself, for `OPTIONS` only.
@@ -24,11 +24,11 @@ pub enum Target {
 const SCHEME: &[u8] = b"http://";
 
 impl Target {
-    /// Judges the target of any method but `CONNECT`.
+    /// Parses the target of any method but `CONNECT`.
     pub(super) fn parse(head: &[u8], span: Span, method: Method) -> Result<Target, HeadError> {
         let text = span.of(head);
-        // A fragment is not sent; controls and spaces can't be. Bytes past ASCII are no URI, yet
-        // common and harmless: nothing here or behind it splits at them.
+        // Fragments are never sent, control bytes and spaces are never valid. Bytes above ASCII are
+        // no URI either, but are common and harmless: no parser splits a head at them.
         if text.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
             return Err(HeadError::BadTarget);
         }
@@ -69,7 +69,7 @@ impl Target {
         }
     }
 
-    /// Path and query as received, for the log; empty when an absolute target has none.
+    /// Path and query as received, for the log; empty if an absolute target has none.
     #[must_use]
     pub fn path_and_query(self) -> Span {
         match self {

@@ -1,6 +1,6 @@
-//! The room's specification: tables of byte strings and verdicts, every head fed whole, byte by
-//! byte and cut at every place, and everything written read again by the crate `strict`. What holds
-//! for any bytes is told by the crate `properties`.
+//! The module's specification: tables of byte strings and verdicts. Every head is parsed whole, byte
+//! by byte and cut at every place, and everything written is checked by the crate `strict`. What holds
+//! for any bytes is in the crate `properties`.
 
 mod arriving;
 mod framing;
@@ -38,7 +38,7 @@ fn search(start: &HeadSearch, bytes: &[u8], limit: usize) -> Result<Option<HeadE
     whole
 }
 
-/// A head that was found and parsed, with the bytes its spans point into.
+/// A parsed head, with the bytes that its spans point into.
 #[derive(Debug)]
 struct Parsed<H> {
     bytes: Vec<u8>,
@@ -67,7 +67,7 @@ fn refused(bytes: impl AsRef<[u8]>, error: HeadError) {
     assert_eq!(request(bytes).map(|p| p.head), Err(error), "{}", bytes.escape_ascii());
 }
 
-/// How malformed field lines are called: a line that begins with a blank continues another.
+/// The error for malformed field lines: a line that begins with a blank continues another.
 fn malformed(lines: &str) -> HeadError {
     let continues = |line: &str| line.starts_with([' ', '\t']);
     let is_folded = lines.split('\n').any(continues);
@@ -81,7 +81,7 @@ fn accepted(bytes: impl AsRef<[u8]>) -> Parsed<RequestHead> {
     request(bytes).unwrap_or_else(|error| panic!("{error:?}: {}", bytes.escape_ascii()))
 }
 
-/// A response to `GET` unless something else was asked.
+/// A response to `GET`.
 fn response(bytes: impl AsRef<[u8]>) -> Result<Parsed<ResponseHead>, HeadError> {
     response_to(Asked { method: Method::Get, protocols: b"" }, bytes)
 }
@@ -102,7 +102,7 @@ fn with(lines: &str) -> String {
     head("GET / HTTP/1.1", &format!("Host: a\n{lines}"))
 }
 
-/// A head of a start line and field lines separated by `\n`.
+/// A head of a start line and field lines that are separated by `\n`.
 fn head(start: &str, lines: &str) -> String {
     let fields: String = lines.split_terminator('\n').flat_map(|line| [line, "\r\n"]).collect();
     format!("{start}\r\n{fields}\r\n")

@@ -1,6 +1,6 @@
-//! Cleans the trailer section of a chunked body. A careless backend may merge trailers into the
-//! head it has already acted upon, so nothing that frames, routes, authenticates or otherwise
-//! steers passes here (RFC 9110 §6.5.1).
+//! Filters the trailer section of a chunked body. A careless backend may merge trailers into the
+//! head that it has already acted upon, so no field that frames, routes, authenticates or otherwise
+//! controls a message is forwarded (RFC 9110 §6.5.1).
 
 use super::LONGEST_HEAD;
 use super::error::HeadError;
@@ -9,7 +9,7 @@ use super::list::{Names, elements};
 use super::name::{Name, merges};
 use super::wire::{self, CRLF};
 
-/// Names, beside those every [`Name`] stands for, that don't belong in a trailer section.
+/// Names that don't belong in a trailer section, in addition to those of every [`Name`].
 const FORBIDDEN: [&[u8]; 20] = [
     b"age",
     b"cache-control",
@@ -33,12 +33,12 @@ const FORBIDDEN: [&[u8]; 20] = [
     b"warning",
 ];
 
-/// Appends what may be passed on of a trailer section and the empty line that ends it. `raw` is
-/// what [`Part::Trailer`](super::Part::Trailer) gave in all, empty line included; `named` is what
-/// [`connection_named`](super::connection_named) gave for the head.
+/// Appends what may be forwarded of a trailer section, and the empty line that ends it. `raw` is all
+/// that was [`Part::Trailer`](super::Part::Trailer), empty line included; `named` is what
+/// [`connection_named`](super::connection_named) wrote for the head.
 ///
 /// # Errors
-/// A malformed field, or too many of them; nothing is appended then.
+/// A malformed field, or too many fields; then nothing is appended.
 pub fn rewrite_trailers(
     out: &mut Vec<u8>,
     raw: &[u8],

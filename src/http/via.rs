@@ -1,13 +1,13 @@
-//! The way that a request has come, as the `Via` of each hop tells it (RFC 9110 §7.6.3).
+//! The hops that a request has passed, as `Via` lists them (RFC 9110 §7.6.3).
 
 use super::headers::Headers;
 use super::list::{elements, is_blank};
 use super::name::Name;
 
-/// Whether a request was received before by the hop of this name: it has gone in a circle.
+/// Whether a request was received before by the hop of this name, so that it loops.
 #[must_use]
 pub fn has_passed(head: &[u8], headers: &Headers, pseudonym: &str) -> bool {
-    // A comma within a comment makes two of it. That matters to nobody who does not know the name.
+    // A comma within a comment splits it in two. Only a client that knows the name could use that.
     let is_ours = |entry: &[u8]| {
         let mut words = entry.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty());
         let received_by = words.nth(1).unwrap_or_default();
@@ -29,7 +29,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_ours_is_found_wherever_it_stands() {
+    fn an_own_entry_is_found_wherever_it_is() {
         for fields in [
             "Via: 1.1 me-1\r\n",
             "via: 1.0 ME-1 (a comment, with a comma)\r\n",
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_not_taken_for_us() {
+    fn other_entries_are_not_taken_for_an_own_one() {
         for fields in [
             "",
             "Via:\r\n",

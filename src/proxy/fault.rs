@@ -1,18 +1,18 @@
-//! What went wrong with a request: which status the client gets, who is to blame, and what the CSV
-//! calls it.
+//! What went wrong with a request: which status the client gets, which side caused it, and its word in
+//! the CSV.
 
 use crate::http::{FramingError, HeadError};
 
-/// A cause that kept a request from ending well.
+/// Why a request failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// The request's head is not one this proxy serves.
+    /// The request's head is invalid or not supported.
     RequestHead(HeadError),
     /// The request's body breaks its framing.
     RequestBody(FramingError),
     /// The request's trailers are not valid.
     RequestTrailers(HeadError),
-    /// The request has been here before.
+    /// The request has passed through this process before.
     Loop,
     /// The request's body is larger than `--max-body-bytes`.
     RequestTooLarge,
@@ -29,21 +29,21 @@ pub enum Fault {
     ClientStalled,
     /// Every backend refused the connection.
     ConnectRefused,
-    /// No connection came about within `--connect-timeout`.
+    /// No connection was established within `--connect-timeout`.
     ConnectTimeout,
-    /// This host has no cursor to the backend.
+    /// This host has no route to the backend.
     ConnectUnreachable,
     /// This proxy ran out of descriptors, ports or memory for a connection.
     ResourceExhausted,
-    /// The upstream took no more of the request, or sent no whole head, for `--response-timeout`.
+    /// The upstream read no more of the request, or sent no complete head, for `--response-timeout`.
     ResponseTimeout,
     /// The upstream sent nothing of the response's body for `--stream-timeout`.
     StreamTimeout,
-    /// Nothing moved in a tunnel for `--tunnel-timeout`.
+    /// No byte passed through a tunnel for `--tunnel-timeout`.
     TunnelTimeout,
     /// The upstream closed or reset the connection before a whole response head.
     UpstreamClosed,
-    /// The upstream took nothing of a tunnel for `--tunnel-timeout`.
+    /// The upstream read nothing of a tunnel for `--tunnel-timeout`.
     UpstreamStalled,
     /// The upstream switched protocols before it had the whole request.
     EarlyUpgrade,
@@ -62,7 +62,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The status for the client, if nothing was sent to it yet; 499 is only for the log.
+    /// The status for the client, if nothing was sent to it yet; 499 only appears in the log.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -92,7 +92,7 @@ impl Fault {
         }
     }
 
-    /// Whether the backend did wrong, so that it earns the failure sample.
+    /// Whether the backend is at fault, so that this counts as a failure sample.
     #[must_use]
     pub fn blames_upstream(self) -> bool {
         matches!(self.status(), 502 | 504) && self != Self::TunnelTimeout
@@ -131,7 +131,7 @@ impl Fault {
         }
     }
 
-    /// One clause for the client's eyes. It names no address and no internals.
+    /// One clause for the client, without addresses or internals.
     #[must_use]
     pub fn explanation(self) -> &'static str {
         match self {
@@ -145,7 +145,7 @@ impl Fault {
             Self::ClientGone | Self::ClientStalled => "the client left",
             Self::ConnectRefused => "no backend reachable (connection refused)",
             Self::ConnectTimeout => "no backend reachable (connecting timed out)",
-            Self::ConnectUnreachable => "no backend reachable (no cursor)",
+            Self::ConnectUnreachable => "no backend reachable (no route)",
             Self::ResourceExhausted => "the proxy has no resources for another connection",
             Self::ResponseTimeout => "the backend did not answer in time",
             Self::StreamTimeout => "the backend's answer made no progress",
@@ -210,14 +210,14 @@ mod tests {
         FramingError::Truncated,
     ];
 
-    /// The labels that are written in this file, so that none is forgotten that is added here.
+    /// The labels in this file, read from its source so that none is forgotten.
     fn own_labels() -> impl Iterator<Item = &'static str> {
         let (_, behind) = include_str!("fault.rs").split_once("pub fn label(").expect("labels");
         let body = behind.split("pub fn ").next().unwrap_or_default();
         body.split('"').skip(1).step_by(2)
     }
 
-    /// The same of what is wrong with a message.
+    /// The labels of what is wrong with a message.
     fn labels_of_messages() -> impl Iterator<Item = &'static str> {
         let (_, behind) = include_str!("../http/error.rs").split_once("\nimpl ").expect("labels");
         behind.split("facts!(").skip(1).filter_map(|facts| facts.split('"').nth(1))
@@ -258,15 +258,27 @@ mod tests {
     }
 
     #[test]
-    fn every_label_is_explained_in_the_table() {
+    fn every_label_is_explained_in_the_table_with_its_status() {
         let page = include_str!("../../docs/reliability.md");
         let (_, page) = page.split_once("\n## Labels of faults\n").expect("the section");
         let page = page.split("\n## ").next().unwrap_or_default();
-        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-        let (mut told, mut known): (Vec<_>, Vec<_>) =
-            (rows.collect(), labels_of_messages().chain(own_labels()).collect());
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+        let statuses: Vec<_> = rows.map(|cells| (cells[1].trim_matches('`'), cells[2])).collect();
+        let mut told: Vec<_> = statuses.iter().map(|(label, _)| *label).collect();
+        let mut known: Vec<_> = labels_of_messages().chain(own_labels()).collect();
         told.sort_unstable();
         known.sort_unstable();
-        assert_eq!(told, known, "docs/reliability.md tells each label once, and no other");
+        assert_eq!(told, known, "docs/reliability.md has each label once, and no other");
+        let heads = HEADS.map(|error| (error.label(), error.status(), error.to_string()));
+        let bodies = BODIES.map(|error| (error.label(), error.status(), error.to_string()));
+        for (label, status, explanation) in heads.into_iter().chain(bodies) {
+            let (_, told) = statuses.iter().find(|row| row.0 == label).expect("a row");
+            // What only a response can have has no status there: it is a 502 like all of them.
+            let told = if told.is_empty() { "502" } else { told };
+            assert_eq!(told, status.to_string(), "{label}");
+            assert!(!explanation.is_empty());
+            assert!(label.bytes().all(|byte| byte.is_ascii_lowercase() || b"_10".contains(&byte)));
+        }
     }
 }

@@ -3,11 +3,11 @@ use Part::{Data, Discard, Framing, Trailer};
 
 const TRAILER_LIMIT: usize = 64;
 
-/// Bytes kept of a stream, by part: neighbours of the same part joined.
+/// The bytes of a stream by part; adjacent pieces of the same part are joined.
 type Parts = Vec<(Part, Vec<u8>)>;
 
-/// Feeds `pieces` one after the other, each as far as it goes. Gives the parts, the bytes taken,
-/// and how it ended: `Ok(true)` at the end of the body.
+/// Scans `pieces` one after the other. Returns the parts, the bytes taken, and how it ended:
+/// `Ok(true)` at the end of the body.
 fn feed(pieces: &[&[u8]]) -> (Parts, usize, Result<bool, FramingError>) {
     let mut chunks = Chunks::new(TRAILER_LIMIT);
     let (mut parts, mut taken) = (Parts::new(), 0);
@@ -38,7 +38,7 @@ fn feed(pieces: &[&[u8]]) -> (Parts, usize, Result<bool, FramingError>) {
     (parts, taken, Ok(false))
 }
 
-/// Feeds a stream whole, cut in two anywhere and byte by byte; the parts and the verdict must not
+/// Scans a stream whole, cut in two anywhere and byte by byte; the parts and the verdict must not
 /// depend on it.
 fn scan(bytes: &[u8]) -> (Parts, usize, Result<bool, FramingError>) {
     let whole = feed(&[bytes]);
@@ -69,7 +69,7 @@ fn refused(stream: impl AsRef<[u8]>, error: FramingError) {
 }
 
 #[test]
-fn a_body_is_told_apart_into_its_parts() {
+fn a_body_is_divided_into_its_parts() {
     let stream = b"5\r\nhello\r\n3 \t;a=\"b\"\r\nabc\r\n0;c\r\nX-T: v\r\n\r\nGET /";
     let (parts, taken, end) = scan(stream);
     let expected: Parts = vec![
@@ -96,7 +96,7 @@ fn an_empty_trailer_section_is_framing() {
 }
 
 #[test]
-fn data_is_handed_out_in_one_piece_and_may_be_anything() {
+fn data_comes_in_one_piece_and_may_be_anything() {
     let data: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     let stream = [format!("{:X}\r\n", data.len()).as_bytes(), &data, b"\r\n0\r\n\r\n"].concat();
     let mut chunks = Chunks::new(TRAILER_LIMIT);
@@ -186,7 +186,7 @@ fn lines_end_in_cr_lf_and_nothing_else() {
 }
 
 #[test]
-fn a_body_that_stops_early_is_never_whole() {
+fn a_body_that_ends_early_is_never_complete() {
     let stream = b"5;x\r\nhello\r\n0\r\nX: y\r\n\r\n";
     for end in 0..stream.len() {
         assert_eq!(scan(&stream[..end]).2, Ok(false), "{end}");
@@ -221,28 +221,4 @@ fn framing_must_not_outweigh_its_data() {
     let redeemed = format!("{}1000\r\n{}\r\n", long.repeat(4), "d".repeat(4096));
     assert_eq!(ends_well(body(&redeemed, 1)), Ok(true));
     assert_eq!(ends_well(body(&redeemed, 3)), Err(FramingError::ChunkOverhead));
-}
-
-#[test]
-fn every_fault_has_its_own_label_and_an_explanation() {
-    let faults = [
-        FramingError::BadChunkSize,
-        FramingError::ChunkTooLarge,
-        FramingError::BadChunkExtension,
-        FramingError::ChunkLineTooLong,
-        FramingError::ChunkOverhead,
-        FramingError::BadChunkEnd,
-        FramingError::BadTrailer,
-        FramingError::TrailerTooLarge,
-        FramingError::Truncated,
-    ];
-    let mut labels: Vec<&str> = faults.iter().map(|fault| fault.label()).collect();
-    labels.sort_unstable();
-    labels.dedup();
-    assert_eq!(labels.len(), faults.len());
-    for fault in faults {
-        let status = if fault == FramingError::TrailerTooLarge { 431 } else { 400 };
-        assert_eq!(fault.status(), status, "{fault:?}");
-        assert_eq!(fault.to_string(), fault.explanation());
-    }
 }

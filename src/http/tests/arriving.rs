@@ -1,4 +1,4 @@
-//! Heads that are refused before they are whole, and heads that are not.
+//! Heads that are refused before they are complete, and heads that are not.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn refused(bytes: &[u8]) -> Option<(usize, HeadError)> {
 }
 
 #[test]
-fn what_can_begin_no_request_is_refused_with_its_first_wrong_byte() {
+fn what_can_begin_no_request_is_refused_at_its_first_wrong_byte() {
     for (bytes, at) in [
         (&b"\x16\x03\x01\x02\0\x01"[..], 1),
         (b"\0", 1),
@@ -42,7 +42,7 @@ fn what_can_begin_no_request_is_refused_with_its_first_wrong_byte() {
 }
 
 #[test]
-fn a_line_is_judged_as_soon_as_it_is_whole() {
+fn a_line_is_checked_as_soon_as_it_is_complete() {
     for (line, error) in [
         ("SSH-2.0-OpenSSH_9.6\r\n", HeadError::BadRequestLine),
         ("EHLO mail.example.org\r\n", HeadError::BadRequestLine),
@@ -57,7 +57,7 @@ fn a_line_is_judged_as_soon_as_it_is_whole() {
         ("GET / HTTP/1.1\r\nA:b\r\nA:b\r\nA:b\r\nA:b\r\n", HeadError::TooManyHeaders),
     ] {
         let at = match error {
-            // Neither method is bad before its end.
+            // Neither method is invalid before its end.
             HeadError::BadRequestLine if !line.contains(' ') => line.len() - 1,
             _ => line.len(),
         };
@@ -66,7 +66,7 @@ fn a_line_is_judged_as_soon_as_it_is_whole() {
 }
 
 #[test]
-fn what_is_wrong_first_counts_however_it_comes() {
+fn the_first_fault_counts_however_the_bytes_are_cut() {
     for (bytes, error) in [
         ("G\0T / HTTP/1.1\r\nHost: a\n\r\n", HeadError::BadRequestLine),
         ("GET / HTTP/9.9\r\nHost: a\n\r\n", HeadError::UnsupportedVersion),
@@ -93,7 +93,7 @@ fn a_valid_head_is_never_refused() {
 }
 
 #[test]
-fn so_many_empty_lines_and_no_more() {
+fn empty_lines_are_accepted_up_to_the_limit() {
     let lines = b"\r\n".repeat(MAX_EMPTY_LINES + 1);
     let most = &lines[2..];
     let mut head = ArrivingHead::default();

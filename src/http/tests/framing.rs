@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_length_is_digits_once() {
+fn a_length_is_digits_and_occurs_once() {
     for (lines, length) in [
         ("Content-Length: 0", 0),
         ("content-LENGTH:5", 5),

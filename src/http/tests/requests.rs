@@ -1,9 +1,9 @@
-//! Which requests are accepted, and what is understood of them.
+//! Which requests are accepted, and how they are parsed.
 
 use super::*;
 
 #[test]
-fn a_plain_request_is_understood() {
+fn a_plain_request_is_parsed() {
     let get = accepted("\r\nGET /a?b HTTP/1.1\r\nhOsT:\ta:80 \r\nX-A: \t b c \t \r\nX-B:\r\n\r\n");
     assert_eq!(get.head.method, Method::Get);
     assert_eq!(get.text(get.head.method_name), "GET");
@@ -23,7 +23,7 @@ fn a_plain_request_is_understood() {
 }
 
 #[test]
-fn methods_are_told_apart_and_only_known_idempotent_ones_may_be_repeated() {
+fn only_known_idempotent_methods_may_be_repeated() {
     for (name, method, idempotent) in [
         ("GET", Method::Get, true),
         ("HEAD", Method::Head, true),
@@ -70,7 +70,7 @@ fn malformed_request_lines_are_refused() {
 }
 
 #[test]
-fn only_http_1_is_spoken_and_its_later_versions_are_read_as_1_1() {
+fn only_http_1_is_supported_and_later_minor_versions_are_read_as_1_1() {
     for number in ["1.1", "1.2", "1.9"] {
         let parsed = accepted(head(&format!("GET / HTTP/{number}"), "Host: a"));
         assert_eq!(parsed.head.version, Version::Http11);
@@ -167,7 +167,7 @@ fn targets_are_taken_verbatim_or_refused() {
 }
 
 #[test]
-fn absolute_targets_bring_their_authority() {
+fn absolute_targets_have_an_authority_of_their_own() {
     for (target, authority, path) in [
         ("http://b.example/x?y", "b.example", "/x?y"),
         ("HTTP://b.example/x", "b.example", "/x"),
@@ -273,7 +273,7 @@ fn malformed_fields_are_refused() {
 }
 
 #[test]
-fn a_head_may_have_so_many_fields_and_not_one_more() {
+fn a_head_may_have_as_many_fields_as_the_limit_and_no_more() {
     let many = |count: usize| with(&"X-A: b\n".repeat(count - 1));
     for count in [1, 23, 24, 25, 47, 48, 49, 72, 99, 100] {
         assert_eq!(accepted(many(count)).headers.fields().len(), count);

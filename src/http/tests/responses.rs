@@ -1,4 +1,4 @@
-//! Which responses are accepted, and what is understood of them.
+//! Which responses are accepted, and how they are parsed.
 
 use super::*;
 
@@ -92,7 +92,7 @@ fn malformed_fields_are_refused() {
 }
 
 #[test]
-fn space_before_a_colon_is_forgiven_and_changes_nothing() {
+fn space_before_a_colon_is_accepted_and_changes_nothing() {
     let lines = "X-A: b\nContent-Length \t:\t4 \nX-B : c: d\nX-C:";
     let spaced = response(ok(lines)).unwrap();
     let told: Vec<_> = spaced
@@ -152,7 +152,7 @@ fn some_responses_have_no_body_whatever_they_say() {
         assert_eq!(of(""), Ok((Framing::None, None)));
         assert_eq!(of("Content-Length: 5"), Ok((Framing::None, Some(5))));
         assert_eq!(of("Transfer-Encoding: chunked"), Ok((Framing::None, None)));
-        assert_eq!(of("Content-Length: x"), Err(HeadError::BadLength), "it would be passed on");
+        assert_eq!(of("Content-Length: x"), Err(HeadError::BadLength), "it would be forwarded");
         let both = "Content-Length: 5\nTransfer-Encoding: chunked";
         assert_eq!(of(both), Err(HeadError::LengthAndCoding));
     }

@@ -1,4 +1,4 @@
-//! What the backend gets to see of a request.
+//! What is forwarded of a request to the backend.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn rewrite(bytes: impl AsRef<[u8]>, hop: &RequestHop<'_>) -> String {
     let mut out = Vec::new();
     rewrite_request(&mut out, &parsed.bytes, &parsed.headers, &parsed.head, hop);
     let text: String = out.iter().map(|byte| char::from(*byte)).collect();
-    // With a body of the kind it announces, the grammar has nothing to object to.
+    // With a body as it announces, it is valid by the grammar.
     let body = match parsed.head.framing {
         Framing::Chunked => b"0\r\n\r\n".to_vec(),
         Framing::Length(length) => vec![b'x'; usize::try_from(length).unwrap()],
@@ -25,14 +25,14 @@ fn rewrite(bytes: impl AsRef<[u8]>, hop: &RequestHop<'_>) -> String {
     let whole = [out.as_slice(), &body].concat();
     let (sent, end) = strict::request(&whole, 0);
     assert_eq!((sent.faults, end), (strict::Faults::new(), Some(whole.len())), "{text}");
-    // The next proxy of this kind understands the same.
+    // Another proxy of this kind parses the same.
     let again = request(&out).unwrap();
     assert_eq!(again.head.framing, parsed.head.framing);
     assert_eq!(again.head.upgrade, parsed.head.upgrade);
     text
 }
 
-/// The fields of a rewritten head, but for those every request gets from us.
+/// The fields of a rewritten head, without those that every request gets here.
 #[track_caller]
 fn passed(lines: &str) -> Vec<String> {
     let text = rewrite(with(lines), &HOP);
@@ -42,7 +42,7 @@ fn passed(lines: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_plain_request_gets_host_first_and_our_fields_last() {
+fn a_plain_request_gets_host_first_and_the_added_fields_last() {
     let bytes =
         "GET /x?y HTTP/1.1\r\nAccept: */*\r\nX-A: \t b c \t \r\nhOsT:\ta:80\r\nx-a:\r\n\r\n";
     assert_eq!(
@@ -62,7 +62,7 @@ fn output_is_appended() {
 }
 
 #[test]
-fn http_1_0_becomes_1_1_with_a_host_made_up() {
+fn http_1_0_becomes_1_1_with_a_default_host() {
     let text =
         rewrite("GET / HTTP/1.0\r\nExpect: 100-continue\r\nX-Forwarded-Host: x\r\n\r\n", &HOP);
     assert_eq!(
@@ -79,7 +79,7 @@ fn http_1_0_becomes_1_1_with_a_host_made_up() {
 }
 
 #[test]
-fn absolute_targets_become_origin_form_and_rule_the_host() {
+fn absolute_targets_become_origin_form_and_replace_the_host() {
     for (method, target, line) in [
         ("GET", "http://b.example/x?y", "GET /x?y HTTP/1.1\r\nHost: b.example\r\n"),
         ("GET", "http://b.example", "GET / HTTP/1.1\r\nHost: b.example\r\n"),
@@ -98,7 +98,7 @@ fn absolute_targets_become_origin_form_and_rule_the_host() {
 }
 
 #[test]
-fn what_concerns_the_clients_connection_stays_behind() {
+fn fields_of_the_clients_connection_are_removed() {
     for line in [
         "Connection: close",
         "Connection: keep-alive",
@@ -119,7 +119,7 @@ fn what_concerns_the_clients_connection_stays_behind() {
 }
 
 #[test]
-fn named_fields_stay_behind_but_for_those_that_are_ours() {
+fn named_fields_are_removed_except_those_written_here() {
     let lines = "Connection: x-foo ,\tX-BAR,,close\nConnection: cookie\nX-Foo: 1\nx-bar: 2\n\
                  X-Foo: 3\nX-Foot: 4\nCookie: c\nX-Fo: 5";
     assert_eq!(passed(lines), ["X-Foot: 4", "X-Fo: 5"]);
@@ -142,7 +142,7 @@ fn named_fields_stay_behind_but_for_those_that_are_ours() {
 }
 
 #[test]
-fn names_that_programs_behind_us_merge_with_ours_stay_behind() {
+fn names_that_other_programs_merge_with_these_are_removed() {
     for line in [
         "Content_Length: 31",
         "CONTENT_LENGTH: 31",
@@ -165,7 +165,7 @@ fn names_that_programs_behind_us_merge_with_ours_stay_behind() {
 }
 
 #[test]
-fn the_way_of_the_request_is_told() {
+fn the_forwarded_fields_are_written() {
     let lines = "X-Forwarded-For: 6.6.6.6\nX-A: b\nx-forwarded-for:\nX-Forwarded-For: a, b\n\
                  X-Forwarded-Proto: https\nX-Forwarded-Host: evil\nVia: 1.0 one\n\
                  Forwarded: for=6.6.6.6;proto=https\nvia: 1.1 two, 1.1 three";
@@ -179,7 +179,7 @@ fn the_way_of_the_request_is_told() {
 }
 
 #[test]
-fn what_a_trusted_proxy_says_of_the_way_is_kept() {
+fn the_forwarded_fields_of_a_trusted_proxy_are_kept() {
     let trusted = RequestHop { is_trusted: true, ..HOP };
     let lines = "X-Forwarded-For: 6.6.6.6\nX-Forwarded-Proto: https\nX-A: b\nx-forwarded-for:\n\
                  X-Forwarded-Host: b.example\nX-Forwarded-For: a, b\nForwarded: for=6.6.6.6\n\
@@ -190,7 +190,7 @@ fn what_a_trusted_proxy_says_of_the_way_is_kept() {
          X-Forwarded-Host: b.example\r\nForwarded: for=6.6.6.6\r\n\
          X-Forwarded-For: 6.6.6.6, a, b, 192.0.2.7\r\nVia: 1.1 tidegate\r\n\r\n"
     );
-    // What it does not say is still told.
+    // What it did not send is still written.
     assert_eq!(rewrite(with("X-A: b"), &trusted), rewrite(with("X-A: b"), &HOP));
 }
 
@@ -227,7 +227,7 @@ fn max_forwards_is_counted_down_for_options_only() {
 }
 
 #[test]
-fn the_backend_connection_is_asked_to_close_or_to_change() {
+fn the_backend_is_asked_to_close_or_to_upgrade() {
     let close = RequestHop { close: true, ..HOP };
     let text = rewrite(with("Connection: keep-alive"), &close);
     assert!(text.ends_with("\r\nConnection: close\r\n\r\n"), "{text}");

@@ -1,4 +1,4 @@
-//! What the client gets to see of a response, and what it is told when there is none.
+//! What is forwarded of a response to the client, and the replies made here.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn rewrite(asked: Asked<'_>, bytes: impl AsRef<[u8]>, hop: &ResponseHop<'_>) -> 
     text
 }
 
-/// The one response that `bytes` are, as the grammar reads it.
+/// `bytes`, parsed by the grammar as exactly one response.
 #[track_caller]
 fn whole_response(bytes: &[u8], method: &str) -> strict::Response {
     let methods = [method.as_bytes().to_vec()];
@@ -52,7 +52,7 @@ fn get(line: &str, lines: &str) -> String {
 }
 
 #[test]
-fn the_status_line_is_ours_and_the_reason_theirs() {
+fn the_status_line_is_rewritten_and_the_reason_kept() {
     for (line, rewritten) in [
         ("HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\n"),
         ("HTTP/1.0 200 OK", "HTTP/1.1 200 OK\r\n"),
@@ -64,7 +64,7 @@ fn the_status_line_is_ours_and_the_reason_theirs() {
 }
 
 #[test]
-fn fields_keep_their_order_and_the_backends_connection_stays_behind() {
+fn fields_keep_their_order_without_those_of_the_backends_connection() {
     let lines = "Server: x\nConnection: keep-alive, x-bar\nKeep-Alive: timeout=77\n\
                  Set-Cookie: a=1\nProxy-Connection: close\nX-Bar: 1\nSet-Cookie: b=2\nTE: x\n\
                  Upgrade: h2c\ncontent-LENGTH: 04\nHTTP2-Settings: x\nDate: then\nVia: 1.1 x\n\
@@ -77,7 +77,7 @@ fn fields_keep_their_order_and_the_backends_connection_stays_behind() {
 }
 
 #[test]
-fn names_that_others_merge_with_framing_stay_behind() {
+fn names_that_other_programs_merge_with_framing_are_removed() {
     let lines = "Content_Length: 9\nTransfer_Encoding: x\nKeep_Alive: 5\nX_A: b\nContent-Length: 4";
     let passed = "HTTP/1.1 200 OK\r\nX_A: b\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
                   Content-Length: 4\r\n\r\n";
@@ -85,7 +85,7 @@ fn names_that_others_merge_with_framing_stay_behind() {
 }
 
 #[test]
-fn what_is_named_goes_but_never_framing_or_date() {
+fn named_fields_are_removed_but_never_framing_or_date() {
     let lines = "Connection: date, content-length, x\nContent-Length: 4\nX: y\nDate: then";
     let text = get("HTTP/1.1 200 OK", lines);
     assert_eq!(text, "HTTP/1.1 200 OK\r\nDate: then\r\nContent-Length: 4\r\n\r\n");
@@ -103,7 +103,7 @@ fn a_date_is_added_to_final_responses_without_one() {
 }
 
 #[test]
-fn framing_is_what_the_client_gets() {
+fn framing_describes_the_body_that_the_client_gets() {
     let framed = |lines: &str, body: BodyOut| {
         rewrite(GET, head("HTTP/1.1 200 OK", lines), &ResponseHop { body, ..HOP })
             .replace("HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")
@@ -160,7 +160,7 @@ fn the_client_is_told_whether_its_connection_ends() {
 }
 
 #[test]
-fn a_change_of_protocol_is_passed_on_whole() {
+fn a_change_of_protocol_is_forwarded() {
     let lines = "Upgrade: WebSocket\nConnection: Upgrade, x\nX: y\nSec-WebSocket-Accept: z\n\
                  Content-Length: 0";
     for close in [false, true] {
@@ -174,7 +174,7 @@ fn a_change_of_protocol_is_passed_on_whole() {
 }
 
 #[test]
-fn a_demand_to_upgrade_keeps_the_protocols_demanded() {
+fn a_426_keeps_the_protocols_that_it_requires() {
     let lines = "Upgrade: websocket\nConnection: upgrade\nContent-Length: 0";
     let answer = |close| rewrite(GET, head("HTTP/1.1 426 ", lines), &ResponseHop { close, ..HOP });
     assert!(answer(false).ends_with("\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"));

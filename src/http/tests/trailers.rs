@@ -1,4 +1,4 @@
-//! What passes of a trailer section.
+//! What is forwarded of a trailer section.
 
 use super::*;
 
@@ -101,7 +101,7 @@ fn malformed_sections_are_refused_and_nothing_is_written() {
 
 #[test]
 fn all_names_that_fit_are_looked_up_for_all_trailers_that_fit() {
-    // To look at each name for each trailer takes a hundred million comparisons.
+    // Comparing each name with each trailer would take a hundred million comparisons.
     const MANY: usize = 7000;
     let name = |n: usize| format!("x{n:x}");
     let named: String = (0..2 * MANY).map(|n| name(2 * n) + ",").collect();
