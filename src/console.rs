@@ -1,11 +1,11 @@
-//! What a program says to the person who runs it, without ever waiting for that person.
+//! Messages on standard output and standard error that never block the program.
 //!
-//! A terminal that was stopped and a pipe that nobody reads take no more bytes, and a write to them
-//! waits. So everything is put into a queue of limited size, and a thread of its own, one for each
-//! stream, does the writing and the waiting. What finds the queue full is dropped. The streams stay
-//! blocking: other programs share their open files.
+//! A write to a stopped terminal, or to a pipe whose reader does not read, blocks. So messages go
+//! into a queue of limited size, and a thread for each stream writes them. Messages that don't fit
+//! into the queue are dropped. The streams stay blocking, because other programs share their open
+//! file descriptions.
 //!
-//! It knows nothing of what is said.
+//! It does not know what is printed.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -18,23 +18,23 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-/// What may wait to be printed.
-const ROOM_BYTES: usize = 1024 * 1024;
+/// How much may wait to be written.
+const QUEUE_BYTES: usize = 1024 * 1024;
 
-/// The part of it that is left to what is said rarely and matters more.
-const RESERVE_BYTES: usize = ROOM_BYTES / 2;
+/// The part of it that frequent, less important messages must leave free.
+const RESERVE_BYTES: usize = QUEUE_BYTES / 2;
 
-/// A pipe takes this much in one piece (`PIPE_BUF`, pipe(7)), so that lines of several programs
+/// A pipe accepts this much atomically (`PIPE_BUF`, pipe(7)), so that lines of several programs
 /// don't mix.
 const CHUNK_BYTES: usize = 4096;
 
-/// How long the end of a program waits for each stream to take the last words.
+/// How long a program that ends waits for each stream to accept the last messages.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 static STDOUT: LazyLock<Printer> = LazyLock::new(|| Printer::start("stdout", io::stdout()));
 static STDERR: LazyLock<Printer> = LazyLock::new(|| Printer::start("stderr", io::stderr()));
 
-/// Where a program speaks.
+/// Where a program prints its messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
     notices: &'static Printer,
@@ -42,46 +42,46 @@ pub struct Console {
 }
 
 impl Console {
-    /// Notices go to standard output, complaints to standard error.
+    /// Notices go to standard output, errors to standard error.
     #[must_use]
     pub fn standard() -> Self {
         Self { notices: &STDOUT, complaints: &STDERR }
     }
 
-    /// Both go to standard error, for standard output is in use for something else.
+    /// Both go to standard error, because standard output is used for something else.
     #[must_use]
     pub fn on_stderr() -> Self {
         Self { notices: &STDERR, complaints: &STDERR }
     }
 
-    /// Says a notice.
+    /// Prints a notice.
     pub fn say(&self, text: &str) {
-        self.notices.put(&lines(text), ROOM_BYTES);
+        self.notices.put(&lines(text), QUEUE_BYTES);
     }
 
-    /// Says what comes often and can be missed: whole lines, as many of the first as there is room
-    /// for.
+    /// Prints messages that are frequent and less important: of these lines, as many of the first as
+    /// fit.
     pub fn offer(&self, lines: &[u8]) {
-        self.notices.put(lines, ROOM_BYTES - RESERVE_BYTES);
+        self.notices.put(lines, QUEUE_BYTES - RESERVE_BYTES);
     }
 
-    /// Says that something is wrong.
+    /// Prints an error.
     pub fn complain(&self, text: &str) {
-        self.complaints.put(&lines(text), ROOM_BYTES);
+        self.complaints.put(&lines(text), QUEUE_BYTES);
     }
 
-    /// Waits until all that was said is written, for half a second at most. To be called before the
-    /// program ends.
+    /// Waits until everything is written, for at most half a second. To be called before the program
+    /// ends.
     pub fn finish(&self) {
         self.notices.finish();
         self.complaints.finish();
     }
 }
 
-/// Complaints as a writer, of which each write is to be a whole line.
+/// Errors, as a writer; each write has to be a whole line.
 impl Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.complaints.put(bytes, ROOM_BYTES);
+        self.complaints.put(bytes, QUEUE_BYTES);
         Ok(bytes.len())
     }
 
@@ -97,17 +97,17 @@ fn lines(text: &str) -> Vec<u8> {
 
 /// The queue of one stream, and its thread.
 #[derive(Debug)]
-struct Printer(Arc<Desk>);
+struct Printer(Arc<Shared>);
 
-struct Desk {
+struct Shared {
     out: Box<dyn AsFd + Send + Sync>,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
-impl fmt::Debug for Desk {
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").field("queue", &self.queue).finish_non_exhaustive()
+        f.debug_struct("Shared").field("queue", &self.queue).finish_non_exhaustive()
     }
 }
 
@@ -117,34 +117,34 @@ struct Queue {
     printer: State,
 }
 
-/// What a printer's thread is doing.
+/// The state of a printer's thread.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum State {
-    /// It waits for something to be said.
+    /// It waits for a message.
     #[default]
     Idle,
-    /// It writes, and has taken what it writes out of the queue.
+    /// It writes; what it writes is no longer in the queue.
     Writing,
-    /// The system gives no thread.
+    /// The system could not start a thread.
     Missing,
 }
 
 impl Printer {
     fn start(name: &str, out: impl AsFd + Send + Sync + 'static) -> Self {
         let (queue, changed) = Default::default();
-        let desk = Arc::new(Desk { out: Box::new(out), queue, changed });
-        let shared = Arc::clone(&desk);
+        let printer = Arc::new(Shared { out: Box::new(out), queue, changed });
+        let shared = Arc::clone(&printer);
         let thread = thread::Builder::new().name(name.to_owned());
         if thread.spawn(move || shared.print()).is_err() {
-            desk.lock().printer = State::Missing;
+            printer.lock().printer = State::Missing;
         }
-        Self(desk)
+        Self(printer)
     }
 
-    /// Queues the lines that fit into `room`.
-    fn put(&self, lines: &[u8], room: usize) {
+    /// Queues the lines with which the queue stays within `limit` bytes.
+    fn put(&self, lines: &[u8], limit: usize) {
         let mut queue = self.0.lock();
-        let free = room.saturating_sub(queue.text.len());
+        let free = limit.saturating_sub(queue.text.len());
         let fitting = match lines.get(..free) {
             Some(first) => memchr::memrchr(b'\n', first).map_or(0, |at| at + 1),
             None => lines.len(),
@@ -155,26 +155,26 @@ impl Printer {
         }
     }
 
-    /// Waits for all that is queued to be written, but not for long.
+    /// Waits until the queue is written, for at most [`PATIENCE`].
     fn finish(&self) {
         let queue = self.0.lock();
         if queue.printer == State::Missing {
-            // A program that gets no thread serves nobody, and has to say why it ends.
+            // A program that can't start a thread has to print why it ends.
             let _ = write_all(self.0.out.as_fd(), &queue.text);
             return;
         }
         let is_busy = |queue: &mut Queue| !queue.text.is_empty() || queue.printer == State::Writing;
-        // Whether it was written or not, there is nothing left to be done about it.
+        // If it could not be written in time, nothing more can be done.
         let _ = self.0.changed.wait_timeout_while(queue, PATIENCE, is_busy);
     }
 }
 
-impl Desk {
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints what is queued, for ever.
+    /// Writes what is queued, forever.
     fn print(&self) {
         let mut text = Vec::new();
         loop {
@@ -187,13 +187,13 @@ impl Desk {
             text.clear();
             mem::swap(&mut text, &mut queue.text);
             drop(queue);
-            // Nobody is left to tell when this cannot be written.
+            // There is no other place to report that this can't be written.
             let _ = write_all(self.out.as_fd(), &text);
         }
     }
 }
 
-/// Writes whole lines, at most [`CHUNK_BYTES`] at once, however long it takes.
+/// Writes whole lines, at most [`CHUNK_BYTES`] at a time, however long it takes.
 fn write_all(out: BorrowedFd<'_>, mut text: &[u8]) -> Result<(), Errno> {
     while !text.is_empty() {
         let chunk = &text[..text.len().min(CHUNK_BYTES)];
@@ -236,56 +236,56 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_said_is_written_in_order() {
+    fn all_messages_are_written_in_order() {
         let (printer, mut reader) = printer_to_pipe();
         let lines = numbered_lines(300);
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            printer.put(line, ROOM_BYTES);
+            printer.put(line, QUEUE_BYTES);
         }
         printer.finish();
         assert_eq!(take(&mut reader, lines.len()), lines);
     }
 
     #[test]
-    fn a_stalled_reader_holds_up_nobody_and_gets_the_first_whole_lines() {
+    fn a_stalled_reader_blocks_no_writer_and_gets_the_first_whole_lines() {
         let (printer, mut reader) = printer_to_pipe();
         let lines = numbered_lines(2000);
-        printer.put(&lines, ROOM_BYTES);
+        printer.put(&lines, QUEUE_BYTES);
         while !printer.0.lock().text.is_empty() {
             thread::yield_now();
         }
         // More than a pipe holds: the thread has it, and waits for the reader.
         for _ in 0..20 {
-            printer.put(&lines, ROOM_BYTES - RESERVE_BYTES);
+            printer.put(&lines, QUEUE_BYTES - RESERVE_BYTES);
         }
-        printer.put(b"a complaint\n", ROOM_BYTES);
+        printer.put(b"a complaint\n", QUEUE_BYTES);
         printer.finish();
         let queued = printer.0.lock().text.clone();
-        assert!(queued.len() <= ROOM_BYTES - RESERVE_BYTES + b"a complaint\n".len());
-        assert!(queued.ends_with(b"\na complaint\n"), "what matters more has room");
+        assert!(queued.len() <= QUEUE_BYTES - RESERVE_BYTES + b"a complaint\n".len());
+        assert!(queued.ends_with(b"\na complaint\n"), "what is more important fits");
         for _ in 0..2 {
             assert_eq!(take(&mut reader, lines.len()), lines, "from the first on");
         }
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_no_trouble() {
+    fn a_reader_that_closed_causes_no_error() {
         let (printer, reader) = printer_to_pipe();
         drop(reader);
-        printer.put(b"nobody hears this\n", ROOM_BYTES);
+        printer.put(b"lost\n", QUEUE_BYTES);
         printer.finish();
-        printer.put(b"nor this\n", ROOM_BYTES);
+        printer.put(b"lost, too\n", QUEUE_BYTES);
         printer.finish();
         assert_eq!(printer.0.lock().printer, State::Idle);
     }
 
     #[test]
-    fn a_stream_that_another_program_made_non_blocking_is_waited_for_all_the_same() {
+    fn a_stream_that_another_program_made_non_blocking_is_waited_for() {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         fcntl_setfl(&writer, OFlags::NONBLOCK).expect("flags");
         let printer = Printer::start("test", writer);
         let lines = numbered_lines(2000);
-        printer.put(&lines, ROOM_BYTES);
+        printer.put(&lines, QUEUE_BYTES);
         assert_eq!(take(&mut reader, lines.len()), lines);
     }
 

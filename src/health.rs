@@ -1,17 +1,17 @@
-//! Asking a server whether it is there, from outside: what `--health` does in images without a
-//! shell. It knows no HTTP; the question and the shape of its answer are told.
+//! The client of `--health`, which checks a server from outside, in images without a shell. It knows
+//! no HTTP: the request and the expected form of the answer are given.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// For each of connecting, asking and waiting for the answer.
+/// Timeout for each of connecting, sending and waiting for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// No healthy server says more, and another one need not be listened to for longer.
+/// A healthy server sends no more than this.
 const ANSWER_BYTES_MAX: u64 = 4096;
 
-/// What a kind of server is asked, and by what answer it is known.
+/// The request to a kind of server, and the form of its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Question {
     /// The kind of server, as a noun.
@@ -27,31 +27,31 @@ pub struct Question {
 /// Why a server does not count as healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
-    /// It cannot be reached, breaks off or says nothing.
+    /// It can't be reached, closes the connection or sends nothing.
     #[error("no {server} answers at {address}: {cause}")]
     Unreachable {
         /// The kind of server.
         server: &'static str,
-        /// The address asked.
+        /// Its address.
         address: SocketAddr,
-        /// What the operating system said, or that nothing came in time.
+        /// The operating system's error, or a timeout.
         cause: io::Error,
     },
-    /// It says something else.
-    #[error("what answers at {address} is no healthy {server}")]
+    /// It sends something else.
+    #[error("the server at {address} is no healthy {server}")]
     Stranger {
         /// The kind of server.
         server: &'static str,
-        /// The address asked.
+        /// Its address.
         address: SocketAddr,
     },
 }
 
 impl Question {
-    /// Asks the server that listens on `address`; the wildcard is asked on the loopback.
+    /// Asks the server that listens on `address`; for a wildcard, at the loopback address.
     ///
     /// # Errors
-    /// When none answers within seconds, or not as it should.
+    /// If there is no answer within the timeouts, or another one than expected.
     pub fn ask(&self, address: SocketAddr) -> Result<(), HealthError> {
         let (server, address) = (self.server, reachable(address));
         match exchange(address, self.bytes) {
@@ -62,7 +62,7 @@ impl Question {
     }
 }
 
-/// Where to connect to for what listens on `address`.
+/// The address to connect to for a server that listens on `address`.
 #[must_use]
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     match address.ip() {
@@ -82,7 +82,7 @@ fn exchange(address: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// A timeout of a blocking socket is called "Resource temporarily unavailable".
+/// The system calls a timeout of a blocking socket "Resource temporarily unavailable".
 fn clarify(cause: io::Error) -> io::Error {
     match cause.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {

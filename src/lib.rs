@@ -1,17 +1,17 @@
 //! tidegate: an adaptive HTTP/1.1 reverse proxy and load balancer.
 //!
-//! The library is a house. A module imports only from the floors below its own:
+//! A module imports only from the layers below its own:
 //!
 //! ```text
 //! bin/                                thin programs: flags, one call, an exit code
-//! dashboard/                          what the log says, as a page
-//! proxy/                              ties sockets, HTTP and balancing together
+//! dashboard/                          a live page over the log
+//! proxy/                              connects sockets, HTTP and balancing
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other
-//! buffer, console, health, time, usage   ground
+//! buffer, console, health, time, usage   used by all others
 //! ```
 //!
-//! `docs/architecture.md` tells why; `tests/tidy.rs` keeps it so.
+//! `docs/architecture.md` explains why; `tests/tidy.rs` checks it.
 
 pub mod balance;
 pub mod buffer;

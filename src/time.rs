@@ -1,11 +1,11 @@
-//! Durations as people write them: `500ms`, `2s`, `1m`.
+//! Durations in the form `500ms`, `2s`, `1m`.
 
 use std::time::Duration;
 
 /// Parses a duration written as a whole or decimal number and a unit: `us`, `ms`, `s`, `m` or `h`.
 ///
 /// # Errors
-/// A sentence that names what was given and what is accepted.
+/// A message that names what was given and what is accepted.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let refuse = || format!("`{text}` is not a duration; write a number and ms, s, m or h (500ms)");
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(refuse)?;
@@ -26,10 +26,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is too long; the longest duration is 24h"))
 }
 
-/// No timeout of a proxy is sensibly longer, and sums of instants stay far from overflow.
+/// No timeout of a proxy has to be longer, and sums with instants don't overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// Writes a duration the way [`parse_duration`] reads it, in the largest unit that divides it.
+/// Formats a duration as [`parse_duration`] parses it, in the largest unit that divides it.
 #[must_use]
 pub fn format_duration(duration: Duration) -> String {
     let micros = duration.as_micros();

@@ -1,8 +1,8 @@
-//! What is wrong with a command line, told so that the right one is at hand.
+//! Errors of a command line, with a suggestion of the right one.
 //!
-//! Clap names the flag that looks most like the one that was typed. That is often a wrong one: a
-//! value that is given without a flag has no flag to be found, and a flag may be another program's.
-//! Here a suggestion is made only where it is right; what flags there are, each program knows.
+//! Clap suggests the flag that is spelled most like the one that was typed. That is often wrong: the
+//! value may be given without a flag, or the flag may be another program's. Here a suggestion is made
+//! only where it is right. Each program knows its own flags.
 
 use std::env;
 
@@ -10,18 +10,18 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error, Parser};
 use strsim::osa_distance;
 
-/// What to say where a word was typed that is no flag or task of this program.
+/// The suggestion for a word that is no flag or subcommand of this program.
 #[derive(Clone, Copy, Debug)]
 pub struct Advice {
-    /// The task of the program it is for; empty for a program without tasks, or before its task.
+    /// The subcommand that it is for; empty for a program without subcommands, or before one.
     pub task: &'static str,
-    /// The words, without dashes. None stands for every flag to which nothing similar is known.
+    /// The words, without dashes. None means every flag for which there is no similar one.
     pub words: &'static [&'static str],
-    /// What to do instead; `{}` in it becomes what was typed, with its value.
+    /// What to do instead; `{}` in it is replaced by what was typed, with its value.
     pub tip: &'static str,
 }
 
-/// Reads the command line; ends the program if that is wrong, or if help was asked for.
+/// Parses the command line; ends the program if it is wrong, or if help was asked for.
 #[must_use]
 pub fn parse<P: Parser>(advice: &[Advice]) -> P {
     P::try_parse().unwrap_or_else(|error| {
@@ -30,20 +30,20 @@ pub fn parse<P: Parser>(advice: &[Advice]) -> P {
     })
 }
 
-/// The names of `known` that somebody meant who typed `typed`: those that are equal but for case
-/// and separators, else the one with the fewest slips, else those that have the word in them.
+/// The names of `known` that were probably meant by `typed`: those that are equal except for case
+/// and separators, else those with the fewest typing errors, else those that contain the word.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    /// A slip in so many letters.
-    const LETTERS_PER_SLIP: usize = 3;
-    /// More than these would not be read.
+    /// One typing error per so many letters.
+    const LETTERS_PER_ERROR: usize = 3;
+    /// More would be no help.
     const MOST: usize = 8;
     let bare = plain(typed);
     let rank = |name: &'a str| {
-        let slips = osa_distance(&bare, &plain(name));
+        let errors = osa_distance(&bare, &plain(name));
         let has_words = !bare.is_empty() && words(typed).all(|it| words(name).any(|w| w == it));
-        match slips {
-            0..=1 => Some(slips),
-            _ if slips <= bare.len() / LETTERS_PER_SLIP => Some(slips),
+        match errors {
+            0..=1 => Some(errors),
+            _ if errors <= bare.len() / LETTERS_PER_ERROR => Some(errors),
             _ if has_words => Some(usize::MAX),
             _ => None,
         }
@@ -56,7 +56,7 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
     names.map(|(_, name)| name).take(MOST).collect()
 }
 
-/// A refusal, with the names that were meant.
+/// An error, with the names that were probably meant.
 pub fn or_nearest<'a>(
     refusal: &dyn std::fmt::Display,
     typed: &str,
@@ -73,12 +73,12 @@ fn words(name: &str) -> impl Iterator<Item = String> {
     name.split(['-', '_', ' ']).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
-/// A name without what people leave out or write otherwise.
+/// A name without separators and case, which are often mistyped.
 fn plain(name: &str) -> String {
     words(name).collect()
 }
 
-/// The error with suggestions that are right, in place of clap's.
+/// The error with correct suggestions instead of clap's.
 fn explain(error: Error, mut program: Command, typed: &[String], advice: &[Advice]) -> Error {
     let kind = match error.kind() {
         ErrorKind::InvalidValue => return explain_value(error),
@@ -97,7 +97,7 @@ fn explain(error: Error, mut program: Command, typed: &[String], advice: &[Advic
     asked.explain(error, &advice)
 }
 
-/// Names the one of the possible values that was meant.
+/// Suggests one of the possible values.
 fn explain_value(mut error: Error) -> Error {
     error.remove(ContextKind::SuggestedValue);
     let (word, known) = (error.get(ContextKind::InvalidValue), error.get(ContextKind::ValidValue));
@@ -126,7 +126,7 @@ fn suggest(mut error: Error, kind: ContextKind, names: Vec<String>) -> Error {
     error
 }
 
-/// A word that is no argument of a task.
+/// A word that is no argument of a subcommand.
 struct Asked<'a> {
     word: &'a str,
     typed: &'a [String],
@@ -135,7 +135,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn explain(&self, mut error: Error, advice: &[Advice]) -> Error {
-        // What clap has found, and its guess that a flag was meant as a value.
+        // Clap's suggestions, and its guess that a flag was meant as a value.
         let found =
             [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::Suggested];
         for kind in found {
@@ -164,29 +164,29 @@ impl Asked<'_> {
         }
     }
 
-    /// The word without dashes, and without what is behind `=`.
+    /// The word without dashes, and without what follows `=`.
     fn name(&self) -> String {
         let name = self.word.split_once('=').map_or(self.word, |(name, _)| name);
         name.trim_start_matches('-').to_owned()
     }
 
-    /// Tasks that are like it.
+    /// Similar subcommands.
     fn tasks(&self) -> Vec<String> {
         let tasks = self.task.get_subcommands().filter(|task| !task.is_hide_set());
         owned(nearest(self.word, tasks.map(Command::get_name)))
     }
 
-    /// Flags that are like it.
+    /// Similar flags.
     fn flags(&self) -> Vec<String> {
         let flags = self.task.get_arguments().filter(|arg| !arg.is_hide_set());
         let names = flags.filter_map(Arg::get_long);
-        // Of one letter, only the same letter is like it.
+        // A single letter is similar only to itself.
         let name = self.name();
         let names = if name.len() > 1 { nearest(&name, names) } else { Vec::new() };
         names.into_iter().map(|name| format!("--{name}")).collect()
     }
 
-    /// How the value is given for which there is no flag, if it is that.
+    /// How to give this value, if it is one that has no flag.
     fn positional(&self) -> Option<String> {
         let name = self.name();
         let value_name = |arg: &Arg| Some(arg.get_value_names()?.first()?.to_string());
@@ -204,7 +204,7 @@ impl Asked<'_> {
         advice.tip.replace("{}", &format!("{flag}{value}"))
     }
 
-    /// What was typed as its value.
+    /// The value that was typed for it.
     fn value(&self) -> Option<String> {
         let is_it = |word: &String| {
             word == self.word || word.split_once('=').is_some_and(|(name, _)| name == self.word)
@@ -223,7 +223,7 @@ mod tests {
     const POLICIES: [&str; 3] = ["round-robin", "adaptive_sma", "adaptive_ewma"];
 
     #[test]
-    fn a_name_is_found_by_its_slips_its_spelling_and_its_words() {
+    fn a_name_is_found_despite_typing_errors_and_by_its_words() {
         for (typed, meant) in [
             ("ewma", &["adaptive_ewma"][..]),
             ("EWMA", &["adaptive_ewma"]),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_what_was_meant() {
+    fn an_error_names_what_was_meant() {
         assert_eq!(or_nearest(&"no", "ewma", POLICIES), "no; did you mean adaptive_ewma?");
         let both = "no; did you mean adaptive_sma or adaptive_ewma?";
         assert_eq!(or_nearest(&"no", "adaptive", POLICIES), both);
