@@ -59,8 +59,8 @@ impl Console {
         self.notices.put(&lines(text), QUEUE_BYTES);
     }
 
-    /// Prints messages that are frequent and less important: of these lines, as many of the first as
-    /// fit.
+    /// Prints messages that are frequent and less important: of these lines, as many of the first
+    /// as fit.
     pub fn offer(&self, lines: &[u8]) {
         self.notices.put(lines, QUEUE_BYTES - RESERVE_BYTES);
     }
@@ -70,8 +70,8 @@ impl Console {
         self.complaints.put(&lines(text), QUEUE_BYTES);
     }
 
-    /// Waits until everything is written, for at most half a second. To be called before the program
-    /// ends.
+    /// Waits until everything is written, for at most half a second. To be called before the
+    /// program ends.
     pub fn finish(&self) {
         self.notices.finish();
         self.complaints.finish();

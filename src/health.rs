@@ -1,5 +1,5 @@
-//! The client of `--health`, which checks a server from outside, in images without a shell. It knows
-//! no HTTP: the request and the expected form of the answer are given.
+//! The client of `--health`, which checks a server from outside, in images without a shell. It
+//! knows no HTTP: the request and the expected form of the answer are given.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};

@@ -1,8 +1,8 @@
 //! Errors of a command line, with a suggestion of the right one.
 //!
-//! Clap suggests the flag that is spelled most like the one that was typed. That is often wrong: the
-//! value may be given without a flag, or the flag may be another program's. Here a suggestion is made
-//! only where it is right. Each program knows its own flags.
+//! Clap suggests the flag that is spelled most like the one that was typed. That is often wrong:
+//! the value may be given without a flag, or the flag may be another program's. Here a suggestion
+//! is made only where it is right. Each program knows its own flags.
 
 use std::env;
 

@@ -59,9 +59,9 @@ fn read(name: &str) -> String {
 
 /// Every document, by its path from the root.
 fn documents() -> Vec<String> {
-    let pages = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let pages = pages.filter_map(|name| name.into_string().ok());
-    let pages = pages.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let pages = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let pages = pages.map(|path| format!("docs/{}", path.file_name().unwrap().display()));
     ["README.md", "CONTRIBUTING.md"].map(str::to_owned).into_iter().chain(pages).collect()
 }
 
@@ -232,7 +232,9 @@ fn every_command_works_as_written() {
                 }
                 running.run(&command);
             }
-            PORTS.into_iter().for_each(|port| running.stop(port));
+            for port in PORTS {
+                running.stop(port);
+            }
         }
     }
     assert!(commands > 40, "only {commands} commands were found");

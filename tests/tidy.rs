@@ -1,8 +1,10 @@
-//! Keeps the house in order by reading its source: who may import whom, and how long things get.
+//! Checks the source's rules that a program can check: which module may import which, and how long
+//! lines, functions and files may be.
 //!
-//! The checks read text, not syntax. They rely on `rustfmt` (a block ends with a brace as far in
-//! as its first line) and are strict where text can't tell. An exception stands in [`EXCEPTIONS`]
-//! with its reason, and must still be needed. Every check is shown to fail on a bad sample.
+//! The checks read text, not syntax. They rely on `rustfmt` (a block ends with a brace that is
+//! indented like its first line) and are strict where the text is ambiguous. An exception is in
+//! [`EXCEPTIONS`] with its reason, and must still be needed. Every check is shown to fail on a bad
+//! sample.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -13,8 +15,8 @@ const MAX_COLUMNS: usize = 100;
 const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 70;
 
-/// The floors, from the ground up. A room imports only from floors below its own.
-const FLOORS: [&[&str]; 6] = [
+/// The layers, the lowest first. A module imports only from layers below its own.
+const LAYERS: [&[&str]; 6] = [
     &["buffer", "console", "health", "time", "usage"],
     &["reactor", "http", "balance"],
     &["journal"],
@@ -25,11 +27,11 @@ const FLOORS: [&[&str]; 6] = [
 
 /// Words that code under a path must not contain, and why.
 const FORBIDDEN: [(&str, &[&str], &str); 7] = [
-    ("src/http/", &["mio", "socket2", "rustix", "std::net", "std::io"], "HTTP knows no socket"),
-    ("src/balance/", &["mio", "socket2", "rustix", "std::net", "std::io"], "nor does balancing"),
-    ("src/balance/", &["httparse"], "balancing knows no HTTP"),
-    ("src/reactor/", &["httparse"], "the reactor moves bytes of no meaning"),
-    ("src/proxy/", &["stdout", "stderr", "println", "eprintln"], "a worker waits for no console"),
+    ("src/http/", &["mio", "socket2", "rustix", "std::net", "std::io"], "HTTP has no sockets"),
+    ("src/balance/", &["mio", "socket2", "rustix", "std::net", "std::io"], "nor has balancing"),
+    ("src/balance/", &["httparse"], "balancing has no HTTP"),
+    ("src/reactor/", &["httparse"], "the reactor does not interpret bytes"),
+    ("src/proxy/", &["stdout", "stderr", "println", "eprintln"], "workers wait for no console"),
     ("src/journal/", &["io::stderr", "println", "eprintln"], "nor does the log's thread"),
     ("src/proxy/exchange", &["reactor", "mio", "TcpStream"], "the exchange is tested without one"),
 ];
@@ -65,7 +67,7 @@ const CHECKS: [(&str, Check); 10] = [
     ("function length", function_length),
     ("left over", left_over),
     ("unwrap", unwrap),
-    ("floors", floors),
+    ("layers", layers),
     ("super", supers),
     ("forbidden", forbidden),
     ("anyhow", anyhow),
@@ -87,14 +89,14 @@ impl Source {
         Self { path: path.to_owned(), lines }
     }
 
-    /// The room a file belongs to: the first name below `src/`. The lab's crate is one room.
-    fn room(&self) -> Option<&str> {
+    /// The module of a file: the first name below `src/`. The lab's crate is one module.
+    fn module(&self) -> Option<&str> {
         if let Some(below) = self.path.strip_prefix("lab/src/") {
             return Some(if below.starts_with("bin/") { "bin" } else { "lab" });
         }
         let below = self.path.strip_prefix("src/")?;
-        let room = below.split('/').next()?.trim_end_matches(".rs");
-        (room != "lib").then_some(room)
+        let module = below.split('/').next()?.trim_end_matches(".rs");
+        (module != "lib").then_some(module)
     }
 
     /// How many modules are above and including this one: 1 for `src/time.rs`.
@@ -132,8 +134,8 @@ fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
-fn floor_of(room: &str) -> Option<usize> {
-    FLOORS.iter().position(|rooms| rooms.contains(&room))
+fn layer_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|modules| modules.contains(&module))
 }
 
 fn columns(source: &Source) -> Findings {
@@ -197,32 +199,32 @@ fn unwrap(source: &Source) -> Findings {
         .collect()
 }
 
-fn floors(source: &Source) -> Findings {
-    let Some(room) = source.room() else { return Vec::new() };
-    let Some(own) = floor_of(room) else {
-        return vec![(1, format!("`{room}` stands on no floor; give it one"))];
+fn layers(source: &Source) -> Findings {
+    let Some(module) = source.module() else { return Vec::new() };
+    let Some(own) = layer_of(module) else {
+        return vec![(1, format!("`{module}` is in no layer; add it to one"))];
     };
-    let library = if ["lab", "bin"].contains(&room) { "tidegate::" } else { "crate::" };
+    let library = if ["lab", "bin"].contains(&module) { "tidegate::" } else { "crate::" };
     let mut findings = Vec::new();
     for (number, line) in source.code() {
         for (at, _) in line.text.match_indices(library) {
             let path = &line.text[at + library.len()..];
             let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
             let other = &path[..end];
-            let is_below = floor_of(other).is_some_and(|floor| floor < own);
+            let is_below = layer_of(other).is_some_and(|layer| layer < own);
             // A program may have modules of its own, named by their own `crate::`.
-            if other != room && !is_below {
-                let what = if other.is_empty() { "several rooms in one line" } else { other };
-                findings.push((number, format!("`{room}` must not import {what}")));
+            if other != module && !is_below {
+                let what = if other.is_empty() { "several modules in one line" } else { other };
+                findings.push((number, format!("`{module}` must not import {what}")));
             }
         }
     }
     findings
 }
 
-/// `super` must not climb out of the room, where [`floors`] could not see it.
+/// `super` must not lead out of the module, where [`layers`] would not see it.
 fn supers(source: &Source) -> Findings {
-    if source.room().is_none() {
+    if source.module().is_none() {
         return Vec::new();
     }
     let climbs =
@@ -231,7 +233,7 @@ fn supers(source: &Source) -> Findings {
         .code()
         // A module of tests within the file is one deeper.
         .filter(|(_, line)| climbs(line) >= source.depth() + usize::from(line.is_test))
-        .map(|(number, _)| (number, "`super` leaves the room".to_owned()))
+        .map(|(number, _)| (number, "`super` leaves the module".to_owned()))
         .collect()
 }
 
@@ -251,7 +253,7 @@ fn forbidden(source: &Source) -> Findings {
 }
 
 fn anyhow(source: &Source) -> Findings {
-    let is_library = source.room().is_some_and(|room| room != "bin");
+    let is_library = source.module().is_some_and(|module| module != "bin");
     let lines = source.code().filter(|(_, line)| is_library && has_word(&line.text, "anyhow"));
     lines.map(|(number, _)| (number, "errors of the library are typed".to_owned())).collect()
 }
@@ -262,7 +264,7 @@ fn module_doc(source: &Source) -> Findings {
     let is_unit_test =
         path.contains("src/") && (path.contains("/tests/") || path.ends_with("/tests.rs"));
     (!is_unit_test && !has_doc)
-        .then(|| (1, "it says not why it exists".to_owned()))
+        .then(|| (1, "it does not say why it exists".to_owned()))
         .into_iter()
         .collect()
 }
@@ -316,7 +318,7 @@ fn complaints(sources: &[Source], exceptions: &[Exception]) -> Vec<String> {
 }
 
 #[test]
-fn the_house_is_in_order() {
+fn the_sources_keep_the_rules() {
     let sources = sources();
     assert!(sources.len() > 50, "only {} files were found", sources.len());
     let complaints = complaints(&sources, EXCEPTIONS);
@@ -329,10 +331,10 @@ fn an_exception_covers_one_check_in_one_file_and_must_be_needed() {
     let sources = [sample("src/time.rs"), sample("src/buffer.rs")];
     let of = |path, check| Exception { check, path, reason: "for once" };
     assert_eq!(complaints(&sources, &[]).len(), 4);
-    let left = complaints(&sources, &[of("src/time.rs", "floors")]);
+    let left = complaints(&sources, &[of("src/time.rs", "layers")]);
     assert_eq!(left.len(), 3);
     assert!(left[0].starts_with("src/time.rs:2: `super`"), "{left:?}");
-    let left = complaints(&sources, &[of("src/time.rs", "columns"), of("src/gone.rs", "floors")]);
+    let left = complaints(&sources, &[of("src/time.rs", "columns"), of("src/gone.rs", "layers")]);
     assert_eq!(left.len(), 6);
     assert!(left[4..].iter().all(|line| line.contains("needs no exception")), "{left:?}");
 }
@@ -400,7 +402,7 @@ fn only_tests_may_unwrap() {
 }
 
 #[test]
-fn rooms_import_only_from_floors_below() {
+fn modules_import_only_from_layers_below() {
     let bad = [
         ("src/http/head.rs", "use crate::proxy::Fault;"),
         ("src/http/head.rs", "use crate::balance::Fleet;"),
@@ -417,9 +419,9 @@ fn rooms_import_only_from_floors_below() {
         ("lab/src/up.rs", "use tidegate::dashboard::page;"),
     ];
     for (path, line) in bad {
-        assert_eq!(found("floors", path, line), [2], "{path}: {line}");
+        assert_eq!(found("layers", path, line), [2], "{path}: {line}");
     }
-    assert_eq!(found("floors", "src/attic/x.rs", ""), [1], "a room without a floor");
+    assert_eq!(found("layers", "src/attic/x.rs", ""), [1], "a module without a layer");
     let good = [
         ("src/http/head.rs", "use crate::time::parse;\nuse crate::http::Span;"),
         ("src/proxy/server.rs", "use crate::journal::RecordSender;\nuse crate::http::Head;"),
@@ -430,12 +432,12 @@ fn rooms_import_only_from_floors_below() {
         ("src/http/head.rs", "//! Unlike [`crate::proxy`]."),
     ];
     for (path, line) in good {
-        assert!(found("floors", path, line).is_empty(), "{path}: {line}");
+        assert!(found("layers", path, line).is_empty(), "{path}: {line}");
     }
 }
 
 #[test]
-fn no_room_is_left_by_super() {
+fn super_leaves_no_module() {
     for (path, line) in [
         ("src/http/head.rs", "use super::super::proxy;"),
         ("src/time.rs", "use super::proxy;"),
@@ -455,7 +457,7 @@ fn no_room_is_left_by_super() {
 }
 
 #[test]
-fn each_room_does_without_what_it_refuses_to_know() {
+fn each_module_does_without_what_it_must_not_know() {
     for (place, words, _) in FORBIDDEN {
         let path = format!("{place}/sample.rs");
         for word in words {

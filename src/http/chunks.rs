@@ -80,7 +80,8 @@ impl Chunks {
     }
 
     /// Returns how many of the next `bytes` are one part, and which. Parts are as long as `bytes`
-    /// allow. Without bytes, before the end, it returns an empty [`Part::Framing`]: more are needed.
+    /// allow. Without bytes, before the end, it returns an empty [`Part::Framing`]: more are
+    /// needed.
     ///
     /// # Errors
     /// Whatever the grammar does not allow, and sizes, lines or sections above their limits. The

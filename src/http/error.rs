@@ -142,11 +142,7 @@ impl HeadError {
             Self::BadTarget => facts!(400, "bad_target", "the request target is invalid"),
             Self::BadVersion => facts!(400, "bad_version", "the protocol version is malformed"),
             Self::TooManyEmptyLines => {
-                facts!(
-                    400,
-                    "too_many_empty_lines",
-                    "there are too many empty lines before the request"
-                )
+                facts!(400, "too_many_empty_lines", "too many empty lines precede the request")
             }
             Self::UnsupportedVersion => {
                 facts!(505, "unsupported_version", "only HTTP/1 is supported")
@@ -159,9 +155,7 @@ impl HeadError {
                 facts!(400, "obs_fold", "a header field is continued on the next line")
             }
             Self::MissingHost => facts!(400, "missing_host", "the Host field is missing"),
-            Self::DuplicateHost => {
-                facts!(400, "duplicate_host", "there is more than one Host field")
-            }
+            Self::DuplicateHost => facts!(400, "duplicate_host", "there is more than one Host"),
             Self::BadHost => facts!(400, "bad_host", "the Host field is invalid"),
             Self::LengthAndCoding => facts!(
                 400,
@@ -182,11 +176,7 @@ impl HeadError {
             Self::BadMaxForwards => facts!(400, "bad_max_forwards", "the Max-Forwards is invalid"),
             Self::BadStatusLine => facts!(502, "bad_status_line", "the status line is malformed"),
             Self::UnaskedUpgrade => {
-                facts!(
-                    502,
-                    "unasked_upgrade",
-                    "the protocol was switched to one that was not offered"
-                )
+                facts!(502, "unasked_upgrade", "it switches to a protocol that was not offered")
             }
         }
     }

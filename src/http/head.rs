@@ -54,8 +54,8 @@ impl HeadSearch {
         HeadSearch { side: Side::Response, ..HeadSearch::request() }
     }
 
-    /// Looks for the end of the head in all `bytes` received so far. It may be at most `limit` bytes
-    /// long.
+    /// Looks for the end of the head in all `bytes` received so far. It may be at most `limit`
+    /// bytes long.
     ///
     /// # Errors
     /// - A line feed without a carriage return, or with two, as soon as it is found, because some

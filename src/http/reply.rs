@@ -1,5 +1,5 @@
-//! The proxy's own answers, where there is no backend's answer to forward: plain, short, and without
-//! information about the backends.
+//! The proxy's own answers, where there is no backend's answer to forward: plain, short, and
+//! without information about the backends.
 
 use super::wire::{self, CRLF};
 
@@ -19,8 +19,8 @@ pub struct ReplyOptions<'a> {
     pub allow: bool,
 }
 
-/// Appends a complete response whose body is `503 Service Unavailable: explanation`. The status must
-/// be a final one that may have a body.
+/// Appends a complete response whose body is `503 Service Unavailable: explanation`. The status
+/// must be a final one that may have a body.
 pub fn reply(out: &mut Vec<u8>, status: u16, explanation: &str, options: &ReplyOptions<'_>) {
     debug_assert!(status >= 200 && status != 204 && status != 304);
     let mut digits = itoa::Buffer::new();

@@ -171,8 +171,8 @@ fn expects_continue(head: &[u8], headers: &Headers) -> bool {
         && !is_named(Name::Expect)
 }
 
-/// `Max-Forwards` applies to `TRACE` and `OPTIONS` only; otherwise it is forwarded like any field. A
-/// number that does not fit counts as the largest that does (RFC 9110 §7.6.2).
+/// `Max-Forwards` applies to `TRACE` and `OPTIONS` only; otherwise it is forwarded like any field.
+/// A number that does not fit counts as the largest that does (RFC 9110 §7.6.2).
 fn max_forwards(method: Method, head: &[u8], headers: &Headers) -> Result<Option<u64>, HeadError> {
     if method != Method::Options {
         return Ok(None);

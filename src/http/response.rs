@@ -16,8 +16,8 @@ use super::{LONGEST_HEAD, Version};
 pub struct Asked<'a> {
     /// Its method.
     pub method: Method,
-    /// The protocols that it offered, as [`offered_protocols`](super::offered_protocols) wrote them;
-    /// empty if none.
+    /// The protocols that it offered, as [`offered_protocols`](super::offered_protocols) wrote
+    /// them; empty if none.
     pub protocols: &'a [u8],
 }
 
@@ -37,8 +37,8 @@ pub struct ResponseHead {
     /// Whether the backend keeps the connection after this exchange. Also false if a body may
     /// follow where none is allowed.
     pub keep_alive: bool,
-    /// For how many seconds the backend announces to keep an idle connection: 0 if this was the last
-    /// request on it, none if it does not announce anything.
+    /// For how many seconds the backend announces to keep an idle connection: 0 if this was the
+    /// last request on it, none if it does not announce anything.
     pub idle_seconds: Option<u64>,
     /// A 101 to a protocol that was offered: after this head the connection is a tunnel.
     pub upgrade: bool,

@@ -1,5 +1,6 @@
 //! Writes the head of a request for the next hop: without the fields that concern the client's
-//! connection, with those that describe the client to the backend, and with the proxy's own framing.
+//! connection, with those that describe the client to the backend, and with the proxy's own
+//! framing.
 
 use super::Version;
 use super::framing::Framing;
@@ -15,14 +16,14 @@ pub struct RequestHop<'a> {
     pub peer: &'a str,
     /// The name of this hop in `Via`.
     pub pseudonym: &'a str,
-    /// Whether the peer is a trusted proxy, whose forwarded fields are kept. Those of any other peer
-    /// are replaced.
+    /// Whether the peer is a trusted proxy, whose forwarded fields are kept. Those of any other
+    /// peer are replaced.
     pub is_trusted: bool,
-    /// The `Host` for requests without one, such as the backend's own authority. May be empty, which
-    /// the RFC allows but some servers refuse.
+    /// The `Host` for requests without one, such as the backend's own authority. May be empty,
+    /// which the RFC allows but some servers refuse.
     pub default_host: &'a str,
-    /// Whether the backend is asked to close the connection after the response. This is not combined
-    /// with an upgrade, whose connection ends with the tunnel anyway.
+    /// Whether the backend is asked to close the connection after the response. This is not
+    /// combined with an upgrade, whose connection ends with the tunnel anyway.
     pub close: bool,
 }
 

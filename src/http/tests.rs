@@ -1,6 +1,6 @@
-//! The module's specification: tables of byte strings and verdicts. Every head is parsed whole, byte
-//! by byte and cut at every place, and everything written is checked by the crate `strict`. What holds
-//! for any bytes is in the crate `properties`.
+//! The module's specification: tables of byte strings and verdicts. Every head is parsed whole,
+//! byte by byte and cut at every place, and everything written is checked by the crate `strict`.
+//! What holds for any bytes is in the crate `properties`.
 
 mod arriving;
 mod framing;

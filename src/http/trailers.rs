@@ -33,8 +33,8 @@ const FORBIDDEN: [&[u8]; 20] = [
     b"warning",
 ];
 
-/// Appends what may be forwarded of a trailer section, and the empty line that ends it. `raw` is all
-/// that was [`Part::Trailer`](super::Part::Trailer), empty line included; `named` is what
+/// Appends what may be forwarded of a trailer section, and the empty line that ends it. `raw` is
+/// all that was [`Part::Trailer`](super::Part::Trailer), empty line included; `named` is what
 /// [`connection_named`](super::connection_named) wrote for the head.
 ///
 /// # Errors

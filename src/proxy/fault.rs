@@ -1,5 +1,5 @@
-//! What went wrong with a request: which status the client gets, which side caused it, and its word in
-//! the CSV.
+//! What went wrong with a request: which status the client gets, which side caused it, and its word
+//! in the CSV.
 
 use crate::http::{FramingError, HeadError};
 
@@ -35,7 +35,8 @@ pub enum Fault {
     ConnectUnreachable,
     /// This proxy ran out of descriptors, ports or memory for a connection.
     ResourceExhausted,
-    /// The upstream read no more of the request, or sent no complete head, for `--response-timeout`.
+    /// The upstream read no more of the request, or sent no complete head, for
+    /// `--response-timeout`.
     ResponseTimeout,
     /// The upstream sent nothing of the response's body for `--stream-timeout`.
     StreamTimeout,
