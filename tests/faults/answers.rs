@@ -11,10 +11,10 @@ use crate::support::origin::{Origin, ok};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
-/// Ample, so that a busy machine is not taken for a slow backend.
+/// Long, so that a busy machine does not look like a slow backend.
 const TIMEOUT: &str = "3s";
 
-/// What came of one request: what the client got until the end, how it ended, and the row.
+/// The outcome of one request: what the client received, how that ended, and the row.
 struct Outcome {
     got: String,
     end: Result<(), ErrorKind>,
@@ -27,7 +27,7 @@ impl Outcome {
     }
 }
 
-/// Sends `request` to a proxy in front of a backend that reads the head and then does `act`.
+/// Sends `request` to a proxy whose backend reads the head and then does `act`.
 fn ask(request: &str, act: impl Fn(Connection) + Send + Sync + 'static) -> Outcome {
     let origin = Origin::serve(move |mut connection| {
         if connection.head().is_some() {
@@ -45,7 +45,7 @@ fn ask(request: &str, act: impl Fn(Connection) + Send + Sync + 'static) -> Outco
     Outcome { got, end, row: rows.remove(0) }
 }
 
-/// Sends `bytes` and breaks off.
+/// Sends `bytes` and resets the connection.
 fn then_reset(bytes: &'static str) -> impl Fn(Connection) + Send + Sync + 'static {
     move |mut connection| {
         connection.send(bytes);
@@ -53,7 +53,7 @@ fn then_reset(bytes: &'static str) -> impl Fn(Connection) + Send + Sync + 'stati
     }
 }
 
-/// Sends `bytes` and ends the stream in order.
+/// Sends `bytes` and closes in order.
 fn then_end(bytes: &'static str) -> impl Fn(Connection) + Send + Sync + 'static {
     move |mut connection| connection.send(bytes)
 }
@@ -77,7 +77,7 @@ fn a_reset_in_the_body_breaks_the_clients_framing() {
     for (answer, arrived) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "\r\n\r\nhalf"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "4\r\nhalf\r\n"),
-        // Of unknown length: as chunks, of which the last is missing.
+        // Of unknown length: as chunks, without the last one.
         ("HTTP/1.1 200 OK\r\n\r\nhalf", "4\r\nhalf\r\n"),
     ] {
         let outcome = ask(GET, then_reset(answer));
@@ -88,7 +88,7 @@ fn a_reset_in_the_body_breaks_the_clients_framing() {
 }
 
 #[test]
-fn a_client_for_whom_the_end_is_the_framing_is_reset() {
+fn a_client_whose_connection_delimits_the_answer_is_reset() {
     let request = "GET / HTTP/1.0\r\nHost: a\r\n\r\n";
     let outcome = ask(request, then_reset("HTTP/1.1 200 OK\r\n\r\nhalf"));
     assert_eq!(outcome.end, Err(ErrorKind::ConnectionReset));
@@ -100,7 +100,7 @@ fn a_client_for_whom_the_end_is_the_framing_is_reset() {
 }
 
 #[test]
-fn less_than_promised_breaks_the_clients_framing() {
+fn an_answer_shorter_than_its_length_breaks_the_clients_framing() {
     for (answer, arrived) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "\r\n\r\nhalf"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "4\r\nhalf\r\n"),
@@ -121,7 +121,7 @@ fn garbage_is_a_502() {
             "response_bad_length",
         ),
         ("220 mail.example ESMTP\r\n\r\n", "response_bad_status_line"),
-        // TLS says so in an alert, and has no lines.
+        // A TLS alert, which has no line end.
         ("\u{15}\u{3}\u{1}\0\u{2}\u{2}\n", "response_bad_status_line"),
         ("hello", "response_bad_status_line"),
     ] {
@@ -137,7 +137,7 @@ fn garbage_is_a_502() {
 
 #[test]
 fn a_backend_that_speaks_another_protocol_is_not_waited_for() {
-    // It says its line, and waits for an answer to that.
+    // It sends its greeting and waits for an answer.
     let origin = Origin::serve(|mut connection| {
         connection.send("220 mail.example ESMTP\r\n");
         let _ = connection.end();
@@ -149,7 +149,7 @@ fn a_backend_that_speaks_another_protocol_is_not_waited_for() {
 }
 
 #[test]
-fn an_endless_head_is_a_502_and_its_sender_is_cut_off() {
+fn an_endless_head_is_a_502_and_its_connection_is_closed() {
     let (cut, is_cut) = channel();
     let outcome = ask(GET, move |mut connection| {
         connection.send("HTTP/1.1 200 OK\r\n");
@@ -162,13 +162,13 @@ fn an_endless_head_is_a_502_and_its_sender_is_cut_off() {
 }
 
 #[test]
-fn endless_interim_responses_are_a_502_and_their_sender_is_cut_off() {
+fn endless_interim_responses_are_a_502_and_their_connection_is_closed() {
     let (cut, is_cut) = channel();
     let outcome = ask(GET, move |mut connection| {
         while connection.offer("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") {}
         cut.send(()).unwrap();
     });
-    // Those of which nothing had left by then are not sent before the refusal.
+    // Those that were still in the buffer are not sent before the 502.
     assert!(outcome.got.matches("HTTP/1.1 103 ").count() <= 100);
     assert_eq!(outcome.got.matches("HTTP/1.1 502 ").count(), 1);
     assert_eq!(ending(&outcome.row), ("502", "too_many_interim", "1"));
@@ -176,19 +176,19 @@ fn endless_interim_responses_are_a_502_and_their_sender_is_cut_off() {
 }
 
 #[test]
-fn more_than_promised_reaches_no_other_client() {
+fn a_surplus_reaches_no_other_client() {
     const CLIENTS: usize = 25;
     let (send, said) = channel();
     let origin = Origin::serve(move |mut connection| {
         while let Some((head, _)) = connection.request() {
             let target = head.split(' ').nth(1).unwrap();
-            let surplus = ok("the answer to somebody else's question");
+            let surplus = ok("the answer to another request");
             if target.starts_with("/at-once") {
                 connection.send(ok(target) + &surplus);
                 send.send(()).unwrap();
             } else {
-                // When the connection has gone back to the pool. Had it a new request by then,
-                // nobody could tell this from its answer.
+                // Once the connection is back in the pool. If it had a new request by then, this
+                // would look like the answer to it.
                 connection.send(ok(target));
                 pause(Duration::from_millis(5));
                 let _ = connection.offer(surplus);
@@ -208,18 +208,18 @@ fn more_than_promised_reaches_no_other_client() {
     }
     drop(clients);
     assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 2 * CLIENTS]);
-    assert_eq!(origin.accepted(), 2 * CLIENTS, "no such connection was used twice");
+    assert_eq!(origin.accepted(), 2 * CLIENTS, "no such connection was reused");
 }
 
 #[test]
-fn an_answer_before_the_end_of_the_request_gets_through() {
+fn an_answer_before_the_end_of_the_request_is_forwarded() {
     const LENGTH: usize = 8 << 20;
     let (go, goes) = channel();
     let goes = std::sync::Mutex::new(goes);
     let origin = Origin::serve(move |mut connection| {
         let _ = connection.head();
         connection.send("HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
-        // It reads no more, and closes when the client has seen its answer.
+        // It reads no more, and closes when the client has its answer.
         goes.lock().unwrap().recv().unwrap();
     });
     let proxy = Logged::start(&[origin.address], &[]);
@@ -235,7 +235,7 @@ fn an_answer_before_the_end_of_the_request_gets_through() {
 }
 
 #[test]
-fn a_drip_is_passed_on_as_it_comes_for_longer_than_the_timeout() {
+fn an_answer_byte_by_byte_is_forwarded_for_longer_than_the_timeout() {
     const PAUSE: Duration = Duration::from_millis(350);
     let drip = |mut connection: Connection| {
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
@@ -244,16 +244,16 @@ fn a_drip_is_passed_on_as_it_comes_for_longer_than_the_timeout() {
             connection.send([*byte]);
         }
     };
-    // The timeout is for a byte and not for all of them.
+    // The timeout is for each byte, not for all of them.
     let outcome = ask(GET, drip);
     assert!(outcome.got.ends_with("\r\n\r\n0123456789"), "{}", outcome.got);
     assert_eq!(ending(&outcome.row), ("200", "", "1"));
     let latency: f64 = outcome.row["latency_ms"].parse().unwrap();
-    assert!(latency > 3000.0, "{latency} ms is no longer than the timeout");
+    assert!(latency > 3000.0, "{latency} ms is not longer than the timeout");
 }
 
 #[test]
-fn a_drip_that_dries_up_breaks_the_clients_framing() {
+fn an_answer_that_stalls_breaks_the_clients_framing() {
     let outcome = ask(GET, |mut connection| {
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123");
         assert_eq!(connection.head(), None);

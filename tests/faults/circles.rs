@@ -1,4 +1,4 @@
-//! Requests that come back to the proxy that sent them on.
+//! Requests that come back to the proxy that forwarded them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use crate::support::http::{Connection, get};
 use crate::support::log::{Logged, column, endings};
 use crate::support::origin::{Origin, ok};
 
-/// Another hop, that passes every request on to where it came from.
+/// Another hop, which sends every request back to the proxy.
 fn mirror() -> (Origin, Arc<OnceLock<SocketAddr>>) {
     let back = Arc::new(OnceLock::new());
     let target = Arc::clone(&back);
@@ -23,7 +23,7 @@ fn mirror() -> (Origin, Arc<OnceLock<SocketAddr>>) {
 }
 
 #[test]
-fn a_request_that_comes_back_is_answered_508_and_not_sent_on_again() {
+fn a_request_that_comes_back_is_answered_508_and_not_forwarded_again() {
     let (origin, back) = mirror();
     let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
     back.set(proxy.address()).unwrap();
@@ -37,11 +37,11 @@ fn a_request_that_comes_back_is_answered_508_and_not_sent_on_again() {
     let rows = proxy.rows();
     assert_eq!(column(&rows, "path"), ["/round"; 4]);
     let (second, first) = (("508", "loop", "0"), ("508", "", "1"));
-    assert_eq!(endings(&rows), [second, first, second, first], "one row each time it passed");
+    assert_eq!(endings(&rows), [second, first, second, first], "one row for each passage");
 }
 
 #[test]
-fn two_proxies_one_behind_the_other_are_no_circle() {
+fn two_proxies_one_behind_the_other_are_no_loop() {
     let origin = Origin::serve(|mut connection| {
         while let Some((head, _)) = connection.request() {
             connection.send(ok(&head));

@@ -1,4 +1,4 @@
-//! Clients that leave, dawdle, or take nothing.
+//! Clients that leave, are slow, or read nothing.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::support::log::{Logged, ending, endings};
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Backend;
 
-/// An origin that tells how each of its connections goes on: that a head came, then what came until
-/// the end and how that was. It answers nothing but what `answer` says at the head.
+/// An origin that reports what happens on each of its connections: that a head came, then how many
+/// bytes followed and how the stream ended. After the head it sends `answer` and nothing else.
 fn watching(answer: &'static [u8]) -> (Origin, Receiver<String>) {
     let (tell, told) = channel();
     let origin = Origin::serve(move |mut connection| {
@@ -24,25 +24,25 @@ fn watching(answer: &'static [u8]) -> (Origin, Receiver<String>) {
     (origin, told)
 }
 
-/// A client that ends its half of the connection may still read.
+/// With this, a client that ends its half of the connection is answered.
 const ALLOW: [&str; 2] = ["--client-half-close", "allow"];
 
 #[test]
-fn a_client_that_breaks_off_its_request_takes_the_backends_work_with_it() {
+fn a_client_that_resets_in_its_request_ends_the_backends_work() {
     let (origin, told) = watching(b"");
     let proxy = Logged::start(&[origin.address], &[]);
     let mut client = Connection::connect(proxy.address());
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
     assert_eq!(hear(&told), "a head");
     client.reset();
-    // The backend is not left with what could pass for the whole.
+    // The backend did not receive what could pass for the whole body.
     assert_eq!(hear(&told), "4 bytes, then Ok(())");
     assert_eq!(endings(&proxy.rows()), [("499", "client_gone", "1")]);
     assert_eq!(origin.accepted(), 1);
 }
 
 #[test]
-fn a_client_that_breaks_off_the_answer_takes_the_backends_work_with_it() {
+fn a_client_that_resets_in_the_answer_ends_the_backends_work() {
     let (origin, told) = watching(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     let proxy = Logged::start(&[origin.address], &[]);
     let mut client = Connection::connect(proxy.address());
@@ -56,7 +56,7 @@ fn a_client_that_breaks_off_the_answer_takes_the_backends_work_with_it() {
 }
 
 #[test]
-fn a_client_that_is_gone_when_it_is_written_to_has_left() {
+fn a_client_that_has_closed_when_it_is_written_to_has_left() {
     let (go, goes) = channel();
     let goes = std::sync::Mutex::new(goes);
     let origin = Origin::serve(move |mut connection| {
@@ -70,7 +70,7 @@ fn a_client_that_is_gone_when_it_is_written_to_has_left() {
     let mut client = Connection::connect(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     until("the request at the origin", || (origin.accepted() == 1).then_some(()));
-    // Its end is taken for that of its half; that nobody is there shows when the answer comes.
+    // Its end counts as that of its half; that it closed shows when the answer is written.
     drop(client);
     go.send(()).unwrap();
     proxy.has_rows(1);
@@ -78,7 +78,7 @@ fn a_client_that_is_gone_when_it_is_written_to_has_left() {
 }
 
 #[test]
-fn a_client_that_hangs_up_while_it_waits_takes_the_backends_work_with_it() {
+fn a_client_that_closes_while_it_waits_ends_the_backends_work() {
     for mode in ["persistent", "non-persistent"] {
         let (origin, told) = watching(b"");
         let proxy = Logged::start(&[origin.address], &["--connections", mode]);
@@ -95,7 +95,7 @@ fn a_client_that_hangs_up_while_it_waits_takes_the_backends_work_with_it() {
 }
 
 #[test]
-fn a_client_that_hangs_up_with_its_next_request_on_the_way_has_left_as_well() {
+fn a_client_that_closes_after_its_next_request_has_left_as_well() {
     let (origin, told) = watching(b"");
     let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
     let mut client = Connection::connect(proxy.address());
@@ -109,7 +109,7 @@ fn a_client_that_hangs_up_with_its_next_request_on_the_way_has_left_as_well() {
 }
 
 #[test]
-fn a_client_that_hangs_up_once_its_answer_began_may_still_read_it() {
+fn a_client_that_closes_once_its_answer_began_may_still_read_it() {
     let (go, goes) = channel();
     let goes = std::sync::Mutex::new(goes);
     let origin = Origin::serve(move |mut connection| {
@@ -131,7 +131,7 @@ fn a_client_that_hangs_up_once_its_answer_began_may_still_read_it() {
 }
 
 #[test]
-fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer_where_that_is_allowed() {
+fn a_client_that_ends_its_stream_after_a_request_is_answered_where_that_is_allowed() {
     let (go, goes) = channel();
     let goes = std::sync::Mutex::new(goes);
     let origin = Origin::serve(move |mut connection| {
@@ -157,7 +157,7 @@ fn a_client_that_has_asked_and_ends_its_stream_gets_its_answer_where_that_is_all
 }
 
 #[test]
-fn a_client_that_ends_its_stream_in_a_request_is_told_so() {
+fn a_client_that_ends_its_stream_in_a_request_is_answered_400() {
     let (origin, told) = watching(b"");
     let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
     for part in ["GET / HTTP", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"] {
@@ -175,7 +175,7 @@ fn a_client_that_ends_its_stream_in_a_request_is_told_so() {
     assert_eq!(endings(&proxy.rows()), [("400", fault, "0"), ("400", fault, "1")]);
 }
 
-/// Sends `byte` at this pace until the peer has had enough.
+/// Sends `byte` at this pace until the peer closes or answers.
 fn drip(client: &mut Connection, byte: &str, pace: Duration) {
     while client.offer(byte) {
         pause(pace);
@@ -186,7 +186,7 @@ fn drip(client: &mut Connection, byte: &str, pace: Duration) {
 }
 
 #[test]
-fn a_head_that_drips_has_a_limited_time_in_all() {
+fn a_head_byte_by_byte_has_a_limited_time_in_all() {
     let origin = Origin::echoing_targets();
     let flags =
         ["--header-timeout", "400ms", "--body-timeout", "1m", "--client-idle-timeout", "1m"];
@@ -197,17 +197,17 @@ fn a_head_that_drips_has_a_limited_time_in_all() {
     assert_eq!(client.answer().status, 408);
     client.finish();
     assert_eq!(client.rest(), b"");
-    assert_eq!(origin.accepted(), 0, "it never cost a backend anything");
+    assert_eq!(origin.accepted(), 0, "no backend was involved");
     let rows = proxy.rows();
     assert_eq!(endings(&rows), [("408", "header_timeout", "0")]);
     assert_eq!((&*rows[0]["method"], &*rows[0]["path"]), ("GET", "/slow"));
 }
 
 #[test]
-fn a_body_must_keep_up_its_rate_and_not_only_drip() {
+fn a_body_must_keep_up_its_rate() {
     let origin = Origin::serve(|mut connection| {
         while let Some(head) = connection.head() {
-            // The end of the stream may come first, for a body that was too slow.
+            // If the body is too slow, the stream ends first.
             let length = crate::support::http::field(&head, "content-length").unwrap();
             if connection.read_up_to(length.parse().unwrap()) {
                 connection.send(ok("thanks"));
@@ -224,7 +224,7 @@ fn a_body_must_keep_up_its_rate_and_not_only_drip() {
     assert_eq!(slow.answer().status, 408);
     slow.finish();
     assert_eq!(slow.rest(), b"");
-    // One that keeps it up may take longer than the timeout.
+    // A body that keeps up the rate may take longer than the timeout.
     let mut steady = Connection::connect(proxy.address());
     steady.send(request(25_000));
     for _ in 0..10 {
@@ -236,7 +236,7 @@ fn a_body_must_keep_up_its_rate_and_not_only_drip() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_of_a_gigabyte_costs_no_memory_and_is_let_go() {
+fn a_client_that_reads_nothing_of_a_gigabyte_costs_no_memory_and_is_reset() {
     const GIGABYTE: u64 = 1 << 30;
     const MEMORY_KIB: u64 = 32 * 1024;
     let backend = Backend::start(&["--profile", "0", "--body-size", &GIGABYTE.to_string()]);
@@ -245,19 +245,19 @@ fn a_client_that_reads_nothing_of_a_gigabyte_costs_no_memory_and_is_let_go() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     proxy.has_rows(1);
     let peak = proxy.proxy.process.status("VmHWM:");
-    println!("{peak} KiB at most, with 1 GiB waiting");
+    println!("{peak} KiB at most, with 1 GiB to send");
     assert!(peak < MEMORY_KIB, "{peak} KiB");
     let rows = proxy.rows();
     assert_eq!(ending(&rows[0]), ("200", "client_stalled", "1"));
     let sent: u64 = rows[0]["response_bytes"].parse().unwrap();
-    assert!(sent < GIGABYTE / 10, "{sent} bytes are nowhere");
-    // What it got can't be taken for whole.
+    assert!(sent < GIGABYTE / 10, "{sent} bytes sent, but not read");
+    // What it received does not look complete.
     let (got, end) = client.end();
     assert!((got.len() as u64) < GIGABYTE && end.is_err(), "{} bytes, then {end:?}", got.len());
 }
 
 #[test]
-fn empty_lines_gain_a_client_no_time() {
+fn empty_lines_do_not_extend_a_clients_time() {
     let origin = Origin::echoing_targets();
     let flags = ["--client-idle-timeout", "500ms", "--header-timeout", "500ms"];
     for asks_first in [false, true] {
@@ -268,7 +268,7 @@ fn empty_lines_gain_a_client_no_time() {
         }
         drip(&mut client, "\r\n", Duration::from_millis(100));
         client.finish();
-        assert_eq!(client.end().0, b"", "there was nothing to answer");
+        assert_eq!(client.end().0, b"", "there was no request to answer");
         assert_eq!(proxy.rows().len(), usize::from(asks_first));
     }
 }
@@ -295,7 +295,7 @@ fn more_empty_lines_than_any_client_needs_are_refused() {
 }
 
 #[test]
-fn a_client_that_speaks_another_protocol_is_told_at_once() {
+fn a_client_that_speaks_another_protocol_is_refused_at_once() {
     let origin = Origin::echoing_targets();
     let proxy = Logged::start(&[origin.address], &["--header-timeout", "5m", "--workers", "1"]);
     for bytes in [&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..], b"SSH-2.0-x\r\n", b"\0\0\0\x08"]

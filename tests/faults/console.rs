@@ -1,4 +1,4 @@
-//! Standard output and error are a pipe that is full and that nobody reads: whoever serves goes on.
+//! Standard output and error are a full pipe that is not read: the programs serve nevertheless.
 
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read};
@@ -16,7 +16,7 @@ use crate::support::origin::Origin;
 use crate::support::process::{Process, Proxy, tidegate};
 use crate::support::programs::program;
 
-/// A pipe that takes nothing more as long as its reader reads nothing.
+/// A pipe that accepts nothing until its reader reads.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();
@@ -29,8 +29,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// Starts a program whose output and complaints all go to a stalled pipe, and finds out where it
-/// listens.
+/// Starts a program whose output and errors go to a stalled pipe.
 fn start_stalled(command: &mut Command) -> (Process, PipeReader) {
     let (reader, writer) = full_pipe();
     let command = command.stdout(writer.try_clone().unwrap()).stderr(writer);
@@ -51,7 +50,7 @@ fn stop(proxy: &mut Proxy) {
 }
 
 #[test]
-fn a_console_that_nobody_reads_from_the_start_costs_no_request_and_no_row() {
+fn a_console_that_is_never_read_costs_no_request_and_no_row() {
     const REQUESTS: usize = 500;
     let origin = Origin::echoing_targets();
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +66,7 @@ fn a_console_that_nobody_reads_from_the_start_costs_no_request_and_no_row() {
 }
 
 #[test]
-fn a_reader_that_goes_on_gets_what_was_said_meanwhile() {
+fn a_reader_that_reads_again_gets_what_was_printed_meanwhile() {
     let origin = Origin::echoing_targets();
     let (mut proxy, mut reader) = start_proxy(&origin, "none", &[]);
     assert_eq!(get(proxy.address(), "/").status, 200);
@@ -79,37 +78,37 @@ fn a_reader_that_goes_on_gets_what_was_said_meanwhile() {
     stop(&mut proxy);
     let said = reading.join().unwrap();
     assert!(said.contains("listening on http://127.0.0.1:"), "the greeting");
-    assert!(said.ends_with("\n1 requests, 0 errors, 0 rows, 0 rows lost\n"), "the last words");
+    assert!(said.ends_with("\n1 requests, 0 errors, 0 rows, 0 rows lost\n"), "the totals");
 }
 
 #[test]
-fn complaints_that_nobody_reads_cost_those_inside_nothing() {
+fn errors_that_are_not_read_cost_clients_nothing() {
     let origin = Origin::echoing_targets();
     let (mut proxy, reader) = start_proxy(&origin, "none", &["--max-connections", "100"]);
-    let mut inside = Connection::connect(proxy.address());
-    assert_eq!(inside.get("/").status, 200);
+    let mut accepted = Connection::connect(proxy.address());
+    assert_eq!(accepted.get("/").status, 200);
     let limit = proxy.process.highest_file() + 1;
     let given = proxy.process.limit(Resource::Nofile, Some(limit));
-    let mut outside = Connection::connect(proxy.address());
-    outside.send("GET /outside HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut waiting = Connection::connect(proxy.address());
+    waiting.send("GET /waiting HTTP/1.1\r\nHost: a\r\n\r\n");
     for n in 0..100 {
-        assert_eq!(inside.get(&format!("/{n}")).text(), format!("/{n}"));
+        assert_eq!(accepted.get(&format!("/{n}")).text(), format!("/{n}"));
     }
     proxy.process.limit(Resource::Nofile, given);
-    assert_eq!(outside.answer().text(), "/outside");
-    drop((inside, outside));
+    assert_eq!(waiting.answer().text(), "/waiting");
+    drop((accepted, waiting));
     stop(&mut proxy);
     drop(reader);
 }
 
-/// The rows of a log that is being written, as far as they are whole.
+/// The rows of a log that is being written; none while the last one is incomplete.
 fn rows_so_far(log: &Path) -> Vec<Row> {
     let text = fs::read_to_string(log).unwrap();
     if text.ends_with('\n') { rows(log) } else { Vec::new() }
 }
 
 #[test]
-fn complaints_of_the_log_that_nobody_reads_do_not_hold_it_up() {
+fn errors_of_the_log_that_are_not_read_do_not_block_it() {
     let origin = Origin::echoing_targets();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
@@ -120,7 +119,7 @@ fn complaints_of_the_log_that_nobody_reads_do_not_hold_it_up() {
     let full = fs::metadata(&log).unwrap().len();
     let unlimited = proxy.process.limit(Resource::Fsize, Some(full));
     assert_eq!(client.get("/lost").status, 200);
-    // A moved log that can't be reopened is complained of, too: the way to its place is no folder.
+    // Reopening the log prints something, too.
     proxy.process.signal(Signal::HUP);
     until("a row that is written again", || {
         proxy.process.limit(Resource::Fsize, unlimited);
@@ -143,7 +142,7 @@ fn a_log_on_a_stalled_standard_output_does_not_keep_the_proxy_from_serving_and_e
 }
 
 #[test]
-fn the_other_programs_serve_without_being_heard() {
+fn the_other_programs_serve_though_their_console_is_not_read() {
     let backend = program("tidegate-backend");
     let dashboard = program("tidegate-dashboard");
     for (program, flags) in

@@ -1,4 +1,4 @@
-//! More clients than there may be, and many that do nothing.
+//! More clients than the limit, and many idle ones.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Barrier, Mutex};
@@ -13,7 +13,7 @@ use crate::support::log::{Logged, endings};
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
 
-/// An origin that says "asked" for each request to `/held`, and answers it when told to.
+/// An origin that reports each request to `/held`, and answers it when the test says so.
 fn holding() -> (Origin, Receiver<()>, Sender<()>) {
     let ((ask, asked), (go, goes)) = (channel(), channel::<()>());
     let goes = Mutex::new(goes);
@@ -31,30 +31,30 @@ fn holding() -> (Origin, Receiver<()>, Sender<()>) {
 }
 
 #[test]
-fn beyond_the_limit_clients_wait_until_a_place_is_free() {
+fn beyond_the_limit_clients_wait_until_another_ends() {
     let (origin, asked, go) = holding();
     let flags = ["--max-connections", "3", "--workers", "1"];
     let proxy = Proxy::start(&[origin.address], &flags);
-    let mut inside: Vec<Connection> =
+    let mut accepted: Vec<Connection> =
         (0..3).map(|_| Connection::connect(proxy.address())).collect();
-    for connection in &mut inside {
+    for connection in &mut accepted {
         connection.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
         hear(&asked);
     }
-    let mut outside = Connection::connect(proxy.address());
-    outside.send("GET /waited HTTP/1.1\r\nHost: a\r\n\r\n");
-    // Nobody who is served makes room.
+    let mut waiting = Connection::connect(proxy.address());
+    waiting.send("GET /waited HTTP/1.1\r\nHost: a\r\n\r\n");
+    // A client that is being served is not closed.
     pause(Duration::from_millis(500));
-    assert!(!outside.has_bytes());
+    assert!(!waiting.has_bytes());
     (0..3).for_each(|_| go.send(()).unwrap());
-    for connection in &mut inside {
+    for connection in &mut accepted {
         assert_eq!(connection.answer().text(), "/held");
     }
-    assert_eq!(outside.answer().text(), "/waited");
+    assert_eq!(waiting.answer().text(), "/waited");
 }
 
 #[test]
-fn who_is_idle_longest_makes_room_for_who_comes() {
+fn the_client_idle_longest_is_closed_for_a_new_one() {
     let origin = Origin::echoing_targets();
     let flags = ["--max-connections", "3", "--workers", "1", "--header-timeout", "10m"];
     let proxy = Logged::start(&[origin.address], &flags);
@@ -64,7 +64,7 @@ fn who_is_idle_longest_makes_room_for_who_comes() {
     let mut second = Connection::connect(proxy.address());
     assert_eq!(second.get("/2").text(), "/2");
     assert_eq!(used.get("/3").text(), "/3");
-    // They leave as they came to have nothing to do, and each only for who needs its place.
+    // They are closed in the order in which they became idle, one for each new client.
     let mut third = Connection::connect(proxy.address());
     assert_eq!(third.get("/4").text(), "/4");
     assert_eq!(silent.rest(), b"", "an orderly end");
@@ -77,7 +77,7 @@ fn who_is_idle_longest_makes_room_for_who_comes() {
 }
 
 #[test]
-fn who_is_idle_makes_room_at_whichever_worker() {
+fn an_idle_client_is_closed_on_whichever_worker() {
     const COMING: usize = 6;
     let (origin, asked, go) = holding();
     let flags = ["--max-connections", "1", "--workers", "2"];
@@ -85,7 +85,7 @@ fn who_is_idle_makes_room_at_whichever_worker() {
     let mut busy = Connection::connect(proxy.address());
     busy.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
     hear(&asked);
-    // The system gives some of them to the worker that has nobody to spare.
+    // The system gives some of them to the worker that has no idle client.
     let mut idle = Vec::new();
     for n in 0..COMING {
         let mut client = Connection::connect(proxy.address());
@@ -97,7 +97,7 @@ fn who_is_idle_makes_room_at_whichever_worker() {
 }
 
 #[test]
-fn a_client_that_says_nothing_has_the_time_of_a_head_and_no_longer() {
+fn a_client_that_sends_nothing_is_closed_after_the_header_timeout() {
     let origin = Origin::echoing_targets();
     let flags = ["--header-timeout", "2s", "--client-idle-timeout", "10m"];
     let proxy = Logged::start(&[origin.address], &flags);
@@ -110,7 +110,7 @@ fn a_client_that_says_nothing_has_the_time_of_a_head_and_no_longer() {
 }
 
 #[test]
-fn a_flood_beyond_the_limit_is_served_a_few_at_a_time() {
+fn many_clients_beyond_the_limit_are_served_a_few_at_a_time() {
     const FLOOD: usize = 400;
     const LIMIT: usize = 10;
     let origin = Origin::echoing_targets();
@@ -125,13 +125,13 @@ fn a_flood_beyond_the_limit_is_served_a_few_at_a_time() {
     for (n, client) in flood.iter_mut().enumerate() {
         assert_eq!(client.answer().text(), format!("/{n}"));
         let open = proxy.proxy.process.open_files();
-        // Who comes is there before who leaves for it is gone.
+        // A new client is accepted before the one that it replaces is closed.
         assert!(open <= idle + 2 * LIMIT + 1, "{open} descriptors, {idle} of them from before");
     }
     assert_eq!(endings(&proxy.rows()), vec![("200", "", "1"); FLOOD]);
 }
 
-/// Opens so many connections that say nothing, from several threads.
+/// Opens so many connections that send nothing, from several threads.
 fn connect_all(proxy: &Logged, count: usize) -> Vec<Connection> {
     const THREADS: usize = 4;
     thread::scope(|scope| {
@@ -141,7 +141,7 @@ fn connect_all(proxy: &Logged, count: usize) -> Vec<Connection> {
     })
 }
 
-/// Has all ask at once, and again, so that everything that a request needs was needed by all.
+/// Sends a request on each, so that everything that a request allocates was allocated for each.
 fn all_ask(clients: &mut [Connection]) {
     const THREADS: usize = 4;
     let start = Barrier::new(THREADS);
@@ -158,11 +158,11 @@ fn all_ask(clients: &mut [Connection]) {
 }
 
 #[test]
-fn ten_thousand_idle_connections_cost_little_and_slow_nobody_down() {
+fn ten_thousand_idle_connections_cost_little_and_slow_no_request() {
     const WANTED: usize = 10_000;
-    /// What the goal allows the proxy for each, beside what the system keeps of a socket.
+    /// The goal for the proxy's own memory per connection, without the kernel's for a socket.
     const BYTES_EACH: u64 = 1024;
-    // Both ends are in need of descriptors, and other tests of this process, too.
+    // Both ends need descriptors, and so do other tests of this process.
     let limit = usize::try_from(descriptors::raise_limit().unwrap()).unwrap_or(usize::MAX);
     let count = WANTED.min(limit.saturating_sub(2000)) / 4 * 4;
     let origin = Origin::echoing_targets();
@@ -173,7 +173,7 @@ fn ten_thousand_idle_connections_cost_little_and_slow_nobody_down() {
     assert_eq!(busy.get("/").status, 200);
     let before = process.status("VmRSS:");
     let mut idle = connect_all(&proxy, count);
-    until("all are in", || (process.open_files() > count).then_some(()));
+    until("all connections", || (process.open_files() > count).then_some(()));
     let silent = process.status("VmRSS:").saturating_sub(before) * 1024 / count as u64;
     for n in 0..1000 {
         assert_eq!(busy.get(&format!("/{n}")).text(), format!("/{n}"));

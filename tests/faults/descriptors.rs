@@ -1,4 +1,4 @@
-//! File descriptors run out: of the proxy, while it runs.
+//! The proxy runs out of file descriptors.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,67 +11,67 @@ use crate::support::log::{Logged, column, endings};
 use crate::support::origin::Origin;
 use crate::support::process::Proxy;
 
-/// No descriptor above standard error may be opened, while those that are stay open.
+/// A limit at which no descriptor can be opened; those that are open stay open.
 const NONE: Option<u64> = Some(3);
 
-/// Takes all descriptors away that are not in use, and says how to give them back.
+/// Forbids further descriptors, and returns the limit with which to allow them again.
 fn exhaust(proxy: &Proxy) -> Option<u64> {
     proxy.process.limit(Resource::Nofile, NONE)
 }
 
 #[test]
-fn without_descriptors_accepting_pauses_and_those_inside_are_served() {
+fn without_descriptors_accepting_pauses_and_accepted_clients_are_served() {
     const WATCHED: Duration = Duration::from_secs(1);
-    /// Hundredths of a second of processor time; a loop that is busy takes a hundred.
+    /// Hundredths of a second of processor time; a busy loop takes a hundred.
     const TICKS: u64 = 20;
     let origin = Origin::echoing_targets();
     let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
     let process = &proxy.proxy.process;
-    let mut inside = Connection::connect(proxy.address());
-    assert_eq!(inside.get("/").status, 200);
-    // Half a request: who is idle would make room.
-    inside.send("GET /half");
+    let mut accepted = Connection::connect(proxy.address());
+    assert_eq!(accepted.get("/").status, 200);
+    // Half a request, because an idle client would be closed.
+    accepted.send("GET /half");
     let given = exhaust(&proxy.proxy);
-    let mut outside: Vec<Connection> =
+    let mut waiting: Vec<Connection> =
         (0..20).map(|_| Connection::connect(proxy.address())).collect();
-    for (n, client) in outside.iter_mut().enumerate() {
+    for (n, client) in waiting.iter_mut().enumerate() {
         client.send(format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n"));
     }
     let before = process.processor_ticks();
     pause(WATCHED);
     let ticks = process.processor_ticks() - before;
-    println!("{ticks} hundredths of a second in {WATCHED:?} with 20 clients outside");
+    println!("{ticks} hundredths of a second in {WATCHED:?} with 20 clients waiting");
     assert!(ticks < TICKS, "{ticks} ticks: it does not wait");
-    inside.send(" HTTP/1.1\r\nHost: a\r\n\r\n");
-    inside.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
-    assert_eq!(inside.answer().text(), "/half");
+    accepted.send(" HTTP/1.1\r\nHost: a\r\n\r\n");
+    accepted.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
+    assert_eq!(accepted.answer().text(), "/half");
     for _ in 0..100 {
-        assert_eq!(inside.answer().text(), "/next");
+        assert_eq!(accepted.answer().text(), "/next");
     }
-    assert!(!outside.iter().any(Connection::has_bytes));
+    assert!(!waiting.iter().any(Connection::has_bytes));
     assert_eq!(process.stderr().matches("can't accept connections").count(), 1);
-    // Nothing ends that could make room. A timer finds out that there is some again.
+    // No event tells that descriptors are free again; a timer finds out.
     process.limit(Resource::Nofile, given);
-    for (n, client) in outside.iter_mut().enumerate() {
+    for (n, client) in waiting.iter_mut().enumerate() {
         assert_eq!(client.answer().text(), format!("/{n}"));
     }
     assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 122]);
 }
 
-/// Starts a proxy and lets so many clients in, without a connection to a backend.
-fn letting_in<const N: usize>(backends: &[SocketAddr]) -> (Logged, [Connection; N]) {
+/// Starts a proxy with so many accepted clients, without a connection to a backend.
+fn with_clients<const N: usize>(backends: &[SocketAddr]) -> (Logged, [Connection; N]) {
     let proxy = Logged::start(backends, &["--workers", "1"]);
-    let inside = [(); N].map(|()| {
+    let accepted = [(); N].map(|()| {
         let mut client = Connection::connect(proxy.address());
         client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
-        assert_eq!(client.answer().status, 200, "it is inside");
+        assert_eq!(client.answer().status, 200, "it is accepted");
         client
     });
-    (proxy, inside)
+    (proxy, accepted)
 }
 
-/// Lets no more descriptors be open than there are; numbers that were free among them are taken by
-/// clients, which stay the newest.
+/// Limits the descriptors to those that are open now. Free numbers among them are taken by clients,
+/// which are the newest from then on.
 fn allow_no_more(proxy: &Logged) -> Vec<Connection> {
     let process = &proxy.proxy.process;
     let limit = process.highest_file() + 1;
@@ -82,32 +82,32 @@ fn allow_no_more(proxy: &Logged) -> Vec<Connection> {
     newest
 }
 
-/// The rows say that all was well.
+/// Checks that all requests were answered 200.
 fn all_served(proxy: Logged, count: usize) {
     assert_eq!(column(&proxy.rows(), "status_code"), vec!["200"; count]);
 }
 
 #[test]
-fn an_idle_client_makes_room_for_who_comes() {
+fn an_idle_client_is_closed_for_a_new_one() {
     let origin = Origin::echoing_targets();
-    let (proxy, mut inside) = letting_in::<3>(&[origin.address]);
-    assert_eq!(inside[2].get("/pooled").text(), "/pooled");
+    let (proxy, mut accepted) = with_clients::<3>(&[origin.address]);
+    assert_eq!(accepted[2].get("/pooled").text(), "/pooled");
     let _newest = allow_no_more(&proxy);
-    let mut outside = [(); 3].map(|()| Connection::connect(proxy.address()));
-    for client in &mut outside {
+    let mut waiting = [(); 3].map(|()| Connection::connect(proxy.address()));
+    for client in &mut waiting {
         assert_eq!(client.get("/came").text(), "/came");
     }
-    for mut client in inside {
+    for mut client in accepted {
         assert_eq!(client.rest(), b"", "an orderly end");
     }
-    assert!(!proxy.proxy.process.stderr().contains("can't accept"), "nothing to complain of");
+    assert!(!proxy.proxy.process.stderr().contains("can't accept"), "there is no error");
     all_served(proxy, 7);
 }
 
 #[test]
-fn an_idle_client_makes_room_for_a_connection_to_a_backend() {
+fn an_idle_client_is_closed_for_a_connection_to_a_backend() {
     let origin = Origin::echoing_targets();
-    let (proxy, [mut idlest, mut idle, mut asking]) = letting_in(&[origin.address]);
+    let (proxy, [mut idlest, mut idle, mut asking]) = with_clients(&[origin.address]);
     let _newest = allow_no_more(&proxy);
     assert_eq!(asking.get("/").text(), "/");
     assert_eq!(idlest.rest(), b"", "an orderly end");
@@ -116,12 +116,12 @@ fn an_idle_client_makes_room_for_a_connection_to_a_backend() {
 }
 
 #[test]
-fn a_pooled_connection_makes_room_for_one_to_another_backend() {
+fn a_pooled_connection_is_closed_for_one_to_another_backend() {
     let origins = [Origin::echoing_targets(), Origin::echoing_targets()];
     let addresses = origins.each_ref().map(|origin| origin.address);
-    let (proxy, [mut client]) = letting_in(&addresses);
+    let (proxy, [mut client]) = with_clients(&addresses);
     assert_eq!(client.get("/first").text(), "/first");
-    // Half a request each: who is idle would make room.
+    // Half a request each, because an idle client would be closed.
     let mut newest = allow_no_more(&proxy);
     for client in &mut newest {
         client.send("GET /half");
@@ -129,49 +129,49 @@ fn a_pooled_connection_makes_room_for_one_to_another_backend() {
     for _ in 0..4 {
         assert_eq!(client.get("/").text(), "/");
     }
-    assert!(origins.iter().all(|origin| origin.accepted() > 0), "both were asked");
+    assert!(origins.iter().all(|origin| origin.accepted() > 0), "both got requests");
     drop(newest);
 }
 
 #[test]
-fn a_descriptor_that_becomes_free_goes_to_who_waits() {
+fn a_descriptor_that_becomes_free_goes_to_a_waiting_client() {
     const CLIENTS: usize = 5;
     let origin = Origin::echoing_targets();
     let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
     let process = &proxy.proxy.process;
-    let mut inside = [(); CLIENTS].map(|()| Connection::connect(proxy.address()));
-    for client in &mut inside {
+    let mut accepted = [(); CLIENTS].map(|()| Connection::connect(proxy.address()));
+    for client in &mut accepted {
         assert_eq!(client.get("/").status, 200);
-        // Half a request: who is idle would make room.
+        // Half a request, because an idle client would be closed.
         client.send("GET /half");
     }
     let limit = process.highest_file() + 1;
     process.limit(Resource::Nofile, Some(limit));
-    let mut outside = [(); CLIENTS].map(|()| Connection::connect(proxy.address()));
-    for (n, client) in outside.iter_mut().enumerate() {
+    let mut waiting = [(); CLIENTS].map(|()| Connection::connect(proxy.address()));
+    for (n, client) in waiting.iter_mut().enumerate() {
         client.send(format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n"));
     }
-    // They come in as they came; each that leaves makes room for the next.
-    for ((n, client), leaving) in outside.iter_mut().enumerate().zip(inside) {
+    // They are accepted in their order; each client that leaves frees a descriptor for the next.
+    for ((n, client), leaving) in waiting.iter_mut().enumerate().zip(accepted) {
         drop(leaving);
         assert_eq!(client.answer().text(), format!("/{n}"));
         assert!(process.open_files() as u64 <= limit);
     }
     let rows = proxy.rows();
     let served = endings(&rows).into_iter().filter(|ending| *ending == ("200", "", "1")).count();
-    assert_eq!(served, 2 * CLIENTS, "beside those that left in a request");
+    assert_eq!(served, 2 * CLIENTS, "apart from those that left in a request");
 }
 
 #[test]
-fn a_connect_for_which_there_is_no_descriptor_is_no_fault_of_the_backend() {
+fn a_connect_without_a_descriptor_does_not_count_against_the_backend() {
     let origins = [Origin::echoing_targets(), Origin::echoing_targets()];
     let addresses = origins.each_ref().map(|origin| origin.address);
-    // A backend that was held responsible would be left alone for a minute.
+    // A backend against which it counted would be ejected for a minute.
     let flags = ["--workers", "1", "--cooldown", "1m", "--cooldown-max", "1m"];
     let proxy = Logged::start(&addresses, &flags);
     let mut client = Connection::connect(proxy.address());
     client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
-    assert_eq!(client.answer().status, 200, "it is inside");
+    assert_eq!(client.answer().status, 200, "it is accepted");
     let given = exhaust(&proxy.proxy);
     for _ in 0..4 {
         let answer = client.get("/");
@@ -186,5 +186,5 @@ fn a_connect_for_which_there_is_no_descriptor_is_no_fault_of_the_backend() {
     assert_eq!(endings(&rows)[1..5], [("503", "resource_exhausted", "1"); 4]);
     assert_eq!(endings(&rows)[5..], [("200", "", "1"); 4]);
     let urls = &column(&rows, "backend_url")[5..];
-    assert!(urls[0] != urls[1] && urls[..2] == urls[2..], "both are asked: {urls:?}");
+    assert!(urls[0] != urls[1] && urls[..2] == urls[2..], "both get requests: {urls:?}");
 }

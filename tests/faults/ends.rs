@@ -1,5 +1,5 @@
-//! Ends of streams: the end behind an answer does not cost a part of it, and what was broken off
-//! does not look whole.
+//! Ends of streams: what follows an answer does not destroy a part of it, and what was broken off
+//! does not look complete.
 
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,8 +14,7 @@ use crate::support::http::Connection;
 use crate::support::log::{Logged, endings, rows};
 use crate::support::origin::{Origin, ok};
 
-/// Fits into what the system holds for a client that does not read yet, and not into what such a
-/// client holds itself.
+/// Fits into the proxy's send buffer in the kernel, and not into the client's receive buffer.
 const LARGE: usize = 300_000;
 
 fn serving_much() -> Origin {
@@ -26,7 +25,7 @@ fn serving_much() -> Origin {
     })
 }
 
-/// A client whose system takes little before it reads.
+/// A client with a small receive buffer.
 fn narrow(address: SocketAddr) -> Connection {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -42,7 +41,7 @@ fn gets_all(client: &mut Connection) {
 }
 
 #[test]
-fn a_late_byte_costs_nothing_of_the_last_answer() {
+fn a_late_byte_loses_nothing_of_the_last_answer() {
     let origin = serving_much();
     let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for (flags, request) in [
@@ -54,7 +53,7 @@ fn a_late_byte_costs_nothing_of_the_last_answer() {
             let proxy = Logged::start(&[origin.address], flags);
             let mut client = narrow(proxy.address());
             client.send(request);
-            // All has left the proxy then, which has no reason of its own to keep the connection.
+            // By then the proxy has sent everything and could close the connection.
             proxy.has_rows(1);
             client.send(late);
             gets_all(&mut client);
@@ -64,14 +63,14 @@ fn a_late_byte_costs_nothing_of_the_last_answer() {
 }
 
 #[test]
-fn a_late_request_costs_nothing_of_an_answer_before_the_idle_timeout() {
+fn a_late_request_loses_nothing_of_an_answer_before_the_idle_timeout() {
     let origin = serving_much();
     let flags = ["--client-idle-timeout", "200ms", "--workers", "1"];
     let proxy = Logged::start(&[origin.address], &flags);
     let mut client = narrow(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     proxy.has_rows(1);
-    // The time of one that is answered later is up later.
+    // The idle timeout of a client that is answered later expires later.
     let mut clock = Connection::connect(proxy.address());
     assert_eq!(clock.get("/").status, 200);
     assert_eq!(clock.rest(), b"");
@@ -81,7 +80,7 @@ fn a_late_request_costs_nothing_of_an_answer_before_the_idle_timeout() {
 }
 
 #[test]
-fn clients_that_do_not_close_keep_nobody_waiting() {
+fn clients_that_do_not_close_do_not_delay_the_end() {
     let origin = Origin::echoing_targets();
     let mut proxy = Logged::start(&[origin.address], &["--drain-timeout", "5m"]);
     let mut client = Connection::connect(proxy.address());
@@ -93,11 +92,11 @@ fn clients_that_do_not_close_keep_nobody_waiting() {
     assert_eq!(endings(&rows(&proxy.path())), [("200", "", "1")]);
 }
 
-/// What came over a connection, and how it ended.
+/// What was received over a connection, and how it ended.
 type Seen = (Vec<u8>, Result<(), ErrorKind>);
 
-/// An origin that switches protocols, says `first` when told to go on, reads to the end, and tells
-/// what it saw.
+/// An origin that switches protocols, sends `first` when the test says so, reads to the end, and
+/// reports what it received.
 fn switching(first: &'static str) -> (Origin, Sender<()>, Receiver<Seen>) {
     let ((go, goes), (tell, told)) = (channel::<()>(), channel());
     let goes = Mutex::new(goes);
@@ -149,12 +148,12 @@ fn a_tunnel_that_the_backend_resets_is_reset_for_the_client() {
 }
 
 #[test]
-fn a_tunnel_whose_time_is_up_with_bytes_unread_is_reset_on_both_sides() {
+fn a_tunnel_that_times_out_with_bytes_unread_is_reset_on_both_sides() {
     let (origin, go, told) = switching("");
     let proxy = Logged::start(&[origin.address], &["--tunnel-timeout", "500ms"]);
     let mut client = open(proxy.address());
     let mut stream = client.stream().try_clone().unwrap();
-    // Until the time is up, for the backend does not read.
+    // Until the timeout, because the backend does not read.
     let sent = std::thread::spawn(move || while stream.write_all(&[b'x'; 4096]).is_ok() {});
     proxy.has_rows(1);
     sent.join().unwrap();
@@ -165,7 +164,7 @@ fn a_tunnel_whose_time_is_up_with_bytes_unread_is_reset_on_both_sides() {
 }
 
 #[test]
-fn a_tunnel_whose_time_is_up_with_nothing_unread_ends_in_order() {
+fn a_tunnel_that_times_out_with_nothing_unread_is_closed_in_order() {
     let (origin, go, told) = switching("hello");
     let proxy = Logged::start(&[origin.address], &["--tunnel-timeout", "300ms"]);
     let mut client = open(proxy.address());
@@ -177,7 +176,7 @@ fn a_tunnel_whose_time_is_up_with_nothing_unread_ends_in_order() {
 }
 
 #[test]
-fn a_tunnel_is_reset_on_both_sides_when_the_drain_timeout_runs_out() {
+fn a_tunnel_is_reset_on_both_sides_when_the_drain_timeout_expires() {
     let (origin, go, told) = switching("half");
     let mut proxy = Logged::start(&[origin.address], &["--drain-timeout", "200ms"]);
     let mut client = open(proxy.address());

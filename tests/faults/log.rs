@@ -1,4 +1,4 @@
-//! The log fills its disk, is not read, or is moved away under load: requests never wait for it.
+//! The log fills its disk, is not read, or is renamed under load: requests never wait for it.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -32,14 +32,14 @@ fn a_log_on_a_full_disk_costs_rows_and_no_request() {
     };
     ask("before");
     proxy.has_rows(REQUESTS);
-    // Room for some rows more, and for a part of one.
+    // Space for some more rows, and for a part of one.
     let full = fs::metadata(&log).unwrap().len() + 1000;
     let unlimited = proxy.proxy.process.limit(Resource::Fsize, Some(full));
     ask("full");
-    until("word of it", || {
+    until("the error message", || {
         proxy.proxy.process.stderr().contains("cannot be written").then_some(())
     });
-    assert!(fs::read_to_string(&log).unwrap().ends_with('\n'), "the last row is whole");
+    assert!(fs::read_to_string(&log).unwrap().ends_with('\n'), "the last row is complete");
     proxy.proxy.process.limit(Resource::Fsize, unlimited);
     ask("after");
     let said = stop(&mut proxy.proxy);
@@ -71,7 +71,9 @@ fn a_disk_that_is_full_at_start_costs_rows_and_no_request() {
             assert_eq!(client.get(&format!("/{path}/{n}")).status, 200);
         }
     };
-    until("word of it", || proxy.process.stderr().contains("cannot be written").then_some(()));
+    until("the error message", || {
+        proxy.process.stderr().contains("cannot be written").then_some(())
+    });
     ask("full");
     assert_eq!(fs::metadata(&log).unwrap().len(), 0);
     proxy.process.limit(Resource::Fsize, None);
@@ -85,7 +87,7 @@ fn a_disk_that_is_full_at_start_costs_rows_and_no_request() {
     assert!(proxy.process.stderr().contains("can be written again"), "{}", proxy.process.stderr());
 }
 
-/// Ends what waits for it, also when the test fails.
+/// Sets the flag when dropped, so that threads end even if the test fails.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -95,7 +97,7 @@ impl Drop for Over<'_> {
 }
 
 #[test]
-fn a_log_that_is_copied_and_cut_goes_on_with_a_header() {
+fn a_log_that_is_copied_and_truncated_continues_with_a_header() {
     const TURNS: usize = 5;
     let origin = Origin::echoing_targets();
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +116,7 @@ fn a_log_that_is_copied_and_cut_goes_on_with_a_header() {
             asked.count() + 1
         });
         for turn in 0..TURNS {
-            until("a header and rows behind it", || {
+            until("a header and rows after it", || {
                 let text = fs::read_to_string(&log).unwrap();
                 (text.contains(&header()) && text.lines().count() > 20).then_some(())
             });
@@ -143,14 +145,14 @@ fn a_log_that_is_copied_and_cut_goes_on_with_a_header() {
             }
         }
     }
-    // What comes between the copy and the cut is lost; nothing is there twice.
+    // What is written between copy and truncation is lost; nothing is there twice.
     assert!(paths.len() <= asked + 1 && paths.len() > 20 * TURNS, "{} of {asked}", paths.len());
     paths.sort_unstable();
     assert!(paths.is_sorted_by(|one, next| one < next), "no row is doubled");
 }
 
 #[test]
-fn a_log_that_nobody_reads_costs_rows_and_no_request() {
+fn a_log_that_is_not_read_costs_rows_and_no_request() {
     const REQUESTS: usize = 3000;
     const MEMORY_KIB: u64 = 32 * 1024;
     let folder = tempfile::tempdir().unwrap();
@@ -161,15 +163,15 @@ fn a_log_that_nobody_reads_costs_rows_and_no_request() {
     let origin = Origin::echoing_targets();
     let mut proxy = logging(&origin, &pipe, &["--workers", "1"]);
     let mut client = Connection::connect(proxy.address());
-    // Paths so long that what is kept for the log is full before they end. The thread that writes
-    // waits for the pipe, and nobody else does.
+    // Paths so long that the log's rings are full before the requests end. Only the log's thread
+    // waits for the pipe.
     let long = "x".repeat(2000);
     for n in 0..REQUESTS {
         assert_eq!(client.get(&format!("/{n}/{long}")).status, 200);
     }
     let peak = proxy.process.status("VmHWM:");
     assert!(peak < MEMORY_KIB, "{peak} KiB");
-    // Once it is read, what was kept comes.
+    // Once the pipe is read, it gets what the rings hold.
     let reading = thread::spawn(move || {
         let flags = rustix::fs::fcntl_getfl(&reader).unwrap().difference(OFlags::NONBLOCK);
         rustix::fs::fcntl_setfl(&reader, flags).unwrap();
@@ -199,7 +201,7 @@ fn a_log_that_is_reopened_under_load_loses_and_doubles_no_row() {
         let mut connection = Connection::connect(address);
         let asked = (0..).take_while(|n| {
             assert_eq!(connection.get(&format!("/{client}/{n}")).status, 200);
-            // At full speed a disk that is busy for a second costs rows, which is another test.
+            // At full speed, a disk that is busy for a second costs rows; that is another test.
             pause(Duration::from_millis(1));
             !is_over.load(Ordering::Relaxed)
         });
@@ -214,7 +216,7 @@ fn a_log_that_is_reopened_under_load_loses_and_doubles_no_row() {
                 (fs::read_to_string(&log).unwrap().lines().count() > 20).then_some(())
             });
             fs::rename(&log, folder.path().join(format!("log.csv.{turn}"))).unwrap();
-            // One is for those who rotate nginx's logs, too.
+            // SIGUSR1 is the one that nginx uses.
             proxy.process.signal(if turn % 2 == 0 { Signal::HUP } else { Signal::USR1 });
             until("a new log", || log.exists().then_some(()));
         }

@@ -1,7 +1,7 @@
-//! Faults, one by one, over real sockets: what the client gets, and what the log says of it.
+//! Faults, one by one, over real sockets: what the client gets, and what the log says.
 //!
-//! `docs/reliability.md` is the table of these tests. What the proxy decides in each case is told
-//! without sockets by `src/proxy/exchange/tests`; here the system takes its part in it.
+//! `docs/reliability.md` is the table of these tests. What the proxy decides in each case is tested
+//! without sockets in `tests/exchange`; here the operating system takes part.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]

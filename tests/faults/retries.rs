@@ -1,4 +1,4 @@
-//! How often a request is sent: a connect that fails costs nothing, all else has a budget.
+//! How often a request is sent: a failed connect does not count, everything else has a budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,9 +21,9 @@ fn silent() -> (Origin, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn what_is_sent_again_has_a_budget() {
+fn requests_sent_again_have_a_budget() {
     const REQUESTS: usize = 300;
-    /// Three a second need not be earned, and ten seconds of them are saved up.
+    /// Three a second are always allowed, and ten seconds of them accumulate.
     const RESERVE: usize = 30;
     let ((one, by_one), (two, by_two)) = (silent(), silent());
     let proxy = Logged::start(&[one.address, two.address], &["--workers", "1"]);
@@ -37,7 +37,7 @@ fn what_is_sent_again_has_a_budget() {
     let rows = proxy.rows();
     let attempts = column(&rows, "attempts");
     let told: usize = attempts.iter().map(|count| count.parse::<usize>().unwrap()).sum();
-    assert_eq!(told, seen, "the log tells of each");
+    assert_eq!(told, seen, "the log has each");
     let again = seen - REQUESTS;
     println!("{again} of {REQUESTS} requests were sent again");
     assert!((RESERVE..=REQUESTS / 5 + RESERVE + 3 * seconds).contains(&again), "{again}");
@@ -45,7 +45,7 @@ fn what_is_sent_again_has_a_budget() {
 }
 
 #[test]
-fn what_is_not_idempotent_is_sent_once() {
+fn a_request_that_is_not_idempotent_is_sent_once() {
     let ((one, by_one), (two, by_two)) = (silent(), silent());
     let proxy = Logged::start(&[one.address, two.address], &["--retry-budget", "100"]);
     let mut client = Connection::connect(proxy.address());
@@ -63,12 +63,12 @@ fn what_is_not_idempotent_is_sent_once() {
 }
 
 #[test]
-fn a_connect_that_fails_is_no_retry_and_is_made_good_for_any_method() {
+fn a_connect_that_fails_is_no_retry_and_costs_no_request_of_any_method() {
     const REQUESTS: usize = 40;
-    let (dead, alive) = (Silent::reserve(), Origin::echoing_targets());
-    // It is looked for again with nearly each request, and nothing may be sent twice.
+    let (down, serving) = (Silent::reserve(), Origin::echoing_targets());
+    // It is probed with nearly each request, and nothing may be sent twice.
     let flags = ["--retry-budget", "0", "--cooldown", "1ms", "--cooldown-max", "1ms"];
-    let proxy = Logged::start(&[dead.address, alive.address], &flags);
+    let proxy = Logged::start(&[down.address, serving.address], &flags);
     let mut client = Connection::connect(proxy.address());
     for n in 0..REQUESTS {
         let method = if n % 2 == 0 { "POST" } else { "GET" };
@@ -79,13 +79,13 @@ fn a_connect_that_fails_is_no_retry_and_is_made_good_for_any_method() {
     let rows = proxy.rows();
     assert!(rows.iter().all(|row| (&*row["status_code"], &*row["fault"]) == ("200", "")));
     let second = column(&rows, "attempts").iter().filter(|attempts| **attempts == "2").count();
-    assert!(second > 0, "the dead backend was never tried");
+    assert!(second > 0, "the backend that is down was never tried");
 }
 
 #[test]
 fn attempts_are_limited() {
-    let dead = [(); 4].map(|()| Silent::reserve());
-    let addresses = dead.each_ref().map(|silent| silent.address);
+    let down = [(); 4].map(|()| Silent::reserve());
+    let addresses = down.each_ref().map(|silent| silent.address);
     for (limit, attempts) in [("1", "1"), ("2", "2"), ("9", "4")] {
         let proxy = Logged::start(&addresses, &["--max-attempts", limit]);
         let mut client = Connection::connect(proxy.address());

@@ -1,7 +1,7 @@
-//! Pooled connections that a backend closes just as they are used again.
+//! Pooled connections that a backend closes just as they are reused.
 //!
-//! There are three ways to notice it: the end was seen before the request, reading ends instead of
-//! bringing an answer, or writing the request fails already.
+//! There are three ways to notice it: the end is seen before the request, the end comes instead of
+//! an answer, or writing the request fails.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -24,11 +24,11 @@ fn sent_again(rows: &[Row]) -> usize {
 }
 
 #[test]
-fn ten_thousand_requests_to_a_backend_of_short_keep_alive_are_all_answered() {
+fn ten_thousand_requests_to_a_backend_with_short_keep_alive_are_all_answered() {
     const CLIENTS: usize = 4;
     const REQUESTS: usize = 2500;
     let made = AtomicUsize::new(0);
-    // Closes after a few requests, in order or not, while the next one may be on its way.
+    // It closes after a few requests, in order or with a reset, while the next may be on its way.
     let origin = Origin::serve(move |mut connection| {
         let number = made.fetch_add(1, Ordering::Relaxed);
         for _ in 0..5 + number % 5 {
@@ -55,12 +55,12 @@ fn ten_thousand_requests_to_a_backend_of_short_keep_alive_are_all_answered() {
     assert!(rows.iter().all(|row| (&*row["status_code"], &*row["fault"]) == ("200", "")));
     let (connections, again) = (origin.accepted(), sent_again(&rows));
     println!("{} requests over {connections} connections, {again} sent again", rows.len());
-    assert!(again > 0, "no connection was closed just as it was used again");
+    assert!(again > 0, "no connection was closed just as it was reused");
 }
 
 #[test]
 fn thousands_of_ends_that_come_in_one_turn_with_a_request_are_all_seen_before_it() {
-    // More than the proxy takes from the system with one call.
+    // More events than the proxy gets from one system call.
     const POOLED: usize = 1500;
     descriptors::raise_limit().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,7 +83,7 @@ fn thousands_of_ends_that_come_in_one_turn_with_a_request_are_all_seen_before_it
     }
     proxy.proxy.process.halt();
     clients[0].send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
-    // The one that would be taken next ends last.
+    // The one that would be reused next ends last.
     upstreams.clear();
     proxy.proxy.process.signal(Signal::CONT);
     let mut upstream = accept();
@@ -107,7 +107,7 @@ fn an_end_that_comes_in_one_turn_with_a_request_is_seen_before_it() {
     let proxy = Logged::start(&[origin.address], &["--workers", "1"]);
     let mut client = Connection::connect(proxy.address());
     for _ in 0..10 {
-        // It must not be sent twice, so it must not be sent to where nobody is.
+        // It must not be sent twice, so it must not be sent on a connection that has ended.
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
         proxy.proxy.process.signal(Signal::CONT);
         assert_eq!(client.answer().text(), "once");
@@ -120,7 +120,7 @@ fn an_end_that_comes_in_one_turn_with_a_request_is_seen_before_it() {
 }
 
 #[test]
-fn an_end_instead_of_an_answer_is_made_good_for_a_get_only() {
+fn an_end_instead_of_an_answer_is_retried_for_a_get_only() {
     for resets in [false, true] {
         // The second request on each connection is read and then not answered.
         let seen = Arc::new(AtomicUsize::new(0));
@@ -155,8 +155,8 @@ fn an_end_instead_of_an_answer_is_made_good_for_a_get_only() {
 /// How often each target was asked for.
 type Seen = Arc<Mutex<HashMap<String, usize>>>;
 
-/// Answers the first `count` connections together, so that as many go into the pool, and breaks all
-/// of them off as soon as one is used again. Serves those that come then.
+/// Answers the first `count` connections together, so that as many go into the pool, and resets all
+/// of them as soon as one is reused. Serves the connections after that.
 fn breaking_all_at_once(count: usize) -> (Origin, Seen) {
     let seen = Seen::default();
     let (counts, made) = (Arc::clone(&seen), AtomicUsize::new(0));
@@ -168,7 +168,7 @@ fn breaking_all_at_once(count: usize) -> (Origin, Seen) {
             pooled.push(connection);
             if pooled.len() == count {
                 pooled.iter_mut().for_each(|connection| connection.send(ok("warm")));
-                until("a connection used again", || {
+                until("a connection that is reused", || {
                     pooled.iter().any(Connection::has_bytes).then_some(())
                 });
                 pooled.drain(..).for_each(Connection::reset);
@@ -185,7 +185,7 @@ fn breaking_all_at_once(count: usize) -> (Origin, Seen) {
 }
 
 #[test]
-fn connections_that_break_in_the_turn_that_uses_them_again_cost_no_get_and_double_no_post() {
+fn connections_that_break_in_the_turn_that_reuses_them_cost_no_get_and_double_no_post() {
     const CLIENTS: usize = 200;
     for method in ["GET", "POST"] {
         let (origin, seen) = breaking_all_at_once(CLIENTS);
@@ -197,8 +197,8 @@ fn connections_that_break_in_the_turn_that_uses_them_again_cost_no_get_and_doubl
             client.send("GET /warm HTTP/1.1\r\nHost: a\r\n\r\n");
         }
         assert!(clients.iter_mut().all(|client| client.answer().text() == "warm"));
-        // All ask in one turn of the proxy. Some requests are written before their connections
-        // break, some after it, which is a write that fails.
+        // All requests come in one turn of the proxy. Some are written before their connections
+        // break; for the others the write fails.
         proxy.proxy.process.halt();
         for (n, client) in clients.iter_mut().enumerate() {
             let fields = "Host: a\r\nContent-Length: 0";
@@ -226,7 +226,7 @@ fn connections_that_break_in_the_turn_that_uses_them_again_cost_no_get_and_doubl
 
 #[test]
 fn a_connection_is_not_used_for_longer_than_its_backend_announced() {
-    // What comes on a connection that was announced to be dead is read and not answered.
+    // A request after the announced time is read and not answered.
     let origin = Origin::serve(|mut connection| {
         let Some(_) = connection.request() else { return };
         connection.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok");
@@ -245,7 +245,7 @@ fn a_connection_is_not_used_for_longer_than_its_backend_announced() {
 
 #[test]
 fn a_408_for_a_connection_that_was_idle_is_no_answer_to_a_request() {
-    // The second request meets what the backend said before it, as it would if both crossed.
+    // The backend sends the 408 when the second request comes, as if both had crossed.
     let origin = Origin::serve(|mut connection| {
         let Some(_) = connection.request() else { return };
         connection.send(ok("first"));

@@ -1,4 +1,4 @@
-//! How the proxy ends: in order, or at once if one insists.
+//! How the proxy ends: in order, or at once after a second signal.
 
 use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use crate::support::log::{Logged, endings, rows, stop, totals};
 use crate::support::origin::{Origin, ok};
 use crate::support::process::{Process, Proxy, tidegate};
 
-/// An origin that says when a request came, and answers it when told.
+/// An origin that reports a request to `/slow`, and answers it when the test says so.
 fn on_demand() -> (Origin, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
     let ((came, comes), (go, goes)) = (channel(), channel());
     let goes = std::sync::Mutex::new(goes);
@@ -23,7 +23,7 @@ fn on_demand() -> (Origin, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sende
         while let Some((head, _)) = connection.request() {
             if head.starts_with("GET /slow") {
                 came.send(()).unwrap();
-                // The test may end without having it answered.
+                // The test may end without an answer.
                 let _ = goes.lock().unwrap().recv();
             }
             connection.send(ok("done"));
@@ -33,11 +33,11 @@ fn on_demand() -> (Origin, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sende
 }
 
 fn refuses(proxy: &Proxy) {
-    until("a closed door", || TcpStream::connect(proxy.address()).is_err().then_some(()));
+    until("a closed listener", || TcpStream::connect(proxy.address()).is_err().then_some(()));
 }
 
 #[test]
-fn a_signal_lets_what_is_in_flight_end_and_nobody_in() {
+fn a_signal_lets_requests_in_flight_end_and_no_client_connect() {
     for signal in [Signal::TERM, Signal::INT] {
         let (origin, comes, go) = on_demand();
         let mut proxy = Proxy::start(&[origin.address], &[]);
@@ -62,13 +62,13 @@ fn a_signal_lets_what_is_in_flight_end_and_nobody_in() {
 }
 
 #[test]
-fn the_echo_of_a_signal_is_no_second_one() {
+fn a_signal_that_is_repeated_at_once_counts_once() {
     let (origin, comes, go) = on_demand();
     let mut proxy = Proxy::start(&[origin.address], &[]);
     let mut busy = Connection::connect(proxy.address());
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     comes.recv().unwrap();
-    // As `timeout` does it: to the program, and then to its group.
+    // As `timeout` does: to the program, and then to its process group.
     proxy.process.signal(Signal::TERM);
     proxy.process.signal(Signal::INT);
     refuses(&proxy);
@@ -100,19 +100,19 @@ fn health(proxy: &Proxy) -> Option<i32> {
 }
 
 #[test]
-fn with_a_delay_balancers_are_told_first_and_clients_are_served_meanwhile() {
+fn with_a_delay_health_checks_fail_first_and_clients_are_served_meanwhile() {
     let origin = Origin::echoing_targets();
     let mut proxy = Proxy::start(&[origin.address], &["--shutdown-delay", "1h"]);
-    let mut inside = Connection::connect(proxy.address());
-    assert_eq!(inside.get("/before").text(), "/before");
+    let mut accepted = Connection::connect(proxy.address());
+    assert_eq!(accepted.get("/before").text(), "/before");
     assert_eq!(health(&proxy), Some(0));
     proxy.process.signal(Signal::TERM);
-    until("word that it stops", || (health(&proxy) == Some(1)).then_some(()));
-    inside.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
-    let answer = inside.answer();
+    until("a failing health check", || (health(&proxy) == Some(1)).then_some(()));
+    accepted.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    let answer = accepted.answer();
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("stopping"), "{}", answer.text());
-    assert_eq!(inside.get("/inside").text(), "/inside");
+    assert_eq!(accepted.get("/accepted").text(), "/accepted");
     assert_eq!(get(proxy.address(), "/new").text(), "/new");
     until("its end", || {
         proxy.process.signal(Signal::INT);
@@ -149,7 +149,7 @@ fn a_signal_that_comes_while_names_are_resolved_ends_it() {
         let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
         let mut open = OpenOptions::new();
         open.write(true).custom_flags(nonblocking);
-        // There is a reader as soon as the resolver is at it.
+        // The file has a reader as soon as the resolver opens it.
         let writer = until("the resolver", || {
             let opened = open.open(&aliases).ok().map(Some);
             opened.or_else(|| process.has_ended().then_some(None))
@@ -157,7 +157,7 @@ fn a_signal_that_comes_while_names_are_resolved_ends_it() {
         if writer.is_none() {
             return println!("not tested: the resolver here asks no DNS server by itself");
         }
-        // A log that is not open yet can't be opened again.
+        // The log is not open yet, so these have no effect.
         process.signal(Signal::HUP);
         process.signal(Signal::USR1);
         process.signal(signal);
@@ -169,7 +169,7 @@ fn a_signal_that_comes_while_names_are_resolved_ends_it() {
 }
 
 #[test]
-fn what_takes_longer_than_the_drain_timeout_is_answered_503() {
+fn a_request_that_outlasts_the_drain_timeout_is_answered_503() {
     let (origin, comes, _go) = on_demand();
     let mut proxy = Logged::start(&[origin.address], &["--drain-timeout", "300ms"]);
     let mut busy = Connection::connect(proxy.address());
@@ -183,8 +183,8 @@ fn what_takes_longer_than_the_drain_timeout_is_answered_503() {
 }
 
 #[test]
-fn who_was_let_in_before_the_signal_is_served() {
-    // More than are accepted in one turn, so that the doors close with a queue before them.
+fn a_client_that_connected_before_the_signal_is_served() {
+    // More than are accepted in one turn, so that the listeners close with some still in the queue.
     const CLIENTS: usize = 500;
     let origin = Origin::echoing_targets();
     let mut proxy = Proxy::start(&[origin.address], &["--workers", "1"]);
@@ -204,7 +204,7 @@ fn who_was_let_in_before_the_signal_is_served() {
 }
 
 #[test]
-fn it_stops_with_clients_that_say_nothing() {
+fn it_stops_despite_clients_that_send_nothing() {
     let origin = Origin::echoing_targets();
     let mut proxy = Proxy::start(&[origin.address], &[]);
     let mut silent = Connection::connect(proxy.address());
@@ -214,16 +214,16 @@ fn it_stops_with_clients_that_say_nothing() {
     assert!(proxy.process.ended().success());
 }
 
-/// What became of a client under load.
+/// What a client under load got.
 #[derive(Default)]
 struct Load {
     answered: usize,
-    /// Connections that the system took, but the proxy was gone before it could.
+    /// Connections that the kernel accepted, but the proxy no longer did.
     untaken: usize,
 }
 
-/// Asks until nobody is there any more: `kept` on one connection as long as it may, else each time
-/// on a new one.
+/// Sends requests until the listener is closed: if `kept`, on one connection as long as it is kept,
+/// else each on a new one.
 fn ask_until_closed(address: SocketAddr, client: usize, kept: bool) -> Load {
     let mut load = Load::default();
     while let Ok(stream) = TcpStream::connect(address) {
@@ -236,7 +236,7 @@ fn ask_until_closed(address: SocketAddr, client: usize, kept: bool) -> Load {
                 load.untaken += 1;
                 break;
             }
-            // Only a connection on which nothing was answered may end without an answer.
+            // Only the first request of a connection may remain without an answer.
             let answer = connection.answer();
             assert_eq!((answer.status, answer.text()), (200, target));
             load.answered += 1;
@@ -251,7 +251,7 @@ fn ask_until_closed(address: SocketAddr, client: usize, kept: bool) -> Load {
 }
 
 #[test]
-fn under_load_every_request_let_in_is_answered_and_has_its_row() {
+fn under_load_every_accepted_request_is_answered_and_has_its_row() {
     const CLIENTS: usize = 8;
     let origin = Origin::echoing_targets();
     let mut proxy = Logged::start(&[origin.address], &["--workers", "2"]);
@@ -264,7 +264,7 @@ fn under_load_every_request_let_in_is_answered_and_has_its_row() {
     let loads: Vec<Load> = clients.into_iter().map(|client| client.join().unwrap()).collect();
     let answered: usize = loads.iter().map(|load| load.answered).sum();
     let untaken: usize = loads.iter().map(|load| load.untaken).sum();
-    println!("{answered} answered, {untaken} came as the doors closed");
+    println!("{answered} answered, {untaken} came as the listeners closed");
     assert_eq!(totals(&said), [answered, 0, answered, 0]);
     let rows = rows(&log);
     assert_eq!(endings(&rows), vec![("200", "", "1"); answered]);

@@ -1,4 +1,4 @@
-//! The table of faults and the tests that prove it keep to each other.
+//! The table of faults names the tests that prove it, and no others.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What comes at a bad time: while the proxy does not run, or as it is about to close.
+//! Events at a bad time: while the proxy is stopped, or as it is about to close.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
 
 #[test]
-fn what_came_in_before_its_time_was_looked_at_is_in_time() {
+fn what_arrived_before_a_timer_was_handled_is_in_time() {
     const TIMEOUT: &str = "2s";
     let (came, comes) = std::sync::mpsc::channel();
     let (go, goes) = std::sync::mpsc::channel::<()>();
@@ -59,8 +59,8 @@ fn a_request_with_a_reset_behind_it_is_counted() {
 }
 
 #[test]
-fn an_answer_is_not_lost_to_a_request_behind_it_that_will_have_none() {
-    // More than the system takes at once, so that a reset would overtake it.
+fn an_answer_is_not_lost_to_a_further_request_that_gets_none() {
+    // More than the kernel's buffers hold, so that a reset would destroy a part of it.
     const LARGE: usize = 4 << 20;
     let (came, comes) = std::sync::mpsc::channel();
     let (go, goes) = std::sync::mpsc::channel::<()>();

@@ -1,4 +1,4 @@
-//! Backends that are not there, not there any more, or there again.
+//! Backends that can't be reached, go down, or come back.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -21,9 +21,9 @@ use crate::support::process::{Backend, Proxy, tidegate};
 #[test]
 fn a_backend_that_refuses_costs_no_request_of_any_method() {
     for method in ["GET", "POST"] {
-        let (dead, alive) = (Silent::reserve(), Origin::echoing_targets());
+        let (down, serving) = (Silent::reserve(), Origin::echoing_targets());
         let flags = ["--cooldown", "1m", "--cooldown-max", "1m", "--workers", "1"];
-        let proxy = Logged::start(&[dead.address, alive.address], &flags);
+        let proxy = Logged::start(&[down.address, serving.address], &flags);
         let mut client = Connection::connect(proxy.address());
         for n in 0..10 {
             let fields = "Host: a\r\nContent-Length: 5";
@@ -31,20 +31,20 @@ fn a_backend_that_refuses_costs_no_request_of_any_method() {
             assert_eq!(client.answer().text(), format!("/{n}"));
         }
         let rows = proxy.rows();
-        // The first request finds out.
+        // The first request meets the refusal.
         assert_eq!(ending(&rows[0]), ("200", "", "2"));
         assert_eq!(endings(&rows)[1..], [("200", "", "1"); 9]);
-        let url = format!("http://{}", alive.address);
+        let url = format!("http://{}", serving.address);
         assert!(rows.iter().all(|row| row["backend_url"] == url));
     }
 }
 
 #[test]
-fn a_backend_that_takes_no_connection_costs_time_and_no_request() {
-    let (hanging, alive) = (Silent::reserve().hang(), Origin::echoing_targets());
+fn a_backend_that_answers_no_syn_costs_time_and_no_request() {
+    let (hanging, serving) = (Silent::reserve().hang(), Origin::echoing_targets());
     let flags = ["--connect-timeout", "100ms", "--cooldown", "1m", "--cooldown-max", "1m"];
     let flags = [&flags[..], &["--workers", "1"]].concat();
-    let proxy = Logged::start(&[hanging.address, alive.address], &flags);
+    let proxy = Logged::start(&[hanging.address, serving.address], &flags);
     let mut client = Connection::connect(proxy.address());
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
     assert_eq!(client.answer().status, 200);
@@ -58,13 +58,13 @@ fn a_backend_that_takes_no_connection_costs_time_and_no_request() {
 }
 
 #[test]
-fn a_backend_that_is_down_is_left_alone_and_found_again() {
-    let (dead, alive) = (Silent::reserve(), Origin::echoing_targets());
-    let url = format!("http://{}", dead.address);
+fn a_backend_that_is_down_is_ejected_and_found_again() {
+    let (down, serving) = (Silent::reserve(), Origin::echoing_targets());
+    let url = format!("http://{}", down.address);
     let flags = ["--cooldown", "50ms", "--cooldown-max", "50ms"];
-    let proxy = Proxy::start(&[dead.address, alive.address], &flags);
+    let proxy = Proxy::start(&[down.address, serving.address], &flags);
     assert_eq!(get(proxy.address(), "/").status, 200);
-    let revived = dead.serve(|mut connection| {
+    let revived = down.serve(|mut connection| {
         while connection.request().is_some() {
             connection.send(ok("I am back"));
         }
@@ -89,7 +89,7 @@ fn with_every_backend_down_the_answer_is_503_until_one_is_back() {
         let text = answer.text();
         assert!(text.contains("refused") && !text.contains("127.0.0.1"), "{text}");
     }
-    // All are cooling off, so the one due soonest is tried all the same.
+    // All are ejected, so the one whose ejection ends first is tried.
     let _back = Backend::start_on(addresses[1].port(), &["--profile", "0"]);
     until("an answer", || (client.get("/back").status == 200).then_some(()));
     let rows = proxy.rows();
@@ -99,7 +99,7 @@ fn with_every_backend_down_the_answer_is_503_until_one_is_back() {
 }
 
 #[test]
-fn a_backend_that_is_halted_costs_its_own_requests_until_it_goes_on() {
+fn a_backend_that_is_stopped_costs_its_own_requests_until_it_continues() {
     let backends = ["halts", "serves"].map(|id| Backend::start(&["--profile", "0", "--id", id]));
     let addresses = backends.each_ref().map(|backend| backend.address);
     let proxy = Logged::start(&addresses, &["--response-timeout", "2s", "--workers", "1"]);
@@ -107,7 +107,7 @@ fn a_backend_that_is_halted_costs_its_own_requests_until_it_goes_on() {
     let mut ask = |path: &str| [(); 4].map(|()| client.get(path).status);
     assert_eq!(ask("/before"), [200; 4]);
     backends[0].process.halt();
-    // It accepts and says nothing. What it may be working on is not sent to another.
+    // It accepts and sends nothing. A request that it may be working on is not sent to another.
     assert_eq!(ask("/halted"), [504, 200, 504, 200]);
     backends[0].process.signal(Signal::CONT);
     assert_eq!(ask("/after"), [200; 4]);
@@ -119,7 +119,7 @@ fn a_backend_that_is_halted_costs_its_own_requests_until_it_goes_on() {
 }
 
 #[test]
-fn a_backend_that_flaps_costs_no_get() {
+fn a_backend_that_goes_down_repeatedly_costs_no_get() {
     const CLIENTS: usize = 4;
     const FLAPS: usize = 10;
     let steady = Backend::start(&["--profile", "0"]);
@@ -137,7 +137,7 @@ fn a_backend_that_flaps_costs_no_get() {
         (0..CLIENTS).for_each(|_| drop(scope.spawn(ask)));
         let (port, url) = (flapping.address.port(), format!("http://{}", flapping.address));
         for _ in 0..FLAPS {
-            // It is found again and has served before it falls.
+            // It has been found again and has served before it goes down.
             let served = || fs::read_to_string(proxy.path()).unwrap().matches(&url).count();
             let before = served();
             until("the backend in use", || (served() > before + 5).then_some(()));
@@ -150,10 +150,10 @@ fn a_backend_that_flaps_costs_no_get() {
     assert!(rows.iter().all(|row| (&*row["status_code"], &*row["fault"]) == ("200", "")));
     let again = rows.iter().filter(|row| row["attempts"] != "1").count();
     println!("{} requests, {again} of them in more than one attempt", rows.len());
-    assert!(again > 0, "nobody noticed");
+    assert!(again > 0, "no request met it");
 }
 
-/// The proxy, where `localhost` has both addresses: in a mount namespace of its own if it has not.
+/// The proxy on a system where `localhost` has both addresses; if needed, in a mount namespace.
 fn with_both_localhosts(folder: &Path, flags: &[&str]) -> Option<Command> {
     const BIND: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
     let proxy = tidegate(flags);
@@ -231,7 +231,7 @@ fn a_killed_backend_and_its_successor_serve_the_same_clients() {
 }
 
 #[test]
-fn a_backend_that_fails_at_once_does_not_win_by_speed() {
+fn a_backend_that_fails_fast_is_not_preferred() {
     let failing = Arc::new(AtomicBool::new(true));
     let origin = {
         let failing = Arc::clone(&failing);

@@ -1,4 +1,4 @@
-//! Clients that take their time to send a request: it is their time, and no backend's.
+//! Clients that send a request slowly: their time does not count against a backend.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::origin::{Origin, Silent, ok};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
 
-/// A backend that answers every request with its name, after this time.
+/// A backend that answers every request with its name, after this delay.
 fn named(name: &'static str, latency: Duration) -> Origin {
     Origin::serve(move |connection| serve(name, latency, connection))
 }
@@ -21,7 +21,7 @@ fn serve(name: &str, latency: Duration, mut connection: Connection) {
     }
 }
 
-/// Asks for `count` answers, and tells who gave them.
+/// Sends `count` requests, and returns which backends answered.
 fn names(client: &mut Connection, count: usize) -> Vec<String> {
     (0..count).map(|_| client.get("/").text()).collect()
 }
@@ -46,14 +46,14 @@ fn slow_uploads_do_not_move_requests_to_a_slower_backend() {
 }
 
 #[test]
-fn an_upload_that_is_a_returning_backends_first_request_keeps_nobody_from_it() {
+fn an_upload_as_first_request_of_a_returning_backend_does_not_block_it() {
     let (gone, other) = (Silent::reserve(), named("other", Duration::ZERO));
     let flags = ["--cooldown", "50ms", "--cooldown-max", "50ms", "--probe-timeout", "1h"];
     let proxy = Logged::start(&[gone.address, other.address], &flags);
     let mut client = Connection::connect(proxy.address());
     assert_eq!(names(&mut client, 2), ["other"; 2]);
     let _back = gone.serve(|connection| serve("back", Duration::ZERO, connection));
-    // Uploads that never end, until one of them is the request that is sent to learn of it.
+    // Uploads that never end, until one of them is the probe.
     let mut uploads = Vec::new();
     until("a request at the backend that is back", || {
         let mut upload = Connection::connect(proxy.address());
@@ -64,7 +64,7 @@ fn an_upload_that_is_a_returning_backends_first_request_keeps_nobody_from_it() {
 }
 
 #[test]
-fn an_upload_that_is_a_new_backends_first_request_keeps_nobody_from_it() {
+fn an_upload_as_first_request_of_a_new_backend_does_not_block_it() {
     let backends = [named("one", Duration::ZERO), named("two", Duration::from_millis(5))];
     let addresses = backends.each_ref().map(|backend| backend.address);
     let proxy = Logged::start(&addresses, &["adaptive_ewma", "--probe-timeout", "1h"]);
@@ -82,7 +82,7 @@ fn an_upload_that_is_a_new_backends_first_request_keeps_nobody_from_it() {
 }
 
 #[test]
-fn a_backend_that_leaves_a_client_without_its_100_is_to_blame() {
+fn a_backend_that_sends_no_100_is_a_504() {
     let origin = Origin::serve(|mut connection| {
         let _ = connection.head();
         let _ = connection.rest();
@@ -97,7 +97,7 @@ fn a_backend_that_leaves_a_client_without_its_100_is_to_blame() {
 }
 
 #[test]
-fn a_probe_that_is_not_answered_leaves_its_place_after_a_while() {
+fn an_unanswered_probe_is_followed_by_another() {
     let answering = std::sync::atomic::AtomicBool::new(false);
     let origin = Origin::serve(move |mut connection| {
         let _ = connection.request();

@@ -1,4 +1,4 @@
-//! Urgent bytes: the system takes them out of the stream, and a read stops where one was.
+//! Urgent bytes: the kernel takes them out of the stream, and a read stops where one was.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::support::log::{Logged, endings};
 use crate::support::origin::Origin;
 use crate::support::process::Proxy;
 
-/// Sends an urgent byte behind what was sent. The system takes out the last one that came, so two
-/// on their way at once would leave the first in the stream.
+/// Sends an urgent byte after what was sent. The kernel takes out only the last one that arrived,
+/// so of two at once the first would stay in the stream.
 fn interject(connection: &Connection) {
     assert_eq!(SockRef::from(connection.stream()).send_out_of_band(b"!").unwrap(), 1);
 }
 
 #[test]
-fn a_request_with_an_urgent_byte_in_it_is_served_at_once_and_without_it() {
+fn a_request_with_an_urgent_byte_is_served_at_once_without_it() {
     let origin = Origin::echoing_targets();
-    // Far longer than a test may take: nothing may wait for it.
+    // Far longer than a test may take, so that a wait for it would fail.
     let proxy = Logged::start(&[origin.address], &["--workers", "1", "--header-timeout", "10m"]);
     let mut client = Connection::connect(proxy.address());
     for turn in 0..3 {
         assert_eq!(client.get("/before").text(), "/before");
-        // All of it is there when the proxy looks.
+        // The proxy sees everything at once.
         proxy.proxy.process.halt();
         client.send("GET /wh");
         interject(&client);
@@ -38,7 +38,7 @@ fn a_request_with_an_urgent_byte_in_it_is_served_at_once_and_without_it() {
 }
 
 #[test]
-fn an_answer_with_an_urgent_byte_in_it_is_passed_on_at_once_and_without_it() {
+fn an_answer_with_an_urgent_byte_is_forwarded_at_once_without_it() {
     let ((asked, is_asked), (go, goes)) = (channel(), channel::<()>());
     let goes = std::sync::Mutex::new(goes);
     let (sent, is_sent) = channel();
@@ -67,7 +67,7 @@ fn an_answer_with_an_urgent_byte_in_it_is_passed_on_at_once_and_without_it() {
 }
 
 #[test]
-fn urgent_bytes_alone_keep_no_connection() {
+fn urgent_bytes_alone_do_not_keep_a_connection_open() {
     let origin = Origin::echoing_targets();
     let flags = ["--header-timeout", "1s", "--client-idle-timeout", "1s"];
     let proxy = Proxy::start(&[origin.address], &flags);
@@ -77,7 +77,7 @@ fn urgent_bytes_alone_keep_no_connection() {
     };
     let connect = || Connection::connect(proxy.address());
     for client in [connect(), asking(connect())] {
-        // Each is an event, and none of them a request.
+        // Each is an event, and none is a request.
         until("the end", || {
             pause(Duration::from_millis(20));
             let is_taken = SockRef::from(client.stream()).send_out_of_band(b"!").is_ok();
