@@ -1,4 +1,4 @@
-//! Bodies: streamed at the slower side's pace, however large, and requests one behind the other.
+//! Bodies of any size, streamed at the pace of the slower side; and pipelined requests.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use crate::support::process::{Backend, Proxy};
 
 const LARGE: usize = 64 << 20;
 
-/// What the proxy may take up at most, in KiB.
+/// The memory that the proxy may take, in KiB.
 const MEMORY_KIB: u64 = 32 * 1024;
 
-/// What a connection's sockets may hold, on both sides of the proxy, with ample room.
+/// More than the socket buffers on both sides of the proxy hold together.
 const IN_SOCKETS: usize = 32 << 20;
 
 const BLOCK: [u8; 4096] = [b'x'; 4096];
@@ -26,7 +26,7 @@ fn peak_memory(proxy: &Proxy) -> u64 {
 }
 
 #[test]
-fn a_large_body_down_takes_no_memory() {
+fn a_large_response_body_takes_no_memory() {
     let size = LARGE.to_string();
     let backend = Backend::start(&["--profile", "0", "--body-size", &size]);
     let proxy = Proxy::start(&[backend.address], &[]);
@@ -42,11 +42,11 @@ fn a_large_body_down_takes_no_memory() {
     }
     assert!(peak_memory(&proxy) < MEMORY_KIB, "{} KiB", peak_memory(&proxy));
     connection.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(connection.head().unwrap().starts_with("HTTP/1.1 200"), "the connection goes on");
+    assert!(connection.head().unwrap().starts_with("HTTP/1.1 200"), "the connection is kept");
 }
 
-/// Reads and counts a body of known length, then says its size.
-fn weigh(mut connection: Connection) {
+/// Reads and counts a body of known length, then answers with its size.
+fn count_body(mut connection: Connection) {
     while let Some(head) = connection.head() {
         let length: usize = field(&head, "content-length").unwrap().parse().unwrap();
         let mut block = [0; 64 * 64];
@@ -61,8 +61,8 @@ fn weigh(mut connection: Connection) {
 }
 
 #[test]
-fn a_large_body_up_takes_no_memory() {
-    let origin = Origin::serve(weigh);
+fn a_large_request_body_takes_no_memory() {
+    let origin = Origin::serve(count_body);
     let proxy = Proxy::start(&[origin.address], &[]);
     let mut connection = Connection::connect(proxy.address());
     connection.send(format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n"));
@@ -73,7 +73,7 @@ fn a_large_body_up_takes_no_memory() {
     assert!(peak_memory(&proxy) < MEMORY_KIB, "{} KiB", peak_memory(&proxy));
 }
 
-/// Writes until nothing was taken for a while, or `limit` is reached; says how much was taken.
+/// Writes until nothing is accepted for a while, or `limit` is reached; counts what was accepted.
 fn fill(mut stream: &TcpStream, taken: &AtomicUsize, limit: usize) {
     while taken.load(Ordering::Relaxed) < limit {
         match stream.write(&BLOCK) {
@@ -83,10 +83,10 @@ fn fill(mut stream: &TcpStream, taken: &AtomicUsize, limit: usize) {
     }
 }
 
-/// Waits until a count stands still.
-fn stands_still(count: &AtomicUsize) -> usize {
+/// Waits until a count no longer changes.
+fn settled(count: &AtomicUsize) -> usize {
     let mut last = usize::MAX;
-    until("a stream that stands still", || {
+    until("a stream that is blocked", || {
         let now = count.load(Ordering::Relaxed);
         pause(std::time::Duration::from_millis(200));
         (std::mem::replace(&mut last, now) == now && now > 0).then_some(now)
@@ -94,7 +94,7 @@ fn stands_still(count: &AtomicUsize) -> usize {
 }
 
 #[test]
-fn a_client_that_reads_nothing_holds_the_origin_back() {
+fn a_client_that_reads_nothing_stops_the_origin() {
     let taken = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&taken);
     let origin = Origin::serve(move |mut connection| {
@@ -107,21 +107,21 @@ fn a_client_that_reads_nothing_holds_the_origin_back() {
     let proxy = Proxy::start(&[origin.address], &[]);
     let mut slow = Connection::connect(proxy.address());
     slow.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    let held = stands_still(&taken);
-    assert!(held < IN_SOCKETS, "{held} bytes are nowhere");
+    let held = settled(&taken);
+    assert!(held < IN_SOCKETS, "{held} bytes are in no buffer");
     assert!(peak_memory(&proxy) < MEMORY_KIB, "{} KiB", peak_memory(&proxy));
-    // Once it reads, all of it comes.
+    // Once it reads, everything arrives.
     assert!(slow.head().is_some());
     assert_eq!(slow.take(LARGE).len(), LARGE);
 }
 
 #[test]
-fn an_origin_that_reads_nothing_holds_the_client_back() {
+fn an_origin_that_reads_nothing_stops_the_client() {
     let (go, goes) = std::sync::mpsc::channel();
     let goes = std::sync::Mutex::new(goes);
     let origin = Origin::serve(move |connection| {
         goes.lock().unwrap().recv().unwrap();
-        weigh(connection);
+        count_body(connection);
     });
     let proxy = Proxy::start(&[origin.address], &[]);
     let mut connection = Connection::connect(proxy.address());
@@ -129,8 +129,8 @@ fn an_origin_that_reads_nothing_holds_the_client_back() {
     let taken = Arc::new(AtomicUsize::new(0));
     let (count, stream) = (Arc::clone(&taken), connection.stream().try_clone().unwrap());
     let sender = thread::spawn(move || fill(&stream, &count, LARGE));
-    let held = stands_still(&taken);
-    assert!(held < IN_SOCKETS, "{held} bytes are nowhere");
+    let held = settled(&taken);
+    assert!(held < IN_SOCKETS, "{held} bytes are in no buffer");
     assert!(peak_memory(&proxy) < MEMORY_KIB, "{} KiB", peak_memory(&proxy));
     go.send(()).unwrap();
     sender.join().unwrap();
@@ -138,12 +138,12 @@ fn an_origin_that_reads_nothing_holds_the_client_back() {
 }
 
 #[test]
-fn chunks_go_up_as_they_come_with_their_trailers() {
+fn chunks_are_forwarded_as_they_arrive_with_their_trailers() {
     let origin = Origin::serve(|mut connection| {
         let head = connection.head().unwrap();
         assert_eq!(field(&head, "transfer-encoding").as_deref(), Some("chunked"));
         assert_eq!(field(&head, "trailer").as_deref(), Some("X-Sum"));
-        // The first chunk is here while the client still waits to send the second.
+        // The first chunk arrives before the client sends the second.
         assert_eq!(connection.take(10), b"5\r\nhello\r\n");
         connection.send("HTTP/1.1 103 Go on\r\n\r\n");
         assert_eq!(connection.take(11), b"6\r\n world\r\n");
@@ -162,11 +162,11 @@ fn chunks_go_up_as_they_come_with_their_trailers() {
 }
 
 #[test]
-fn an_answer_comes_as_it_is_made() {
+fn an_answer_is_forwarded_as_it_is_produced() {
     let origin = Origin::serve(|mut connection| {
         let _ = connection.head();
         connection.send("HTTP/1.1 200 OK\r\n\r\nfirst");
-        // It goes on once the client has what was sent so far and asks for more.
+        // It continues once the client has what was sent so far.
         let _ = connection.head();
         connection.send("last");
     });
@@ -192,7 +192,7 @@ fn a_hundred_requests_sent_at_once_are_answered_in_order() {
 }
 
 #[test]
-fn a_refused_upload_gets_its_answer_through() {
+fn the_answer_to_a_refused_upload_arrives() {
     let origin = Origin::serve(|mut connection| {
         let _ = connection.head();
         connection.send("HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
@@ -202,7 +202,7 @@ fn a_refused_upload_gets_its_answer_through() {
     let length = LARGE / 4;
     connection.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
     for _ in 0..length / BLOCK.len() {
-        // The proxy takes it, though nobody wants it: a reset could overtake the answer.
+        // The proxy reads and drops it, because a reset could destroy the answer.
         connection.send(BLOCK);
     }
     let answer = connection.answer();
@@ -212,8 +212,8 @@ fn a_refused_upload_gets_its_answer_through() {
 }
 
 #[test]
-fn what_follows_a_response_of_any_length_is_nobody_s() {
-    // Around the sizes at which a read may end exactly with the response.
+fn what_follows_a_response_of_any_length_is_dropped() {
+    // Sizes at which a read may end exactly with the response.
     const BLOCKS: [usize; 2] = [16 * 1024, 64 * 1024];
     let origin = Origin::serve(|mut connection| {
         while let Some(head) = connection.head() {
@@ -227,5 +227,5 @@ fn what_follows_a_response_of_any_length_is_nobody_s() {
         let body = connection.get(&format!("/{length}")).body;
         assert!(body.len() == length && body.iter().all(|byte| *byte == b'x'), "{length}");
     }
-    assert_eq!(origin.accepted(), 2 * 129, "no connection was used twice");
+    assert_eq!(origin.accepted(), 2 * 129, "no connection was reused");
 }

@@ -10,8 +10,8 @@ use crate::support::log::Logged;
 use crate::support::origin::{Origin, ok};
 use crate::support::process::Proxy;
 
-/// One that has each connection authenticated in two steps, and from then on answers whatever is
-/// asked on it with the name given, and with the number of the connection.
+/// A backend that authenticates each connection in two steps. From then on it answers every request
+/// on it with the user's name and the number of the connection.
 fn ntlm() -> Origin {
     let made = AtomicUsize::new(0);
     Origin::serve(move |mut connection| {
@@ -43,7 +43,7 @@ fn ask(client: &mut Connection, token: &str) -> Answer {
     client.answer()
 }
 
-/// Has a client authenticate; gives what it is told then.
+/// Authenticates a client; returns the answer.
 fn log_in(client: &mut Connection, user: &str) -> String {
     assert_eq!(client.get("/").status, 401);
     let answer = ask(client, "hello");
@@ -52,14 +52,14 @@ fn log_in(client: &mut Connection, user: &str) -> String {
 }
 
 #[test]
-fn nobody_is_served_with_the_rights_of_another() {
+fn no_client_is_served_with_the_rights_of_another() {
     let origins = [ntlm(), ntlm()];
     let addresses = [origins[0].address, origins[1].address];
     let proxy = Proxy::start(&addresses, &["--workers", "1"]);
     let [mut ann, mut bob, mut eve] = [(); 3].map(|()| Connection::connect(proxy.address()));
     let told = [log_in(&mut ann, "ann"), log_in(&mut bob, "bob")];
     for _ in 0..10 {
-        // Without credentials: it is the connection that has them.
+        // Without credentials, which belong to the connection.
         assert_eq!([ann.get("/").text(), bob.get("/").text()], told);
         assert_eq!(eve.get("/").status, 401);
     }
@@ -67,7 +67,7 @@ fn nobody_is_served_with_the_rights_of_another() {
 }
 
 #[test]
-fn what_a_client_had_authenticated_ends_with_its_connection() {
+fn an_authenticated_connection_ends_with_its_client() {
     let (closed, count) = (std::sync::Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let seen = std::sync::Arc::clone(&closed);
     let origin = Origin::serve(move |mut connection| {
@@ -83,16 +83,16 @@ fn what_a_client_had_authenticated_ends_with_its_connection() {
         assert_eq!(ask(&mut client, "x").text(), number.to_string());
         assert_eq!(client.get("/").text(), number.to_string());
         drop(client);
-        until("the end of what is bound", || {
+        until("the end of the bound connection", || {
             (closed.load(Ordering::Relaxed) == number + 1).then_some(())
         });
     }
 }
 
 #[test]
-fn a_request_over_a_bound_connection_is_sent_whole_and_once() {
+fn a_request_over_a_bound_connection_is_sent_once_and_completely() {
     let origin = Origin::serve(|mut connection| {
-        // It answers as early as it can, so that the answer may be there before it is expected.
+        // It answers as early as possible, so that the answer may come before it is expected.
         while let Some(head) = connection.head() {
             connection.send(ok("early"));
             connection.body(&head);
@@ -108,7 +108,7 @@ fn a_request_over_a_bound_connection_is_sent_whole_and_once() {
     }
     assert_eq!(origin.accepted(), 1);
     let made = proxy.rows().iter().filter(|row| !row["connect_ms"].is_empty()).count();
-    assert_eq!(made, 1, "one connection was made, and the others were there");
+    assert_eq!(made, 1, "one connection was made, the others were reused");
 }
 
 #[test]
@@ -138,15 +138,15 @@ fn without_persistent_connections_every_request_has_to_authenticate() {
     assert_eq!(origin.accepted(), 2);
 }
 
-/// Such a connection is looked at before it is used again. What its backend says once it has the
-/// request is the answer, and no word out of turn.
+/// Such a connection is checked before it is reused. What the backend sends once it has the request
+/// is the answer, and no surplus.
 #[test]
-fn a_bound_connection_whose_backend_answers_at_once_serves_on() {
+fn a_bound_connection_whose_backend_answers_at_once_is_reused() {
     let origin = Origin::serve(|connection| {
         let mut stream = connection.stream();
         stream.set_nonblocking(true).unwrap();
         let mut block = [0; 4096];
-        // It never sleeps, so that its answer is there as soon as can be.
+        // It polls, so that its answer comes as soon as possible.
         loop {
             match stream.read(&mut block) {
                 Ok(0) => return,
@@ -160,7 +160,7 @@ fn a_bound_connection_whose_backend_answers_at_once_serves_on() {
     let mut client = Connection::connect(proxy.address());
     assert_eq!(ask(&mut client, "x").text(), "x");
     for _ in 0..100 {
-        // One that has not rested is not looked at.
+        // A connection that was not idle is not checked.
         pause(Duration::from_millis(2));
         assert_eq!(client.get("/").text(), "x");
     }

@@ -1,4 +1,4 @@
-//! Where clients come from, how they are spread, and how long they may idle.
+//! Addresses of clients, their distribution over workers, and how long they may be idle.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use crate::support::origin::Origin;
 use crate::support::process::{Proxy, tidegate};
 
 #[test]
-fn idle_connections_end_after_their_time() {
+fn idle_connections_are_closed_after_the_timeout() {
     let origin = Origin::echoing_targets();
     let proxy = Proxy::start(&[origin.address], &["--client-idle-timeout", "200ms"]);
     let mut unused = Connection::connect(proxy.address());
@@ -23,7 +23,7 @@ fn two_workers_share_one_port() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
     let mut proxy = crate::support::log::logging(&origin, &log, &["--workers", "2"]);
-    // The system chooses by the client's port, and whoever has too many leaves some to the other.
+    // The kernel chooses by the client's port; a worker with too many gives some to the other.
     let connections: Vec<Connection> = (0..100)
         .map(|n| {
             let mut connection = Connection::connect(proxy.address());
@@ -57,7 +57,7 @@ fn it_listens_on_several_addresses_of_both_families() {
 }
 
 #[test]
-fn the_client_s_address_is_told_without_the_mapping_of_ipv4() {
+fn the_clients_address_is_logged_without_ipv4_mapping() {
     let origin = Origin::serve(|mut connection| {
         while let Some((head, _)) = connection.request() {
             let peer = crate::support::http::field(&head, "x-forwarded-for").unwrap();

@@ -1,4 +1,4 @@
-//! Programs that people use, as clients.
+//! Common programs as clients.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -17,7 +17,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// An origin that says how large the body was that it got.
+/// An origin that answers with the size of the body that it received.
 fn weighing() -> Origin {
     Origin::serve(|mut connection| {
         while let Some(head) = connection.head() {
@@ -32,7 +32,7 @@ fn weighing() -> Origin {
 }
 
 #[test]
-fn curl_gets_posts_and_asks_twice_on_one_connection() {
+fn curl_gets_posts_and_reuses_a_connection() {
     let origin = weighing();
     let proxy = Proxy::start(&[origin.address], &[]);
     let url = format!("http://{}/", proxy.address());
@@ -43,7 +43,7 @@ fn curl_gets_posts_and_asks_twice_on_one_connection() {
     };
     assert_eq!(stdout(&run(curl().arg(&url))), "GET 0");
     assert!(stdout(&run(curl().args(["--head", &url]))).starts_with("HTTP/1.1 200 OK\r\n"));
-    // Large enough for curl to wait for a 100 before it sends the body.
+    // So large that curl waits for a 100 before it sends the body.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("body");
     std::fs::write(&file, vec![b'x'; 2 << 20]).unwrap();
@@ -59,11 +59,11 @@ fn curl_gets_posts_and_asks_twice_on_one_connection() {
     assert_eq!(stdout(&twice), "GET 0 1;GET 0 0;");
     assert_eq!(stdout(&run(curl().args(["--http1.0", &url]))), "GET 0");
     let upgrade = run(curl().args(["--http2", &url]));
-    assert_eq!(stdout(&upgrade), "GET 0", "an offer of h2c is passed over");
+    assert_eq!(stdout(&upgrade), "GET 0", "an offer of h2c is ignored");
 }
 
 #[test]
-fn python_s_http_client_keeps_its_connection() {
+fn pythons_http_client_keeps_its_connection() {
     const SCRIPT: &str = "
 import http.client, sys
 connection = http.client.HTTPConnection(sys.argv[1], timeout=30)
@@ -82,7 +82,7 @@ print(connection.sock is sock)
     let proxy = Proxy::start(&[origin.address], &[]);
     let address = proxy.address().to_string();
     let output = run(Command::new("python3").args(["-c", SCRIPT, &address]));
-    // To a HEAD this origin answers with a body, which must not reach the client.
+    // This origin answers a HEAD with a body, which must not reach the client.
     assert_eq!(stdout(&output), "200 GET 0 None\nPOST 50000\nb''\nTrue\n");
 }
 
@@ -130,7 +130,7 @@ fn a_browser_shows_a_page_and_what_its_script_fetched() {
 }
 
 #[test]
-fn the_test_backend_greets_through_it() {
+fn the_test_backends_greeting_is_forwarded() {
     let backend = Backend::start(&["--id", "Ä", "--profile", "0"]);
     let proxy = Proxy::start(&[backend.address], &[]);
     let answer = crate::support::http::get(proxy.address(), "/");

@@ -1,4 +1,4 @@
-//! The command line: what it takes, and what it says of what it does not.
+//! The command line: what it accepts, and the errors for what it does not.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -47,7 +47,7 @@ fn a_wrong_flag_is_named_with_what_would_be_right() {
     }
 }
 
-/// The core that a process may run on, and the program's word on workers and cores under it.
+/// The core that a process may run on, and what `--check` prints on workers and cores there.
 fn checked_on_one_core(flags: &[&str]) -> (usize, String) {
     let core = *tidegate::reactor::cores::allowed().unwrap().last().unwrap();
     let mut command = Command::new("taskset");
@@ -87,7 +87,7 @@ fn an_upstream_that_has_no_address_is_named() {
 
 #[test]
 fn an_upstream_that_is_the_proxy_itself_is_refused_by_its_port() {
-    // Somebody listens there, so that it is no matter of a port in use either.
+    // The port is in use, too, which must not be the error.
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     for (listen, host) in
@@ -119,7 +119,7 @@ fn a_port_in_use_is_named_with_the_way_to_another() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains(&address) && ended.stderr.contains("--listen"));
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
-    assert!(!log.exists(), "a log is not begun for nothing");
+    assert!(!log.exists(), "no log is begun");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn check_prints_the_settings_and_does_not_listen() {
 
 #[test]
 fn health_asks_the_proxy_itself() {
-    // Its only backend is down, and the proxy is well.
+    // Its only backend is down, but the proxy works.
     let silent = Silent::reserve();
     let proxy = Proxy::start(&[silent.address], &[]);
     let address = proxy.address().to_string();
@@ -194,7 +194,7 @@ fn health_asks_the_proxy_itself() {
     });
     let ended = run(&["--health", "--listen", &other.address.to_string()]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    // An answer without end is not waited for.
+    // It does not wait for an endless answer.
     let endless =
         Origin::serve(|connection| while connection.stream().write_all(&[b'x'; 4096]).is_ok() {});
     let ended = run(&["--health", "--listen", &endless.address.to_string()]);

@@ -1,4 +1,4 @@
-//! The log: one row for each request, whatever became of it.
+//! The log: one row for each request, whatever its outcome.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use crate::support::origin::{Origin, Silent};
 use crate::support::process::{Process, Proxy, tidegate};
 
 #[test]
-fn every_request_has_its_row_whatever_became_of_it() {
+fn every_request_has_its_row_whatever_its_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("deep/log.csv");
     let origin = Origin::serve(|mut connection| {
@@ -39,13 +39,13 @@ fn every_request_has_its_row_whatever_became_of_it() {
     let mut connection = Connection::connect(address);
     connection.send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(connection.rest().ends_with(b"short"));
-    // A client that leaves before its answer; nobody knows when the proxy will have noticed.
+    // A client that leaves before its answer; when the proxy notices is not known.
     let mut connection = Connection::connect(address);
     connection.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n");
     until("the request at the origin", || (origin.accepted() == 4).then_some(()));
     connection.reset();
     until("five rows", || (fs::read_to_string(&log).unwrap().lines().count() == 6).then_some(()));
-    // Bytes that are no request, and a connection without a byte, which is none.
+    // Bytes that are no request, and a connection without a byte, which gets no row.
     drop(Connection::connect(address));
     let totals = stop(&mut proxy);
     assert!(totals.ends_with("5 requests, 5 errors, 5 rows, 0 rows lost\n"), "{totals}");
@@ -55,7 +55,7 @@ fn every_request_has_its_row_whatever_became_of_it() {
     let faults = ["", "upstream_closed", "missing_host", "response_truncated", "client_gone"];
     assert_eq!(column(&rows, "fault"), faults);
     assert_eq!(column(&rows, "path"), ["/none?q=1", "/close", "/", "/short", "/hang"]);
-    // The second was sent again on a fresh connection, for the pooled one died under it.
+    // The second was sent again on a new connection, because the pooled one ended.
     assert_eq!(column(&rows, "attempts"), ["1", "2", "0", "1", "1"]);
     let url = format!("http://{}", origin.address);
     assert_eq!(column(&rows, "backend_url"), [&url, &url, "", &url, &url]);
@@ -65,7 +65,7 @@ fn every_request_has_its_row_whatever_became_of_it() {
 }
 
 #[test]
-fn a_health_probe_has_a_row_that_says_so() {
+fn a_health_check_has_a_row_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
     let origin = Origin::echoing_targets();
@@ -83,7 +83,7 @@ fn a_health_probe_has_a_row_that_says_so() {
 }
 
 #[test]
-fn beside_the_log_stands_how_the_run_was_set_up() {
+fn the_configuration_is_written_beside_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
     let origin = Origin::echoing_targets();
@@ -105,11 +105,11 @@ fn beside_the_log_stands_how_the_run_was_set_up() {
         "workers": 2, "backends": [{ "url": "http://[::1]:9" }, { "url": url }],
     });
     assert_eq!(meta, expected);
-    // It is written again with each log.
+    // It is written again for each log.
     fs::rename(&log, folder.path().join("old")).unwrap();
     fs::remove_file(meta_path(&log)).unwrap();
     proxy.process.signal(Signal::HUP);
-    until("both again", || meta_path(&log).exists().then_some(()));
+    until("log and description again", || meta_path(&log).exists().then_some(()));
     assert_eq!(read()["policy"], "adaptive_sma");
     stop(&mut proxy);
 
@@ -134,7 +134,7 @@ fn beside_the_log_stands_how_the_run_was_set_up() {
 }
 
 #[test]
-fn a_folder_that_takes_no_file_beside_the_log_is_told() {
+fn a_folder_in_which_no_file_can_be_made_is_an_error_message() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
     fs::create_dir(folder.path().join("log.csv.meta.json.tmp")).unwrap();
@@ -192,7 +192,7 @@ fn the_header_begins_with_the_five_columns_of_the_contract() {
 }
 
 #[test]
-fn sighup_goes_on_in_a_new_file_and_no_row_is_lost() {
+fn sighup_continues_in_a_new_file_and_no_row_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (log, old) = (folder.path().join("log.csv"), folder.path().join("log.csv.1"));
     let origin = Origin::echoing_targets();
@@ -250,7 +250,7 @@ fn a_log_has_one_writer() {
 }
 
 #[test]
-fn with_verbose_a_refusal_is_told_with_its_cause_and_backend() {
+fn with_verbose_a_refusal_is_printed_with_its_cause_and_backend() {
     let origin = Origin::serve(|mut connection| {
         if connection.request().is_some() {
             connection.send("HTTP/1.1 200 OK\r\nX: y\n\r\n");

@@ -1,7 +1,7 @@
 //! The proxy from end to end: the real programs, real sockets, real clients.
 //!
-//! What single bytes do is the matter of the wire-level cases, and what the proxy decides that of
-//! its unit tests. Here it is shown that the parts make up a proxy.
+//! Single bytes are tested by the wire-level cases, decisions of the proxy by its unit tests. These
+//! tests show that the parts work together.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]

@@ -1,4 +1,4 @@
-//! The six scenarios: three policies, two ways to use connections.
+//! The six scenarios: three policies, each with persistent and non-persistent connections.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::support::process::{Backend, Proxy, tidegate};
 
 const POLICIES: [&str; 3] = ["round-robin", "adaptive_sma", "adaptive_ewma"];
 
-/// Three backends, the first of them much faster than the others.
+/// Three backends; the first is much faster than the others.
 fn backends() -> [Backend; 3] {
     [("A", "1"), ("B", "150"), ("C", "200")]
         .map(|(id, profile)| Backend::start(&["--id", id, "--profile", profile]))
@@ -54,7 +54,7 @@ fn each_policy_serves_in_each_mode_and_logs_each_request() {
             if policy == "round-robin" {
                 assert_eq!(shares, [10, 10, 10], "{mode}");
             } else {
-                // Each backend is measured once, then the fast one gets all.
+                // Each backend is measured once, then the fast one gets all requests.
                 assert_eq!(shares, [28, 1, 1], "{policy} {mode}");
             }
         }
@@ -67,7 +67,7 @@ fn one_rotation_is_shared_by_all_workers() {
     let proxy = proxy(&backends, &["--workers", "2", "--log", "none"]);
     let mut turns = Vec::new();
     for _ in 0..12 {
-        // A connection each: the system spreads them over the workers.
+        // A connection each, which the kernel distributes over the workers.
         turns.push(get(proxy.address(), "/").text().split(' ').nth(2).unwrap().to_owned());
     }
     assert_eq!(turns.concat(), "ABC".repeat(4));

@@ -1,4 +1,4 @@
-//! Proxies in front of this one, over real sockets: what the application and the log are told.
+//! Proxies in front of this one, over real sockets: what the application and the log get.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -6,7 +6,7 @@ use crate::support::http::{Connection, field};
 use crate::support::log::{Logged, column};
 use crate::support::origin::{Origin, ok};
 
-/// One that answers with what it is told of the way of the request.
+/// An origin that answers with the forwarded fields of the request.
 fn telling() -> Origin {
     Origin::serve(|mut connection| {
         while let Some((head, _)) = connection.request() {
@@ -27,7 +27,7 @@ fn ask(address: SocketAddr) -> (String, String) {
 }
 
 #[test]
-fn what_a_trusted_proxy_says_reaches_the_application_and_the_log() {
+fn what_a_trusted_proxy_sends_reaches_the_application_and_the_log() {
     let origin = telling();
     let trusted = ["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "fd00::/8"];
     let proxy = Logged::start(&[origin.address], &trusted);
@@ -37,7 +37,7 @@ fn what_a_trusted_proxy_says_reaches_the_application_and_the_log() {
 }
 
 #[test]
-fn what_anybody_else_says_reaches_neither() {
+fn what_any_other_peer_sends_reaches_neither() {
     let origin = telling();
     for flags in [&[][..], &["--trusted-proxy", "127.0.0.2"]] {
         let proxy = Logged::start(&[origin.address], flags);

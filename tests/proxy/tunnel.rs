@@ -1,4 +1,4 @@
-//! Upgraded connections: whatever passes, passes as it is, each way until its own end.
+//! Upgraded connections: bytes are forwarded unchanged, in each direction until its own end.
 
 use std::io::Write;
 use std::thread;
@@ -46,7 +46,7 @@ fn echo(mut connection: Connection) {
 }
 
 #[test]
-fn what_one_side_says_the_other_hears() {
+fn what_one_side_sends_the_other_receives() {
     let origin = switching(echo);
     let proxy = Proxy::start(&[origin.address], &[]);
     let mut connection = open(&proxy);
@@ -59,7 +59,7 @@ fn what_one_side_says_the_other_hears() {
 }
 
 #[test]
-fn the_client_s_end_is_told_and_what_comes_after_it_still_arrives() {
+fn after_the_clients_end_the_origins_bytes_still_arrive() {
     let origin = switching(|mut connection| {
         let said = connection.rest();
         connection.send([b"after the end: ".as_slice(), &said].concat());
@@ -72,7 +72,7 @@ fn the_client_s_end_is_told_and_what_comes_after_it_still_arrives() {
 }
 
 #[test]
-fn the_origin_s_end_is_told_and_what_comes_after_it_still_arrives() {
+fn after_the_origins_end_the_clients_bytes_still_arrive() {
     let (sender, heard) = std::sync::mpsc::channel();
     let origin = switching(move |mut connection| {
         connection.send("goodbye");
@@ -88,7 +88,7 @@ fn the_origin_s_end_is_told_and_what_comes_after_it_still_arrives() {
 }
 
 #[test]
-fn much_passes_both_ways_at_once() {
+fn much_is_forwarded_both_ways_at_once() {
     const BYTES: usize = 8 << 20;
     let origin = switching(echo);
     let proxy = Proxy::start(&[origin.address], &[]);
@@ -97,6 +97,6 @@ fn much_passes_both_ways_at_once() {
     let pattern: Vec<u8> = (0..=250).cycle().take(BYTES).collect();
     let sent = pattern.clone();
     let sender = thread::spawn(move || writer.write_all(&sent).unwrap());
-    assert!(connection.take(BYTES) == pattern, "something was changed on the way");
+    assert!(connection.take(BYTES) == pattern, "bytes were changed");
     sender.join().unwrap();
 }

@@ -2,18 +2,18 @@
 
 use super::{Faults, Field, fields, is_text, line, shown};
 
-/// What there is of a body.
+/// A body so far.
 #[derive(Debug, Default)]
 pub struct Chunked {
     /// The data.
     pub body: Vec<u8>,
-    /// The lines behind the last chunk.
+    /// The lines after the last chunk.
     pub trailers: Vec<Field>,
-    /// Where the next message starts; `None` if this one is not whole.
+    /// Where the next message starts; `None` if this one is incomplete.
     pub end: Option<usize>,
 }
 
-/// Reads the body that starts at `at`, as far as it goes or up to its first fault.
+/// Parses the body that starts at `at`, up to its first fault.
 pub fn read(bytes: &[u8], at: usize, faults: &mut Faults) -> Chunked {
     let mut chunked = Chunked::default();
     let mut at = at;
@@ -46,7 +46,7 @@ pub fn read(bytes: &[u8], at: usize, faults: &mut Faults) -> Chunked {
     }
 }
 
-/// `chunk-size [ chunk-ext ]`, the extension only looked at for what can't be in one.
+/// `chunk-size [ chunk-ext ]`; of the extension, only invalid bytes are checked.
 fn size(line: &[u8]) -> Option<usize> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
     let (digits, extension) = line.split_at(end);

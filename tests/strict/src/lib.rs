@@ -1,8 +1,8 @@
-//! What RFC 9112 lets a sender send, read without any leniency: the judge of every byte that the
-//! proxy sends to either side.
+//! A strict parser of what RFC 9112 allows a sender to send. It checks every byte that the proxy
+//! sends to either side.
 //!
-//! It depends on nothing, least of all on the proxy, whose mistakes it would share. Reading goes on
-//! behind a fault where that tells more, but a fault is never forgiven.
+//! It depends on no other code, and not on the proxy, whose mistakes it would share. It parses on
+//! after a fault if that gives more information, but a fault is never accepted.
 
 pub mod chunked;
 mod request;
@@ -29,10 +29,10 @@ pub fn values<'a>(fields: &'a [Field], name: &str) -> Vec<&'a [u8]> {
     lines.map(|field| field.value.as_slice()).collect()
 }
 
-/// What is wrong with a message, in words.
+/// What is wrong with a message, as text.
 pub type Faults = Vec<String>;
 
-/// The first bytes, as text for a message.
+/// The first bytes, as text for an error message.
 #[must_use]
 pub fn shown(bytes: &[u8]) -> String {
     const LONGEST: usize = 60;
@@ -56,12 +56,12 @@ fn line(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     Some((&bytes[at..at + length], at + length + 2))
 }
 
-/// Whether a line feed stands without its carriage return.
+/// Whether there is a line feed without a carriage return.
 fn has_bare_feed(bytes: &[u8]) -> bool {
     bytes.iter().enumerate().any(|(at, byte)| *byte == b'\n' && (at == 0 || bytes[at - 1] != b'\r'))
 }
 
-/// The lines of the head that starts at `at`, and where it ends; `None` if it goes on.
+/// The lines of the head that starts at `at`, and where it ends; `None` if it is incomplete.
 pub fn head<'a>(bytes: &'a [u8], at: usize, faults: &mut Faults) -> Option<(Vec<&'a [u8]>, usize)> {
     let mut lines = Vec::new();
     let mut next = at;
@@ -78,11 +78,11 @@ pub fn head<'a>(bytes: &'a [u8], at: usize, faults: &mut Faults) -> Option<(Vec<
     }
 }
 
-/// Reads `field-name ":" OWS field-value OWS` (RFC 9112 §5).
+/// Parses `field-name ":" OWS field-value OWS` (RFC 9112 §5).
 pub fn fields(lines: &[&[u8]], faults: &mut Faults) -> Vec<Field> {
     let read = |line: &&[u8]| {
         if line.starts_with(b" ") || line.starts_with(b"\t") {
-            faults.push(format!("a line led by blanks: {}", shown(line)));
+            faults.push(format!("a line that begins with a blank: {}", shown(line)));
             return None;
         }
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
@@ -95,7 +95,7 @@ pub fn fields(lines: &[&[u8]], faults: &mut Faults) -> Vec<Field> {
     lines.iter().filter_map(read).collect()
 }
 
-/// `VCHAR / obs-text / SP / HTAB`, which values, reasons and extensions are made of.
+/// `VCHAR / obs-text / SP / HTAB`: the bytes of values, reasons and extensions.
 fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
@@ -107,30 +107,30 @@ fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// What `Content-Length` says.
+/// The value of `Content-Length`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Length {
-    /// Nothing.
+    /// There is none.
     #[default]
     Absent,
-    /// Nothing that is a number.
+    /// It is no number.
     Invalid,
-    /// This.
+    /// A length in bytes.
     Is(u64),
 }
 
-/// How a head says that the body is delimited.
+/// The fields of a head that delimit the body.
 #[derive(Debug, Default)]
 pub struct Framing {
-    /// The length, if one is given.
+    /// The length, if there is one.
     pub length: Length,
     /// All transfer codings in order, in lower case.
     pub codings: Vec<Vec<u8>>,
 }
 
 impl Framing {
-    /// Reads `Content-Length` and `Transfer-Encoding`, which a sender must not use both, and the
-    /// former only once (RFC 9112 §6.1, §6.2; RFC 9110 §8.6).
+    /// Parses `Content-Length` and `Transfer-Encoding`. A sender must not use both, and the former
+    /// only once (RFC 9112 §6.1, §6.2; RFC 9110 §8.6).
     pub fn of(fields: &[Field], faults: &mut Faults) -> Self {
         let lengths = values(fields, "content-length");
         if lengths.len() > 1 {
@@ -158,7 +158,7 @@ impl Framing {
         Self { length, codings }
     }
 
-    /// Whether it says anything.
+    /// Whether there is either of them.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.length != Length::Absent || !self.codings.is_empty()

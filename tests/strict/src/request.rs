@@ -1,10 +1,10 @@
-//! Requests, as a backend gets them one behind the other on a connection.
+//! Requests, as a backend receives them one after the other on a connection.
 
 use super::{
     Faults, Field, Framing, Length, chunked, fields, has_bare_feed, head, is_token, shown, values,
 };
 
-/// One request, or what there is of it.
+/// One request, or a part of one.
 #[derive(Debug, Default)]
 pub struct Request {
     /// The method as written.
@@ -15,13 +15,13 @@ pub struct Request {
     pub version: Vec<u8>,
     /// The lines of its head.
     pub fields: Vec<Field>,
-    /// The lines behind its last chunk.
+    /// The lines after its last chunk.
     pub trailers: Vec<Field>,
-    /// What there is of its body, without chunks.
+    /// Its body so far, without chunks.
     pub body: Vec<u8>,
-    /// Whether the head is all there.
+    /// Whether the head is complete.
     pub has_head: bool,
-    /// Whether it is there to its last byte.
+    /// Whether it is complete.
     pub is_whole: bool,
     /// What is wrong with it.
     pub faults: Faults,
@@ -34,7 +34,7 @@ impl Request {
         values(&self.fields, name)
     }
 
-    /// `method SP request-target SP HTTP-version`. A proxy sends its own version, and ours is 1.1
+    /// `method SP request-target SP HTTP-version`. A proxy sends its own version, here 1.1
     /// (RFC 9112 §2.3).
     fn read_line(&mut self, line: &[u8]) {
         let parts: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
@@ -51,7 +51,7 @@ impl Request {
         self.version = version.to_vec();
     }
 
-    /// Reads the body that starts at `at`; says where it ends if that is known.
+    /// Parses the body that starts at `at`; returns where it ends, if that is known.
     fn read_body(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         let framing = Framing::of(&self.fields, &mut self.faults);
         if framing.ends_in_chunked() {
@@ -74,7 +74,7 @@ impl Request {
     }
 }
 
-/// All requests that make up `bytes`, the last of them perhaps in part.
+/// All requests in `bytes`; the last may be incomplete.
 #[must_use]
 pub fn requests(bytes: &[u8]) -> Vec<Request> {
     let mut requests = Vec::new();

@@ -1,10 +1,10 @@
-//! Responses, as a client gets them one behind the other on a connection.
+//! Responses, as a client receives them one after the other on a connection.
 
 use super::{
     Faults, Field, Framing, Length, chunked, fields, has_bare_feed, head, is_text, shown, values,
 };
 
-/// How the stream that carried them ended.
+/// How their stream ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ending {
     /// In order.
@@ -13,7 +13,7 @@ pub enum Ending {
     Reset,
 }
 
-/// What says where a body ends.
+/// What delimits a body.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Extent {
     /// There is none.
@@ -25,24 +25,24 @@ pub enum Extent {
     Chunked,
     /// The end of the stream.
     UntilClose,
-    /// What follows is no HTTP.
+    /// A tunnel: what follows is no HTTP.
     Tunnel,
 }
 
-/// One response, or what there is of it.
+/// One response, or a part of one.
 #[derive(Debug, Default)]
 pub struct Response {
-    /// `None` for what does not begin like a response.
+    /// `None` if it does not begin like a response.
     pub status: Option<u16>,
     /// The lines of its head.
     pub fields: Vec<Field>,
-    /// The lines behind its last chunk.
+    /// The lines after its last chunk.
     pub trailers: Vec<Field>,
-    /// What there is of its body, without chunks.
+    /// Its body so far, without chunks.
     pub body: Vec<u8>,
-    /// Where the body ends.
+    /// What delimits the body.
     pub extent: Extent,
-    /// Whether it is there to its last byte.
+    /// Whether it is complete.
     pub is_whole: bool,
 }
 
@@ -63,14 +63,14 @@ pub struct Responses {
     pub interims: Vec<Response>,
     /// What is wrong with any of them.
     pub faults: Faults,
-    /// What follows the last response that was due.
+    /// What follows the last expected response.
     pub surplus: Vec<u8>,
 }
 
-/// What a client knows when it reads responses.
+/// What a client knows when it parses responses.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
-    /// Of its requests, in order.
+    /// The methods of its requests, in order.
     pub methods: &'a [Vec<u8>],
     /// How the stream ended, if it did.
     pub ending: Option<Ending>,
@@ -78,7 +78,7 @@ pub struct Reader<'a> {
     pub is_http10: bool,
 }
 
-/// Reads the responses that make up `bytes`.
+/// Parses the responses in `bytes`.
 #[must_use]
 pub fn responses(bytes: &[u8], reader: Reader<'_>) -> Responses {
     let mut responses = Responses::default();
@@ -95,7 +95,7 @@ pub fn responses(bytes: &[u8], reader: Reader<'_>) -> Responses {
 }
 
 impl Reader<'_> {
-    /// Reads one response and says where the next one starts, if that is known.
+    /// Parses one response; returns where the next one starts, if that is known.
     fn read(self, bytes: &[u8], at: usize, method: &[u8], all: &mut Responses) -> Option<usize> {
         let Some((lines, body)) = head(bytes, at, &mut all.faults) else {
             self.read_partial_head(&bytes[at..], all);
@@ -144,7 +144,7 @@ impl Reader<'_> {
         all.finals.push(Response { status, ..Response::default() });
     }
 
-    /// What a sender must not say (RFC 9112 §6.1, RFC 9110 §8.6).
+    /// Checks what a sender must not send (RFC 9112 §6.1, RFC 9110 §8.6).
     fn judge_framing(self, response: &Response, framing: &Framing, faults: &mut Faults) {
         if self.is_http10 && !framing.codings.is_empty() {
             faults.push("Transfer-Encoding to an HTTP/1.0 client".to_owned());
@@ -156,8 +156,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the body that `rest` starts with, and says where it ends unless only the stream's end
-    /// tells.
+    /// Parses the body that `rest` starts with; returns where it ends, unless the stream's end
+    /// delimits it.
     fn read_body(
         self,
         response: &mut Response,
@@ -199,7 +199,7 @@ fn is_status_line(line: &[u8]) -> bool {
         })
 }
 
-/// The status of what begins like a status line, even a sloppy one.
+/// The status of what begins like a status line, even a malformed one.
 fn status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"HTTP/1.")?.get(1..)?;
     let blanks = rest.iter().take_while(|byte| **byte == b' ').count();

@@ -13,7 +13,7 @@ fn read(bytes: &[u8]) -> Responses {
 }
 
 #[test]
-fn requests_are_told_apart() {
+fn requests_are_separated() {
     let bytes = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi\
         PUT /b HTTP/1.1\r\nHost:\r\nTransfer-Encoding: chunked\r\n\r\n\
         a;x=\"y\"\r\n0123456789\r\n1\r\n!\r\n00\r\nX-T: \tv \r\n\r\n\
@@ -29,7 +29,7 @@ fn requests_are_told_apart() {
 }
 
 #[test]
-fn a_request_is_whole_with_its_last_byte_and_valid_up_to_it() {
+fn a_request_is_complete_with_its_last_byte_and_valid_up_to_it() {
     for bytes in [
         &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
@@ -95,7 +95,7 @@ fn a_bad_request_head_has_a_fault() {
 }
 
 #[test]
-fn a_bad_chunk_has_a_fault_and_ends_the_reading() {
+fn a_bad_chunk_has_a_fault_and_ends_the_parsing() {
     for body in [
         "5\nhello\r\n0\r\n\r\n",
         "5\r\nhello\n0\r\n\r\n",
@@ -121,7 +121,7 @@ fn a_bad_chunk_has_a_fault_and_ends_the_reading() {
 }
 
 #[test]
-fn responses_are_told_apart_and_what_follows_them_is_surplus() {
+fn responses_are_separated_and_what_follows_them_is_surplus() {
     let bytes =
         b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\
         HTTP/1.1 304 \r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -136,7 +136,7 @@ fn responses_are_told_apart_and_what_follows_them_is_surplus() {
 }
 
 #[test]
-fn where_a_response_ends_depends_on_how_it_is_framed() {
+fn where_a_response_ends_depends_on_its_framing() {
     let cases: [(&str, Extent, Option<Ending>, bool); 7] = [
         ("Content-Length: 2\r\n\r\nok", Extent::Length, None, true),
         ("Content-Length: 3\r\n\r\nok", Extent::Length, Some(Ending::Finished), false),
