@@ -1,5 +1,5 @@
-//! The cases against a proxy that somebody else started, to compare with: `docs/conformance.md`
-//! says how. It has no expectation of its own; it counts.
+//! The cases against another proxy that is already running, to compare with; `docs/conformance.md`
+//! says how. It expects nothing; it only counts.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -11,7 +11,7 @@ use crate::lanes::{Mode, play};
 use crate::wire::Pace;
 use crate::{all_cases, common_cases};
 
-/// Cases passed and played, and how many of each are a gate.
+/// Cases passed and played, and how many of each are gates.
 #[derive(Default)]
 struct Score {
     passed: u32,

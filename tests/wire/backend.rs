@@ -1,7 +1,7 @@
 //! A backend that keeps every byte it receives and answers by a script.
 //!
-//! It reads requests with the strict parser, for a backend that understands them otherwise than
-//! the proxy is what smuggling lives on.
+//! It parses requests with the strict parser, because smuggling needs a backend that interprets
+//! them differently from the proxy.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,15 +10,15 @@ use std::thread;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::conversation::{CONTINUE, Conversation, Door, INVALID, Turn};
+use crate::conversation::{CONTINUE, Conversation, INVALID, Listening, Turn};
 use crate::script::Step;
 use crate::support::clock::pause;
 use crate::wire::{self, Pace};
 
-/// A connection in the present case.
+/// A connection of the current case.
 struct Connection {
     id: u64,
-    /// `None` once it was left to its thread to end it.
+    /// `None` once its thread has ended it.
     stream: Option<Arc<TcpStream>>,
     received: Vec<u8>,
     conversation: Conversation,
@@ -28,7 +28,7 @@ struct Connection {
 struct State {
     replies: Vec<Vec<Step>>,
     pace: Pace,
-    door: Door,
+    listening: Listening,
     /// Requests answered on all connections.
     served: usize,
     connections: Vec<Connection>,
@@ -44,7 +44,7 @@ impl State {
 /// See the module's description.
 pub struct Backend {
     address: SocketAddr,
-    /// Keeps the port while nobody listens on it.
+    /// Keeps the port while there is no listener.
     _reservation: Socket,
     listener: Option<TcpListener>,
     state: Arc<Mutex<State>>,
@@ -69,23 +69,23 @@ impl Backend {
         self.address
     }
 
-    /// Starts a case. Connections that are open are part of it from now on, unless it is about how
-    /// connections are made.
+    /// Starts a case. Open connections belong to it from now on, unless it is about how connections
+    /// are made.
     pub fn begin(&mut self, replies: &[Vec<Step>], pace: Pace) {
-        let door = Door::of(replies);
-        if door != Door::Open {
+        let listening = Listening::of(replies);
+        if listening != Listening::Accepts {
             self.end();
         }
         let mut state = self.state.lock().unwrap();
-        state.door = door;
+        state.listening = listening;
         (state.replies, state.pace, state.served) = (replies.to_vec(), pace, 0);
         for connection in &mut state.connections {
             connection.received.clear();
             connection.conversation = Conversation::default();
         }
         drop(state);
-        if door == Door::Shut {
-            self.deafen();
+        if listening == Listening::Refuses {
+            self.stop_listening();
         }
     }
 
@@ -98,7 +98,7 @@ impl Backend {
     /// Ends the case and all its connections.
     pub fn end(&mut self) {
         let mut state = self.state.lock().unwrap();
-        state.door = Door::Open;
+        state.listening = Listening::Accepts;
         for stream in state.connections.drain(..).filter_map(|connection| connection.stream) {
             // It may have ended already.
             let _ = stream.shutdown(Shutdown::Both);
@@ -114,16 +114,16 @@ impl Backend {
         let socket = bound(self.address);
         socket.listen(BACKLOG).unwrap();
         let listener = TcpListener::from(socket);
-        let (doorman, state) = (listener.try_clone().unwrap(), Arc::clone(&self.state));
+        let (acceptor, state) = (listener.try_clone().unwrap(), Arc::clone(&self.state));
         thread::spawn(move || {
-            while let Ok((stream, _)) = doorman.accept() {
+            while let Ok((stream, _)) = acceptor.accept() {
                 admit(stream, &state);
             }
         });
         self.listener = Some(listener);
     }
 
-    fn deafen(&mut self) {
+    fn stop_listening(&mut self) {
         if let Some(listener) = self.listener.take() {
             SockRef::from(&listener).shutdown(Shutdown::Both).unwrap();
         }
@@ -133,11 +133,11 @@ impl Backend {
 impl Drop for Backend {
     fn drop(&mut self) {
         self.end();
-        self.deafen();
+        self.stop_listening();
     }
 }
 
-/// A socket with an address that other sockets of these tests may have as well.
+/// A socket whose address other sockets of these tests may share.
 fn bound(address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_port(true).unwrap();
@@ -147,10 +147,10 @@ fn bound(address: SocketAddr) -> Socket {
 
 fn admit(stream: TcpStream, state: &Arc<Mutex<State>>) {
     let mut guard = state.lock().unwrap();
-    match guard.door {
-        Door::Close => return,
-        Door::Reset => return wire::reset_on_drop(&stream),
-        Door::Open | Door::Shut => {}
+    match guard.listening {
+        Listening::Closes => return,
+        Listening::Resets => return wire::reset_on_drop(&stream),
+        Listening::Accepts | Listening::Refuses => {}
     }
     stream.set_nodelay(true).unwrap();
     guard.last_id += 1;
@@ -174,7 +174,7 @@ struct Server {
 
 impl Server {
     fn serve(self) {
-        // The proxy may end a connection whenever it likes; what counts is what was received.
+        // The proxy may end a connection at any time; only what was received counts.
         let _ = self.converse();
         if let Some(connection) = self.state.lock().unwrap().connection(self.id) {
             connection.stream = None;
@@ -183,7 +183,7 @@ impl Server {
 
     fn converse(&self) -> io::Result<()> {
         loop {
-            // The case that the connection was part of may be over.
+            // The case of this connection may be over.
             let Some(turn) = self.turn() else { return Ok(()) };
             let goes_on = match turn {
                 Turn::Read => !self.read()?.is_empty(),
@@ -210,7 +210,7 @@ impl Server {
         wire::send(&self.stream, bytes, pace)
     }
 
-    /// Reads once and keeps it; nothing is the end of the stream.
+    /// Reads once and keeps the bytes; none is the end of the stream.
     fn read(&self) -> io::Result<Vec<u8>> {
         let mut block = [0; 16 * 1024];
         let count = self.stream.as_ref().read(&mut block)?;
@@ -227,7 +227,7 @@ impl Server {
         Some(connection.conversation.turn(&connection.received, replies, served))
     }
 
-    /// Plays a reply; whether the connection goes on.
+    /// Plays a reply; returns whether the connection continues.
     fn reply(&self, steps: &[Step]) -> io::Result<bool> {
         for step in steps {
             match step {
@@ -251,7 +251,7 @@ impl Server {
                     self.stream.as_ref().write_all(&block)?;
                 },
                 Step::OnHead | Step::Hold => {}
-                other => panic!("no backend can {other:?}"),
+                other => panic!("a backend can't do {other:?}"),
             }
         }
         Ok(true)

@@ -1,14 +1,14 @@
-//! One case as written in a file of JSON Lines: what is sent, what the backend answers, and what
-//! is allowed to come of it.
+//! One case as written in a file of JSON Lines: what is sent, what the backend answers, and which
+//! outcomes are allowed.
 //!
-//! | field | says |
+//! | field | meaning |
 //! |---|---|
-//! | `id`, `group`, `ref`, `note` | what it is about, and where that is written |
+//! | `id`, `group`, `ref`, `note` | what it is about, and its source |
 //! | `level` | `must`, `should`, or `policy` where the RFCs leave the choice |
 //! | `gate` | whether failing it is a vulnerability or loses data |
 //! | `request`, `backend` | scripts, see `script`; without `backend` it answers 200 |
-//! | `methods` | of the requests, if there is more than the one that `request` starts with |
-//! | `wait_ms` | how long what must happen may take, at least |
+//! | `methods` | of the requests, if there are more than the one that `request` starts with |
+//! | `wait_ms` | how long the client waits for what must happen, at least |
 //! | `at_once` | whether it holds only if the backend's bytes are sent at once |
 //! | `expect` | see [`Expect`] |
 
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::script::{Step, bytes_sent, latin1, steps};
 
-/// Between the last answer and the end of a case that still misses one.
+/// How long a client waits for an expected response after the last one.
 const SHORTEST_WAIT: Duration = Duration::from_secs(4);
 
 pub struct Case {
@@ -29,7 +29,7 @@ pub struct Case {
     pub reference: String,
     pub note: String,
     pub request: Vec<Step>,
-    /// The reply to each request; the default reply to all that are not in it.
+    /// The reply to each request; further requests get the default reply.
     pub replies: Vec<Vec<Step>>,
     pub methods: Vec<Vec<u8>>,
     pub is_http10: bool,
@@ -49,7 +49,7 @@ pub struct Expect {
     pub status: Statuses,
     /// `statuses`: of each final response.
     pub statuses: Vec<Statuses>,
-    /// `forwarded`: whether a whole head reached the backend; `"any"` allows both.
+    /// `forwarded`: whether a complete head reached the backend; `"any"` allows both.
     pub forwarded: Option<bool>,
     /// `closes`: whether the proxy ended the client's connection; `null` allows both.
     pub closes: Option<bool>,
@@ -57,16 +57,16 @@ pub struct Expect {
     /// it received anything.
     pub upstream_has: Vec<Pattern>,
     pub upstream_lacks: Vec<Pattern>,
-    /// `upstream_complete`: how many whole and valid requests reached the backend.
+    /// `upstream_complete`: how many complete and valid requests reached the backend.
     pub upstream_complete: Vec<u64>,
     /// `upstream_body`: of the first of them.
     pub upstream_body: Option<Vec<u8>>,
-    /// `max_upstream`: requests that reached the backend, even in part; as many as there are in the
-    /// case, unless it says otherwise.
+    /// `max_upstream`: at most how many requests reached the backend, even in part; by default as
+    /// many as the case has.
     pub max_upstream: u64,
     /// `connections`: how many of the backend's connections carried requests.
     pub connections: Vec<u64>,
-    /// `client_complete`: whether the first final response must be whole, or must not seem so.
+    /// `client_complete`: whether the first final response must be complete, or must not look so.
     pub client_complete: Option<bool>,
     /// `client_body`: of the first final response, if that is a 2xx.
     pub client_body: Option<Vec<u8>>,
@@ -74,13 +74,13 @@ pub struct Expect {
     pub client_has: Vec<Pattern>,
     pub client_lacks: Vec<Pattern>,
     /// `interim`, `not_interim`: statuses of interim responses that the client must, and must not,
-    /// see.
+    /// receive.
     pub interim: Statuses,
     pub not_interim: Statuses,
 }
 
-/// Text to look for: as it is but ignoring case, after `cs:` minding case, after `re:` as a regular
-/// expression that ignores case and whose dot is any byte.
+/// Text to look for, ignoring case; after `cs:`, case-sensitive; after `re:`, a regular expression
+/// that ignores case and whose dot matches any byte.
 pub struct Pattern {
     pub text: String,
     regex: Regex,
@@ -93,7 +93,7 @@ impl Pattern {
             Some(("cs", exact)) => (regex::escape(exact), false),
             _ => (regex::escape(text), true),
         };
-        // Without Unicode a pattern is about bytes.
+        // Without Unicode, a pattern matches bytes.
         let bytes: String = expression.chars().map(as_byte).collect();
         let mut builder = RegexBuilder::new(&bytes);
         builder.unicode(false).dot_matches_new_line(true).case_insensitive(ignores_case);
@@ -175,7 +175,7 @@ fn expectation(mut fields: Fields, requests: u64) -> Expect {
     expect
 }
 
-/// The fields of an object, each taken once, so that a misspelt one is left over and noticed.
+/// The fields of an object. Each is taken once, so that a misspelt one remains and is an error.
 struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -198,7 +198,7 @@ impl Fields {
         self.take(name).map(|value| value.as_u64().expect(name))
     }
 
-    /// `null` and `"any"` are no wish.
+    /// `null` and `"any"` expect nothing.
     fn flag(&mut self, name: &str) -> Option<bool> {
         match self.take(name)? {
             Value::Bool(flag) => Some(flag),
@@ -242,7 +242,7 @@ fn numbers(values: &[Value]) -> Vec<i64> {
 }
 
 #[test]
-fn a_pattern_ignores_case_unless_told_and_knows_bytes() {
+fn a_pattern_matches_bytes_and_ignores_case_by_default() {
     let is_in = |pattern: &str, bytes: &[u8]| Pattern::new(pattern).is_in(bytes);
     assert!(is_in("x-a: b.", b"\r\nX-A: B.\r\n"));
     assert!(!is_in("x-a: b.", b"x-a: bc"));
@@ -255,7 +255,7 @@ fn a_pattern_ignores_case_unless_told_and_knows_bytes() {
 
 #[test]
 #[should_panic(expected = "stattus")]
-fn a_misspelt_expectation_is_noticed() {
+fn a_misspelt_expectation_is_an_error() {
     let line = r#"{"id":"x","group":"g","level":"must","gate":true,"ref":"r","request":"",
         "expect":{"status":[200],"stattus":[200]}}"#;
     case(&line.replace('\n', ""));

@@ -1,4 +1,4 @@
-//! A client that sends what a script says and keeps every byte it is answered.
+//! A client that sends what a script says and keeps every byte it receives.
 
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,15 +13,15 @@ use crate::support::clock::{now, pause};
 use crate::wire::{self, Pace};
 use strict::{Ending, Responses, responses};
 
-/// What came back.
+/// What was received.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Received {
     pub bytes: Vec<u8>,
     pub ending: Option<Ending>,
 }
 
-/// What came back so far, and when the last of it came.
-struct Heard {
+/// What was received so far, and when the last byte arrived.
+struct Progress {
     received: Received,
     changed: Instant,
 }
@@ -30,7 +30,7 @@ struct Heard {
 pub struct Client<'a> {
     case: &'a Case,
     stream: Arc<TcpStream>,
-    heard: Arc<(Mutex<Heard>, Condvar)>,
+    progress: Arc<(Mutex<Progress>, Condvar)>,
     listener: JoinHandle<()>,
 }
 
@@ -38,17 +38,17 @@ impl<'a> Client<'a> {
     pub fn connect(address: SocketAddr, case: &'a Case) -> Self {
         let stream = Arc::new(TcpStream::connect(address).expect("the proxy accepts"));
         stream.set_nodelay(true).unwrap();
-        let nothing = Heard { received: Received::default(), changed: now() };
-        let heard = Arc::new((Mutex::new(nothing), Condvar::new()));
+        let nothing = Progress { received: Received::default(), changed: now() };
+        let progress = Arc::new((Mutex::new(nothing), Condvar::new()));
         let listener = {
-            let (stream, heard) = (Arc::clone(&stream), Arc::clone(&heard));
-            thread::spawn(move || listen(&stream, &heard))
+            let (stream, progress) = (Arc::clone(&stream), Arc::clone(&progress));
+            thread::spawn(move || listen(&stream, &progress))
         };
-        Self { case, stream, heard, listener }
+        Self { case, stream, progress, listener }
     }
 
-    /// Plays the case, waits for what it leads to, and says what came; `None` if the script resets
-    /// the connection.
+    /// Plays the case, waits for its responses, and returns what was received; `None` if the script
+    /// resets the connection.
     pub fn play(self, pace: Pace) -> Option<Received> {
         let mut responses_due = 0;
         let mut skipping = false;
@@ -56,7 +56,7 @@ impl<'a> Client<'a> {
             match step {
                 Step::Else => skipping = false,
                 _ if skipping => {}
-                // The proxy may have closed the connection: what it said counts.
+                // The proxy may have closed the connection; what it sent counts.
                 Step::Send(bytes) => drop(wire::send(&self.stream, bytes, pace)),
                 Step::Drip(bytes, interval) => drop(wire::drip(&self.stream, bytes, *interval)),
                 Step::Finish => drop(self.stream.shutdown(Shutdown::Write)),
@@ -73,25 +73,25 @@ impl<'a> Client<'a> {
                     self.reset();
                     return None;
                 }
-                other => panic!("no client can {other:?}"),
+                other => panic!("a client can't do {other:?}"),
             }
         }
         self.wait_for_end();
-        let received = self.heard.0.lock().unwrap().received.clone();
+        let received = self.progress.0.lock().unwrap().received.clone();
         let _ = self.stream.shutdown(Shutdown::Both);
         Some(received)
     }
 
     fn seen(&self) -> Responses {
-        let Received { bytes, ending } = &self.heard.0.lock().unwrap().received;
+        let Received { bytes, ending } = &self.progress.0.lock().unwrap().received;
         responses(bytes, reader(self.case, *ending))
     }
 
-    /// Waits until `enough` was seen, the stream ended or `limit` is over.
+    /// Waits until `enough` was received, the stream ended or `limit` is over.
     fn wait(&self, limit: Duration, enough: impl Fn(&Responses) -> bool) {
         let deadline = now() + limit;
-        let (heard, changed) = &*self.heard;
-        let mut guard = heard.lock().unwrap();
+        let (progress, changed) = &*self.progress;
+        let mut guard = progress.lock().unwrap();
         let is_enough = |received: &Received| {
             received.ending.is_some()
                 || enough(&responses(&received.bytes, reader(self.case, None)))
@@ -105,11 +105,11 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Waits until the stream ended, or until it was quiet for as long as what was seen demands.
+    /// Waits until the stream ended, or until nothing came for as long as the responses require.
     fn wait_for_end(&self) {
         let deadline = now() + self.case.wait;
-        let (heard, changed) = &*self.heard;
-        let mut guard = heard.lock().unwrap();
+        let (progress, changed) = &*self.progress;
+        let mut guard = progress.lock().unwrap();
         while guard.received.ending.is_none() {
             let seen = responses(&guard.received.bytes, reader(self.case, None));
             let quiet_enough = quiet(self.case, &seen).map(|quiet| guard.changed + quiet);
@@ -122,7 +122,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Resets the connection, which takes that nobody holds it any more.
+    /// Resets the connection, for which every handle of it has to be dropped.
     fn reset(self) {
         wire::reset_on_drop(&self.stream);
         let _ = self.stream.shutdown(Shutdown::Read);
@@ -130,18 +130,18 @@ impl<'a> Client<'a> {
     }
 }
 
-fn listen(mut stream: &TcpStream, heard: &(Mutex<Heard>, Condvar)) {
+fn listen(mut stream: &TcpStream, progress: &(Mutex<Progress>, Condvar)) {
     let mut block = [0; 16 * 1024];
     loop {
         let result = stream.read(&mut block);
-        let mut guard = heard.0.lock().unwrap();
+        let mut guard = progress.0.lock().unwrap();
         match result {
             Ok(0) => guard.received.ending = Some(Ending::Finished),
             Ok(count) => guard.received.bytes.extend(&block[..count]),
             Err(_) => guard.received.ending = Some(Ending::Reset),
         }
         guard.changed = now();
-        heard.1.notify_all();
+        progress.1.notify_all();
         if guard.received.ending.is_some() {
             return;
         }

@@ -1,4 +1,4 @@
-//! What a scripted backend does next on a connection, by what it has received there.
+//! What a scripted backend does next on a connection, depending on what it has received there.
 
 use strict::requests;
 
@@ -6,10 +6,10 @@ use crate::script::Step;
 
 const DEFAULT_REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Sent to a client that waits for it.
+/// For a client that waits for it.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// The answer to an invalid request, which no script foresees.
+/// The answer to an invalid request, for which there is no script.
 pub const INVALID: &[u8] =
     b"HTTP/1.1 400 Invalid\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -24,14 +24,14 @@ pub enum Turn {
 /// How far a connection has come.
 #[derive(Clone, Copy, Default)]
 pub struct Conversation {
-    /// Requests answered, and whether the one after them was told to continue.
+    /// Requests answered, and whether a 100 (Continue) was sent to the next one.
     answered: usize,
     continued: bool,
 }
 
 impl Conversation {
-    /// Finds the first request that was not answered, and what it calls for. `served` counts those
-    /// answered on all connections, for the replies are told in that order.
+    /// Finds the first request that was not answered, and what it needs. `served` counts those that
+    /// were answered on all connections, because replies are given in that order.
     pub fn turn(&mut self, received: &[u8], replies: &[Vec<Step>], served: &mut usize) -> Turn {
         let received = requests(received);
         let Some(request) = received.get(self.answered) else { return Turn::Read };
@@ -62,26 +62,26 @@ impl Conversation {
 
 /// What a backend does with connections, for a whole case.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Door {
+pub enum Listening {
     #[default]
-    Open,
-    /// Nobody listens.
-    Shut,
+    Accepts,
+    /// There is no listener.
+    Refuses,
     /// Each connection is closed once it is accepted.
-    Close,
+    Closes,
     /// Each is reset.
-    Reset,
+    Resets,
 }
 
-impl Door {
-    /// The one that the first reply asks for.
+impl Listening {
+    /// As the first reply says.
     pub fn of(replies: &[Vec<Step>]) -> Self {
         let asks_for = |step| replies.first().is_some_and(|reply| reply.contains(&step));
         match () {
-            () if asks_for(Step::Refuse) => Self::Shut,
-            () if asks_for(Step::AcceptClose) => Self::Close,
-            () if asks_for(Step::AcceptReset) => Self::Reset,
-            () => Self::Open,
+            () if asks_for(Step::Refuse) => Self::Refuses,
+            () if asks_for(Step::AcceptClose) => Self::Closes,
+            () if asks_for(Step::AcceptReset) => Self::Resets,
+            () => Self::Accepts,
         }
     }
 }

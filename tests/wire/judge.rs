@@ -1,4 +1,4 @@
-//! Holds what happened in a case against what it allows, and against what always holds.
+//! Compares what happened in a case with what it allows, and with what must always hold.
 
 use crate::case::{Case, Expect, Pattern};
 use crate::client::Received;
@@ -13,8 +13,8 @@ pub struct Evidence {
     pub client: Option<Received>,
 }
 
-/// The reasons why a case fails; none, and it passes. Only a proxy of ours is held to what ours
-/// promises beyond the case.
+/// The reasons why a case fails; none if it passes. What only tidegate promises beyond the case is
+/// checked only if `is_ours`.
 pub fn judge(case: &Case, evidence: &Evidence, is_ours: bool) -> Faults {
     let mut why = Vec::new();
     let ending = evidence.client.as_ref().and_then(|received| received.ending);
@@ -22,7 +22,7 @@ pub fn judge(case: &Case, evidence: &Evidence, is_ours: bool) -> Faults {
     let reader = Reader { methods: &case.methods, ending, is_http10: case.is_http10 };
     let seen = responses(bytes, reader);
     let is_tunnel = seen.finals.first().is_some_and(|first| first.extent == Extent::Tunnel);
-    // Behind a tunnel's request there is no HTTP.
+    // After a request that opens a tunnel there is no HTTP.
     let most = if is_tunnel { 1 } else { usize::MAX };
     let requests: Vec<Request> =
         evidence.upstream.iter().flat_map(|bytes| requests(bytes).into_iter().take(most)).collect();
@@ -63,7 +63,7 @@ fn judge_upstream(expect: &Expect, requests: &[Request], bytes: &[u8], why: &mut
     let count = valid.len() as u64;
     if !expect.upstream_complete.is_empty() && !expect.upstream_complete.contains(&count) {
         let allowed = &expect.upstream_complete;
-        why.push(format!("{count} whole requests upstream, allowed are {allowed:?}"));
+        why.push(format!("{count} complete requests upstream, allowed are {allowed:?}"));
     }
     if requests.len() as u64 > expect.max_upstream {
         why.push(format!("{} requests upstream of {}", requests.len(), expect.max_upstream));
@@ -84,7 +84,7 @@ fn contains(whose: &str, bytes: &[u8], has: &[Pattern], lacks: &[Pattern], why: 
     }
 }
 
-/// The status of a response as the case files write it: -2 is none at all.
+/// The status of a response as the case files write it; -2 is none.
 fn status_of(seen: &Responses, index: usize, closed: bool) -> i64 {
     match seen.finals.get(index) {
         Some(response) => response.status.map_or(-2, i64::from),
@@ -107,14 +107,14 @@ fn judge_statuses(expect: &Expect, seen: &Responses, closed: bool, why: &mut Fau
 fn judge_client(expect: &Expect, seen: &Responses, bytes: &[u8], why: &mut Faults) {
     why.extend(seen.faults.iter().map(|fault| format!("client: {fault}")));
     if !seen.surplus.is_empty() {
-        why.push(format!("client: bytes behind the last response {}", shown(&seen.surplus)));
+        why.push(format!("client: bytes after the last response {}", shown(&seen.surplus)));
     }
     contains("client", bytes, &expect.client_has, &expect.client_lacks, why);
     if let (Some(body), Some(first)) = (&expect.client_body, seen.finals.first())
         && matches!(first.status, Some(200..=299))
         && (first.body != *body || !first.is_whole && expect.client_complete != Some(false))
     {
-        let is_whole = if first.is_whole { "" } else { ", not whole" };
+        let is_whole = if first.is_whole { "" } else { ", incomplete" };
         why.push(format!("client body {}{is_whole}", shown(&first.body)));
     }
     let interims: Vec<i64> =
@@ -135,20 +135,20 @@ fn judge_ending(expect: &Expect, seen: &Responses, closed: bool, why: &mut Fault
     let is_whole = first.is_some_and(|first| first.is_whole);
     let is_error = first.is_some_and(|first| first.status >= Some(500));
     match expect.client_complete {
-        Some(true) if !is_whole => why.push("the response is not whole".to_owned()),
+        Some(true) if !is_whole => why.push("the response is incomplete".to_owned()),
         Some(false) if is_whole && !is_error => {
-            why.push("a truncated response seems whole".to_owned());
+            why.push("a truncated response looks complete".to_owned());
         }
         _ => {}
     }
 }
 
-/// What every request that is sent on carries, whatever came in (RFC 9110 §7.6.1, §7.6.3).
+/// What every forwarded request must have, whatever was received (RFC 9110 §7.6.1, §7.6.3).
 fn always_upstream(request: &Request) -> Faults {
     const HOPS: [&str; 4] = ["keep-alive", "proxy-connection", "te", "http2-settings"];
     let mut why: Faults = Vec::new();
     let via = request.values("via").concat();
-    // Each process has a name of its own in `Via`, by which it knows what comes back.
+    // Each process has a name of its own in `Via`, by which it recognises loops.
     if !via.rsplit(|byte| *byte == b' ').next().unwrap_or_default().starts_with(b"tidegate") {
         why.push(format!("upstream: Via {}", shown(&via)));
     }
@@ -163,7 +163,7 @@ fn always_upstream(request: &Request) -> Faults {
     why
 }
 
-/// What every final response carries and none does (RFC 9110 §6.6.1, §7.6.1).
+/// What every final response must have, and what none may have (RFC 9110 §6.6.1, §7.6.1).
 fn always_to_client(seen: &Responses, why: &mut Faults) {
     const HOPS: [&str; 3] = ["keep-alive", "proxy-connection", "te"];
     for response in &seen.finals {
@@ -179,7 +179,7 @@ fn always_to_client(seen: &Responses, why: &mut Faults) {
 }
 
 #[test]
-fn a_stream_that_ends_by_a_reset_is_never_whole() {
+fn a_stream_that_ends_by_a_reset_is_never_complete() {
     let methods = [b"GET".to_vec()];
     let bytes = b"HTTP/1.1 200 OK\r\nDate: x\r\n\r\nhello";
     for (ending, is_whole) in [(Ending::Finished, true), (Ending::Reset, false)] {

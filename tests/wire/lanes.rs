@@ -1,5 +1,5 @@
-//! Plays cases side by side: each lane has a backend and a proxy of its own, for most of a case's
-//! time is spent waiting.
+//! Plays cases in parallel: each lane has a backend and a proxy of its own, because a case spends
+//! most of its time waiting.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use strict::Faults;
 
 const LANES: usize = 16;
 
-/// A plain request, with which a proxy shows that it still serves.
+/// A plain request, which shows that a proxy still serves.
 const PLAIN: &str = r#"{"id":"plain","group":"","level":"must","gate":true,"ref":"",
     "request":"GET /plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     "expect":{"status":[200],"forwarded":true,"closes":true}}"#;
@@ -26,19 +26,19 @@ const PLAIN: &str = r#"{"id":"plain","group":"","level":"must","gate":true,"ref"
 /// How all cases of a run are played.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mode {
-    /// How the client's bytes, and the backend's, are handed to the system.
+    /// How the client's bytes, and the backend's, are written.
     pub client: Pace,
     pub backend: Pace,
     /// Whether the proxy has a connection to the backend in its pool when a case starts.
     pub is_warm: bool,
-    /// Whether the proxy is somebody else's.
+    /// Whether the proxy is another one than tidegate.
     pub is_foreign: bool,
     /// More flags for the proxy.
     pub flags: &'static [&'static str],
 }
 
-/// What a proxy is told, besides its addresses: not to wait for long, and that a client whose
-/// stream ended may still read.
+/// The proxy's flags, besides its addresses: short timeouts, and a client whose stream ended may
+/// still read.
 pub const FLAGS: [&str; 16] = [
     "--connect-timeout",
     "1s",
@@ -108,7 +108,7 @@ pub fn play_all(cases: &[Case], mode: Mode) -> Vec<Failure<'_>> {
     failures.into_inner().unwrap()
 }
 
-/// Plays a case with what serves at `address` in front of `backend`.
+/// Plays a case with the proxy at `address` in front of `backend`.
 pub fn play<'a>(
     case: &'a Case,
     mode: Mode,
@@ -137,7 +137,7 @@ pub fn play<'a>(
     failure
 }
 
-/// Why a case fails, played in front of something that is no proxy and need not recover.
+/// Why a case fails, played against something that is no proxy and need not recover.
 pub fn play_once(case: &Case, address: SocketAddr, backend: &mut Backend) -> Faults {
     backend.begin(&case.replies, Pace::Whole);
     let failure = once(case, Mode::default(), address, backend);
@@ -153,7 +153,7 @@ fn once<'a>(
 ) -> Option<Failure<'a>> {
     let client = Client::connect(address, case).play(mode.client);
     if client.is_none() {
-        // What the proxy makes of a reset, it makes of it at once, and unseen.
+        // What the proxy does after a reset can't be observed, but happens at once.
         pause(std::time::Duration::from_millis(300));
     }
     let evidence = Evidence { upstream: backend.received(), client };

@@ -1,8 +1,9 @@
-//! Cases at the level of bytes: what a client sends, what a scripted backend answers, and what may
-//! reach either of them, through the real program and over real sockets.
+//! Cases at the level of bytes: what a client sends, what a scripted backend answers, and what
+//! either of them may receive, through the real program and over real sockets.
 //!
-//! Beside what a case expects, every byte that the proxy sends is held against a strict reading of
-//! RFC 9112, and messages are counted: an answer of 200 with something dirty behind it fails.
+//! In addition to what a case expects, every byte that the proxy sends is checked by a strict
+//! parser of RFC 9112, and messages are counted: a 200 that is followed by bytes that belong to no
+//! message fails.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
@@ -32,14 +33,14 @@ use lanes::{Mode, play_all};
 use sans_io::{Cut, Played};
 use wire::Pace;
 
-/// Those that the best-known proxies are measured by as well.
+/// Those that other proxies are scored by as well.
 fn common_cases() -> Vec<Case> {
     let cases = cases(include_str!("cases.jsonl"));
     assert_eq!(cases.len(), 199);
     cases
 }
 
-/// All there are, those first that take longest.
+/// All cases, those that take longest first.
 fn all_cases() -> Vec<Case> {
     let mut all = common_cases();
     all.extend(cases(include_str!("more_cases.jsonl")));
@@ -50,8 +51,8 @@ fn all_cases() -> Vec<Case> {
     all
 }
 
-/// Without those in which a response that nobody asked for arrives together with the one before it:
-/// once another request was sent, it can't be told from the answer (RFC 9112 §9.2).
+/// All cases except those in which a response without a request arrives together with the one
+/// before it: once another request was sent, it looks like the answer to that (RFC 9112 §9.2).
 fn cases_in_pieces() -> Vec<Case> {
     all_cases().into_iter().filter(|case| !case.at_once).collect()
 }
@@ -62,12 +63,12 @@ fn check(cases: &[Case], mode: Mode) {
     assert!(list.is_empty(), "{} of {} fail\n{}", list.len(), cases.len(), list.join("\n"));
 }
 
-/// Most bytes of one side that are played for the cuts of one case: with more than 1,000 of them
-/// it is cut at every nth place.
+/// At most how many bytes of one side are played for the cuts of one case: a side with more than
+/// 1,000 bytes is cut at every nth place.
 const MOST_BYTES: usize = 1_000_000;
 
-/// The case is passed without sockets, whole, byte by byte and cut at every place. What comes out
-/// the same is judged once.
+/// Plays the case without sockets: whole, byte by byte and cut at every place. Equal outcomes are
+/// judged once.
 fn check_sans_io(case: &Case) -> Vec<String> {
     let mut seen: Vec<Evidence> = Vec::new();
     let mut why = Vec::new();
@@ -123,12 +124,12 @@ fn whole() {
 }
 
 #[test]
-fn the_client_s_bytes_one_by_one() {
+fn the_clients_bytes_one_by_one() {
     check(&all_cases(), Mode { client: Pace::Pieces(1), ..Mode::default() });
 }
 
 #[test]
-fn the_backend_s_bytes_one_by_one() {
+fn the_backends_bytes_one_by_one() {
     check(&cases_in_pieces(), Mode { backend: Pace::Pieces(1), ..Mode::default() });
 }
 

@@ -1,4 +1,4 @@
-//! How long a client waits, by what it has seen.
+//! How long a client waits, depending on what it has received.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::case::Case;
 pub const AWAIT_RESPONSE: Duration = Duration::from_secs(3);
 pub const AWAIT_CONTINUE: Duration = Duration::from_millis(1500);
 
-/// Silence after the last response that is due: nothing else may come.
+/// How long nothing may come after the last expected response.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// Silence after a response when more are due: they are given up.
+/// How long nothing may come after a response before further expected ones are given up.
 const QUIET_BEFORE_NEXT: Duration = Duration::from_millis(1500);
 
-/// Silence in a tunnel.
+/// How long nothing may come in a tunnel.
 const QUIET_TUNNEL: Duration = Duration::from_millis(400);
 
-/// How the client of a case reads what it gets.
+/// How the client of a case parses what it receives.
 pub fn reader(case: &Case, ending: Option<Ending>) -> Reader<'_> {
     Reader { methods: &case.methods, ending, is_http10: case.is_http10 }
 }
 
-/// How long a silence means that nothing more will come. A connection that has to be closed is
-/// waited for.
+/// After how long without a byte nothing more is expected; none while the connection still has to
+/// be closed.
 pub fn quiet(case: &Case, seen: &Responses) -> Option<Duration> {
     let last = seen.finals.last()?;
     if case.expect.closes == Some(true) {
@@ -47,7 +47,7 @@ pub fn is_final(seen: &Responses) -> bool {
     seen.finals.iter().any(|response| response.status.is_some())
 }
 
-/// Whether it is a response at all.
+/// Whether there is any response.
 pub fn is_any(seen: &Responses) -> bool {
     !seen.interims.is_empty() || is_final(seen)
 }

@@ -1,4 +1,5 @@
-//! The cases can fail: played through something that passes on every byte as it is, they do.
+//! Shows that the cases can fail: played through a relay that forwards every byte unchanged, they
+//! do.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,8 +9,7 @@ use crate::backend::Backend;
 use crate::common_cases;
 use crate::lanes::play_once;
 
-/// Passes on bytes between whoever connects and `upstream`; blind, so nothing that must be refused
-/// or changed is.
+/// Forwards bytes between clients and `upstream` without parsing, so nothing is refused or changed.
 fn relay(upstream: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();

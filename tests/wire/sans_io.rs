@@ -1,8 +1,8 @@
 //! Plays cases without sockets and in simulated time: the scripts of client and backend against
 //! one exchange, their bytes cut at any place.
 //!
-//! What happens at the same instant happens in one order: the proxy first, as far as it can, then
-//! the backend, then the client.
+//! Events of the same instant happen in a fixed order: first the proxy, as far as it can, then the
+//! backend, then the client.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ use tidegate::proxy::settings::HalfClose;
 
 use crate::case::Case;
 use crate::client::Received;
-use crate::conversation::{CONTINUE, Conversation, Door, INVALID, Turn};
+use crate::conversation::{CONTINUE, Conversation, INVALID, Listening, Turn};
 use crate::judge::Evidence;
 use crate::patience::{AWAIT_CONTINUE, AWAIT_RESPONSE, is_any, is_final, quiet, reader, whole};
 use crate::script::Step;
 
-/// Moves after which a case is taken to go on for ever.
+/// Moves after which a case counts as endless.
 const MANY_MOVES: usize = 1_000_000;
 
 /// How one side's bytes are cut.
@@ -29,19 +29,19 @@ pub enum Cut {
     Whole,
     /// Into pieces of so many bytes.
     Pieces(usize),
-    /// Behind so many bytes of all that it sends.
+    /// After so many of the bytes that it sends.
     At(usize),
 }
 
-/// One side's bytes on their way through a cut.
+/// Cuts one side's bytes.
 #[derive(Default)]
-struct Knife {
+struct Cutter {
     cut: Cut,
     /// Bytes sent so far.
     sent: usize,
 }
 
-impl Knife {
+impl Cutter {
     fn pieces<'a>(&mut self, bytes: &'a [u8]) -> Vec<&'a [u8]> {
         let start = self.sent;
         self.sent += bytes.len();
@@ -60,7 +60,7 @@ impl Knife {
 #[derive(Clone, Copy)]
 enum Wait {
     Pause,
-    /// So many whole responses.
+    /// So many complete responses.
     Responses(usize),
     Continue,
 }
@@ -68,14 +68,14 @@ enum Wait {
 /// The client's part of a case.
 struct Client {
     steps: VecDeque<Step>,
-    knife: Knife,
+    cutter: Cutter,
     wait: Option<(Wait, Instant)>,
     responses_due: usize,
     skipping: bool,
     is_gone: bool,
     /// When the script was over.
     done: Option<Instant>,
-    /// How much had come, and when the last of it came.
+    /// How many bytes were received, and when the last ones arrived.
     seen_bytes: usize,
     changed: Instant,
 }
@@ -86,9 +86,9 @@ struct Server {
     conversation: Conversation,
     steps: VecDeque<Step>,
     until: Option<Instant>,
-    /// Bytes that had come when the present reply began.
-    heard: usize,
-    /// Bytes of what was received that are sent back.
+    /// Bytes received when the current reply began.
+    received_before: usize,
+    /// Bytes received that were sent back.
     echoed: Option<usize>,
     is_done: bool,
 }
@@ -96,14 +96,14 @@ struct Server {
 struct Stage<'a> {
     case: &'a Case,
     rig: ExchangeHarness,
-    door: Door,
+    listening: Listening,
     client: Client,
     servers: Vec<Server>,
-    knife: Knife,
+    cutter: Cutter,
     served: usize,
 }
 
-/// What was seen, and how many bytes each side sent.
+/// What was received, and how many bytes each side sent.
 pub struct Played {
     pub evidence: Evidence,
     pub client_bytes: usize,
@@ -122,10 +122,10 @@ pub fn play(case: &Case, client: Cut, backend: Cut) -> Played {
         let Some(at) = stage.next_event() else { return stage.end() };
         stage.rig.advance(at.saturating_duration_since(stage.rig.now));
     }
-    panic!("{} goes on for ever", case.id);
+    panic!("{} does not end", case.id);
 }
 
-/// Steps in which each byte that is dripped is one.
+/// Steps in which each byte that is sent with pauses is one step.
 fn undripped(steps: &[Step]) -> VecDeque<Step> {
     let plain = |step: &Step| match step {
         Step::Drip(bytes, interval) => {
@@ -148,13 +148,13 @@ impl<'a> Stage<'a> {
         timeouts.client_idle = Duration::from_secs(6);
         rig.settings.half_close = HalfClose::Allow;
         rig.peer = "127.0.0.1";
-        let door = Door::of(&case.replies);
-        if door == Door::Shut {
+        let listening = Listening::of(&case.replies);
+        if listening == Listening::Refuses {
             rig.servers[0].dials = vec![Dial::Refuses];
         }
         let client = Client {
             steps: undripped(&case.request),
-            knife: Knife { cut: client, sent: 0 },
+            cutter: Cutter { cut: client, sent: 0 },
             wait: None,
             responses_due: 0,
             skipping: false,
@@ -163,8 +163,8 @@ impl<'a> Stage<'a> {
             seen_bytes: 0,
             changed: rig.now,
         };
-        let knife = Knife { cut: backend, sent: 0 };
-        Self { case, rig, door, client, servers: Vec::new(), knife, served: 0 }
+        let cutter = Cutter { cut: backend, sent: 0 };
+        Self { case, rig, listening, client, servers: Vec::new(), cutter, served: 0 }
     }
 
     fn ending(&self) -> Option<Ending> {
@@ -188,7 +188,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Plays the client's next step, if its time has come.
+    /// Plays the client's next step, if it is due.
     fn client_moves(&mut self) -> bool {
         if let Some((wait, until)) = self.client.wait {
             let is_over = self.rig.now >= until
@@ -213,7 +213,7 @@ impl<'a> Stage<'a> {
             Step::Else => self.client.skipping = false,
             _ if self.client.skipping => {}
             Step::Send(bytes) => {
-                for piece in self.client.knife.pieces(&bytes) {
+                for piece in self.client.cutter.pieces(&bytes) {
                     self.rig.client(piece);
                 }
             }
@@ -228,24 +228,24 @@ impl<'a> Stage<'a> {
                 self.rig.client_ends(StreamEnd::Reset);
                 self.client.is_gone = true;
             }
-            other => panic!("no client can {other:?}"),
+            other => panic!("a client can't do {other:?}"),
         }
         true
     }
 
-    /// Plays the next step of each of the backend's connections, if its time has come.
+    /// Plays the next step of each of the backend's connections, if it is due.
     fn backend_moves(&mut self) -> bool {
         let mut any = false;
         for index in 0..self.rig.connections.len() {
             if index == self.servers.len() {
                 self.servers.push(Server::default());
-                self.servers[index].steps.extend(match self.door {
-                    Door::Close => Some(Step::Close),
-                    Door::Reset => Some(Step::Reset),
-                    Door::Open | Door::Shut => None,
+                self.servers[index].steps.extend(match self.listening {
+                    Listening::Closes => Some(Step::Close),
+                    Listening::Resets => Some(Step::Reset),
+                    Listening::Accepts | Listening::Refuses => None,
                 });
             }
-            // Those that the proxy has ended, or not made yet, play no part.
+            // Connections that the proxy has ended or not made yet do nothing.
             let connection = &self.rig.connections[index];
             if !connection.closed && connection.step.is_none() {
                 any |= self.server_moves(index);
@@ -266,7 +266,7 @@ impl<'a> Stage<'a> {
             let fresh = received[*echoed..].to_vec();
             *echoed = received.len();
             if fresh.is_empty() {
-                return socket.finished && self.hang_up(index, StreamEnd::Finished);
+                return socket.finished && self.close(index, StreamEnd::Finished);
             }
             return self.send(index, &fresh);
         }
@@ -275,11 +275,9 @@ impl<'a> Stage<'a> {
             return match turn {
                 Turn::Read => false,
                 Turn::Continue => self.send(index, CONTINUE),
-                Turn::Refuse => {
-                    self.send(index, INVALID) && self.hang_up(index, StreamEnd::Finished)
-                }
+                Turn::Refuse => self.send(index, INVALID) && self.close(index, StreamEnd::Finished),
                 Turn::Reply(steps) => {
-                    server.heard = received.len();
+                    server.received_before = received.len();
                     server.steps = undripped(&steps);
                     true
                 }
@@ -292,22 +290,22 @@ impl<'a> Stage<'a> {
                 true
             }
             Step::Echo => {
-                server.echoed = Some(server.heard);
+                server.echoed = Some(server.received_before);
                 true
             }
             Step::Finish => {
                 self.end_stream(index, StreamEnd::Finished);
                 true
             }
-            Step::Close => self.hang_up(index, StreamEnd::Finished),
-            Step::Reset => self.hang_up(index, StreamEnd::Reset),
+            Step::Close => self.close(index, StreamEnd::Finished),
+            Step::Reset => self.close(index, StreamEnd::Reset),
             Step::OnHead | Step::Hold => true,
-            other => panic!("no backend can {other:?}"),
+            other => panic!("a backend can't do {other:?}"),
         }
     }
 
     fn send(&mut self, index: usize, bytes: &[u8]) -> bool {
-        for piece in self.knife.pieces(bytes) {
+        for piece in self.cutter.pieces(bytes) {
             self.rig.connections[index].socket.inbox.extend(piece);
             self.rig.notice_idle();
             self.rig.run();
@@ -320,13 +318,13 @@ impl<'a> Stage<'a> {
         self.rig.notice_idle();
     }
 
-    fn hang_up(&mut self, index: usize, how: StreamEnd) -> bool {
+    fn close(&mut self, index: usize, how: StreamEnd) -> bool {
         self.end_stream(index, how);
         self.servers[index].is_done = true;
         true
     }
 
-    /// When something happens next; none if the case is over.
+    /// When the next event is; none if the case is over.
     fn next_event(&self) -> Option<Instant> {
         let servers = self.servers.iter().filter(|server| !server.is_done);
         let timers = servers.filter_map(|server| server.until).filter(|at| *at > self.rig.now);
@@ -346,8 +344,8 @@ impl<'a> Stage<'a> {
         let upstream = self.rig.connections.iter().map(|c| c.socket.received.clone()).collect();
         Played {
             evidence: Evidence { upstream, client: (!self.client.is_gone).then_some(received) },
-            client_bytes: self.client.knife.sent,
-            backend_bytes: self.knife.sent,
+            client_bytes: self.client.cutter.sent,
+            backend_bytes: self.cutter.sent,
         }
     }
 }

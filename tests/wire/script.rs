@@ -1,22 +1,22 @@
 //! The language of requests and replies in the case files: bytes, and what happens between them.
 //!
-//! One character is one byte (Latin-1). `{{token}}` stands for something else:
+//! One character is one byte (Latin-1). `{{token}}` is an instruction:
 //!
-//! | token | who | means |
+//! | token | for | meaning |
 //! |---|---|---|
 //! | `rep:TEXT:N` | both | TEXT, N times |
 //! | `sleep:MS` | both | a pause |
 //! | `drip:TEXT:MS` | both | TEXT one byte at a time, with pauses |
 //! | `fin`, `rst` | both | end the stream in order; reset the connection |
-//! | `wait` | client | until one more final response is whole, or the stream ends |
-//! | `wait100` | client | until any response; on a final one skip to `else` |
+//! | `wait` | client | until one more final response is complete, or the stream ends |
+//! | `wait100` | client | until any response; after a final one, skip to `else` |
 //! | `else` | client | where `wait100` skips to |
 //! | `next` | backend | the reply to the next request follows |
 //! | `on-head` | backend | first in a reply: do not wait for the body |
 //! | `close` | backend | close the connection |
 //! | `noreply` | backend | nothing at all |
-//! | `echo` | backend | send back whatever comes |
-//! | `refuse` | backend | for the whole case: nobody listens |
+//! | `echo` | backend | send back whatever is received |
+//! | `refuse` | backend | for the whole case: there is no listener |
 //! | `accept-close`, `accept-rst` | backend | the same: each connection is closed, or reset |
 
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub enum Step {
     AcceptReset,
 }
 
-/// The steps of a script. Bytes that stand together are one step, so that they are sent at once.
+/// The steps of a script. Adjacent bytes are one step, so that they are sent at once.
 pub fn steps(text: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = text;
@@ -99,12 +99,12 @@ fn add_bytes(steps: &mut Vec<Step>, bytes: Vec<u8>) {
     }
 }
 
-/// The bytes that characters up to U+00FF stand for.
+/// The bytes of a text in Latin-1.
 pub fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c).expect("a character is a byte")).collect()
 }
 
-/// All bytes that are sent by these steps, without those that are dripped.
+/// All bytes that these steps send, except those sent one at a time with pauses.
 pub fn bytes_sent(steps: &[Step]) -> Vec<u8> {
     let sent = steps.iter().filter_map(|step| match step {
         Step::Send(bytes) => Some(bytes.as_slice()),

@@ -1,4 +1,4 @@
-//! A socket as a script uses it: written whole or in pieces, ended well or not.
+//! A socket as a script uses it: written whole or in pieces, closed in order or reset.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -8,13 +8,13 @@ use socket2::SockRef;
 
 use crate::support::clock::pause;
 
-/// Between two pieces, so that they travel apart.
+/// The pause between two pieces, so that they are separate segments.
 const APART: Duration = Duration::from_micros(200);
 
-/// A message is cut into about as many pieces at most, that it does not take for ever.
+/// At most how many pieces a message is cut into, about, to limit the time.
 const MOST_PIECES: usize = 300;
 
-/// How bytes are handed to the system.
+/// How bytes are written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Pace {
     #[default]
@@ -40,8 +40,8 @@ pub fn drip(mut stream: &TcpStream, bytes: &[u8], interval: Duration) -> io::Res
     Ok(())
 }
 
-/// Has the connection reset when its last handle is dropped.
+/// Makes the connection reset when its last handle is dropped.
 pub fn reset_on_drop(stream: &TcpStream) {
-    // A connection that is gone already needs no reset.
+    // A connection that has ended already needs no reset.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
