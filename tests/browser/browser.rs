@@ -1,4 +1,4 @@
-//! A browser: started for one test, asked over `WebDriver`, and ended with all its processes.
+//! A browser: started for one test, driven over `WebDriver`, and ended with all its processes.
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::process::CommandExt;
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 /// Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a condition is looked at while it is waited for.
+/// How often a condition is checked while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How often its driver is started until one has a port.
+/// How often the driver is started until it gets a port.
 const DRIVER_TRIES: usize = 20;
 
 const MISSING: &str = "the browser tests need Chromium and its driver: run scripts/test, which \
@@ -42,8 +42,8 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    /// Starts one, and tells its address. It takes a port that is free in IPv6, and ends where that
-    /// is taken in IPv4; then another one is started.
+    /// Starts one, and returns its address. It chooses a port that is free in IPv6, and ends if
+    /// that is taken in IPv4; then another one is started.
     fn start() -> (Self, String) {
         let mut said = Vec::new();
         for _ in 0..DRIVER_TRIES {
@@ -88,7 +88,7 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
-    /// Opens a page in a further window, which is in front from then on, and tells its handle.
+    /// Opens a page in a further window, which is then the current one, and returns its handle.
     pub(crate) async fn open_window(&self, url: &str) -> WindowHandle {
         let window = self.client.new_window(false).await.unwrap().handle;
         self.turn_to(&window).await;
@@ -96,7 +96,7 @@ impl Browser {
         window
     }
 
-    /// Goes over to another window.
+    /// Makes another window the current one.
     pub(crate) async fn turn_to(&self, window: &WindowHandle) {
         self.client.switch_to_window(window.clone()).await.unwrap();
     }
@@ -108,14 +108,14 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Has requests for this file fail.
+    /// Makes requests for this file fail.
     pub(crate) async fn block(&self, path: &str) {
         self.devtools("Network.enable", json!({})).await;
         let urls = json!({ "urls": [format!("*{path}")] });
         self.devtools("Network.setBlockedURLs", urls).await;
     }
 
-    /// Has the system prefer `light` or `dark`.
+    /// Makes the system prefer `light` or `dark`.
     pub(crate) async fn prefer_colours(&self, scheme: &str) {
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
@@ -144,7 +144,7 @@ impl Browser {
         self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
-    /// Presses keys wherever the focus is.
+    /// Presses keys in the element that has the focus.
     pub(crate) async fn press(&self, keys: &str) {
         self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
@@ -155,7 +155,7 @@ impl Browser {
         self.devtools("Input.dispatchMouseEvent", event).await;
     }
 
-    /// Leaves a picture of the page under `target/screenshots/`.
+    /// Writes a screenshot of the page to `target/screenshots/`.
     pub(crate) async fn shoot(&self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
@@ -211,7 +211,7 @@ fn capabilities(chromium: &str, profile: &Path) -> Capabilities {
     capabilities
 }
 
-/// A command that only Chromium's driver knows.
+/// A command that only Chromium's driver has.
 #[derive(Debug)]
 struct Own {
     path: &'static str,

@@ -1,4 +1,4 @@
-//! A proxy before the dashboard that takes a prefix off the paths and refuses all others.
+//! A proxy in front of the dashboard that strips a prefix from paths and refuses paths without it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Starts one before the server at `url`. It ends with the process.
+    /// Starts one in front of the server at `url`. It ends with the process.
     pub(crate) fn start(url: &str, prefix: &'static str) -> Self {
         let upstream = url.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -17,7 +17,7 @@ impl Front {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let upstream = upstream.clone();
-                // A client that breaks off is no concern of the test.
+                // A client may close its connection at any time.
                 thread::spawn(move || drop(pass_on(&client, &upstream, prefix)));
             }
         });
@@ -25,7 +25,7 @@ impl Front {
     }
 }
 
-/// Passes one request on, and its answer back.
+/// Forwards one request, and its answer back.
 fn pass_on(mut client: &TcpStream, upstream: &str, prefix: &str) -> io::Result<()> {
     let mut lines = BufReader::new(client).lines();
     let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;

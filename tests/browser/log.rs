@@ -1,5 +1,4 @@
-//! A log as a proxy writes it, made up: rows of the past at once, and rows of now as they are asked
-//! for.
+//! A generated log as a proxy writes it: rows of the past at once, further rows on request.
 
 use std::f64::consts::TAU;
 use std::fs::File;
@@ -12,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate::journal::{Row, RowWriter, header};
 
-/// How far rows are apart: 200 a second.
+/// The time between two rows: 200 rows a second.
 const APART_US: i64 = 5_000;
 
 pub(crate) struct Log {
@@ -38,13 +37,13 @@ impl Log {
         self
     }
 
-    /// Appends some rows of now.
+    /// Appends rows up to now.
     pub(crate) fn append(&mut self, rows: i64) {
         let now_us = now_us();
         self.rows_at((1..=rows).map(|row| now_us - (rows - row) * APART_US));
     }
 
-    /// Appends rows until the answer is dropped.
+    /// Appends rows until the returned value is dropped.
     pub(crate) fn go_on(mut self) -> Traffic {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -66,7 +65,7 @@ impl Log {
         self.file.write_all(&text).unwrap();
     }
 
-    /// Three backends whose speed comes and goes; most requests go to the fastest.
+    /// Three backends whose latency varies; most requests go to the fastest.
     fn write_row(&mut self, timestamp_us: i64, text: &mut Vec<u8>) {
         const URLS: [&str; 3] =
             ["http://localhost:8081", "http://localhost:8082", "http://localhost:8083"];
@@ -79,7 +78,7 @@ impl Log {
             0.8..0.9 => 1 - fastest,
             _ => 2,
         };
-        // Most are near the base, and a few take much longer.
+        // Most latencies are near the base; a few are much longer.
         let tail = -(1.0 - self.chance()).ln();
         let latency_ms = bases_ms[backend] * (0.9 + 0.12 * tail);
         let latency = Duration::from_secs_f64(latency_ms / 1000.0);
@@ -107,7 +106,7 @@ impl Log {
         self.writer.write(&row, text);
     }
 
-    /// A number from 0 to 1 that looks like chance and is the same in each run (`SplitMix64`).
+    /// A pseudo-random number from 0 to 1, the same in each run (`SplitMix64`).
     fn chance(&mut self) -> f64 {
         self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.seed;

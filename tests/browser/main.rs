@@ -1,8 +1,8 @@
 //! The dashboard's page in a real browser: Chromium, driven over `WebDriver`.
 //!
-//! Each test has a browser, a dashboard and a log of its own, and fails on anything the browser's
-//! console calls an error. Screenshots are left in `target/screenshots/`. Where Chromium and
-//! chromedriver are missing the tests fail, unless `TIDEGATE_SKIP_BROWSER` is set.
+//! Each test has a browser, a dashboard and a log of its own, and fails on any error in the
+//! browser's console. Screenshots are written to `target/screenshots/`. If Chromium or chromedriver
+//! is missing, the tests fail, unless `TIDEGATE_SKIP_BROWSER` is set.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -21,8 +21,9 @@ mod truth;
 use browser::Browser;
 use site::Site;
 
-/// Runs a test in a browser that is closed whatever happens, and two tests at a time: browsers are
-/// heavy, and one that is starved looks like a page that is slow. The next one starts meanwhile.
+/// Runs a test in a browser that is closed whatever happens. Two tests run at a time, because
+/// browsers need much processor time, and without it a page looks slow. The next browser starts
+/// meanwhile.
 fn in_browser<F>(test: impl FnOnce(Browser, Site) -> F)
 where
     F: Future<Output = Browser> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What someone sees and does at the page.
+//! What the page shows, and what a user does on it.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -14,7 +14,7 @@ pub(crate) fn text(id: &str) -> String {
     format!("document.getElementById('{id}').textContent")
 }
 
-/// Whether the bar on top shows this state.
+/// Whether the status bar shows this state.
 pub(crate) fn state(state: &str) -> String {
     format!("document.getElementById('status').dataset.state === '{state}'")
 }
@@ -23,12 +23,12 @@ pub(crate) const CHARTS_DRAWN: &str =
     "document.querySelectorAll('#latency-chart .scatterlayer .trace').length > 0
     && document.querySelectorAll('#distribution-chart .bars .point').length > 0";
 
-/// The colour of the first backend's line, which goes with the theme.
+/// The colour of the first backend's line, which depends on the theme.
 const FIRST_LINE: &str = "document.getElementById('latency-chart').data[0].line.color";
 const BLUE_ON_LIGHT: &str = "rgb(11, 108, 184)";
 const BLUE_ON_DARK: &str = "rgb(88, 174, 240)";
 
-/// The page over a log with a minute and a half of traffic, described by its proxy, charts drawn.
+/// Opens the page over a log with 90 s of traffic and its description, and waits for the charts.
 pub(crate) async fn busy(browser: &Browser, site: &Site) -> Traffic {
     busy_for(90, browser, site).await
 }
@@ -44,7 +44,7 @@ async fn busy_for(seconds: i64, browser: &Browser, site: &Site) -> Traffic {
     browser.open(&site.url).await;
     browser.until(&state("live")).await;
     browser.until(CHARTS_DRAWN).await;
-    // The first lines may be of the time when the log was still being read.
+    // The first charts may show the log while it was still being read.
     let newest = "document.getElementById('latency-chart').data[0].x.at(-1)";
     browser.until(&format!("Date.now() - {newest} < 5000")).await;
     traffic
@@ -74,7 +74,7 @@ fn numbers_move_while_rows_are_appended() {
 }
 
 #[test]
-fn rows_of_the_tables_stay_while_their_text_changes() {
+fn rows_of_the_tables_are_kept_while_their_text_changes() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let first = "document.querySelector('#latest-table tbody tr')";
@@ -145,7 +145,7 @@ fn the_window_is_switched_by_pointer_and_by_keyboard() {
 }
 
 #[test]
-fn the_page_is_dark_where_the_system_is_or_where_it_is_told_to_be() {
+fn the_page_follows_the_systems_theme_or_the_chosen_one() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let page = "getComputedStyle(document.body).backgroundColor";
@@ -191,13 +191,13 @@ fn a_narrow_page_has_all_its_figures_and_is_not_wider_than_the_screen() {
 }
 
 #[test]
-fn a_paused_page_stands_still_and_goes_on() {
+fn a_paused_page_does_not_change_until_it_continues() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         browser.click("#pause").await;
         browser.until(&state("paused")).await;
         let facts = browser.value(&text("facts")).await;
-        // What the dashboard knows goes on; when it has, the page has had its chance to change.
+        // Once the dashboard has new figures, the page could have changed.
         let known =
             "fetch('/data').then(a => a.json()).then(d => { window.known = d.since.requests; })";
         browser.value(&format!("({known}, window.known = 0, true)")).await;
@@ -254,7 +254,7 @@ fn what_is_wrong_with_the_source_is_said() {
 }
 
 #[test]
-fn a_dashboard_that_is_gone_is_told_from_a_log_that_is_silent() {
+fn a_dashboard_that_ended_differs_from_a_silent_log() {
     in_browser(|browser, mut site| async move {
         let _traffic = busy(&browser, &site).await;
         site.stop();
@@ -315,7 +315,7 @@ fn markup_in_the_log_is_shown_as_text_and_does_nothing() {
 }
 
 #[test]
-fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
+fn the_page_is_accessible_to_screen_readers() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let nameless =
@@ -324,14 +324,14 @@ fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
                 || e.getAttribute('aria-labelledby') || e.labels?.length))
             .map(e => e.outerHTML)";
         assert_eq!(browser.value(nameless).await, json!([]));
-        // The lines of the chart are to be had as a table, by keyboard.
+        // The keyboard opens the chart's lines as a table.
         browser.value("(document.querySelector('summary').focus(), true)").await;
         browser.press("\u{e007}").await;
         browser.until("document.querySelectorAll('#latency-table tbody tr').length === 30").await;
         let heads =
             browser.value("document.querySelector('#latency-table thead').textContent").await;
         assert!(heads.as_str().unwrap().contains("localhost:8081 p50"), "{heads}");
-        // What is read aloud does not change with every figure.
+        // What a screen reader announces does not change with every figure.
         let said = browser.value(&text("announcer")).await;
         let facts = browser.value(&text("facts")).await;
         browser.until(&format!("{} !== {facts}", text("facts"))).await;
@@ -342,7 +342,7 @@ fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
 }
 
 #[test]
-fn a_backend_is_taken_out_of_the_chart_and_put_back() {
+fn a_backend_is_hidden_in_the_chart_and_shown_again() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let lines = |count: u32| {
@@ -362,7 +362,7 @@ fn a_backend_is_taken_out_of_the_chart_and_put_back() {
 }
 
 #[test]
-fn numbers_are_written_as_people_read_them() {
+fn numbers_are_formatted() {
     in_browser(|browser, site| async move {
         browser.open(&site.url).await;
         for (call, text) in [

@@ -44,14 +44,14 @@ impl Drop for Site {
     }
 }
 
-/// Starts a dashboard over the folder `logs` in a folder, and tells where it is.
+/// Starts a dashboard over the folder `logs` in a folder, and returns its URL.
 fn serve(folder: &Path, port: &str) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate-dashboard"));
-    // A relative path is what people see, and what the pictures should show.
+    // Users and screenshots see a relative path.
     command.current_dir(folder).args(["--port", port]).env_remove("DASHBOARD_PORT");
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
-    (child, url.expect("the start-up line tells the address").to_owned())
+    (child, url.expect("the start-up line has the address").to_owned())
 }

@@ -1,4 +1,4 @@
-//! Whether what the page says is true, in however many windows and wherever it is.
+//! Whether what the page says is true, in any number of windows and under any path.
 
 use std::fs;
 
@@ -10,10 +10,10 @@ use super::log::Log;
 use super::page::{CHARTS_DRAWN, busy, state, text};
 
 #[test]
-fn as_many_windows_as_there_are_all_get_figures() {
+fn any_number_of_windows_gets_figures() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
-        // A browser has six connections to one host, and one window is there.
+        // A browser opens at most six connections to one host; one window is open already.
         let mut windows = Vec::new();
         for _ in 0..6 {
             windows.push(browser.open_window(&site.url).await);
@@ -31,7 +31,7 @@ fn as_many_windows_as_there_are_all_get_figures() {
 }
 
 #[test]
-fn the_table_and_the_chart_say_the_same_shares() {
+fn the_table_and_the_chart_show_the_same_shares() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let shares = "(() => {
@@ -41,7 +41,7 @@ fn the_table_and_the_chart_say_the_same_shares() {
             const isSame = `${column(2)} ${column(3)}` === `${window.text} ${all.text}`;
             return isSame ? column(2).join() : 'not the same';
         })()";
-        // The pointer holds the lines still, and nothing else.
+        // The pointer stops the lines, but nothing else.
         let lines = "document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect()";
         let rect = browser.value(lines).await;
         let at = |name: &str| rect[name].as_f64().unwrap() + 20.0;
@@ -59,7 +59,7 @@ fn the_table_and_the_chart_say_the_same_shares() {
 }
 
 #[test]
-fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_is_made_up() {
+fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_else() {
     in_browser(|browser, site| async move {
         let name = "adaptive_sma_persistent.csv";
         let urls = [8081, 8082, 8083, 8084].map(|port| format!("http://localhost:{port}"));

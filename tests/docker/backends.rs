@@ -36,7 +36,7 @@ impl Terminals {
 impl Drop for Terminals {
     fn drop(&mut self) {
         for port in PORTS {
-            // A panic here while another is on its way would hide it.
+            // A panic here during another panic would hide that one.
             let ids = command(&format!("docker ps --quiet --filter publish={port}")).output();
             let ids = ids.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
             for id in ids.unwrap_or_default().lines() {
@@ -46,7 +46,7 @@ impl Drop for Terminals {
     }
 }
 
-/// A proxy in front of the backends where it looks for them by itself.
+/// A proxy in front of the backends, at its default upstreams.
 fn proxy(flags: &[&str]) -> Proxy {
     let common = ["--listen", "127.0.0.1:0", "--log", "none"];
     Proxy::spawn(&mut tidegate(&[&common, flags].concat()))
@@ -54,7 +54,7 @@ fn proxy(flags: &[&str]) -> Proxy {
 
 #[test]
 #[ignore = "needs a container engine: ./scripts/docker-test"]
-fn three_containers_serve_behind_a_proxy_and_end_when_they_are_told() {
+fn three_containers_serve_behind_a_proxy_and_stop_on_a_signal() {
     let mut terminals = Terminals::open();
     for connections in ["persistent", "non-persistent"] {
         let proxy = proxy(&["round-robin", "--connections", connections]);
@@ -75,7 +75,7 @@ fn three_containers_serve_behind_a_proxy_and_end_when_they_are_told() {
         let container = container_on(port);
         until("a healthy backend", || is_healthy(&container).then_some(()));
     }
-    // 137 would mean that the engine lost its patience.
+    // 137 would mean that the engine had to kill it.
     let [a, b, c] = &mut terminals.0;
     run(&format!("docker stop {}", container_on(8081)));
     assert_eq!(a.ended().code(), Some(0));
@@ -88,15 +88,15 @@ fn three_containers_serve_behind_a_proxy_and_end_when_they_are_told() {
 
 #[test]
 #[ignore = "needs a container engine: ./scripts/docker-test"]
-fn a_frozen_container_costs_what_it_held_and_the_others_go_on() {
+fn a_frozen_container_costs_only_its_own_requests() {
     let _terminals = Terminals::open();
     let proxy = proxy(&["adaptive_ewma", "--response-timeout", "1s"]);
     let load = Load::begin(proxy.address());
-    // The favourite may have changed in the moment before the engine froze it; then, once more.
+    // The favourite may have changed just before the engine froze it; then this is repeated.
     let (favourite, next) = until("a favourite that is frozen", || {
         let favourite = load.settles(30);
         let container = container_on(port_of(favourite));
-        // It goes on accepting connections, for the kernel does that; it just never answers.
+        // The kernel still accepts connections for it, but it never answers.
         run(&format!("docker pause {container}"));
         let next = load.settles(30);
         run(&format!("docker unpause {container}"));
@@ -105,7 +105,7 @@ fn a_frozen_container_costs_what_it_held_and_the_others_go_on() {
     assert_ne!(favourite, next);
     let seen = load.end();
     let late = seen.iter().filter(|seen| seen.status == 504).count();
-    assert!((1..=CLIENTS).contains(&late), "{late} were late");
+    assert!((1..=CLIENTS).contains(&late), "{late} answers were 504");
     let well = seen.iter().filter(|seen| seen.status == 200).count();
     assert_eq!(well + late, seen.len(), "{seen:?}");
     assert_eq!(greeter(&get(local(port_of(favourite)), "/").text()), Some(favourite));

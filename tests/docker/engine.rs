@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// A command as it is written, but for what is another here: the image that it builds in, and
-/// Compose where it is a program of its own.
+/// A command as it is written, except for the image that it builds in, and for Compose where that
+/// is a program of its own.
 pub fn command(line: &str) -> Command {
     let mut words: Vec<&str> = line.split(' ').collect();
     if line.starts_with("docker compose ") && !has_compose_plugin() {
@@ -26,7 +26,7 @@ fn has_compose_plugin() -> bool {
     asked.status().is_ok_and(|status| status.success())
 }
 
-/// Runs a command, and returns what it says.
+/// Runs a command, and returns its output.
 pub fn run(line: &str) -> String {
     finish(line, &mut command(line))
 }
@@ -39,7 +39,7 @@ pub fn finish(line: &str, command: &mut Command) -> String {
     said
 }
 
-/// All that the engine knows about an image or a container.
+/// All information that the engine has about an image or a container.
 pub fn inspect(name: &str) -> Value {
     let text = run(&format!("docker inspect {name}"));
     serde_json::from_str::<Value>(&text).expect("JSON")[0].take()
@@ -52,7 +52,7 @@ pub fn container_on(port: u16) -> String {
     id.to_owned()
 }
 
-/// What its health check found, once it did.
+/// Whether its health check has succeeded.
 pub fn is_healthy(container: &str) -> bool {
     inspect(container)["State"]["Health"]["Status"] == "healthy"
 }

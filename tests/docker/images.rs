@@ -1,14 +1,14 @@
-//! What is in the images, whichever builder made them.
+//! What is in the images, with either builder.
 
 use std::process::{Command, Stdio};
 
 use crate::engine::{command, finish, inspect};
 
-/// Gives the backend.
+/// Builds the backend.
 pub const BUILD: &str = "docker build -t backend-server:latest .";
 
-/// The target of each image, its name, its program, and how many layers it has: a program is one,
-/// and so is the folder of the proxy's log.
+/// The target of each image, its name, its program, and the number of its layers: one for the
+/// program and one for the folder of the proxy's log.
 const IMAGES: [(&str, &str, &str, usize); 3] = [
     ("proxy", "tidegate-proxy", "/tidegate", 2),
     ("dashboard", "tidegate-dashboard", "/tidegate-dashboard", 1),
@@ -18,10 +18,10 @@ const IMAGES: [(&str, &str, &str, usize); 3] = [
 /// The value of `DOCKER_BUILDKIT` that chooses each builder.
 const BUILDERS: [(&str, &str); 2] = [("the classic builder", "0"), ("BuildKit", "1")];
 
-/// What "a few MB" may be at most.
+/// The most that "a few MB" may be.
 const MOST_BYTES: u64 = 8_000_000;
 
-/// Whether this engine and its client have the builder: it gets the least there is to build.
+/// Whether this engine and its client have the builder; tried with a minimal image.
 fn has(builder: &str) -> bool {
     let mut shell = Command::new("sh");
     shell.args([
@@ -34,10 +34,10 @@ fn has(builder: &str) -> bool {
 
 #[test]
 #[ignore = "needs a container engine: ./scripts/docker-test"]
-fn either_builder_makes_small_images_of_one_program_and_no_rights() {
+fn either_builder_makes_small_images_of_one_program_without_rights() {
     let (here, missing): (Vec<_>, Vec<_>) = BUILDERS.iter().partition(|(_, value)| has(value));
     for (name, _) in missing {
-        println!("{name} is not to be had here");
+        println!("{name} is not available here");
     }
     assert!(!here.is_empty());
     let mut from = "";
@@ -58,7 +58,7 @@ fn either_builder_makes_small_images_of_one_program_and_no_rights() {
             println!("{tag} by {name}: {:.2} MB", bytes as f64 / 1e6);
             assert!(bytes < MOST_BYTES, "{tag}: {bytes} bytes");
         }
-        // The other builder begins with what is compiled, and has only our own crate left to do.
+        // The other builder starts from the compiled dependencies and only builds the crates here.
         if from.is_empty() {
             let line = "docker build --target build --tag tidegate-built .";
             finish(line, command(line).env("DOCKER_BUILDKIT", value));

@@ -1,4 +1,4 @@
-//! Clients that ask one request after another, and remember each answer.
+//! Clients that send one request after another, and record each answer.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ pub const CLIENTS: usize = 6;
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub status: u16,
-    /// The name of the backend that it came from.
+    /// The name of the backend that sent it.
     pub backend: Option<char>,
 }
 
@@ -23,7 +23,7 @@ pub fn greeter(body: &str) -> Option<char> {
     body.strip_prefix("Hello from ")?.chars().next()
 }
 
-/// A request that is not answered at all is a panic of its client, and so one of [`Load::end`].
+/// A request without any answer panics in its client, and so in [`Load::end`].
 pub struct Load {
     seen: Arc<Mutex<Vec<Seen>>>,
     ending: Arc<AtomicBool>,
@@ -52,7 +52,7 @@ impl Load {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits until the last `count` of the answers that are still to come came from one backend.
+    /// Waits for answers until the last `count` of them came from one backend.
     pub fn settles(&self, count: usize) -> char {
         let before = self.seen().len();
         until("answers from one backend", || {

@@ -25,7 +25,7 @@ fn told(user: u32, free: &str, flags: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_disk_that_is_too_full_is_named_and_fails_only_if_asked_to() {
+fn a_full_disk_is_named_and_a_failure_only_with_require() {
     let complaint = "docker-test: nothing was tested: an engine and its images take 2000 MB, but \
                      only 525 are free in FOLDER: free some there, or name another folder in \
                      TMPDIR\n";
@@ -41,7 +41,7 @@ fn without_an_engine_and_without_root_it_says_so() {
 }
 
 #[test]
-fn a_flag_that_it_does_not_know_is_refused() {
+fn an_unknown_flag_is_refused() {
     let (status, said) = told(0, "525MB", &["--requires"]);
     assert_eq!((status, said.as_str()), (Some(2), "usage: ./scripts/docker-test [--require]\n"));
 }

@@ -32,7 +32,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // A panic here while another is on its way would hide it.
+        // A panic here during another panic would hide that one.
         let _ = command(DOWN).output();
     }
 }
@@ -52,7 +52,7 @@ fn dashboard_shows(requests: usize) {
 
 #[test]
 #[ignore = "needs a container engine: ./scripts/docker-test"]
-fn the_stack_comes_up_well_and_shows_its_requests() {
+fn the_stack_becomes_healthy_and_shows_its_requests() {
     let _stack = Stack::up(&[]);
     for port in PORTS {
         let host = &inspect(&container_on(port))["HostConfig"];
@@ -78,11 +78,11 @@ fn the_stack_comes_up_well_and_shows_its_requests() {
 
 #[test]
 #[ignore = "needs a container engine: ./scripts/docker-test"]
-fn a_backend_may_stop_and_come_back_without_a_client_noticing() {
+fn a_backend_may_stop_and_come_back_without_a_failed_request() {
     let stack = Stack::up(&[]);
     let load = Load::begin(local(PROXY));
     let service = |name: char| format!("backend-{}", name.to_ascii_lowercase());
-    // With nearly all requests on one backend, that is the one to be taken from under them.
+    // Nearly all requests go to one backend, so that is the one to be restarted.
     run(&format!("docker compose restart {}", service(load.settles(30))));
     let favourite = load.settles(30);
     run(&format!("docker compose stop {}", service(favourite)));
@@ -103,7 +103,7 @@ fn a_backend_may_stop_and_come_back_without_a_client_noticing() {
 
 #[test]
 #[ignore = "needs a container engine: ./scripts/docker-test"]
-fn another_scenario_is_a_variable_away() {
+fn variables_choose_another_scenario() {
     let _stack = Stack::up(&[]);
     let settings = [("POLICY", "round-robin"), ("CONNECTIONS", "non-persistent")];
     let _again = Stack::up(&settings);
