@@ -2,11 +2,9 @@
 
 use std::fmt::Write;
 
-use super::ink::dark_rules;
+use super::ink::{COLOURS, rules};
 
 const STYLE: &str = "
-  :root { color-scheme: light dark; --page: #f4f6f7; --card: #fff; --text: #15212b }
-  :root { --quiet: #566573; --line: #e1e6ea; --marked: #fdebeb; --accent: #0b7a75 }
   body { font: 15px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 78rem }
   body { padding: 1.5rem 1rem 4rem; color: var(--text); background: var(--page) }
   h1 { font-size: 1.6rem; margin: 0 0 .5rem } h2 { font-size: 1.15rem; margin: 0 0 .25rem }
@@ -33,11 +31,6 @@ const STYLE: &str = "
   pre { white-space: pre-wrap; color: var(--quiet) } svg text { font-family: inherit }
 ";
 
-const DARK: &str =
-    "    :root { --page: #0d1318; --card: #151d24; --text: #e4ebf0; --quiet: #94a4b2 }
-    :root { --line: #27323c; --marked: #40232a; --accent: #4cc9bd }
-";
-
 /// A page that is written from its top to its end. What is handed over as HTML must be escaped.
 pub(crate) struct Page(String);
 
@@ -45,12 +38,11 @@ impl Page {
     /// Begins with a headline.
     pub(crate) fn new(title: &str) -> Self {
         let title = escape(title);
-        let dark = dark_rules();
+        let (colours, rules) = (COLOURS.concat(), rules());
         Self(format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>tidegate: {title}</title>\n<style>{STYLE}\
-             \x20 @media (prefers-color-scheme: dark) {{\n{DARK}{dark}  }}\n</style>\n\
+             <title>tidegate: {title}</title>\n<style>\n{colours}{STYLE}{rules}</style>\n\
              <h1>{title}</h1>\n"
         ))
     }
@@ -133,6 +125,6 @@ mod tests {
         for word in ["<script", "src=", "href=", "url(", "@import", "http"] {
             assert!(!page.contains(word), "{word}");
         }
-        assert!(page.contains("prefers-color-scheme: dark"));
+        assert!(page.contains("--page: light-dark(") && page.contains("color-scheme: light dark"));
     }
 }
