@@ -19,7 +19,7 @@ fn it_tells_how_far_it_is_and_then_the_latencies() {
     let mut lab = Command::new(env!("CARGO_BIN_EXE_tidegate-lab"));
     lab.args(["load", "--seconds", "3", "--rate", "100", &format!("http://127.0.0.1:{port}")]);
     let mut lab = Running::start(lab.current_dir(folder.path()));
-    lab.says("0 of 3 s: 0 asked, 0 answered, 0 errors", PATIENCE);
+    lab.says("0 of 3 s: 0 sent, 0 answered, 0 errors", PATIENCE);
     lab.says("1 of 3 s: ", PATIENCE);
     assert!(!folder.path().join("reports").exists(), "it is told before the end");
     let (status, said) = lab.ends(PATIENCE);

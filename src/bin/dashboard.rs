@@ -20,23 +20,23 @@ use tidegate::usage::{self, Advice};
 #[derive(Debug, Parser)]
 #[command(name = "tidegate-dashboard", version, after_help = NOTES, max_term_width = 100)]
 struct Flags {
-    /// Port to listen on; 0 has the system choose one
+    /// Port to listen on; 0 lets the system choose one
     #[arg(long, env = "DASHBOARD_PORT", default_value_t = 5002, help_heading = "Listening")]
     port: u16,
 
-    /// Address to listen on; anyone who can reach it can read the log's rows there
+    /// Address to listen on; anyone who can reach it can read the log's rows
     #[arg(long, value_name = "IP", default_value = "127.0.0.1", help_heading = "Listening")]
     listen: IpAddr,
 
-    /// A name by which browsers may ask for it, beside localhost and the address; may be repeated
+    /// A further host name, besides localhost and the address, for browsers; may be repeated
     #[arg(long, value_name = "NAME", value_parser = host, help_heading = "Listening")]
     allow_host: Vec<String>,
 
-    /// The log, or a folder: the newest CSV log in it, and a newer one when a newer run begins
+    /// A log, or a folder of which the newest CSV log is followed, also when a newer run begins
     #[arg(long, value_name = "FILE|FOLDER", default_value = "logs", help_heading = "Log")]
     log: PathBuf,
 
-    /// Read a log that is there whole, rather than its last 32 MiB
+    /// Read an existing log from its start, instead of its last 32 MiB
     #[arg(long, help_heading = "Log")]
     from_start: bool,
 
@@ -51,7 +51,7 @@ const ADVICE: [Advice; 2] = [
 ];
 
 const NOTES: &str = "\
-The log need not exist yet, and may be cut, rotated or deleted while it is followed.
+The log need not exist yet, and may be truncated, rotated or deleted meanwhile.
 
 Examples:
   tidegate-dashboard                            then open http://localhost:5002
@@ -63,15 +63,15 @@ Exit status:
   1  could not start, or --health got no answer
   2  a flag or the log's path is wrong";
 
-/// How many descriptors there are if the system does not tell: few, for more would be a guess.
+/// How many descriptors are assumed if the system does not tell the limit.
 const DESCRIPTORS_ASSUMED: u64 = 64;
 
-/// A flag is wrong, as clap says it too.
+/// The exit code for a wrong flag; clap has the same.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
     let flags: Flags = usage::parse(&ADVICE);
-    // Serving does not depend on whether anyone reads what is said.
+    // Serving must not wait for the console.
     let console = Console::standard();
     let code = match check(&flags.log).map_err(|reason| (MISUSE, anyhow!(reason))) {
         Ok(()) => run(flags, console).map_err(|error| (1, error)),
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// What is there but can never become a log is refused at once; what is not there is waited for.
+/// Refuses a path that can never become a log; one that does not exist yet is waited for.
 fn check(log: &std::path::Path) -> Result<(), String> {
     match std::fs::metadata(log) {
         Ok(found) if found.is_dir() || found.is_file() => Ok(()),
@@ -98,14 +98,14 @@ fn check(log: &std::path::Path) -> Result<(), String> {
     }
 }
 
-/// A host without a scheme or a port, which browsers would send, too.
+/// A host name without scheme or port.
 fn host(text: &str) -> Result<String, String> {
     let is_bracketed = text.starts_with('[') && text.ends_with(']');
     let is_bare = !text.is_empty() && !text.contains(['/', ':', ' ', '*', ',']);
     if is_bare || is_bracketed {
         Ok(text.to_owned())
     } else {
-        Err("a name as in the browser's address bar is wanted, without scheme, port or *"
+        Err("give a host name as in the browser's address bar, without scheme, port or *"
             .to_owned())
     }
 }
@@ -116,14 +116,14 @@ fn run(flags: Flags, console: Console) -> Result<()> {
         return Ok(dashboard::HEALTH.ask(address)?);
     }
     let descriptors = descriptors::raise_limit().unwrap_or_else(|error| {
-        console.complain(&format!("warning: the limit on open files stays as it is: {error}"));
+        console.complain(&format!("warning: the limit of open files can't be raised: {error}"));
         DESCRIPTORS_ASSUMED
     });
     if descriptors < dashboard::DESCRIPTORS_MIN {
         let needed = dashboard::DESCRIPTORS_MIN;
         bail!("{needed} open files are needed and {descriptors} allowed; raise it with ulimit -n");
     }
-    // The handlers come first: a signal that arrives while starting must not be lost.
+    // First of all, so that no signal is lost that comes during the start.
     stop_on_signal().context("cannot handle signals")?;
     let log = flags.log.clone();
     let options = Options {
@@ -141,14 +141,14 @@ fn run(flags: Flags, console: Console) -> Result<()> {
     })?;
     console.say(&format!("dashboard on http://{}, log {}", dashboard.address(), log.display()));
     if !log.exists() {
-        console.say(&format!("{} is not there yet; waiting for it", log.display()));
+        console.say(&format!("{} does not exist yet; waiting for it", log.display()));
     }
     let error = dashboard.run();
     Err(anyhow!("cannot wait for connections any more: {error}"))
 }
 
-/// Nothing is written, so there is nothing to finish: the program ends where it stands. As process
-/// 1 of a container a signal without a handler would be ignored.
+/// Exits at once, because there is nothing to finish. Without a handler, process 1 of a container
+/// would ignore the signal.
 fn stop_on_signal() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let wait = move || {

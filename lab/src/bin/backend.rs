@@ -15,11 +15,11 @@ use tidegate::reactor::{Waker, descriptors};
 use tidegate::usage::{self, Advice};
 use tidegate_lab::backend::{self, Backend, Behaviour, Profile};
 
-/// A test backend: greets every request after the delay its profile says.
+/// A test backend: answers every request after a delay.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate-backend", version, after_help = EXAMPLES)]
 struct Flags {
-    /// Port to listen on; 0 has the system choose one
+    /// Port to listen on; 0 lets the system choose one
     #[arg(long, env = "PORT", default_value_t = 8080, help_heading = "Listening")]
     port: u16,
 
@@ -27,15 +27,16 @@ struct Flags {
     #[arg(long, value_name = "IP", default_value = "0.0.0.0", help_heading = "Listening")]
     listen: IpAddr,
 
-    /// Name to answer with; A, B and C have a profile of their own
+    /// Name in the answers; A, B and C have profiles of their own
     #[arg(long, env = "SERVER_ID", default_value = "A", help_heading = "Behaviour")]
     id: String,
 
-    /// Delays of successive requests in ms, as in 10,2.5,400x3; 0 for none [default: the name's]
+    /// Delays of successive requests in ms, repeated, as in 10,2.5,400x3; 0 for none [default: by
+    /// name]
     #[arg(long, value_name = "DELAYS", help_heading = "Behaviour")]
     profile: Option<Profile>,
 
-    /// Length the bodies are cut or padded to [default: the greeting's]
+    /// Length to which bodies are cut or padded [default: that of the greeting]
     #[arg(long, value_name = "BYTES", help_heading = "Behaviour")]
     body_size: Option<u64>,
 
@@ -69,18 +70,18 @@ const ADVICE: [Advice; 3] = [
 
 const EXAMPLES: &str = "\
 Profiles:
-  A  10,15,20,400,400,400,10,15,20   also of every other name
+  A  10,15,20,400,400,400,10,15,20   also for every other name
   B  200
   C  250
 
 Examples:
   tidegate-backend --port 8082 --id B
   PORT=8083 SERVER_ID=C tidegate-backend
-  tidegate-backend --profile 0 --body-size 1073741824   1 GiB each, at once
+  tidegate-backend --profile 0 --body-size 1073741824   1 GiB each, without delay
   tidegate-backend --profile 5x9,500 --fail-every 100";
 
 fn main() -> ExitCode {
-    // Serving does not depend on whether anyone reads what is said.
+    // Serving must not wait for the console.
     let console = Console::standard();
     let code = match run(usage::parse(&ADVICE), console) {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,7 +100,7 @@ fn run(flags: Flags, console: Console) -> Result<()> {
         return Ok(backend::HEALTH.ask(address)?);
     }
     if let Err(error) = descriptors::raise_limit() {
-        console.complain(&format!("warning: the limit on open files stays as it is: {error}"));
+        console.complain(&format!("warning: the limit of open files can't be raised: {error}"));
     }
     let profile = flags.profile.unwrap_or_else(|| Profile::of_server(&flags.id));
     let behaviour = Behaviour {

@@ -7,17 +7,17 @@ use super::{Report, plots, tables};
 use crate::render::{Ink, Page, escape};
 
 const LATENCY: &str = "Latency is the column latency_ms: from the dispatch of a request to the \
-    last byte of its backend's answer. It is of all rows that have it, failed ones too; a request \
-    that no backend got has none. Errors are a status of 400 or more, or a fault. Requests/s by \
-    log are the rows that ended under load by the load's length, unless that was given: from the \
-    first dispatch to the last, a dispatch being timestamp less latency. Rows that ended later \
-    were in flight when the load stopped; rows of odd times are left out, too. Requests/s by wrk \
-    are what the load's own client counted; where all runs have them, runs are compared by them. \
-    Quantiles are exact and linear between \
+    last byte of the backend's answer. All rows that have a latency count, failed ones too; a \
+    request that was never dispatched has none. Errors are a status of 400 or more, or a fault. \
+    Requests/s by log are the rows that ended under load, divided by the duration of the load: \
+    from the first dispatch to the last, unless it was given. A dispatch is at timestamp minus \
+    latency. Rows that ended later were in flight when the load stopped and don't count; nor do \
+    rows with outlying times. Requests/s by wrk were counted by the load generator; if all runs \
+    have them, runs are compared by them. Quantiles are exact, with linear interpolation between \
     ranks. A shaded row has errors, or its log has broken lines.";
 
 pub(super) fn page(report: &Report) -> String {
-    let mut page = Page::new("Runs side by side");
+    let mut page = Page::new("Comparison of runs");
     let verdicts = tables::verdicts(report);
     if !verdicts.is_empty() {
         page.paragraph(&verdicts.join(" "));
@@ -27,8 +27,8 @@ pub(super) fn page(report: &Report) -> String {
         page.paragraph(LATENCY);
     });
     page.section("Throughput and latency", |page| comparison(page, report));
-    page.section("Who got the requests", |page| distribution(page, report));
-    page.section("How long requests took", |page| cumulative(page, report));
+    page.section("Share of each backend", |page| distribution(page, report));
+    page.section("Distribution of latency", |page| cumulative(page, report));
     page.section("Latency over time", |page| over_time(page, report));
     let remarks = tables::remarks(report);
     if !remarks.is_empty() {
@@ -38,8 +38,8 @@ pub(super) fn page(report: &Report) -> String {
 }
 
 fn comparison(page: &mut Page, report: &Report) {
-    let caption = "Each bar begins at 0 and says its figure. More requests/s are better, less \
-        latency is.";
+    let caption = "Each bar begins at 0. More requests/s are better, lower latency is \
+        better.";
     let label = "Bars of requests per second, mean and 95th percentile of latency of each \
         configuration; the figures are in the first table.";
     plot(page, label, caption, plots::comparison(report));
@@ -47,8 +47,8 @@ fn comparison(page: &mut Page, report: &Report) {
 
 fn distribution(page: &mut Page, report: &Report) {
     let backends = tables::backends(report);
-    let caption = "The share of each backend in a configuration's requests. What is missing to \
-        the right was never dispatched.";
+    let caption = "The share of each backend in a configuration's requests. The rest to the \
+        right was never dispatched.";
     let label = "Bars of the share of each backend; the figures are in the table below.";
     let parts = backends.iter().enumerate();
     page.push(&legend(parts.map(|(index, name)| (Ink::Part(index), tables::short(name)))));
@@ -57,8 +57,8 @@ fn distribution(page: &mut Page, report: &Report) {
 }
 
 fn cumulative(page: &mut Page, report: &Report) {
-    let caption = "How many percent of the requests took no longer than so many milliseconds. A \
-        curve further left is faster; a flat end to the right is a long tail.";
+    let caption = "The percentage of requests that took at most so many milliseconds. A curve \
+        further left is faster; a flat end on the right is a long tail.";
     let label = "Cumulative distribution of latency of each configuration; its quantiles are in \
         the first table.";
     page.push(&legend(runs(report)));
@@ -71,8 +71,8 @@ fn over_time(page: &mut Page, report: &Report) {
         return page.paragraph("No row has a latency.");
     }
     page.paragraph(
-        "By the second, or by a few where a run is long: the median, and paler the 95th \
-         percentile. All plots have the same scales.",
+        "Per second, or per few seconds of a long run: the median, and in a paler colour \
+         the 95th percentile. All plots have the same scales.",
     );
     page.push("<div class=\"grid\">\n");
     for (run, svg) in plots {

@@ -109,7 +109,7 @@ pub(super) fn shares(report: &Report) -> Table {
     heads.extend(names.iter().map(|name| short(name).to_owned()));
     heads.extend(has_undispatched.then(|| NO_BACKEND.to_owned()));
     Table {
-        caption: "Share of the requests that each backend got, and their mean latency".to_owned(),
+        caption: "Share of the requests, and mean latency, of each backend".to_owned(),
         heads,
         rows: report.runs.iter().map(row).collect(),
     }
@@ -138,19 +138,19 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
             let lines =
                 if run.broken == 1 { "line that is no row" } else { "lines that are no rows" };
             remarks.push(format!(
-                "{name}: {} {lines} and in no figure; the first: {first}.",
+                "{name}: {} {lines}, not counted; the first: {first}.",
                 thousands(run.broken as f64)
             ));
         }
         if run.is_mixed {
-            remarks.push(format!("{name}: its rows are of more than one configuration."));
+            remarks.push(format!("{name}: its rows belong to more than one configuration."));
         }
         if let Some(outliers) = run.outliers {
             remarks.push(format!("{name}: {}", odd_times(outliers)));
         }
         if run.per_second().is_none() {
             remarks.push(format!(
-                "{name}: all its rows have the same time, so it has no rate; say how long it took \
+                "{name}: all rows have the same time, so there is no rate; give the duration \
                  with --seconds."
             ));
         }
@@ -159,8 +159,8 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
     let drains: Vec<_> = drains.map(drain).collect();
     if !drains.is_empty() {
         remarks.push(format!(
-            "Rows in flight when the load stopped, not in requests/s by log nor in plots over \
-             time: {}.",
+            "Rows in flight when the load stopped, not counted in requests/s by log nor shown \
+             over time: {}.",
             drains.join("; ")
         ));
     }
@@ -174,7 +174,7 @@ fn drain(run: &Run) -> String {
     match run.left_at_end {
         0 => rows,
         left => format!(
-            "{rows}, of which {} were left by their clients and are no errors",
+            "{rows}, of which {} were abandoned by their clients and are no errors",
             thousands(left as f64)
         ),
     }
@@ -191,8 +191,8 @@ fn odd_times(outliers: Span) -> String {
         rows => format!("{} rows are", thousands(rows as f64)),
     };
     format!(
-        "{rows} more than a day from the median row ({dates} UTC), so not in its length, its \
-         requests/s and its plot over time."
+        "{rows} more than a day from the median row ({dates} UTC), so not in the duration, the \
+         requests/s and the plot over time."
     )
 }
 

@@ -184,8 +184,8 @@ fn the_length_of_the_runs_can_be_said() {
 fn runs_without_latencies_or_length_have_no_figures_and_say_so() {
     let row = |latency: &str, status| format!("2026-11-23 10:00:00,,{latency},{status},x\n");
     for (rows, requests, errors, words) in [
-        (row("", 503) + &row("", 503), 2, 2, "all its rows have the same time"),
-        (row("7", 200), 1, 0, "all its rows have the same time"),
+        (row("", 503) + &row("", 503), 2, 2, "all rows have the same time"),
+        (row("7", 200), 1, 0, "all rows have the same time"),
     ] {
         let report = of(&[("run.csv", &format!("{FIVE}{rows}"))]);
         let run = &report.runs[0];

@@ -1,28 +1,29 @@
-//! Who is best at what, as far as the runs can tell.
+//! Which run is best by which figure, as far as the runs can tell.
 //!
-//! Each run was made once. How the next would differ, its own seconds tell to some degree: a
-//! figure's *standard error* is the deviation of its values by the second, divided by the root of
-//! their number. Two runs are a *tie* if their figures differ by less than twice the standard error
-//! of the difference, or by less than 1 %, for machines have slow minutes of which no second knows.
+//! Each run was made once. How much a repetition would differ is estimated from its seconds: a
+//! figure's *standard error* is the standard deviation of its values per second, divided by the
+//! root of their number. Two runs are a *tie* if their figures differ by less than twice the
+//! standard error of the difference, or by less than 1 %, because machines are also slower for
+//! minutes, which the variation between seconds does not show.
 
 use super::Report;
 use super::run::{Latency, Run, Slot};
 use super::written::{millis, per_second};
 
-/// A smaller difference says nothing, as a share of the figure.
+/// A smaller difference, as a share of the figure, is not significant.
 const LEAST_DIFFERENCE: f64 = 0.01;
 
-/// A difference of as many standard errors is seen by chance in one of twenty.
+/// A difference of this many standard errors happens by chance in one of twenty cases.
 const STANDARD_ERRORS: f64 = 2.0;
 
-/// Of fewer seconds no deviation can be told.
+/// From fewer seconds no deviation is computed.
 const SLOTS_MIN: usize = 5;
 
-/// What a tie is, in a sentence for people.
+/// What a tie is, for the report.
 pub(super) const NOISE: &str = "A tie is a difference of less than 1 %, or of less than twice its \
-    standard error, which follows from how a figure changes from second to second of a run.";
+    standard error, which is computed from how a figure changes from second to second of a run.";
 
-/// A figure and its standard error, if that can be told.
+/// A figure and its standard error, if that can be computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Estimate {
     /// The figure.
@@ -32,7 +33,7 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// Whether the difference to another is told from noise; `None` if that is not known.
+    /// Whether the difference to another is more than noise; `None` if that is not known.
     fn differs(self, other: Self) -> Option<bool> {
         let error = self.error?.hypot(other.error?) * STANDARD_ERRORS;
         let least = self.value.abs().max(other.value.abs()) * LEAST_DIFFERENCE;
@@ -58,20 +59,19 @@ impl Criterion {
     }
 }
 
-/// Who is best by one criterion.
+/// Which run is best by one criterion.
 pub(super) struct Verdict<'a> {
     pub(super) criterion: Criterion,
     /// All that have the figure, the best first.
     ranked: Vec<Ranked<'a>>,
-    /// Those of them that can't be told apart from the best; `None` if the runs are too short to
-    /// tell.
+    /// Those of them that tie with the best; `None` if the runs are too short to tell.
     leaders: Option<Vec<Ranked<'a>>>,
 }
 
 type Ranked<'a> = (&'a Run, Estimate);
 
-/// The figure of requests per second by which runs are compared: wrk's if all of them have it, for
-/// figures that were counted in different ways can't be.
+/// The figure of requests per second by which runs are compared: wrk's if all of them have it,
+/// because figures that were counted in different ways can't be compared.
 pub(super) fn throughput(report: &Report) -> Criterion {
     let by_wrk = report.runs.iter().all(|run| run.wrk_per_second.is_some());
     let by_log = Criterion {
@@ -92,7 +92,7 @@ pub(super) fn throughput(report: &Report) -> Criterion {
     }
 }
 
-/// The verdicts, if there is somebody to be better than.
+/// The verdicts, if there are several runs.
 pub(super) fn verdicts(report: &Report) -> Vec<Verdict<'_>> {
     let mean = Criterion {
         name: "lowest mean latency",
@@ -128,13 +128,13 @@ fn verdict(report: &Report, criterion: Criterion) -> Verdict<'_> {
 }
 
 impl Verdict<'_> {
-    /// The runs that none is better than; `None` if the runs are too short to tell.
+    /// The best runs; `None` if the runs are too short to tell.
     pub(super) fn leaders(&self) -> Option<Vec<&str>> {
         let leaders = self.leaders.as_ref()?.iter();
         Some(leaders.map(|(run, _)| run.name.as_str()).collect())
     }
 
-    /// A sentence for people.
+    /// A sentence for the report.
     pub(super) fn text(&self) -> String {
         let Criterion { name, words, .. } = &self.criterion;
         let figure = |(run, figure): &Ranked<'_>| format!("{} ({})", run.name, words(figure.value));
@@ -156,7 +156,7 @@ impl Verdict<'_> {
     }
 }
 
-/// A rate of which the log's seconds tell the relative error, whoever counted it.
+/// A rate, whose relative error is that of the log's seconds, even if wrk counted it.
 pub(super) fn rate(run: &Run, value: Option<f64>) -> Option<Estimate> {
     let value = value?;
     let slots = run.latency.as_ref().map_or(&[][..], |latency| &latency.slots);
@@ -178,7 +178,7 @@ fn estimate(value: f64, latency: &Latency, of: fn(&Slot) -> f64) -> Estimate {
     Estimate { value, error: standard_error(&values).map(|(_, error)| error) }
 }
 
-/// Without the first and the last, which are parts of a second.
+/// Without the first and the last, which are incomplete seconds.
 fn whole(slots: &[Slot]) -> &[Slot] {
     slots.get(1..slots.len().saturating_sub(1)).unwrap_or_default()
 }

@@ -32,15 +32,15 @@ pub(crate) struct BenchFlags {
     #[arg(long)]
     quick: bool,
 
-    /// Rounds per contender and workload [default: 5, or 3 of a quick run]
+    /// Rounds per contender and workload [default: 5, or 3 with --quick]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
 
-    /// Length of a round [default: 3, or 1 of a quick run]
+    /// Length of a round [default: 3, or 1 with --quick]
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(1..=3600))]
     seconds: Option<u32>,
 
-    /// Only this kind of load; may be repeated
+    /// Only this workload; may be repeated
     #[arg(long, value_name = "NAME", value_parser = workload_names())]
     workload: Vec<String>,
 
@@ -127,7 +127,7 @@ impl BenchFlags {
     }
 }
 
-/// A folder for configurations and logs that is gone when the bench is.
+/// A folder for configurations and logs, removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -140,12 +140,12 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let path: &Path = &self.0;
-        // What is left in a folder for temporary files does no harm.
+        // Leftovers in the folder for temporary files do no harm.
         let _ = fs::remove_dir_all(path);
     }
 }
 
-/// The turns, and each table as soon as it is known.
+/// Shows the turns, and each table as soon as it is known.
 #[derive(Default)]
 struct Turns {
     meter: Option<Meter>,
@@ -154,7 +154,7 @@ struct Turns {
 
 impl Progress for Turns {
     fn announce(&mut self, turns: u64) {
-        /// So many lines tell of all turns.
+        /// How many lines the progress takes.
         const LINES: u64 = 50;
         let template = "{bar:30} {pos}/{len} {eta} {msg}";
         self.meter = Some(Meter::new(turns, "turns", turns / LINES, template));

@@ -19,12 +19,12 @@ EXAMPLES
 
 EXIT STATUS
   0  every request was answered, none with an error
-  1  some were not, or nobody is there
+  1  some were not, or there is no server
   2  a flag is wrong";
 
 #[derive(Args, Debug)]
 pub(crate) struct LoadFlags {
-    /// Whom to ask what: http://host:port/path
+    /// What to request: http://host:port/path
     #[arg(value_name = "URL", value_parser = str::parse::<Target>)]
     target: Target,
 
@@ -42,7 +42,7 @@ pub(crate) struct LoadFlags {
     )]
     connections: u32,
 
-    /// For how long to ask
+    /// How long to send requests
     #[arg(
         long, value_name = "SECONDS", default_value_t = 10,
         value_parser = value_parser!(u32).range(1..=86_400),
@@ -66,12 +66,12 @@ impl LoadFlags {
             Ok(shown) => shown,
             Err(error) => return fail(1, &format!("can't start a thread: {error}")),
         };
-        // What is said of the progress must not hold up the load.
+        // Showing the progress must not delay the load.
         let outcome = load(&plan, &mut |progress| {
             let _ = sender.try_send(progress);
         });
         drop(sender);
-        // It can't panic, and the report does without it.
+        // It can't panic, and the report does not need it.
         let _ = shower.join();
         let report = match outcome {
             Ok(report) => report,
@@ -88,14 +88,14 @@ impl LoadFlags {
     }
 }
 
-/// Shows progress on a thread of its own, until nobody tells it any more.
+/// Shows progress on a thread of its own, until the sender is dropped.
 fn show(plan: &Plan) -> io::Result<(SyncSender<Progress>, JoinHandle<()>)> {
     let (sender, receiver) = sync_channel::<Progress>(1);
     let seconds = plan.seconds.into();
     let shower = thread::Builder::new().name("progress".to_owned()).spawn(move || {
         let mut meter = Meter::of_seconds(seconds, seconds);
         for Progress { elapsed, asked, answered, errors } in receiver {
-            let words = format!("{asked} asked, {answered} answered, {errors} errors");
+            let words = format!("{asked} sent, {answered} answered, {errors} errors");
             meter.at(elapsed.as_secs(), &words);
         }
     })?;

@@ -1,4 +1,4 @@
-//! `tidegate-lab`: sets up, runs and measures. Flags in, one call, an exit code out.
+//! `tidegate-lab`: parses flags, makes one call, and returns an exit code.
 
 mod bench;
 mod load;
@@ -34,9 +34,9 @@ use up::UpFlags;
 /// A flag is wrong.
 const MISUSE: u8 = 2;
 
-/// What is another task's, or another program's.
+/// Suggestions for flags of another subcommand or another program.
 const ADVICE: [Advice; 7] = [
-    Advice { task: "", words: &POLICIES, tip: "a policy is tried with 'tidegate-lab up <POLICY>'" },
+    Advice { task: "", words: &POLICIES, tip: "to run a policy: 'tidegate-lab up <POLICY>'" },
     Advice {
         task: "up",
         words: &[],
@@ -52,7 +52,7 @@ const ADVICE: [Advice; 7] = [
     Advice {
         task: "load",
         words: &["port", "host", "address"],
-        tip: "the URL has it: 'tidegate-lab load http://localhost:9090'",
+        tip: "it is part of the URL: 'tidegate-lab load http://localhost:9090'",
     },
     Advice {
         task: "relay",
@@ -66,7 +66,7 @@ const POLICIES: [&str; 3] = ["round-robin", "adaptive_sma", "adaptive_ewma"];
 const ONE_SCENARIO: &str = "all six are run; one alone is run by \
     'tidegate-lab up <POLICY> --connections <MODE>'";
 
-/// The lab around the tidegate proxy.
+/// Runs, loads, measures and compares the tidegate proxy.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate-lab", version, max_term_width = 100)]
 struct Flags {
@@ -76,32 +76,32 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Install what running and testing need, by apt-get as root or through sudo
+    /// Install what the demo and the tests need, by apt-get as root or through sudo
     Setup(SetupFlags),
-    /// Run the whole stack in the foreground: three backends, proxy, dashboard
+    /// Run three backends, the proxy and the dashboard in the foreground
     #[command(after_help = up::EXAMPLES)]
     Up(UpFlags),
-    /// Run the six scenarios under load: each policy, with and without persistent connections
+    /// Run the six scenarios under load: each policy with each kind of connections
     #[command(after_help = scenarios::EXAMPLES)]
     Scenarios(ScenariosFlags),
-    /// Put the logs of runs side by side: throughput, latency, errors, who got the requests
+    /// Compare the logs of runs: throughput, latency, errors, the share of each backend
     #[command(after_help = report::EXAMPLES)]
     Report(ReportFlags),
-    /// Measure processor time per request, here and in other proxies
+    /// Measure the processor time per request of tidegate and other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
-    /// Ask at a fixed rate, whatever the answers, and tell the latencies
+    /// Send requests at a fixed rate, regardless of the answers, and print the latencies
     #[command(after_help = load::EXAMPLES)]
     Load(LoadFlags),
-    /// Pass bytes on without a look at them: the floor of every comparison
+    /// Relay bytes without parsing them, as the lower limit of a comparison
     Relay(RelayFlags),
-    /// Have clients and backends misbehave for a while, and account for every request
+    /// Run clients and backends that misbehave, and account for every request
     #[command(after_help = soak::EXAMPLES)]
     Soak(SoakFlags),
     /// Be a backend of `soak`
     #[command(name = origin::SUBCOMMAND, hide = true)]
     Origin(OriginFlags),
-    /// Become a program that ends when its parent does
+    /// Become a program that ends with its parent
     #[command(name = leash::SUBCOMMAND, hide = true)]
     Leash {
         parent: u32,
@@ -135,7 +135,7 @@ fn run(task: Task) -> ExitCode {
     }
 }
 
-/// Prints a result, however slowly it is read. Nobody is left to tell when stdout is gone.
+/// Prints a result, however slowly it is read. If stdout is closed, there is no other place for it.
 fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

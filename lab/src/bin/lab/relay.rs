@@ -17,11 +17,11 @@ pub(crate) struct RelayFlags {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
 
-    /// Where the bytes go
+    /// Address to relay to
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8081")]
     upstream: SocketAddr,
 
-    /// Core to stay on
+    /// Core to run on
     #[arg(long, value_name = "CORE")]
     pin: Option<usize>,
 }

@@ -36,7 +36,7 @@ EXIT STATUS
 
 #[derive(Args, Debug)]
 pub(crate) struct ScenariosFlags {
-    /// How long each scenario is under load
+    /// Seconds of load for each scenario
     #[arg(
         long, value_name = "N", default_value_t = 120,
         value_parser = clap::value_parser!(u32).range(1..=86_400),

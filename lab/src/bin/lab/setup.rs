@@ -11,7 +11,7 @@ use crate::{fail, say};
 
 #[derive(Args, Debug)]
 pub(crate) struct SetupFlags {
-    /// Also what `bench` measures against: nginx and `HAProxy`
+    /// Also the proxies that `bench` compares with: nginx and `HAProxy`
     #[arg(long)]
     bench: bool,
 }

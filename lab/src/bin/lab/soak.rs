@@ -25,11 +25,11 @@ EXIT STATUS
 
 #[derive(Args, Debug)]
 pub(crate) struct SoakFlags {
-    /// How long to ask; parts of a minute will do
+    /// Minutes to run; fractions are allowed
     #[arg(value_name = "MINUTES", default_value_t = 20.0, value_parser = minutes)]
     minutes: f64,
 
-    /// What all chance follows from [default: another one each time]
+    /// Seed of all random choices [default: a new one each time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 

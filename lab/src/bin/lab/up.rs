@@ -21,8 +21,8 @@ EXAMPLES
   tidegate-lab up --port 19090 --backend-ports 18081,18082,18083 --dashboard-port 15002
   tidegate-lab up adaptive_sma -- --sma-window 10 --workers 2 --pin auto
 
-A backend or a dashboard that ends is told of, and the rest goes on: kill one to see the proxy do
-without it. If the proxy ends, everything does.
+If a backend or the dashboard ends, up prints a message and the rest continues: kill a backend to
+see how the proxy copes. If the proxy ends, everything ends.
 
 EXIT STATUS
   0    stopped by a signal, everything finished
@@ -55,7 +55,7 @@ pub(crate) struct UpFlags {
     #[arg(long, conflicts_with = "dashboard_port")]
     no_dashboard: bool,
 
-    /// End everything when any program ends by itself, with exit status 1
+    /// End everything with exit status 1 when any program ends by itself
     #[arg(long)]
     once: bool,
 

@@ -101,7 +101,7 @@ fn odd_times_count_and_are_told_and_are_in_no_span() {
     let latency = run.latency.as_ref().expect("latencies");
     assert_eq!((latency.count, latency.slots.len()), (7, 5));
     let sentence = "2 rows are more than a day from the median row (1970-01-01 00:00:07 to \
-        2031-01-01 00:00:00 UTC), so not in its length";
+        2031-01-01 00:00:00 UTC), so not in the duration";
     assert!(text(&report).contains(sentence), "{}", text(&report));
     let json: serde_json::Value = serde_json::from_str(&json::document(&report)).expect("JSON");
     assert_eq!(json["configurations"][0]["outlier_rows"], 2);

@@ -49,7 +49,7 @@ fn the_drain_is_in_no_rate_and_in_no_plot_over_time() {
     let counts: Vec<_> = latency.slots.iter().map(|slot| slot.count).collect();
     assert_eq!(counts, [400, 500, 500, 500, 500, 500, 500, 500, 500, 500]);
     let said = text(&report);
-    assert!(said.contains("nor in plots over time: 100 of round-robin, persistent."), "{said}");
+    assert!(said.contains("nor shown over time: 100 of round-robin, persistent."), "{said}");
     let (_, json, _) = written(&report);
     assert_eq!(json["configurations"][0]["drain_rows"], 100);
 }
@@ -73,7 +73,7 @@ fn who_leaves_when_the_load_stops_is_no_error_and_has_no_latency() {
     assert_eq!((run.requests, run.errors, run.left_at_end), (5000, 0, 97));
     assert_eq!(run.latency.as_ref().map(|it| (it.count, it.max_ms)), Some((4903, 200.0)));
     assert_eq!((run.backends[0].requests, run.backends[0].mean_ms), (5000, Some(200.0)));
-    let words = "100 of round-robin, persistent, of which 97 were left by their clients";
+    let words = "100 of round-robin, persistent, of which 97 were abandoned by their clients";
     assert!(text(&report).contains(words), "{}", text(&report));
     assert_eq!(written(&report).1["configurations"][0]["left_at_end"], 97);
 }
