@@ -33,7 +33,7 @@ pub enum NotALog {
     /// It has two bytes per character.
     #[error("it is UTF-16 text; save it as UTF-8")]
     Utf16,
-    /// It has no line senders.
+    /// It has no line feeds.
     #[error("its lines end in CR alone; have them end in LF, or in CR and LF")]
     CarriageReturns,
     /// It has other columns than a log.

@@ -76,7 +76,7 @@ impl Splitter {
         }
     }
 
-    /// The fields of `line`, in which only its end is a line sender.
+    /// The fields of `line`, whose only line feed is at its end.
     pub(super) fn split<'l>(&'l mut self, line: &'l [u8]) -> Result<Line<'l>, LineError> {
         if memchr::memchr(b'"', line).is_none() { self.cut(line) } else { self.unquote(line) }
     }
