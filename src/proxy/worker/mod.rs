@@ -7,6 +7,7 @@
 
 mod accept;
 mod attempt;
+mod commands;
 mod pump;
 mod room;
 #[cfg(test)]
@@ -20,8 +21,8 @@ use self::accept::Listeners;
 use super::accept_balancer::AcceptBalancer;
 use super::budget::RetryBudget;
 use super::connection::{Client, Standing, Upstream};
-use super::control::Control;
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
+use super::mailbox::Mailboxes;
 use super::pool::Pool;
 use super::resolver::{LocalResolver, Resolver};
 use super::settings::Settings;
@@ -64,7 +65,7 @@ pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) balancer: Arc<Balancer>,
     pub(super) resolver: Arc<Resolver>,
-    pub(super) control: Arc<Control>,
+    pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) accept_balancer: Arc<AcceptBalancer>,
 }
 
@@ -129,7 +130,7 @@ pub(super) struct Worker {
     #[expect(clippy::vec_box, reason = "they move between here and the clients")]
     spare: Vec<Box<Exchange>>,
     context: WorkerContext,
-    control: Arc<Control>,
+    mailboxes: Arc<Mailboxes>,
     accept_balancer: Arc<AcceptBalancer>,
     /// Clients by what they are to the next turn; those that wait for an event are in no list.
     order: Lists,
@@ -168,7 +169,7 @@ impl Worker {
                 date: DateLine::new(now),
                 phase: Phase::Serving,
             },
-            control: shared.control,
+            mailboxes: shared.mailboxes,
             accept_balancer: shared.accept_balancer,
             order: Lists::new(3),
             events: Vec::new(),
@@ -193,7 +194,10 @@ impl Worker {
         let now = self.poller.turn(&mut events, again)?;
         self.context.date.refresh(now);
         for event in &events {
-            self.note(*event, now);
+            self.note(*event);
+        }
+        if self.mailboxes.has_commands(self.index) {
+            self.obey(self.mailboxes.take(self.index), now);
         }
         // Who has work left after this stands behind those counted here.
         for _ in 0..self.order.len(READY) {
@@ -202,7 +206,6 @@ impl Worker {
             }
         }
         self.accept_all(now);
-        self.make_room_for_others(now);
         // Only now, for what has come in this turn has not come too late.
         for event in &events {
             if let Event::Expired { key, at } = *event {
@@ -214,7 +217,7 @@ impl Worker {
     }
 
     /// Notes what happened to a connection, and which exchange has to do with it.
-    fn note(&mut self, event: Event, now: Instant) {
+    fn note(&mut self, event: Event) {
         match event {
             Event::Ready { key, readiness } => match key.tag() {
                 CLIENT => {
@@ -235,8 +238,8 @@ impl Worker {
                 }
                 _ => self.listeners.mark_pending(key),
             },
-            Event::Expired { .. } => {}
-            Event::Woken => self.called(now),
+            // Timers come last in a turn, and commands are looked for in each.
+            Event::Expired { .. } | Event::Woken => {}
         }
     }
 
@@ -283,51 +286,6 @@ impl Worker {
             self.pump(key, now);
         } else {
             self.dismiss(key, now);
-        }
-    }
-
-    /// Another thread has something to say.
-    fn called(&mut self, now: Instant) {
-        self.admit_all(self.accept_balancer.take(self.index), now);
-        if self.control.is_stopping() && self.context.phase == Phase::Serving {
-            self.context.phase = Phase::Leaving;
-            let delay = self.context.settings.timeouts.shutdown_delay;
-            if delay.is_zero() {
-                return self.drain(now);
-            }
-            self.poller.timers().wake_at(DELAY_END, now + delay);
-        }
-    }
-
-    /// Lets nobody new in, and finishes what is in flight.
-    fn drain(&mut self, now: Instant) {
-        self.context.phase = Phase::Draining;
-        self.close_listeners(now);
-        let timeout = self.context.settings.timeouts.drain;
-        self.poller.timers().wake_at(DRAIN_END, now + timeout);
-        for key in self.clients.keys().collect::<Vec<_>>() {
-            let Some(client) = self.clients.get_mut(key) else { continue };
-            let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
-            let deadline = if let Some(exchange) = at_work {
-                exchange.drain(&mut self.context.lend(now, client.peer.as_str()));
-                exchange.deadline(&self.context.settings.timeouts)
-            } else {
-                client.idle_until = now + QUIET.min(timeout);
-                Some(client.idle_until)
-            };
-            self.client_timers.set(deadline, key, self.poller.timers());
-        }
-    }
-
-    /// Draining has lasted long enough.
-    fn stop_all(&mut self, now: Instant) {
-        for key in self.clients.keys().collect::<Vec<_>>() {
-            let Some(client) = self.clients.get_mut(key) else { continue };
-            if let Some(exchange) = &mut client.exchange {
-                exchange.stop(&mut self.context.lend(now, client.peer.as_str()));
-                self.pump(key, now);
-            }
-            self.abort(key, now);
         }
     }
 
