@@ -117,14 +117,13 @@ impl Mailboxes {
 impl Mailbox {
     fn put(&self, command: Command) -> Result<(), Command> {
         let mut content = self.lock();
-        match (content.accepts, &command) {
-            (Accepts::All, _) => {}
-            (Accepts::AllButClients, Command::Client(_)) | (Accepts::Nothing, _) => {
-                return Err(command);
-            }
-            (Accepts::AllButClients, _) => {}
+        let is_client = matches!(command, Command::Client(_));
+        match content.accepts {
+            Accepts::All => {}
+            Accepts::AllButClients if !is_client => {}
+            Accepts::AllButClients | Accepts::Nothing => return Err(command),
         }
-        if !matches!(command, Command::Client(_)) {
+        if !is_client {
             let kind = discriminant(&command);
             content.commands.retain(|earlier| discriminant(earlier) != kind);
         }
@@ -258,7 +257,9 @@ pub(super) mod tests {
                 clients += mailboxes.take(0).len();
             }
         }
-        senders.into_iter().for_each(|sender| sender.join().expect("a sender"));
+        for sender in senders {
+            sender.join().expect("a sender");
+        }
         assert!(mailboxes.take(0).is_empty());
     }
 }

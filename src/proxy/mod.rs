@@ -13,6 +13,7 @@ pub mod exchange;
 mod fault;
 mod mailbox;
 mod meta;
+pub mod metrics;
 mod pipe;
 mod pool;
 mod resolver;

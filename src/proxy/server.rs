@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use super::accept_balancer::AcceptBalancer;
 use super::circle::{CircleError, refuse_circle};
 use super::mailbox::{Command, Mailboxes};
+use super::metrics::Metrics;
 use super::resolver::{ResolveError, Resolver};
 use super::settings::Settings;
 use super::worker::{Shared, Worker};
@@ -69,7 +70,7 @@ fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
 pub struct Bound {
     settings: Settings,
     resolver: Resolver,
-    balancer: Balancer,
+    balancer: Arc<Balancer>,
     /// One poller per worker, and its share of the listeners.
     loops: Vec<(Poller, Vec<Listener>)>,
     addresses: Vec<SocketAddr>,
@@ -106,7 +107,7 @@ impl Bound {
             ..Options::default()
         };
         let names = settings.backends.iter().map(|upstream| upstream.url.clone()).collect();
-        let balancer = Balancer::new(names, options, loops[0].0.now())?;
+        let balancer = Arc::new(Balancer::new(names, options, loops[0].0.now())?);
         let mailboxes = Mailboxes::new(loops.iter().map(|(poller, _)| poller.waker()));
         let mailboxes = Arc::new(mailboxes);
         Ok(Self { settings, resolver, balancer, loops, addresses, mailboxes })
@@ -130,10 +131,11 @@ impl Bound {
     /// When the system gives no thread or can't watch a listener.
     pub fn start(self, senders: Vec<RecordSender>) -> io::Result<Server> {
         let shared = Shared {
-            balancer: Arc::new(self.balancer),
             resolver: Arc::new(self.resolver),
             accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&self.mailboxes))),
             mailboxes: Arc::clone(&self.mailboxes),
+            metrics: Arc::new(Metrics::new(self.loops.len(), Arc::clone(&self.balancer))),
+            balancer: self.balancer,
             settings: Arc::new(self.settings),
         };
         let mut workers = Vec::new();
@@ -150,7 +152,7 @@ impl Bound {
                 worker.run()
             })?);
         }
-        Ok(Server { workers, mailboxes: self.mailboxes })
+        Ok(Server { workers, mailboxes: self.mailboxes, metrics: shared.metrics })
     }
 }
 
@@ -158,6 +160,7 @@ impl Bound {
 #[derive(Debug)]
 pub struct Server {
     mailboxes: Arc<Mailboxes>,
+    metrics: Arc<Metrics>,
     workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -178,6 +181,12 @@ impl Server {
     pub fn configure(&self, settings: Settings) {
         let settings = Arc::new(settings);
         self.mailboxes.send_all(|| Command::Settings(Arc::clone(&settings)));
+    }
+
+    /// What it counts, to be read while it runs and when it has ended.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Waits until all workers have ended.

@@ -190,6 +190,7 @@ impl Worker {
             });
             match admitted {
                 Ok(key) => {
+                    self.context.metrics.accepted();
                     self.order.push(IDLE, key);
                     self.client_timers.set(Some(idle_until), key, self.poller.timers());
                 }

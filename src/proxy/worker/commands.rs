@@ -1,5 +1,4 @@
-//! What a worker does when it is told to: new settings, clients and slots for other workers, and its
-//! end.
+//! What a worker does on command: takes new settings and clients, frees slots for others, and ends.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,8 +22,8 @@ impl Worker {
         }
     }
 
-    /// Runs by these settings from now on. What was decided by the former ones stands: a body that
-    /// has begun keeps its limit, and a timer its deadline until it is next looked at.
+    /// Runs by these settings from now on. What was judged by the former ones stands, and a
+    /// timer that is set keeps its deadline until it is next looked at.
     fn configure(&mut self, settings: Arc<Settings>) {
         self.context.headers = Headers::new(settings.limits.headers);
         self.context.budget.set_percent(settings.limits.retry_percent);

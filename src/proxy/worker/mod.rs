@@ -12,17 +12,20 @@ mod pump;
 mod room;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::accept::Listeners;
+use self::upstreams::Upstreams;
 use super::accept_balancer::AcceptBalancer;
 use super::budget::RetryBudget;
-use super::connection::{Client, Standing, Upstream};
+use super::connection::{Client, Standing};
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
 use super::mailbox::Mailboxes;
+use super::metrics::{Metrics, WorkerMetrics};
 use super::pool::Pool;
 use super::resolver::{LocalResolver, Resolver};
 use super::settings::Settings;
@@ -67,6 +70,7 @@ pub(super) struct Shared {
     pub(super) resolver: Arc<Resolver>,
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) accept_balancer: Arc<AcceptBalancer>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What a worker lends to its exchanges, beside the time.
@@ -75,6 +79,7 @@ struct WorkerContext {
     balancer: Arc<Balancer>,
     budget: RetryBudget,
     sender: RecordSender,
+    metrics: WorkerMetrics,
     free: FreeList,
     headers: Headers,
     date: DateLine,
@@ -122,7 +127,7 @@ pub(super) struct Worker {
     poller: Poller,
     listeners: Listeners,
     clients: Slots<Client>,
-    upstreams: Slots<Upstream>,
+    upstreams: Upstreams,
     client_timers: LazyTimers,
     upstream_timers: LazyTimers,
     pool: Pool,
@@ -148,12 +153,13 @@ impl Worker {
         poller: Poller,
     ) -> io::Result<Self> {
         let settings = shared.settings;
+        let metrics = shared.metrics.worker(index);
         let now = poller.now();
         Ok(Self {
             index,
             listeners: Listeners::open(listeners, &poller)?,
             clients: Slots::new(CLIENT),
-            upstreams: Slots::new(UPSTREAM),
+            upstreams: Upstreams::new(UPSTREAM, metrics.clone()),
             client_timers: LazyTimers::default(),
             upstream_timers: LazyTimers::default(),
             pool: Pool::new(settings.backends.len(), settings.limits.pool),
@@ -165,6 +171,7 @@ impl Worker {
                 settings,
                 balancer: shared.balancer,
                 sender,
+                metrics,
                 free: FreeList::default(),
                 date: DateLine::new(now),
                 phase: Phase::Serving,
@@ -213,6 +220,9 @@ impl Worker {
             }
         }
         self.events = events;
+        let without_request = self.order.len(IDLE) + self.order.len(LEAVING);
+        let open = self.clients.len();
+        self.context.metrics.clients(open, open.saturating_sub(without_request));
         Ok(())
     }
 
@@ -343,5 +353,6 @@ impl Drop for Worker {
     /// However a worker ends, nobody may leave clients to it any more.
     fn drop(&mut self) {
         self.accept_balancer.retire(self.index);
+        self.context.metrics.clients(0, 0);
     }
 }
