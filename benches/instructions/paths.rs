@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{Balancer, Options, Outcome, Policy, Tried};
@@ -14,6 +15,7 @@ use tidegate::http::{
 use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Action, Context, Exchange, Phase, Side};
+use tidegate::proxy::metrics::Metrics;
 use tidegate::proxy::settings::{Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse};
 use tidegate::proxy::trusted::TrustedProxies;
 
@@ -24,7 +26,7 @@ pub(crate) type Path = (&'static str, fn() -> Step);
 pub(crate) type Step = Box<dyn FnMut()>;
 
 /// In the order in which a request meets them; the last is all of them but the row's writing.
-pub(crate) const PATHS: [Path; 10] = [
+pub(crate) const PATHS: [Path; 11] = [
     ("request head, small", || request_head(SMALL)),
     ("request head, browser's", || request_head(BROWSER)),
     ("request rewritten", request_rewritten),
@@ -33,6 +35,7 @@ pub(crate) const PATHS: [Path; 10] = [
     ("select, adaptive_ewma", || select(Policy::AdaptiveEwma { alpha: 0.2 })),
     ("response head and rewrite", response_head),
     ("framing, 8 chunks", chunks),
+    ("metrics, request counted", metrics),
     ("journal, record and row", journal_row),
     ("exchange, keep-alive", exchange),
 ];
@@ -143,6 +146,21 @@ fn select(policy: Policy) -> Step {
     })
 }
 
+/// A request over a pooled connection as a worker counts it.
+fn metrics() -> Step {
+    let now = start();
+    let balancer = Arc::new(balancer(Policy::RoundRobin, now));
+    let lease = balancer.acquire(Tried::default(), now).expect("a backend");
+    let backend = lease.backend();
+    balancer.release(lease);
+    let mut worker = Metrics::new(1, balancer).worker(0);
+    let record = record(now);
+    Box::new(move || {
+        worker.record(std::hint::black_box(&record), Some(backend));
+        worker.clients(20, 3);
+    })
+}
+
 /// Into the ring, out of it in the writer's thread, and into the file as a row.
 fn journal_row() -> Step {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -158,30 +176,34 @@ fn journal_row() -> Step {
     })
     .expect("a journal");
     let mut feed = feeds.into_iter().next().expect("a feed for the worker");
-    let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
-    let (mut now, us) = (start(), Duration::from_micros);
+    let mut now = start();
     // Dropped with the step: first the journal, which writes what is left, then its folder.
     let held = (journal, folder);
     Box::new(move || {
         let _held = &held;
-        now += us(12);
-        feed.record(&Record {
-            ended: now,
-            client,
-            backend: Some(1),
-            status: 200,
-            method: b"GET",
-            path: b"/",
-            request_bytes: 40,
-            response_bytes: 120,
-            latency: Some(us(180)),
-            connect: None,
-            first_byte: Some(us(175)),
-            attempts: 1,
-            fault: None,
-            is_probe: false,
-        });
+        now += Duration::from_micros(12);
+        feed.record(&record(now));
     })
+}
+
+fn record(now: Instant) -> Record<'static> {
+    let us = Duration::from_micros;
+    Record {
+        ended: now,
+        client: SocketAddr::from(([127, 0, 0, 1], 40_000)),
+        backend: Some(1),
+        status: 200,
+        method: b"GET",
+        path: b"/",
+        request_bytes: 40,
+        response_bytes: 120,
+        latency: Some(us(180)),
+        connect: None,
+        first_byte: Some(us(175)),
+        attempts: 1,
+        fault: None,
+        is_probe: false,
+    }
 }
 
 /// A small request over a pooled connection, from the client's bytes to the next request's turn,

@@ -4,7 +4,7 @@
 pub const MAX_BACKENDS: usize = 64;
 
 /// One backend of a fleet, by its place in the configuration.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
 pub struct BackendId(u16);
 
 impl BackendId {

@@ -29,8 +29,13 @@ impl RetryBudget {
     /// Allows `percent` re-sendings per hundred requests; 0 allows none, not even the reserve.
     #[must_use]
     pub fn new(percent: u8, now: Instant) -> Self {
-        let ratio = f64::from(percent) / 100.0;
+        let ratio = ratio(percent);
         Self { ratio, earned: 0.0, reserve: RESERVE_PER_SECOND * RESERVE_SECONDS, refilled: now }
+    }
+
+    /// Allows `percent` re-sendings per hundred requests from now on; what was earned is kept.
+    pub fn set_percent(&mut self, percent: u8) {
+        self.ratio = ratio(percent);
     }
 
     /// A request was sent for the first time.
@@ -54,6 +59,11 @@ impl RetryBudget {
         }
         affordable
     }
+}
+
+/// Tokens that one request earns.
+fn ratio(percent: u8) -> f64 {
+    f64::from(percent) / 100.0
 }
 
 #[cfg(test)]
@@ -95,6 +105,17 @@ mod tests {
         let mut budget = RetryBudget::new(100, now);
         (0..1_000_000).for_each(|_| budget.earn());
         assert_eq!(spend_all(&mut budget, now), 1000 + 30);
+    }
+
+    #[test]
+    fn a_percentage_that_changes_leaves_what_was_earned() {
+        let now = start();
+        let mut budget = RetryBudget::new(10, now);
+        spend_all(&mut budget, now);
+        (0..1000).for_each(|_| budget.earn());
+        budget.set_percent(50);
+        (0..1000).for_each(|_| budget.earn());
+        assert!((598..=600).contains(&spend_all(&mut budget, now)));
     }
 
     #[test]

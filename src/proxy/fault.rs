@@ -170,6 +170,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::proxy::metrics::FAULT_LABELS_MAX;
 
     const HEADS: [HeadError; 25] = [
         HeadError::BareLineFeed,
@@ -239,6 +240,7 @@ mod tests {
         let bodies = bodies.into_iter().flat_map(|label| BODIES.map(label));
         let all: Vec<_> = own_labels().chain(heads).chain(bodies).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+        assert!(all.len() <= FAULT_LABELS_MAX, "each can be counted: {}", all.len());
         assert!(own_labels().count() > 15, "{:?}", own_labels().collect::<Vec<_>>());
     }
 

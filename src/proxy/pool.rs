@@ -19,6 +19,11 @@ impl Pool {
         Self { idle: Lists::new(backends), backends, limit }
     }
 
+    /// Keeps at most `limit` connections of each backend from now on.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// The connection that was put back last.
     pub(super) fn take(&mut self, backend: usize) -> Option<Key> {
         self.idle.pop_last(backend)

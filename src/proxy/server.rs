@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use super::accept_balancer::AcceptBalancer;
 use super::circle::{CircleError, refuse_circle};
-use super::control::Control;
+use super::mailbox::{Command, Mailboxes};
+use super::metrics::Metrics;
 use super::resolver::{ResolveError, Resolver};
 use super::settings::Settings;
 use super::worker::{Shared, Worker};
@@ -69,11 +70,11 @@ fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
 pub struct Bound {
     settings: Settings,
     resolver: Resolver,
-    balancer: Balancer,
+    balancer: Arc<Balancer>,
     /// One poller per worker, and its share of the listeners.
     loops: Vec<(Poller, Vec<Listener>)>,
     addresses: Vec<SocketAddr>,
-    control: Arc<Control>,
+    mailboxes: Arc<Mailboxes>,
 }
 
 impl Bound {
@@ -106,9 +107,10 @@ impl Bound {
             ..Options::default()
         };
         let names = settings.backends.iter().map(|upstream| upstream.url.clone()).collect();
-        let balancer = Balancer::new(names, options, loops[0].0.now())?;
-        let control = Arc::default();
-        Ok(Self { settings, resolver, balancer, loops, addresses, control })
+        let balancer = Arc::new(Balancer::new(names, options, loops[0].0.now())?);
+        let mailboxes = Mailboxes::new(loops.iter().map(|(poller, _)| poller.waker()));
+        let mailboxes = Arc::new(mailboxes);
+        Ok(Self { settings, resolver, balancer, loops, addresses, mailboxes })
     }
 
     /// The addresses listened on, ports filled in where 0 was asked for.
@@ -120,7 +122,7 @@ impl Bound {
     /// A handle that stops the proxy, even before it is started.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.control))
+        Stopper(Arc::clone(&self.mailboxes))
     }
 
     /// Starts one thread per sender; there must be one sender for each worker.
@@ -128,22 +130,18 @@ impl Bound {
     /// # Errors
     /// When the system gives no thread or can't watch a listener.
     pub fn start(self, senders: Vec<RecordSender>) -> io::Result<Server> {
-        let control = self.control;
         let shared = Shared {
-            balancer: Arc::new(self.balancer),
             resolver: Arc::new(self.resolver),
-            control: Arc::clone(&control),
-            accept_balancer: Arc::new(AcceptBalancer::new(
-                self.loops.iter().map(|(poller, _)| poller.waker()),
-                self.settings.limits.connections,
-            )),
+            accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&self.mailboxes))),
+            mailboxes: Arc::clone(&self.mailboxes),
+            metrics: Arc::new(Metrics::new(self.loops.len(), Arc::clone(&self.balancer))),
+            balancer: self.balancer,
             settings: Arc::new(self.settings),
         };
         let mut workers = Vec::new();
         for (index, ((poller, listeners), sender)) in
             self.loops.into_iter().zip(senders).enumerate()
         {
-            control.add(poller.waker());
             let core = shared.settings.cores.get(index).copied();
             let worker = Worker::new(index, listeners, shared.clone(), sender, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));
@@ -154,29 +152,43 @@ impl Bound {
                 worker.run()
             })?);
         }
-        Ok(Server { workers })
+        Ok(Server { workers, mailboxes: self.mailboxes, metrics: shared.metrics })
     }
 }
 
 /// A running proxy.
 #[derive(Debug)]
 pub struct Server {
+    mailboxes: Arc<Mailboxes>,
+    metrics: Arc<Metrics>,
     workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
 /// Stops a running proxy from another thread.
 #[derive(Clone, Debug)]
-pub struct Stopper(Arc<Control>);
+pub struct Stopper(Arc<Mailboxes>);
 
 impl Stopper {
     /// Has the proxy let nobody new in after its shutdown delay, and end when what is in flight has
     /// ended.
     pub fn stop(&self) {
-        self.0.stop();
+        self.0.send_all(|| Command::Drain);
     }
 }
 
 impl Server {
+    /// Has all workers run by these settings from now on.
+    pub fn configure(&self, settings: Settings) {
+        let settings = Arc::new(settings);
+        self.mailboxes.send_all(|| Command::Settings(Arc::clone(&settings)));
+    }
+
+    /// What it counts, to be read while it runs and when it has ended.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
     /// Waits until all workers have ended.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod read;
 mod retries;
 mod samples;
 mod scene;
+mod settings;
 mod timeouts;
 mod truncation;
 mod trusted;

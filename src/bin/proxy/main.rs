@@ -82,8 +82,11 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
+    let metrics = server.metrics();
     let outcome = server.join();
-    let Totals { requests, errors, rows, lost } = journal.close();
+    let Totals { rows, lost, .. } = journal.close();
+    let traffic = metrics.snapshot().total.traffic;
+    let (requests, errors) = (traffic.requests(), traffic.errors());
     console.say(&format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost"));
     outcome.map_err(|error| fail(console, 1, &error))
 }

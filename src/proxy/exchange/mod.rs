@@ -280,6 +280,12 @@ impl Exchange {
         self.record.record(peer, now)
     }
 
+    /// The backend to which the request that just ended, or is in flight, was sent last.
+    #[must_use]
+    pub fn backend(&self) -> Option<BackendId> {
+        self.record.backend
+    }
+
     /// What went wrong with the request that just ended, or is in flight.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {

@@ -6,8 +6,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::super::accept_balancer::Newcomer;
 use super::super::connection::{Client, PeerName, Standing};
+use super::super::mailbox::{Command, Newcomer};
 use super::room::SETTLED;
 use super::{IDLE, LISTENER, Worker};
 use crate::console::Console;
@@ -112,21 +112,22 @@ impl Worker {
     /// Whether there may be more to accept at once.
     fn accept_some(&mut self, listener: Key, now: Instant) -> bool {
         let at = listener.index() as usize;
+        let limit = self.context.settings.limits.connections;
         let mut freed = false;
         for _ in 0..ACCEPTS_PER_TURN {
             if at >= self.listeners.sockets.len() {
                 return false;
             }
-            if !self.accept_balancer.has_room() && self.idle_client(now).is_none() {
+            if !self.accept_balancer.has_room(limit) && self.idle_client(now).is_none() {
                 return self.postpone(listener, now);
             }
             match self.listeners.sockets[at].accept() {
                 Ok(Some(newcomer)) => {
                     freed = false;
-                    if !self.accept_balancer.has_room() {
+                    if !self.accept_balancer.has_room(limit) {
                         self.close_idle(now);
                     }
-                    let kept = self.accept_balancer.assign(self.index, newcomer);
+                    let kept = self.accept_balancer.assign(self.index, newcomer, limit);
                     self.admit_all(kept, now);
                 }
                 Ok(None) => return false,
@@ -161,7 +162,7 @@ impl Worker {
         let socket = self.listeners.sockets.get(listener.index() as usize);
         if socket.is_some_and(Listener::has_waiting) {
             self.listeners.postpone(listener, now, self.poller.timers());
-            self.accept_balancer.ask_for_room(self.index);
+            self.mailboxes.send_others(self.index, || Command::Capacity);
         }
         false
     }
@@ -171,7 +172,7 @@ impl Worker {
         // A head's time begins with the connection, for one without a byte of it is idle as well.
         let idle_until = now + self.context.settings.timeouts.header;
         for (socket, address) in all {
-            if self.clients.len() >= self.accept_balancer.limit() {
+            if self.clients.len() >= self.context.settings.limits.connections {
                 self.drop_leaving();
             }
             let poller = &self.poller;
@@ -189,6 +190,7 @@ impl Worker {
             });
             match admitted {
                 Ok(key) => {
+                    self.context.metrics.accepted();
                     self.order.push(IDLE, key);
                     self.client_timers.set(Some(idle_until), key, self.poller.timers());
                 }
@@ -203,7 +205,7 @@ impl Worker {
     /// Lets in who is already waiting, here or left by another worker, then closes the listeners
     /// for good.
     pub(super) fn close_listeners(&mut self, now: Instant) {
-        self.admit_all(self.accept_balancer.close(self.index), now);
+        self.obey(self.mailboxes.refuse_clients(self.index), now);
         for listener in keys().take(self.listeners.sockets.len()) {
             while self.accept_some(listener, now) {}
         }

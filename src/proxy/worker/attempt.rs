@@ -1,6 +1,5 @@
 //! Upstream connections: taken from the pool or opened, address by address, and put back.
 
-use std::io;
 use std::time::{Duration, Instant};
 
 use super::super::connection::{Upstream, connect_failure};
@@ -68,8 +67,8 @@ impl Worker {
         let mut freed = false;
         while let Some((cursor, address)) = self.resolver.address(backend.index(), last) {
             let poller = &self.poller;
-            let opened = self.upstreams.try_insert_with(|upstream| {
-                Ok::<_, io::Error>(Upstream {
+            let opened = self.upstreams.open(|upstream| {
+                Ok(Upstream {
                     stream: Stream::connect(address, upstream, poller)?,
                     backend,
                     client: Some(key),

@@ -7,21 +7,25 @@
 
 mod accept;
 mod attempt;
+mod commands;
 mod pump;
 mod room;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::accept::Listeners;
+use self::upstreams::Upstreams;
 use super::accept_balancer::AcceptBalancer;
 use super::budget::RetryBudget;
-use super::connection::{Client, Standing, Upstream};
-use super::control::Control;
+use super::connection::{Client, Standing};
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
+use super::mailbox::Mailboxes;
+use super::metrics::{Metrics, WorkerMetrics};
 use super::pool::Pool;
 use super::resolver::{LocalResolver, Resolver};
 use super::settings::Settings;
@@ -64,8 +68,9 @@ pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) balancer: Arc<Balancer>,
     pub(super) resolver: Arc<Resolver>,
-    pub(super) control: Arc<Control>,
+    pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) accept_balancer: Arc<AcceptBalancer>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What a worker lends to its exchanges, beside the time.
@@ -74,6 +79,7 @@ struct WorkerContext {
     balancer: Arc<Balancer>,
     budget: RetryBudget,
     sender: RecordSender,
+    metrics: WorkerMetrics,
     free: FreeList,
     headers: Headers,
     date: DateLine,
@@ -121,7 +127,7 @@ pub(super) struct Worker {
     poller: Poller,
     listeners: Listeners,
     clients: Slots<Client>,
-    upstreams: Slots<Upstream>,
+    upstreams: Upstreams,
     client_timers: LazyTimers,
     upstream_timers: LazyTimers,
     pool: Pool,
@@ -129,7 +135,7 @@ pub(super) struct Worker {
     #[expect(clippy::vec_box, reason = "they move between here and the clients")]
     spare: Vec<Box<Exchange>>,
     context: WorkerContext,
-    control: Arc<Control>,
+    mailboxes: Arc<Mailboxes>,
     accept_balancer: Arc<AcceptBalancer>,
     /// Clients by what they are to the next turn; those that wait for an event are in no list.
     order: Lists,
@@ -147,12 +153,13 @@ impl Worker {
         poller: Poller,
     ) -> io::Result<Self> {
         let settings = shared.settings;
+        let metrics = shared.metrics.worker(index);
         let now = poller.now();
         Ok(Self {
             index,
             listeners: Listeners::open(listeners, &poller)?,
             clients: Slots::new(CLIENT),
-            upstreams: Slots::new(UPSTREAM),
+            upstreams: Upstreams::new(UPSTREAM, metrics.clone()),
             client_timers: LazyTimers::default(),
             upstream_timers: LazyTimers::default(),
             pool: Pool::new(settings.backends.len(), settings.limits.pool),
@@ -164,11 +171,12 @@ impl Worker {
                 settings,
                 balancer: shared.balancer,
                 sender,
+                metrics,
                 free: FreeList::default(),
                 date: DateLine::new(now),
                 phase: Phase::Serving,
             },
-            control: shared.control,
+            mailboxes: shared.mailboxes,
             accept_balancer: shared.accept_balancer,
             order: Lists::new(3),
             events: Vec::new(),
@@ -193,7 +201,10 @@ impl Worker {
         let now = self.poller.turn(&mut events, again)?;
         self.context.date.refresh(now);
         for event in &events {
-            self.note(*event, now);
+            self.note(*event);
+        }
+        if self.mailboxes.has_commands(self.index) {
+            self.obey(self.mailboxes.take(self.index), now);
         }
         // Who has work left after this stands behind those counted here.
         for _ in 0..self.order.len(READY) {
@@ -202,7 +213,6 @@ impl Worker {
             }
         }
         self.accept_all(now);
-        self.make_room_for_others(now);
         // Only now, for what has come in this turn has not come too late.
         for event in &events {
             if let Event::Expired { key, at } = *event {
@@ -210,11 +220,14 @@ impl Worker {
             }
         }
         self.events = events;
+        let without_request = self.order.len(IDLE) + self.order.len(LEAVING);
+        let open = self.clients.len();
+        self.context.metrics.clients(open, open.saturating_sub(without_request));
         Ok(())
     }
 
     /// Notes what happened to a connection, and which exchange has to do with it.
-    fn note(&mut self, event: Event, now: Instant) {
+    fn note(&mut self, event: Event) {
         match event {
             Event::Ready { key, readiness } => match key.tag() {
                 CLIENT => {
@@ -235,8 +248,8 @@ impl Worker {
                 }
                 _ => self.listeners.mark_pending(key),
             },
-            Event::Expired { .. } => {}
-            Event::Woken => self.called(now),
+            // Timers come last in a turn, and commands are looked for in each.
+            Event::Expired { .. } | Event::Woken => {}
         }
     }
 
@@ -283,51 +296,6 @@ impl Worker {
             self.pump(key, now);
         } else {
             self.dismiss(key, now);
-        }
-    }
-
-    /// Another thread has something to say.
-    fn called(&mut self, now: Instant) {
-        self.admit_all(self.accept_balancer.take(self.index), now);
-        if self.control.is_stopping() && self.context.phase == Phase::Serving {
-            self.context.phase = Phase::Leaving;
-            let delay = self.context.settings.timeouts.shutdown_delay;
-            if delay.is_zero() {
-                return self.drain(now);
-            }
-            self.poller.timers().wake_at(DELAY_END, now + delay);
-        }
-    }
-
-    /// Lets nobody new in, and finishes what is in flight.
-    fn drain(&mut self, now: Instant) {
-        self.context.phase = Phase::Draining;
-        self.close_listeners(now);
-        let timeout = self.context.settings.timeouts.drain;
-        self.poller.timers().wake_at(DRAIN_END, now + timeout);
-        for key in self.clients.keys().collect::<Vec<_>>() {
-            let Some(client) = self.clients.get_mut(key) else { continue };
-            let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
-            let deadline = if let Some(exchange) = at_work {
-                exchange.drain(&mut self.context.lend(now, client.peer.as_str()));
-                exchange.deadline(&self.context.settings.timeouts)
-            } else {
-                client.idle_until = now + QUIET.min(timeout);
-                Some(client.idle_until)
-            };
-            self.client_timers.set(deadline, key, self.poller.timers());
-        }
-    }
-
-    /// Draining has lasted long enough.
-    fn stop_all(&mut self, now: Instant) {
-        for key in self.clients.keys().collect::<Vec<_>>() {
-            let Some(client) = self.clients.get_mut(key) else { continue };
-            if let Some(exchange) = &mut client.exchange {
-                exchange.stop(&mut self.context.lend(now, client.peer.as_str()));
-                self.pump(key, now);
-            }
-            self.abort(key, now);
         }
     }
 
@@ -385,5 +353,6 @@ impl Drop for Worker {
     /// However a worker ends, nobody may leave clients to it any more.
     fn drop(&mut self) {
         self.accept_balancer.retire(self.index);
+        self.context.metrics.clients(0, 0);
     }
 }

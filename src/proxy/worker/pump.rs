@@ -7,9 +7,10 @@ use super::super::exchange::{
     Action, CloseMode, ConnectFailure, Context, Exchange, Phase, Side, StreamEnd,
 };
 use super::super::resolver::LocalResolver;
+use super::upstreams::Upstreams;
 use super::{IDLE, LEAVING, QUIET, READY, Worker};
 use crate::balance::BackendId;
-use crate::reactor::{Key, Received, Slots, Stream};
+use crate::reactor::{Key, Received, Stream};
 
 /// Rounds of reading and writing for one exchange in one turn, so that a large body does not keep
 /// others waiting.
@@ -160,6 +161,7 @@ impl Worker {
         let Some(exchange) = &mut client.exchange else { return };
         let record = exchange.record(client.address, now);
         self.context.sender.record(&record);
+        self.context.metrics.record(&record, exchange.backend());
         if let Some(fault) = exchange.fault().filter(|_| self.context.settings.verbose) {
             let backend = record.backend.map(usize::from);
             let upstream = backend.and_then(|index| self.context.settings.backends.get(index));
@@ -185,7 +187,7 @@ impl Worker {
 /// said what nobody asked for, is closed.
 pub(super) fn kept(
     client: &mut Client,
-    upstreams: &mut Slots<Upstream>,
+    upstreams: &mut Upstreams,
     now: Instant,
 ) -> Option<BackendId> {
     let link = client.upstream?;

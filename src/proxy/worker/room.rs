@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::connection::Standing;
 use super::super::exchange::Phase;
+use super::super::mailbox::Command;
 use super::{IDLE, LEAVING, Worker, spare};
 use crate::reactor::Key;
 
@@ -64,17 +65,15 @@ impl Worker {
         let spare = self.pool.spare();
         match spare {
             Some(key) => self.drop_resting(key),
-            None => self.accept_balancer.ask_for_room(self.index),
+            None => self.mailboxes.send_others(self.index, || Command::Capacity),
         }
         spare.is_some()
     }
 
-    /// Gives a place and a descriptor back if another worker has none and needs one.
+    /// Gives a place and a descriptor back, because another worker has none and needs one.
     pub(super) fn make_room_for_others(&mut self, now: Instant) {
-        if self.accept_balancer.is_asked_for_room(self.index) {
-            self.close_idle(now);
-            self.drop_leaving();
-        }
+        self.close_idle(now);
+        self.drop_leaving();
     }
 
     fn idle_for(&self, least: Duration, now: Instant) -> Option<Key> {

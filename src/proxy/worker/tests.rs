@@ -93,14 +93,15 @@ impl Bench {
             ..Options::default()
         };
         let names = vec![settings.backends[0].url.clone()];
+        let mailboxes = Arc::new(Mailboxes::new([poller.waker()]));
+        let balancer = Balancer::new(names.clone(), options, poller.now()).unwrap();
+        let balancer = Arc::new(balancer);
         let shared = Shared {
-            balancer: Arc::new(Balancer::new(names.clone(), options, poller.now()).unwrap()),
+            metrics: Arc::new(Metrics::new(1, Arc::clone(&balancer))),
+            balancer,
             resolver: Arc::new(Resolver::resolve(&settings.backends).unwrap()),
-            control: Arc::default(),
-            accept_balancer: Arc::new(AcceptBalancer::new(
-                [poller.waker()],
-                settings.limits.connections,
-            )),
+            accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&mailboxes))),
+            mailboxes,
             settings,
         };
         let (journal, mut senders) = Journal::start(journal::Options {

@@ -1,0 +1,180 @@
+//! What a running proxy counts: requests and what became of them, bytes, connections, latencies.
+//!
+//! Each worker has a block of counters that it alone writes; any thread may sum them up while it
+//! runs, see [`Metrics::snapshot`]. So counting costs a worker a few loads and stores into memory
+//! that no other thread writes. A request counts when its row is made, and for the backend of its
+//! last attempt; what is in flight now is known to the balancer.
+//!
+//! The counters of a backend are found by its [`BackendId`]. They begin at zero, whatever was
+//! counted of another backend that had the same slot before; with [`Metrics::retire`] they end and
+//! remain in the totals.
+
+mod counter;
+mod latency;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use latency::Latencies;
+pub use traffic::{AnswerClass, FAULT_LABELS_MAX, Traffic};
+pub use worker::WorkerMetrics;
+
+use crate::balance::{BackendId, Balancer};
+use counter::Counter;
+use latency::LatencyCounters;
+use traffic::TrafficCounters;
+
+/// All counters of a proxy, to be read.
+#[derive(Debug)]
+pub struct Metrics {
+    workers: Box<[Arc<Block>]>,
+    balancer: Arc<Balancer>,
+}
+
+/// What one worker counts.
+// Alone on its cache lines, so that workers do not slow each other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Block {
+    accepted: Counter,
+    clients: Counter,
+    outstanding: Counter,
+    /// Requests that were sent to no backend.
+    unrouted: TrafficCounters,
+    /// Locked by its worker for each backend once, and to read.
+    backends: Mutex<Backends>,
+}
+
+#[derive(Debug, Default)]
+struct Backends {
+    present: HashMap<BackendId, Arc<BackendCounters>>,
+    /// Of those that are no more.
+    retired: BackendSnapshot,
+}
+
+/// What one worker counts of one backend.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct BackendCounters {
+    traffic: TrafficCounters,
+    opened: Counter,
+    open: Counter,
+    latencies: LatencyCounters,
+}
+
+/// What was counted up to some moment, summed over workers. Each number is exact by itself; two of
+/// them may be of moments a little apart.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Snapshot {
+    /// Client connections ever accepted.
+    pub accepted: u64,
+    /// Client connections open now.
+    pub clients: u64,
+    /// Those of them that have a request in progress.
+    pub outstanding: u64,
+    /// All requests, and the connections to all backends.
+    pub total: BackendSnapshot,
+    /// The same of each backend.
+    pub backends: HashMap<BackendId, BackendSnapshot>,
+}
+
+/// What was counted of one backend, or of all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct BackendSnapshot {
+    /// The requests whose last attempt was sent to it.
+    pub traffic: Traffic,
+    /// How long those requests took from dispatch to the backend's last byte, as `latency_ms` in
+    /// the log; tunnels are left out.
+    pub latencies: Latencies,
+    /// Connections ever opened to it, or tried to be.
+    pub opened: u64,
+    /// Connections to it that are open now, or being opened.
+    pub open: u64,
+    /// Attempts in flight at it, each of which has one of those connections.
+    pub outstanding: u64,
+}
+
+impl BackendSnapshot {
+    /// Connections that serve no request: in the pool, or kept for the client they are bound to.
+    #[must_use]
+    pub fn idle(&self) -> u64 {
+        self.open.saturating_sub(self.outstanding)
+    }
+
+    fn add(&mut self, counters: &BackendCounters) {
+        self.traffic.add(&counters.traffic);
+        self.latencies.add(&counters.latencies);
+        self.opened += counters.opened.get();
+        self.open += counters.open.get();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.traffic.merge(&other.traffic);
+        self.latencies.merge(&other.latencies);
+        self.opened += other.opened;
+        self.open += other.open;
+        self.outstanding += other.outstanding;
+    }
+}
+
+impl Metrics {
+    /// Counters for so many workers that share this balancer, all zero.
+    #[must_use]
+    pub fn new(workers: usize, balancer: Arc<Balancer>) -> Self {
+        Self { workers: (0..workers).map(|_| Arc::default()).collect(), balancer }
+    }
+
+    /// The end that a worker writes with. All that are asked for of one worker have to stay in one
+    /// thread.
+    #[must_use]
+    pub fn worker(&self, index: usize) -> WorkerMetrics {
+        WorkerMetrics::new(Arc::clone(&self.workers[index]))
+    }
+
+    /// A backend is no more, so nothing will be counted of it: its counts remain in the totals.
+    pub fn retire(&self, backend: BackendId) {
+        for block in &self.workers {
+            let Backends { present, retired } = &mut *block.backends();
+            if let Some(counters) = present.remove(&backend) {
+                retired.add(&counters);
+            }
+        }
+    }
+
+    /// All that was counted up to now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut all = Snapshot::default();
+        for block in &self.workers {
+            all.accepted += block.accepted.get();
+            all.clients += block.clients.get();
+            all.outstanding += block.outstanding.get();
+            all.total.traffic.add(&block.unrouted);
+            let backends = block.backends();
+            all.total.merge(&backends.retired);
+            for (id, counters) in &backends.present {
+                all.backends.entry(*id).or_default().add(counters);
+            }
+        }
+        for (id, backend) in &mut all.backends {
+            backend.outstanding = self.balancer.backend(*id).outstanding() as u64;
+            all.total.merge(backend);
+        }
+        all
+    }
+}
+
+impl Block {
+    /// The counters of a backend, made with the first call.
+    fn enter(&self, backend: BackendId) -> Arc<BackendCounters> {
+        Arc::clone(self.backends().present.entry(backend).or_default())
+    }
+
+    fn backends(&self) -> MutexGuard<'_, Backends> {
+        self.backends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,173 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::balance::{Balancer, Options, Tried};
+use crate::journal::Record;
+
+#[expect(clippy::disallowed_methods, reason = "no other source of a first instant")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+/// Counters for so many workers, and the ids of so many backends.
+fn metrics(workers: usize, backends: usize) -> (Metrics, Vec<BackendId>) {
+    let names = (0..backends).map(|index| format!("http://b{index}")).collect();
+    let balancer = Balancer::new(names, Options::default(), start()).expect("valid options");
+    let take = |_| {
+        let lease = balancer.acquire(Tried::default(), start()).expect("a backend");
+        let id = lease.backend();
+        balancer.release(lease);
+        id
+    };
+    let ids = (0..backends).map(take).collect();
+    (Metrics::new(workers, Arc::new(balancer)), ids)
+}
+
+fn record(status: u16, fault: Option<&'static str>) -> Record<'static> {
+    Record {
+        ended: start(),
+        client: ([127, 0, 0, 1], 1).into(),
+        backend: None,
+        status,
+        method: b"GET",
+        path: b"/",
+        request_bytes: 10,
+        response_bytes: 100,
+        latency: Some(Duration::from_millis(20)),
+        connect: None,
+        first_byte: None,
+        attempts: 1,
+        fault,
+        is_probe: false,
+    }
+}
+
+#[test]
+fn a_request_counts_by_its_answer_and_for_its_backend() {
+    let (metrics, ids) = metrics(1, 2);
+    let mut worker = metrics.worker(0);
+    for status in [101, 200, 204, 304, 404, 499, 500, 502, 900] {
+        worker.record(&record(status, None), Some(ids[0]));
+    }
+    worker.record(&Record { attempts: 3, ..record(200, None) }, Some(ids[1]));
+    worker.record(&Record { latency: None, ..record(400, Some("bad_host")) }, None);
+    let all = metrics.snapshot();
+    let classes = [
+        AnswerClass::Informational,
+        AnswerClass::Success,
+        AnswerClass::Redirection,
+        AnswerClass::ClientError,
+        AnswerClass::ServerError,
+        AnswerClass::ClientGone,
+    ];
+    let answers = |traffic: &Traffic| classes.map(|class| traffic.answers(class));
+    let total = &all.total.traffic;
+    assert_eq!(answers(total), [1, 3, 1, 2, 3, 1]);
+    assert_eq!((total.requests(), total.errors(), total.retries), (11, 6, 2));
+    assert_eq!((total.request_bytes, total.response_bytes), (110, 1100));
+    let [first, second] = [ids[0], ids[1]].map(|id| &all.backends[&id]);
+    assert_eq!(answers(&first.traffic), [1, 2, 1, 1, 3, 1]);
+    assert_eq!(first.latencies.count(), 8, "a tunnel has none");
+    assert_eq!((second.traffic.requests(), second.traffic.retries), (1, 2));
+    assert_eq!(second.latencies.sum(), Duration::from_millis(20));
+}
+
+#[test]
+fn faults_count_by_their_label_and_as_errors_even_if_the_answer_had_begun_well() {
+    let (metrics, ids) = metrics(2, 1);
+    for index in [0, 1] {
+        let mut worker = metrics.worker(index);
+        worker.record(&record(200, Some("response_truncated")), Some(ids[0]));
+        worker.record(&record(502, Some("upstream_closed")), Some(ids[0]));
+        worker.record(&record(502, Some("upstream_closed")), Some(ids[0]));
+        worker.record(&record(400, Some("bad_host")), None);
+    }
+    let all = metrics.snapshot();
+    let faults = [("bad_host", 2), ("response_truncated", 2), ("upstream_closed", 4)];
+    assert_eq!(all.total.traffic.faults, BTreeMap::from(faults));
+    assert_eq!(all.total.traffic.errors(), 8);
+    assert_eq!(all.backends[&ids[0]].traffic.faults, BTreeMap::from_iter(faults[1..].to_vec()));
+}
+
+#[test]
+fn connections_count_from_their_opening_to_their_end() {
+    let (metrics, ids) = metrics(2, 2);
+    let (mut one, mut other) = (metrics.worker(0), metrics.worker(1));
+    for worker in [&mut one, &mut other] {
+        (0..3).for_each(|_| worker.opened(ids[0]));
+        worker.opened(ids[1]);
+        worker.closed(ids[0]);
+        worker.accepted();
+        worker.clients(5, 2);
+    }
+    let lease = metrics.balancer.acquire_bound(ids[0], start());
+    let all = metrics.snapshot();
+    let [first, second] = [ids[0], ids[1]].map(|id| &all.backends[&id]);
+    let counts = |of: &BackendSnapshot| [of.opened, of.open, of.outstanding, of.idle()];
+    assert_eq!(counts(first), [6, 4, 1, 3]);
+    assert_eq!(counts(second), [2, 2, 0, 2]);
+    assert_eq!(counts(&all.total), [8, 6, 1, 5]);
+    assert_eq!((all.accepted, all.clients, all.outstanding), (2, 10, 4));
+    metrics.balancer.release(lease);
+}
+
+#[test]
+fn what_was_counted_of_a_backend_goes_with_it_and_stays_in_the_total() {
+    let (metrics, ids) = metrics(1, 2);
+    let mut worker = metrics.worker(0);
+    worker.record(&record(200, None), Some(ids[0]));
+    worker.record(&record(200, Some("response_truncated")), Some(ids[0]));
+    worker.record(&record(200, None), Some(ids[1]));
+    worker.opened(ids[0]);
+    worker.closed(ids[0]);
+    let before = metrics.snapshot();
+    metrics.retire(ids[0]);
+    let after = metrics.snapshot();
+    assert_eq!(after.total, before.total);
+    assert_eq!(after.total.traffic.requests(), 3);
+    assert_eq!(after.backends.keys().collect::<Vec<_>>(), [&ids[1]]);
+}
+
+#[test]
+fn any_thread_reads_while_workers_count_and_nothing_goes_back() {
+    const WORKERS: usize = 2;
+    const REQUESTS: u64 = 20_000;
+    let ((metrics, ids), done) = (metrics(WORKERS, 3), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let workers = (0..WORKERS).map(|index| {
+            let (mut worker, ids) = (metrics.worker(index), &ids);
+            scope.spawn(move || {
+                for request in 0..REQUESTS {
+                    let fault = (request % 100 == 0).then_some("upstream_closed");
+                    let backend = usize::try_from(request % 3).expect("small");
+                    worker.record(&record(200, fault), Some(ids[backend]));
+                }
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        let reader = scope.spawn(|| {
+            let mut before = 0;
+            while !done.load(Ordering::Relaxed) {
+                let requests = metrics.snapshot().total.traffic.requests();
+                assert!(before <= requests && requests <= REQUESTS * WORKERS as u64);
+                before = requests;
+            }
+        });
+        for worker in workers {
+            worker.join().expect("a worker");
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().expect("a reader");
+    });
+    let all = metrics.snapshot();
+    let requests = REQUESTS * WORKERS as u64;
+    let total = &all.total.traffic;
+    assert_eq!((total.requests(), total.errors()), (requests, requests / 100));
+    let of_backends = all.backends.values().map(|backend| backend.traffic.requests());
+    assert_eq!(of_backends.sum::<u64>(), requests);
+    let latencies = all.backends.values().map(|backend| backend.latencies.count());
+    assert_eq!(latencies.sum::<u64>(), requests);
+}

@@ -1,0 +1,82 @@
+//! A worker's end of the counters.
+
+use std::sync::Arc;
+
+use super::{AnswerClass, BackendCounters, Block};
+use crate::balance::BackendId;
+use crate::journal::Record;
+
+/// Counts for one worker. Nothing here waits or takes a lock, but the first thing that is counted
+/// of a backend.
+#[derive(Clone, Debug)]
+pub struct WorkerMetrics {
+    block: Arc<Block>,
+    /// The counters of the backends that were met, by slot.
+    known: Vec<Known>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// None for a slot of which no backend was met.
+    id: Option<BackendId>,
+    counters: Arc<BackendCounters>,
+}
+
+impl WorkerMetrics {
+    pub(super) fn new(block: Arc<Block>) -> Self {
+        Self { block, known: Vec::new() }
+    }
+
+    /// Counts a request that ended, and whose last attempt was sent to `backend`.
+    pub fn record(&mut self, record: &Record<'_>, backend: Option<BackendId>) {
+        let class = AnswerClass::of(record.status);
+        let Some(backend) = backend else { return self.block.unrouted.record(record, class) };
+        let counters = self.of(backend);
+        counters.traffic.record(record, class);
+        if let Some(latency) = record.latency
+            && class != AnswerClass::Informational
+        {
+            counters.latencies.record(latency);
+        }
+    }
+
+    /// A client's connection was accepted.
+    pub fn accepted(&self) {
+        self.block.accepted.add(1);
+    }
+
+    /// So many client connections are open, and so many of them have a request in progress.
+    pub fn clients(&self, open: usize, outstanding: usize) {
+        self.block.clients.set(open as u64);
+        self.block.outstanding.set(outstanding as u64);
+    }
+
+    /// A connection to a backend was opened.
+    pub fn opened(&mut self, backend: BackendId) {
+        let counters = self.of(backend);
+        counters.opened.add(1);
+        counters.open.add(1);
+    }
+
+    /// A connection to a backend is no more.
+    pub fn closed(&mut self, backend: BackendId) {
+        self.of(backend).open.subtract(1);
+    }
+
+    fn of(&mut self, id: BackendId) -> &BackendCounters {
+        let slot = id.index();
+        if self.known.get(slot).is_none_or(|known| known.id != Some(id)) {
+            self.meet(id);
+        }
+        &self.known[slot].counters
+    }
+
+    #[cold]
+    fn meet(&mut self, id: BackendId) {
+        let slot = id.index();
+        if slot >= self.known.len() {
+            self.known.resize(slot + 1, Known::default());
+        }
+        self.known[slot] = Known { id: Some(id), counters: self.block.enter(id) };
+    }
+}

@@ -1,0 +1,76 @@
+//! What a worker does on command: takes new settings and clients, frees slots for others, and ends.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::exchange::Phase;
+use super::super::mailbox::Command;
+use super::super::settings::Settings;
+use super::{DELAY_END, DRAIN_END, QUIET, Worker};
+use crate::http::Headers;
+
+impl Worker {
+    /// Carries commands out, in their order.
+    pub(super) fn obey(&mut self, commands: Vec<Command>, now: Instant) {
+        for command in commands {
+            match command {
+                Command::Drain => self.leave(now),
+                Command::Settings(settings) => self.configure(settings),
+                Command::Capacity => self.make_room_for_others(now),
+                Command::Client(newcomer) => self.admit_all([newcomer], now),
+            }
+        }
+    }
+
+    /// Runs by these settings from now on. What was judged by the former ones stands, and a
+    /// timer that is set keeps its deadline until it is next looked at.
+    fn configure(&mut self, settings: Arc<Settings>) {
+        self.context.headers = Headers::new(settings.limits.headers);
+        self.context.budget.set_percent(settings.limits.retry_percent);
+        self.pool.set_limit(settings.limits.pool);
+        self.context.settings = settings;
+        // More connections may be allowed now.
+        self.listeners.capacity_freed();
+    }
+
+    /// Serves on for the shutdown delay.
+    fn leave(&mut self, now: Instant) {
+        if self.context.phase == Phase::Serving {
+            self.context.phase = Phase::Leaving;
+            let delay = self.context.settings.timeouts.shutdown_delay;
+            self.poller.timers().wake_at(DELAY_END, now + delay);
+        }
+    }
+
+    /// Lets nobody new in, and finishes what is in flight.
+    pub(super) fn drain(&mut self, now: Instant) {
+        self.context.phase = Phase::Draining;
+        self.close_listeners(now);
+        let timeout = self.context.settings.timeouts.drain;
+        self.poller.timers().wake_at(DRAIN_END, now + timeout);
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
+            let deadline = if let Some(exchange) = at_work {
+                exchange.drain(&mut self.context.lend(now, client.peer.as_str()));
+                exchange.deadline(&self.context.settings.timeouts)
+            } else {
+                client.idle_until = now + QUIET.min(timeout);
+                Some(client.idle_until)
+            };
+            self.client_timers.set(deadline, key, self.poller.timers());
+        }
+    }
+
+    /// Draining has lasted long enough.
+    pub(super) fn stop_all(&mut self, now: Instant) {
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            if let Some(exchange) = &mut client.exchange {
+                exchange.stop(&mut self.context.lend(now, client.peer.as_str()));
+                self.pump(key, now);
+            }
+            self.abort(key, now);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Settings that change while the proxy serves.
+
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::live::{Live, settings};
+use crate::support::clock::{hear, until};
+use crate::support::http::{Connection, get};
+use crate::support::origin::{Origin, ok};
+
+const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 8\r\n\r\n";
+
+#[test]
+fn a_timeout_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() {
+    let ((came, comes), (go, goes)) = (channel(), channel::<()>());
+    let goes = Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        while let Some((head, _)) = connection.request() {
+            if head.starts_with("GET /slow") {
+                came.send(()).unwrap();
+                let _ = goes.lock().unwrap().recv();
+            } else if head.starts_with("GET /never") {
+                // The proxy gives up on this one.
+                connection.rest();
+                return;
+            }
+            connection.send(ok("done"));
+        }
+    });
+    let mut settings = settings(&[origin.address]);
+    settings.timeouts.response = None;
+    let proxy = Live::start(&settings);
+    let mut before = Connection::connect(proxy.address);
+    before.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    hear(&comes);
+    // With another one served, no event of the first is left by which its timer would be set anew.
+    assert_eq!(get(proxy.address, "/").text(), "done");
+    settings.timeouts.response = Some(Duration::from_millis(20));
+    proxy.configure(&settings);
+    assert_eq!(get(proxy.address, "/never").status, 504);
+    go.send(()).unwrap();
+    assert_eq!(before.answer().text(), "done");
+}
+
+#[test]
+fn a_limit_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() {
+    let origin = Origin::echoing_targets();
+    let mut settings = settings(&[origin.address]);
+    let proxy = Live::start(&settings);
+    let mut before = Connection::connect(proxy.address);
+    before.send(format!("{POST}half"));
+    until("a request in progress", || (proxy.counted().outstanding == 1).then_some(()));
+    settings.limits.body_bytes = Some(7);
+    proxy.configure(&settings);
+    until("a refusal", || {
+        let mut after = Connection::connect(proxy.address);
+        after.send(format!("{POST}complete"));
+        (after.answer().status == 413).then_some(())
+    });
+    before.send("half");
+    assert_eq!(before.answer().status, 200, "the length of a body is judged once");
+    settings.limits.body_bytes = None;
+    proxy.configure(&settings);
+    until("an upload", || {
+        let mut again = Connection::connect(proxy.address);
+        again.send(format!("{POST}complete"));
+        (again.answer().status == 200).then_some(())
+    });
+}
+
+#[test]
+fn a_limit_of_connections_that_is_raised_lets_those_in_that_wait() {
+    let origin = Origin::echoing_targets();
+    let mut settings = settings(&[origin.address]);
+    settings.limits.connections = 1;
+    let proxy = Live::start(&settings);
+    let mut first = Connection::connect(proxy.address);
+    // One that has sent a part of a head is not idle, so its slot is not given away.
+    first.send("GET /first HTTP/1.1\r\n");
+    until("the first one's head", || (proxy.counted().outstanding == 1).then_some(()));
+    let mut second = Connection::connect(proxy.address);
+    second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
+    settings.limits.connections = 2;
+    proxy.configure(&settings);
+    assert_eq!(second.answer().text(), "/second");
+    first.send("Host: a\r\n\r\n");
+    assert_eq!(first.answer().text(), "/first");
+}
