@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate::balance::{Balancer, Options, Outcome, Policy, Tried};
+use tidegate::balance::{Balancer, Choice, Membership, Options, Outcome, Policy, Tried};
 use tidegate::buffer::FreeList;
 use tidegate::console::Console;
 use tidegate::http::{
@@ -130,16 +130,21 @@ fn start() -> Instant {
 }
 
 fn balancer(policy: Policy, now: Instant) -> Balancer {
-    let names = (0..BACKENDS).map(|index| format!("http://localhost:{}", 8081 + index)).collect();
-    Balancer::new(names, Options { policy, ..Options::default() }, now).expect("valid options")
+    let options = Options { policy, ..Options::default() };
+    let mut membership = Membership::new(options, now).expect("valid options");
+    for index in 0..BACKENDS {
+        membership.add(&format!("http://localhost:{}", 8081 + index)).expect("a slot");
+    }
+    membership.balancer()
 }
 
 /// A choice, what comes of it, and its end.
 fn select(policy: Policy) -> Step {
     let mut now = start();
-    let balancer = balancer(policy, now);
+    let mut balancer = balancer(policy, now);
+    let tried = Tried::default();
     Box::new(move || {
-        let mut lease = balancer.acquire(Tried::default(), now).expect("a backend");
+        let Choice::Go(mut lease) = balancer.acquire(&tried, now) else { panic!("a backend") };
         now += Duration::from_micros(100);
         balancer.observe(&mut lease, Outcome::Answered, now);
         balancer.release(lease);
@@ -211,7 +216,7 @@ fn record(now: Instant) -> Record<'static> {
 fn exchange() -> Step {
     let mut now = start();
     let settings = settings();
-    let balancer = balancer(Policy::RoundRobin, now);
+    let mut balancer = balancer(Policy::RoundRobin, now);
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
     let mut headers = Headers::new(FIELDS);
@@ -221,7 +226,7 @@ fn exchange() -> Step {
         let context = &mut Context {
             now,
             settings: &settings,
-            balancer: &balancer,
+            balancer: &mut balancer,
             budget: &mut budget,
             free: &mut free,
             headers: &mut headers,

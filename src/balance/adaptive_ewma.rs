@@ -7,46 +7,66 @@
 
 use std::time::{Duration, Instant};
 
-use super::fastest::fastest;
-use super::fleet::{Backend, Fleet};
+use super::average::Average;
+use super::id::BackendId;
 use super::invalid::InvalidOptions;
+use super::lease::Reason;
+use super::lowest::{UNMEASURED, lowest};
+use super::per_slot::PerSlot;
+use super::registry::Registry;
+use super::rotation::Rotation;
 use super::selector::Selector;
-use super::set::{BackendId, Candidates};
 
 /// Chooses the lowest average, where `average += alpha * (sample - average)` and the first sample
 /// is the first average.
 #[derive(Debug)]
 pub(super) struct AdaptiveEwma {
     alpha: f64,
+    averages: PerSlot<Average>,
+    turns: Rotation,
 }
 
 impl AdaptiveEwma {
-    pub(super) fn new(alpha: f64) -> Result<Self, InvalidOptions> {
+    pub(super) fn new(alpha: f64, slots: usize) -> Result<Self, InvalidOptions> {
         if alpha > 0.0 && alpha <= 1.0 {
-            Ok(Self { alpha })
+            let averages = PerSlot::new(slots, Average::unknown);
+            Ok(Self { alpha, averages, turns: Rotation::new(slots) })
         } else {
             Err(InvalidOptions::Alpha(alpha))
         }
     }
+
+    fn estimate_ns(&self, backend: BackendId) -> Option<u64> {
+        // An average of samples is never negative and, being one of at most `LONGEST_SAMPLE`, fits.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        self.averages[backend].nanos().map(|nanos| nanos.round() as u64)
+    }
 }
 
 impl Selector for AdaptiveEwma {
-    fn select(&self, fleet: &Fleet, candidates: Candidates, _now: Instant) -> Option<BackendId> {
-        fastest(fleet, candidates, |backend| self.estimate(backend))
+    fn select(
+        &self,
+        candidates: &mut [BackendId],
+        _registry: &Registry,
+        _now: Instant,
+    ) -> Option<(BackendId, Reason)> {
+        lowest(candidates, &self.turns, |id| self.estimate_ns(id).unwrap_or(UNMEASURED))
     }
 
-    fn observe(&self, backend: &Backend, latency: Duration, _now: Instant) {
+    fn observe(&self, backend: BackendId, latency: Duration, _now: Instant) {
         let sample_ns = latency.as_nanos() as f64;
-        backend.average.update(|average_ns| match average_ns {
+        self.averages[backend].update(|average_ns| match average_ns {
             None => sample_ns,
             Some(average_ns) => average_ns + self.alpha * (sample_ns - average_ns),
         });
     }
 
-    fn estimate(&self, backend: &Backend) -> Option<Duration> {
-        // An average of samples is never negative and, being one of at most `LONGEST_SAMPLE`, fits.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        backend.average.nanos().map(|nanos| Duration::from_nanos(nanos.round() as u64))
+    fn estimate(&self, backend: BackendId) -> Option<Duration> {
+        self.estimate_ns(backend).map(Duration::from_nanos)
+    }
+
+    fn forget(&self, backend: BackendId) {
+        self.averages[backend].forget();
     }
 
     fn is_adaptive(&self) -> bool {
@@ -56,14 +76,13 @@ impl Selector for AdaptiveEwma {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{epoch, fleet, ms};
+    use super::super::tests::{epoch, ids, ms};
     use super::*;
 
     /// The estimates after each sample, the samples being this far apart.
     fn estimates_ms(alpha: f64, apart: Duration, samples_ms: &[u64]) -> Vec<u128> {
-        let policy = AdaptiveEwma::new(alpha).unwrap();
-        let fleet = fleet(1, policy.samples_remembered());
-        let [backend] = fleet.backends() else { unreachable!() };
+        let policy = AdaptiveEwma::new(alpha, 1).unwrap();
+        let backend = ids(1)[0];
         assert_eq!(policy.estimate(backend), None);
         let mut now = epoch();
         let mut after = |sample: &u64| {
@@ -90,9 +109,8 @@ mod tests {
 
     #[test]
     fn the_smallest_weight_still_moves_the_estimate() {
-        let policy = AdaptiveEwma::new(1e-9).unwrap();
-        let fleet = fleet(1, policy.samples_remembered());
-        let [backend] = fleet.backends() else { unreachable!() };
+        let policy = AdaptiveEwma::new(1e-9, 1).unwrap();
+        let backend = ids(1)[0];
         policy.observe(backend, ms(100), epoch());
         // Each sample moves it by a tenth of a nanosecond, all of them together by a thousand.
         for _ in 0..10_000 {

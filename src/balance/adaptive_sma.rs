@@ -5,22 +5,28 @@
 
 use std::time::{Duration, Instant};
 
-use super::fastest::fastest;
-use super::fleet::{Backend, Fleet};
+use super::id::BackendId;
 use super::invalid::{InvalidOptions, MAX_WINDOW};
+use super::lease::Reason;
+use super::lowest::{UNMEASURED, lowest};
+use super::per_slot::PerSlot;
+use super::registry::Registry;
+use super::rotation::Rotation;
+use super::samples::Samples;
 use super::selector::Selector;
-use super::set::{BackendId, Candidates};
 
 /// Chooses the lowest mean of the last `window` samples, or of as many as there are.
 #[derive(Debug)]
 pub(super) struct AdaptiveSma {
-    window: usize,
+    samples: PerSlot<Samples>,
+    turns: Rotation,
 }
 
 impl AdaptiveSma {
-    pub(super) fn new(window: usize) -> Result<Self, InvalidOptions> {
+    pub(super) fn new(window: usize, slots: usize) -> Result<Self, InvalidOptions> {
         if (1..=MAX_WINDOW).contains(&window) {
-            Ok(Self { window })
+            let samples = PerSlot::new(slots, || Samples::with_capacity(window));
+            Ok(Self { samples, turns: Rotation::new(slots) })
         } else {
             Err(InvalidOptions::Window(window))
         }
@@ -28,39 +34,41 @@ impl AdaptiveSma {
 }
 
 impl Selector for AdaptiveSma {
-    fn select(&self, fleet: &Fleet, candidates: Candidates, _now: Instant) -> Option<BackendId> {
-        fastest(fleet, candidates, |backend| self.estimate(backend))
+    fn select(
+        &self,
+        candidates: &mut [BackendId],
+        _registry: &Registry,
+        _now: Instant,
+    ) -> Option<(BackendId, Reason)> {
+        lowest(candidates, &self.turns, |id| self.samples[id].mean_ns().unwrap_or(UNMEASURED))
     }
 
-    fn observe(&self, backend: &Backend, latency: Duration, _now: Instant) {
-        backend.samples.push(latency);
+    fn observe(&self, backend: BackendId, latency: Duration, _now: Instant) {
+        self.samples[backend].push(latency);
     }
 
-    fn estimate(&self, backend: &Backend) -> Option<Duration> {
-        backend.samples.mean()
+    fn estimate(&self, backend: BackendId) -> Option<Duration> {
+        self.samples[backend].mean_ns().map(Duration::from_nanos)
+    }
+
+    fn forget(&self, backend: BackendId) {
+        self.samples[backend].forget();
     }
 
     fn is_adaptive(&self) -> bool {
         true
     }
-
-    fn samples_remembered(&self) -> usize {
-        self.window
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::set::BackendSet;
-    use super::super::tests::{epoch, fleet, ms};
+    use super::super::tests::{epoch, ids, ms, registry};
     use super::*;
 
     #[test]
     fn the_estimate_is_the_mean_of_the_last_window_of_samples() {
         let estimates_ms = |window, samples_ms: &[u64]| -> Vec<u128> {
-            let policy = AdaptiveSma::new(window).unwrap();
-            let fleet = fleet(1, policy.samples_remembered());
-            let [backend] = fleet.backends() else { unreachable!() };
+            let (policy, backend) = (AdaptiveSma::new(window, 1).unwrap(), ids(1)[0]);
             assert_eq!(policy.estimate(backend), None);
             let after = |sample: &u64| {
                 policy.observe(backend, ms(*sample), epoch());
@@ -75,14 +83,13 @@ mod tests {
 
     #[test]
     fn the_lowest_mean_is_chosen_not_the_lowest_last_sample() {
-        let policy = AdaptiveSma::new(3).unwrap();
-        let fleet = fleet(2, policy.samples_remembered());
-        for (backend, samples_ms) in fleet.backends().iter().zip([[400, 400, 10], [200; 3]]) {
+        let policy = AdaptiveSma::new(3, 2).unwrap();
+        for (backend, samples_ms) in ids(2).into_iter().zip([[400, 400, 10], [200; 3]]) {
             for sample in samples_ms {
                 policy.observe(backend, ms(sample), epoch());
             }
         }
-        let both = BackendSet::first(2);
-        assert_eq!(policy.select(&fleet, both, epoch()).map(BackendId::index), Some(1));
+        let choice = policy.select(&mut ids(2), &registry(), epoch());
+        assert_eq!(choice, Some((ids(2)[1], Reason::Best)));
     }
 }

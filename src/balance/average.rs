@@ -1,9 +1,11 @@
 //! A moving average of one backend that many threads update without losing a sample.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-/// A number of nanoseconds, or nothing yet. Kept as the bits of an `f64`, for a small weight moves
-/// an average by less than a nanosecond, and rounding would stop it for good.
+use super::sync::AtomicU64;
+
+/// A number of nanoseconds, or nothing yet. Kept as the bits of an `f64`, because a small weight
+/// moves an average by less than a nanosecond, and rounding would stop it for good.
 #[derive(Debug)]
 pub(super) struct Average(AtomicU64);
 
@@ -24,6 +26,11 @@ impl Average {
         // The closure never declines, so the update can't fail.
         let _ = self.0.fetch_update(Relaxed, Relaxed, step);
     }
+
+    /// Begins anew. No update may be under way.
+    pub(super) fn forget(&self) {
+        self.0.store(f64::NAN.to_bits(), Relaxed);
+    }
 }
 
 fn known(bits: u64) -> Option<f64> {
@@ -41,6 +48,14 @@ mod tests {
         average.update(|before| before.map_or(7.0, |_| unreachable!()));
         average.update(|before| before.map_or_else(|| unreachable!(), |nanos| nanos + 0.25));
         assert_eq!(average.nanos(), Some(7.25));
+    }
+
+    #[test]
+    fn begins_anew_when_told_to() {
+        let average = Average::unknown();
+        average.update(|_| 7.0);
+        average.forget();
+        assert_eq!(average.nanos(), None);
     }
 
     #[test]

@@ -1,17 +1,23 @@
 //! The request path of balancing: acquire, observe, release.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
 use std::time::{Duration, Instant};
 
-use super::cooling::{Backoff, Temperature};
-use super::fleet::{Backend, Fleet};
-use super::invalid::InvalidOptions;
-use super::lease::{Lease, Outcome};
+use super::id::{BackendId, Tried};
+use super::lease::{Lease, Outcome, Reason};
+use super::membership::{Acknowledged, NO_ROSTER};
+use super::outage::Availability;
 use super::policy::Policy;
 use super::probe::Probe;
+use super::registry::Registry;
+use super::roster::{Member, Roster};
 use super::samples::LONGEST_SAMPLE;
-use super::selector::Selector;
-use super::set::{BackendId, BackendSet, MAX_BACKENDS, Tried};
+use super::slot::Stage;
+
+/// Bytes after which no more backends are listed in an explanation.
+const EXPLAINED_BYTES: usize = 800;
 
 /// How to balance.
 #[derive(Copy, Clone, PartialEq, Debug)]
@@ -21,9 +27,9 @@ pub struct Options {
     /// How long a backend may go without a sample before an adaptive policy sends it one probe;
     /// `None` for never, which is the published behaviour.
     pub resample_after: Option<Duration>,
-    /// How long a backend cools off that could not be reached for the first time.
+    /// How long a backend is ejected that could not be reached for the first time.
     pub cooldown: Duration,
-    /// The longest cool-off; each failed probe doubles the last one up to this.
+    /// The longest ejection; each failed probe doubles the last one up to this.
     pub cooldown_max: Duration,
     /// The sample that a failure counts as. No timeout of the proxy has a part in it, so that
     /// policies choose alike whatever those are.
@@ -45,72 +51,127 @@ impl Default for Options {
     }
 }
 
-/// Chooses backends for all workers and learns from what became of the requests.
+/// What came of asking for a backend.
+#[must_use = "a lease counts as in flight until it is released"]
+#[derive(Debug)]
+pub enum Choice {
+    /// The request goes to this one.
+    Go(Lease),
+    /// Every backend was tried, or there is none.
+    Nobody,
+}
+
+/// Chooses backends for one worker and learns from what became of the requests.
+#[derive(Debug)]
 pub struct Balancer {
-    fleet: Fleet,
-    selector: Box<dyn Selector>,
-    options: Options,
-    backoff: Backoff,
+    registry: Arc<Registry>,
+    roster: Arc<Roster>,
+    /// Tells the membership which roster this is.
+    acknowledged: Acknowledged,
+    /// Scratch for a choice.
+    candidates: Vec<BackendId>,
 }
 
 impl Balancer {
-    /// A balancer over the backends of these names, all unmeasured and assumed to be reachable.
-    ///
-    /// # Errors
-    /// The number of backends or a parameter of the policy is out of its range.
-    pub fn new(names: Vec<String>, options: Options, now: Instant) -> Result<Self, InvalidOptions> {
-        if !(1..=MAX_BACKENDS).contains(&names.len()) {
-            return Err(InvalidOptions::Backends(names.len()));
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        roster: Arc<Roster>,
+        acknowledged: Acknowledged,
+    ) -> Self {
+        let candidates = Vec::with_capacity(registry.len());
+        Self { registry, roster, acknowledged, candidates }
+    }
+
+    /// Chooses from this roster from now on. One that is older than the present one is ignored.
+    pub fn set_roster(&mut self, roster: Arc<Roster>) {
+        if roster.version() > self.roster.version() {
+            self.roster = roster;
+            // What was done under the roster before happened before this is read.
+            self.acknowledged.store(self.roster.version(), Release);
         }
-        let selector = options.policy.selector()?;
-        let fleet = Fleet::new(names, selector.samples_remembered(), now);
-        let backoff = Backoff { first: options.cooldown, longest: options.cooldown_max };
-        Ok(Self { fleet, selector, options, backoff })
     }
 
-    /// Chooses a backend for one attempt, which starts now; `None` only when every backend was
-    /// tried.
-    pub fn acquire(&self, tried: Tried, now: Instant) -> Option<Lease> {
-        let (id, probe) = self.choose(self.fleet.all().without(tried), now)?;
-        self.fleet.backend(id).begin();
-        Some(Lease::new(id, now, probe))
+    /// Chooses a backend for one attempt, which starts now.
+    pub fn acquire(&mut self, tried: &Tried, now: Instant) -> Choice {
+        let Some((id, reason, probe)) = self.choose(tried, now) else { return Choice::Nobody };
+        let reason = if tried.is_empty() { reason } else { Reason::Retry };
+        Choice::Go(self.lease(id, reason, probe, now))
     }
 
-    /// Takes a backend that is bound to be asked, whichever the policy would choose.
-    pub fn acquire_bound(&self, id: BackendId, now: Instant) -> Lease {
-        self.fleet.backend(id).begin();
-        Lease::new(id, now, None)
+    /// Takes the backend that a client is bound to, whichever the policy would choose. `None` if
+    /// that has left the roster: a bound client does not keep a backend from draining.
+    pub fn acquire_bound(&mut self, id: BackendId, now: Instant) -> Option<Lease> {
+        self.roster.contains(id).then(|| self.lease(id, Reason::Only, None, now))
+    }
+
+    fn lease(
+        &self,
+        backend: BackendId,
+        reason: Reason,
+        probe: Option<Probe>,
+        started: Instant,
+    ) -> Lease {
+        let slot = self.registry.slot(backend);
+        debug_assert_ne!(slot.stage(backend), Stage::Gone, "{backend:?} is in a roster");
+        Lease {
+            backend,
+            reason,
+            in_flight: slot.begin(),
+            estimate: self.roster.selector.estimate(backend),
+            started,
+            probe,
+            excused: Duration::ZERO,
+            observed: None,
+        }
     }
 
     /// The first backend that deserves a probe, else the policy's choice among those that take
     /// requests, else the one that will be the first to take requests again.
-    fn choose(&self, untried: BackendSet, now: Instant) -> Option<(BackendId, Option<Probe>)> {
-        let at = self.fleet.micros(now);
-        let mut warm = BackendSet::EMPTY;
-        for id in untried {
-            let backend = self.fleet.backend(id);
-            let deserves_probe = match backend.cooling.temperature(self.backoff, at) {
-                Temperature::Warm => {
-                    warm.insert(id);
-                    self.selector.is_adaptive()
-                        && backend.is_unobserved(self.options.resample_after, at)
+    fn choose(
+        &mut self,
+        tried: &Tried,
+        now: Instant,
+    ) -> Option<(BackendId, Reason, Option<Probe>)> {
+        let Self { registry, roster, candidates, .. } = self;
+        let (at, limit) = (registry.micros(now), roster.options.probe_timeout);
+        let is_adaptive = roster.selector.is_adaptive();
+        candidates.clear();
+        for member in roster.members() {
+            let id = member.id();
+            if tried.contains(id) {
+                continue;
+            }
+            let slot = registry.slot(id);
+            let reason = match slot.outage.availability(roster.backoff, at) {
+                Availability::Up => {
+                    candidates.push(id);
+                    if !is_adaptive {
+                        continue;
+                    }
+                    slot.lacks_sample(roster.options.resample_after, at)
                 }
-                Temperature::Cooling => false,
-                Temperature::Due => true,
+                Availability::Probing => Some(Reason::Trial),
+                Availability::Ejected | Availability::Down => None,
             };
-            if deserves_probe
-                && let Some(probe) = backend.probing.claim(at, self.options.probe_timeout)
+            if let Some(reason) = reason
+                && let Some(probe) = slot.probing.claim(at, limit)
             {
-                return Some((id, Some(probe)));
+                return Some((id, reason, Some(probe)));
             }
         }
-        let choice = self.selector.select(&self.fleet, warm, now);
-        choice.or_else(|| self.soonest_due(untried)).map(|id| (id, None))
+        let (id, reason) = match candidates.as_mut_slice() {
+            [] => (self.soonest_due(tried)?, Reason::Cooling),
+            [only] => (*only, Reason::Only),
+            candidates => roster.selector.select(candidates, registry, now)?,
+        };
+        Some((id, reason, None))
     }
 
-    /// Of backends that all cool off, the one whose time is over first.
-    fn soonest_due(&self, cooling: BackendSet) -> Option<BackendId> {
-        cooling.into_iter().min_by_key(|id| self.fleet.backend(*id).cooling.due(self.backoff))
+    /// Of backends that are all ejected, the one whose time is over first.
+    fn soonest_due(&self, tried: &Tried) -> Option<BackendId> {
+        let untried = self.roster.members().iter().map(Member::id);
+        let due = |id: &BackendId| self.registry.slot(*id).outage.due(self.roster.backoff);
+        untried.filter(|id| !tried.contains(*id)).min_by_key(due)
     }
 
     /// Starts the attempt's clock anew: a pooled connection turned out to be stale, and the request
@@ -127,90 +188,124 @@ impl Balancer {
         if !lease.admits(outcome) {
             return;
         }
-        let backend = self.fleet.backend(lease.backend);
-        let at = self.fleet.micros(now);
-        let started = || self.fleet.micros(lease.started);
+        let Roster { selector, options, backoff, .. } = &*self.roster;
+        let slot = self.registry.slot(lease.backend);
+        let at = self.registry.micros(now);
+        let started = || self.registry.micros(lease.started);
         let record = |sample: Duration| {
-            self.selector.observe(backend, sample.min(LONGEST_SAMPLE), now);
-            backend.observed(at);
+            selector.observe(lease.backend, sample.min(LONGEST_SAMPLE), now);
+            slot.observed(at);
         };
         match outcome {
             Outcome::Answered => {
                 let latency = now.saturating_duration_since(lease.started);
                 record(latency.saturating_sub(lease.excused));
-                if !backend.cooling.is_warm() {
-                    backend.cooling.answered(started());
+                if !slot.outage.is_up() {
+                    slot.outage.answered(started());
                 }
             }
             Outcome::Failed => {
-                record(self.options.failure_sample);
-                backend.cooling.failed(self.backoff, started(), at);
+                record(options.failure_sample);
+                slot.outage.failed(*backoff, started(), at);
             }
-            Outcome::Unreachable => backend.cooling.unreachable(self.backoff, started(), at),
+            Outcome::Unreachable => slot.outage.unreachable(*backoff, started(), at),
         }
-        self.end_probe(lease);
+        self.yield_probe(lease);
     }
 
     /// Ends an attempt, at the upstream's last byte or when it is given up. One without an outcome
     /// (the client left, or the error was our own) leaves no trace: its probe is free again.
     pub fn release(&self, mut lease: Lease) {
-        self.end_probe(&mut lease);
-        self.fleet.backend(lease.backend).end();
+        self.yield_probe(&mut lease);
+        self.registry.slot(lease.backend).end();
+        std::mem::forget(lease);
     }
 
-    /// Ends the attempt's probe, if it is one, because it waits for its client. That may take as
-    /// long as it likes, so another request shall learn of the backend. What this one learns
+    /// Ends the attempt's probe, if it is one. Called while it waits for its client: that may take
+    /// as long as it likes, so another request shall learn of the backend. What this one learns
     /// counts as well.
     pub fn yield_probe(&self, lease: &mut Lease) {
-        self.end_probe(lease);
-    }
-
-    fn end_probe(&self, lease: &mut Lease) {
         if let Some(probe) = lease.probe.take() {
-            self.fleet.backend(lease.backend).probing.end(probe);
+            self.registry.slot(lease.backend).probing.end(probe);
         }
     }
 
-    /// All backends, in the order of the configuration.
+    /// Whether there is a backend that was not tried.
     #[must_use]
-    pub fn backends(&self) -> &[Backend] {
-        self.fleet.backends()
+    pub fn has_untried(&self, tried: &Tried) -> bool {
+        self.roster.members().iter().any(|member| !tried.contains(member.id()))
     }
 
-    /// The backend of a lease.
+    /// The backends that are chosen from.
     #[must_use]
-    pub fn backend(&self, id: BackendId) -> &Backend {
-        self.fleet.backend(id)
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The name of a backend that is in the roster.
+    #[must_use]
+    pub fn name(&self, id: BackendId) -> Option<&str> {
+        Some(self.roster.member(id)?.name())
+    }
+
+    /// What is known of the backends whatever the policy.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// The latency that the policy expects of a backend; `None` before it was measured, and always
     /// if the policy measures nothing.
     #[must_use]
-    pub fn estimate(&self, backend: &Backend) -> Option<Duration> {
-        self.selector.estimate(backend)
+    pub fn estimate(&self, id: BackendId) -> Option<Duration> {
+        self.roster.selector.estimate(id)
     }
 
-    /// One line about a choice and what is known of the backends right now, for people:
-    /// `adaptive_sma 8081=12.3ms 8082=? 8083=cooling -> 8081`.
+    /// Whether a backend takes requests.
     #[must_use]
-    pub fn explain(&self, chosen: BackendId) -> String {
-        let mut line = self.options.policy.to_string();
-        let known = if self.selector.is_adaptive() { self.backends() } else { &[] };
-        for backend in known {
-            let label = backend.label();
+    pub fn availability(&self, id: BackendId, now: Instant) -> Availability {
+        let slot = self.registry.slot(id);
+        match slot.stage(id) {
+            Stage::Active => {
+                slot.outage.availability(self.roster.backoff, self.registry.micros(now))
+            }
+            Stage::Draining | Stage::Gone => Availability::Down,
+        }
+    }
+
+    /// One line about a choice that was just made, for people: the policy, what is known of each
+    /// backend, the reason, and the backend chosen.
+    /// `adaptive_sma 8081=12.3ms 8082=? 8083=ejected (first) -> 8082`.
+    #[must_use]
+    pub fn explain(&self, lease: &Lease, now: Instant) -> String {
+        let mut line = self.roster.options.policy.to_string();
+        let members = self.roster.members();
+        let mut known = if self.roster.selector.is_adaptive() { members.iter() } else { [].iter() };
+        while line.len() < EXPLAINED_BYTES
+            && let Some(member) = known.next()
+        {
+            let label = member.label();
             // Writing to a `String` can't fail.
-            let _ = match self.estimate(backend) {
-                _ if backend.is_cooling() => write!(line, " {label}=cooling"),
-                Some(estimate) => write!(line, " {label}={:.1}ms", estimate.as_secs_f64() * 1e3),
-                None => write!(line, " {label}=?"),
+            let _ = match (self.availability(member.id(), now), self.estimate(member.id())) {
+                (Availability::Up, Some(estimate)) => {
+                    write!(line, " {label}={:.1}ms", estimate.as_secs_f64() * 1e3)
+                }
+                (Availability::Up, None) => write!(line, " {label}=?"),
+                (other, _) => write!(line, " {label}={}", other.name()),
             };
         }
-        line + " -> " + self.backend(chosen).label()
+        if known.len() > 0 {
+            let _ = write!(line, " and {} more", known.len());
+        }
+        let label = self.roster.member(lease.backend).map_or("one removed", |m| m.label());
+        let _ = write!(line, " ({}) -> {label}", lease.reason.name());
+        line
     }
 }
 
-impl fmt::Debug for Balancer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Balancer").field("fleet", &self.fleet).finish_non_exhaustive()
+impl Drop for Balancer {
+    /// A worker that ended refers to no backend but those it has leases of.
+    fn drop(&mut self) {
+        self.acknowledged.store(NO_ROSTER, Release);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::id::BackendId;
 use super::probe::Probe;
-use super::set::BackendId;
 
 /// What became of an attempt.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -13,54 +13,104 @@ pub enum Outcome {
     Answered,
     /// A reset, a timeout, nonsense, or a 502, 503, 504 or 508 of the backend. The sample is
     /// [`super::Options::failure_sample`], however short the failure took: a backend that fails
-    /// fast must not attract requests. It also prolongs a cool-off that the attempt was to end.
+    /// fast must not attract requests. It also prolongs an ejection that the attempt was to end.
     Failed,
-    /// The connect was refused or timed out at every address. The backend cools off; there is no
-    /// sample, for nothing was measured. Never report an error of our own (no file descriptor, no
-    /// local port) as this: such an attempt is released without an outcome.
+    /// The connect was refused or timed out at every address. The backend is ejected; there is no
+    /// sample, because nothing was measured. Never report an error of our own (no file descriptor,
+    /// no local port) as this: such an attempt is released without an outcome.
     Unreachable,
 }
 
-/// The right to send one request to one backend.
+/// Why a backend was chosen. Of several reasons that hold, it is the first in this order: what
+/// narrowed the choice tells more than what decided the rest.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Reason {
+    /// The request had tried another backend before, whatever chose this one.
+    Retry,
+    /// To probe a backend that is not measured yet.
+    First,
+    /// To probe one that was ejected, or whose last sample is too old.
+    Trial,
+    /// All are ejected or being probed, and its ejection ends first.
+    Cooling,
+    /// No other takes requests, or the client is bound to it.
+    Only,
+    /// Its estimate is the lowest.
+    Best,
+    /// It took its turn among those with the lowest estimate.
+    Tie,
+    /// It took its turn among all.
+    Turn,
+}
+
+impl Reason {
+    /// The word for logs and people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::First => "first",
+            Self::Trial => "trial",
+            Self::Cooling => "cooling",
+            Self::Only => "only",
+            Self::Best => "best",
+            Self::Tie => "tie",
+            Self::Turn => "turn",
+        }
+    }
+}
+
+/// The right to send one request to one backend, and what was known when it was chosen.
 ///
-/// It counts as outstanding from [`super::Balancer::acquire`] to [`super::Balancer::release`],
-/// which is at the upstream's last byte. A lease that is dropped instead counts for ever, and so
-/// does its probe.
-#[must_use = "a lease counts as outstanding until it is released"]
+/// It counts as in flight from [`super::Balancer::acquire`] to [`super::Balancer::release`], which
+/// is at the upstream's last byte. It must come back: one that is dropped would count for ever, and
+/// so would its probe, and its slot would never be free again. A debug build panics there.
+#[must_use = "a lease counts as in flight until it is released"]
 #[derive(Debug)]
 pub struct Lease {
     pub(super) backend: BackendId,
+    pub(super) reason: Reason,
+    pub(super) in_flight: u32,
+    pub(super) estimate: Option<Duration>,
     pub(super) started: Instant,
-    /// Whether this attempt still holds its backend's probe.
+    /// The probe of its backend that this attempt still is.
     pub(super) probe: Option<Probe>,
     /// What of the time since the start is not the backend's.
     pub(super) excused: Duration,
     /// The last outcome that counted.
-    observed: Option<Outcome>,
+    pub(super) observed: Option<Outcome>,
 }
 
 impl Lease {
-    pub(super) fn new(backend: BackendId, started: Instant, probe: Option<Probe>) -> Self {
-        Self { backend, started, probe, excused: Duration::ZERO, observed: None }
-    }
-
     /// The backend to send the request to.
     #[must_use]
     pub fn backend(&self) -> BackendId {
         self.backend
     }
 
+    /// Why this backend was chosen.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The backend's requests in flight when it was chosen, this one included.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// The latency that was expected of the backend when it was chosen; `None` before it was
+    /// measured, and always if the policy measures nothing.
+    #[must_use]
+    pub fn estimate(&self) -> Option<Duration> {
+        self.estimate
+    }
+
     /// When the attempt started; its sample is measured from here.
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
-    }
-
-    /// Whether the request went to this backend to learn of it, not because it was the best. False
-    /// once an outcome was observed, for then it has been learned.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.probe.is_some()
     }
 
     /// So much of the attempt's time the backend could not help, because the client took it to send
@@ -81,5 +131,12 @@ impl Lease {
             self.observed = Some(outcome);
         }
         counts
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What panics already can't release what it holds.
+        debug_assert!(std::thread::panicking(), "{self:?} was dropped, not released");
     }
 }

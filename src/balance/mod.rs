@@ -1,37 +1,48 @@
 //! Which backend serves the next request.
 //!
-//! One [`Balancer`] is shared by all workers through an `Arc`. It hands out a [`Lease`] per
-//! attempt, learns from the attempt's [`Outcome`], and keeps backends off for a while that nobody
-//! can reach. Which backend is best is the theory of a [`Selector`], one file each; everything the
-//! theories share (probes, cooling off, what counts as a sample) is decided here once.
+//! A [`Membership`], which has one owner, says which backends there are. Each worker has a
+//! [`Balancer`] and in it a [`Roster`], an immutable list of the backends to choose from, which is
+//! swapped as a whole. The balancer hands out a [`Lease`] per attempt, learns from the attempt's
+//! [`Outcome`], and ejects backends that can't be reached. Which backend is best is the theory of a
+//! [`Selector`], one file each, which also owns what it knows of each backend; everything the
+//! theories share (probes, ejection, what counts as a sample) is decided here once.
 //!
-//! The room refuses to know sockets, HTTP and the clock: time enters as `now`, a backend is a name
-//! and an index. Nothing on a request's path allocates or locks. The state is relaxed atomics, for
-//! each word stands on its own: a decision made from a view some nanoseconds old is as good as one
-//! made those nanoseconds earlier.
+//! This module refuses to know sockets, HTTP and the clock: time enters as `now`, a backend is a
+//! name and an id. On a request's path nothing is allocated, locked or counted as a reference:
+//! workers share relaxed atomics in the slots of a [`Registry`] and in the tables of the policy.
 
 mod adaptive_ewma;
 mod adaptive_sma;
 mod average;
 mod balancer;
-mod cooling;
-mod fastest;
-mod fleet;
+mod id;
 mod invalid;
 mod lease;
+mod lowest;
+mod membership;
+mod outage;
+mod per_slot;
 mod policy;
 mod probe;
+mod registry;
+mod roster;
+mod rotation;
 mod round_robin;
 mod samples;
 mod selector;
-mod set;
+mod slot;
+mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use balancer::{Balancer, Options};
-pub use fleet::{Backend, Fleet};
+pub use balancer::{Balancer, Choice, Options};
+pub use id::{BackendId, MAX_BACKENDS, Tried};
 pub use invalid::{InvalidOptions, MAX_WINDOW};
-pub use lease::{Lease, Outcome};
+pub use lease::{Lease, Outcome, Reason};
+pub use membership::{Membership, RegistryFull};
+pub use outage::Availability;
 pub use policy::{Policy, UnknownPolicy};
+pub use registry::Registry;
+pub use roster::{Member, Roster};
 pub use selector::Selector;
-pub use set::{BackendId, BackendSet, Candidates, MAX_BACKENDS, Tried};
+pub use slot::Stage;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::adaptive_ewma::AdaptiveEwma;
 use super::adaptive_sma::AdaptiveSma;
@@ -42,11 +43,12 @@ impl Policy {
         }
     }
 
-    pub(super) fn selector(self) -> Result<Box<dyn Selector>, InvalidOptions> {
+    /// A new one, which knows nothing of the backends in these slots yet.
+    pub(super) fn selector(self, slots: usize) -> Result<Arc<dyn Selector>, InvalidOptions> {
         Ok(match self {
-            Self::RoundRobin => Box::new(RoundRobin),
-            Self::AdaptiveSma { window } => Box::new(AdaptiveSma::new(window)?),
-            Self::AdaptiveEwma { alpha } => Box::new(AdaptiveEwma::new(alpha)?),
+            Self::RoundRobin => Arc::new(RoundRobin::new(slots)),
+            Self::AdaptiveSma { window } => Arc::new(AdaptiveSma::new(window, slots)?),
+            Self::AdaptiveEwma { alpha } => Arc::new(AdaptiveEwma::new(alpha, slots)?),
         })
     }
 }

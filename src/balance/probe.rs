@@ -1,13 +1,13 @@
 //! The one request that is sent to a backend to learn of it.
 //!
-//! One at a time, so that an outage costs few requests. But nobody owns it for ever: a probe that
-//! takes too long leaves its place to the next, and when it ends after all, it ends only itself.
+//! One at a time, so that an outage costs few requests. But none lasts for ever: a probe that takes
+//! too long gives way to the next, and when it ends after all, it ends only itself.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use super::cooling::Micros;
+use super::outage::Micros;
+use super::sync::AtomicU64;
 
 /// A claim, told apart from later ones by when it was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,8 +23,8 @@ const NONE: u64 = 0;
 impl Probing {
     /// Begins a probe at `now`; `None` while another is under way for less than `limit`.
     ///
-    /// Whoever found the probe due may have read that before another one's probe ended. Then one
-    /// request more is a probe, one after the other: no harm.
+    /// The caller may have found the probe due just before another probe ended. Then one more
+    /// request is a probe, one after the other, which does no harm.
     pub(super) fn claim(&self, now: Micros, limit: Duration) -> Option<Probe> {
         let current = self.0.load(Relaxed);
         let is_over = |since: u64| u128::from(now.saturating_sub(since - 1)) >= limit.as_micros();
@@ -36,10 +36,15 @@ impl Probing {
         self.0.compare_exchange(current, claim, Acquire, Relaxed).is_ok().then_some(Probe(claim))
     }
 
-    /// Ends a probe; what it learned must have been recorded before. One whose place was taken ends
-    /// nothing.
+    /// Ends a probe; what it learned must have been recorded before. One that was followed by
+    /// another ends nothing.
     pub(super) fn end(&self, probe: Probe) {
         let _ = self.0.compare_exchange(probe.0, NONE, Release, Relaxed);
+    }
+
+    /// The slot has another occupant, which nobody probes.
+    pub(super) fn forget(&self) {
+        self.0.store(NONE, Relaxed);
     }
 }
 

@@ -2,49 +2,75 @@
 
 use std::time::Instant;
 
-use super::fleet::Fleet;
+use super::id::BackendId;
+use super::lease::Reason;
+use super::registry::Registry;
+use super::rotation::Rotation;
 use super::selector::Selector;
-use super::set::{BackendId, Candidates};
 
 /// Takes turns, whatever the backends' latencies.
 #[derive(Debug)]
-pub(super) struct RoundRobin;
+pub(super) struct RoundRobin {
+    turns: Rotation,
+}
+
+impl RoundRobin {
+    pub(super) fn new(slots: usize) -> Self {
+        Self { turns: Rotation::new(slots) }
+    }
+}
 
 impl Selector for RoundRobin {
-    fn select(&self, fleet: &Fleet, candidates: Candidates, _now: Instant) -> Option<BackendId> {
-        fleet.take_turn(candidates)
+    fn select(
+        &self,
+        candidates: &mut [BackendId],
+        _registry: &Registry,
+        _now: Instant,
+    ) -> Option<(BackendId, Reason)> {
+        candidates.get(self.turns.take(candidates.len())).map(|id| (*id, Reason::Turn))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::set::BackendSet;
-    use super::super::tests::{epoch, fleet};
+    use super::super::tests::{epoch, ids, registry};
     use super::*;
 
-    fn turns(candidates: BackendSet, count: usize) -> Vec<Option<usize>> {
-        let fleet = fleet(candidates.len(), 0);
-        let choose = || RoundRobin.select(&fleet, candidates, epoch());
-        (0..count).map(|_| choose().map(BackendId::index)).collect()
+    fn turns(policy: &RoundRobin, candidates: &[BackendId], count: usize) -> Vec<Option<usize>> {
+        let registry = registry();
+        let choose = |_| {
+            let choice = policy.select(&mut candidates.to_vec(), &registry, epoch());
+            choice.map(|(id, reason)| {
+                assert_eq!(reason, Reason::Turn);
+                id.slot()
+            })
+        };
+        (0..count).map(choose).collect()
     }
 
     #[test]
     fn each_candidate_has_its_turn() {
-        assert_eq!(turns(BackendSet::first(3), 5), [0, 1, 2, 0, 1].map(Some));
-        assert_eq!(turns(BackendSet::first(1), 2), [0, 0].map(Some));
-        assert_eq!(turns(BackendSet::EMPTY, 1), [None]);
+        let policy = RoundRobin::new(3);
+        assert_eq!(turns(&policy, &ids(3), 5), [0, 1, 2, 0, 1].map(Some));
+        assert_eq!(turns(&policy, &ids(1), 2), [0, 0].map(Some));
+        assert_eq!(turns(&policy, &[], 1), [None]);
     }
 
     #[test]
     fn those_that_are_no_candidates_are_skipped_and_the_others_stay_equal() {
-        let fleet = fleet(4, 0);
-        let all = BackendSet::first(4);
-        let second = all.into_iter().nth(1).unwrap();
-        let candidates = all.without(BackendSet::only(second));
+        let mut candidates = ids(4);
+        candidates.remove(1);
         let mut served = [0; 4];
-        for _ in 0..300 {
-            served[RoundRobin.select(&fleet, candidates, epoch()).unwrap().index()] += 1;
+        for slot in turns(&RoundRobin::new(4), &candidates, 300).into_iter().flatten() {
+            served[slot] += 1;
         }
         assert_eq!(served, [100, 0, 100, 100]);
+    }
+
+    #[test]
+    fn as_many_candidates_as_there_can_be_have_their_turn() {
+        let count = super::super::MAX_BACKENDS;
+        let expected: Vec<Option<usize>> = (0..count).chain(0..count).map(Some).collect();
+        assert_eq!(turns(&RoundRobin::new(count), &ids(count), 2 * count), expected);
     }
 }

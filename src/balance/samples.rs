@@ -1,7 +1,9 @@
 //! The last few latencies of one backend and their mean, written by many threads at once.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+use super::sync::{AtomicI64, AtomicU64};
 
 /// No sample counts for more. It bounds the sum of the largest window far below `i64::MAX`.
 pub(super) const LONGEST_SAMPLE: Duration = Duration::from_secs(24 * 3600);
@@ -15,14 +17,15 @@ pub(super) const LONGEST_SAMPLE: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub(super) struct Samples {
     ring_ns: Box<[AtomicI64]>,
-    /// Samples ever begun; its remainder is the slot of the next one.
+    /// Samples ever begun; its remainder is the place of the next one.
     next: AtomicU64,
-    /// Slots that count in `sum_ns`, at most the capacity.
+    /// Places that count in `sum_ns`, at most the capacity.
     filled: AtomicI64,
     sum_ns: AtomicI64,
 }
 
 impl Samples {
+    /// `capacity` is at least 1.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self {
             ring_ns: (0..capacity).map(|_| AtomicI64::new(0)).collect(),
@@ -32,31 +35,37 @@ impl Samples {
         }
     }
 
-    /// Replaces the oldest sample; a ring without capacity remembers nothing.
+    /// Replaces the oldest sample.
     pub(super) fn push(&self, sample: Duration) {
         let capacity = self.ring_ns.len() as u64;
-        if capacity == 0 {
-            return;
-        }
         let sample_ns = i64::try_from(sample.min(LONGEST_SAMPLE).as_nanos()).unwrap_or(i64::MAX);
         let turn = self.next.fetch_add(1, Relaxed);
-        let slot = usize::try_from(turn % capacity).unwrap_or(0);
-        let replaced_ns = self.ring_ns[slot].swap(sample_ns, Relaxed);
+        let place = usize::try_from(turn % capacity).unwrap_or(0);
+        let replaced_ns = self.ring_ns[place].swap(sample_ns, Relaxed);
         self.sum_ns.fetch_add(sample_ns - replaced_ns, Relaxed);
         // Counted after it was summed: a half-added sample makes a mean look worse, never better,
-        // and so attracts nobody.
+        // and so attracts no request.
         if turn < capacity {
             self.filled.fetch_add(1, Relaxed);
         }
     }
 
-    /// The mean of the samples held; `None` before the first.
-    pub(super) fn mean(&self) -> Option<Duration> {
+    /// The mean of the samples held, in nanoseconds; `None` before the first.
+    pub(super) fn mean_ns(&self) -> Option<u64> {
         let filled = self.filled.load(Relaxed);
-        // Two writers that overtake each other on one slot can make the sum negative for a moment.
+        // Two writers that overtake each other on one place can make the sum negative for a moment.
         let sum_ns = self.sum_ns.load(Relaxed).max(0);
-        let mean_ns = sum_ns.checked_div(filled)?;
-        Some(Duration::from_nanos(mean_ns.unsigned_abs()))
+        sum_ns.checked_div(filled).map(i64::unsigned_abs)
+    }
+
+    /// Begins anew. No push may be under way.
+    pub(super) fn forget(&self) {
+        for place in &self.ring_ns {
+            place.store(0, Relaxed);
+        }
+        self.next.store(0, Relaxed);
+        self.filled.store(0, Relaxed);
+        self.sum_ns.store(0, Relaxed);
     }
 }
 
@@ -64,12 +73,14 @@ impl Samples {
 mod tests {
     use super::*;
 
-    fn mean_ms_of(capacity: usize, samples_ms: &[u64]) -> Option<u128> {
+    const MS_IN_NS: u64 = 1_000_000;
+
+    fn mean_ms_of(capacity: usize, samples_ms: &[u64]) -> Option<u64> {
         let samples = Samples::with_capacity(capacity);
         for ms in samples_ms {
             samples.push(Duration::from_millis(*ms));
         }
-        samples.mean().map(|mean| mean.as_millis())
+        samples.mean_ns().map(|mean_ns| mean_ns / MS_IN_NS)
     }
 
     #[test]
@@ -80,18 +91,27 @@ mod tests {
         assert_eq!(mean_ms_of(3, &[10, 20, 60]), Some(30));
         assert_eq!(mean_ms_of(3, &[10, 20, 60, 400]), Some(160));
         assert_eq!(mean_ms_of(1, &[10, 20, 60, 400]), Some(400));
-        assert_eq!(mean_ms_of(0, &[10]), None);
+    }
+
+    #[test]
+    fn begins_anew_when_told_to() {
+        let samples = Samples::with_capacity(2);
+        (0..5).for_each(|_| samples.push(Duration::from_secs(1)));
+        samples.forget();
+        assert_eq!(samples.mean_ns(), None);
+        samples.push(Duration::from_nanos(7));
+        assert_eq!(samples.mean_ns(), Some(7));
     }
 
     #[test]
     fn zero_and_endless_samples_are_samples() {
         let samples = Samples::with_capacity(1000);
         samples.push(Duration::ZERO);
-        assert_eq!(samples.mean(), Some(Duration::ZERO));
+        assert_eq!(samples.mean_ns(), Some(0));
         (0..2000).for_each(|_| samples.push(Duration::MAX));
-        assert_eq!(samples.mean(), Some(LONGEST_SAMPLE));
+        assert_eq!(samples.mean_ns().map(Duration::from_nanos), Some(LONGEST_SAMPLE));
         (0..1000).for_each(|_| samples.push(Duration::from_millis(1)));
-        assert_eq!(samples.mean(), Some(Duration::from_millis(1)));
+        assert_eq!(samples.mean_ns(), Some(MS_IN_NS));
     }
 
     #[test]
@@ -106,7 +126,7 @@ mod tests {
                     });
                 }
             });
-            let ring_ns: i64 = samples.ring_ns.iter().map(|slot| slot.load(Relaxed)).sum();
+            let ring_ns: i64 = samples.ring_ns.iter().map(|place| place.load(Relaxed)).sum();
             assert_eq!(samples.sum_ns.load(Relaxed), ring_ns);
             assert_eq!(samples.filled.load(Relaxed), i64::try_from(capacity).unwrap());
         }

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::resolver::Resolver;
 use super::settings::Backend;
 use crate::health::reachable;
 use crate::reactor::is_local;
@@ -20,20 +19,18 @@ pub struct CircleError {
     listen: SocketAddr,
 }
 
-/// Looks for an upstream that has an address which is listened on.
+/// Looks for an address of a backend which is listened on.
 ///
 /// # Errors
 /// The first one.
 pub fn refuse_circle(
-    upstreams: &[Backend],
-    resolver: &Resolver,
+    backend: &Backend,
+    addresses: &[SocketAddr],
     listen: &[SocketAddr],
 ) -> Result<(), CircleError> {
-    for (index, upstream) in upstreams.iter().enumerate() {
-        for address in resolver.addresses(index) {
-            if let Some(&listen) = listen.iter().find(|listen| takes(**listen, address)) {
-                return Err(CircleError { url: upstream.url.clone(), address, listen });
-            }
+    for &address in addresses {
+        if let Some(&listen) = listen.iter().find(|listen| takes(**listen, address)) {
+            return Err(CircleError { url: backend.url.clone(), address, listen });
         }
     }
     Ok(())

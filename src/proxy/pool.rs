@@ -3,20 +3,21 @@
 //! The one used last is the one least likely to have been closed meanwhile, and taking it lets the
 //! others idle out when load falls.
 
+use crate::balance::{BackendId, MAX_BACKENDS};
 use crate::reactor::{Key, Lists};
 
-/// Keys of idle connections. A key leaves the pool before its connection is closed.
+/// Keys of idle connections, by the slot of their backend. A key leaves the pool before its
+/// connection is closed, and all of a backend's leave it before another one has the slot.
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Lists,
-    backends: usize,
     limit: usize,
 }
 
 impl Pool {
-    /// For this many backends, and at most `limit` connections of each.
-    pub(super) fn new(backends: usize, limit: usize) -> Self {
-        Self { idle: Lists::new(backends), backends, limit }
+    /// For at most `limit` connections of each backend.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { idle: Lists::new(MAX_BACKENDS), limit }
     }
 
     /// Keeps at most `limit` connections of each backend from now on.
@@ -25,15 +26,15 @@ impl Pool {
     }
 
     /// The connection that was put back last.
-    pub(super) fn take(&mut self, backend: usize) -> Option<Key> {
-        self.idle.pop_last(backend)
+    pub(super) fn take(&mut self, backend: BackendId) -> Option<Key> {
+        self.idle.pop_last(backend.slot())
     }
 
     /// Keeps a connection; false when there are enough.
-    pub(super) fn put(&mut self, backend: usize, key: Key) -> bool {
-        let room = self.idle.len(backend) < self.limit;
+    pub(super) fn put(&mut self, backend: BackendId, key: Key) -> bool {
+        let room = self.idle.len(backend.slot()) < self.limit;
         if room {
-            self.idle.push(backend, key);
+            self.idle.push(backend.slot(), key);
         }
         room
     }
@@ -45,7 +46,7 @@ impl Pool {
 
     /// The connection that is missed least: of the backend that has most, the one idle longest.
     pub(super) fn spare(&self) -> Option<Key> {
-        let fullest = (0..self.backends).max_by_key(|backend| self.idle.len(*backend))?;
+        let fullest = (0..MAX_BACKENDS).max_by_key(|slot| self.idle.len(*slot))?;
         self.idle.first(fullest)
     }
 }
@@ -53,6 +54,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::tests::ids;
     use crate::reactor::Slots;
 
     fn keys(count: usize) -> Vec<Key> {
@@ -62,15 +64,15 @@ mod tests {
 
     #[test]
     fn the_connection_used_last_is_taken_first_and_each_backend_has_its_own() {
-        let (keys, mut pool) = (keys(5), Pool::new(2, 3));
+        let (keys, ids, mut pool) = (keys(5), ids(2), Pool::new(3));
         for (backend, key) in [(0, 0), (0, 1), (1, 2), (0, 3)] {
-            assert!(pool.put(backend, keys[key]));
+            assert!(pool.put(ids[backend], keys[key]));
         }
-        assert!(!pool.put(0, keys[4]), "there are enough");
+        assert!(!pool.put(ids[0], keys[4]), "there are enough");
         assert_eq!(pool.spare(), Some(keys[0]));
         pool.remove(keys[1]);
         assert_eq!(
-            [0, 0, 0, 1].map(|of| pool.take(of)),
+            [0, 0, 0, 1].map(|of| pool.take(ids[of])),
             [3, 0, 9, 2].map(|at| keys.get(at).copied())
         );
         assert_eq!(pool.spare(), None);
@@ -79,13 +81,13 @@ mod tests {
     #[test]
     fn half_a_million_connections_that_end_together_are_forgotten_one_by_one() {
         // A pool that is searched for each of them takes hours here.
-        let (keys, mut pool) = (keys(500_000), Pool::new(1, usize::MAX));
+        let (keys, id, mut pool) = (keys(500_000), ids(1)[0], Pool::new(usize::MAX));
         for key in &keys {
-            assert!(pool.put(0, *key));
+            assert!(pool.put(id, *key));
         }
         for key in &keys {
             pool.remove(*key);
         }
-        assert_eq!(pool.take(0), None);
+        assert_eq!(pool.take(id), None);
     }
 }

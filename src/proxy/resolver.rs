@@ -1,17 +1,18 @@
 //! Where each backend can be reached: the addresses its host name resolves to.
 //!
-//! A name is resolved at start, and again on a helper thread after its addresses failed, for
-//! `getaddrinfo` blocks. A name with several addresses (`localhost` has two) remembers which one
-//! answered, so that no connection fails first on the other.
+//! A name is resolved before its backend is added, and again on a helper thread after its addresses
+//! failed, because `getaddrinfo` blocks. A name with several addresses (`localhost` has two)
+//! remembers which one answered, so that no connection fails first on the other.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::settings::Backend;
+use crate::balance::{BackendId, MAX_BACKENDS};
 
 /// A host name that has no address.
 #[derive(Debug, thiserror::Error)]
@@ -21,69 +22,17 @@ pub struct ResolveError {
     reason: String,
 }
 
-#[derive(Debug)]
-struct Entry {
-    upstream: Backend,
-    /// Grows with each change of `addresses`.
-    version: AtomicU64,
-    addresses: Mutex<Vec<SocketAddr>>,
-    /// Index of the address that answered last.
-    preferred: AtomicUsize,
-}
-
-impl Entry {
-    fn publish(&self, addresses: Vec<SocketAddr>) {
-        let mut current = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if *current != addresses {
-            *current = addresses;
-            self.preferred.store(0, Ordering::Relaxed);
-            self.version.fetch_add(1, Ordering::Release);
-        }
+/// The addresses that a backend has now. This blocks.
+///
+/// # Errors
+/// If there is none.
+pub fn resolve(backend: &Backend) -> Result<Vec<SocketAddr>, ResolveError> {
+    let refuse = |reason: String| ResolveError { url: backend.url.clone(), reason };
+    let addresses = look_up(backend).map_err(|error| refuse(error.to_string()))?;
+    if addresses.is_empty() {
+        return Err(refuse("it has no address".to_owned()));
     }
-}
-
-/// The addresses of all backends, shared by all workers.
-#[derive(Debug)]
-pub struct Resolver {
-    entries: Arc<Vec<Entry>>,
-    stale: SyncSender<usize>,
-}
-
-impl Resolver {
-    /// Resolves every upstream.
-    ///
-    /// # Errors
-    /// The first upstream that has no address.
-    pub fn resolve(upstreams: &[Backend]) -> Result<Self, ResolveError> {
-        let entries = upstreams.iter().map(|upstream| {
-            let refuse = |reason: String| ResolveError { url: upstream.url.clone(), reason };
-            let addresses = look_up(upstream).map_err(|error| refuse(error.to_string()))?;
-            if addresses.is_empty() {
-                return Err(refuse("it has no address".to_owned()));
-            }
-            Ok(Entry {
-                upstream: upstream.clone(),
-                version: AtomicU64::new(1),
-                addresses: Mutex::new(addresses),
-                preferred: AtomicUsize::new(0),
-            })
-        });
-        let entries = Arc::new(entries.collect::<Result<Vec<_>, _>>()?);
-        let (stale, requests) = sync_channel(upstreams.len());
-        let shared = Arc::clone(&entries);
-        // Without the helper the first addresses stay in use, which is no reason not to serve.
-        let _ = thread::Builder::new()
-            .name("resolver".to_owned())
-            .spawn(move || refresh_on_request(&shared, &requests));
-        Ok(Self { entries, stale })
-    }
-
-    /// The addresses of one backend as they are now.
-    #[must_use]
-    pub fn addresses(&self, backend: usize) -> Vec<SocketAddr> {
-        let addresses = &self.entries[backend].addresses;
-        addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
+    Ok(addresses)
 }
 
 fn look_up(upstream: &Backend) -> io::Result<Vec<SocketAddr>> {
@@ -98,13 +47,89 @@ fn look_up(upstream: &Backend) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-fn refresh_on_request(entries: &[Entry], requests: &Receiver<usize>) {
-    while let Ok(index) = requests.recv() {
-        // A name that can't be resolved just now keeps the addresses it had.
-        if let Ok(addresses) = look_up(&entries[index].upstream)
-            && !addresses.is_empty()
+/// The backend that has a slot, and where it can be reached.
+#[derive(Clone, Debug)]
+struct Located {
+    id: BackendId,
+    backend: Backend,
+    addresses: Vec<SocketAddr>,
+}
+
+/// What is known of the backend in one slot.
+#[derive(Debug, Default)]
+struct Entry {
+    /// Grows with each change of `located`.
+    version: AtomicU64,
+    located: Mutex<Option<Located>>,
+    /// Index of the address that answered last.
+    preferred: AtomicUsize,
+}
+
+impl Entry {
+    fn lock(&self) -> MutexGuard<'_, Option<Located>> {
+        self.located.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The backend of this id, if it still has the slot.
+    fn backend(&self, id: BackendId) -> Option<Backend> {
+        self.lock().as_ref().filter(|located| located.id == id).map(|l| l.backend.clone())
+    }
+
+    /// The addresses that were looked up for this backend, unless another one has the slot by now.
+    fn publish(&self, id: BackendId, addresses: Vec<SocketAddr>) {
+        let mut located = self.lock();
+        if let Some(located) = located.as_mut().filter(|located| located.id == id)
+            && located.addresses != addresses
         {
-            entries[index].publish(addresses);
+            located.addresses = addresses;
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        self.preferred.store(0, Ordering::Relaxed);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The addresses of all backends, shared by all workers.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    /// By the slots of their backends.
+    entries: Arc<[Entry]>,
+    stale: SyncSender<BackendId>,
+}
+
+impl Resolver {
+    /// It knows no backend yet.
+    pub(super) fn new() -> Self {
+        let entries: Arc<[Entry]> = (0..MAX_BACKENDS).map(|_| Entry::default()).collect();
+        let (stale, requests) = sync_channel(MAX_BACKENDS);
+        let shared = Arc::clone(&entries);
+        // Without the helper the first addresses stay in use, which is no reason not to serve.
+        let _ = thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(move || refresh_on_request(&shared, &requests));
+        Self { entries, stale }
+    }
+
+    /// A backend and the addresses it was resolved to. Its id must not be in a roster before.
+    pub(super) fn add(&self, id: BackendId, backend: &Backend, addresses: Vec<SocketAddr>) {
+        let entry = &self.entries[id.slot()];
+        let mut located = entry.lock();
+        *located = Some(Located { id, backend: backend.clone(), addresses });
+        entry.changed();
+    }
+}
+
+fn refresh_on_request(entries: &[Entry], requests: &Receiver<BackendId>) {
+    while let Ok(id) = requests.recv() {
+        let entry = &entries[id.slot()];
+        // A name that can't be resolved just now keeps the addresses it had.
+        if let Some(backend) = entry.backend(id)
+            && let Ok(addresses) = resolve(&backend)
+        {
+            entry.publish(id, addresses);
         }
     }
 }
@@ -122,12 +147,19 @@ pub(super) struct AddressCursor {
 #[derive(Debug)]
 pub(super) struct LocalResolver {
     shared: Arc<Resolver>,
-    copies: Vec<(u64, Vec<SocketAddr>)>,
+    copies: Vec<Copy>,
+}
+
+/// An entry as it was at this version.
+#[derive(Debug, Default)]
+struct Copy {
+    version: u64,
+    located: Option<Located>,
 }
 
 impl LocalResolver {
     pub(super) fn new(shared: Arc<Resolver>) -> Self {
-        let copies = vec![(0, Vec::new()); shared.entries.len()];
+        let copies = shared.entries.iter().map(|_| Copy::default()).collect();
         Self { shared, copies }
     }
 
@@ -135,16 +167,16 @@ impl LocalResolver {
     /// each once, whatever other searches find meanwhile.
     pub(super) fn address(
         &mut self,
-        backend: usize,
+        id: BackendId,
         last: Option<AddressCursor>,
     ) -> Option<(AddressCursor, SocketAddr)> {
-        let entry = &self.shared.entries[backend];
-        let (version, addresses) = &mut self.copies[backend];
+        let entry = &self.shared.entries[id.slot()];
+        let copy = &mut self.copies[id.slot()];
         let current = entry.version.load(Ordering::Acquire);
-        if *version != current {
-            *addresses = self.shared.addresses(backend);
-            *version = current;
+        if copy.version != current {
+            *copy = Copy { version: current, located: entry.lock().clone() };
         }
+        let addresses = &copy.located.as_ref().filter(|located| located.id == id)?.addresses;
         let AddressCursor { step, index } = match last {
             None => AddressCursor { step: 0, index: entry.preferred.load(Ordering::Relaxed) },
             Some(last) => AddressCursor { step: last.step + 1, index: last.index + 1 },
@@ -157,72 +189,97 @@ impl LocalResolver {
     }
 
     /// This address answered: it is tried first from now on.
-    pub(super) fn mark_good(&self, backend: usize, cursor: AddressCursor) {
-        let preferred = &self.shared.entries[backend].preferred;
+    pub(super) fn mark_good(&self, id: BackendId, cursor: AddressCursor) {
+        let preferred = &self.shared.entries[id.slot()].preferred;
         if preferred.load(Ordering::Relaxed) != cursor.index {
             preferred.store(cursor.index, Ordering::Relaxed);
         }
     }
 
     /// No address answered: the name may have moved.
-    pub(super) fn request_refresh(&self, backend: usize) {
-        // A full queue means that the helper has it on its list already.
-        let _ = self.shared.stale.try_send(backend);
+    pub(super) fn request_refresh(&self, id: BackendId) {
+        // The helper of a full queue is behind; the next failure asks again.
+        let _ = self.shared.stale.try_send(id);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::tests::{ids, reused};
 
-    fn upstream(host: &str) -> Backend {
+    fn backend(host: &str) -> Backend {
         Backend { url: format!("http://{host}:8081"), host: host.to_owned(), port: 8081 }
     }
 
-    fn local(host: &str) -> LocalResolver {
-        LocalResolver::new(Arc::new(Resolver::resolve(&[upstream(host)]).expect("resolves")))
+    fn addresses<const N: usize>(texts: [&str; N]) -> Vec<SocketAddr> {
+        texts.map(|text| text.parse().expect("an address")).to_vec()
+    }
+
+    fn local(id: BackendId, addresses: Vec<SocketAddr>) -> LocalResolver {
+        let resolver = Resolver::new();
+        resolver.add(id, &backend("127.0.0.1"), addresses);
+        LocalResolver::new(Arc::new(resolver))
     }
 
     #[test]
     fn an_address_stands_for_itself() {
-        let mut resolver = local("127.0.0.1");
-        let (cursor, address) = resolver.address(0, None).expect("an address");
-        assert_eq!(address, "127.0.0.1:8081".parse().expect("ok"));
-        assert_eq!(resolver.address(0, Some(cursor)), None);
+        let found = resolve(&backend("127.0.0.1")).expect("resolves");
+        assert_eq!(found, addresses(["127.0.0.1:8081"]));
+        let id = ids(1)[0];
+        let mut resolver = local(id, found.clone());
+        let (cursor, address) = resolver.address(id, None).expect("an address");
+        assert_eq!(address, found[0]);
+        assert_eq!(resolver.address(id, Some(cursor)), None);
     }
 
     #[test]
     fn a_name_without_address_is_refused_by_its_url() {
-        let error = Resolver::resolve(&[upstream("no-such-host.invalid")]).expect_err("refused");
+        let error = resolve(&backend("no-such-host.invalid")).expect_err("refused");
         assert!(error.to_string().contains("http://no-such-host.invalid:8081"), "{error}");
     }
 
     #[test]
     fn the_address_that_answered_comes_first_and_all_are_tried() {
-        let mut resolver = local("127.0.0.1");
-        let both: Vec<SocketAddr> =
-            ["[::1]:8081", "127.0.0.1:8081"].map(|a| a.parse().expect("ok")).to_vec();
-        resolver.shared.entries[0].publish(both.clone());
-        let (first, address) = resolver.address(0, None).expect("the first");
+        let both = addresses(["[::1]:8081", "127.0.0.1:8081"]);
+        let id = ids(1)[0];
+        let mut resolver = local(id, both.clone());
+        let (first, address) = resolver.address(id, None).expect("the first");
         assert_eq!(address, both[0]);
-        let (second, address) = resolver.address(0, Some(first)).expect("the second");
+        let (second, address) = resolver.address(id, Some(first)).expect("the second");
         assert_eq!(address, both[1]);
-        assert_eq!(resolver.address(0, Some(second)), None);
-        resolver.mark_good(0, second);
-        let (first, address) = resolver.address(0, None).expect("the one that answered");
+        assert_eq!(resolver.address(id, Some(second)), None);
+        resolver.mark_good(id, second);
+        let (first, address) = resolver.address(id, None).expect("the one that answered");
         assert_eq!(address, both[1]);
-        assert_eq!(resolver.address(0, Some(first)).map(|(_, address)| address), Some(both[0]));
+        assert_eq!(resolver.address(id, Some(first)).map(|(_, address)| address), Some(both[0]));
     }
 
     #[test]
     fn what_another_search_finds_makes_none_try_an_address_twice() {
-        let mut resolver = local("127.0.0.1");
-        let both: Vec<SocketAddr> =
-            ["[::1]:8081", "127.0.0.1:8081"].map(|a| a.parse().expect("ok")).to_vec();
-        resolver.shared.entries[0].publish(both.clone());
-        let (first, _) = resolver.address(0, None).expect("the first");
-        let (second, _) = resolver.address(0, Some(first)).expect("the second");
-        resolver.mark_good(0, second);
-        assert_eq!(resolver.address(0, Some(first)), Some((second, both[1])));
+        let both = addresses(["[::1]:8081", "127.0.0.1:8081"]);
+        let id = ids(1)[0];
+        let mut resolver = local(id, both.clone());
+        let (first, _) = resolver.address(id, None).expect("the first");
+        let (second, _) = resolver.address(id, Some(first)).expect("the second");
+        resolver.mark_good(id, second);
+        assert_eq!(resolver.address(id, Some(first)), Some((second, both[1])));
+    }
+
+    #[test]
+    fn a_refresh_changes_the_addresses_of_its_backend_and_of_no_later_one_in_the_slot() {
+        let [earlier, later] = reused();
+        let [old, new, late] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
+        let mut resolver = local(earlier, addresses([old]));
+        let shared = Arc::clone(&resolver.shared);
+        let entry = &shared.entries[earlier.slot()];
+        let mut first = |id| resolver.address(id, None).map(|(_, address)| address);
+        assert_eq!((first(earlier), first(later)), (Some(addresses([old])[0]), None));
+        entry.publish(earlier, addresses([new]));
+        assert_eq!(first(earlier), Some(addresses([new])[0]));
+        shared.add(later, &backend("127.0.0.1"), addresses([old]));
+        entry.publish(earlier, addresses([late]));
+        assert_eq!(entry.backend(earlier), None);
+        assert_eq!((first(earlier), first(later)), (None, Some(addresses([old])[0])));
     }
 }

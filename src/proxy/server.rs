@@ -9,10 +9,10 @@ use super::accept_balancer::AcceptBalancer;
 use super::circle::{CircleError, refuse_circle};
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
-use super::resolver::{ResolveError, Resolver};
+use super::resolver::{ResolveError, Resolver, resolve};
 use super::settings::Settings;
 use super::worker::{Shared, Worker};
-use crate::balance::{Balancer, InvalidOptions, Options};
+use crate::balance::{InvalidOptions, Membership, Options, RegistryFull};
 use crate::journal::RecordSender;
 use crate::reactor::{Listener, Poller, cores};
 
@@ -39,6 +39,9 @@ pub enum StartError {
     /// The balancer refuses its options.
     #[error(transparent)]
     Balance(#[from] InvalidOptions),
+    /// There are too many upstreams.
+    #[error(transparent)]
+    Full(#[from] RegistryFull),
     /// The system gives no event loop.
     #[error("can't make an event loop: {0}; are file descriptors used up?")]
     Poller(#[from] io::Error),
@@ -70,7 +73,7 @@ fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
 pub struct Bound {
     settings: Settings,
     resolver: Resolver,
-    balancer: Arc<Balancer>,
+    membership: Membership,
     /// One poller per worker, and its share of the listeners.
     loops: Vec<(Poller, Vec<Listener>)>,
     addresses: Vec<SocketAddr>,
@@ -83,8 +86,12 @@ impl Bound {
     /// # Errors
     /// See [`StartError`].
     pub fn bind(settings: Settings) -> Result<Self, StartError> {
-        let resolver = Resolver::resolve(&settings.backends)?;
-        refuse_circle(&settings.backends, &resolver, &settings.listen)?;
+        let mut located = Vec::new();
+        for backend in &settings.backends {
+            let addresses = resolve(backend)?;
+            refuse_circle(backend, &addresses, &settings.listen)?;
+            located.push((backend, addresses));
+        }
         let mut loops = Vec::new();
         for _ in 0..settings.workers.max(1) {
             loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
@@ -106,11 +113,14 @@ impl Bound {
             probe_timeout: settings.probe_timeout,
             ..Options::default()
         };
-        let names = settings.backends.iter().map(|upstream| upstream.url.clone()).collect();
-        let balancer = Arc::new(Balancer::new(names, options, loops[0].0.now())?);
+        let mut membership = Membership::new(options, loops[0].0.now())?;
+        let resolver = Resolver::new();
+        for (backend, addresses) in located {
+            resolver.add(membership.add(&backend.url)?, backend, addresses);
+        }
         let mailboxes = Mailboxes::new(loops.iter().map(|(poller, _)| poller.waker()));
         let mailboxes = Arc::new(mailboxes);
-        Ok(Self { settings, resolver, balancer, loops, addresses, mailboxes })
+        Ok(Self { settings, resolver, membership, loops, addresses, mailboxes })
     }
 
     /// The addresses listened on, ports filled in where 0 was asked for.
@@ -129,13 +139,12 @@ impl Bound {
     ///
     /// # Errors
     /// When the system gives no thread or can't watch a listener.
-    pub fn start(self, senders: Vec<RecordSender>) -> io::Result<Server> {
+    pub fn start(mut self, senders: Vec<RecordSender>) -> io::Result<Server> {
         let shared = Shared {
             resolver: Arc::new(self.resolver),
             accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&self.mailboxes))),
             mailboxes: Arc::clone(&self.mailboxes),
-            metrics: Arc::new(Metrics::new(self.loops.len(), Arc::clone(&self.balancer))),
-            balancer: self.balancer,
+            metrics: Arc::new(Metrics::new(self.loops.len(), self.membership.registry())),
             settings: Arc::new(self.settings),
         };
         let mut workers = Vec::new();
@@ -143,7 +152,8 @@ impl Bound {
             self.loops.into_iter().zip(senders).enumerate()
         {
             let core = shared.settings.cores.get(index).copied();
-            let worker = Worker::new(index, listeners, shared.clone(), sender, poller)?;
+            let balancer = self.membership.balancer();
+            let worker = Worker::new(index, listeners, shared.clone(), balancer, sender, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));
             workers.push(thread.spawn(move || {
                 if let Some(core) = core {

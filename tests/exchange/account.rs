@@ -97,7 +97,7 @@ fn a_sample_holds_neither_a_slow_client_nor_a_long_body() {
     rig.client.window = 0;
     rig.upstream("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
     rig.advance_ms(5000);
-    assert_eq!((rig.estimate(0), rig.balancer.backends()[0].outstanding()), (Some(ms(7)), 1));
+    assert_eq!((rig.estimate(0), rig.in_flight(0)), (Some(ms(7)), 1));
     rig.client.window = usize::MAX;
     rig.run();
     rig.upstream("k");

@@ -31,7 +31,7 @@ fn a_reset_while_connecting_leaves_the_backend_alone() {
     rig.client_ends(StreamEnd::Reset);
     let row = assert_left(&mut rig);
     assert_eq!((row.backend, row.attempts), (Some(0), 1));
-    assert!(!rig.is_cooling(0));
+    assert!(!rig.is_ejected(0));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_end_while_the_answer_is_awaited_cancels_the_attempt() {
         rig.upstream("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 O");
         rig.client_ends(StreamEnd::Finished);
         assert_left(&mut rig);
-        assert_eq!((rig.estimate(0), rig.is_cooling(0)), (None, false));
+        assert_eq!((rig.estimate(0), rig.is_ejected(0)), (None, false));
     }
 }
 

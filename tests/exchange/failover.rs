@@ -26,7 +26,7 @@ fn a_refused_connect_goes_to_the_next_backend_for_any_method() {
             assert_eq!(rig.client_got(), OK_FORWARDED);
             let row = rig.row();
             assert_eq!((row.backend, row.attempts, row.fault), (Some(1), 2, None));
-            assert!(rig.is_cooling(0) && !rig.is_cooling(1));
+            assert!(rig.is_ejected(0) && !rig.is_ejected(1));
         }
     }
 }
@@ -43,7 +43,7 @@ fn a_connect_that_takes_too_long_goes_to_the_next_backend() {
     let row = rig.row();
     assert_eq!((row.backend, row.attempts, row.fault), (Some(1), 2, None));
     assert_eq!(row.latency, Some(Duration::from_secs(1)), "from the first backend's choice on");
-    assert!(rig.is_cooling(0));
+    assert!(rig.is_ejected(0));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_backends_other_addresses_are_no_attempts() {
     rig.upstream(OK);
     let row = rig.row();
     assert_eq!((row.backend, row.attempts), (Some(0), 1));
-    assert!(!rig.is_cooling(0));
+    assert!(!rig.is_ejected(0));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn with_no_backend_in_reach_the_last_reason_is_told() {
         let row = rig.row();
         assert_eq!((row.status, row.fault, row.attempts), (503, Some(fault), 3));
         assert_eq!((row.backend, row.connect, row.first_byte), (Some(2), None, None));
-        assert!((0..3).all(|backend| rig.is_cooling(backend)));
+        assert!((0..3).all(|backend| rig.is_ejected(backend)));
     }
 }
 
@@ -108,7 +108,7 @@ fn what_this_host_lacks_is_no_fault_of_a_backend() {
     assert_reply(&rig.client_got(), 503, false);
     let row = rig.row();
     assert_eq!((row.fault, row.attempts), (Some("resource_exhausted"), 1));
-    assert_eq!((rig.is_cooling(0), rig.estimate(0)), (false, None));
+    assert_eq!((rig.is_ejected(0), rig.estimate(0)), (false, None));
     rig.servers[0].dials = vec![Dial::Answers];
     rig.client(GET);
     rig.upstream(OK);

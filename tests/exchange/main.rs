@@ -34,7 +34,7 @@ mod tunnel;
 use std::time::Duration;
 
 use rig::{DATE, Dial, ExchangeHarness, Row};
-use tidegate::balance::{Policy, Tried};
+use tidegate::balance::{Choice, Policy, Reason, Tried};
 use tidegate::proxy::exchange::{CloseMode, Exchange, Side, StreamEnd};
 use tidegate::proxy::settings::{HalfClose, UpstreamReuse};
 

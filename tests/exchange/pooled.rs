@@ -84,7 +84,7 @@ fn the_connection_is_free_before_the_client_has_read_all() {
     rig.client(GET);
     rig.client.window = 0;
     rig.upstream(OK);
-    assert_eq!((rig.servers[0].pool.len(), rig.balancer.backends()[0].outstanding()), (1, 0));
+    assert_eq!((rig.servers[0].pool.len(), rig.in_flight(0)), (1, 0));
     assert_eq!(rig.rows(), []);
     rig.client.window = usize::MAX;
     rig.run();

@@ -227,7 +227,7 @@ fn a_silent_backend_is_a_504_and_pays_for_it() {
     assert_eq!((row.status, row.fault, row.attempts), (504, Some("response_timeout"), 1));
     assert_eq!(row.latency, Some(Duration::from_secs(10)));
     assert_eq!(rig.estimate(0), Some(Duration::from_secs(10)));
-    assert!(rig.connections[0].closed && !rig.is_cooling(0));
+    assert!(rig.connections[0].closed && !rig.is_ejected(0));
 }
 
 #[test]

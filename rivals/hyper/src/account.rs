@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hyper::body::Body;
 use hyper::{Method, Request, StatusCode, Uri};
-use tidegate::balance::{BackendId, Lease, Outcome, Tried};
+use tidegate::balance::{BackendId, Choice, Lease, Outcome, Tried};
 use tidegate::journal::Record;
 
 use crate::now;
@@ -39,7 +39,10 @@ impl Account {
         peer: Arc<Peer>,
         request: &Request<B>,
     ) -> Self {
-        let lease = shared.balancer.acquire(Tried::EMPTY, now());
+        let lease = match shared.balancer().acquire(&Tried::default(), now()) {
+            Choice::Go(lease) => Some(lease),
+            Choice::Nobody => None,
+        };
         Self {
             peer,
             method: request.method().clone(),
@@ -91,7 +94,7 @@ impl Account {
 
     fn observe(&mut self, outcome: Outcome, now: Instant) {
         if let Some(lease) = &mut self.lease {
-            self.shared.balancer.observe(lease, outcome, now);
+            self.shared.balancer().observe(lease, outcome, now);
         }
     }
 }
@@ -101,14 +104,14 @@ impl Drop for Account {
         let now = now();
         let started = self.lease.as_ref().map(Lease::started);
         if let Some(lease) = self.lease.take() {
-            self.shared.balancer.release(lease);
+            self.shared.balancer().release(lease);
         }
         let left = !self.is_whole && self.fault.is_none();
         let since = |from: Instant, to: Instant| to.saturating_duration_since(from);
         self.shared.record(&Record {
             ended: now,
             client: self.peer.address,
-            backend: self.backend.map(BackendId::number),
+            backend: self.backend.and_then(|backend| u16::try_from(backend.slot()).ok()),
             status: self.status.map_or(499, |status| status.as_u16()),
             method: self.method.as_str().as_bytes(),
             path: self.target.path_and_query().map_or(&b"/"[..], |path| path.as_str().as_bytes()),

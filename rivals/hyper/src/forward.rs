@@ -39,7 +39,7 @@ pub(crate) async fn forward(
     let (mut head, body) = request.into_parts();
     rewrite_request(&mut head, &peer);
     let request = Request::from_parts(head, body);
-    let sending = timeout(RESPONSE_TIMEOUT, shared.upstreams.send(backend.index(), request));
+    let sending = timeout(RESPONSE_TIMEOUT, shared.upstreams.send(backend.slot(), request));
     Ok(match sending.await {
         Ok(Ok((response, loan))) => {
             account.answered(response.status());

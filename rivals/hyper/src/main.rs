@@ -29,7 +29,7 @@ use hyper::http::uri::Authority;
 use shared::Shared;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tidegate::balance::{Balancer, Options};
+use tidegate::balance::{Membership, Options};
 use tidegate::console::Console;
 use tidegate::journal::{self, Journal};
 use tidegate::reactor::{cores, descriptors};
@@ -59,7 +59,10 @@ fn run(flags: &Flags) -> Result<()> {
     let authorities: Arc<[Authority]> =
         flags.upstream.iter().map(|backend| backend.authority.clone()).collect();
     let options = Options { policy: flags.policy, ..Options::default() };
-    let balancer = Arc::new(Balancer::new(names.clone(), options, now())?);
+    let mut membership = Membership::new(options, now())?;
+    for name in &names {
+        membership.add(name)?;
+    }
     let (loops, address) = listen(flags.listen, places.len())?;
     let (journal, senders) = Journal::start(journal::Options {
         path: flags.log.0.clone(),
@@ -75,7 +78,7 @@ fn run(flags: &Flags) -> Result<()> {
     let mut threads = Vec::new();
     for (((runtime, listener), sender), core) in loops.into_iter().zip(senders).zip(places) {
         let upstreams = Upstreams::new(flags.connections, flags.client, Arc::clone(&authorities));
-        let shared = Shared::new(Arc::clone(&balancer), upstreams, sender, flags.connections);
+        let shared = Shared::new(membership.balancer(), upstreams, sender, flags.connections);
         let stopped = stopped.clone();
         threads.push(thread::spawn(move || -> Result<()> {
             if let Some(core) = core {

@@ -1,7 +1,7 @@
 //! What the connections of one worker share.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::http::HeaderValue;
 use tidegate::balance::Balancer;
@@ -10,10 +10,10 @@ use tidegate::journal::{Record, RecordSender};
 use crate::flags::Mode;
 use crate::upstream::Upstreams;
 
-/// See the module. All of it stays on one thread; the lock is there for
-/// the type system, is never contended, and costs nothing that could be measured.
+/// See the module. All of it stays on one thread; the locks are there for the type system, are
+/// never contended, and cost nothing that could be measured.
 pub(crate) struct Shared {
-    pub(crate) balancer: Arc<Balancer>,
+    balancer: Mutex<Balancer>,
     pub(crate) upstreams: Upstreams,
     pub(crate) mode: Mode,
     sender: Mutex<RecordSender>,
@@ -27,12 +27,17 @@ pub(crate) struct Peer {
 
 impl Shared {
     pub(crate) fn new(
-        balancer: Arc<Balancer>,
+        balancer: Balancer,
         upstreams: Upstreams,
         sender: RecordSender,
         mode: Mode,
     ) -> Arc<Self> {
-        Arc::new(Self { balancer, upstreams, mode, sender: Mutex::new(sender) })
+        let (balancer, sender) = (Mutex::new(balancer), Mutex::new(sender));
+        Arc::new(Self { balancer, upstreams, mode, sender })
+    }
+
+    pub(crate) fn balancer(&self) -> MutexGuard<'_, Balancer> {
+        self.balancer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn record(&self, record: &Record<'_>) {

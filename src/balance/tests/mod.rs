@@ -1,15 +1,20 @@
-//! The room as a specification: time is simulated, and nothing here waits.
+//! The module as a specification: time is simulated, and nothing here waits.
 
 mod decisions;
+mod membership;
 mod properties;
+mod reasons;
 mod threads;
 mod unreachable;
 mod workload;
 
 use std::time::{Duration, Instant};
 
-use super::fleet::Fleet;
-use super::{Backend, BackendSet, Balancer, Lease, Options, Outcome, Policy, Tried};
+use super::registry::Registry;
+use super::{
+    Availability, BackendId, Balancer, Choice, Lease, Member, Membership, Options, Outcome, Policy,
+    Tried,
+};
 
 pub(super) const SMA: Policy = Policy::AdaptiveSma { window: 3 };
 pub(super) const EWMA: Policy = Policy::AdaptiveEwma { alpha: 0.2 };
@@ -23,17 +28,38 @@ pub(super) fn epoch() -> Instant {
     Instant::now()
 }
 
-pub(super) fn names(count: usize) -> Vec<String> {
-    (1..=count).map(|n| format!("http://localhost:{}", 8080 + n)).collect()
+/// A registry in which nobody has done anything.
+pub(super) fn registry() -> Registry {
+    Registry::new(super::MAX_BACKENDS, epoch())
 }
 
-/// A fleet to try a policy on without a balancer.
-pub(super) fn fleet(count: usize, samples_remembered: usize) -> Fleet {
-    Fleet::new(names(count), samples_remembered, epoch())
+/// Different backends, in slots from 0.
+pub(crate) fn ids(count: usize) -> Vec<BackendId> {
+    (0..).map(BackendId::first).take(count).collect()
 }
 
-/// A balancer over a few backends and a clock that moves when told to.
+/// Two backends that have one slot after each other.
+pub(crate) fn reused() -> [BackendId; 2] {
+    let id = BackendId::first(0);
+    [id, id.next()]
+}
+
+/// What everyone asks for first.
+fn acquire_from(balancer: &mut Balancer, now: Instant) -> Lease {
+    match balancer.acquire(&Tried::default(), now) {
+        Choice::Go(lease) => lease,
+        Choice::Nobody => panic!("a backend"),
+    }
+}
+
+/// What a policy went by, or a probe.
+fn is_probe(lease: &Lease) -> bool {
+    lease.probe.is_some()
+}
+
+/// A worker's balancer over a few backends and a clock that moves when told to.
 struct Scene {
+    membership: Membership,
     balancer: Balancer,
     now: Instant,
 }
@@ -45,7 +71,11 @@ impl Scene {
 
     fn with(count: usize, options: Options) -> Self {
         let now = epoch();
-        Self { balancer: Balancer::new(names(count), options, now).unwrap(), now }
+        let mut membership = Membership::new(options, now).unwrap();
+        for n in 1..=count {
+            membership.add(&format!("http://localhost:{}", 8080 + n)).unwrap();
+        }
+        Self { balancer: membership.balancer(), membership, now }
     }
 
     /// Three backends that have answered once each, after these times.
@@ -55,9 +85,9 @@ impl Scene {
 
     fn measured_with(options: Options, latencies_ms: [u64; 3]) -> Self {
         let mut scene = Self::with(latencies_ms.len(), options);
-        for (index, latency) in latencies_ms.into_iter().enumerate() {
+        for (slot, latency) in latencies_ms.into_iter().enumerate() {
             let probe = scene.acquire();
-            assert_eq!((probe.backend().index(), probe.is_probe()), (index, true));
+            assert_eq!((probe.backend().slot(), is_probe(&probe)), (slot, true));
             scene.answer_after(latency, probe);
         }
         scene
@@ -67,25 +97,26 @@ impl Scene {
         self.now += ms(millis);
     }
 
-    fn acquire(&self) -> Lease {
-        self.acquire_other(Tried::EMPTY).unwrap()
+    fn acquire(&mut self) -> Lease {
+        acquire_from(&mut self.balancer, self.now)
     }
 
-    fn acquire_other(&self, tried: Tried) -> Option<Lease> {
-        self.balancer.acquire(tried, self.now)
+    fn acquire_other(&mut self, tried: &Tried) -> Option<Lease> {
+        match self.balancer.acquire(tried, self.now) {
+            Choice::Go(lease) => Some(lease),
+            Choice::Nobody => None,
+        }
     }
 
     /// A lease of this backend, which a request gets that has tried all the others.
-    fn acquire_only(&self, index: usize) -> Lease {
-        let mut others = Tried::EMPTY;
-        for id in self.ids().into_iter().filter(|id| id.index() != index) {
-            others.insert(id);
-        }
-        self.acquire_other(others).unwrap()
+    fn acquire_only(&mut self, slot: usize) -> Lease {
+        let others = self.ids().into_iter().filter(|id| id.slot() != slot);
+        let tried = tried(others);
+        self.acquire_other(&tried).unwrap()
     }
 
-    fn ids(&self) -> BackendSet {
-        BackendSet::first(self.balancer.backends().len())
+    fn ids(&self) -> Vec<BackendId> {
+        self.balancer.roster().members().iter().map(Member::id).collect()
     }
 
     fn observe(&self, lease: &mut Lease, outcome: Outcome) {
@@ -98,17 +129,23 @@ impl Scene {
         self.balancer.release(lease);
     }
 
+    /// A request that goes to this backend is refused.
+    fn refuse(&mut self, slot: usize) {
+        let lease = self.acquire_only(slot);
+        self.finish(lease, Outcome::Unreachable);
+    }
+
     fn answer_after(&mut self, millis: u64, lease: Lease) {
         self.pass(millis);
         self.finish(lease, Outcome::Answered);
     }
 
     /// Where each of the next requests goes if none of them comes to an end.
-    fn next(&self, requests: usize) -> Vec<usize> {
+    fn next(&mut self, requests: usize) -> Vec<usize> {
         let leases: Vec<Lease> = (0..requests).map(|_| self.acquire()).collect();
-        let indices = leases.iter().map(|lease| lease.backend().index()).collect();
+        let slots = leases.iter().map(|lease| lease.backend().slot()).collect();
         self.release_all(leases);
-        indices
+        slots
     }
 
     /// The clients of these requests leave.
@@ -118,20 +155,38 @@ impl Scene {
         }
     }
 
+    /// What is said of the next request's choice.
+    fn explain(&mut self) -> String {
+        let lease = self.acquire();
+        let line = self.balancer.explain(&lease, self.now);
+        self.balancer.release(lease);
+        line
+    }
+
     /// Whether every backend's probe can be had, which takes them all.
     fn no_probe_is_stuck(&self) -> bool {
-        self.balancer
-            .backends()
-            .iter()
-            .all(|backend| backend.probing.claim(u64::MAX - 1, Duration::MAX).is_some())
+        let probing = |id| &self.balancer.registry().slot(id).probing;
+        self.ids().into_iter().all(|id| probing(id).claim(u64::MAX - 1, Duration::MAX).is_some())
     }
 
     fn estimates_ms(&self) -> Vec<Option<u128>> {
-        let estimate = |backend| self.balancer.estimate(backend);
-        self.balancer.backends().iter().map(|b| estimate(b).map(|e| e.as_millis())).collect()
+        let estimate = |id| self.balancer.estimate(id);
+        self.ids().into_iter().map(|id| estimate(id).map(|e| e.as_millis())).collect()
     }
 
-    fn outstanding(&self) -> Vec<usize> {
-        self.balancer.backends().iter().map(Backend::outstanding).collect()
+    fn in_flight(&self) -> Vec<u32> {
+        let in_flight = |id| self.balancer.registry().in_flight(id);
+        self.ids().into_iter().filter_map(in_flight).collect()
     }
+
+    /// Whether a backend gets no requests, or only one to see whether it is back.
+    fn is_ejected(&self, id: BackendId) -> bool {
+        self.balancer.availability(id, self.now) != Availability::Up
+    }
+}
+
+fn tried(ids: impl IntoIterator<Item = BackendId>) -> Tried {
+    let mut tried = Tried::default();
+    ids.into_iter().for_each(|id| tried.insert(id));
+    tried
 }

@@ -28,15 +28,16 @@ impl Measured {
             scene.now = now;
             if let Some(lease) = attempts[client].take() {
                 let latency = now - lease.started();
-                measured.requests[lease.backend().index()] += 1;
+                measured.requests[lease.backend().slot()] += 1;
                 measured.latencies_ms.push(u64::try_from(latency.as_millis()).unwrap());
                 scene.finish(lease, Outcome::Answered);
             }
             let lease = scene.acquire();
-            let latency = profiles[lease.backend().index()].next().unwrap();
+            let latency = profiles[lease.backend().slot()].next().unwrap();
             events.push(Reverse((now + ms(*latency), client)));
             attempts[client] = Some(lease);
         }
+        scene.release_all(attempts.into_iter().flatten().collect());
         measured.latencies_ms.sort_unstable();
         measured
     }

@@ -15,7 +15,7 @@ use signals::Watch;
 use tidegate::console::Console;
 use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{self, Bound, HEALTH, Resolver, StartError, describe_run};
+use tidegate::proxy::{self, Bound, HEALTH, StartError, describe_run};
 use tidegate::reactor::descriptors;
 use tidegate::usage;
 
@@ -56,9 +56,10 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     raise_descriptors(settings, console);
     watch.begins("resolving the names of the upstreams");
     let bound = Bound::bind(settings.clone()).map_err(|error| match error {
-        StartError::Resolve(_) | StartError::Circle(_) | StartError::Balance(_) => {
-            fail(console, MISUSE, &error)
-        }
+        StartError::Resolve(_)
+        | StartError::Circle(_)
+        | StartError::Balance(_)
+        | StartError::Full(_) => fail(console, MISUSE, &error),
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");
@@ -92,10 +93,13 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
 }
 
 fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {
-    let resolver =
-        Resolver::resolve(&settings.backends).map_err(|error| fail(console, MISUSE, &error))?;
-    proxy::refuse_circle(&settings.backends, &resolver, &settings.listen)
-        .map_err(|error| fail(console, MISUSE, &error))?;
+    let mut located = Vec::new();
+    for backend in &settings.backends {
+        let addresses = proxy::resolve(backend).map_err(|error| fail(console, MISUSE, &error))?;
+        proxy::refuse_circle(backend, &addresses, &settings.listen)
+            .map_err(|error| fail(console, MISUSE, &error))?;
+        located.push((&backend.url, addresses));
+    }
     let mut text = settings.describe();
     let log = flags.log(settings);
     if let Some(Err(error)) = log.as_deref().map(journal::check) {
@@ -107,10 +111,9 @@ fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
         let _ = writeln!(text, "{name:<22} {value}");
     };
     line("log", &log);
-    for (index, upstream) in settings.backends.iter().enumerate() {
-        let addresses = resolver.addresses(index);
+    for (url, addresses) in located {
         let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        line(&upstream.url, &list.join(", "));
+        line(url, &list.join(", "));
     }
     console.say(&text);
     Ok(())

@@ -15,7 +15,7 @@ pub struct Context<'a> {
     /// What the proxy runs by.
     pub settings: &'a Settings,
     /// Chooses backends and learns from what they do.
-    pub balancer: &'a Balancer,
+    pub balancer: &'a mut Balancer,
     /// What may still be sent again.
     pub budget: &'a mut RetryBudget,
     /// Blocks for bodies.

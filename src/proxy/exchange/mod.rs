@@ -30,7 +30,7 @@ use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::Pipe;
 use super::settings::{HalfClose, Settings, UpstreamReuse};
-use crate::balance::{BackendId, Outcome, Tried};
+use crate::balance::{BackendId, Lease, Outcome, Tried};
 use crate::buffer::FreeList;
 use crate::http::{ArrivingHead, Framing, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
@@ -125,7 +125,7 @@ impl Exchange {
         self.response_named.clear();
         self.offered.clear();
         self.reusable = false;
-        self.tried = Tried::default();
+        self.tried.clear();
         (self.client_moved, self.upstream_moved) = (now, now);
         self.record.clear();
     }
@@ -290,6 +290,12 @@ impl Exchange {
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         self.record.fault
+    }
+
+    /// The lease of the attempt under way.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Lease> {
+        self.attempt.as_ref().map(|attempt| &attempt.lease)
     }
 
     /// Whether it waits for a request of which no byte has arrived.

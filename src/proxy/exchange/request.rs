@@ -4,7 +4,7 @@ use super::{
     Action, Attempt, ConnectFailure, Context, Exchange, Link, Phase, Request, RequestContext,
     Response, Serves, StreamEnd, Timing,
 };
-use crate::balance::Outcome;
+use crate::balance::{Choice, Outcome};
 use crate::http::{
     ArrivingHead, Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection,
     connection_named, forwarded_for, has_passed, offered_protocols, rewrite_request,
@@ -166,24 +166,22 @@ impl Exchange {
 
     /// Finds a backend that was not tried yet, or goes where the client is bound to.
     fn dispatch(&mut self, context: &mut Context<'_>) {
-        let lease = match self.kept.take() {
-            Some(backend) => {
-                self.about.serves = Serves::Client;
-                Some(context.balancer.acquire_bound(backend, context.now))
-            }
-            None => context.balancer.acquire(self.tried, context.now),
-        };
-        match lease {
-            Some(lease) => {
+        let kept = self.kept.take();
+        let bound = kept.and_then(|kept| context.balancer.acquire_bound(kept, context.now));
+        if bound.is_some() {
+            self.about.serves = Serves::Client;
+        }
+        let acquire = || context.balancer.acquire(&self.tried, context.now);
+        match bound.map_or_else(acquire, Choice::Go) {
+            Choice::Go(lease) => {
                 let backend = lease.backend();
                 self.tried.insert(backend);
-                self.record.backend = Some(backend);
-                self.record.dispatched.get_or_insert(context.now);
+                self.record.dispatched_to(&lease, context.now);
                 let timing = Timing::start(context.now);
                 self.attempt = Some(Attempt { lease, link: Link::Connecting, timing });
                 self.connect(false, context);
             }
-            None => self.fail(Fault::ConnectRefused, context),
+            Choice::Nobody => self.fail(Fault::ConnectRefused, context),
         }
     }
 
@@ -273,7 +271,7 @@ impl Exchange {
     /// Whether there is a backend that was not tried yet, and an attempt left.
     fn may_try_another(&self, context: &Context<'_>) -> bool {
         self.record.attempts < context.settings.limits.attempts
-            && self.tried.len() < context.balancer.backends().len()
+            && context.balancer.has_untried(&self.tried)
     }
 
     /// Goes to a backend that was not tried yet.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::super::fault::Fault;
-use crate::balance::BackendId;
+use crate::balance::{BackendId, Lease};
 use crate::journal::Record;
 
 /// Bytes of a request line that are kept of a head that could not be parsed.
@@ -50,6 +50,12 @@ impl RequestRecord {
         *self = Self { line, ..Self::default() };
     }
 
+    /// A backend was chosen for an attempt.
+    pub(super) fn dispatched_to(&mut self, lease: &Lease, now: Instant) {
+        self.backend = Some(lease.backend());
+        self.dispatched.get_or_insert(now);
+    }
+
     pub(super) fn name_request(&mut self, method: &[u8], target: &[u8]) {
         self.line.clear();
         self.line.extend_from_slice(method);
@@ -83,7 +89,7 @@ impl RequestRecord {
         Record {
             ended: now,
             client: self.client.unwrap_or(peer),
-            backend: self.backend.map(BackendId::number),
+            backend: self.backend.and_then(|backend| u16::try_from(backend.slot()).ok()),
             status: self.status,
             method,
             path,

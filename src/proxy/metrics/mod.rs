@@ -3,7 +3,7 @@
 //! Each worker has a block of counters that it alone writes; any thread may sum them up while it
 //! runs, see [`Metrics::snapshot`]. So counting costs a worker a few loads and stores into memory
 //! that no other thread writes. A request counts when its row is made, and for the backend of its
-//! last attempt; what is in flight now is known to the balancer.
+//! last attempt; what is in flight now is known to the registry.
 //!
 //! The counters of a backend are found by its [`BackendId`]. They begin at zero, whatever was
 //! counted of another backend that had the same slot before; with [`Metrics::retire`] they end and
@@ -23,7 +23,7 @@ pub use latency::Latencies;
 pub use traffic::{AnswerClass, FAULT_LABELS_MAX, Traffic};
 pub use worker::WorkerMetrics;
 
-use crate::balance::{BackendId, Balancer};
+use crate::balance::{BackendId, Registry};
 use counter::Counter;
 use latency::LatencyCounters;
 use traffic::TrafficCounters;
@@ -32,7 +32,7 @@ use traffic::TrafficCounters;
 #[derive(Debug)]
 pub struct Metrics {
     workers: Box<[Arc<Block>]>,
-    balancer: Arc<Balancer>,
+    registry: Arc<Registry>,
 }
 
 /// What one worker counts.
@@ -122,10 +122,10 @@ impl BackendSnapshot {
 }
 
 impl Metrics {
-    /// Counters for so many workers that share this balancer, all zero.
+    /// Counters for so many workers that share this registry, all zero.
     #[must_use]
-    pub fn new(workers: usize, balancer: Arc<Balancer>) -> Self {
-        Self { workers: (0..workers).map(|_| Arc::default()).collect(), balancer }
+    pub fn new(workers: usize, registry: Arc<Registry>) -> Self {
+        Self { workers: (0..workers).map(|_| Arc::default()).collect(), registry }
     }
 
     /// The end that a worker writes with. All that are asked for of one worker have to stay in one
@@ -161,7 +161,7 @@ impl Metrics {
             }
         }
         for (id, backend) in &mut all.backends {
-            backend.outstanding = self.balancer.backend(*id).outstanding() as u64;
+            backend.outstanding = self.registry.in_flight(*id).map_or(0, u64::from);
             all.total.merge(backend);
         }
         all

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::balance::{Balancer, Options, Tried};
+use crate::balance::{Balancer, Membership, Options};
 use crate::journal::Record;
 
 #[expect(clippy::disallowed_methods, reason = "no other source of a first instant")]
@@ -14,16 +14,16 @@ fn start() -> Instant {
 
 /// Counters for so many workers, and the ids of so many backends.
 fn metrics(workers: usize, backends: usize) -> (Metrics, Vec<BackendId>) {
-    let names = (0..backends).map(|index| format!("http://b{index}")).collect();
-    let balancer = Balancer::new(names, Options::default(), start()).expect("valid options");
-    let take = |_| {
-        let lease = balancer.acquire(Tried::default(), start()).expect("a backend");
-        let id = lease.backend();
-        balancer.release(lease);
-        id
-    };
-    let ids = (0..backends).map(take).collect();
-    (Metrics::new(workers, Arc::new(balancer)), ids)
+    let (metrics, ids, _) = balanced(workers, backends);
+    (metrics, ids)
+}
+
+/// The same with a balancer of those backends.
+fn balanced(workers: usize, backends: usize) -> (Metrics, Vec<BackendId>, Balancer) {
+    let mut membership = Membership::new(Options::default(), start()).expect("valid options");
+    let ids = (0..backends).map(|index| membership.add(&format!("http://b{index}")));
+    let ids = ids.map(|id| id.expect("a slot")).collect();
+    (Metrics::new(workers, membership.registry()), ids, membership.balancer())
 }
 
 fn record(status: u16, fault: Option<&'static str>) -> Record<'static> {
@@ -94,7 +94,7 @@ fn faults_count_by_their_label_and_as_errors_even_if_the_answer_had_begun_well()
 
 #[test]
 fn connections_count_from_their_opening_to_their_end() {
-    let (metrics, ids) = metrics(2, 2);
+    let (metrics, ids, mut balancer) = balanced(2, 2);
     let (mut one, mut other) = (metrics.worker(0), metrics.worker(1));
     for worker in [&mut one, &mut other] {
         (0..3).for_each(|_| worker.opened(ids[0]));
@@ -103,7 +103,7 @@ fn connections_count_from_their_opening_to_their_end() {
         worker.accepted();
         worker.clients(5, 2);
     }
-    let lease = metrics.balancer.acquire_bound(ids[0], start());
+    let lease = balancer.acquire_bound(ids[0], start()).expect("a member");
     let all = metrics.snapshot();
     let [first, second] = [ids[0], ids[1]].map(|id| &all.backends[&id]);
     let counts = |of: &BackendSnapshot| [of.opened, of.open, of.outstanding, of.idle()];
@@ -111,7 +111,7 @@ fn connections_count_from_their_opening_to_their_end() {
     assert_eq!(counts(second), [2, 2, 0, 2]);
     assert_eq!(counts(&all.total), [8, 6, 1, 5]);
     assert_eq!((all.accepted, all.clients, all.outstanding), (2, 10, 4));
-    metrics.balancer.release(lease);
+    balancer.release(lease);
 }
 
 #[test]

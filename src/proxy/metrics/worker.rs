@@ -64,7 +64,7 @@ impl WorkerMetrics {
     }
 
     fn of(&mut self, id: BackendId) -> &BackendCounters {
-        let slot = id.index();
+        let slot = id.slot();
         if self.known.get(slot).is_none_or(|known| known.id != Some(id)) {
             self.meet(id);
         }
@@ -73,7 +73,7 @@ impl WorkerMetrics {
 
     #[cold]
     fn meet(&mut self, id: BackendId) {
-        let slot = id.index();
+        let slot = id.slot();
         if slot >= self.known.len() {
             self.known.resize(slot + 1, Known::default());
         }

@@ -15,14 +15,17 @@ use crate::reactor::{Key, Stream};
 impl Worker {
     /// Attaches a connection to `backend` to a client's exchange: its own, if it has one.
     pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
-        if self.context.settings.verbose {
-            let line = self.context.balancer.explain(backend);
+        if self.context.settings.verbose
+            && let Some(client) = self.clients.get(key)
+            && let Some(lease) = client.exchange.as_ref().and_then(|exchange| exchange.lease())
+        {
+            let line = self.context.balancer.explain(lease, now);
             self.context.sender.log_line(format_args!("{line}"));
         }
         let pooled = self.context.settings.upstream_reuse == UpstreamReuse::Persistent && !fresh;
         let own = self.clients.get_mut(key).and_then(|client| {
-            kept(client, &mut self.upstreams, now)?;
-            client.upstream
+            let leads_to = kept(client, &mut self.upstreams, now)?;
+            client.upstream.filter(|_| leads_to == backend)
         });
         let taken = match own {
             None if pooled => self.take_pooled(backend, now),
@@ -46,7 +49,7 @@ impl Worker {
     /// The connection to `backend` that was used last and can be used again.
     pub(super) fn take_pooled(&mut self, backend: BackendId, now: Instant) -> Option<Key> {
         loop {
-            let taken = self.pool.take(backend.index())?;
+            let taken = self.pool.take(backend)?;
             if self.upstreams.get(taken)?.is_usable(now) {
                 return Some(taken);
             }
@@ -65,7 +68,7 @@ impl Worker {
         now: Instant,
     ) {
         let mut freed = false;
-        while let Some((cursor, address)) = self.resolver.address(backend.index(), last) {
+        while let Some((cursor, address)) = self.resolver.address(backend, last) {
             let poller = &self.poller;
             let opened = self.upstreams.open(|upstream| {
                 Ok(Upstream {
@@ -96,7 +99,7 @@ impl Worker {
             last = Some(cursor);
         }
         if failure != ConnectFailure::ResourceExhausted {
-            self.resolver.request_refresh(backend.index());
+            self.resolver.request_refresh(backend);
         }
         if let Some(client) = self.clients.get_mut(key)
             && let Some(exchange) = &mut client.exchange
@@ -126,7 +129,7 @@ impl Worker {
         };
         // Something is left to be read: more than was asked for, or the end.
         let fit = !upstream.stream.can_read();
-        if fit && self.pool.put(upstream.backend.index(), link) {
+        if fit && self.pool.put(upstream.backend, link) {
             self.lay_to_rest(link, idle, now);
         } else {
             self.upstreams.remove(link);

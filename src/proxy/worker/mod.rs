@@ -66,7 +66,6 @@ const QUIET: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
-    pub(super) balancer: Arc<Balancer>,
     pub(super) resolver: Arc<Resolver>,
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) accept_balancer: Arc<AcceptBalancer>,
@@ -76,7 +75,7 @@ pub(super) struct Shared {
 /// What a worker lends to its exchanges, beside the time.
 struct WorkerContext {
     settings: Arc<Settings>,
-    balancer: Arc<Balancer>,
+    balancer: Balancer,
     budget: RetryBudget,
     sender: RecordSender,
     metrics: WorkerMetrics,
@@ -91,7 +90,7 @@ impl WorkerContext {
         Context {
             now,
             settings: &self.settings,
-            balancer: &self.balancer,
+            balancer: &mut self.balancer,
             budget: &mut self.budget,
             free: &mut self.free,
             headers: &mut self.headers,
@@ -149,6 +148,7 @@ impl Worker {
         index: usize,
         listeners: Vec<Listener>,
         shared: Shared,
+        balancer: Balancer,
         sender: RecordSender,
         poller: Poller,
     ) -> io::Result<Self> {
@@ -162,14 +162,14 @@ impl Worker {
             upstreams: Upstreams::new(UPSTREAM, metrics.clone()),
             client_timers: LazyTimers::default(),
             upstream_timers: LazyTimers::default(),
-            pool: Pool::new(settings.backends.len(), settings.limits.pool),
+            pool: Pool::new(settings.limits.pool),
             resolver: LocalResolver::new(shared.resolver),
             spare: Vec::new(),
             context: WorkerContext {
                 headers: Headers::new(settings.limits.headers),
                 budget: RetryBudget::new(settings.limits.retry_percent, now),
                 settings,
-                balancer: shared.balancer,
+                balancer,
                 sender,
                 metrics,
                 free: FreeList::default(),
@@ -350,9 +350,14 @@ fn spare(spare: &mut Vec<Box<Exchange>>, now: Instant) -> Box<Exchange> {
 }
 
 impl Drop for Worker {
-    /// However a worker ends, nobody may leave clients to it any more.
+    /// However a worker ends, no other may leave clients to it any more, and what is in flight gets
+    /// its row and gives back its lease.
     fn drop(&mut self) {
         self.accept_balancer.retire(self.index);
+        let now = self.poller.now();
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            self.abort(key, now);
+        }
         self.context.metrics.clients(0, 0);
     }
 }

@@ -300,7 +300,7 @@ fn send_upstream(
         Ok(false) => Round::Still,
         Ok(true) => {
             if let Some(cursor) = upstream.cursor.take() {
-                resolver.mark_good(upstream.backend.index(), cursor);
+                resolver.mark_good(upstream.backend, cursor);
             }
             Round::Moved
         }

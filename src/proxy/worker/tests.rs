@@ -7,11 +7,12 @@ use std::thread;
 use super::accept::ACCEPTS_PER_TURN;
 use super::pump::ROUNDS_PER_TURN;
 use super::*;
-use crate::balance::{Options, Policy};
+use crate::balance::{Membership, Options, Policy};
 use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::journal::{self, Journal};
 use crate::proxy::connection::RESTED;
+use crate::proxy::resolver::resolve;
 use crate::proxy::settings::{Backend, HalfClose, Limits, Timeouts, UpstreamReuse};
 use crate::proxy::trusted::TrustedProxies;
 
@@ -94,12 +95,13 @@ impl Bench {
         };
         let names = vec![settings.backends[0].url.clone()];
         let mailboxes = Arc::new(Mailboxes::new([poller.waker()]));
-        let balancer = Balancer::new(names.clone(), options, poller.now()).unwrap();
-        let balancer = Arc::new(balancer);
+        let mut membership = Membership::new(options, poller.now()).unwrap();
+        let resolver = Resolver::new();
+        let id = membership.add(&names[0]).unwrap();
+        resolver.add(id, &settings.backends[0], resolve(&settings.backends[0]).unwrap());
         let shared = Shared {
-            metrics: Arc::new(Metrics::new(1, Arc::clone(&balancer))),
-            balancer,
-            resolver: Arc::new(Resolver::resolve(&settings.backends).unwrap()),
+            metrics: Arc::new(Metrics::new(1, membership.registry())),
+            resolver: Arc::new(resolver),
             accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&mailboxes))),
             mailboxes,
             settings,
@@ -116,7 +118,8 @@ impl Bench {
         })
         .unwrap();
         let sender = senders.remove(0);
-        let worker = Worker::new(0, vec![listener], shared, sender, poller).unwrap();
+        let worker = Worker::new(0, vec![listener], shared, membership.balancer(), sender, poller);
+        let worker = worker.unwrap();
         Self { worker, address, backend, _journal: journal }
     }
 

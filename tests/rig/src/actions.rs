@@ -25,7 +25,7 @@ impl ExchangeHarness {
                 self.demanded = Some(backend);
                 let own = self.own_connection().filter(|(_, kept)| *kept == backend && !fresh);
                 self.kept = None;
-                let backend = backend.index();
+                let backend = self.place(backend);
                 let pooled = self.settings.upstream_reuse == UpstreamReuse::Persistent && !fresh;
                 self.retire_idle();
                 let mut from_pool = || self.servers[backend].pool.pop();

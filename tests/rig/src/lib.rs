@@ -9,16 +9,17 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tidegate::balance::{BackendId, Balancer, Options, Policy};
+use tidegate::balance::{BackendId, Balancer, Membership, Options, Policy};
 use tidegate::buffer::{BLOCK_BYTES, FreeList};
 use tidegate::http::Headers;
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{
     CloseMode, ConnectFailure, Context, Exchange, Phase, Side, StreamEnd,
 };
-use tidegate::proxy::settings::Settings;
+use tidegate::proxy::settings::{Backend, Settings};
 
 mod actions;
+mod backends;
 mod peers;
 
 pub use peers::{Connection, Dial, Log, Row, Server, Socket, settings};
@@ -39,8 +40,12 @@ pub struct ExchangeHarness {
     pub exchange: Exchange,
     /// What it runs by.
     pub settings: Settings,
-    /// What chooses its backends.
+    /// Which backends there are.
+    pub membership: Membership,
+    /// What chooses among them.
     pub balancer: Balancer,
+    /// The id of each of [`ExchangeHarness::servers`].
+    pub ids: Vec<BackendId>,
     /// What it may send again.
     pub budget: RetryBudget,
     free: FreeList,
@@ -105,13 +110,17 @@ impl ExchangeHarness {
             probe_timeout: settings.probe_timeout,
             ..Options::default()
         };
-        let names = settings.backends.iter().map(|upstream| upstream.url.clone()).collect();
+        let mut membership = Membership::new(options, now).expect("valid options");
+        let mut add = |backend: &Backend| membership.add(&backend.url).expect("a slot");
+        let ids = settings.backends.iter().map(&mut add).collect();
         let server = || Server { dials: vec![Dial::Answers], pool: Vec::new() };
         Self {
             exchange: Exchange::new(now),
             headers: Headers::new(settings.limits.headers),
             settings,
-            balancer: Balancer::new(names, options, now).expect("valid options"),
+            balancer: membership.balancer(),
+            membership,
+            ids,
             budget: RetryBudget::new(20, now),
             free: FreeList::default(),
             peer: "192.0.2.7",
@@ -255,18 +264,6 @@ impl ExchangeHarness {
         std::mem::take(&mut self.rows)
     }
 
-    /// The latency that the policy expects of a backend.
-    #[must_use]
-    pub fn estimate(&self, backend: usize) -> Option<Duration> {
-        self.balancer.estimate(&self.balancer.backends()[backend])
-    }
-
-    /// Whether a backend is left alone for a while.
-    #[must_use]
-    pub fn is_cooling(&self, backend: usize) -> bool {
-        self.balancer.backends()[backend].is_cooling()
-    }
-
     /// Time passes; every deadline on the way is met exactly.
     pub fn advance(&mut self, duration: Duration) {
         let end = self.now + duration;
@@ -301,7 +298,7 @@ impl ExchangeHarness {
         let mut context = Context {
             now: self.now,
             settings: &self.settings,
-            balancer: &self.balancer,
+            balancer: &mut self.balancer,
             budget: &mut self.budget,
             free: &mut self.free,
             headers: &mut self.headers,
@@ -487,8 +484,8 @@ impl Drop for ExchangeHarness {
         self.client_ends(StreamEnd::Reset);
         assert!(!self.owes_row, "a request without a row");
         assert!(self.over.is_some(), "the client's connection outlives the client");
-        for backend in self.balancer.backends() {
-            assert_eq!(backend.outstanding(), 0, "a lease was not released");
+        for backend in 0..self.servers.len() {
+            assert_eq!(self.in_flight(backend), 0, "a lease was not released");
         }
         let open = self.connections.iter().filter(|connection| !connection.closed).count();
         let pooled: usize = self.servers.iter().map(|server| server.pool.len()).sum();

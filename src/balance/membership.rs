@@ -1,0 +1,182 @@
+//! Which backends there are: added, drained, and gone once nothing refers to them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
+use std::time::Instant;
+
+use super::balancer::{Balancer, Options};
+use super::id::{BackendId, MAX_BACKENDS};
+use super::invalid::InvalidOptions;
+use super::registry::Registry;
+use super::roster::Roster;
+use super::selector::Selector;
+use super::sync::AtomicU64;
+
+/// All slots are taken.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, thiserror::Error)]
+#[error(
+    "there are {slots} upstreams already, those included that are draining, and no more fit; \
+     remove some, or wait until they have drained"
+)]
+pub struct RegistryFull {
+    slots: usize,
+}
+
+/// The version of the roster that a worker holds, and with it of all that it can still refer to.
+pub(super) type Acknowledged = Arc<AtomicU64>;
+
+/// What a worker that ended refers to: nothing.
+pub(super) const NO_ROSTER: u64 = u64::MAX;
+
+/// The one owner of the registry, which alone changes it.
+///
+/// A backend is added as active, and is in all rosters from then on until it is drained. It is gone
+/// when each worker holds a roster without it and its last lease has ended; [`Membership::collect`]
+/// looks. Only then another backend may have its slot.
+#[derive(Debug)]
+pub struct Membership {
+    registry: Arc<Registry>,
+    /// The next occupant of each slot that is free; the slot that has been free longest comes
+    /// first.
+    free: VecDeque<BackendId>,
+    active: Vec<(BackendId, Arc<str>)>,
+    draining: Vec<Draining>,
+    workers: Vec<Acknowledged>,
+    options: Options,
+    selector: Arc<dyn Selector>,
+    /// Grows with each change of what is in a roster.
+    version: u64,
+    /// The roster that was made last, which may be of an earlier version.
+    roster: Arc<Roster>,
+}
+
+#[derive(Debug)]
+struct Draining {
+    id: BackendId,
+    /// From this version on rosters are without it.
+    left: u64,
+}
+
+impl Membership {
+    /// No backends yet, up to [`MAX_BACKENDS`] later.
+    ///
+    /// # Errors
+    /// A parameter of the policy is out of its range.
+    pub fn new(options: Options, now: Instant) -> Result<Self, InvalidOptions> {
+        Self::with_slots(MAX_BACKENDS, options, now)
+    }
+
+    /// As [`Membership::new`], with so many slots and no more.
+    ///
+    /// # Errors
+    /// A parameter of the policy is out of its range.
+    pub fn with_slots(
+        slots: usize,
+        options: Options,
+        now: Instant,
+    ) -> Result<Self, InvalidOptions> {
+        let selector = options.policy.selector(slots)?;
+        let registry = Arc::new(Registry::new(slots, now));
+        let roster = Arc::new(Roster::new(0, &[], slots, options, Arc::clone(&selector)));
+        let free = (0..).map(BackendId::first).take(slots).collect();
+        Ok(Self {
+            registry,
+            free,
+            active: Vec::new(),
+            draining: Vec::new(),
+            workers: Vec::new(),
+            options,
+            selector,
+            version: 0,
+            roster,
+        })
+    }
+
+    /// What is known of the backends.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A backend joins. It gets requests from those workers that hold a roster with it.
+    ///
+    /// # Errors
+    /// When there are as many as there can be.
+    pub fn add(&mut self, name: &str) -> Result<BackendId, RegistryFull> {
+        let slots = self.registry.len();
+        let id = self.free.pop_front().ok_or(RegistryFull { slots })?;
+        self.selector.forget(id);
+        self.registry.slot(id).occupy(id);
+        self.active.push((id, name.into()));
+        self.version += 1;
+        Ok(id)
+    }
+
+    /// A backend is to leave: rosters are without it from now on, and what it has in flight may
+    /// end. Whether it was active.
+    pub fn drain(&mut self, id: BackendId) -> bool {
+        let Some(place) = self.active.iter().position(|(active, _)| *active == id) else {
+            return false;
+        };
+        self.active.remove(place);
+        self.registry.slot(id).drain(id);
+        self.version += 1;
+        // One that was in no roster yet is gone at once.
+        let left = if self.roster.contains(id) { self.version } else { 0 };
+        self.draining.push(Draining { id, left });
+        true
+    }
+
+    /// Other options hold from the next roster on. What a policy has learnt is kept as long as that
+    /// policy and its parameters stay.
+    ///
+    /// # Errors
+    /// A parameter of the policy is out of its range.
+    pub fn set_options(&mut self, options: Options) -> Result<(), InvalidOptions> {
+        if options.policy != self.options.policy {
+            self.selector = options.policy.selector(self.registry.len())?;
+        }
+        self.options = options;
+        self.version += 1;
+        Ok(())
+    }
+
+    /// The backends that are active, to be handed to each worker after a change.
+    pub fn roster(&mut self) -> Arc<Roster> {
+        if self.roster.version() != self.version {
+            let selector = Arc::clone(&self.selector);
+            let slots = self.registry.len();
+            let roster = Roster::new(self.version, &self.active, slots, self.options, selector);
+            self.roster = Arc::new(roster);
+        }
+        Arc::clone(&self.roster)
+    }
+
+    /// The balancer of one more worker.
+    pub fn balancer(&mut self) -> Balancer {
+        let roster = self.roster();
+        let acknowledged = Arc::new(AtomicU64::new(roster.version()));
+        self.workers.push(Arc::clone(&acknowledged));
+        Balancer::new(Arc::clone(&self.registry), roster, acknowledged)
+    }
+
+    /// Frees the slots of those that are draining and that nothing refers to any more, and names
+    /// them, so that what else is kept by id can go.
+    pub fn collect(&mut self) -> Vec<BackendId> {
+        // First the workers, then the leases: a worker that holds a later roster gives out none.
+        self.workers.retain(|worker| worker.load(Acquire) != NO_ROSTER);
+        let held = self.workers.iter().map(|worker| worker.load(Acquire)).min();
+        let is_gone = |draining: &mut Draining| {
+            held.is_none_or(|held| draining.left <= held)
+                && self.registry.slot(draining.id).in_flight() == 0
+        };
+        let gone: Vec<BackendId> =
+            self.draining.extract_if(.., is_gone).map(|draining| draining.id).collect();
+        for id in &gone {
+            self.registry.slot(*id).vacate(*id);
+            self.free.push_back(id.next());
+        }
+        gone
+    }
+}

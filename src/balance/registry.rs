@@ -1,0 +1,54 @@
+//! The slots of all backends, shared by all workers.
+
+use std::time::Instant;
+
+use crossbeam_utils::CachePadded;
+
+use super::id::BackendId;
+use super::outage::Micros;
+use super::slot::{Slot, Stage};
+
+/// What is known of each backend whatever the policy: relaxed atomics, because each word stands on
+/// its own. A decision made from a view some nanoseconds old is as good as one made those
+/// nanoseconds earlier.
+#[derive(Debug)]
+pub struct Registry {
+    slots: Box<[CachePadded<Slot>]>,
+    /// Instants are kept in atomics as microseconds since this one.
+    epoch: Instant,
+}
+
+impl Registry {
+    pub(super) fn new(slots: usize, epoch: Instant) -> Self {
+        let slots = (0..slots).map(|_| CachePadded::new(Slot::vacant())).collect();
+        Self { slots, epoch }
+    }
+
+    /// How far this backend has come.
+    #[must_use]
+    pub fn stage(&self, id: BackendId) -> Stage {
+        self.slot(id).stage(id)
+    }
+
+    /// The leases held on this backend; `None` once it is gone.
+    #[must_use]
+    pub fn in_flight(&self, id: BackendId) -> Option<u32> {
+        let slot = self.slot(id);
+        (slot.stage(id) != Stage::Gone).then(|| slot.in_flight())
+    }
+
+    /// The number of slots.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The slot of a backend of this registry, whoever has it now.
+    pub(super) fn slot(&self, id: BackendId) -> &Slot {
+        &self.slots[id.slot()]
+    }
+
+    pub(super) fn micros(&self, instant: Instant) -> Micros {
+        let elapsed = instant.saturating_duration_since(self.epoch);
+        elapsed.as_secs().saturating_mul(1_000_000) + u64::from(elapsed.subsec_micros())
+    }
+}

@@ -1,0 +1,4 @@
+//! Why a backend was chosen.
+
+#[expect(unused_imports)]
+use super::*;

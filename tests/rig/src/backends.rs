@@ -1,0 +1,32 @@
+//! What the balancer knows of a backend, by the backend's place in [`ExchangeHarness::servers`].
+
+use std::time::Duration;
+
+use tidegate::balance::{Availability, BackendId};
+
+use crate::ExchangeHarness;
+
+impl ExchangeHarness {
+    /// The latency that the policy expects of a backend.
+    #[must_use]
+    pub fn estimate(&self, backend: usize) -> Option<Duration> {
+        self.balancer.estimate(self.ids[backend])
+    }
+
+    /// Whether a backend takes no requests, or only one to see whether it is back.
+    #[must_use]
+    pub fn is_ejected(&self, backend: usize) -> bool {
+        self.balancer.availability(self.ids[backend], self.now) != Availability::Up
+    }
+
+    /// The leases held on a backend; none that is gone has any.
+    #[must_use]
+    pub fn in_flight(&self, backend: usize) -> u32 {
+        self.balancer.registry().in_flight(self.ids[backend]).unwrap_or(0)
+    }
+
+    /// The place of a backend.
+    pub(crate) fn place(&self, id: BackendId) -> usize {
+        self.ids.iter().position(|other| *other == id).expect("a backend that was added")
+    }
+}
