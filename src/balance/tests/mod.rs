@@ -8,12 +8,13 @@ mod threads;
 mod unreachable;
 mod workload;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::registry::Registry;
 use super::{
     Availability, BackendId, Balancer, Choice, Lease, Member, Membership, Options, Outcome, Policy,
-    Tried,
+    Reason, Tried,
 };
 
 pub(super) const SMA: Policy = Policy::AdaptiveSma { window: 3 };
