@@ -1,95 +1,144 @@
 //! The simple moving average: a backend is as fast as its last few answers were on average.
-//!
-//! A plain argmin, kept as published: it herds (all requests go to one backend until its answers
-//! make it the worse one) and never looks again at a backend that was once slow.
 
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::id::BackendId;
+use super::clock::Nanos;
 use super::invalid::{InvalidOptions, MAX_WINDOW};
-use super::lease::Reason;
-use super::lowest::{UNMEASURED, lowest};
-use super::per_slot::PerSlot;
-use super::registry::Registry;
-use super::rotation::Rotation;
-use super::samples::Samples;
-use super::selector::Selector;
+use super::lowest::{Estimator, Lowest};
+use super::sync::{AtomicI64, AtomicU64};
 
-/// Chooses the lowest mean of the last `window` samples, or of as many as there are.
+/// A ring of the last samples with a running sum, so that a mean costs the same for any window.
+///
+/// No sample is ever lost: the swap tells each writer exactly what it replaced, so the additions to
+/// the sum make up for each other in any order, and at rest `sum` is the sum of the ring. A mean
+/// read between a writer's two steps is off by that one sample for some nanoseconds.
 #[derive(Debug)]
 pub(super) struct AdaptiveSma {
-    samples: PerSlot<Samples>,
-    turns: Rotation,
+    /// As many places as the window has samples.
+    ring: Box<[AtomicI64]>,
+    /// Samples ever begun; its remainder is the place of the next one.
+    next: AtomicU64,
+    /// Places that count in `sum`.
+    filled: AtomicU64,
+    sum: AtomicI64,
 }
 
 impl AdaptiveSma {
-    pub(super) fn new(window: usize, slots: usize) -> Result<Self, InvalidOptions> {
+    /// The policy, for backends in so many slots.
+    ///
+    /// # Errors
+    /// The window is out of its range.
+    pub(super) fn policy(window: usize, slots: usize) -> Result<Lowest<Self>, InvalidOptions> {
         if (1..=MAX_WINDOW).contains(&window) {
-            let samples = PerSlot::new(slots, || Samples::with_capacity(window));
-            Ok(Self { samples, turns: Rotation::new(slots) })
+            Ok(Lowest::new(slots, || Self::new(window)))
         } else {
             Err(InvalidOptions::Window(window))
         }
     }
+
+    fn new(window: usize) -> Self {
+        Self {
+            ring: (0..window).map(|_| AtomicI64::new(0)).collect(),
+            next: AtomicU64::new(0),
+            filled: AtomicU64::new(0),
+            sum: AtomicI64::new(0),
+        }
+    }
 }
 
-impl Selector for AdaptiveSma {
-    fn select(
-        &self,
-        candidates: &mut [BackendId],
-        _registry: &Registry,
-        _now: Instant,
-    ) -> Option<(BackendId, Reason)> {
-        lowest(candidates, &self.turns, |id| self.samples[id].mean_ns().unwrap_or(UNMEASURED))
+impl Estimator for AdaptiveSma {
+    /// Replaces the oldest sample. Samples are at most a day, so that even a thousand of them are
+    /// far below `i64::MAX`.
+    fn observe(&self, sample: Nanos) {
+        let sample = sample.cast_signed();
+        let window = self.ring.len() as u64;
+        let turn = self.next.fetch_add(1, Relaxed);
+        let place = usize::try_from(turn % window).unwrap_or(0);
+        let replaced = self.ring[place].swap(sample, Relaxed);
+        self.sum.fetch_add(sample - replaced, Relaxed);
+        // Counted after it was summed: a half-added sample makes a mean look worse, never better,
+        // and so attracts no request.
+        if turn < window {
+            self.filled.fetch_add(1, Relaxed);
+        }
     }
 
-    fn observe(&self, backend: BackendId, latency: Duration, _now: Instant) {
-        self.samples[backend].push(latency);
+    fn estimate(&self) -> Option<Nanos> {
+        let filled = self.filled.load(Relaxed);
+        // Two writers that overtake each other on one place can make the sum negative for a moment.
+        let sum = self.sum.load(Relaxed).max(0).cast_unsigned();
+        sum.checked_div(filled)
     }
 
-    fn estimate(&self, backend: BackendId) -> Option<Duration> {
-        self.samples[backend].mean_ns().map(Duration::from_nanos)
-    }
-
-    fn forget(&self, backend: BackendId) {
-        self.samples[backend].forget();
-    }
-
-    fn is_adaptive(&self) -> bool {
-        true
+    fn forget(&self) {
+        for place in &self.ring {
+            place.store(0, Relaxed);
+        }
+        self.next.store(0, Relaxed);
+        self.filled.store(0, Relaxed);
+        self.sum.store(0, Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{epoch, ids, ms, registry};
     use super::*;
+    use crate::balance::balancer::LONGEST_SAMPLE;
+
+    const MS: Nanos = 1_000_000;
+
+    /// The estimates after each sample.
+    fn estimates_ms(window: usize, samples_ms: &[u64]) -> Vec<u64> {
+        let mean = AdaptiveSma::new(window);
+        assert_eq!(mean.estimate(), None);
+        let after = |sample: &u64| {
+            mean.observe(sample * MS);
+            mean.estimate().unwrap() / MS
+        };
+        samples_ms.iter().map(after).collect()
+    }
 
     #[test]
     fn the_estimate_is_the_mean_of_the_last_window_of_samples() {
-        let estimates_ms = |window, samples_ms: &[u64]| -> Vec<u128> {
-            let (policy, backend) = (AdaptiveSma::new(window, 1).unwrap(), ids(1)[0]);
-            assert_eq!(policy.estimate(backend), None);
-            let after = |sample: &u64| {
-                policy.observe(backend, ms(*sample), epoch());
-                policy.estimate(backend).unwrap().as_millis()
-            };
-            samples_ms.iter().map(after).collect()
-        };
         assert_eq!(estimates_ms(3, &[10, 20, 60, 400, 20]), [10, 15, 30, 160, 160]);
-        assert_eq!(estimates_ms(1, &[10, 20, 60]), [10, 20, 60]);
+        assert_eq!(estimates_ms(1, &[10, 20, 60, 400]), [10, 20, 60, 400]);
         assert_eq!(estimates_ms(1000, &[10, 20, 60]), [10, 15, 30]);
     }
 
     #[test]
-    fn the_lowest_mean_is_chosen_not_the_lowest_last_sample() {
-        let policy = AdaptiveSma::new(3, 2).unwrap();
-        for (backend, samples_ms) in ids(2).into_iter().zip([[400, 400, 10], [200; 3]]) {
-            for sample in samples_ms {
-                policy.observe(backend, ms(sample), epoch());
-            }
+    fn zero_and_the_longest_samples_are_samples() {
+        let mean = AdaptiveSma::new(1000);
+        mean.observe(0);
+        assert_eq!(mean.estimate(), Some(0));
+        (0..2000).for_each(|_| mean.observe(LONGEST_SAMPLE));
+        assert_eq!(mean.estimate(), Some(LONGEST_SAMPLE));
+        (0..1000).for_each(|_| mean.observe(MS));
+        assert_eq!(mean.estimate(), Some(MS));
+    }
+
+    #[test]
+    fn it_begins_anew_when_told_to() {
+        let mean = AdaptiveSma::new(2);
+        (0..5).for_each(|_| mean.observe(1000 * MS));
+        mean.forget();
+        assert_eq!(mean.estimate(), None);
+        mean.observe(7);
+        assert_eq!(mean.estimate(), Some(7));
+    }
+
+    #[test]
+    fn samples_of_many_threads_add_up_to_the_mean_of_the_ring() {
+        for window in [1, 3, 7] {
+            let mean = AdaptiveSma::new(window);
+            std::thread::scope(|scope| {
+                for thread in 1..=4 {
+                    let mean = &mean;
+                    scope.spawn(move || (0..20_000).for_each(|i| mean.observe(1000 * thread * i)));
+                }
+            });
+            let ring: i64 = mean.ring.iter().map(|place| place.load(Relaxed)).sum();
+            assert_eq!(mean.sum.load(Relaxed), ring);
+            assert_eq!(mean.filled.load(Relaxed), window as u64);
         }
-        let choice = policy.select(&mut ids(2), &registry(), epoch());
-        assert_eq!(choice, Some((ids(2)[1], Reason::Best)));
     }
 }

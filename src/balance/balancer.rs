@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
 use std::time::{Duration, Instant};
 
+use super::clock::{Nanos, nanos};
 use super::id::{BackendId, Tried};
 use super::lease::{Lease, Outcome, Reason};
 use super::membership::{Acknowledged, NO_ROSTER};
@@ -13,11 +14,13 @@ use super::policy::Policy;
 use super::probe::Probe;
 use super::registry::Registry;
 use super::roster::{Member, Roster};
-use super::samples::LONGEST_SAMPLE;
 use super::slot::Stage;
 
 /// Bytes after which no more backends are listed in an explanation.
 const EXPLAINED_BYTES: usize = 800;
+
+/// No sample counts for more. It keeps sums and averages of samples far from their limits.
+pub(super) const LONGEST_SAMPLE: Nanos = 24 * 3600 * 1_000_000_000;
 
 /// How to balance.
 #[derive(Copy, Clone, PartialEq, Debug)]
@@ -93,6 +96,7 @@ impl Balancer {
 
     /// Chooses a backend for one attempt, which starts now.
     pub fn acquire(&mut self, tried: &Tried, now: Instant) -> Choice {
+        let now = self.registry.nanos(now);
         let Some((id, reason, probe)) = self.choose(tried, now) else { return Choice::Nobody };
         let reason = if tried.is_empty() { reason } else { Reason::Retry };
         Choice::Go(self.lease(id, reason, probe, now))
@@ -101,6 +105,7 @@ impl Balancer {
     /// Takes the backend that a client is bound to, whichever the policy would choose. `None` if
     /// that has left the roster: a bound client does not keep a backend from draining.
     pub fn acquire_bound(&mut self, id: BackendId, now: Instant) -> Option<Lease> {
+        let now = self.registry.nanos(now);
         self.roster.contains(id).then(|| self.lease(id, Reason::Only, None, now))
     }
 
@@ -109,7 +114,7 @@ impl Balancer {
         backend: BackendId,
         reason: Reason,
         probe: Option<Probe>,
-        started: Instant,
+        started: Nanos,
     ) -> Lease {
         let slot = self.registry.slot(backend);
         debug_assert_ne!(slot.stage(backend), Stage::Gone, "{backend:?} is in a roster");
@@ -120,21 +125,19 @@ impl Balancer {
             estimate: self.roster.selector.estimate(backend),
             started,
             probe,
-            excused: Duration::ZERO,
+            excused: 0,
             observed: None,
         }
     }
 
     /// The first backend that deserves a probe, else the policy's choice among those that take
     /// requests, else the one that will be the first to take requests again.
-    fn choose(
-        &mut self,
-        tried: &Tried,
-        now: Instant,
-    ) -> Option<(BackendId, Reason, Option<Probe>)> {
+    fn choose(&mut self, tried: &Tried, now: Nanos) -> Option<(BackendId, Reason, Option<Probe>)> {
         let Self { registry, roster, candidates, .. } = self;
-        let (at, limit) = (registry.micros(now), roster.options.probe_timeout);
-        let is_adaptive = roster.selector.is_adaptive();
+        let (registry, roster) = (&**registry, &**roster);
+        let selector = &*roster.selector;
+        let is_adaptive = selector.is_adaptive();
+        let resample_after = roster.options.resample_after.map_or(Nanos::MAX, nanos);
         candidates.clear();
         for member in roster.members() {
             let id = member.id();
@@ -142,19 +145,19 @@ impl Balancer {
                 continue;
             }
             let slot = registry.slot(id);
-            let reason = match slot.outage.availability(roster.backoff, at) {
+            let reason = match slot.outage.availability(roster.backoff, now) {
                 Availability::Up => {
                     candidates.push(id);
                     if !is_adaptive {
                         continue;
                     }
-                    slot.lacks_sample(roster.options.resample_after, at)
+                    selector.lacks_sample(id, resample_after, now)
                 }
                 Availability::Probing => Some(Reason::Trial),
                 Availability::Ejected | Availability::Down => None,
             };
             if let Some(reason) = reason
-                && let Some(probe) = slot.probing.claim(at, limit)
+                && let Some(probe) = slot.probing.claim(now, nanos(roster.options.probe_timeout))
             {
                 return Some((id, reason, Some(probe)));
             }
@@ -162,7 +165,7 @@ impl Balancer {
         let (id, reason) = match candidates.as_mut_slice() {
             [] => (self.soonest_due(tried)?, Reason::Cooling),
             [only] => (*only, Reason::Only),
-            candidates => roster.selector.select(candidates, registry, now)?,
+            candidates => selector.select(candidates, registry, now)?,
         };
         Some((id, reason, None))
     }
@@ -177,7 +180,7 @@ impl Balancer {
     /// Starts the attempt's clock anew: a pooled connection turned out to be stale, and the request
     /// goes to the same backend again. Call it before any outcome is observed.
     pub fn restart(&self, lease: &mut Lease, now: Instant) {
-        (lease.started, lease.excused) = (now, Duration::ZERO);
+        (lease.started, lease.excused) = (self.registry.nanos(now), 0);
     }
 
     /// Learns what became of an attempt, at the first byte of its response or at its failure.
@@ -190,25 +193,19 @@ impl Balancer {
         }
         let Roster { selector, options, backoff, .. } = &*self.roster;
         let slot = self.registry.slot(lease.backend);
-        let at = self.registry.micros(now);
-        let started = || self.registry.micros(lease.started);
-        let record = |sample: Duration| {
-            selector.observe(lease.backend, sample.min(LONGEST_SAMPLE), now);
-            slot.observed(at);
-        };
+        let now = self.registry.nanos(now);
+        let record =
+            |sample: Nanos| selector.observe(lease.backend, sample.min(LONGEST_SAMPLE), now);
         match outcome {
             Outcome::Answered => {
-                let latency = now.saturating_duration_since(lease.started);
-                record(latency.saturating_sub(lease.excused));
-                if !slot.outage.is_up() {
-                    slot.outage.answered(started());
-                }
+                record(now.saturating_sub(lease.started).saturating_sub(lease.excused));
+                slot.outage.answered(lease.started);
             }
             Outcome::Failed => {
-                record(options.failure_sample);
-                slot.outage.failed(*backoff, started(), at);
+                record(nanos(options.failure_sample));
+                slot.outage.failed(*backoff, lease.started, now);
             }
-            Outcome::Unreachable => slot.outage.unreachable(*backoff, started(), at),
+            Outcome::Unreachable => slot.outage.unreachable(*backoff, lease.started, now),
         }
         self.yield_probe(lease);
     }
@@ -258,7 +255,7 @@ impl Balancer {
     /// if the policy measures nothing.
     #[must_use]
     pub fn estimate(&self, id: BackendId) -> Option<Duration> {
-        self.roster.selector.estimate(id)
+        self.roster.selector.estimate(id).map(Duration::from_nanos)
     }
 
     /// Whether a backend takes requests.
@@ -267,7 +264,7 @@ impl Balancer {
         let slot = self.registry.slot(id);
         match slot.stage(id) {
             Stage::Active => {
-                slot.outage.availability(self.roster.backoff, self.registry.micros(now))
+                slot.outage.availability(self.roster.backoff, self.registry.nanos(now))
             }
             Stage::Draining | Stage::Gone => Availability::Down,
         }

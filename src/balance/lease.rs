@@ -1,7 +1,8 @@
 //! One attempt at one backend, from the choice to the backend's last byte.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::clock::{Nanos, nanos};
 use super::id::BackendId;
 use super::probe::Probe;
 
@@ -71,12 +72,13 @@ pub struct Lease {
     pub(super) backend: BackendId,
     pub(super) reason: Reason,
     pub(super) in_flight: u32,
-    pub(super) estimate: Option<Duration>,
-    pub(super) started: Instant,
+    pub(super) estimate: Option<Nanos>,
+    /// When the attempt began; its sample is measured from here.
+    pub(super) started: Nanos,
     /// The probe of its backend that this attempt still is.
     pub(super) probe: Option<Probe>,
     /// What of the time since the start is not the backend's.
-    pub(super) excused: Duration,
+    pub(super) excused: Nanos,
     /// The last outcome that counted.
     pub(super) observed: Option<Outcome>,
 }
@@ -104,19 +106,13 @@ impl Lease {
     /// measured, and always if the policy measures nothing.
     #[must_use]
     pub fn estimate(&self) -> Option<Duration> {
-        self.estimate
-    }
-
-    /// When the attempt started; its sample is measured from here.
-    #[must_use]
-    pub fn started(&self) -> Instant {
-        self.started
+        self.estimate.map(Duration::from_nanos)
     }
 
     /// So much of the attempt's time the backend could not help, because the client took it to send
     /// its request: the sample of the answer is shorter by that.
     pub fn excuse(&mut self, spent: Duration) {
-        self.excused = spent;
+        self.excused = nanos(spent);
     }
 
     /// Whether `outcome` counts. The first one does; after [`Outcome::Answered`] one failure does,

@@ -1,33 +1,106 @@
-//! The choice that all adaptive policies share: the lowest estimate wins.
+//! The choice that the published adaptive policies share: the lowest estimate wins.
+//!
+//! A plain argmin, kept as published. It herds (all requests go to one backend until its answers
+//! make it the worse one), and never looks again at a backend that was once slow.
 
+use std::fmt::Debug;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::clock::Nanos;
 use super::id::BackendId;
 use super::lease::Reason;
+use super::per_slot::PerSlot;
+use super::registry::Registry;
 use super::rotation::Rotation;
+use super::selector::Selector;
+use super::sync::AtomicU64;
 
-/// What an estimate in nanoseconds is for a backend without one: it comes last.
-pub(super) const UNMEASURED: u64 = u64::MAX;
+/// The latency to expect of one backend, learnt from many threads at once.
+pub(super) trait Estimator: Debug + Send + Sync {
+    fn observe(&self, sample: Nanos);
 
-/// The candidate with the lowest estimate. Those that are equal take turns: while nothing is
-/// measured, that is all of them.
-pub(super) fn lowest(
-    candidates: &mut [BackendId],
-    turns: &Rotation,
-    estimate_ns: impl Fn(BackendId) -> u64,
-) -> Option<(BackendId, Reason)> {
-    let mut lowest_ns = u64::MAX;
-    // Those with the lowest estimate so far are moved to the front, in their order.
-    let mut tied = 0;
-    for index in 0..candidates.len() {
-        let id = candidates[index];
-        let estimate_ns = estimate_ns(id);
-        if estimate_ns < lowest_ns {
-            (lowest_ns, tied) = (estimate_ns, 0);
+    /// `None` before the first sample.
+    fn estimate(&self) -> Option<Nanos>;
+
+    /// Begins anew. No thread observes meanwhile.
+    fn forget(&self);
+}
+
+/// Chooses the backend with the lowest estimate. Those that are equal take turns.
+#[derive(Debug)]
+pub(super) struct Lowest<E> {
+    learnt: PerSlot<Learnt<E>>,
+    turns: Rotation,
+}
+
+#[derive(Debug)]
+struct Learnt<E> {
+    estimator: E,
+    /// When the last sample was recorded; `NEVER` before the first.
+    observed_at: AtomicU64,
+}
+
+const NEVER: Nanos = Nanos::MAX;
+
+impl<E: Estimator> Lowest<E> {
+    pub(super) fn new(slots: usize, estimator: impl Fn() -> E) -> Self {
+        let learnt = || Learnt { estimator: estimator(), observed_at: AtomicU64::new(NEVER) };
+        Self { learnt: PerSlot::new(slots, learnt), turns: Rotation::new(slots) }
+    }
+}
+
+impl<E: Estimator> Selector for Lowest<E> {
+    fn select(
+        &self,
+        candidates: &mut [BackendId],
+        _registry: &Registry,
+        _now: Nanos,
+    ) -> Option<(BackendId, Reason)> {
+        let mut lowest = Nanos::MAX;
+        // Those with the lowest estimate so far are moved to the front, in their order.
+        let mut tied = 0;
+        for index in 0..candidates.len() {
+            let id = candidates[index];
+            // One without an estimate comes last. While nothing is measured, that is all of them.
+            let estimate = self.learnt[id].estimator.estimate().unwrap_or(Nanos::MAX);
+            if estimate < lowest {
+                (lowest, tied) = (estimate, 0);
+            }
+            if estimate == lowest {
+                candidates[tied] = id;
+                tied += 1;
+            }
         }
-        if estimate_ns == lowest_ns {
-            candidates[tied] = id;
-            tied += 1;
+        let reason = if tied > 1 { Reason::Tie } else { Reason::Best };
+        candidates.get(self.turns.take(tied)).map(|id| (*id, reason))
+    }
+
+    fn observe(&self, backend: BackendId, sample: Nanos, now: Nanos) {
+        let learnt = &self.learnt[backend];
+        learnt.estimator.observe(sample);
+        // A worker whose clock reading is a little older may win: nobody measures by microseconds
+        // how long a backend went unobserved.
+        learnt.observed_at.store(now, Relaxed);
+    }
+
+    fn estimate(&self, backend: BackendId) -> Option<Nanos> {
+        self.learnt[backend].estimator.estimate()
+    }
+
+    fn lacks_sample(&self, backend: BackendId, limit: Nanos, now: Nanos) -> Option<Reason> {
+        match self.learnt[backend].observed_at.load(Relaxed) {
+            NEVER => Some(Reason::First),
+            at => (now.saturating_sub(at) >= limit).then_some(Reason::Trial),
         }
     }
-    let reason = if tied > 1 { Reason::Tie } else { Reason::Best };
-    candidates.get(turns.take(tied)).map(|id| (*id, reason))
+
+    fn forget(&self, backend: BackendId) {
+        let learnt = &self.learnt[backend];
+        learnt.estimator.forget();
+        learnt.observed_at.store(NEVER, Relaxed);
+    }
+
+    fn is_adaptive(&self) -> bool {
+        true
+    }
 }

@@ -4,8 +4,8 @@
 //! [`Balancer`] and in it a [`Roster`], an immutable list of the backends to choose from, which is
 //! swapped as a whole. The balancer hands out a [`Lease`] per attempt, learns from the attempt's
 //! [`Outcome`], and ejects backends that can't be reached. Which backend is best is the theory of a
-//! [`Selector`], one file each, which also owns what it knows of each backend; everything the
-//! theories share (probes, ejection, what counts as a sample) is decided here once.
+//! [`Policy`], one file each, which also owns what it knows of each backend; everything the theories
+//! share (probes, ejection, what counts as a sample) is decided here once.
 //!
 //! This module refuses to know sockets, HTTP and the clock: time enters as `now`, a backend is a
 //! name and an id. On a request's path nothing is allocated, locked or counted as a reference:
@@ -13,8 +13,8 @@
 
 mod adaptive_ewma;
 mod adaptive_sma;
-mod average;
 mod balancer;
+mod clock;
 mod id;
 mod invalid;
 mod lease;
@@ -28,7 +28,6 @@ mod registry;
 mod roster;
 mod rotation;
 mod round_robin;
-mod samples;
 mod selector;
 mod slot;
 mod sync;
@@ -44,5 +43,4 @@ pub use outage::Availability;
 pub use policy::{Policy, UnknownPolicy};
 pub use registry::Registry;
 pub use roster::{Member, Roster};
-pub use selector::Selector;
 pub use slot::Stage;

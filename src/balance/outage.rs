@@ -7,10 +7,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::clock::{Nanos, nanos};
 use super::sync::AtomicU64;
-
-/// Microseconds since the registry's epoch.
-pub(super) type Micros = u64;
 
 /// How long a backend is ejected: `first`, then twice as long after each failed probe, at most
 /// `longest`.
@@ -23,9 +21,7 @@ pub(super) struct Backoff {
 impl Backoff {
     fn after(self, failures: u8) -> Micros {
         let doubled = 2_u32.saturating_pow(u32::from(failures.saturating_sub(1)));
-        let wait = self.first.saturating_mul(doubled).min(self.longest);
-        // A bound that no configuration comes near keeps the sum with an instant from overflowing.
-        Micros::try_from(wait.as_micros()).unwrap_or(MAX_SINCE).min(MAX_SINCE)
+        micros(nanos(self.first.saturating_mul(doubled).min(self.longest)))
     }
 }
 
@@ -56,12 +52,18 @@ impl Availability {
 }
 
 /// When a backend was last found unreachable, and how often in a row, in one word: since when in
-/// the upper 56 bits (enough for two thousand years), failures in the lower 8. Zero is up.
+/// the upper 56 bits, failures in the lower 8. Zero is up.
 #[derive(Debug, Default)]
 pub(super) struct Outage(AtomicU64);
 
 const FAILURE_BITS: u32 = 8;
-const MAX_SINCE: Micros = u64::MAX >> FAILURE_BITS;
+
+/// Microseconds since the epoch, of which 56 bits are enough.
+type Micros = u64;
+
+fn micros(time: Nanos) -> Micros {
+    time / 1_000
+}
 
 #[derive(Copy, Clone)]
 struct Ejection {
@@ -85,26 +87,22 @@ impl Ejection {
 }
 
 impl Outage {
-    pub(super) fn availability(&self, backoff: Backoff, now: Micros) -> Availability {
+    pub(super) fn availability(&self, backoff: Backoff, now: Nanos) -> Availability {
         match self.due(backoff) {
             None => Availability::Up,
-            Some(due) if now < due => Availability::Ejected,
+            Some(due) if micros(now) < due => Availability::Ejected,
             Some(_) => Availability::Probing,
         }
     }
 
-    /// When the ejection is over; `None` if the backend is up.
+    /// When the ejection is over, as a number to be compared; `None` if the backend is up.
     pub(super) fn due(&self, backoff: Backoff) -> Option<Micros> {
         Ejection::unpack(self.0.load(Relaxed)).map(|ejection| ejection.due(backoff))
     }
 
-    pub(super) fn is_up(&self) -> bool {
-        Ejection::unpack(self.0.load(Relaxed)).is_none()
-    }
-
     /// An attempt begun at `started` got no connection: a backend that was up is ejected.
-    pub(super) fn unreachable(&self, backoff: Backoff, started: Micros, now: Micros) {
-        let first = Ejection { since: now, failures: 1 }.pack();
+    pub(super) fn unreachable(&self, backoff: Backoff, started: Nanos, now: Nanos) {
+        let first = Ejection { since: micros(now), failures: 1 }.pack();
         if self.0.compare_exchange(0, first, Relaxed, Relaxed).is_err() {
             self.failed(backoff, started, now);
         }
@@ -113,11 +111,11 @@ impl Outage {
     /// An attempt begun at `started` failed: an ejection whose time was over starts anew and takes
     /// twice as long. An attempt begun before that tells nothing new (a hundred requests refused at
     /// the same moment are one outage), and a backend that was up stays up.
-    pub(super) fn failed(&self, backoff: Backoff, started: Micros, now: Micros) {
+    pub(super) fn failed(&self, backoff: Backoff, started: Nanos, now: Nanos) {
         let prolong = |word| {
-            let ejection =
-                Ejection::unpack(word).filter(|ejection| started >= ejection.due(backoff))?;
-            Some(Ejection { since: now, failures: ejection.failures.saturating_add(1) }.pack())
+            let before = Ejection::unpack(word).filter(|e| micros(started) >= e.due(backoff))?;
+            let failures = before.failures.saturating_add(1);
+            Some(Ejection { since: micros(now), failures }.pack())
         };
         // Declined, there is nothing to prolong.
         let _ = self.0.fetch_update(Relaxed, Relaxed, prolong);
@@ -126,9 +124,9 @@ impl Outage {
     /// An attempt begun at `started` was answered: the backend is up. An answer to a request that
     /// was sent before the outage is no proof, because a process that shuts down finishes what it
     /// has.
-    pub(super) fn answered(&self, started: Micros) {
+    pub(super) fn answered(&self, started: Nanos) {
         let word = self.0.load(Relaxed);
-        if Ejection::unpack(word).is_some_and(|ejection| started > ejection.since) {
+        if Ejection::unpack(word).is_some_and(|ejection| micros(started) > ejection.since) {
             // If another thread was first, it knew something newer.
             let _ = self.0.compare_exchange(word, 0, Relaxed, Relaxed);
         }
@@ -144,7 +142,7 @@ impl Outage {
 mod tests {
     use super::*;
 
-    const MS: Micros = 1_000;
+    const MS: Nanos = 1_000_000;
     const BACKOFF: Backoff =
         Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(5) };
 
@@ -152,10 +150,10 @@ mod tests {
     /// due.
     fn ejections_ms(backoff: Backoff, count: usize) -> Vec<u64> {
         let outage = Outage::default();
-        let mut now = 7;
+        let mut now = 7_000;
         let mut ejection = || {
             outage.unreachable(backoff, now, now);
-            let due = outage.due(backoff).unwrap();
+            let due = 1_000 * outage.due(backoff).unwrap();
             assert_eq!(outage.availability(backoff, due), Availability::Probing);
             if due > now {
                 assert_eq!(outage.availability(backoff, due - 1), Availability::Ejected);
@@ -180,7 +178,7 @@ mod tests {
         let endless = Backoff { first: Duration::MAX, longest: Duration::MAX };
         let outage = Outage::default();
         outage.unreachable(endless, u64::MAX, u64::MAX);
-        assert_eq!(outage.availability(endless, MAX_SINCE), Availability::Ejected);
+        assert_eq!(outage.availability(endless, u64::MAX), Availability::Ejected);
     }
 
     #[test]
@@ -189,9 +187,9 @@ mod tests {
         outage.unreachable(BACKOFF, 0, 0);
         outage.unreachable(BACKOFF, 500 * MS, 500 * MS);
         outage.answered(1500 * MS);
-        assert!(outage.is_up());
+        assert_eq!(outage.due(BACKOFF), None);
         outage.unreachable(BACKOFF, 1600 * MS, 1600 * MS);
-        assert_eq!(outage.due(BACKOFF), Some(2100 * MS));
+        assert_eq!(outage.due(BACKOFF).map(|due| 1_000 * due), Some(2100 * MS));
     }
 
     #[test]
@@ -202,19 +200,19 @@ mod tests {
             outage.unreachable(BACKOFF, started, 30 * MS);
             outage.failed(BACKOFF, started, 600 * MS);
             outage.answered(started);
-            assert_eq!(outage.due(BACKOFF), Some(520 * MS), "{started}");
+            assert_eq!(outage.due(BACKOFF).map(|due| 1_000 * due), Some(520 * MS), "{started}");
         }
-        outage.answered(20 * MS + 1);
-        assert!(outage.is_up());
+        outage.answered(20 * MS + 1_000);
+        assert_eq!(outage.due(BACKOFF), None);
     }
 
     #[test]
     fn a_failure_prolongs_an_outage_and_begins_none() {
         let outage = Outage::default();
         outage.failed(BACKOFF, 0, 0);
-        assert!(outage.is_up());
+        assert_eq!(outage.due(BACKOFF), None);
         outage.unreachable(BACKOFF, 0, 0);
         outage.failed(BACKOFF, 500 * MS, 600 * MS);
-        assert_eq!(outage.due(BACKOFF), Some(1600 * MS));
+        assert_eq!(outage.due(BACKOFF).map(|due| 1_000 * due), Some(1600 * MS));
     }
 }

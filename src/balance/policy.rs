@@ -47,8 +47,8 @@ impl Policy {
     pub(super) fn selector(self, slots: usize) -> Result<Arc<dyn Selector>, InvalidOptions> {
         Ok(match self {
             Self::RoundRobin => Arc::new(RoundRobin::new(slots)),
-            Self::AdaptiveSma { window } => Arc::new(AdaptiveSma::new(window, slots)?),
-            Self::AdaptiveEwma { alpha } => Arc::new(AdaptiveEwma::new(alpha, slots)?),
+            Self::AdaptiveSma { window } => Arc::new(AdaptiveSma::policy(window, slots)?),
+            Self::AdaptiveEwma { alpha } => Arc::new(AdaptiveEwma::policy(alpha, slots)?),
         })
     }
 }

@@ -4,9 +4,8 @@
 //! too long gives way to the next, and when it ends after all, it ends only itself.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::Duration;
 
-use super::outage::Micros;
+use super::clock::Nanos;
 use super::sync::AtomicU64;
 
 /// A claim, told apart from later ones by when it was made.
@@ -25,9 +24,9 @@ impl Probing {
     ///
     /// The caller may have found the probe due just before another probe ended. Then one more
     /// request is a probe, one after the other, which does no harm.
-    pub(super) fn claim(&self, now: Micros, limit: Duration) -> Option<Probe> {
+    pub(super) fn claim(&self, now: Nanos, limit: Nanos) -> Option<Probe> {
         let current = self.0.load(Relaxed);
-        let is_over = |since: u64| u128::from(now.saturating_sub(since - 1)) >= limit.as_micros();
+        let is_over = |since: u64| now.saturating_sub(since - 1) >= limit;
         if current != NONE && !is_over(current) {
             return None;
         }
@@ -52,7 +51,7 @@ impl Probing {
 mod tests {
     use super::*;
 
-    const LIMIT: Duration = Duration::from_micros(50);
+    const LIMIT: Nanos = 50;
 
     #[test]
     fn there_is_one_at_a_time() {
@@ -79,8 +78,8 @@ mod tests {
     #[test]
     fn without_a_time_each_follows_at_once() {
         let probing = Probing::default();
-        let first = probing.claim(7, Duration::ZERO).expect("the first");
-        let second = probing.claim(7, Duration::ZERO).expect("the second");
+        let first = probing.claim(7, 0).expect("the first");
+        let second = probing.claim(7, 0).expect("the second");
         assert_ne!(first, second);
         probing.end(first);
         assert_eq!(probing.claim(7, LIMIT), None);

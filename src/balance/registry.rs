@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
+use super::clock::{Epoch, Nanos};
 use super::id::BackendId;
-use super::outage::Micros;
 use super::slot::{Slot, Stage};
 
 /// What is known of each backend whatever the policy: relaxed atomics, because each word stands on
@@ -14,14 +14,13 @@ use super::slot::{Slot, Stage};
 #[derive(Debug)]
 pub struct Registry {
     slots: Box<[CachePadded<Slot>]>,
-    /// Instants are kept in atomics as microseconds since this one.
-    epoch: Instant,
+    epoch: Epoch,
 }
 
 impl Registry {
     pub(super) fn new(slots: usize, epoch: Instant) -> Self {
         let slots = (0..slots).map(|_| CachePadded::new(Slot::vacant())).collect();
-        Self { slots, epoch }
+        Self { slots, epoch: Epoch(epoch) }
     }
 
     /// How far this backend has come.
@@ -47,8 +46,7 @@ impl Registry {
         &self.slots[id.slot()]
     }
 
-    pub(super) fn micros(&self, instant: Instant) -> Micros {
-        let elapsed = instant.saturating_duration_since(self.epoch);
-        elapsed.as_secs().saturating_mul(1_000_000) + u64::from(elapsed.subsec_micros())
+    pub(super) fn nanos(&self, now: Instant) -> Nanos {
+        self.epoch.nanos(now)
     }
 }

@@ -1,7 +1,6 @@
 //! Round robin: every backend gets the same number of requests.
 
-use std::time::Instant;
-
+use super::clock::Nanos;
 use super::id::BackendId;
 use super::lease::Reason;
 use super::registry::Registry;
@@ -25,7 +24,7 @@ impl Selector for RoundRobin {
         &self,
         candidates: &mut [BackendId],
         _registry: &Registry,
-        _now: Instant,
+        _now: Nanos,
     ) -> Option<(BackendId, Reason)> {
         candidates.get(self.turns.take(candidates.len())).map(|id| (*id, Reason::Turn))
     }
@@ -33,13 +32,13 @@ impl Selector for RoundRobin {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{epoch, ids, registry};
+    use super::super::tests::{ids, registry};
     use super::*;
 
     fn turns(policy: &RoundRobin, candidates: &[BackendId], count: usize) -> Vec<Option<usize>> {
         let registry = registry();
         let choose = |_| {
-            let choice = policy.select(&mut candidates.to_vec(), &registry, epoch());
+            let choice = policy.select(&mut candidates.to_vec(), &registry, 0);
             choice.map(|(id, reason)| {
                 assert_eq!(reason, Reason::Turn);
                 id.slot()

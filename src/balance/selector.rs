@@ -1,42 +1,47 @@
 //! What every policy has in common.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
 
+use super::clock::Nanos;
 use super::id::BackendId;
 use super::lease::Reason;
 use super::registry::Registry;
 
 /// A theory of which backend is best, with what it has learnt of each.
 ///
-/// All workers share it, so it learns through atomics. It keeps its own table of the backends, by
-/// slot; a new policy is a new value that knows nothing yet.
-pub trait Selector: Debug + Send + Sync {
+/// All workers share it, so it learns through atomics. It keeps a table of its own of the backends,
+/// by slot; a new policy is a new value that knows nothing yet.
+pub(super) trait Selector: Debug + Send + Sync {
     /// Chooses among `candidates`, all of which take requests; `None` only when there are none.
     ///
-    /// The list is scratch and in the order of the configuration. What is known of a candidate
-    /// whatever the policy, as how many requests it has in flight, the registry tells.
+    /// The list is scratch, in the order of the roster. What is known of a candidate whatever the
+    /// policy, as how many requests it has in flight, the registry tells.
     fn select(
         &self,
         candidates: &mut [BackendId],
         registry: &Registry,
-        now: Instant,
+        now: Nanos,
     ) -> Option<(BackendId, Reason)>;
 
-    /// Learns that `backend` took `latency` to answer, or what a failure counts as.
-    fn observe(&self, _backend: BackendId, _latency: Duration, _now: Instant) {}
+    /// Learns that `backend` took so long to answer, or what a failure counts as.
+    fn observe(&self, _backend: BackendId, _sample: Nanos, _now: Nanos) {}
 
     /// The latency expected of `backend`; `None` before it was measured, or if the policy measures
     /// nothing.
-    fn estimate(&self, _backend: BackendId) -> Option<Duration> {
+    fn estimate(&self, _backend: BackendId) -> Option<Nanos> {
         None
     }
 
-    /// Another backend has this slot from now on. Nobody chooses it or learns of it meanwhile.
+    /// Why `backend` deserves a probe, if it does: it has no estimate, or had no sample for
+    /// `limit`. Asked only of a policy that decides by estimates.
+    fn lacks_sample(&self, _backend: BackendId, _limit: Nanos, _now: Nanos) -> Option<Reason> {
+        None
+    }
+
+    /// Another backend has this slot from now on. No thread uses the slot meanwhile.
     fn forget(&self, _backend: BackendId) {}
 
-    /// Whether the policy decides by estimates, so that a backend without one, or with one that is
-    /// too old, deserves a probe.
+    /// Whether the policy decides by estimates.
     fn is_adaptive(&self) -> bool {
         false
     }

@@ -1,13 +1,11 @@
 //! What all workers know of one backend.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::Duration;
 
 use super::id::BackendId;
-use super::lease::Reason;
-use super::outage::{Micros, Outage};
+use super::outage::Outage;
 use super::probe::Probing;
-use super::sync::{AtomicU32, AtomicU64};
+use super::sync::AtomicU32;
 
 /// How far a backend has come from its addition to its removal.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -28,14 +26,10 @@ pub(super) struct Slot {
     occupant: AtomicU32,
     /// Leases held.
     in_flight: AtomicU32,
-    /// When the last sample was recorded; `NEVER` before the first.
-    observed_at: AtomicU64,
     /// The attempt under way, if there is one, that was sent to learn of this backend.
     pub(super) probing: Probing,
     pub(super) outage: Outage,
 }
-
-const NEVER: Micros = Micros::MAX;
 
 const STAGE_BITS: u32 = 2;
 const ACTIVE: u32 = 0;
@@ -51,7 +45,6 @@ impl Slot {
         Self {
             occupant: AtomicU32::new(GONE),
             in_flight: AtomicU32::new(0),
-            observed_at: AtomicU64::new(NEVER),
             probing: Probing::default(),
             outage: Outage::default(),
         }
@@ -59,7 +52,6 @@ impl Slot {
 
     /// Begins anew with this backend. Nothing may refer to the slot.
     pub(super) fn occupy(&self, id: BackendId) {
-        self.observed_at.store(NEVER, Relaxed);
         self.probing.forget();
         self.outage.forget();
         self.occupant.store(occupant(id, ACTIVE), Relaxed);
@@ -98,23 +90,5 @@ impl Slot {
     pub(super) fn end(&self) {
         let before = self.in_flight.fetch_sub(1, Release);
         debug_assert!(before > 0, "more leases were given back than given out");
-    }
-
-    pub(super) fn observed(&self, now: Micros) {
-        // A worker whose clock reading is a little older may win: no one measures by microseconds
-        // how long a backend went unobserved.
-        self.observed_at.store(now, Relaxed);
-    }
-
-    /// Why an adaptive policy wants a sample of this backend, if it does: it never had one, or none
-    /// in the last `limit`.
-    pub(super) fn lacks_sample(&self, limit: Option<Duration>, now: Micros) -> Option<Reason> {
-        match (self.observed_at.load(Relaxed), limit) {
-            (NEVER, _) => Some(Reason::First),
-            (at, Some(limit)) if u128::from(now.saturating_sub(at)) >= limit.as_micros() => {
-                Some(Reason::Trial)
-            }
-            _ => None,
-        }
     }
 }

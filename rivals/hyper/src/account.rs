@@ -26,6 +26,7 @@ pub(crate) struct Account {
     request_bytes: u64,
     pub(crate) response_bytes: u64,
     lease: Option<Lease>,
+    started: Instant,
     backend: Option<BackendId>,
     first_byte: Option<Instant>,
     status: Option<StatusCode>,
@@ -39,7 +40,8 @@ impl Account {
         peer: Arc<Peer>,
         request: &Request<B>,
     ) -> Self {
-        let lease = match shared.balancer().acquire(&Tried::default(), now()) {
+        let started = now();
+        let lease = match shared.balancer().acquire(&Tried::default(), started) {
             Choice::Go(lease) => Some(lease),
             Choice::Nobody => None,
         };
@@ -51,6 +53,7 @@ impl Account {
             response_bytes: 0,
             backend: lease.as_ref().map(Lease::backend),
             lease,
+            started,
             first_byte: None,
             status: None,
             fault: None,
@@ -102,7 +105,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let now = now();
-        let started = self.lease.as_ref().map(Lease::started);
+        let started = self.lease.as_ref().map(|_| self.started);
         if let Some(lease) = self.lease.take() {
             self.shared.balancer().release(lease);
         }

@@ -22,7 +22,7 @@ fn a_stale_pooled_connection_costs_its_backend_nothing() {
     let mut lease = scene.acquire();
     scene.pass(700);
     scene.balancer.restart(&mut lease, scene.now);
-    assert_eq!((lease.started(), is_probe(&lease)), (scene.now, true));
+    assert_eq!((lease.started, is_probe(&lease)), (scene.nanos(), true));
     scene.answer_after(12, lease);
     assert_eq!(scene.estimates_ms(), [Some(12)]);
 }

@@ -98,6 +98,11 @@ impl Scene {
         self.now += ms(millis);
     }
 
+    /// The time since the epoch.
+    fn nanos(&self) -> u64 {
+        self.balancer.registry().nanos(self.now)
+    }
+
     fn acquire(&mut self) -> Lease {
         acquire_from(&mut self.balancer, self.now)
     }
@@ -167,7 +172,7 @@ impl Scene {
     /// Whether every backend's probe can be had, which takes them all.
     fn no_probe_is_stuck(&self) -> bool {
         let probing = |id| &self.balancer.registry().slot(id).probing;
-        self.ids().into_iter().all(|id| probing(id).claim(u64::MAX - 1, Duration::MAX).is_some())
+        self.ids().into_iter().all(|id| probing(id).claim(u64::MAX - 1, u64::MAX).is_some())
     }
 
     fn estimates_ms(&self) -> Vec<Option<u128>> {

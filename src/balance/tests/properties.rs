@@ -111,7 +111,8 @@ impl Play {
             let held = self.held.iter().filter(|lease| lease.backend() == id);
             prop_assert_eq!(in_flight as usize, held.clone().count());
             let is_young = |lease: &&Lease| {
-                self.scene.now - lease.started() < Options::default().probe_timeout
+                let spent = self.scene.nanos() - lease.started;
+                Duration::from_nanos(spent) < Options::default().probe_timeout
             };
             let probes = held.filter(|lease| is_probe(lease)).filter(is_young);
             prop_assert!(probes.count() <= 1);

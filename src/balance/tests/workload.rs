@@ -27,7 +27,7 @@ impl Measured {
         while let Some(Reverse((now, client))) = events.pop().filter(|e| e.0.0 < start + RUN) {
             scene.now = now;
             if let Some(lease) = attempts[client].take() {
-                let latency = now - lease.started();
+                let latency = Duration::from_nanos(scene.nanos() - lease.started);
                 measured.requests[lease.backend().slot()] += 1;
                 measured.latencies_ms.push(u64::try_from(latency.as_millis()).unwrap());
                 scene.finish(lease, Outcome::Answered);
