@@ -1,5 +1,6 @@
 //! The module as a specification: time is simulated, and nothing here waits.
 
+mod churn;
 mod decisions;
 mod membership;
 mod properties;
