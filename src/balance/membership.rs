@@ -95,8 +95,8 @@ impl Membership {
 
     /// What is known of the backends.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
     }
 
     /// A backend joins. It gets requests from those workers that hold a roster with it.
