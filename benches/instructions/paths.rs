@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate::balance::{Balancer, Choice, Membership, Options, Outcome, Policy, Tried};
+use tidegate::balance::{Choice, Membership, Options, Outcome, Policy, Tried};
 use tidegate::buffer::FreeList;
 use tidegate::console::Console;
 use tidegate::http::{
@@ -129,19 +128,19 @@ fn start() -> Instant {
     Instant::now()
 }
 
-fn balancer(policy: Policy, now: Instant) -> Balancer {
+fn membership(policy: Policy, now: Instant) -> Membership {
     let options = Options { policy, ..Options::default() };
     let mut membership = Membership::new(options, now).expect("valid options");
     for index in 0..BACKENDS {
         membership.add(&format!("http://localhost:{}", 8081 + index)).expect("a slot");
     }
-    membership.balancer()
+    membership
 }
 
 /// A choice, what comes of it, and its end.
 fn select(policy: Policy) -> Step {
     let mut now = start();
-    let mut balancer = balancer(policy, now);
+    let mut balancer = membership(policy, now).balancer();
     let tried = Tried::default();
     Box::new(move || {
         let Choice::Go(mut lease) = balancer.acquire(&tried, now) else { panic!("a backend") };
@@ -154,11 +153,9 @@ fn select(policy: Policy) -> Step {
 /// A request over a pooled connection as a worker counts it.
 fn metrics() -> Step {
     let now = start();
-    let balancer = Arc::new(balancer(Policy::RoundRobin, now));
-    let lease = balancer.acquire(Tried::default(), now).expect("a backend");
-    let backend = lease.backend();
-    balancer.release(lease);
-    let mut worker = Metrics::new(1, balancer).worker(0);
+    let mut membership = membership(Policy::RoundRobin, now);
+    let backend = membership.roster().members()[0].id();
+    let mut worker = Metrics::new(1, membership.registry()).worker(0);
     let record = record(now);
     Box::new(move || {
         worker.record(std::hint::black_box(&record), Some(backend));
@@ -216,7 +213,7 @@ fn record(now: Instant) -> Record<'static> {
 fn exchange() -> Step {
     let mut now = start();
     let settings = settings();
-    let mut balancer = balancer(Policy::RoundRobin, now);
+    let mut balancer = membership(Policy::RoundRobin, now).balancer();
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
     let mut headers = Headers::new(FIELDS);

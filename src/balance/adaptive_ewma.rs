@@ -55,8 +55,9 @@ impl Estimator for AdaptiveEwma {
     }
 
     fn estimate(&self) -> Option<Nanos> {
-        // An average of samples is never negative and, being one of at most a day, fits. Cutting off
-        // rounds down, and without an instruction for it, `round` costs as much as all the rest.
+        // An average of samples is never negative and, being one of at most a day, fits. The
+        // conversion rounds down; `round` costs more than all the rest, because the oldest
+        // processors of this kind have no instruction for it.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         known(self.average.load(Relaxed)).map(|average| (average + 0.5) as Nanos)
     }

@@ -43,6 +43,26 @@ impl Policy {
         }
     }
 
+    /// The same policy with these parameters, as far as it has them.
+    #[must_use]
+    pub fn with(self, window: usize, alpha: f64) -> Self {
+        match self {
+            Self::RoundRobin => self,
+            Self::AdaptiveSma { .. } => Self::AdaptiveSma { window },
+            Self::AdaptiveEwma { .. } => Self::AdaptiveEwma { alpha },
+        }
+    }
+
+    /// The names of its parameters, and their values, which are numbers.
+    #[must_use]
+    pub fn parameters(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::RoundRobin => Vec::new(),
+            Self::AdaptiveSma { window } => vec![("window", window.to_string())],
+            Self::AdaptiveEwma { alpha } => vec![("alpha", alpha.to_string())],
+        }
+    }
+
     /// A new one, which knows nothing of the backends in these slots yet.
     pub(super) fn selector(self, slots: usize) -> Result<Arc<dyn Selector>, InvalidOptions> {
         Ok(match self {
@@ -104,6 +124,13 @@ mod tests {
         assert_eq!(shown, ["round-robin", "adaptive_sma", "adaptive_ewma"]);
         assert_eq!(shown.map(|name| name.parse()), Policy::ALL.map(Ok));
         assert_eq!(format!("{:>12}|", Policy::RoundRobin), " round-robin|");
+    }
+
+    #[test]
+    fn parameters_are_those_that_were_set() {
+        let told = Policy::ALL.map(|policy| policy.with(7, 0.5).parameters());
+        let parameter = |name, value: &str| vec![(name, value.to_owned())];
+        assert_eq!(told, [vec![], parameter("window", "7"), parameter("alpha", "0.5")]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::net::TcpStream;
 
 use super::settings::Settings;
+use crate::balance::Roster;
 use crate::reactor::Waker;
 
 /// An accepted client that no worker watches yet.
@@ -26,6 +27,8 @@ pub(super) enum Command {
     Drain,
     /// Run by these settings from now on.
     Settings(Arc<Settings>),
+    /// Choose from these backends from now on.
+    Roster(Arc<Roster>),
     /// Give a connection slot and a descriptor back, because another worker lacks one.
     Capacity,
     /// Serve this client, which another worker accepted. It is counted as this worker's already.
@@ -170,6 +173,7 @@ pub(super) mod tests {
         let short = |command: &Command| match command {
             Command::Drain => 'd',
             Command::Settings(_) => 's',
+            Command::Roster(_) => 'r',
             Command::Capacity => 'c',
             Command::Client(_) => 'n',
         };

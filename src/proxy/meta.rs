@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::settings::Settings;
-use crate::balance::{Options, Policy};
+use crate::balance::Options;
 
 /// Raised when a reader would misunderstand what is written now.
 const FORMAT: u32 = 1;
@@ -12,11 +12,12 @@ const FORMAT: u32 = 1;
 /// The text for a run with `settings` that started at `started`.
 #[must_use]
 pub fn describe_run(settings: &Settings, started: Timestamp) -> String {
-    let parameters = match settings.policy {
-        Policy::RoundRobin => json!({}),
-        Policy::AdaptiveSma { window } => json!({ "window": window }),
-        Policy::AdaptiveEwma { alpha } => json!({ "alpha": alpha }),
-    };
+    let parameters: Value = settings
+        .policy
+        .parameters()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap_or(Value::String(value))))
+        .collect();
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).ok();
     let backends: Vec<Value> =
         settings.backends.iter().map(|upstream| json!({ "url": upstream.url })).collect();

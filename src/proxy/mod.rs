@@ -5,6 +5,7 @@
 //! [`settings`].
 
 mod accept_balancer;
+mod backends;
 mod body_codec;
 pub mod budget;
 mod circle;
@@ -22,6 +23,7 @@ pub mod settings;
 pub mod trusted;
 mod worker;
 
+pub use backends::{BackendError, Backends};
 pub use circle::{CircleError, refuse_circle};
 pub use fault::Fault;
 pub use meta::describe_run;

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::accept_balancer::AcceptBalancer;
-use super::circle::{CircleError, refuse_circle};
+use super::backends::{BackendError, Backends};
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
-use super::resolver::{ResolveError, Resolver, resolve};
 use super::settings::Settings;
 use super::worker::{Shared, Worker};
-use crate::balance::{InvalidOptions, Membership, Options, RegistryFull};
+use crate::balance::{InvalidOptions, Options};
 use crate::journal::RecordSender;
 use crate::reactor::{Listener, Poller, cores};
 
@@ -30,18 +29,12 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// An upstream has no address.
+    /// An upstream can't be one of the proxy's backends.
     #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// An upstream is the proxy itself.
-    #[error(transparent)]
-    Circle(#[from] CircleError),
+    Backend(#[from] BackendError),
     /// The balancer refuses its options.
     #[error(transparent)]
     Balance(#[from] InvalidOptions),
-    /// There are too many upstreams.
-    #[error(transparent)]
-    Full(#[from] RegistryFull),
     /// The system gives no event loop.
     #[error("can't make an event loop: {0}; are file descriptors used up?")]
     Poller(#[from] io::Error),
@@ -65,6 +58,17 @@ fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
     }
 }
 
+fn options(settings: &Settings) -> Options {
+    Options {
+        policy: settings.policy,
+        resample_after: settings.resample_after,
+        cooldown: settings.cooldown,
+        cooldown_max: settings.cooldown_max,
+        probe_timeout: settings.probe_timeout,
+        ..Options::default()
+    }
+}
+
 /// A proxy that has its upstreams' addresses and its listeners, and serves nobody yet.
 ///
 /// What can go wrong with a start has gone wrong before this exists, so a log is not begun for
@@ -72,8 +76,7 @@ fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
 #[derive(Debug)]
 pub struct Bound {
     settings: Settings,
-    resolver: Resolver,
-    membership: Membership,
+    backends: Backends,
     /// One poller per worker, and its share of the listeners.
     loops: Vec<(Poller, Vec<Listener>)>,
     addresses: Vec<SocketAddr>,
@@ -86,15 +89,16 @@ impl Bound {
     /// # Errors
     /// See [`StartError`].
     pub fn bind(settings: Settings) -> Result<Self, StartError> {
-        let mut located = Vec::new();
-        for backend in &settings.backends {
-            let addresses = resolve(backend)?;
-            refuse_circle(backend, &addresses, &settings.listen)?;
-            located.push((backend, addresses));
-        }
         let mut loops = Vec::new();
         for _ in 0..settings.workers.max(1) {
             loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
+        }
+        let mailboxes = Mailboxes::new(loops.iter().map(|(poller, _)| poller.waker()));
+        let mailboxes = Arc::new(mailboxes);
+        let (listen, now) = (settings.listen.clone(), loops[0].0.now());
+        let mut backends = Backends::new(options(&settings), Arc::clone(&mailboxes), listen, now)?;
+        for backend in &settings.backends {
+            backends.add(backend)?;
         }
         let mut addresses = Vec::new();
         for &address in &settings.listen {
@@ -105,22 +109,7 @@ impl Bound {
                 listeners.push(listener);
             }
         }
-        let options = Options {
-            policy: settings.policy,
-            resample_after: settings.resample_after,
-            cooldown: settings.cooldown,
-            cooldown_max: settings.cooldown_max,
-            probe_timeout: settings.probe_timeout,
-            ..Options::default()
-        };
-        let mut membership = Membership::new(options, loops[0].0.now())?;
-        let resolver = Resolver::new();
-        for (backend, addresses) in located {
-            resolver.add(membership.add(&backend.url)?, backend, addresses);
-        }
-        let mailboxes = Mailboxes::new(loops.iter().map(|(poller, _)| poller.waker()));
-        let mailboxes = Arc::new(mailboxes);
-        Ok(Self { settings, resolver, membership, loops, addresses, mailboxes })
+        Ok(Self { settings, backends, loops, addresses, mailboxes })
     }
 
     /// The addresses listened on, ports filled in where 0 was asked for.
@@ -141,10 +130,10 @@ impl Bound {
     /// When the system gives no thread or can't watch a listener.
     pub fn start(mut self, senders: Vec<RecordSender>) -> io::Result<Server> {
         let shared = Shared {
-            resolver: Arc::new(self.resolver),
+            resolver: self.backends.resolver(),
             accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&self.mailboxes))),
             mailboxes: Arc::clone(&self.mailboxes),
-            metrics: Arc::new(Metrics::new(self.loops.len(), self.membership.registry())),
+            metrics: self.backends.metrics(),
             settings: Arc::new(self.settings),
         };
         let mut workers = Vec::new();
@@ -152,7 +141,7 @@ impl Bound {
             self.loops.into_iter().zip(senders).enumerate()
         {
             let core = shared.settings.cores.get(index).copied();
-            let balancer = self.membership.balancer();
+            let balancer = self.backends.balancer();
             let worker = Worker::new(index, listeners, shared.clone(), balancer, sender, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));
             workers.push(thread.spawn(move || {
@@ -162,15 +151,15 @@ impl Bound {
                 worker.run()
             })?);
         }
-        Ok(Server { workers, mailboxes: self.mailboxes, metrics: shared.metrics })
+        Ok(Server { backends: self.backends, workers, mailboxes: self.mailboxes })
     }
 }
 
 /// A running proxy.
 #[derive(Debug)]
 pub struct Server {
+    backends: Backends,
     mailboxes: Arc<Mailboxes>,
-    metrics: Arc<Metrics>,
     workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -188,15 +177,26 @@ impl Stopper {
 
 impl Server {
     /// Has all workers run by these settings from now on.
-    pub fn configure(&self, settings: Settings) {
+    ///
+    /// # Errors
+    /// The balancer refuses its options; then nothing changes.
+    pub fn configure(&mut self, settings: Settings) -> Result<(), InvalidOptions> {
+        self.backends.set_options(options(&settings))?;
+        self.backends.publish();
         let settings = Arc::new(settings);
         self.mailboxes.send_all(|| Command::Settings(Arc::clone(&settings)));
+        Ok(())
     }
 
     /// What it counts, to be read while it runs and when it has ended.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
-        Arc::clone(&self.metrics)
+        self.backends.metrics()
+    }
+
+    /// Which backends it has, to be changed while it runs.
+    pub fn backends(&mut self) -> &mut Backends {
+        &mut self.backends
     }
 
     /// Waits until all workers have ended.

@@ -160,11 +160,9 @@ impl Settings {
     }
 
     fn describe_policy(&self) -> String {
-        match self.policy {
-            Policy::RoundRobin => self.policy.to_string(),
-            Policy::AdaptiveSma { window } => format!("{}, window {window}", self.policy),
-            Policy::AdaptiveEwma { alpha } => format!("{}, alpha {alpha}", self.policy),
-        }
+        let parameters = self.policy.parameters();
+        let parts = parameters.iter().map(|(name, value)| format!(", {name} {value}"));
+        self.policy.to_string() + &parts.collect::<String>()
     }
 
     /// The settings as lines of `name value`, for `--check`.

@@ -8,18 +8,22 @@ use tidegate::console::Console;
 use tidegate::journal::{self, Journal};
 use tidegate::proxy::metrics::{Metrics, Snapshot};
 use tidegate::proxy::settings::{Backend, Settings};
-use tidegate::proxy::{Bound, Server, Stopper};
+use tidegate::proxy::{Backends, Bound, Server, Stopper};
 
-/// Settings for a proxy of one worker in front of these backends.
-pub fn settings(backends: &[SocketAddr]) -> Settings {
-    let backend = |address: &SocketAddr| Backend {
+/// The backend at this address.
+pub fn backend(address: SocketAddr) -> Backend {
+    Backend {
         url: format!("http://{address}"),
         host: address.ip().to_string(),
         port: address.port(),
-    };
+    }
+}
+
+/// Settings for a proxy of one worker in front of these backends.
+pub fn settings(backends: &[SocketAddr]) -> Settings {
     Settings {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-        backends: backends.iter().map(backend).collect(),
+        backends: backends.iter().map(|address| backend(*address)).collect(),
         ..rig::settings(0, Policy::RoundRobin)
     }
 }
@@ -41,8 +45,13 @@ impl Live {
         Self { server: Some(server), stopper, metrics, address }
     }
 
-    pub fn configure(&self, settings: &Settings) {
-        self.server.as_ref().expect("it runs").configure(settings.clone());
+    pub fn configure(&mut self, settings: &Settings) {
+        let server = self.server.as_mut().expect("it runs");
+        server.configure(settings.clone()).expect("valid settings");
+    }
+
+    pub fn backends(&mut self) -> &mut Backends {
+        self.server.as_mut().expect("it runs").backends()
     }
 
     pub fn counted(&self) -> Snapshot {

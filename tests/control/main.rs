@@ -8,6 +8,7 @@
 mod support;
 
 mod live;
+mod membership;
 mod metrics;
 mod settings;
 mod stopping;

@@ -30,7 +30,7 @@ fn a_timeout_that_changes_counts_for_the_next_request_and_breaks_none_in_flight(
     });
     let mut settings = settings(&[origin.address]);
     settings.timeouts.response = None;
-    let proxy = Live::start(&settings);
+    let mut proxy = Live::start(&settings);
     let mut before = Connection::connect(proxy.address);
     before.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     hear(&comes);
@@ -47,7 +47,7 @@ fn a_timeout_that_changes_counts_for_the_next_request_and_breaks_none_in_flight(
 fn a_limit_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() {
     let origin = Origin::echoing_targets();
     let mut settings = settings(&[origin.address]);
-    let proxy = Live::start(&settings);
+    let mut proxy = Live::start(&settings);
     let mut before = Connection::connect(proxy.address);
     before.send(format!("{POST}half"));
     until("a request in progress", || (proxy.counted().outstanding == 1).then_some(()));
@@ -74,7 +74,7 @@ fn a_limit_of_connections_that_is_raised_lets_those_in_that_wait() {
     let origin = Origin::echoing_targets();
     let mut settings = settings(&[origin.address]);
     settings.limits.connections = 1;
-    let proxy = Live::start(&settings);
+    let mut proxy = Live::start(&settings);
     let mut first = Connection::connect(proxy.address);
     // One that has sent a part of a head is not idle, so its slot is not given away.
     first.send("GET /first HTTP/1.1\r\n");

@@ -293,13 +293,8 @@ impl Flags {
     /// # Errors
     /// What can't be, or can't be on this machine.
     pub(crate) fn settings(&self) -> Result<Settings> {
-        let policy = match self.policy {
-            Policy::RoundRobin => Policy::RoundRobin,
-            Policy::AdaptiveSma { .. } => Policy::AdaptiveSma { window: self.balancing.sma_window },
-            Policy::AdaptiveEwma { .. } => {
-                Policy::AdaptiveEwma { alpha: self.balancing.ewma_alpha }
-            }
-        };
+        let (window, alpha) = (self.balancing.sma_window, self.balancing.ewma_alpha);
+        let policy = self.policy.with(window, alpha);
         let count = self.proxying.upstream.len();
         ensure!(
             count <= MAX_BACKENDS,

@@ -56,10 +56,7 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     raise_descriptors(settings, console);
     watch.begins("resolving the names of the upstreams");
     let bound = Bound::bind(settings.clone()).map_err(|error| match error {
-        StartError::Resolve(_)
-        | StartError::Circle(_)
-        | StartError::Balance(_)
-        | StartError::Full(_) => fail(console, MISUSE, &error),
+        StartError::Backend(_) | StartError::Balance(_) => fail(console, MISUSE, &error),
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");

@@ -6,8 +6,8 @@
 //! last attempt; what is in flight now is known to the registry.
 //!
 //! The counters of a backend are found by its [`BackendId`]. They begin at zero, whatever was
-//! counted of another backend that had the same slot before; with [`Metrics::retire`] they end and
-//! remain in the totals.
+//! counted of another backend that had the same slot before; when it is gone they end and remain in
+//! the totals.
 
 mod counter;
 mod latency;
@@ -23,7 +23,7 @@ pub use latency::Latencies;
 pub use traffic::{AnswerClass, FAULT_LABELS_MAX, Traffic};
 pub use worker::WorkerMetrics;
 
-use crate::balance::{BackendId, Registry};
+use crate::balance::{BackendId, Registry, Stage};
 use counter::Counter;
 use latency::LatencyCounters;
 use traffic::TrafficCounters;
@@ -52,6 +52,9 @@ struct Block {
 #[derive(Debug, Default)]
 struct Backends {
     present: HashMap<BackendId, Arc<BackendCounters>>,
+    /// Of those that are gone, while the worker can still count: the row of a request comes after
+    /// its lease, as late as its client likes.
+    leaving: Vec<Arc<BackendCounters>>,
     /// Of those that are no more.
     retired: BackendSnapshot,
 }
@@ -135,11 +138,14 @@ impl Metrics {
         WorkerMetrics::new(Arc::clone(&self.workers[index]))
     }
 
-    /// A backend is no more, so nothing will be counted of it: its counts remain in the totals.
-    pub fn retire(&self, backend: BackendId) {
+    /// Of backends that are gone, the counts remain in the totals alone.
+    pub fn retire(&self) {
         for block in &self.workers {
-            let Backends { present, retired } = &mut *block.backends();
-            if let Some(counters) = present.remove(&backend) {
+            let Backends { present, leaving, retired } = &mut *block.backends();
+            let gone = present.extract_if(|id, _| self.registry.stage(*id) == Stage::Gone);
+            leaving.extend(gone.map(|(_, counters)| counters));
+            let is_over = |counters: &mut Arc<BackendCounters>| Arc::get_mut(counters).is_some();
+            for counters in leaving.extract_if(.., is_over) {
                 retired.add(&counters);
             }
         }
@@ -156,8 +162,17 @@ impl Metrics {
             all.total.traffic.add(&block.unrouted);
             let backends = block.backends();
             all.total.merge(&backends.retired);
+            for counters in &backends.leaving {
+                all.total.add(counters);
+            }
             for (id, counters) in &backends.present {
-                all.backends.entry(*id).or_default().add(counters);
+                // A row may come after its backend is gone.
+                match self.registry.stage(*id) {
+                    Stage::Gone => all.total.add(counters),
+                    Stage::Active | Stage::Draining => {
+                        all.backends.entry(*id).or_default().add(counters);
+                    }
+                }
             }
         }
         for (id, backend) in &mut all.backends {

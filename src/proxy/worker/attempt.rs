@@ -136,9 +136,13 @@ impl Worker {
         }
     }
 
-    /// A connection serves nobody for now, for so long at most.
+    /// A connection serves nobody for now, for so long at most. One whose backend is draining is
+    /// closed.
     pub(super) fn lay_to_rest(&mut self, link: Key, idle: Duration, now: Instant) {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
+        if !self.context.balancer.roster().contains(upstream.backend) {
+            return self.drop_resting(link);
+        }
         upstream.client = None;
         (upstream.idle_since, upstream.idle_until) = (now, now + idle);
         self.upstream_timers.set(Some(upstream.idle_until), link, self.poller.timers());

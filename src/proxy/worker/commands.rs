@@ -7,6 +7,7 @@ use super::super::exchange::Phase;
 use super::super::mailbox::Command;
 use super::super::settings::Settings;
 use super::{DELAY_END, DRAIN_END, QUIET, Worker};
+use crate::balance::Roster;
 use crate::http::Headers;
 
 impl Worker {
@@ -16,6 +17,7 @@ impl Worker {
             match command {
                 Command::Drain => self.leave(now),
                 Command::Settings(settings) => self.configure(settings),
+                Command::Roster(roster) => self.take_roster(roster),
                 Command::Capacity => self.make_room_for_others(now),
                 Command::Client(newcomer) => self.admit_all([newcomer], now),
             }
@@ -31,6 +33,18 @@ impl Worker {
         self.context.settings = settings;
         // More connections may be allowed now.
         self.listeners.capacity_freed();
+    }
+
+    /// Chooses from these backends from now on. Connections that rest and lead to others are closed
+    /// before the membership learns of it: what is then gone has none.
+    pub(super) fn take_roster(&mut self, roster: Arc<Roster>) {
+        for link in self.upstreams.keys().collect::<Vec<_>>() {
+            let upstream = self.upstreams.get(link);
+            if upstream.is_some_and(|u| u.client.is_none() && !roster.contains(u.backend)) {
+                self.drop_resting(link);
+            }
+        }
+        self.context.balancer.set_roster(roster);
     }
 
     /// Serves on for the shutdown delay.
