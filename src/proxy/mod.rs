@@ -14,6 +14,7 @@ mod fault;
 mod mailbox;
 mod meta;
 pub mod metrics;
+mod peer;
 mod pipe;
 mod pool;
 mod resolver;
@@ -25,6 +26,7 @@ mod worker;
 pub use circle::{CircleError, refuse_circle};
 pub use fault::Fault;
 pub use meta::describe_run;
+pub use peer::Peer;
 pub use resolver::{ResolveError, resolve};
 pub use server::{Bound, Server, StartError, Stopper};
 

@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use tidegate::balance::Policy;
 use tidegate::console::Console;
+use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal};
 use tidegate::proxy::metrics::{Metrics, Snapshot};
-use tidegate::proxy::settings::{Backend, Settings};
+use tidegate::proxy::settings::{Address, Backend, Settings};
 use tidegate::proxy::{Bound, Server, Stopper};
 
 /// Settings for a proxy of one worker in front of these backends.
 pub fn settings(backends: &[SocketAddr]) -> Settings {
     let backend = |address: &SocketAddr| Backend {
         url: format!("http://{address}"),
-        host: address.ip().to_string(),
-        port: address.port(),
+        address: Address::Tcp { host: address.ip().to_string(), port: address.port() },
     };
     Settings {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        listen: vec![Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 0))).into()],
         backends: backends.iter().map(backend).collect(),
         ..rig::settings(0, Policy::RoundRobin)
     }
@@ -35,7 +35,8 @@ pub struct Live {
 impl Live {
     pub fn start(settings: &Settings) -> Self {
         let bound = Bound::bind(settings.clone()).expect("the proxy starts");
-        let (address, stopper) = (bound.addresses()[0], bound.stopper());
+        let Endpoint::Tcp(address) = bound.endpoints()[0] else { panic!("another kind") };
+        let stopper = bound.stopper();
         let server = bound.start(senders(settings)).expect("workers");
         let metrics = server.metrics();
         Self { server: Some(server), stopper, metrics, address }
