@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -34,7 +35,7 @@ pub enum Client {
 /// The name of a Unix socket: a path, or an abstract name, which is no file. As text the latter
 /// begins with `@`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UnixName(SocketAddrUnix);
+pub struct UnixName(Box<OsStr>);
 
 /// Why a text is no name of a Unix socket.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -74,45 +75,40 @@ impl UnixName {
     /// When there is none, or the system takes no such name.
     pub fn new(text: &OsStr) -> Result<Self, InvalidUnixName> {
         let bytes = text.as_bytes();
-        let abstract_name = bytes.strip_prefix(b"@");
-        let name = abstract_name.unwrap_or(bytes);
+        let name = bytes.strip_prefix(b"@").unwrap_or(bytes);
         if name.is_empty() {
             return Err(InvalidUnixName::Missing);
         }
         if name.len() > Self::MAX_BYTES {
             return Err(InvalidUnixName::TooLong(name.len()));
         }
-        let address = match abstract_name {
-            Some(name) => SocketAddrUnix::new_abstract_name(name),
-            None => SocketAddrUnix::new(name),
-        };
-        address.map(Self).map_err(|_| InvalidUnixName::Nul)
+        if name.contains(&0) {
+            return Err(InvalidUnixName::Nul);
+        }
+        Ok(Self(text.into()))
     }
 
     /// The path; `None` for an abstract name.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        let bytes = self.0.path_bytes()?;
-        // rustix leaves the end of the longest one in it.
-        Some(Path::new(OsStr::from_bytes(bytes.strip_suffix(b"\0").unwrap_or(bytes))))
+        (!self.0.as_bytes().starts_with(b"@")).then(|| Path::new(&self.0))
     }
 
     /// As the system wants to have it.
-    #[must_use]
-    pub fn address(&self) -> &SocketAddrUnix {
-        &self.0
+    ///
+    /// # Errors
+    /// None that is known of: the name was looked at before.
+    pub fn address(&self) -> io::Result<SocketAddrUnix> {
+        Ok(match self.0.as_bytes() {
+            [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
+            path => SocketAddrUnix::new(path)?,
+        })
     }
 }
 
 impl fmt::Display for UnixName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path() {
-            Some(path) => write!(f, "{UNIX}{}", path.display()),
-            None => {
-                let name = self.0.abstract_name().unwrap_or_default();
-                write!(f, "{UNIX}@{}", String::from_utf8_lossy(name))
-            }
-        }
+        write!(f, "{UNIX}{}", self.0.display())
     }
 }
 

@@ -94,7 +94,7 @@ fn exchange(endpoint: &Endpoint, question: &[u8]) -> io::Result<Vec<u8>> {
             stream.set_read_timeout(Some(PATIENCE))?;
             // It counts for connecting, too, should too many already wait there.
             stream.set_write_timeout(Some(PATIENCE))?;
-            connect(&stream, name.address())?;
+            connect(&stream, &name.address()?)?;
             converse(stream, question)
         }
     }

@@ -11,13 +11,22 @@ use crate::reactor::is_local;
 /// An upstream that is one of the proxy's own listeners.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the upstream {url} is this proxy itself: {address} is what --listen {listen} takes, and \
-     requests would come back for ever; choose another address with --listen, or name the backend's"
+    "the upstream {url} is this proxy itself: {} is taken by --listen {listen}, and requests would \
+     come back for ever; choose another {} with --listen, or name the backend's",
+    place(.address).0, place(.address).1
 )]
 pub struct CircleError {
     url: String,
     address: Endpoint,
     listen: Endpoint,
+}
+
+/// Where that is, and what is to be another.
+fn place(address: &Endpoint) -> (String, &'static str) {
+    match address {
+        Endpoint::Tcp(address) => (format!("port {} of {}", address.port(), address.ip()), "port"),
+        Endpoint::Unix(name) => (name.to_string(), "path"),
+    }
 }
 
 /// Looks for an address of a backend which is listened on.

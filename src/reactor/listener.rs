@@ -79,15 +79,12 @@ impl Listener {
         let mut group: Vec<Self> = Vec::with_capacity(count);
         for _ in 0..count {
             let socket = open_tcp(address)?;
-            match group.first().map(Self::endpoint) {
-                Some(Endpoint::Tcp(chosen)) => {
-                    set_socket_reuseport(&socket, true)?;
-                    bind(&socket, chosen)?;
-                }
-                _ => {
-                    bind(&socket, &address)?;
-                    set_socket_reuseport(&socket, true)?;
-                }
+            if let Some(Endpoint::Tcp(chosen)) = group.first().map(Self::endpoint) {
+                set_socket_reuseport(&socket, true)?;
+                bind(&socket, chosen)?;
+            } else {
+                bind(&socket, &address)?;
+                set_socket_reuseport(&socket, true)?;
             }
             group.push(Self::listen_tcp(socket)?);
         }

@@ -37,14 +37,15 @@ impl SocketFile {
     /// `AddrInUse` if another listens there, `AlreadyExists` if it is no socket, or what the system
     /// says.
     pub(super) fn bind(socket: &OwnedFd, name: &UnixName, mode: u32) -> io::Result<Option<Self>> {
+        let address = name.address()?;
         let Some(path) = name.path() else {
-            bind(socket, name.address())?;
+            bind(socket, &address)?;
             return Ok(None);
         };
-        match bind(socket, name.address()) {
+        match bind(socket, &address) {
             Err(Errno::ADDRINUSE) => {
                 remove_stale(path, name)?;
-                bind(socket, name.address())?;
+                bind(socket, &address)?;
             }
             bound => bound?,
         }

@@ -32,7 +32,6 @@ pub enum Received {
 
 /// A connection registered with a [`Poller`]. Dropping it closes it and ends the registration.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about one connection")]
 pub struct Stream {
     transport: Transport,
     known: Readiness,

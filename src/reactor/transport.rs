@@ -100,7 +100,8 @@ impl Transport {
     }
 
     fn connect_unix(&mut self, name: &UnixName) -> io::Result<()> {
-        match retry_on_intr(|| connect(&self.socket, name.address())) {
+        let address = name.address()?;
+        match retry_on_intr(|| connect(&self.socket, &address)) {
             Ok(()) => {
                 self.kind = Kind::Unix;
                 Ok(())

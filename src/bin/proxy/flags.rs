@@ -107,8 +107,8 @@ struct Proxying {
     #[arg(long, value_name = "MODE", value_enum, default_value = "persistent")]
     connections: ConnectionMode,
 
-    /// Address to listen on; may be repeated, `[::]:9090` takes IPv4 as well; a Unix socket's file
-    /// has mode 0666 unless told: `'unix:/run/tidegate.sock mode=0660'`
+    /// Address to listen on; may be repeated, `[::]:9090` takes IPv4 as well; the file of a Unix
+    /// socket has mode 0666, or as in `'unix:/run/tidegate.sock mode=0660'`
     #[arg(
         long, value_name = "ADDR:PORT|unix:PATH", default_value = "0.0.0.0:9090",
         value_parser = listen,
