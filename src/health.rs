@@ -3,7 +3,12 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType, connect, socket};
+
+use crate::endpoint::Endpoint;
 
 /// Timeout for each of connecting, sending and waiting for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,7 +38,7 @@ pub enum HealthError {
         /// The kind of server.
         server: &'static str,
         /// Its address.
-        address: SocketAddr,
+        address: Endpoint,
         /// The operating system's error, or a timeout.
         cause: io::Error,
     },
@@ -43,18 +48,22 @@ pub enum HealthError {
         /// The kind of server.
         server: &'static str,
         /// Its address.
-        address: SocketAddr,
+        address: Endpoint,
     },
 }
 
 impl Question {
-    /// Asks the server that listens on `address`; for a wildcard, at the loopback address.
+    /// Asks the server that listens at `endpoint`; for a wildcard, at the loopback address.
     ///
     /// # Errors
     /// If there is no answer within the timeouts, or another one than expected.
-    pub fn ask(&self, address: SocketAddr) -> Result<(), HealthError> {
-        let (server, address) = (self.server, reachable(address));
-        match exchange(address, self.bytes) {
+    pub fn ask(&self, endpoint: &Endpoint) -> Result<(), HealthError> {
+        let server = self.server;
+        let address = match endpoint {
+            Endpoint::Tcp(address) => reachable(*address).into(),
+            Endpoint::Unix(_) => endpoint.clone(),
+        };
+        match exchange(&address, self.bytes) {
             Ok(answer) if answer.starts_with(self.begins) && answer.ends_with(self.ends) => Ok(()),
             Ok(_) => Err(HealthError::Stranger { server, address }),
             Err(cause) => Err(HealthError::Unreachable { server, address, cause: clarify(cause) }),
@@ -72,10 +81,26 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn exchange(address: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn exchange(endpoint: &Endpoint, question: &[u8]) -> io::Result<Vec<u8>> {
+    match endpoint {
+        Endpoint::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(address, PATIENCE)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            converse(stream, question)
+        }
+        Endpoint::Unix(name) => {
+            let stream = UnixStream::from(socket(AddressFamily::UNIX, SocketType::STREAM, None)?);
+            stream.set_read_timeout(Some(PATIENCE))?;
+            // It counts for connecting, too, should too many already wait there.
+            stream.set_write_timeout(Some(PATIENCE))?;
+            connect(&stream, &name.address()?)?;
+            converse(stream, question)
+        }
+    }
+}
+
+fn converse(mut stream: impl Read + Write, question: &[u8]) -> io::Result<Vec<u8>> {
     stream.write_all(question)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;

@@ -7,8 +7,8 @@
 //! dashboard/                          a live page over the log
 //! proxy/                              connects sockets, HTTP and balancing
 //! journal/                            one CSV schema for writer and readers
-//! reactor/  |  http/  |  balance/     know nothing of each other
-//! buffer, console, health, time, usage   used by all others
+//! reactor/  |  http/  |  balance/     know nothing of each other; health
+//! buffer, console, endpoint, time, usage   used by all others
 //! ```
 //!
 //! `docs/architecture.md` explains why; `tests/tidy.rs` checks it.
@@ -17,6 +17,7 @@ pub mod balance;
 pub mod buffer;
 pub mod console;
 pub mod dashboard;
+pub mod endpoint;
 pub mod health;
 pub mod http;
 pub mod journal;

@@ -17,8 +17,8 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// The layers, the lowest first. A module imports only from layers below its own.
 const LAYERS: [&[&str]; 6] = [
-    &["buffer", "console", "health", "time", "usage"],
-    &["reactor", "http", "balance"],
+    &["buffer", "console", "endpoint", "time", "usage"],
+    &["health", "reactor", "http", "balance"],
     &["journal"],
     &["proxy"],
     &["lab", "dashboard"],

@@ -1,21 +1,25 @@
 //! The steps of a request between two sockets, each as something that can be done again and again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{Choice, Membership, Options, Outcome, Policy, Tried};
 use tidegate::buffer::FreeList;
 use tidegate::console::Console;
+use tidegate::endpoint::Client;
 use tidegate::http::{
     Asked, BodyOut, Chunks, HeadSearch, Headers, Method, Part, RequestHop, ResponseHop,
     parse_request, parse_response, rewrite_request, rewrite_response,
 };
 use tidegate::journal::{self, Journal, Record};
+use tidegate::proxy::Peer;
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Action, Context, Exchange, Phase, Side};
 use tidegate::proxy::metrics::Metrics;
-use tidegate::proxy::settings::{Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse};
+use tidegate::proxy::settings::{
+    Address, Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse,
+};
 use tidegate::proxy::trusted::TrustedProxies;
 
 /// A path's name, and what makes the step that is counted.
@@ -57,7 +61,8 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-L
     Hello\n";
 
 const DATE: &[u8] = b"Thu, 01 Jan 2026 00:00:00 GMT";
-const PEER: &str = "127.0.0.1";
+const PEER: &[u8] = b"127.0.0.1";
+const CLIENT: Client = Client::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000));
 const HEAD_BYTES: usize = 16 * 1024;
 const FIELDS: usize = 100;
 const BACKENDS: u16 = 3;
@@ -75,7 +80,7 @@ fn request_rewritten() -> Step {
     let request = parse_request(SMALL, &mut headers).expect("a valid head");
     let mut out = Vec::new();
     let hop = RequestHop {
-        peer: PEER,
+        peer: Some(PEER),
         pseudonym: "tidegate-0a1b2c3d",
         is_trusted: false,
         default_host: "localhost",
@@ -192,7 +197,7 @@ fn record(now: Instant) -> Record<'static> {
     let us = Duration::from_micros;
     Record {
         ended: now,
-        client: SocketAddr::from(([127, 0, 0, 1], 40_000)),
+        client: CLIENT,
         backend: Some(1),
         status: 200,
         method: b"GET",
@@ -217,7 +222,7 @@ fn exchange() -> Step {
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
     let mut headers = Headers::new(FIELDS);
-    let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+    let peer = Peer::new(CLIENT);
     Box::new(move || {
         now += Duration::from_micros(12);
         let context = &mut Context {
@@ -228,7 +233,7 @@ fn exchange() -> Step {
             free: &mut free,
             headers: &mut headers,
             date: DATE,
-            peer: PEER,
+            peer: &peer,
             phase: Phase::Serving,
         };
         receive(&mut exchange, Side::Client, SMALL, context);
@@ -241,7 +246,7 @@ fn exchange() -> Step {
         send(&mut exchange, Side::Client, context);
         assert!(matches!(exchange.next_action(), Some(Action::Recycle { .. })));
         assert_eq!(exchange.next_action(), Some(Action::Report));
-        assert_eq!(exchange.record(client, now).status, 200);
+        assert_eq!(exchange.record(CLIENT, now).status, 200);
         exchange.reported(false, context);
         assert!(exchange.is_idle());
         release_buffers(&mut exchange, context);
@@ -268,8 +273,7 @@ fn settings() -> Settings {
     let seconds = Duration::from_secs;
     let upstream = |index| Backend {
         url: format!("http://localhost:{}", 8081 + index),
-        host: "localhost".to_owned(),
-        port: 8081 + index,
+        address: Address::Tcp { host: "localhost".to_owned(), port: 8081 + index },
     };
     Settings {
         policy: Policy::RoundRobin,

@@ -15,7 +15,6 @@ mod script;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 pub use profile::Profile;
@@ -23,6 +22,7 @@ pub use script::Behaviour;
 
 use conversation::{Conversation, Ending};
 use script::Script;
+use tidegate::endpoint::Endpoint;
 use tidegate::health::Question;
 use tidegate::reactor::{
     Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Waker,
@@ -90,13 +90,13 @@ enum Turn {
 }
 
 impl Backend {
-    /// Listens on `address`; connections are answered once it [`run`](Self::run)s.
+    /// Listens on `endpoint`; connections are answered once it [`run`](Self::run)s.
     ///
     /// # Errors
     /// When the address is taken or not ours, or there are no descriptors left.
-    pub fn bind(address: SocketAddr, behaviour: &Behaviour) -> io::Result<Self> {
+    pub fn bind(endpoint: &Endpoint, behaviour: &Behaviour) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let mut listener = Listener::bind(address)?;
+        let listener = Listener::bind(endpoint)?;
         listener.register(LISTENER, &poller)?;
         Ok(Self {
             poller,
@@ -109,10 +109,10 @@ impl Backend {
         })
     }
 
-    /// The address listened on, with the port the kernel chose.
+    /// Where it listens, with the port the kernel chose.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.listener.local_addr()
+    pub fn endpoint(&self) -> &Endpoint {
+        self.listener.endpoint()
     }
 
     /// What makes [`run`](Self::run) return, from another thread.

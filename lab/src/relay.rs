@@ -7,13 +7,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
+use tidegate::endpoint::Endpoint;
 use tidegate::reactor::{
-    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Waker,
+    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Transport, Waker,
 };
 
 const LISTENER: Key = Key::fixed(0, 0);
@@ -36,7 +34,8 @@ pub struct Relay {
     listener: Listener,
     /// Rings when accepting, stopped for want of descriptors, is to be tried again.
     accept_again: LazyTimer,
-    upstream: SocketAddr,
+    /// Connections go to each in turn.
+    upstreams: VecDeque<Endpoint>,
     ends: Slots<End>,
     buffer: Vec<u8>,
     /// Ends that have used up their reads and may have more to give.
@@ -63,30 +62,30 @@ struct End {
 struct Over;
 
 impl Relay {
-    /// Listens on `address`; bytes are passed on to and from `upstream` once it
-    /// [`run`](Self::run)s.
+    /// Listens on `endpoint`; bytes are passed on to and from `upstreams`, a connection to each in
+    /// turn, once it [`run`](Self::run)s.
     ///
     /// # Errors
     /// When the address is taken or not ours, or there are no descriptors left.
-    pub fn bind(address: SocketAddr, upstream: SocketAddr) -> io::Result<Self> {
+    pub fn bind(endpoint: &Endpoint, upstreams: Vec<Endpoint>) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let mut listener = Listener::bind(address)?;
+        let listener = Listener::bind(endpoint)?;
         listener.register(LISTENER, &poller)?;
         Ok(Self {
             poller,
             listener,
             accept_again: LazyTimer::default(),
-            upstream,
+            upstreams: upstreams.into(),
             ends: Slots::new(ENDS),
             buffer: vec![0; READ_BYTES],
             unfinished: VecDeque::new(),
         })
     }
 
-    /// The address listened on, with the port the kernel chose.
+    /// Where it listens, with the port the kernel chose.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.listener.local_addr()
+    pub fn endpoint(&self) -> &Endpoint {
+        self.listener.endpoint()
     }
 
     /// What makes [`run`](Self::run) return, from another thread.
@@ -125,7 +124,7 @@ impl Relay {
         loop {
             match self.listener.accept() {
                 // A client whose pair can't be made is closed, which tells it.
-                Ok(Some((socket, _))) => drop(self.pair(socket)),
+                Ok(Some((transport, _))) => drop(self.pair(transport)),
                 Ok(None) => return,
                 Err(_) => {
                     let again = Some(now + ACCEPT_PAUSE);
@@ -135,12 +134,17 @@ impl Relay {
         }
     }
 
-    fn pair(&mut self, socket: TcpStream) -> io::Result<()> {
+    fn pair(&mut self, transport: Transport) -> io::Result<()> {
+        self.upstreams.rotate_left(1);
+        let upstream = self.upstreams.back().ok_or(io::ErrorKind::NotFound)?;
         let poller = &self.poller;
         let client = self.ends.try_insert_with(|key| {
-            Stream::accepted(socket, key, poller).map(|s| End::new(s, None))
+            Stream::accepted(transport, key, poller).map(|s| End::new(s, None))
         })?;
-        let connect = |key| Stream::connect(self.upstream, key, poller);
+        let connect = |key| {
+            let stream = Stream::connect(upstream, key, poller)?;
+            if stream.is_busy() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(stream) }
+        };
         let upstream =
             self.ends.try_insert_with(|key| connect(key).map(|s| End::new(s, Some(client))));
         match upstream {

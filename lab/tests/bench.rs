@@ -23,8 +23,17 @@ const BACKEND: &str = env!("CARGO_BIN_EXE_tidegate-backend");
 
 /// One round of one second of one workload.
 fn bench(lab: &Path, reports: &TempDir, contenders: &[&str]) -> (Option<i32>, String) {
+    bench_of("small-64", lab, reports, contenders)
+}
+
+fn bench_of(
+    workload: &str,
+    lab: &Path,
+    reports: &TempDir,
+    contenders: &[&str],
+) -> (Option<i32>, String) {
     let mut command = Command::new(lab);
-    command.args(["bench", "--rounds", "1", "--seconds", "1", "--workload", "small-64"]);
+    command.args(["bench", "--rounds", "1", "--seconds", "1", "--workload", workload]);
     for contender in contenders {
         command.args(["--contender", contender]);
     }
@@ -64,6 +73,24 @@ fn contenders_are_measured_and_reported() {
     }
     assert!(contenders[0]["ratio_to_relay"].is_f64(), "{contenders}");
     assert!(read("bench.html").contains("<svg"));
+}
+
+#[test]
+fn backends_at_unix_sockets_are_measured_beside_those_at_ports() {
+    let reports = tempfile::tempdir().unwrap();
+    let contenders = ["tidegate", "tidegate-unix", "relay", "relay-unix"];
+    let (code, said) = bench_of("unix-64", &program("tidegate-lab"), &reports, &contenders);
+    assert_eq!(code, Some(0), "{said}");
+    let json = fs::read_to_string(reports.path().join("bench.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let measured = &json["workloads"][0]["contenders"];
+    let cpu = |index: usize| measured[index]["cpu_us_per_request"]["median"].as_f64().unwrap();
+    for (index, name) in contenders.iter().enumerate() {
+        assert_eq!(measured[index]["name"], *name);
+        // Each is compared with the relay that reaches its backends in the same way.
+        let ratio = measured[index]["ratio_to_relay"].as_f64().unwrap();
+        assert!((ratio - cpu(index) / cpu(2 + index % 2)).abs() < 1e-9, "{measured}");
+    }
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn host(text: &str) -> Result<String, String> {
 fn run(flags: Flags, console: Console) -> Result<()> {
     let address = SocketAddr::new(flags.listen, flags.port);
     if flags.health {
-        return Ok(dashboard::HEALTH.ask(address)?);
+        return Ok(dashboard::HEALTH.ask(&address.into())?);
     }
     let descriptors = descriptors::raise_limit().unwrap_or_else(|error| {
         console.complain(&format!("warning: the limit of open files can't be raised: {error}"));
@@ -139,7 +139,7 @@ fn run(flags: Flags, console: Console) -> Result<()> {
         }
         _ => anyhow!("cannot listen on {address}: {error}"),
     })?;
-    console.say(&format!("dashboard on http://{}, log {}", dashboard.address(), log.display()));
+    console.say(&format!("dashboard on http://{}, log {}", dashboard.endpoint(), log.display()));
     if !log.exists() {
         console.say(&format!("{} does not exist yet; waiting for it", log.display()));
     }

@@ -12,15 +12,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
 use super::board::Board;
 use super::connection::{Connection, Service};
 use super::hosts::Hosts;
 use super::reader;
 use super::source::Source;
+use crate::endpoint::Endpoint;
 use crate::reactor::{
-    Event, Key, LazyTimer, LazyTimers, Listener, Poller, Received, Slots, Stream,
+    Event, Key, LazyTimer, LazyTimers, Listener, Poller, Received, Slots, Stream, Transport,
 };
 
 /// How many clients get a stream; further ones are told to ask again and again.
@@ -110,7 +109,7 @@ impl Dashboard {
     /// When the address cannot be listened on, or there is no thread to be had.
     pub fn start(options: Options) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let mut listener = Listener::bind(options.listen)?;
+        let listener = Listener::bind(&options.listen.into())?;
         listener.register(LISTENER, &poller)?;
         let backlog_bytes = (!options.from_start).then_some(BACKLOG_BYTES);
         let source = Source::new(options.log, backlog_bytes);
@@ -134,10 +133,10 @@ impl Dashboard {
         })
     }
 
-    /// The address it listens on.
+    /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.listener.local_addr()
+    pub fn endpoint(&self) -> &Endpoint {
+        self.listener.endpoint()
     }
 
     /// Answers until events can no longer be waited for, and tells why.
@@ -206,8 +205,8 @@ impl Dashboard {
         self.accept_again.set(Some(at), LISTENER, self.poller.timers());
     }
 
-    fn admit(&mut self, socket: TcpStream, now: Instant) -> io::Result<()> {
-        let (poller, local) = (&self.poller, socket.local_addr()?.ip().to_canonical());
+    fn admit(&mut self, socket: Transport, now: Instant) -> io::Result<()> {
+        let (poller, local) = (&self.poller, socket.local_ip()?);
         let key = self.clients.try_insert_with(|key| {
             let stream = Stream::accepted(socket, key, poller)?;
             Ok::<_, io::Error>(Client { stream, connection: Connection::new(now), local })

@@ -12,8 +12,8 @@ use super::wire::{self, CRLF};
 /// What is sent to the next hop besides the request itself.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHop<'a> {
-    /// The client's address as text, for `X-Forwarded-For`.
-    pub peer: &'a str,
+    /// The client's address as text, for `X-Forwarded-For`; `None` if it has none.
+    pub peer: Option<&'a [u8]>,
     /// The name of this hop in `Via`.
     pub pseudonym: &'a str,
     /// Whether the peer is a trusted proxy, whose forwarded fields are kept. Those of any other
@@ -69,8 +69,10 @@ pub fn rewrite_request(
 /// `Connection` does not change that: it can't remove framing, `Host` or the forwarded fields.
 fn passes(field: &Field, request: &RequestHead, hop: &RequestHop<'_>) -> bool {
     match field.id {
-        Name::Host | Name::ContentLength | Name::Via | Name::XForwardedFor => false,
+        Name::Host | Name::ContentLength | Name::Via => false,
         Name::Forwarded | Name::XForwardedHost | Name::XForwardedProto => hop.is_trusted,
+        // Nothing is added to what a trusted proxy sent if that has no address itself.
+        Name::XForwardedFor => hop.is_trusted && hop.peer.is_none(),
         // An HTTP/1.0 client can't wait for a 100, so it can't expect one.
         Name::Expect => !field.named && request.version == Version::Http11,
         Name::MaxForwards => request.max_forwards.is_none(),
@@ -88,12 +90,13 @@ fn write_forwarded(
     request: &RequestHead,
     hop: &RequestHop<'_>,
 ) {
-    let peer = hop.peer.as_bytes();
-    if hop.is_trusted {
-        let way = (Name::XForwardedFor, "X-Forwarded-For");
-        wire::append(out, head, headers, way, &[peer]);
-    } else {
-        wire::field(out, "X-Forwarded-For", peer);
+    match hop.peer {
+        Some(peer) if hop.is_trusted => {
+            let way = (Name::XForwardedFor, "X-Forwarded-For");
+            wire::append(out, head, headers, way, &[peer]);
+        }
+        Some(peer) => wire::field(out, "X-Forwarded-For", peer),
+        None => {}
     }
     let is_told = |id| hop.is_trusted && headers.has(id);
     if !is_told(Name::XForwardedProto) {

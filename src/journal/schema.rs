@@ -15,6 +15,7 @@ use super::error::RowError;
 use super::line::Line;
 use super::timestamp::timestamp_us;
 use super::value::{is_missing, millis, parse, status, whole};
+use crate::endpoint::Client;
 
 /// The columns in order. `latency_ms` and its kin are decimal milliseconds with three digits.
 pub const COLUMNS: [&str; 17] = [
@@ -67,7 +68,7 @@ pub struct Row<'a> {
     /// The index of the worker that served it.
     pub worker: Option<usize>,
     /// The client's address.
-    pub client: Option<SocketAddr>,
+    pub client: Option<Client>,
     /// The method. Any bytes can be written; what is read back is what [`RowWriter`] made of them.
     pub method: Option<&'a [u8]>,
     /// The request target, treated as the method is.
@@ -192,13 +193,13 @@ impl Fields<'_> {
         }
     }
 
-    fn client(&mut self, client: Option<SocketAddr>) {
+    fn client(&mut self, client: Option<Client>) {
         use io::Write as _;
         self.out.push(b',');
         match client {
             None => {}
             // Formatting it as text in general would be a third of the whole row's work.
-            Some(SocketAddr::V4(client)) => {
+            Some(Client::Ip(SocketAddr::V4(client))) => {
                 for (octet, mark) in client.ip().octets().into_iter().zip(*b"...:") {
                     self.out.extend_from_slice(self.digits.format(octet).as_bytes());
                     self.out.push(mark);

@@ -1,12 +1,12 @@
 //! A worker's end of the journal: counts a request, and hands its record on without ever waiting.
 
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::ring::{self, Consumer, Producer, Room};
+use crate::endpoint::Client;
 
 /// Longer methods are cut in the log.
 pub const METHOD_BYTES_MAX: usize = 64;
@@ -26,8 +26,8 @@ pub(super) const ROOM: Room = Room { entries: 16 * 1024, text_bytes: 2 * 1024 * 
 pub struct Record<'a> {
     /// When the request ended.
     pub ended: Instant,
-    /// The client's address.
-    pub client: SocketAddr,
+    /// The client.
+    pub client: Client,
     /// The index of the backend it was dispatched to, if it was.
     pub backend: Option<u16>,
     /// The status sent to the client, 499 if it left first.

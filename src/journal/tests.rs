@@ -7,9 +7,10 @@ use super::*;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex};
+
+use crate::endpoint::Client;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Longer than any of these tests takes on a busy machine.
@@ -44,7 +45,7 @@ fn options(path: Option<&Path>, workers: usize) -> Options {
 fn record(path: &[u8]) -> Record<'_> {
     Record {
         ended: now(),
-        client: SocketAddr::from(([127, 0, 0, 1], 1)),
+        client: Client::Ip(([127, 0, 0, 1], 1).into()),
         backend: Some(1),
         status: 200,
         method: b"GET",

@@ -1,6 +1,5 @@
 //! Which backends a running proxy has.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +7,7 @@ use super::circle::{CircleError, refuse_circle};
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
 use super::resolver::{ResolveError, Resolver, resolve};
-use super::settings::Backend;
+use super::settings::{Backend, Listen};
 use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, Options, RegistryFull};
 
 /// Why a backend can't be added.
@@ -36,7 +35,7 @@ pub struct Backends {
     resolver: Arc<Resolver>,
     mailboxes: Arc<Mailboxes>,
     metrics: Arc<Metrics>,
-    listen: Vec<SocketAddr>,
+    listen: Vec<Listen>,
 }
 
 impl Backends {
@@ -47,7 +46,7 @@ impl Backends {
     pub(super) fn new(
         options: Options,
         mailboxes: Arc<Mailboxes>,
-        listen: Vec<SocketAddr>,
+        listen: Vec<Listen>,
         now: Instant,
     ) -> Result<Self, InvalidOptions> {
         let membership = Membership::new(options, now)?;

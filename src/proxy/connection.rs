@@ -1,10 +1,9 @@
 //! The two kinds of connections a worker holds, and what ties one to the other.
 
-use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::exchange::{ConnectFailure, Exchange};
+use super::peer::Peer;
 use super::resolver::AddressCursor;
 use crate::balance::BackendId;
 use crate::reactor::{Key, Stream};
@@ -13,8 +12,7 @@ use crate::reactor::{Key, Stream};
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) stream: Stream,
-    pub(super) address: SocketAddr,
-    pub(super) peer: PeerName,
+    pub(super) peer: Peer,
     /// There from the first byte of a request, or of an empty line before it, to the last of its
     /// response; and behind the last response until the client has ended.
     pub(super) exchange: Option<Box<Exchange>>,
@@ -70,41 +68,18 @@ impl Upstream {
     }
 }
 
-/// A client's IP address as text, without an allocation per connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PeerName {
-    bytes: [u8; Self::LONGEST],
-    length: u8,
-}
-
-impl PeerName {
-    /// An IPv6 address with an IPv4 one in its end.
-    const LONGEST: usize = 45;
-
-    pub(super) fn new(address: IpAddr) -> Self {
-        let mut bytes = [0; Self::LONGEST];
-        let mut rest = &mut bytes[..];
-        // No address is longer than the array.
-        let _ = write!(rest, "{address}");
-        let left = rest.len();
-        let length = u8::try_from(Self::LONGEST - left).unwrap_or(0);
-        Self { bytes, length }
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or("")
-    }
-}
-
 /// What kept a connection from being made, as the exchange needs to know it.
 pub(super) fn connect_failure(error: &std::io::Error) -> ConnectFailure {
     use std::io::ErrorKind::{
-        AddrInUse, AddrNotAvailable, ConnectionRefused, ConnectionReset, OutOfMemory, TimedOut,
+        AddrInUse, AddrNotAvailable, ConnectionRefused, ConnectionReset, NotFound, OutOfMemory,
+        PermissionDenied, TimedOut,
     };
     match error.kind() {
         _ if crate::reactor::descriptors::are_exhausted(error) => ConnectFailure::ResourceExhausted,
         AddrInUse | AddrNotAvailable | OutOfMemory => ConnectFailure::ResourceExhausted,
-        ConnectionRefused | ConnectionReset => ConnectFailure::Refused,
+        // A Unix socket that is not there is a port at which nobody listens.
+        ConnectionRefused | ConnectionReset | NotFound => ConnectFailure::Refused,
+        PermissionDenied => ConnectFailure::Denied,
         TimedOut => ConnectFailure::TimedOut,
         _ => ConnectFailure::Unreachable,
     }
@@ -115,21 +90,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_named_by_its_address() {
-        let longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
-        for text in ["127.0.0.1", "::1", "255.255.255.255", longest] {
-            let address: IpAddr = text.parse().expect("an address");
-            assert_eq!(PeerName::new(address).as_str(), text);
-        }
-    }
-
-    #[test]
     fn our_own_limits_are_no_fault_of_a_backend() {
         for code in [24 /* EMFILE */, 23 /* ENFILE */, 99 /* EADDRNOTAVAIL */] {
             let error = std::io::Error::from_raw_os_error(code);
             assert_eq!(connect_failure(&error), ConnectFailure::ResourceExhausted, "{error}");
         }
-        let refused = std::io::Error::from_raw_os_error(111);
-        assert_eq!(connect_failure(&refused), ConnectFailure::Refused);
+    }
+
+    #[test]
+    fn a_backend_that_is_not_there_refuses_and_one_that_is_kept_from_us_denies() {
+        for (code, failure) in [
+            (111 /* ECONNREFUSED */, ConnectFailure::Refused),
+            (2 /* ENOENT */, ConnectFailure::Refused),
+            (13 /* EACCES */, ConnectFailure::Denied),
+            (113 /* EHOSTUNREACH */, ConnectFailure::Unreachable),
+        ] {
+            let error = std::io::Error::from_raw_os_error(code);
+            assert_eq!(connect_failure(&error), failure, "{error}");
+        }
     }
 }

@@ -29,6 +29,8 @@ pub enum Fault {
     ClientStalled,
     /// Every backend refused the connection.
     ConnectRefused,
+    /// The process may not connect to the backend.
+    ConnectDenied,
     /// No connection was established within `--connect-timeout`.
     ConnectTimeout,
     /// This host has no route to the backend.
@@ -74,6 +76,7 @@ impl Fault {
             Self::HeaderTimeout | Self::BodyTimeout => 408,
             Self::ClientGone | Self::ClientStalled => 499,
             Self::ConnectRefused
+            | Self::ConnectDenied
             | Self::ConnectTimeout
             | Self::ConnectUnreachable
             | Self::ResourceExhausted
@@ -114,6 +117,7 @@ impl Fault {
             Self::ClientGone => "client_gone",
             Self::ClientStalled => "client_stalled",
             Self::ConnectRefused => "connect_refused",
+            Self::ConnectDenied => "connect_denied",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectUnreachable => "connect_unreachable",
             Self::ResourceExhausted => "resource_exhausted",
@@ -145,6 +149,7 @@ impl Fault {
             Self::RequestIncomplete => "the request ended before it was complete",
             Self::ClientGone | Self::ClientStalled => "the client left",
             Self::ConnectRefused => "no backend reachable (connection refused)",
+            Self::ConnectDenied => "no backend reachable (permission denied)",
             Self::ConnectTimeout => "no backend reachable (connecting timed out)",
             Self::ConnectUnreachable => "no backend reachable (no route)",
             Self::ResourceExhausted => "the proxy has no resources for another connection",

@@ -7,18 +7,16 @@
 //! What is sent before a worker runs waits for it; one that ended takes nothing.
 
 use std::mem::discriminant;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mio::net::TcpStream;
-
 use super::settings::Settings;
 use crate::balance::Roster;
-use crate::reactor::Waker;
+use crate::endpoint::Client;
+use crate::reactor::{Transport, Waker};
 
 /// An accepted client that no worker watches yet.
-pub(super) type Newcomer = (TcpStream, SocketAddr);
+pub(super) type Newcomer = (Transport, Client);
 
 /// What a worker is to do.
 #[derive(Debug)]
@@ -152,8 +150,7 @@ impl Mailbox {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::reactor::{Event, Poller};
-    use std::net::TcpListener;
+    use crate::reactor::{Event, Listener, Poller};
     use std::thread;
 
     /// Mailboxes of so many workers whose loops nobody turns.
@@ -162,10 +159,16 @@ pub(super) mod tests {
     }
 
     pub(in crate::proxy) fn newcomer() -> Newcomer {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-        let address = listener.local_addr().expect("an address");
-        let socket = std::net::TcpStream::connect(address).expect("a connection");
-        (TcpStream::from_std(socket), address)
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let mut listener = Listener::bind(&any).expect("a listener");
+        let address = listener.endpoint().to_string();
+        let _peer = std::net::TcpStream::connect(address).expect("a connection");
+        // The handshake may end a moment after the connection is there for its peer.
+        loop {
+            if let Some(newcomer) = listener.accept().expect("no failure") {
+                return newcomer;
+            }
+        }
     }
 
     /// The commands for a worker, in short.

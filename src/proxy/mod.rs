@@ -15,6 +15,7 @@ mod fault;
 mod mailbox;
 mod meta;
 pub mod metrics;
+mod peer;
 mod pipe;
 mod pool;
 mod resolver;
@@ -27,6 +28,7 @@ pub use backends::{BackendError, Backends};
 pub use circle::{CircleError, refuse_circle};
 pub use fault::Fault;
 pub use meta::describe_run;
+pub use peer::Peer;
 pub use resolver::{ResolveError, resolve};
 pub use server::{Bound, Server, StartError, Stopper};
 

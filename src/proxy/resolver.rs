@@ -5,14 +5,15 @@
 //! remembers which one answered, so that no connection fails first on the other.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::settings::Backend;
+use super::settings::{Address, Backend};
 use crate::balance::{BackendId, MAX_BACKENDS};
+use crate::endpoint::{Endpoint, UnixName};
 
 /// A host name that has no address.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub struct ResolveError {
 ///
 /// # Errors
 /// If there is none.
-pub fn resolve(backend: &Backend) -> Result<Vec<SocketAddr>, ResolveError> {
+pub fn resolve(backend: &Backend) -> Result<Vec<Endpoint>, ResolveError> {
     let refuse = |reason: String| ResolveError { url: backend.url.clone(), reason };
     let addresses = look_up(backend).map_err(|error| refuse(error.to_string()))?;
     if addresses.is_empty() {
@@ -35,13 +36,20 @@ pub fn resolve(backend: &Backend) -> Result<Vec<SocketAddr>, ResolveError> {
     Ok(addresses)
 }
 
-fn look_up(upstream: &Backend) -> io::Result<Vec<SocketAddr>> {
-    let mut addresses: Vec<SocketAddr> =
-        (upstream.host.as_str(), upstream.port).to_socket_addrs()?.collect();
+fn look_up(upstream: &Backend) -> io::Result<Vec<Endpoint>> {
+    let mut addresses: Vec<Endpoint> = match &upstream.address {
+        Address::Tcp { host, port } => {
+            (host.as_str(), *port).to_socket_addrs()?.map(Endpoint::from).collect()
+        }
+        Address::Unix(path) => {
+            let name = UnixName::new(path.as_os_str());
+            vec![name.map_err(io::Error::other)?.into()]
+        }
+    };
     let mut seen = Vec::new();
     addresses.retain(|address| {
         let new = !seen.contains(address);
-        seen.push(*address);
+        seen.push(address.clone());
         new
     });
     Ok(addresses)
@@ -52,7 +60,7 @@ fn look_up(upstream: &Backend) -> io::Result<Vec<SocketAddr>> {
 struct Located {
     id: BackendId,
     backend: Backend,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Endpoint>,
 }
 
 /// What is known of the backend in one slot.
@@ -76,7 +84,7 @@ impl Entry {
     }
 
     /// The addresses that were looked up for this backend, unless another one has the slot by now.
-    fn publish(&self, id: BackendId, addresses: Vec<SocketAddr>) {
+    fn publish(&self, id: BackendId, addresses: Vec<Endpoint>) {
         let mut located = self.lock();
         if let Some(located) = located.as_mut().filter(|located| located.id == id)
             && located.addresses != addresses
@@ -114,7 +122,7 @@ impl Resolver {
     }
 
     /// A backend and the addresses it was resolved to. Its id must not be in a roster before.
-    pub(super) fn add(&self, id: BackendId, backend: &Backend, addresses: Vec<SocketAddr>) {
+    pub(super) fn add(&self, id: BackendId, backend: &Backend, addresses: Vec<Endpoint>) {
         let entry = &self.entries[id.slot()];
         let mut located = entry.lock();
         *located = Some(Located { id, backend: backend.clone(), addresses });
@@ -169,7 +177,7 @@ impl LocalResolver {
         &mut self,
         id: BackendId,
         last: Option<AddressCursor>,
-    ) -> Option<(AddressCursor, SocketAddr)> {
+    ) -> Option<(AddressCursor, &Endpoint)> {
         let entry = &self.shared.entries[id.slot()];
         let copy = &mut self.copies[id.slot()];
         let current = entry.version.load(Ordering::Acquire);
@@ -185,7 +193,13 @@ impl LocalResolver {
             return None;
         }
         let index = index % addresses.len();
-        Some((AddressCursor { step, index }, addresses[index]))
+        Some((AddressCursor { step, index }, &addresses[index]))
+    }
+
+    /// The address that a search came to, as it is known here.
+    pub(super) fn address_at(&self, id: BackendId, cursor: AddressCursor) -> Option<&Endpoint> {
+        let located = self.copies[id.slot()].located.as_ref();
+        located.filter(|located| located.id == id)?.addresses.get(cursor.index)
     }
 
     /// This address answered: it is tried first from now on.
@@ -209,14 +223,15 @@ mod tests {
     use crate::balance::tests::{ids, reused};
 
     fn backend(host: &str) -> Backend {
-        Backend { url: format!("http://{host}:8081"), host: host.to_owned(), port: 8081 }
+        let address = Address::Tcp { host: host.to_owned(), port: 8081 };
+        Backend { url: format!("http://{host}:8081"), address }
     }
 
-    fn addresses<const N: usize>(texts: [&str; N]) -> Vec<SocketAddr> {
+    fn addresses<const N: usize>(texts: [&str; N]) -> Vec<Endpoint> {
         texts.map(|text| text.parse().expect("an address")).to_vec()
     }
 
-    fn local(id: BackendId, addresses: Vec<SocketAddr>) -> LocalResolver {
+    fn local(id: BackendId, addresses: Vec<Endpoint>) -> LocalResolver {
         let resolver = Resolver::new();
         resolver.add(id, &backend("127.0.0.1"), addresses);
         LocalResolver::new(Arc::new(resolver))
@@ -229,7 +244,20 @@ mod tests {
         let id = ids(1)[0];
         let mut resolver = local(id, found.clone());
         let (cursor, address) = resolver.address(id, None).expect("an address");
-        assert_eq!(address, found[0]);
+        assert_eq!(*address, found[0]);
+        assert_eq!(resolver.address(id, Some(cursor)), None);
+    }
+
+    #[test]
+    fn a_path_is_taken_as_it_is() {
+        let url = "unix:/run/app.sock".to_owned();
+        let found = resolve(&Backend { url, address: Address::Unix("/run/app.sock".into()) });
+        let found = found.expect("resolves");
+        assert_eq!(found, addresses(["unix:/run/app.sock"]));
+        let id = ids(1)[0];
+        let mut resolver = local(id, found.clone());
+        let cursor = resolver.address(id, None).expect("an address").0;
+        assert_eq!(resolver.address_at(id, cursor), Some(&found[0]));
         assert_eq!(resolver.address(id, Some(cursor)), None);
     }
 
@@ -245,14 +273,14 @@ mod tests {
         let id = ids(1)[0];
         let mut resolver = local(id, both.clone());
         let (first, address) = resolver.address(id, None).expect("the first");
-        assert_eq!(address, both[0]);
+        assert_eq!(*address, both[0]);
         let (second, address) = resolver.address(id, Some(first)).expect("the second");
-        assert_eq!(address, both[1]);
+        assert_eq!(*address, both[1]);
         assert_eq!(resolver.address(id, Some(second)), None);
         resolver.mark_good(id, second);
         let (first, address) = resolver.address(id, None).expect("the one that answered");
-        assert_eq!(address, both[1]);
-        assert_eq!(resolver.address(id, Some(first)).map(|(_, address)| address), Some(both[0]));
+        assert_eq!(*address, both[1]);
+        assert_eq!(resolver.address(id, Some(first)).map(|(_, address)| address), Some(&both[0]));
     }
 
     #[test]
@@ -263,7 +291,7 @@ mod tests {
         let (first, _) = resolver.address(id, None).expect("the first");
         let (second, _) = resolver.address(id, Some(first)).expect("the second");
         resolver.mark_good(id, second);
-        assert_eq!(resolver.address(id, Some(first)), Some((second, both[1])));
+        assert_eq!(resolver.address(id, Some(first)), Some((second, &both[1])));
     }
 
     #[test]
@@ -273,13 +301,13 @@ mod tests {
         let mut resolver = local(earlier, addresses([old]));
         let shared = Arc::clone(&resolver.shared);
         let entry = &shared.entries[earlier.slot()];
-        let mut first = |id| resolver.address(id, None).map(|(_, address)| address);
-        assert_eq!((first(earlier), first(later)), (Some(addresses([old])[0]), None));
+        let mut first = |id| resolver.address(id, None).map(|(_, address)| address.clone());
+        assert_eq!((first(earlier), first(later)), (addresses([old]).pop(), None));
         entry.publish(earlier, addresses([new]));
-        assert_eq!(first(earlier), Some(addresses([new])[0]));
+        assert_eq!(first(earlier), addresses([new]).pop());
         shared.add(later, &backend("127.0.0.1"), addresses([old]));
         entry.publish(earlier, addresses([late]));
         assert_eq!(entry.backend(earlier), None);
-        assert_eq!((first(earlier), first(later)), (None, Some(addresses([old])[0])));
+        assert_eq!((first(earlier), first(later)), (None, addresses([old]).pop()));
     }
 }

@@ -1,7 +1,6 @@
 //! The proxy as a whole: its listeners, its workers, and how they are stopped.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -9,9 +8,10 @@ use super::accept_balancer::AcceptBalancer;
 use super::backends::{BackendError, Backends};
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
-use super::settings::Settings;
+use super::settings::{Listen, Settings};
 use super::worker::{Shared, Worker};
 use crate::balance::{InvalidOptions, Options};
+use crate::endpoint::Endpoint;
 use crate::journal::RecordSender;
 use crate::reactor::{Listener, Poller, cores};
 
@@ -22,10 +22,10 @@ const EVENTS_PER_TURN: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address can't be listened on.
-    #[error("can't listen on {address}: {source}{}", listen_advice(source, *address))]
+    #[error("can't listen on {address}: {source}{}", listen_advice(source, address))]
     Listen {
         /// The address as given.
-        address: SocketAddr,
+        address: Endpoint,
         /// What the system said.
         source: io::Error,
     },
@@ -40,18 +40,28 @@ pub enum StartError {
     Poller(#[from] io::Error),
 }
 
-fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
+fn listen_advice(error: &io::Error, endpoint: &Endpoint) -> String {
+    match (error.kind(), endpoint) {
+        (io::ErrorKind::AddrInUse, Endpoint::Tcp(address)) => {
             format!(
                 "; is another proxy running there? Choose another port with --listen {}:PORT",
                 address.ip()
             )
         }
-        io::ErrorKind::PermissionDenied => {
+        (io::ErrorKind::AddrInUse, Endpoint::Unix(_)) => {
+            "; another program listens there: stop it, or choose another path".to_owned()
+        }
+        (io::ErrorKind::AlreadyExists, _) => "; remove it, or choose another path".to_owned(),
+        (io::ErrorKind::PermissionDenied, Endpoint::Tcp(_)) => {
             "; ports below 1024 need a privilege, choose a higher one with --listen".to_owned()
         }
-        io::ErrorKind::AddrNotAvailable => {
+        (io::ErrorKind::PermissionDenied, Endpoint::Unix(_)) => {
+            "; its folder must be writable for the proxy's user, and so must a socket be that was \
+             left there"
+                .to_owned()
+        }
+        (io::ErrorKind::NotFound, _) => "; its folder must be there".to_owned(),
+        (io::ErrorKind::AddrNotAvailable, _) => {
             "; this host does not have that address, see --listen".to_owned()
         }
         _ => String::new(),
@@ -79,7 +89,7 @@ pub struct Bound {
     backends: Backends,
     /// One poller per worker, and its share of the listeners.
     loops: Vec<(Poller, Vec<Listener>)>,
-    addresses: Vec<SocketAddr>,
+    endpoints: Vec<Endpoint>,
     mailboxes: Arc<Mailboxes>,
 }
 
@@ -100,22 +110,22 @@ impl Bound {
         for backend in &settings.backends {
             backends.add(backend)?;
         }
-        let mut addresses = Vec::new();
-        for &address in &settings.listen {
-            let group = Listener::bind_group(address, loops.len())
-                .map_err(|source| StartError::Listen { address, source })?;
-            addresses.extend(group.first().map(Listener::local_addr));
+        let mut endpoints = Vec::new();
+        for Listen { endpoint, mode } in &settings.listen {
+            let refuse = |source| StartError::Listen { address: endpoint.clone(), source };
+            let group = Listener::bind_group(endpoint, *mode, loops.len()).map_err(refuse)?;
+            endpoints.extend(group.first().map(|listener| listener.endpoint().clone()));
             for ((_, listeners), listener) in loops.iter_mut().zip(group) {
                 listeners.push(listener);
             }
         }
-        Ok(Self { settings, backends, loops, addresses, mailboxes })
+        Ok(Self { settings, backends, loops, endpoints, mailboxes })
     }
 
     /// The addresses listened on, ports filled in where 0 was asked for.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// A handle that stops the proxy, even before it is started.

@@ -3,13 +3,15 @@
 //! The command line makes it, every worker reads it, and a new one can be handed over later. It
 //! knows nothing of how a flag is spelled.
 
-use std::fmt::Write;
-use std::net::SocketAddr;
+use std::fmt::{self, Write};
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::trusted::TrustedProxies;
 use crate::balance::Policy;
+use crate::endpoint::Endpoint;
+use crate::reactor::DEFAULT_MODE;
 use crate::time::format_duration;
 
 /// How a connection to an upstream is used.
@@ -58,16 +60,52 @@ impl HalfClose {
 pub struct Backend {
     /// The URL as given; it names the backend in the CSV.
     pub url: String,
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
+    /// Where it listens.
+    pub address: Address,
+}
+
+/// Where a backend listens, as configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Address {
+    /// At a TCP port.
+    Tcp {
+        /// Host name or address, without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// At a Unix socket: a path, or `@` and an abstract name.
+    Unix(PathBuf),
+}
+
+/// A place to listen at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// The address.
+    pub endpoint: Endpoint,
+    /// The permissions of a Unix socket's file: those can connect whom they let write.
+    pub mode: u32,
+}
+
+impl From<Endpoint> for Listen {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { endpoint, mode: DEFAULT_MODE }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.endpoint {
+            Endpoint::Tcp(address) => address.fmt(f),
+            Endpoint::Unix(name) => write!(f, "{name} mode={:04o}", self.mode),
+        }
+    }
 }
 
 /// Every duration after which the proxy stops waiting.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
-    /// For a TCP connection to an upstream, per address.
+    /// For a connection to an upstream, per address.
     pub connect: Duration,
     /// For an upstream that has the request to answer with a whole head, and without a byte of
     /// progress while it takes the request; `None` is no limit, here and in what follows.
@@ -123,8 +161,8 @@ pub struct Settings {
     pub upstream_reuse: UpstreamReuse,
     /// The name of this process in `Via`, by which it knows requests that come back to it.
     pub pseudonym: String,
-    /// The addresses listened on.
-    pub listen: Vec<SocketAddr>,
+    /// Where clients are let in.
+    pub listen: Vec<Listen>,
     /// The backends.
     pub backends: Vec<Backend>,
     /// The proxies in front of this one that are believed.
@@ -155,8 +193,11 @@ impl Settings {
     /// The `Host` for a request that came without one: HTTP/1.0 allows that, HTTP/1.1 does not.
     #[must_use]
     pub fn default_host(&self) -> &str {
-        let url = self.backends.first().map_or("", |first| first.url.as_str());
-        url.strip_prefix("http://").unwrap_or(url)
+        match self.backends.first() {
+            Some(Backend { address: Address::Unix(_), .. }) => "localhost",
+            Some(Backend { url, .. }) => url.strip_prefix("http://").unwrap_or(url),
+            None => "",
+        }
     }
 
     fn describe_policy(&self) -> String {
@@ -178,9 +219,9 @@ impl Settings {
             ("upstream", join(self.backends.iter().map(|u| u.url.clone()).collect())),
             (
                 "trusted-proxy",
-                match self.trusted.networks() {
+                match self.trusted.origins() {
                     [] => "none".to_owned(),
-                    networks => join(networks.iter().map(ToString::to_string).collect()),
+                    origins => join(origins.iter().map(ToString::to_string).collect()),
                 },
             ),
             ("workers", self.workers.to_string()),

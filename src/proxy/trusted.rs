@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::endpoint::{Client, UNIX};
+
 /// Addresses with a prefix in common (RFC 4632 §3.1, RFC 4291 §2.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Network {
@@ -19,7 +21,9 @@ pub struct Network {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidNetwork {
     /// There is no address in it.
-    #[error("`{0}` is no address; give one such as 10.0.0.7, or a network such as 10.0.0.0/8")]
+    #[error(
+        "`{0}` is no address; give one such as 10.0.0.7, a network such as 10.0.0.0/8, or `unix:`"
+    )]
     Address(String),
     /// What follows the address is no length of a prefix.
     #[error("`/{prefix}` is no prefix, which has 0 to {longest} bits here")]
@@ -90,32 +94,62 @@ impl fmt::Display for Network {
     }
 }
 
-/// All networks in which such proxies are.
+/// Where a proxy that is trusted comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// An address in this network.
+    Network(Network),
+    /// A Unix socket, whichever: who may connect to it is said by its file's mode.
+    Unix,
+}
+
+impl FromStr for Origin {
+    type Err = InvalidNetwork;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        if text == UNIX { Ok(Self::Unix) } else { text.parse().map(Self::Network) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Unix => f.write_str(UNIX),
+        }
+    }
+}
+
+/// All such proxies.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<Network>);
+pub struct TrustedProxies(Vec<Origin>);
 
 impl TrustedProxies {
-    /// Those in any of these networks.
+    /// Those that come from any of these.
     #[must_use]
-    pub fn new(networks: Vec<Network>) -> Self {
-        Self(networks)
+    pub fn new(origins: Vec<Origin>) -> Self {
+        Self(origins)
     }
 
-    /// The networks.
+    /// Where they come from.
     #[must_use]
-    pub fn networks(&self) -> &[Network] {
+    pub fn origins(&self) -> &[Origin] {
         &self.0
     }
 
-    /// Whether a peer, by the text of its address, is one of them. Where there are none, nothing is
-    /// parsed.
+    /// Whether a client is one of them.
     #[must_use]
-    pub fn trusts(&self, peer: &str) -> bool {
-        !self.0.is_empty() && peer.parse().is_ok_and(|address| self.contains(address))
+    pub fn trusts(&self, client: Client) -> bool {
+        match client {
+            Client::Ip(address) => self.contains(address.ip()),
+            Client::Unix => self.0.contains(&Origin::Unix),
+        }
     }
 
     fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        let is_there =
+            |origin: &Origin| matches!(origin, Origin::Network(own) if own.contains(address));
+        self.0.iter().any(is_there)
     }
 
     /// The last hop that is not trusted of a chain that a trusted peer has told, in the order of
@@ -161,6 +195,10 @@ mod tests {
         TrustedProxies(networks.iter().map(|text| text.parse().expect(text)).collect())
     }
 
+    fn client(ip: &str) -> Client {
+        Client::Ip((ip.parse::<IpAddr>().expect(ip), 80).into())
+    }
+
     #[test]
     fn a_network_is_an_address_and_a_prefix() {
         for (text, shown) in [
@@ -196,16 +234,28 @@ mod tests {
     fn peers_within_a_network_are_trusted() {
         let trusted = trusting(&["10.0.0.0/8", "192.0.2.7", "fd00::/8", "::ffff:198.51.100.0/120"]);
         for peer in ["10.0.0.0", "10.255.255.255", "192.0.2.7", "fd12::1", "198.51.100.9"] {
-            assert!(trusted.trusts(peer), "{peer}");
+            assert!(trusted.trusts(client(peer)), "{peer}");
         }
-        for peer in ["11.0.0.0", "9.255.255.255", "192.0.2.8", "fe00::", "::1", "198.51.101.0", ""]
-        {
-            assert!(!trusted.trusts(peer), "{peer}");
+        for peer in ["11.0.0.0", "9.255.255.255", "192.0.2.8", "fe00::", "::1", "198.51.101.0"] {
+            assert!(!trusted.trusts(client(peer)), "{peer}");
         }
-        assert!(trusting(&["0.0.0.0/0"]).trusts("203.0.113.1"));
-        assert!(!trusting(&["0.0.0.0/0"]).trusts("::1"));
-        assert!(trusting(&["::/0"]).trusts("::1") && !trusting(&["::/0"]).trusts("10.0.0.1"));
-        assert!(!TrustedProxies::default().trusts("127.0.0.1"));
+        for (network, peer, is_trusted) in [
+            ("0.0.0.0/0", "203.0.113.1", true),
+            ("0.0.0.0/0", "::1", false),
+            ("::/0", "::1", true),
+            ("::/0", "10.0.0.1", false),
+        ] {
+            assert_eq!(trusting(&[network]).trusts(client(peer)), is_trusted, "{network} {peer}");
+        }
+        assert!(!TrustedProxies::default().trusts(client("127.0.0.1")));
+    }
+
+    #[test]
+    fn those_that_come_over_a_unix_socket_are_trusted_by_that_word_alone() {
+        assert!(trusting(&["unix:"]).trusts(Client::Unix));
+        assert!(!trusting(&["unix:"]).trusts(client("127.0.0.1")));
+        assert!(!trusting(&["0.0.0.0/0", "::/0"]).trusts(Client::Unix));
+        assert!(!TrustedProxies::default().trusts(Client::Unix));
     }
 
     #[test]

@@ -1,94 +1,132 @@
-//! Listening sockets: one per event loop, sharing a port.
+//! Listening sockets, one for each event loop.
 //!
-//! With a socket of its own each loop accepts without a lock and is woken only for its own
-//! connections. The kernel spreads them by a hash of the addresses.
+//! Over TCP each loop has a socket of its own at the same port: it accepts without a lock and is
+//! woken only for its own connections, which the kernel spreads by a hash of the addresses. A Unix
+//! socket has no such thing, so all loops share one, and a connection wakes one of those that wait.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use mio::net::TcpStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
+use rustix::net::sockopt::{
+    set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay,
+};
+use rustix::net::{AddressFamily, SocketFlags, acceptfrom_with, bind, getsockname, listen};
 
+use super::socket_file::SocketFile;
+use super::transport::{Transport, family, open};
 use super::{Key, Poller};
+use crate::endpoint::{Client, Endpoint, UnixName};
 
 /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// Who may connect to a Unix socket where nobody says: all who can reach it, as with a TCP port.
+pub const DEFAULT_MODE: u32 = 0o666;
+
 /// A non-blocking listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: mio::net::TcpListener,
-    address: SocketAddr,
+    socket: Arc<Socket>,
+    endpoint: Endpoint,
+}
+
+#[derive(Debug)]
+struct Socket {
+    // Removed before the socket is closed, see there.
+    file: Option<SocketFile>,
+    descriptor: OwnedFd,
 }
 
 impl Listener {
-    /// Listens on `address`. Port 0 has the kernel choose; `[::]` takes IPv4 as well.
+    /// Listens on `endpoint`. Port 0 has the kernel choose; `[::]` takes IPv4 as well.
     ///
     /// # Errors
     /// When the address is taken, not ours, or not permitted.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = open(address)?;
-        socket.bind(&address.into())?;
-        Self::listen(socket)
+    pub fn bind(endpoint: &Endpoint) -> io::Result<Self> {
+        match endpoint {
+            Endpoint::Tcp(address) => {
+                let socket = open_tcp(*address)?;
+                bind(&socket, address)?;
+                Self::listen_tcp(socket)
+            }
+            Endpoint::Unix(name) => Self::bind_unix(name, DEFAULT_MODE),
+        }
     }
 
-    /// Listens on `address` with `count` sockets, among which the kernel spreads the connections.
-    ///
-    /// The first is bound without `SO_REUSEPORT`, for with it a port that another of our processes
-    /// holds would be shared in silence.
+    /// Listens on `endpoint` for `count` loops, among which connections are spread; those can
+    /// connect to a Unix socket whom `mode` lets write.
     ///
     /// # Errors
     /// As [`Listener::bind`].
-    pub fn bind_group(address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
+    pub fn bind_group(endpoint: &Endpoint, mode: u32, count: usize) -> io::Result<Vec<Self>> {
+        match endpoint {
+            Endpoint::Tcp(address) => Self::bind_tcp_group(*address, count),
+            Endpoint::Unix(name) => {
+                let Self { socket, endpoint } = Self::bind_unix(name, mode)?;
+                let shared = || Self { socket: Arc::clone(&socket), endpoint: endpoint.clone() };
+                Ok((0..count).map(|_| shared()).collect())
+            }
+        }
+    }
+
+    /// The first is bound without `SO_REUSEPORT`, because with it a port that another of our
+    /// processes holds would be shared in silence.
+    fn bind_tcp_group(address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
         let mut group: Vec<Self> = Vec::with_capacity(count);
         for _ in 0..count {
-            let socket = open(address)?;
-            match group.first() {
-                None => {
-                    socket.bind(&address.into())?;
-                    socket.set_reuse_port(true)?;
-                }
-                Some(first) => {
-                    socket.set_reuse_port(true)?;
-                    socket.bind(&first.address.into())?;
-                }
+            let socket = open_tcp(address)?;
+            if let Some(Endpoint::Tcp(chosen)) = group.first().map(Self::endpoint) {
+                set_socket_reuseport(&socket, true)?;
+                bind(&socket, chosen)?;
+            } else {
+                bind(&socket, &address)?;
+                set_socket_reuseport(&socket, true)?;
             }
-            group.push(Self::listen(socket)?);
+            group.push(Self::listen_tcp(socket)?);
         }
         Ok(group)
     }
 
-    fn listen(socket: Socket) -> io::Result<Self> {
-        socket.listen(BACKLOG)?;
-        let socket = TcpListener::from(socket);
-        let address = socket.local_addr()?;
-        Ok(Self { socket: mio::net::TcpListener::from_std(socket), address })
+    fn listen_tcp(descriptor: OwnedFd) -> io::Result<Self> {
+        listen(&descriptor, BACKLOG)?;
+        let endpoint = SocketAddr::try_from(getsockname(&descriptor)?)?.into();
+        Ok(Self { socket: Arc::new(Socket { file: None, descriptor }), endpoint })
     }
 
-    /// The address listened on, with the port the kernel chose.
+    fn bind_unix(name: &UnixName, mode: u32) -> io::Result<Self> {
+        let descriptor = open(AddressFamily::UNIX)?;
+        let file = SocketFile::bind(&descriptor, name, mode)?;
+        let socket = Arc::new(Socket { file, descriptor });
+        listen(&socket.descriptor, BACKLOG)?;
+        Ok(Self { socket, endpoint: name.clone().into() })
+    }
+
+    /// Where it listens, with the port the kernel chose.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// Has `poller` wake `key` when connections begin to wait.
     ///
     /// # Errors
     /// When the kernel refuses to watch one more descriptor.
-    pub fn register(&mut self, key: Key, poller: &Poller) -> io::Result<()> {
-        poller.register_readable(&mut self.socket, key)
+    pub fn register(&self, key: Key, poller: &Poller) -> io::Result<()> {
+        poller.register_readable(&self.socket.descriptor, key)
     }
 
     /// Whether a connection waits. It costs a system call, and no descriptor as accepting does.
     #[must_use]
     pub fn has_waiting(&self) -> bool {
-        let mut sockets = [PollFd::new(&self.socket, PollFlags::IN)];
+        let mut sockets = [PollFd::new(&self.socket.descriptor, PollFlags::IN)];
         poll(&mut sockets, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
-    /// Takes one waiting connection and the address it came from, or `None` if there is none.
+    /// Takes one waiting connection and the client it came from, or `None` if there is none.
     ///
     /// Readiness is edge-triggered: the next event comes only with the next connection. A caller
     /// that stops before `None`, at an error or at a limit of its own, must try again by a timer or
@@ -97,51 +135,61 @@ impl Listener {
     /// # Errors
     /// When descriptors or memory are short (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): pause, then
     /// try again. Connections that broke while they waited are skipped.
-    pub fn accept(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    pub fn accept(&mut self) -> io::Result<Option<(Transport, Client)>> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         loop {
-            match self.socket.accept() {
-                Ok((stream, peer)) => return Ok(Some((stream, canonical(peer)))),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if broke_while_waiting(&error) => {}
-                Err(error) => return Err(error),
+            match acceptfrom_with(&self.socket.descriptor, flags) {
+                Ok((socket, address)) => {
+                    let ip = address.and_then(|address| SocketAddr::try_from(address).ok());
+                    let client = ip.map_or(Client::Unix, |ip| Client::Ip(canonical(ip)));
+                    return Ok(Some((Transport::accepted(socket, ip.is_some()), client)));
+                }
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(error) if broke_while_waiting(error) => {}
+                Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Lets nobody connect any more, as far as that can be had while those who wait are accepted: a
+    /// Unix socket's file is removed.
+    pub fn withdraw(&self) {
+        if let Some(file) = &self.socket.file {
+            file.remove();
         }
     }
 }
 
 /// Options that accepted sockets inherit are set here once; `TCP_NODELAY` is one on Linux.
-fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
+fn open_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = open(family(address))?;
+    set_socket_reuseaddr(&socket, true)?;
+    set_tcp_nodelay(&socket, true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(false)?;
+        set_ipv6_v6only(&socket, false)?;
     }
     Ok(socket)
 }
 
 /// Errors of the one connection that accept would have returned (accept(2), "Error handling").
-fn broke_while_waiting(error: &io::Error) -> bool {
+fn broke_while_waiting(error: Errno) -> bool {
     matches!(
-        Errno::from_io_error(error),
-        Some(
-            Errno::CONNABORTED
-                | Errno::INTR
-                | Errno::PROTO
-                | Errno::NOPROTOOPT
-                | Errno::NETDOWN
-                | Errno::NETUNREACH
-                | Errno::HOSTDOWN
-                | Errno::HOSTUNREACH
-                | Errno::NONET
-                | Errno::OPNOTSUPP
-                | Errno::PERM
-        )
+        error,
+        Errno::CONNABORTED
+            | Errno::INTR
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NONET
+            | Errno::OPNOTSUPP
+            | Errno::PERM
     )
 }
 
 /// Shows an IPv4 address that a dual-stack socket wrapped into IPv6 as what it is.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

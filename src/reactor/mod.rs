@@ -17,17 +17,20 @@ mod lists;
 mod local;
 mod poller;
 mod slots;
+mod socket_file;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod transport;
 
 pub use lazy_timer::LazyTimer;
 pub use lazy_timers::LazyTimers;
-pub use listener::Listener;
+pub use listener::{DEFAULT_MODE, Listener};
 pub use lists::Lists;
 pub use local::is_local;
 pub use poller::{Event, Poller, Readiness, Waker};
 pub use slots::{Key, Slots};
 pub use stream::{Received, Stream};
 pub use timers::Timers;
+pub use transport::Transport;

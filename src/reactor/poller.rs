@@ -4,11 +4,12 @@
 //! time, so that all else can be tested with simulated time.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::event::Source;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
+use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::{Key, Timers};
 
@@ -173,22 +174,28 @@ impl Poller {
         &mut self.timers
     }
 
-    /// Registers a source for reading and writing, edge-triggered, once for its life: closing its
+    /// Registers a socket for reading and writing, edge-triggered, once for its life: closing its
     /// descriptor ends the registration.
     ///
     /// # Errors
     /// When the kernel refuses, as it does at its limit of watched descriptors.
-    pub fn register(&self, source: &mut impl Source, key: Key) -> io::Result<()> {
-        let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        self.poll.registry().register(source, key.into(), all)
+    pub(super) fn register(&self, socket: &impl AsFd, key: Key) -> io::Result<()> {
+        let all = EventFlags::IN | EventFlags::OUT | EventFlags::PRI | EventFlags::RDHUP;
+        self.watch(socket, key, all)
     }
 
-    /// Like [`Poller::register`] for what is never written, such as a listener.
+    /// Like [`Poller::register`] for what is never written, such as a listener. If other pollers
+    /// watch the same, an event wakes one of those that wait, or more, and not all.
     ///
     /// # Errors
     /// When the kernel refuses, as it does at its limit of watched descriptors.
-    pub fn register_readable(&self, source: &mut impl Source, key: Key) -> io::Result<()> {
-        self.poll.registry().register(source, key.into(), Interest::READABLE)
+    pub fn register_readable(&self, source: &impl AsFd, key: Key) -> io::Result<()> {
+        self.watch(source, key, EventFlags::IN | EventFlags::EXCLUSIVE)
+    }
+
+    fn watch(&self, source: &impl AsFd, key: Key, interest: EventFlags) -> io::Result<()> {
+        let token = EventData::new_u64(Token::from(key).0 as u64);
+        Ok(epoll::add(self.poll.registry(), source, token, interest | EventFlags::ET)?)
     }
 }
 

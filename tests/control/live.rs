@@ -5,24 +5,24 @@ use std::sync::Arc;
 
 use tidegate::balance::Policy;
 use tidegate::console::Console;
+use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal};
 use tidegate::proxy::metrics::{Metrics, Snapshot};
-use tidegate::proxy::settings::{Backend, Settings};
+use tidegate::proxy::settings::{Address, Backend, Settings};
 use tidegate::proxy::{Backends, Bound, Server, Stopper};
 
 /// The backend at this address.
 pub fn backend(address: SocketAddr) -> Backend {
     Backend {
         url: format!("http://{address}"),
-        host: address.ip().to_string(),
-        port: address.port(),
+        address: Address::Tcp { host: address.ip().to_string(), port: address.port() },
     }
 }
 
 /// Settings for a proxy of one worker in front of these backends.
 pub fn settings(backends: &[SocketAddr]) -> Settings {
     Settings {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        listen: vec![Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 0))).into()],
         backends: backends.iter().map(|address| backend(*address)).collect(),
         ..rig::settings(0, Policy::RoundRobin)
     }
@@ -39,7 +39,8 @@ pub struct Live {
 impl Live {
     pub fn start(settings: &Settings) -> Self {
         let bound = Bound::bind(settings.clone()).expect("the proxy starts");
-        let (address, stopper) = (bound.addresses()[0], bound.stopper());
+        let Endpoint::Tcp(address) = bound.endpoints()[0] else { panic!("another kind") };
+        let stopper = bound.stopper();
         let server = bound.start(senders(settings)).expect("workers");
         let metrics = server.metrics();
         Self { server: Some(server), stopper, metrics, address }

@@ -53,12 +53,12 @@ fn the_row_names_the_last_hop_that_is_not_trusted() {
 fn a_stranger_names_nobody_but_itself() {
     let mut rig = ExchangeHarness::new();
     trusting(&mut rig);
-    rig.peer = "192.0.2.77";
+    rig.peer = rig::peer("192.0.2.77:4711");
     rig.client(get("X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-Proto: https\r\n"));
     let got = rig.upstream_got();
     let sent = read::request(&got);
     assert_eq!(sent.values("x-forwarded-for"), [b"192.0.2.77"]);
     assert_eq!(sent.values("x-forwarded-proto"), [b"http"]);
     rig.upstream(OK);
-    assert_eq!(rig.client_told, "192.0.2.7:4711".parse().ok());
+    assert_eq!(rig.client_told, "192.0.2.77:4711".parse().ok());
 }

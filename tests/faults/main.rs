@@ -22,6 +22,7 @@ mod reuse;
 mod stopping;
 mod table;
 mod timing;
+mod unix;
 mod unreachable;
 mod uploads;
 mod urgent;

@@ -5,19 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
 use crate::support::origin::{Origin, Silent};
-use crate::support::process::{Process, Proxy, tidegate};
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-fn run(flags: &[&str]) -> Ended {
-    let mut process = Process::spawn(&mut tidegate(flags));
-    let code = process.ended().code();
-    Ended { code, stdout: process.stdout(), stderr: process.stderr() }
-}
+use crate::support::process::{Process, Proxy, run};
 
 #[test]
 fn a_wrong_flag_is_named_with_what_would_be_right() {

@@ -18,3 +18,4 @@ mod log;
 mod policies;
 mod trusted;
 mod tunnel;
+mod unix;

@@ -33,7 +33,8 @@ impl Connection {
     }
 
     pub fn new(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).unwrap();
+        // A Unix socket has no such option, and needs none.
+        let _ = stream.set_nodelay(true);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))

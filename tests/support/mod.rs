@@ -12,3 +12,4 @@ pub mod log;
 pub mod origin;
 pub mod process;
 pub mod programs;
+pub mod unix;

@@ -205,6 +205,20 @@ pub fn tidegate(flags: &[&str]) -> Command {
     command
 }
 
+/// What a program that has ended left behind.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs the proxy with `flags` until it ends by itself.
+pub fn run(flags: &[&str]) -> Ended {
+    let mut process = Process::spawn(&mut tidegate(flags));
+    let code = process.ended().code();
+    Ended { code, stdout: process.stdout(), stderr: process.stderr() }
+}
+
 /// A running proxy.
 pub struct Proxy {
     pub process: Process,

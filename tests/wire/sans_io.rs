@@ -147,7 +147,7 @@ impl<'a> Stage<'a> {
         (timeouts.response, timeouts.stream) = (Some(two), Some(two));
         timeouts.client_idle = Duration::from_secs(6);
         rig.settings.half_close = HalfClose::Allow;
-        rig.peer = "127.0.0.1";
+        rig.peer = rig::peer("127.0.0.1:4711");
         let listening = Listening::of(&case.replies);
         if listening == Listening::Refuses {
             rig.servers[0].dials = vec![Dial::Refuses];

@@ -9,6 +9,7 @@ use super::super::process;
 use super::job::Job;
 use super::workload::LineUp;
 use super::{haproxy, nginx};
+use tidegate::endpoint::Endpoint;
 
 /// A program that proxies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +26,15 @@ pub enum Program {
     Relay,
 }
 
+/// How a contender reaches its backends. All are reached over TCP themselves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// Over the loopback.
+    Tcp,
+    /// Over Unix sockets.
+    Unix,
+}
+
 /// A program in one of the ways to run it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Contender {
@@ -36,10 +46,16 @@ pub struct Contender {
     pub logs: bool,
     /// Event loops, each with a core.
     pub workers: usize,
+    /// How it reaches its backends.
+    pub transport: Transport,
 }
 
 const fn one(name: &'static str, program: Program, logs: bool) -> Contender {
-    Contender { name, program, logs, workers: 1 }
+    Contender { name, program, logs, workers: 1, transport: Transport::Tcp }
+}
+
+const fn unix(name: &'static str, program: Program, logs: bool) -> Contender {
+    Contender { transport: Transport::Unix, ..one(name, program, logs) }
 }
 
 /// Every contender with one worker.
@@ -65,9 +81,20 @@ const WORKERS: [Contender; 6] = [
     one("tidegate", Program::Tidegate("round-robin"), true),
     Contender { name: "tidegate-2", workers: 2, ..EVERYONE[0] },
     one("nginx", Program::Nginx, false),
-    Contender { name: "nginx-2", program: Program::Nginx, logs: false, workers: 2 },
+    Contender { workers: 2, ..one("nginx-2", Program::Nginx, false) },
     one("haproxy", Program::Haproxy, false),
-    Contender { name: "haproxy-2", program: Program::Haproxy, logs: false, workers: 2 },
+    Contender { workers: 2, ..one("haproxy-2", Program::Haproxy, false) },
+];
+
+const TRANSPORTS: [Contender; 8] = [
+    one("tidegate", Program::Tidegate("round-robin"), true),
+    unix("tidegate-unix", Program::Tidegate("round-robin"), true),
+    one("nginx", Program::Nginx, false),
+    unix("nginx-unix", Program::Nginx, false),
+    one("haproxy", Program::Haproxy, false),
+    unix("haproxy-unix", Program::Haproxy, false),
+    one("relay", Program::Relay, false),
+    unix("relay-unix", Program::Relay, false),
 ];
 
 impl LineUp {
@@ -81,6 +108,7 @@ impl LineUp {
                 EVERYONE.into_iter().filter(is_in).collect()
             }
             Self::Workers => WORKERS.to_vec(),
+            Self::Transports => TRANSPORTS.to_vec(),
         }
     }
 }
@@ -131,13 +159,14 @@ impl Contender {
                 fs::write(&config, haproxy::config(self.workers, self.logs, job))?;
                 vec!["-db".into(), "-f".into(), config.into()]
             }
-            Program::Relay => vec![
-                "relay".into(),
-                "--listen".into(),
-                job.listen.to_string().into(),
-                "--upstream".into(),
-                job.backends[0].to_string().into(),
-            ],
+            Program::Relay => {
+                let mut flags: Vec<OsString> =
+                    vec!["relay".into(), "--listen".into(), job.listen.to_string().into()];
+                for upstream in job.upstreams() {
+                    flags.extend(["--upstream".into(), upstream.to_string().into()]);
+                }
+                flags
+            }
         })
     }
 
@@ -162,7 +191,8 @@ impl Contender {
             process::list(job.cores).into(),
         ];
         for upstream in job.upstreams() {
-            flags.extend(["--upstream".into(), format!("http://{upstream}").into()]);
+            let scheme = if matches!(upstream, Endpoint::Tcp(_)) { "http://" } else { "" };
+            flags.extend(["--upstream".into(), format!("{scheme}{upstream}").into()]);
         }
         flags
     }

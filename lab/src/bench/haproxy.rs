@@ -16,7 +16,8 @@ pub(super) fn config(workers: usize, logs: bool, job: &Job<'_>) -> String {
     };
     let cores = job.cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut servers = String::new();
-    for (index, address) in job.upstreams().enumerate() {
+    for (index, upstream) in job.upstreams().enumerate() {
+        let address = upstream.to_string().replacen("unix:", "unix@", 1);
         // Writing to a String can't fail.
         let _ = write!(servers, "\n  server s{index} {address} pool-max-conn 512");
     }

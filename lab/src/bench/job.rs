@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tidegate::endpoint::Endpoint;
+
 /// Upstreams of every proxy: as many as in a real set, so that balancing has something to do. They
 /// may be the same backend, so that the load's cores are not crowded.
 const UPSTREAMS: usize = 3;
@@ -12,7 +14,7 @@ const UPSTREAMS: usize = 3;
 pub(super) struct Job<'a> {
     pub(super) listen: SocketAddr,
     /// The backends there are.
-    pub(super) backends: &'a [SocketAddr],
+    pub(super) backends: &'a [Endpoint],
     /// Whether every request has a fresh connection.
     pub(super) is_fresh: bool,
     /// The cores of its workers.
@@ -23,8 +25,8 @@ pub(super) struct Job<'a> {
 
 impl Job<'_> {
     /// The upstreams to balance over.
-    pub(super) fn upstreams(&self) -> impl Iterator<Item = SocketAddr> {
-        self.backends.iter().copied().cycle().take(UPSTREAMS)
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Endpoint> {
+        self.backends.iter().cycle().take(UPSTREAMS)
     }
 
     /// A file of the contender of that name.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::super::child::describe;
 use super::super::process::Process;
 use super::super::signals::{Notice, Signals};
-use super::contender::Contender;
+use super::contender::{Contender, Transport};
 use super::job::Job;
 use super::place::Place;
 use super::probe::{self, Answer};
@@ -23,6 +24,7 @@ use super::usage::{Cores, Tree};
 use super::workload::Workload;
 use super::wrk;
 use super::{BenchError, Plan, system};
+use tidegate::endpoint::{Endpoint, UnixName};
 
 /// How long a program may take until it accepts connections.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -106,7 +108,11 @@ impl Bench<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Measured, BenchError> {
         let place = Place::new(&self.allowed, 1);
-        let (_backends, addresses) = self.start_backends(workload, &place)?;
+        let addresses = free_addresses(place.backends()).map_err(system("find free ports"))?;
+        let ports: Vec<_> = addresses.iter().copied().map(Endpoint::from).collect();
+        let over_unix = contenders.iter().any(|one| one.transport == Transport::Unix);
+        let sockets = self.sockets(if over_unix { ports.len() } else { 0 })?;
+        let _backends = self.start_backends(workload, &place, ports.iter().chain(&sockets))?;
         let expected = probe::ask(addresses[0], workload).map_err(system("ask a backend"))?.0;
         let script = self.folder.join(workload.name).with_extension("lua");
         fs::write(&script, wrk::script(workload)).map_err(system("write wrk's script"))?;
@@ -120,7 +126,11 @@ impl Bench<'_> {
                 peak_resident_bytes: 0,
                 is_shared: place.is_shared(),
             };
-            let running = self.start(&contender, workload, &place, &addresses, &expected)?;
+            let backends = match contender.transport {
+                Transport::Tcp => &ports,
+                Transport::Unix => &sockets,
+            };
+            let running = self.start(&contender, workload, &place, backends, &expected)?;
             let running = running.map_err(|failure| entry.failure = Some(failure)).ok();
             field.push((entry, running, place));
         }
@@ -157,38 +167,35 @@ impl Bench<'_> {
         self.wait(&mut process, now() + STOP_PATIENCE).map(drop)
     }
 
-    fn start_backends(
+    /// Names of so many Unix sockets.
+    fn sockets(&self, count: usize) -> Result<Vec<Endpoint>, BenchError> {
+        let name = |index| {
+            let path = self.folder.join(format!("backend-{index}.sock"));
+            UnixName::new(path.as_os_str()).map(Endpoint::from).map_err(io::Error::other)
+        };
+        (0..count).map(name).collect::<io::Result<_>>().map_err(system("name a Unix socket"))
+    }
+
+    fn start_backends<'e>(
         &self,
         workload: &Workload,
         place: &Place,
-    ) -> Result<(Vec<Process>, Vec<SocketAddr>), BenchError> {
-        let (mut processes, mut addresses) = (Vec::new(), Vec::new());
-        for index in 0..place.backends() {
-            let address = free_address().map_err(system("find a free port"))?;
-            let mut args: Vec<_> = ["--listen", "127.0.0.1", "--profile", "0", "--port"]
-                .map(Into::into)
-                .into_iter()
-                .chain([address.port().to_string().into()])
-                .collect();
-            if let Some(bytes) = workload.response_bytes {
-                args.extend(["--body-size".into(), bytes.to_string().into()]);
-            }
-            if workload.is_fresh {
-                // Who passes bytes on without a look at them has fresh connections, too.
-                args.extend(["--close-every".into(), "1".into()]);
-            }
+        endpoints: impl Iterator<Item = &'e Endpoint>,
+    ) -> Result<Vec<Process>, BenchError> {
+        let mut processes = Vec::new();
+        for (index, endpoint) in endpoints.enumerate() {
+            let args = backend_args(workload, endpoint);
             let output = self.folder.join(format!("backend-{index}.out"));
             let backend = &self.tools.backend;
             let mut process =
                 Process::start_on(&place.load, &self.tools.lab, backend, &args, output)
                     .map_err(system("start a backend"))?;
-            if let Err(output) = self.reach(&mut process, address)? {
+            if let Err(output) = self.reach(&mut process, endpoint)? {
                 return Err(BenchError::Failed { name: "a backend", output });
             }
             processes.push(process);
-            addresses.push(address);
         }
-        Ok((processes, addresses))
+        Ok(processes)
     }
 
     /// Starts a contender and has it answer once; what it does wrong is the inner error.
@@ -197,10 +204,10 @@ impl Bench<'_> {
         contender: &Contender,
         workload: &Workload,
         place: &Place,
-        backends: &[SocketAddr],
+        backends: &[Endpoint],
         expected: &Answer,
     ) -> Result<Result<Running, String>, BenchError> {
-        let listen = free_address().map_err(system("find a free port"))?;
+        let listen = free_addresses(1).map_err(system("find a free port"))?[0];
         let folder = self.folder.join(workload.name);
         fs::create_dir_all(&folder).map_err(system("make a folder"))?;
         let (is_fresh, cores) = (workload.is_fresh, place.proxy.as_slice());
@@ -212,7 +219,7 @@ impl Bench<'_> {
         let output = folder.join(contender.name).with_extension("out");
         let mut process = Process::start_on(cores, &self.tools.lab, &program, &args, output)
             .map_err(system("start a contender"))?;
-        if let Err(output) = self.reach(&mut process, listen)? {
+        if let Err(output) = self.reach(&mut process, &listen.into())? {
             return Ok(Err(output));
         }
         let answer = match probe::ask(listen, workload) {
@@ -231,14 +238,15 @@ impl Bench<'_> {
         Ok(Ok(Running { process, tree, address: listen, answer_bytes: answer.bytes }))
     }
 
-    /// Waits until somebody accepts connections at `address`; the inner error says why nobody does.
+    /// Waits until somebody accepts connections at `endpoint`; the inner error says why nobody
+    /// does.
     fn reach(
         &self,
         process: &mut Process,
-        address: SocketAddr,
+        endpoint: &Endpoint,
     ) -> Result<Result<(), String>, BenchError> {
         let deadline = now() + START_PATIENCE;
-        while TcpStream::connect_timeout(&address, START_PATIENCE).is_err() {
+        while connect(endpoint).is_err() {
             if let Some(status) = process.ended().map_err(system("watch a program"))? {
                 return Ok(Err(format!("it {}: {}", describe(status), process.last_words())));
             }
@@ -382,9 +390,39 @@ fn find_fault(load: &Load, answer_bytes: usize, workload: &Workload) -> Option<S
     (!is_right).then(|| format!("answers of {mean:.1} bytes instead of {answer_bytes}"))
 }
 
-/// A port of the loopback that was free a moment ago.
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// Has a backend listen there and answer as the workload wants it.
+fn backend_args(workload: &Workload, endpoint: &Endpoint) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["--profile".into(), "0".into(), "--listen".into()];
+    match endpoint {
+        Endpoint::Tcp(address) => {
+            args.extend([address.ip().to_string().into(), "--port".into()]);
+            args.push(address.port().to_string().into());
+        }
+        Endpoint::Unix(name) => args.push(name.to_string().into()),
+    }
+    if let Some(bytes) = workload.response_bytes {
+        args.extend(["--body-size".into(), bytes.to_string().into()]);
+    }
+    if workload.is_fresh {
+        // Who passes bytes on without a look at them has fresh connections, too.
+        args.extend(["--close-every".into(), "1".into()]);
+    }
+    args
+}
+
+fn connect(endpoint: &Endpoint) -> io::Result<()> {
+    match endpoint {
+        Endpoint::Tcp(address) => TcpStream::connect_timeout(address, START_PATIENCE).map(drop),
+        Endpoint::Unix(name) => UnixStream::connect(name.path().unwrap_or(Path::new(""))).map(drop),
+    }
+}
+
+/// Ports of the loopback that were free a moment ago.
+fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    // All are held until the last is found.
+    let held = (0..count).map(bind).collect::<io::Result<Vec<_>>>()?;
+    held.iter().map(TcpListener::local_addr).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the lab waits for processes, in real time")]

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use contender::{Contender, Program};
+pub use contender::{Contender, Program, Transport};
 pub use machine::Machine;
 pub use measure::Progress;
 pub use place::Place;

@@ -1,6 +1,6 @@
 //! What was measured, before anyone draws a table of it.
 
-use super::contender::{Contender, Program};
+use super::contender::{Contender, Program, Transport};
 use super::machine::Machine;
 use super::place::Place;
 use super::seen::Load;
@@ -85,19 +85,23 @@ impl Measured {
         self.entries.iter().find(|entry| entry.contender.name == contender)
     }
 
-    /// The entry that others are compared with: `program` with one worker and without a log.
+    /// The entry that others of its `transport` are compared with: `program` with one worker and
+    /// without a log.
     #[must_use]
-    pub fn yardstick(&self, program: Program) -> Option<&Entry> {
+    pub fn yardstick(&self, program: Program, transport: Transport) -> Option<&Entry> {
         self.entries.iter().find(|entry| {
             let contender = entry.contender;
-            contender.program == program && !contender.logs && contender.workers == 1
+            contender.program == program
+                && contender.transport == transport
+                && !contender.logs
+                && contender.workers == 1
         })
     }
 
     /// How an entry's processor time per request compares with the yardstick's.
     #[must_use]
     pub fn ratio(&self, entry: &Entry, program: Program) -> Option<f64> {
-        Some(entry.cpu()?.ratio_to(self.yardstick(program)?.cpu()?))
+        Some(entry.cpu()?.ratio_to(self.yardstick(program, entry.contender.transport)?.cpu()?))
     }
 }
 

@@ -33,6 +33,8 @@ pub enum LineUp {
     OneOfEach,
     /// One worker and two.
     Workers,
+    /// Backends behind ports, and behind Unix sockets.
+    Transports,
 }
 
 const SMALL: Workload = Workload {
@@ -48,7 +50,7 @@ const SMALL: Workload = Workload {
 };
 
 /// All workloads.
-pub const WORKLOADS: [Workload; 9] = [
+pub const WORKLOADS: [Workload; 11] = [
     SMALL,
     Workload {
         name: "small-1",
@@ -104,6 +106,19 @@ pub const WORKLOADS: [Workload; 9] = [
         title: "small response, 256 connections, one worker and two",
         line_up: LineUp::Workers,
         connections: 256,
+        ..SMALL
+    },
+    Workload {
+        name: "unix-64",
+        title: "small response, 64 connections, backends at ports and at Unix sockets",
+        line_up: LineUp::Transports,
+        ..SMALL
+    },
+    Workload {
+        name: "unix-fresh",
+        title: "the same with a fresh connection per request on both sides",
+        line_up: LineUp::Transports,
+        is_fresh: true,
         ..SMALL
     },
 ];

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
@@ -11,6 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use tidegate::console::Console;
+use tidegate::endpoint::{Endpoint, InvalidEndpoint, UnixName};
 use tidegate::reactor::{Waker, descriptors};
 use tidegate::usage::{self, Advice};
 use tidegate_lab::backend::{self, Backend, Behaviour, Profile};
@@ -23,9 +25,14 @@ struct Flags {
     #[arg(long, env = "PORT", default_value_t = 8080, help_heading = "Listening")]
     port: u16,
 
-    /// Address to listen on; :: takes IPv6 and IPv4
-    #[arg(long, value_name = "IP", default_value = "0.0.0.0", help_heading = "Listening")]
-    listen: IpAddr,
+    /// Address to listen on; :: takes IPv6 and IPv4, unix:PATH has no port
+    #[arg(
+        long,
+        value_name = "IP|unix:PATH",
+        default_value = "0.0.0.0",
+        help_heading = "Listening"
+    )]
+    listen: Host,
 
     /// Name in the answers; A, B and C have profiles of their own
     #[arg(long, env = "SERVER_ID", default_value = "A", help_heading = "Behaviour")]
@@ -58,6 +65,26 @@ struct Flags {
     health: bool,
 }
 
+/// Where to listen, port apart.
+#[derive(Clone, Debug)]
+enum Host {
+    Ip(IpAddr),
+    Unix(UnixName),
+}
+
+impl FromStr for Host {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = "give an IP address, or unix:/path/to/socket".to_owned();
+        match text.parse() {
+            Ok(Endpoint::Unix(name)) => Ok(Self::Unix(name)),
+            Err(InvalidEndpoint::Unix(error)) => Err(error.to_string()),
+            _ => text.parse().map(Self::Ip).map_err(|_| refuse),
+        }
+    }
+}
+
 const ADVICE: [Advice; 3] = [
     Advice { task: "", words: &["server-id", "name"], tip: "its name is '--id <ID>'" },
     Advice { task: "", words: &["host", "bind", "address"], tip: "an address is '--listen <IP>'" },
@@ -77,6 +104,7 @@ Profiles:
 Examples:
   tidegate-backend --port 8082 --id B
   PORT=8083 SERVER_ID=C tidegate-backend
+  tidegate-backend --listen unix:/run/app.sock
   tidegate-backend --profile 0 --body-size 1073741824   1 GiB each, without delay
   tidegate-backend --profile 5x9,500 --fail-every 100";
 
@@ -95,9 +123,12 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: Flags, console: Console) -> Result<()> {
-    let address = SocketAddr::new(flags.listen, flags.port);
+    let endpoint = match flags.listen {
+        Host::Ip(ip) => SocketAddr::new(ip, flags.port).into(),
+        Host::Unix(name) => Endpoint::Unix(name),
+    };
     if flags.health {
-        return Ok(backend::HEALTH.ask(address)?);
+        return Ok(backend::HEALTH.ask(&endpoint)?);
     }
     if let Err(error) = descriptors::raise_limit() {
         console.complain(&format!("warning: the limit of open files can't be raised: {error}"));
@@ -111,16 +142,16 @@ fn run(flags: Flags, console: Console) -> Result<()> {
         fail_every: flags.fail_every,
         close_every: flags.close_every,
     };
-    let backend = Backend::bind(address, &behaviour).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => {
+    let backend = Backend::bind(&endpoint, &behaviour).map_err(|error| match &endpoint {
+        Endpoint::Tcp(address) if error.kind() == ErrorKind::AddrInUse => {
             anyhow!("port {} is taken; choose another with --port", address.port())
         }
-        _ => anyhow!("cannot listen on {address}: {error}"),
+        _ => anyhow!("cannot listen on {endpoint}: {error}"),
     })?;
     stop_on_signal(backend.stopper(), console).context("cannot handle signals")?;
     let Behaviour { id, profile, .. } = &behaviour;
-    let address = backend.local_addr();
-    console.say(&format!("backend {id} listening on {address}, profile {profile} ms"));
+    let endpoint = backend.endpoint();
+    console.say(&format!("backend {id} listening on {endpoint}, profile {profile} ms"));
     backend.run().context("cannot wait for events")
 }
 

@@ -174,7 +174,7 @@ impl Load {
     fn open(&mut self) -> io::Result<()> {
         let (poller, address) = (&self.poller, self.address);
         let key = self.connections.try_insert_with(|key| {
-            let stream = Stream::connect(address, key, poller)?;
+            let stream = Stream::connect(&address.into(), key, poller)?;
             io::Result::Ok(Connection { stream, answers: Answers::new(), asked: None, sent: 0 })
         })?;
         self.idle.push(key);

@@ -3,6 +3,7 @@ use crate::backend::{Backend, Behaviour};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{self, JoinHandle};
+use tidegate::endpoint::Endpoint;
 use tidegate::reactor::Waker;
 
 /// A backend on its thread, stopped with the test.
@@ -22,8 +23,9 @@ impl Server {
             fail_every: fail_every.and_then(|n| n.try_into().ok()),
             close_every: close_every.and_then(|n| n.try_into().ok()),
         };
-        let backend = Backend::bind((Ipv4Addr::LOCALHOST, 0).into(), &behaviour).expect("bound");
-        let url = format!("http://{}", backend.local_addr());
+        let backend = Backend::bind(&Endpoint::Tcp((Ipv4Addr::LOCALHOST, 0).into()), &behaviour)
+            .expect("bound");
+        let url = format!("http://{}", backend.endpoint());
         let stopper = backend.stopper();
         let thread = thread::spawn(|| backend.run().expect("served"));
         Self { url, stopper, thread: Some(thread) }
@@ -86,11 +88,11 @@ fn what_waits_for_a_connection_has_waited_since_its_intended_start() {
 fn connections_that_break_are_errors_and_the_load_goes_on() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    // It ends with the test's process.
+    // They end with the test's process. None waits for another: which connection is asked next is
+    // the load's choice.
     thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let mut client = client;
-            let _ = client.read(&mut [0; 1024]);
+        for mut client in listener.incoming().flatten() {
+            thread::spawn(move || client.read(&mut [0; 1024]));
         }
     });
     let report = load(&plan(&url, 50, 2), &mut |_| ()).expect("loaded");

@@ -1,10 +1,9 @@
 //! A timer that is exact to microseconds, where `epoll_wait` knows milliseconds only.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use mio::unix::SourceFd;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -22,7 +21,7 @@ impl Ticker {
     pub(super) fn new(key: Key, poller: &Poller) -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        poller.register_readable(&mut SourceFd(&timer.as_raw_fd()), key)?;
+        poller.register_readable(&timer, key)?;
         Ok(Self { timer })
     }
 

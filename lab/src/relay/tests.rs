@@ -1,6 +1,6 @@
 use super::*;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream as Client};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream as Client};
 use std::thread::{self, JoinHandle};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -13,9 +13,12 @@ struct Running {
 }
 
 impl Running {
-    fn to(upstream: SocketAddr) -> Self {
-        let relay = Relay::bind((Ipv4Addr::LOCALHOST, 0).into(), upstream).expect("bound");
-        let (address, stopper) = (relay.local_addr(), relay.stopper());
+    fn to(upstreams: &[SocketAddr]) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into();
+        let upstreams = upstreams.iter().copied().map(Endpoint::from).collect();
+        let relay = Relay::bind(&any, upstreams).expect("bound");
+        let Endpoint::Tcp(address) = *relay.endpoint() else { panic!("another kind") };
+        let stopper = relay.stopper();
         let thread = thread::spawn(|| relay.run().expect("relayed"));
         Self { address, stopper, thread: Some(thread) }
     }
@@ -62,7 +65,7 @@ fn rest(mut stream: Client) -> Vec<u8> {
 #[test]
 fn bytes_go_both_ways_as_they_come() {
     let (listener, address) = listen();
-    let relay = Running::to(address);
+    let relay = Running::to(&[address]);
     let mut client = relay.connect();
     let mut upstream = accept(&listener);
     for round in 0..3_u8 {
@@ -76,7 +79,7 @@ fn bytes_go_both_ways_as_they_come() {
 #[test]
 fn each_direction_ends_by_itself() {
     let (listener, address) = listen();
-    let relay = Running::to(address);
+    let relay = Running::to(&[address]);
     let mut client = relay.connect();
     let mut upstream = accept(&listener);
     client.write_all(b"all").expect("sent");
@@ -94,7 +97,7 @@ fn more_than_any_buffer_holds_arrives_whole_however_late_it_is_read() {
     const BYTES: usize = 32 << 20;
     let sent: Vec<u8> = (0..BYTES).map(|index| u8::try_from(index % 251).expect("small")).collect();
     let (listener, address) = listen();
-    let relay = Running::to(address);
+    let relay = Running::to(&[address]);
     let client = relay.connect();
     let mut upstream = accept(&listener);
     let copy = sent.clone();
@@ -109,10 +112,25 @@ fn more_than_any_buffer_holds_arrives_whole_however_late_it_is_read() {
 }
 
 #[test]
+fn connections_go_to_each_upstream_in_turn() {
+    let (listeners, addresses): (Vec<_>, Vec<_>) = (0..3).map(|_| listen()).unzip();
+    let relay = Running::to(&addresses);
+    let mut pairs = Vec::new();
+    for name in 0..6_u8 {
+        let mut client = relay.connect();
+        client.write_all(&[name]).expect("sent");
+        // The next is made only when this one's upstream is known.
+        let mut upstream = accept(&listeners[usize::from(name % 3)]);
+        assert_eq!(read(&mut upstream, 1), [name]);
+        pairs.push((client, upstream));
+    }
+}
+
+#[test]
 fn a_client_of_nobody_is_closed() {
     let (listener, address) = listen();
     drop(listener);
-    let relay = Running::to(address);
+    let relay = Running::to(&[address]);
     let mut client = relay.connect();
     // Either the end or the reset that the refusal became.
     assert!(matches!(client.read(&mut [0; 8]), Ok(0) | Err(_)));

@@ -9,6 +9,7 @@ use std::time::Instant;
 use hyper::body::Body;
 use hyper::{Method, Request, StatusCode, Uri};
 use tidegate::balance::{BackendId, Choice, Lease, Outcome, Tried};
+use tidegate::endpoint::Client;
 use tidegate::journal::Record;
 
 use crate::now;
@@ -113,7 +114,7 @@ impl Drop for Account {
         let since = |from: Instant, to: Instant| to.saturating_duration_since(from);
         self.shared.record(&Record {
             ended: now,
-            client: self.peer.address,
+            client: Client::Ip(self.peer.address),
             backend: self.backend.and_then(|backend| u16::try_from(backend.slot()).ok()),
             status: self.status.map_or(499, |status| status.as_u16()),
             method: self.method.as_str().as_bytes(),

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tidegate::endpoint::Endpoint;
 use tidegate::reactor::Waker;
 use tidegate_lab::backend::{Backend, Behaviour, Profile};
 
@@ -36,8 +37,10 @@ impl Upstream {
             fail_every: None,
             close_every: None,
         };
-        let backend = Backend::bind((Ipv4Addr::LOCALHOST, 0).into(), &behaviour).unwrap();
-        let (address, stopper) = (backend.local_addr(), backend.stopper());
+        let backend =
+            Backend::bind(&Endpoint::Tcp((Ipv4Addr::LOCALHOST, 0).into()), &behaviour).unwrap();
+        let Endpoint::Tcp(address) = *backend.endpoint() else { panic!("another kind") };
+        let stopper = backend.stopper();
         let thread = thread::spawn(|| backend.run().unwrap());
         Self { address, stopper, thread: Some(thread) }
     }

@@ -8,15 +8,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, ValueEnum};
 use tidegate::balance::{MAX_BACKENDS, Policy};
+use tidegate::endpoint::Endpoint;
 use tidegate::journal::STANDARD_OUTPUT;
-use tidegate::proxy::settings::{Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse};
-use tidegate::proxy::trusted::{Network, TrustedProxies};
+use tidegate::proxy::settings::{
+    Backend, HalfClose, Limits, Listen, Settings, Timeouts, UpstreamReuse,
+};
+use tidegate::proxy::trusted::{Origin, TrustedProxies};
 use tidegate::reactor::cores;
 use tidegate::time::parse_duration;
 use tidegate::usage::Advice;
 
 use crate::values::{
-    Pin, Setting, alpha, bytes_or_off, listener, or_auto, or_off, pin, policy_name, positive,
+    Pin, Setting, alpha, bytes_or_off, listen, or_auto, or_off, pin, policy_name, positive,
     rate_or_off, upstream, window,
 };
 
@@ -27,6 +30,7 @@ EXAMPLES
   tidegate adaptive_ewma --connections non-persistent
   tidegate adaptive_sma --listen 127.0.0.1:8080 --upstream http://a:80 --upstream http://b:80
   tidegate adaptive_ewma --workers 2 --pin auto --log none
+  tidegate --listen unix:/run/tidegate.sock --upstream unix:/run/app.sock
   tidegate --check --upstream http://a:80
 
 SIGNALS
@@ -103,18 +107,22 @@ struct Proxying {
     #[arg(long, value_name = "MODE", value_enum, default_value = "persistent")]
     connections: ConnectionMode,
 
-    /// Address to listen on; may be repeated, `[::]:9090` takes IPv4 as well
-    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:9090", value_parser = listener)]
-    listen: Vec<SocketAddr>,
+    /// Address to listen on; may be repeated, `[::]:9090` takes IPv4 as well; the file of a Unix
+    /// socket has mode 0666, or as in `'unix:/run/tidegate.sock mode=0660'`
+    #[arg(
+        long, value_name = "ADDR:PORT|unix:PATH", default_value = "0.0.0.0:9090",
+        value_parser = listen,
+    )]
+    listen: Vec<Listen>,
 
     /// Port to listen on, in place of --listen: N is short for `--listen 0.0.0.0:N`
     #[arg(long, value_name = "N", conflicts_with = "listen")]
     port: Option<u16>,
 
-    /// A backend, `http://host[:port]`; may be repeated
+    /// A backend, `http://host[:port]` or `unix:/path/to/socket`; may be repeated
     #[arg(
         long,
-        value_name = "URL",
+        value_name = "URL|unix:PATH",
         value_parser = upstream,
         default_values = [
             "http://localhost:8081", "http://localhost:8082", "http://localhost:8083",
@@ -125,9 +133,10 @@ struct Proxying {
     /// What it means that a client ends its half of the connection while it waits for an answer
     #[arg(long, value_name = "MEANING", value_enum, default_value = "cancel")]
     client_half_close: ClientHalfClose,
-    /// A proxy in front of this one whose `X-Forwarded` fields are believed; may be repeated
-    #[arg(long, value_name = "CIDR", value_parser = str::parse::<Network>)]
-    trusted_proxy: Vec<Network>,
+    /// A proxy in front of this one whose `X-Forwarded` fields are believed, `unix:` for those that
+    /// come over a Unix socket; may be repeated
+    #[arg(long, value_name = "CIDR|unix:", value_parser = str::parse::<Origin>)]
+    trusted_proxy: Vec<Origin>,
 
     /// CSV file for one row per request, `-` for standard output, or `none`
     /// [default: logs/<policy>_<connections>.csv]
@@ -355,8 +364,11 @@ impl Flags {
 }
 
 impl Proxying {
-    fn listen(&self) -> Vec<SocketAddr> {
-        let at_port = |port| vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+    fn listen(&self) -> Vec<Listen> {
+        let at_port = |port| {
+            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            vec![Endpoint::from(address).into()]
+        };
         self.port.map_or_else(|| self.listen.clone(), at_port)
     }
 }

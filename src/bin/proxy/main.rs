@@ -5,7 +5,9 @@ mod signals;
 mod values;
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,6 +15,7 @@ use flags::{ADVICE, Flags};
 use jiff::Timestamp;
 use signals::Watch;
 use tidegate::console::Console;
+use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::settings::Settings;
 use tidegate::proxy::{self, Bound, HEALTH, StartError, describe_run};
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
 fn run(flags: &Flags, console: Console) -> Result<(), u8> {
     let settings = flags.settings().map_err(|error| fail(console, MISUSE, &error))?;
     if flags.mode.health {
-        return HEALTH.ask(settings.listen[0]).map_err(|error| fail(console, 1, &error));
+        return HEALTH.ask(&settings.listen[0].endpoint).map_err(|error| fail(console, 1, &error));
     }
     if flags.mode.check {
         return check(flags, &settings, console);
@@ -71,12 +74,12 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
         console,
     })
     .map_err(|error| fail(console, MISUSE, &error))?;
-    let addresses = bound.addresses().to_vec();
+    let endpoints = bound.endpoints().to_vec();
     watch.serves(bound.stopper(), journal.reopener());
     let server = bound
         .start(senders)
         .map_err(|error| fail(console, 1, &format!("can't start a worker: {error}")))?;
-    console.say(&greeting(settings, &addresses, log.as_deref()));
+    console.say(&greeting(settings, &endpoints, log.as_deref()));
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
@@ -109,11 +112,23 @@ fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     };
     line("log", &log);
     for (url, addresses) in located {
-        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let list: Vec<String> = addresses.iter().map(what_is_at).collect();
         line(url, &list.join(", "));
     }
     console.say(&text);
     Ok(())
+}
+
+/// An address, or what there is at the path of a Unix socket.
+fn what_is_at(endpoint: &Endpoint) -> String {
+    let Endpoint::Unix(name) = endpoint else { return endpoint.to_string() };
+    let Some(path) = name.path() else { return "an abstract socket".to_owned() };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => "the socket is there".to_owned(),
+        Ok(_) => "what is there is no socket".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => "there is no such file".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Says so when not even one worker can hold the connections it may accept.
@@ -136,11 +151,12 @@ fn raise_descriptors(settings: &Settings, console: Console) {
     }
 }
 
-fn greeting(settings: &Settings, addresses: &[SocketAddr], log: Option<&Path>) -> String {
+fn greeting(settings: &Settings, endpoints: &[Endpoint], log: Option<&Path>) -> String {
     // Writing to a String can't fail.
     let mut text = String::new();
-    for address in addresses {
-        let _ = writeln!(text, "listening on http://{address}");
+    for endpoint in endpoints {
+        let scheme = if matches!(endpoint, Endpoint::Tcp(_)) { "http://" } else { "" };
+        let _ = writeln!(text, "listening on {scheme}{endpoint}");
     }
     let log = log.map_or("no log".to_owned(), |path| format!("log {}", path.display()));
     let _ = writeln!(

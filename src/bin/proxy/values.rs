@@ -1,11 +1,11 @@
 //! The values of flags, read from text: each refusal says what would be accepted.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use tidegate::balance::{MAX_WINDOW, Policy};
-use tidegate::proxy::settings::Backend;
+use tidegate::endpoint::{Endpoint, UNIX, UnixName};
+use tidegate::proxy::settings::{Address, Backend, Listen};
 use tidegate::time::parse_duration;
 use tidegate::usage::or_nearest;
 
@@ -91,21 +91,49 @@ pub(crate) fn pin(text: &str) -> Result<Pin, String> {
     }
 }
 
-pub(crate) fn listener(text: &str) -> Result<SocketAddr, String> {
-    let refuse = || "give an address and a port, such as 127.0.0.1:9090 or [::]:9090".to_owned();
-    text.parse().map_err(|_| refuse())
+/// Reads an address, and behind that of a Unix socket `mode=` and who may connect.
+pub(crate) fn listen(text: &str) -> Result<Listen, String> {
+    let mut words = text.split_ascii_whitespace();
+    let endpoint = words.next().unwrap_or_default().parse::<Endpoint>();
+    let mut listen = Listen::from(endpoint.map_err(|error| error.to_string())?);
+    for word in words {
+        match (word.split_once('='), &listen.endpoint) {
+            (Some(("mode", mode)), Endpoint::Unix(_)) => listen.mode = file_mode(mode)?,
+            (Some(("mode", _)), Endpoint::Tcp(_)) => {
+                return Err("only the file of a Unix socket has a mode".to_owned());
+            }
+            _ => return Err(format!("`{word}` is no option; there is mode=0660")),
+        }
+    }
+    Ok(listen)
 }
 
-/// Reads `http://host[:port]`; the port is 80 unless given.
+fn file_mode(digits: &str) -> Result<u32, String> {
+    let octal = digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| octal && *mode <= 0o777);
+    mode.ok_or_else(|| format!("`{digits}` is no mode; give octal digits such as mode=0660"))
+}
+
+/// Reads `http://host[:port]`, whose port is 80 unless given, or `unix:` and a path.
 pub(crate) fn upstream(text: &str) -> Result<Backend, String> {
-    const FORM: &str = "give http://host or http://host:port";
+    const FORM: &str = "give http://host, http://host:port or unix:/path/to/socket";
+    if let Some(path) = text.strip_prefix(UNIX) {
+        UnixName::new(path.as_ref()).map_err(|error| error.to_string())?;
+        if let Some(odd) = path.chars().find(|c| !c.is_ascii_graphic()) {
+            return Err(format!("the path of a backend's socket can't contain {odd:?}"));
+        }
+        return Ok(Backend { url: text.to_owned(), address: Address::Unix(path.into()) });
+    }
     let Some(authority) = text.strip_prefix("http://") else {
         return Err(if text.starts_with("https://") {
             "TLS towards backends is not supported, give an http:// URL".to_owned()
         } else {
-            format!("it must start with http://; {FORM}")
+            format!("it must start with http:// or unix:; {FORM}")
         });
     };
+    if authority.starts_with(UNIX) {
+        return Err(format!("a Unix socket has no http:// in front; {FORM}"));
+    }
     if let Some(at) = authority.find(['/', '?', '#']) {
         return Err(format!(
             "`{}` can't be part of it, requests keep their own path; {FORM}",
@@ -137,7 +165,7 @@ pub(crate) fn upstream(text: &str) -> Result<Backend, String> {
     let number = port.parse::<u16>().ok().filter(|number| *number > 0);
     let digits = port.bytes().all(|b| b.is_ascii_digit());
     let port = number.filter(|_| digits).ok_or_else(|| format!("`{port}` is no port; {FORM}"))?;
-    Ok(Backend { url: text.to_owned(), host, port })
+    Ok(Backend { url: text.to_owned(), address: Address::Tcp { host, port } })
 }
 
 #[cfg(test)]
@@ -153,11 +181,48 @@ mod tests {
             ("http://[::1]", "::1", 80),
             ("http://my_service.internal:1", "my_service.internal", 1),
         ] {
-            let parsed = upstream(text).expect(text);
-            assert_eq!(
-                (parsed.host.as_str(), parsed.port, parsed.url.as_str()),
-                (host, port, text)
-            );
+            let address = Address::Tcp { host: host.to_owned(), port };
+            assert_eq!(upstream(text), Ok(Backend { url: text.to_owned(), address }));
+        }
+    }
+
+    #[test]
+    fn an_upstream_is_a_unix_socket() {
+        for (text, path) in [
+            ("unix:/run/app.sock", "/run/app.sock"),
+            ("unix:app.sock", "app.sock"),
+            ("unix:@app", "@app"),
+        ] {
+            let address = Address::Unix(path.into());
+            assert_eq!(upstream(text), Ok(Backend { url: text.to_owned(), address }));
+        }
+    }
+
+    #[test]
+    fn a_listener_is_an_address_or_a_unix_socket_with_a_mode() {
+        for (text, shown) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("unix:/run/a.sock", "unix:/run/a.sock mode=0666"),
+            ("unix:/run/a.sock mode=0660", "unix:/run/a.sock mode=0660"),
+            ("unix:/run/a.sock  mode=777", "unix:/run/a.sock mode=0777"),
+            ("unix:@a", "unix:@a mode=0666"),
+        ] {
+            assert_eq!(listen(text).map(|listen| listen.to_string()).as_deref(), Ok(shown));
+        }
+        for (text, reason) in [
+            ("9090", "127.0.0.1:9090"),
+            ("", "an address"),
+            ("unix:", "missing"),
+            ("unix:/a mode=0888", "`0888` is no mode"),
+            ("unix:/a mode=1777", "`1777` is no mode"),
+            ("unix:/a mode=+7", "`+7` is no mode"),
+            ("unix:/a mode=", "no mode"),
+            ("unix:/a mod=0660", "`mod=0660` is no option"),
+            ("unix:/a b", "`b` is no option"),
+            ("127.0.0.1:80 mode=0660", "only the file of a Unix socket"),
+        ] {
+            let refusal = listen(text).expect_err(text);
+            assert!(refusal.contains(reason), "{text}: {refusal}");
         }
     }
 
@@ -180,6 +245,11 @@ mod tests {
             ("http://[::1", "brackets"),
             ("http://[::1]x", "http://host"),
             ("http://a b", "host name"),
+            ("unix:", "missing"),
+            ("unix:/a b", "' '"),
+            ("unix:/ä", "'ä'"),
+            ("http://unix:/run/app.sock", "no http:// in front"),
+            ("/run/app.sock", "unix:/path/to/socket"),
         ] {
             let refusal = upstream(text).expect_err(text);
             assert!(refusal.contains(reason), "{text}: {refusal}");

@@ -3,7 +3,7 @@
 use super::*;
 
 const HOP: RequestHop<'static> = RequestHop {
-    peer: "192.0.2.7",
+    peer: Some(b"192.0.2.7"),
     pseudonym: "tidegate",
     is_trusted: false,
     default_host: "backend:8081",
@@ -162,6 +162,21 @@ fn names_that_other_programs_merge_with_these_are_removed() {
     }
     let others = ["X_Request_Id: 1", "Content_Type: a/b", "_: x", "Content_Lengths: 3", "H_st: x"];
     assert_eq!(passed(&others.join("\n")), others);
+}
+
+#[test]
+fn of_a_client_without_an_address_none_is_told() {
+    let lines = "X-Forwarded-For: 6.6.6.6\nX-A: b\nX-Forwarded-For: a, b\n\
+                 X-Forwarded-Proto: https\nConnection: x-forwarded-for";
+    let stranger = RequestHop { peer: None, ..HOP };
+    let text = rewrite(with(lines), &stranger);
+    let told = "X-A: b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\
+                Via: 1.1 tidegate\r\n\r\n";
+    assert!(text.ends_with(told) && !text.contains("X-Forwarded-For"), "{text}");
+    let text = rewrite(with(lines), &RequestHop { is_trusted: true, ..stranger });
+    let told = "X-Forwarded-For: 6.6.6.6\r\nX-A: b\r\nX-Forwarded-For: a, b\r\n\
+                X-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\nVia: 1.1 tidegate\r\n\r\n";
+    assert!(text.ends_with(told), "{text}");
 }
 
 #[test]

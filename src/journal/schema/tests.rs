@@ -14,7 +14,7 @@ fn full_row() -> Row<'static> {
         routing_mode: "adaptive_ewma",
         connection: Some("persistent"),
         worker: Some(1),
-        client: Some(SocketAddr::from(([127, 0, 0, 1], 50_000))),
+        client: Some(Client::Ip(([127, 0, 0, 1], 50_000).into())),
         method: Some(b"GET"),
         path: Some(b"/index.html?q=1"),
         request_bytes: Some(78),

@@ -6,6 +6,7 @@ use crate::balance::{BackendId, Balancer};
 use crate::buffer::FreeList;
 use crate::http::Headers;
 use crate::proxy::budget::RetryBudget;
+use crate::proxy::peer::Peer;
 use crate::proxy::settings::Settings;
 
 /// What a worker lends to an exchange while it works.
@@ -24,8 +25,8 @@ pub struct Context<'a> {
     pub headers: &'a mut Headers,
     /// The current date as IMF-fixdate (RFC 9110 §5.6.7).
     pub date: &'a [u8],
-    /// The client's IP address as text.
-    pub peer: &'a str,
+    /// The client.
+    pub peer: &'a Peer,
     /// Whether the proxy is stopping.
     pub phase: Phase,
 }
@@ -66,6 +67,8 @@ pub enum StreamEnd {
 pub enum ConnectFailure {
     /// Refused at every address.
     Refused,
+    /// This process may not connect there: the file of a Unix socket says so, or a packet filter.
+    Denied,
     /// Nobody answered in time.
     TimedOut,
     /// No route, or another error on the way.

@@ -18,7 +18,6 @@ mod timing;
 mod waits;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 pub use self::action::{Action, CloseMode, ConnectFailure, Context, Phase, Side, StreamEnd};
@@ -32,6 +31,7 @@ use super::pipe::Pipe;
 use super::settings::{HalfClose, Settings, UpstreamReuse};
 use crate::balance::{BackendId, Lease, Outcome, Tried};
 use crate::buffer::FreeList;
+use crate::endpoint::Client;
 use crate::http::{ArrivingHead, Framing, Method, ReplyOptions, Version, reply};
 use crate::journal::Record;
 
@@ -274,10 +274,10 @@ impl Exchange {
         !self.actions.is_empty()
     }
 
-    /// The row of the request that just ended, or is in flight.
+    /// The row of the request of `client` that just ended, or is in flight.
     #[must_use]
-    pub fn record(&self, peer: SocketAddr, now: Instant) -> Record<'_> {
-        self.record.record(peer, now)
+    pub fn record(&self, client: Client, now: Instant) -> Record<'_> {
+        self.record.record(client, now)
     }
 
     /// The backend to which the request that just ended, or is in flight, was sent last.

@@ -92,11 +92,12 @@ impl Exchange {
         offered_protocols(head, context.headers, &request, &mut self.offered);
         let default_host = context.settings.default_host();
         let (peer, trusted) = (context.peer, &context.settings.trusted);
-        let is_trusted = trusted.trusts(peer);
+        let is_trusted = trusted.trusts(peer.client());
         if is_trusted {
             self.record.client = trusted.client(forwarded_for(head, context.headers));
         }
         let pseudonym = context.settings.pseudonym.as_str();
+        let peer = peer.ip_text();
         let hop = RequestHop { peer, pseudonym, is_trusted, default_host, close };
         rewrite_request(out, head, context.headers, &request, &hop);
         self.up.body.discard(end);
@@ -211,6 +212,7 @@ impl Exchange {
         let Some(attempt) = &mut self.attempt else { return };
         let fault = match why {
             ConnectFailure::Refused => Fault::ConnectRefused,
+            ConnectFailure::Denied => Fault::ConnectDenied,
             ConnectFailure::TimedOut => Fault::ConnectTimeout,
             ConnectFailure::Unreachable => Fault::ConnectUnreachable,
             ConnectFailure::ResourceExhausted => Fault::ResourceExhausted,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::fault::Fault;
 use crate::balance::{BackendId, Lease};
+use crate::endpoint::Client;
 use crate::journal::Record;
 
 /// Bytes of a request line that are kept of a head that could not be parsed.
@@ -82,13 +83,13 @@ impl RequestRecord {
         self.name_request(method, target);
     }
 
-    /// The row, as it stands at `now`, of a request that came from `peer`.
-    pub(super) fn record(&self, peer: SocketAddr, now: Instant) -> Record<'_> {
+    /// The row, as it stands at `now`, of a request that came from `client`.
+    pub(super) fn record(&self, client: Client, now: Instant) -> Record<'_> {
         let latency = |from: Instant| self.upstream_ended.unwrap_or(now).duration_since(from);
         let (method, path) = self.line.split_at(self.method_bytes);
         Record {
             ended: now,
-            client: self.client.unwrap_or(peer),
+            client: self.client.map_or(client, Client::Ip),
             backend: self.backend.and_then(|backend| u16::try_from(backend.slot()).ok()),
             status: self.status,
             method,

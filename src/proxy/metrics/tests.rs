@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::balance::{Membership, Options};
+use crate::endpoint::Client;
 use crate::journal::Record;
 
 #[expect(clippy::disallowed_methods, reason = "no other source of a first instant")]
@@ -29,7 +30,7 @@ fn owned(workers: usize, backends: usize) -> (Metrics, Vec<BackendId>, Membershi
 fn record(status: u16, fault: Option<&'static str>) -> Record<'static> {
     Record {
         ended: start(),
-        client: ([127, 0, 0, 1], 1).into(),
+        client: Client::Ip(([127, 0, 0, 1], 1).into()),
         backend: None,
         status,
         method: b"GET",

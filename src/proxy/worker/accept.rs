@@ -6,8 +6,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::super::connection::{Client, PeerName, Standing};
+use super::super::connection::{Client, Standing};
 use super::super::mailbox::{Command, Newcomer};
+use super::super::peer::Peer;
 use super::room::SETTLED;
 use super::{IDLE, LISTENER, Worker};
 use crate::console::Console;
@@ -39,8 +40,8 @@ pub(super) struct Listeners {
 impl Listeners {
     /// # Errors
     /// When the system can't watch a listener.
-    pub(super) fn open(mut listeners: Vec<Listener>, poller: &Poller) -> io::Result<Self> {
-        for (key, listener) in keys().zip(&mut listeners) {
+    pub(super) fn open(listeners: Vec<Listener>, poller: &Poller) -> io::Result<Self> {
+        for (key, listener) in keys().zip(&listeners) {
             listener.register(key, poller)?;
         }
         let waiting = vec![false; listeners.len()];
@@ -171,16 +172,15 @@ impl Worker {
     pub(super) fn admit_all(&mut self, all: impl IntoIterator<Item = Newcomer>, now: Instant) {
         // A head's time begins with the connection, for one without a byte of it is idle as well.
         let idle_until = now + self.context.settings.timeouts.header;
-        for (socket, address) in all {
+        for (transport, client) in all {
             if self.clients.len() >= self.context.settings.limits.connections {
                 self.drop_leaving();
             }
             let poller = &self.poller;
             let admitted = self.clients.try_insert_with(|key| {
                 Ok::<_, io::Error>(Client {
-                    stream: Stream::accepted(socket, key, poller)?,
-                    address,
-                    peer: PeerName::new(address.ip()),
+                    stream: Stream::accepted(transport, key, poller)?,
+                    peer: Peer::new(client),
                     exchange: None,
                     upstream: None,
                     idle_since: now,
@@ -206,6 +206,7 @@ impl Worker {
     /// for good.
     pub(super) fn close_listeners(&mut self, now: Instant) {
         self.obey(self.mailboxes.refuse_clients(self.index), now);
+        self.listeners.sockets.iter().for_each(Listener::withdraw);
         for listener in keys().take(self.listeners.sockets.len()) {
             while self.accept_some(listener, now) {}
         }
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn a_listener_that_is_postponed_again_and_again_is_tried_once_per_pause() {
         let mut poller = Poller::new(8).expect("a poller");
-        let listener = Listener::bind("127.0.0.1:0".parse().expect("ok")).expect("a listener");
+        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("ok")).expect("a listener");
         let mut listeners = Listeners::open(vec![listener], &poller).expect("listeners");
         let (listener, start) = (Key::fixed(LISTENER, 0), poller.now());
         // Each client that leaves while descriptors are short is a reason to try in vain.

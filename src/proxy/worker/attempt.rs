@@ -12,6 +12,10 @@ use crate::balance::BackendId;
 use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Key, Stream};
 
+/// Between two tries to connect to a backend that is busy.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
 impl Worker {
     /// Attaches a connection to `backend` to a client's exchange: its own, if it has one.
     pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
@@ -39,7 +43,7 @@ impl Worker {
         {
             upstream.client = Some(key);
             client.upstream = Some(taken);
-            let mut context = self.context.lend(now, client.peer.as_str());
+            let mut context = self.context.lend(now, &client.peer);
             if let Some(exchange) = &mut client.exchange {
                 exchange.reused_connection(&mut context);
             }
@@ -68,11 +72,11 @@ impl Worker {
         now: Instant,
     ) {
         let mut freed = false;
-        while let Some((cursor, address)) = self.resolver.address(backend, last) {
+        while let Some((cursor, endpoint)) = self.resolver.address(backend, last) {
             let poller = &self.poller;
             let opened = self.upstreams.open(|upstream| {
                 Ok(Upstream {
-                    stream: Stream::connect(address, upstream, poller)?,
+                    stream: Stream::connect(endpoint, upstream, poller)?,
                     backend,
                     client: Some(key),
                     cursor: Some(cursor),
@@ -85,7 +89,7 @@ impl Worker {
                     if let Some(client) = self.clients.get_mut(key) {
                         client.upstream = Some(upstream);
                     }
-                    return;
+                    return self.await_place(upstream, now);
                 }
                 Err(error) if !freed && are_exhausted(&error) && self.free_one(now) => {
                     freed = true;
@@ -104,9 +108,35 @@ impl Worker {
         if let Some(client) = self.clients.get_mut(key)
             && let Some(exchange) = &mut client.exchange
         {
-            let mut context = self.context.lend(now, client.peer.as_str());
+            let mut context = self.context.lend(now, &client.peer);
             exchange.unreachable(failure, &mut context);
         }
+    }
+
+    /// Has a backend that is busy asked again soon. The longer it is, the more rarely: many may
+    /// wait for it.
+    fn await_place(&mut self, link: Key, now: Instant) {
+        let Some(upstream) = self.upstreams.get(link) else { return };
+        if upstream.stream.is_busy() {
+            let waited = now.duration_since(upstream.idle_since);
+            let next = now + (waited / 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            self.upstream_timers.set(Some(next), link, self.poller.timers());
+        }
+    }
+
+    /// Time has passed for a connection that serves a client: if its backend was busy, it is asked
+    /// again.
+    pub(super) fn connect_again(&mut self, link: Key, client: Key, now: Instant) {
+        let Some(upstream) = self.upstreams.get_mut(link) else { return };
+        let Some(cursor) = upstream.cursor.filter(|_| upstream.stream.is_busy()) else { return };
+        let endpoint = self.resolver.address_at(upstream.backend, cursor);
+        let Some(endpoint) = endpoint else { return };
+        match upstream.stream.connect_again(endpoint, link, &self.poller) {
+            Ok(()) if upstream.stream.is_busy() => return self.await_place(link, now),
+            Ok(()) => {}
+            Err(error) => self.connect_failed(client, connect_failure(&error), now),
+        }
+        self.pump(client, now);
     }
 
     /// The connection being made to a backend failed: goes on with its next address.

@@ -66,7 +66,7 @@ impl Worker {
             let Some(client) = self.clients.get_mut(key) else { continue };
             let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
             let deadline = if let Some(exchange) = at_work {
-                exchange.drain(&mut self.context.lend(now, client.peer.as_str()));
+                exchange.drain(&mut self.context.lend(now, &client.peer));
                 exchange.deadline(&self.context.settings.timeouts)
             } else {
                 client.idle_until = now + QUIET.min(timeout);
@@ -81,7 +81,7 @@ impl Worker {
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
             if let Some(exchange) = &mut client.exchange {
-                exchange.stop(&mut self.context.lend(now, client.peer.as_str()));
+                exchange.stop(&mut self.context.lend(now, &client.peer));
                 self.pump(key, now);
             }
             self.abort(key, now);

@@ -26,6 +26,7 @@ use super::connection::{Client, Standing};
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
 use super::mailbox::Mailboxes;
 use super::metrics::{Metrics, WorkerMetrics};
+use super::peer::Peer;
 use super::pool::Pool;
 use super::resolver::{LocalResolver, Resolver};
 use super::settings::Settings;
@@ -86,7 +87,7 @@ struct WorkerContext {
 }
 
 impl WorkerContext {
-    fn lend<'a>(&'a mut self, now: Instant, peer: &'a str) -> Context<'a> {
+    fn lend<'a>(&'a mut self, now: Instant, peer: &'a Peer) -> Context<'a> {
         Context {
             now,
             settings: &self.settings,
@@ -264,8 +265,8 @@ impl Worker {
             UPSTREAM if self.upstream_timers.fired(key, at) => {
                 let Some(key) = self.upstreams.occupant(key) else { return };
                 let Some(upstream) = self.upstreams.get(key) else { return };
-                if upstream.client.is_some() {
-                    return;
+                if let Some(client) = upstream.client {
+                    return self.connect_again(key, client, now);
                 }
                 if upstream.idle_until > now {
                     let deadline = Some(upstream.idle_until);
@@ -292,7 +293,7 @@ impl Worker {
             return self.client_timers.set(deadline, key, self.poller.timers());
         }
         if let Some(exchange) = client.exchange.as_mut().filter(|exchange| !exchange.is_idle()) {
-            exchange.expired(&mut self.context.lend(now, client.peer.as_str()));
+            exchange.expired(&mut self.context.lend(now, &client.peer));
             self.pump(key, now);
         } else {
             self.dismiss(key, now);
@@ -303,7 +304,7 @@ impl Worker {
     fn abort(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if let Some(exchange) = &mut client.exchange {
-            let mut context = self.context.lend(now, client.peer.as_str());
+            let mut context = self.context.lend(now, &client.peer);
             exchange.closed(Side::Client, StreamEnd::Reset, &mut context);
             self.run_actions(key, now);
         }

@@ -44,7 +44,7 @@ impl Worker {
             // One that is kept for the client has no part in this before it is asked for.
             let upstream = upstream.filter(|upstream| upstream.client == Some(key));
             let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
-            let mut context = self.context.lend(now, peer.as_str());
+            let mut context = self.context.lend(now, peer);
             let round = round(stream, upstream, exchange, &self.resolver, &mut context);
             if let Round::ConnectFailed(failure) = round {
                 self.connect_failed(key, failure, now);
@@ -159,7 +159,7 @@ impl Worker {
     fn report(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = &mut client.exchange else { return };
-        let record = exchange.record(client.address, now);
+        let record = exchange.record(client.peer.client(), now);
         self.context.sender.record(&record);
         self.context.metrics.record(&record, exchange.backend());
         if let Some(fault) = exchange.fault().filter(|_| self.context.settings.verbose) {
@@ -179,7 +179,7 @@ impl Worker {
         client.idle_since = now;
         client.idle_until = now + self.context.settings.timeouts.client_idle;
         let is_ended = client.stream.is_ended();
-        exchange.reported(is_ended, &mut self.context.lend(now, client.peer.as_str()));
+        exchange.reported(is_ended, &mut self.context.lend(now, &client.peer));
     }
 }
 

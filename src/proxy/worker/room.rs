@@ -36,7 +36,7 @@ impl Worker {
         let Some(client) = self.clients.get_mut(key) else { return };
         if client.standing == Standing::Served {
             let exchange = client.exchange.get_or_insert_with(|| spare(&mut self.spare, now));
-            exchange.close_idle(&mut self.context.lend(now, client.peer.as_str()));
+            exchange.close_idle(&mut self.context.lend(now, &client.peer));
             self.pump(key, now);
         } else {
             self.drop_client(key);

@@ -10,10 +10,11 @@ use super::*;
 use crate::balance::{Membership, Options, Policy};
 use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
+use crate::endpoint::Endpoint;
 use crate::journal::{self, Journal};
 use crate::proxy::connection::RESTED;
 use crate::proxy::resolver::resolve;
-use crate::proxy::settings::{Backend, HalfClose, Limits, Timeouts, UpstreamReuse};
+use crate::proxy::settings::{Address, Backend, HalfClose, Limits, Timeouts, UpstreamReuse};
 use crate::proxy::trusted::TrustedProxies;
 
 /// An answer of the proxy's own, so that no backend is needed.
@@ -28,8 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn settings(backend: SocketAddr) -> Settings {
     let upstream = Backend {
         url: format!("http://{backend}"),
-        host: "127.0.0.1".into(),
-        port: backend.port(),
+        address: Address::Tcp { host: "127.0.0.1".into(), port: backend.port() },
     };
     Settings {
         policy: Policy::RoundRobin,
@@ -84,8 +84,8 @@ impl Bench {
         let backend = TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = Arc::new(settings(backend.local_addr().unwrap()));
         let poller = Poller::new(1024).unwrap();
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = listener.local_addr();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let Endpoint::Tcp(address) = *listener.endpoint() else { panic!("{listener:?}") };
         let options = Options {
             policy: settings.policy,
             resample_after: None,

@@ -9,7 +9,11 @@ mod stream;
 
 use std::time::{Duration, Instant};
 
-use super::{Event, Key, Listener, Poller, Readiness, Stream};
+use socket2::{Domain, SockAddr, Socket, Type};
+use tempfile::TempDir;
+
+use super::{Event, Key, Listener, Poller, Readiness, Stream, Transport};
+use crate::endpoint::{Client, Endpoint};
 
 /// Long enough for any machine; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,9 +64,37 @@ impl Loop {
     }
 }
 
-/// A listener on the loopback, and the instant no longer than which a plain loop may go on.
-fn listener() -> (Listener, Instant) {
+/// A listener, and the instant no longer than which a plain loop may go on.
+fn listener(endpoint: &Endpoint) -> (Listener, Instant) {
     #[expect(clippy::disallowed_methods, reason = "a test may look at the clock to give up")]
     let deadline = Instant::now() + PATIENCE;
-    (Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap(), deadline)
+    (Listener::bind(endpoint).unwrap(), deadline)
+}
+
+/// Accepts one connection, which the kernel already has or is about to queue.
+fn accept(listener: &mut Listener, deadline: Instant) -> (Transport, Client) {
+    #[expect(clippy::disallowed_methods, reason = "a test may look at the clock to give up")]
+    while Instant::now() < deadline {
+        if let Some(accepted) = listener.accept().unwrap() {
+            return accepted;
+        }
+    }
+    panic!("no connection to accept");
+}
+
+/// A Unix socket's name in a folder of the test's own.
+fn unix(folder: &TempDir, name: &str) -> Endpoint {
+    format!("unix:{}", folder.path().join(name).display()).parse().unwrap()
+}
+
+/// A blocking connection of a peer's, of either kind.
+fn connected(endpoint: &Endpoint) -> Socket {
+    let (domain, address) = match endpoint {
+        Endpoint::Tcp(address) => (Domain::for_address(*address), (*address).into()),
+        Endpoint::Unix(name) => (Domain::UNIX, SockAddr::unix(name.path().unwrap()).unwrap()),
+    };
+    let socket = Socket::new(domain, Type::STREAM, None).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(&address).unwrap();
+    socket
 }

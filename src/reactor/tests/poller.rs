@@ -60,8 +60,8 @@ fn what_exceeds_the_capacity_comes_in_the_same_turn() {
     let mut poller = Poller::new(2).unwrap();
     let mut held = Vec::new();
     for index in 0..COUNT {
-        let mut listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        poller.register_readable(&mut listener, Key::fixed(2, index)).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        poller.register_readable(&listener, Key::fixed(2, index)).unwrap();
         let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         // The poller is not asked before all of them have come.
         let patience = rustix::time::Timespec::try_from(PATIENCE).unwrap();

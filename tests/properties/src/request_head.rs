@@ -35,7 +35,7 @@ pub fn check(data: &[u8]) {
     let mut headers = Headers::new(MAX_FIELDS);
     let Ok(parsed) = parse_request(bytes, &mut headers) else { return };
     let hop = RequestHop {
-        peer: "::1",
+        peer: Some(b"::1"),
         pseudonym: "tidegate",
         is_trusted: choice == 1,
         default_host: "b:1",

@@ -98,16 +98,16 @@ impl ExchangeHarness {
 
     fn report(&mut self) {
         assert!(std::mem::take(&mut self.owes_row), "a row without a request");
-        let address = "192.0.2.7:4711".parse().expect("an address");
-        let record = self.exchange.record(address, self.now);
+        let client = self.peer.client();
+        let record = self.exchange.record(client, self.now);
         assert_eq!(record.ended, self.now);
-        assert!(record.client == address || !self.settings.trusted.networks().is_empty());
+        assert!(record.client == client || !self.settings.trusted.origins().is_empty());
         self.client_told = Some(record.client);
         let row = Row::of(&record);
         let is_ended = self.client.ended;
         self.act(|exchange, context| exchange.reported(is_ended, context));
         // One that was pipelined behind it may have begun.
-        let is_next = Row::of(&self.exchange.record(address, self.now)) != row;
+        let is_next = Row::of(&self.exchange.record(client, self.now)) != row;
         self.owes_row |= is_next && !self.exchange.is_idle();
         self.rows.push(row);
         self.rows_written += 1;

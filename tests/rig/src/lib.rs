@@ -6,12 +6,13 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "panicking is what it is for")]
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{BackendId, Balancer, Membership, Options, Policy};
 use tidegate::buffer::{BLOCK_BYTES, FreeList};
+use tidegate::endpoint::Client;
 use tidegate::http::Headers;
+use tidegate::proxy::Peer;
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{
     CloseMode, ConnectFailure, Context, Exchange, Phase, Side, StreamEnd,
@@ -26,6 +27,12 @@ pub use peers::{Connection, Dial, Log, Row, Server, Socket, settings};
 
 /// The date on which everything happens.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+/// A client, as the log names it.
+#[must_use]
+pub fn peer(client: &str) -> Peer {
+    Peer::new(client.parse().expect("a client"))
+}
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 const MANY_ROUNDS: usize = 1_000_000;
@@ -50,8 +57,8 @@ pub struct ExchangeHarness {
     pub budget: RetryBudget,
     free: FreeList,
     headers: Headers,
-    /// The client's address as text.
-    pub peer: &'static str,
+    /// The client.
+    pub peer: Peer,
     /// The simulated time.
     pub now: Instant,
     /// Whether the proxy is stopping.
@@ -74,7 +81,7 @@ pub struct ExchangeHarness {
     pub write_bytes: usize,
     rows: Vec<Row>,
     /// The client that the last row names.
-    pub client_told: Option<SocketAddr>,
+    pub client_told: Option<Client>,
     /// Rows written so far, and so the place of the request in flight.
     rows_written: usize,
     /// Whether a request has begun whose row is not written.
@@ -123,7 +130,7 @@ impl ExchangeHarness {
             ids,
             budget: RetryBudget::new(20, now),
             free: FreeList::default(),
-            peer: "192.0.2.7",
+            peer: peer("192.0.2.7:4711"),
             now,
             draining: false,
             leaving: false,
@@ -303,7 +310,7 @@ impl ExchangeHarness {
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),
-            peer: self.peer,
+            peer: &self.peer,
             phase: match (self.draining, self.leaving) {
                 (true, _) => Phase::Draining,
                 (false, true) => Phase::Leaving,

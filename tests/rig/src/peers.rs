@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use tidegate::balance::Policy;
 use tidegate::journal::Record;
 use tidegate::proxy::exchange::StreamEnd;
-use tidegate::proxy::settings::{Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse};
+use tidegate::proxy::settings::{
+    Address, Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse,
+};
 use tidegate::proxy::trusted::TrustedProxies;
 
 /// A peer's connection as the proxy sees it.
@@ -184,7 +186,8 @@ fn text(bytes: &[u8]) -> String {
 pub fn settings(backends: usize, policy: Policy) -> Settings {
     let upstream = |index| {
         let port = 8081 + index;
-        Backend { url: format!("http://b:{port}"), host: "b".to_owned(), port }
+        let address = Address::Tcp { host: "b".to_owned(), port };
+        Backend { url: format!("http://b:{port}"), address }
     };
     let seconds = Duration::from_secs;
     Settings {

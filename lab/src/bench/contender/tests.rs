@@ -1,5 +1,4 @@
 use super::*;
-use std::net::SocketAddr;
 use std::path::Path;
 
 fn job(folder: &Path, is_fresh: bool) -> Job<'_> {
@@ -12,7 +11,7 @@ fn job(folder: &Path, is_fresh: bool) -> Job<'_> {
     }
 }
 
-static BACKENDS: std::sync::OnceLock<Vec<SocketAddr>> = std::sync::OnceLock::new();
+static BACKENDS: std::sync::OnceLock<Vec<Endpoint>> = std::sync::OnceLock::new();
 
 fn named(name: &str) -> Contender {
     EVERYONE.into_iter().find(|contender| contender.name == name).expect(name)
@@ -32,7 +31,7 @@ fn config(name: &str, is_fresh: bool) -> String {
 
 #[test]
 fn every_line_up_has_names_of_its_own_and_someone_to_compare_with() {
-    for line_up in [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers] {
+    for line_up in [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers, LineUp::Transports] {
         let mut names: Vec<_> = line_up.contenders().iter().map(|one| one.name).collect();
         let count = names.len();
         assert!(names.contains(&"tidegate") && names.contains(&"nginx"), "{line_up:?}");
@@ -65,9 +64,32 @@ fn ours_and_the_rival_take_the_same_flags() {
 }
 
 #[test]
-fn the_relay_knows_one_backend() {
+fn the_relay_has_as_many_upstreams_as_the_others() {
     let words = words(named("relay"), &job(Path::new("/nowhere"), false));
-    assert_eq!(words, "relay --listen 127.0.0.1:9000 --upstream 127.0.0.1:8000");
+    let upstreams = " --upstream 127.0.0.1:8000".repeat(3);
+    assert_eq!(words, format!("relay --listen 127.0.0.1:9000{upstreams}"));
+}
+
+#[test]
+fn each_is_told_of_unix_sockets_in_its_own_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backends = ["unix:/run/a.sock".parse().expect("a name")];
+    let job = Job { backends: &backends, ..job(folder.path(), false) };
+    for contender in TRANSPORTS.iter().filter(|one| one.transport == Transport::Unix) {
+        let words = words(*contender, &job);
+        let said = match contender.program {
+            Program::Nginx | Program::Haproxy => {
+                fs::read_to_string(words.rsplit(' ').next().expect("a path")).expect("written")
+            }
+            _ => words,
+        };
+        let upstream = match contender.program {
+            Program::Nginx => "server unix:/run/a.sock;",
+            Program::Haproxy => " unix@/run/a.sock pool-max-conn",
+            _ => "--upstream unix:/run/a.sock",
+        };
+        assert_eq!(said.matches(upstream).count(), 3, "{said}");
+    }
 }
 
 #[test]

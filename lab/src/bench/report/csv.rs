@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn no_name_begins_a_formula_or_needs_quotes() {
-        let line_ups = [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers];
+        let line_ups = [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers, LineUp::Transports];
         let contenders = line_ups.iter().flat_map(|line_up| line_up.contenders());
         let names = WORKLOADS.iter().map(|workload| workload.name);
         for name in names.chain(contenders.map(|contender| contender.name)) {

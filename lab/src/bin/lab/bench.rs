@@ -58,7 +58,7 @@ fn workload_names() -> PossibleValuesParser {
 }
 
 fn contender_names() -> PossibleValuesParser {
-    let line_ups = [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers];
+    let line_ups = [LineUp::Everyone, LineUp::OneOfEach, LineUp::Workers, LineUp::Transports];
     let mut names: Vec<&str> = Vec::new();
     for contender in line_ups.into_iter().flat_map(LineUp::contenders) {
         if !names.contains(&contender.name) {

@@ -6,6 +6,10 @@ fn flags(args: &[&str]) -> Flags {
     Flags::try_parse_from([&["tidegate"], args].concat()).expect("valid flags")
 }
 
+fn tcp(address: &str) -> Listen {
+    Endpoint::Tcp(address.parse().expect("an address")).into()
+}
+
 fn refusal(args: &[&str]) -> String {
     match Flags::try_parse_from([&["tidegate"], args].concat()) {
         Ok(flags) => flags.settings().expect_err("refused").to_string(),
@@ -19,7 +23,7 @@ fn without_flags_it_is_the_original_experiment() {
     let settings = flags.settings().expect("settings");
     assert_eq!(settings.policy, Policy::RoundRobin);
     assert_eq!(settings.upstream_reuse, UpstreamReuse::Persistent);
-    assert_eq!(settings.listen, ["0.0.0.0:9090".parse().expect("ok")]);
+    assert_eq!(settings.listen, [tcp("0.0.0.0:9090")]);
     let urls: Vec<_> = settings.backends.iter().map(|u| u.url.as_str()).collect();
     assert_eq!(urls, ["http://localhost:8081", "http://localhost:8082", "http://localhost:8083"]);
     let log = flags.log(&settings);
@@ -102,7 +106,7 @@ fn a_list_of_cores_decides_how_many_workers_there_are() {
 fn a_port_alone_is_that_port_at_every_ipv4_address() {
     let listen = |args: &[&str]| flags(args).settings().expect("settings").listen;
     assert_eq!(listen(&["--port", "8080"]), listen(&["--listen", "0.0.0.0:8080"]));
-    assert_eq!(listen(&["--port=0"]), ["0.0.0.0:0".parse().expect("ok")]);
+    assert_eq!(listen(&["--port=0"]), [tcp("0.0.0.0:0")]);
     for args in [&["--port", "65536"][..], &["--port", "1", "--listen", "[::]:1"]] {
         assert!(refusal(args).contains("--port"), "{args:?}");
     }
