@@ -72,7 +72,7 @@ pub struct Options {
     pub connection: String,
     /// How many senders to make; a sender's place in the answer is its `worker` column.
     pub workers: usize,
-    /// Whether lines given to [`RecordSender::say`] are printed.
+    /// Whether lines given to [`RecordSender::log_line`] are printed.
     pub verbose: bool,
     /// Where they are, and where the log's troubles are told.
     pub console: Console,
