@@ -249,7 +249,7 @@ fn the_commands_of_every_document_are_run_somewhere() {
     assert_eq!(found, known.collect());
 }
 
-/// The flags that `--help` tells of, as tables, one for each group.
+/// The flags that `--help` lists, as tables, one for each group.
 fn flags_of_help() -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_tidegate")).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
