@@ -3,6 +3,7 @@
 //! for any bytes is told by the crate `properties`.
 
 mod arriving;
+mod bodies;
 mod framing;
 mod heads;
 mod requests;

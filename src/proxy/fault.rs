@@ -1,7 +1,7 @@
 //! What went wrong with a request: which status the client gets, who is to blame, and what the CSV
 //! calls it.
 
-use crate::http::{FramingError, HeadError};
+use crate::http::{BodyError, FramingError, HeadError};
 
 /// A cause that kept a request from ending well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +62,24 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What is wrong with a request's body.
+    #[must_use]
+    pub fn of_request(error: BodyError) -> Self {
+        match error {
+            BodyError::Framing(error) => Self::RequestBody(error),
+            BodyError::Trailers(error) => Self::RequestTrailers(error),
+        }
+    }
+
+    /// What is wrong with a response's body.
+    #[must_use]
+    pub fn of_response(error: BodyError) -> Self {
+        match error {
+            BodyError::Framing(error) => Self::ResponseBody(error),
+            BodyError::Trailers(error) => Self::ResponseTrailers(error),
+        }
+    }
+
     /// The status for the client, if nothing was sent to it yet; 499 is only for the log.
     #[must_use]
     pub fn status(self) -> u16 {

@@ -5,7 +5,6 @@
 //! [`settings`].
 
 mod accept_balancer;
-mod body_codec;
 pub mod budget;
 mod circle;
 mod connection;

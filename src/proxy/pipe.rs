@@ -1,9 +1,10 @@
 //! One direction of an exchange: the rewritten head, the body behind it, and what follows the body.
 //!
 //! It knows in which order bytes leave, and which of them could be sent once more. It does not know
-//! what they mean; that is the business of `http` and of [`super::body_codec`].
+//! what they mean: that is the business of `http`, whose codecs say what becomes of received bytes.
 
 use crate::buffer::{BLOCK_BYTES, Buffer, FreeList};
+use crate::http::{BodyCodec, BodyError, BodyStep, CHUNK_END, TrailerRules, begin_chunk};
 
 /// A body of up to this many bytes joins the head, so that both leave in one `write`. Beyond it
 /// `writev` is cheaper than the copy.
@@ -38,6 +39,41 @@ impl Pipe {
             self.head.extend_from_slice(bytes);
         } else {
             self.tail.extend_from_slice(bytes);
+        }
+    }
+
+    /// Does with the received bytes what `codec` says; true when the body has been seen whole.
+    /// Bytes behind its end stay raw.
+    pub(super) fn advance(
+        &mut self,
+        codec: &mut BodyCodec,
+        rules: &mut TrailerRules<'_>,
+    ) -> Result<bool, BodyError> {
+        loop {
+            match codec.next(self.body.raw(), rules)? {
+                BodyStep::Commit(count) => self.body.commit(count),
+                BodyStep::Discard(count) => self.body.discard(count),
+                BodyStep::Chunk(count) => self.chunk(count),
+                BodyStep::More => return Ok(false),
+                BodyStep::End(trailers) => {
+                    self.push_behind(&trailers);
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Makes one chunk of the next `count` raw bytes, which are all there are.
+    fn chunk(&mut self, count: usize) {
+        self.free_sent();
+        begin_chunk(&mut self.head, count);
+        if count <= COALESCE_BYTES {
+            self.head.extend_from_slice(&self.body.raw()[..count]);
+            self.head.extend_from_slice(CHUNK_END);
+            self.body.discard(count);
+        } else {
+            self.body.commit(count);
+            self.body.append(CHUNK_END);
         }
     }
 

@@ -136,7 +136,9 @@ impl Exchange {
             (Side::Client, Request::Head(_), response) => matches!(response, Response::Idle),
             (Side::Client, Request::Linger { left_bytes, .. }, _) => *left_bytes > 0,
             (Side::Client, request, _) => matches!(request, Request::Body(_) | Request::Tunnel),
-            (Side::Upstream, _, Response::Body(codec)) => codec.wants_bytes(&self.down),
+            (Side::Upstream, _, Response::Body(codec)) => {
+                !codec.makes_chunks() || self.down.is_drained()
+            }
             // Once it is given back, what comes is for whoever looks whether it can be kept.
             (Side::Upstream, _, Response::Done) => self.attempt.is_some(),
             (Side::Upstream, _, response) => {

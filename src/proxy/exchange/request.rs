@@ -6,11 +6,11 @@ use super::{
 };
 use crate::balance::Outcome;
 use crate::http::{
-    ArrivingHead, Framing, HeadSearch, Headers, Name, RequestHop, authenticates_connection,
-    connection_named, forwarded_for, has_passed, offered_protocols, rewrite_request,
+    ArrivingHead, BodyCodec, BodyOut, Framing, HeadSearch, Headers, Name, RequestHop, TrailerRules,
+    Version, authenticates_connection, connection_named, forwarded_for, has_passed,
+    offered_protocols, rewrite_request,
 };
 use crate::proxy::HEALTH_AGENT;
-use crate::proxy::body_codec::{BodyCodec, TrailerRules};
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::UpstreamReuse;
 
@@ -111,14 +111,10 @@ impl Exchange {
 
     /// The head is valid: starts on the body, and finds a backend.
     fn admit(&mut self, framing: Framing, to: Destination, context: &mut Context<'_>) {
-        self.request = match framing {
-            // A request can't end with its connection (RFC 9112 §6.3); that is for responses only.
-            Framing::None | Framing::UntilClose => Request::Done,
-            Framing::Length(left) => Request::Body(BodyCodec::Length { left }),
-            Framing::Chunked => {
-                Request::Body(BodyCodec::chunked(false, context.settings.limits.head_bytes))
-            }
-        };
+        // Backends are spoken HTTP/1.1 to.
+        let out = BodyOut::new(framing, Version::Http11);
+        let codec = BodyCodec::new(framing, out, context.settings.limits.head_bytes);
+        self.request = codec.map_or(Request::Done, Request::Body);
         let limit = context.settings.limits.body_bytes;
         if matches!(framing, Framing::Length(bytes) if limit.is_some_and(|limit| bytes > limit)) {
             return self.fail(Fault::RequestTooLarge, context);
@@ -149,7 +145,7 @@ impl Exchange {
         // It does not, or no longer, wait for a 100.
         self.about.continue_due &= before == 0;
         let mut rules = TrailerRules { headers: context.headers, named: &self.request_named };
-        let outcome = codec.advance(&mut self.up, &mut rules);
+        let outcome = self.up.advance(codec, &mut rules);
         self.record.request_bytes += (before - self.up.body.raw().len()) as u64;
         let too_large = context
             .settings
@@ -157,7 +153,7 @@ impl Exchange {
             .body_bytes
             .is_some_and(|limit| codec.chunked_data_bytes() > limit);
         match outcome {
-            Err(error) => self.fail(error.of_request(), context),
+            Err(error) => self.fail(Fault::of_request(error), context),
             Ok(_) if too_large => self.fail(Fault::RequestTooLarge, context),
             Ok(true) => self.request = Request::Done,
             Ok(false) => {}

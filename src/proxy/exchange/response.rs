@@ -9,10 +9,10 @@ use super::{
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
-    Asked, BodyOut, Framing, HeadError, HeadSearch, Name, ResponseHead, ResponseHop, Version,
-    authenticates_connection, connection_named, parse_response, rewrite_response,
+    Asked, BodyCodec, BodyOut, Framing, HeadError, HeadSearch, Name, ResponseHead, ResponseHop,
+    TrailerRules, Version, authenticates_connection, connection_named, parse_response,
+    rewrite_response,
 };
-use crate::proxy::body_codec::{BodyCodec, TrailerRules};
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::UpstreamReuse;
 
@@ -123,21 +123,8 @@ impl Exchange {
         self.observe_answer(response.status, context);
         self.about.continue_due = false;
         let limit = context.settings.limits.head_bytes;
-        let http10 = self.about.version == Version::Http10;
-        let (body, codec) = match response.framing {
-            Framing::None => (BodyOut::None, None),
-            Framing::Length(left) => (BodyOut::Length(left), Some(BodyCodec::Length { left })),
-            Framing::Chunked if http10 => {
-                (BodyOut::UntilClose, Some(BodyCodec::chunked(true, limit)))
-            }
-            Framing::Chunked => (BodyOut::Chunked, Some(BodyCodec::chunked(false, limit))),
-            Framing::UntilClose if http10 => {
-                (BodyOut::UntilClose, Some(BodyCodec::UntilClose { encoded: false }))
-            }
-            Framing::UntilClose => {
-                (BodyOut::Chunked, Some(BodyCodec::UntilClose { encoded: true }))
-            }
-        };
+        let body = BodyOut::new(response.framing, self.about.version);
+        let codec = BodyCodec::new(response.framing, body, limit);
         // One that takes no more bytes will not take the rest of the request either.
         let is_open = matches!(self.attempt, Some(Attempt { link: Link::Open { .. }, .. }));
         self.reusable = response.keep_alive && is_open;
@@ -205,10 +192,10 @@ impl Exchange {
     fn response_body(&mut self, context: &mut Context<'_>) {
         let Response::Body(codec) = &mut self.response else { return };
         let mut rules = TrailerRules { headers: context.headers, named: &self.response_named };
-        match codec.advance(&mut self.down, &mut rules) {
+        match self.down.advance(codec, &mut rules) {
             Ok(true) => self.response_done(),
             Ok(false) => {}
-            Err(error) => self.fail(error.of_response(), context),
+            Err(error) => self.fail(Fault::of_response(error), context),
         }
     }
 
@@ -253,7 +240,10 @@ impl Exchange {
                 self.fail(Fault::UpstreamClosed, context);
             }
             Response::Body(codec) => {
-                if how == StreamEnd::Finished && codec.end_of_stream(&mut self.down) {
+                if how == StreamEnd::Finished
+                    && let Some(last) = codec.end_of_stream()
+                {
+                    self.down.push_behind(last);
                     self.response_done();
                 } else {
                     self.fail(Fault::ResponseTruncated, context);

@@ -8,8 +8,7 @@ use std::time::Instant;
 use super::action::CloseMode;
 use super::timing::Timing;
 use crate::balance::Lease;
-use crate::http::{ArrivingHead, Framing, HeadSearch, Method, Version};
-use crate::proxy::body_codec::BodyCodec;
+use crate::http::{ArrivingHead, BodyCodec, Framing, HeadSearch, Method, Version};
 
 /// The client's half.
 #[derive(Debug)]
