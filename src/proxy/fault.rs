@@ -59,6 +59,8 @@ pub enum Fault {
     ResponseTruncated,
     /// The proxy was stopped and `--drain-timeout` ran out.
     Stopped,
+    /// The proxy found itself in a state that it can't be in.
+    Internal,
 }
 
 impl Fault {
@@ -100,6 +102,7 @@ impl Fault {
             | Self::TunnelTimeout
             | Self::UpstreamStalled => 504,
             Self::Loop => 508,
+            Self::Internal => 500,
             Self::UpstreamClosed
             | Self::EarlyUpgrade
             | Self::ResponseHead(_)
@@ -146,6 +149,7 @@ impl Fault {
             Self::TooManyInterim => "too_many_interim",
             Self::ResponseTruncated => "response_truncated",
             Self::Stopped => "stopped",
+            Self::Internal => "internal",
         }
     }
 
@@ -178,6 +182,7 @@ impl Fault {
             Self::TooManyInterim => "the backend sent more interim responses than are passed on",
             Self::ResponseTruncated => "the backend's answer ended early",
             Self::Stopped => "the proxy is stopping",
+            Self::Internal => "the proxy has made a mistake, please report it",
         }
     }
 }

@@ -23,7 +23,7 @@ mod worker;
 pub use circle::{CircleError, refuse_circle};
 pub use fault::Fault;
 pub use meta::describe_run;
-pub use resolver::{ResolveError, Resolver};
+pub use resolver::{AddressCursor, ResolveError, Resolver};
 pub use server::{Bound, Server, StartError, Stopper};
 
 use crate::health::Question;

@@ -32,7 +32,7 @@ mod tunnel;
 
 use std::time::Duration;
 
-use rig::{DATE, Dial, ExchangeHarness, Row};
+use rig::{DATE, Dial, ExchangeHarness, Peer, Row};
 use tidegate::balance::{Policy, Tried};
 use tidegate::proxy::exchange::{CloseMode, Exchange, Side, StreamEnd};
 use tidegate::proxy::settings::{HalfClose, UpstreamReuse};

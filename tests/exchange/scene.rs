@@ -151,8 +151,8 @@ impl Scene {
         }
         for step in &self.steps {
             match step {
-                Step::Client(bytes) => feed(&mut rig, Side::Client, bytes, manner),
-                Step::Upstream(bytes) => feed(&mut rig, Side::Upstream, bytes, manner),
+                Step::Client(bytes) => feed(&mut rig, Peer::Client, bytes, manner),
+                Step::Upstream(bytes) => feed(&mut rig, Peer::Upstream, bytes, manner),
                 Step::ClientEnds(how) => rig.client_ends(*how),
                 Step::UpstreamEnds(how) => rig.upstream_ends(*how),
             }
@@ -168,14 +168,14 @@ impl Scene {
     }
 }
 
-fn feed(rig: &mut ExchangeHarness, from: Side, bytes: &[u8], manner: Manner) {
+fn feed(rig: &mut ExchangeHarness, from: Peer, bytes: &[u8], manner: Manner) {
     let pieces: Vec<&[u8]> = match manner {
         Manner::Pieces(size) | Manner::Both(size, _) => bytes.chunks(size).collect(),
         Manner::CutAt(at) if at < bytes.len() => vec![&bytes[..at], &bytes[at..]],
         Manner::Whole | Manner::Reluctant(_) | Manner::CutAt(_) => vec![bytes],
     };
     for piece in pieces {
-        if from == Side::Upstream && rig.attached.is_none() {
+        if from == Peer::Upstream && rig.attached().is_none() {
             break; // It was hung up on already.
         }
         rig.arrive(from, piece);

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use self::accept::Listeners;
 use super::accept_balancer::AcceptBalancer;
 use super::budget::RetryBudget;
-use super::connection::{Client, Standing, Upstream};
+use super::connection::{Client, InFlight, Links, Standing, Upstream};
 use super::control::Control;
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
 use super::pool::Pool;
@@ -127,7 +127,7 @@ pub(super) struct Worker {
     pool: Pool,
     resolver: LocalResolver,
     #[expect(clippy::vec_box, reason = "they move between here and the clients")]
-    spare: Vec<Box<Exchange>>,
+    spare: Vec<Box<InFlight>>,
     context: WorkerContext,
     control: Arc<Control>,
     accept_balancer: Arc<AcceptBalancer>,
@@ -271,15 +271,16 @@ impl Worker {
     fn client_expired(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let timeouts = &self.context.settings.timeouts;
-        let deadline = match &client.exchange {
-            Some(exchange) if !exchange.is_idle() => exchange.deadline(timeouts),
-            _ => Some(client.idle_until),
+        let at_work = client.in_flight.as_mut().filter(|it| !it.exchange.is_idle());
+        let deadline = match &at_work {
+            Some(in_flight) => in_flight.exchange.deadline(timeouts),
+            None => Some(client.idle_until),
         };
         if deadline.is_none_or(|deadline| deadline > now) {
             return self.client_timers.set(deadline, key, self.poller.timers());
         }
-        if let Some(exchange) = client.exchange.as_mut().filter(|exchange| !exchange.is_idle()) {
-            exchange.expired(&mut self.context.lend(now, client.peer.as_str()));
+        if let Some(in_flight) = at_work {
+            in_flight.exchange.expired(&mut self.context.lend(now, client.peer.as_str()));
             self.pump(key, now);
         } else {
             self.dismiss(key, now);
@@ -307,10 +308,10 @@ impl Worker {
         self.poller.timers().wake_at(DRAIN_END, now + timeout);
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
-            let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
-            let deadline = if let Some(exchange) = at_work {
-                exchange.drain(&mut self.context.lend(now, client.peer.as_str()));
-                exchange.deadline(&self.context.settings.timeouts)
+            let at_work = client.in_flight.as_mut().filter(|it| !it.exchange.is_idle());
+            let deadline = if let Some(in_flight) = at_work {
+                in_flight.exchange.drain(&mut self.context.lend(now, client.peer.as_str()));
+                in_flight.exchange.deadline(&self.context.settings.timeouts)
             } else {
                 client.idle_until = now + QUIET.min(timeout);
                 Some(client.idle_until)
@@ -323,8 +324,8 @@ impl Worker {
     fn stop_all(&mut self, now: Instant) {
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
-            if let Some(exchange) = &mut client.exchange {
-                exchange.stop(&mut self.context.lend(now, client.peer.as_str()));
+            if let Some(in_flight) = &mut client.in_flight {
+                in_flight.exchange.stop(&mut self.context.lend(now, client.peer.as_str()));
                 self.pump(key, now);
             }
             self.abort(key, now);
@@ -334,9 +335,9 @@ impl Worker {
     /// Ends a client's connection whatever its state; a request in flight gets its row.
     fn abort(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        if let Some(exchange) = &mut client.exchange {
-            let mut context = self.context.lend(now, client.peer.as_str());
-            exchange.closed(Side::Client, StreamEnd::Reset, &mut context);
+        if let Some(in_flight) = &mut client.in_flight {
+            in_flight.exchange.closed(Side::Client, StreamEnd::Reset);
+            self.work(key, now);
             self.run_actions(key, now);
         }
         self.drop_client(key);
@@ -355,30 +356,40 @@ impl Worker {
         if client.standing != Standing::Leaving {
             self.accept_balancer.closed(self.index);
         }
-        if let Some(upstream) = client.upstream.take() {
-            self.upstreams.remove(upstream);
+        if let Some(bound) = client.bound.take() {
+            self.upstreams.remove(bound);
         }
-        if let Some(exchange) = client.exchange.take() {
-            self.recycle_exchange(exchange);
+        if let Some(in_flight) = client.in_flight.take() {
+            self.recycle_exchange(in_flight);
         }
         self.listeners.capacity_freed();
         Some(client)
     }
 
+    /// What a client has under way.
+    fn in_flight(&mut self, key: Key) -> Option<&mut InFlight> {
+        self.clients.get_mut(key)?.in_flight.as_deref_mut()
+    }
+
     /// Keeps an exchange that is over, for the next connection that needs one.
-    fn recycle_exchange(&mut self, mut exchange: Box<Exchange>) {
-        exchange.reset(self.poller.now());
-        exchange.release_buffers(&mut self.context.free);
+    fn recycle_exchange(&mut self, mut in_flight: Box<InFlight>) {
+        for (_, link) in std::mem::take(&mut in_flight.links).iter() {
+            self.upstreams.remove(link);
+        }
+        in_flight.exchange.reset();
+        in_flight.exchange.release_buffers(&mut self.context.free);
         if self.spare.len() < SPARE_EXCHANGES {
-            self.spare.push(exchange);
+            self.spare.push(in_flight);
         }
     }
 }
 
 /// An exchange for a connection that needs one, used before or new.
 #[expect(clippy::vec_box, reason = "they move between the spare ones and the clients")]
-fn spare(spare: &mut Vec<Box<Exchange>>, now: Instant) -> Box<Exchange> {
-    spare.pop().unwrap_or_else(|| Box::new(Exchange::new(now)))
+fn spare(spare: &mut Vec<Box<InFlight>>, now: Instant) -> Box<InFlight> {
+    spare.pop().unwrap_or_else(|| {
+        Box::new(InFlight { exchange: Exchange::new(now), links: Links::default() })
+    })
 }
 
 impl Drop for Worker {

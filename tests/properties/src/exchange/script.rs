@@ -14,8 +14,8 @@
 //! | `bNUMBER` | at most so many bytes are taken at once |
 //! | `D`, `S` | the proxy begins to stop; it has waited long enough |
 
-use rig::{Dial, ExchangeHarness, Socket};
-use tidegate::proxy::exchange::{Exchange, Side, StreamEnd};
+use rig::{Dial, ExchangeHarness, Peer, Socket};
+use tidegate::proxy::exchange::{Exchange, StreamEnd};
 
 /// Most bytes, or milliseconds, that a number stands for.
 const LARGEST: usize = 200_000;
@@ -66,7 +66,7 @@ impl Player<'_> {
             b'x' => rig.act(Exchange::expired),
             b'd' | b'e' => rig.servers[usize::from(kind - b'd')].dials = dials(rest),
             b'p' | b'q' => rig.pool(usize::from(kind - b'p')),
-            _ if rig.attached.is_some() => self.backend_step(kind, rest),
+            _ if rig.attached().is_some() => self.backend_step(kind, rest),
             _ => {}
         }
     }
@@ -88,13 +88,13 @@ impl Player<'_> {
     fn client_sends(&mut self, bytes: &[u8]) {
         if can_send(&self.rig.client) {
             self.sent.extend_from_slice(bytes);
-            self.rig.arrive(Side::Client, bytes);
+            self.rig.arrive(Peer::Client, bytes);
         }
     }
 
     fn backend_sends(&mut self, bytes: &[u8]) {
         if can_send(self.rig.upstream_socket()) {
-            self.rig.arrive(Side::Upstream, bytes);
+            self.rig.arrive(Peer::Upstream, bytes);
         }
     }
 
