@@ -18,6 +18,8 @@ mod draining;
 mod early;
 mod failover;
 mod forwarding;
+mod hedging;
+mod internal;
 mod keep_alive;
 mod lingering;
 mod pooled;

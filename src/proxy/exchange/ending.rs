@@ -226,9 +226,15 @@ impl Exchange {
         self.enter(request, Some(Response::Aborted(CloseMode::Reset)), context);
     }
 
-    /// Something is in a state in which it can't be: the connection is reset, and its row says
-    /// `internal`. A worker may call it as well.
+    /// A worker found something in a state in which it can't be: the connection is reset, and its
+    /// row says `internal`.
     pub fn abort(&mut self, context: &mut Context<'_>) {
+        self.break_down(context);
+        self.work(context);
+    }
+
+    /// As [`Exchange::abort`], where the mistake is found in here.
+    pub(super) fn break_down(&mut self, context: &mut Context<'_>) {
         self.end_attempts(CloseMode::Reset, context);
         let is_reported = matches!(self.states.response(), Response::Reporting(_) | Response::Over);
         if is_reported || self.is_idle() {

@@ -55,7 +55,7 @@ impl Exchange {
         self.record.dispatched.get_or_insert(context.now);
         let Some((id, vacant)) = self.attempts.vacant() else {
             context.balancer.release(lease);
-            return self.abort(context);
+            return self.break_down(context);
         };
         *vacant = Some(Attempt::new(lease, context.now));
         if matches!(self.states.response(), Response::Idle) {

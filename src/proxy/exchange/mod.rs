@@ -61,9 +61,9 @@ use crate::journal::Record;
 ///
 /// When nothing is left to do, it asks for the [`Exchange::deadline`], at which it calls
 /// [`Exchange::expired`], and gives back blocks by [`Exchange::release_buffers`]. It calls
-/// [`Exchange::expired`], [`Exchange::stop`], [`Exchange::close_idle`], [`Exchange::hedge`] and
-/// [`Exchange::reported`] when it has run all actions, and then goes on with 3: these work by
-/// themselves.
+/// [`Exchange::expired`], [`Exchange::stop`], [`Exchange::close_idle`], [`Exchange::hedge`],
+/// [`Exchange::abort`] and [`Exchange::reported`] when it has run all actions, and then goes on
+/// with 3: these work by themselves.
 ///
 /// An attempt is named by its [`AttemptId`] from its first [`Action::Dial`] to the action that puts
 /// away its connection; after that the name may be another attempt's. What is reported of one that
@@ -393,7 +393,7 @@ impl Exchange {
         let attempts = self.attempts.standing();
         if !self.states.enter(request, response, attempts) {
             debug_assert!(false, "no such transition: {:?} with {attempts:?}", self.states);
-            self.abort(context);
+            self.break_down(context);
         }
     }
 
