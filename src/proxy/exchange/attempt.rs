@@ -159,7 +159,32 @@ impl Attempt {
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     slots: [Option<Attempt>; MAX_ATTEMPTS],
+    out: Ids,
     winner: Option<AttemptId>,
+}
+
+/// A set of names, of which most operations find one or none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Ids(u8);
+
+impl Ids {
+    fn of(id: AttemptId) -> Self {
+        Self(1 << id.0)
+    }
+
+    pub(super) fn without(self, id: AttemptId) -> Self {
+        Self(self.0 & !Self::of(id).0)
+    }
+}
+
+impl Iterator for Ids {
+    type Item = AttemptId;
+
+    fn next(&mut self) -> Option<AttemptId> {
+        let first = AttemptId::ALL.get(self.0.trailing_zeros() as usize).copied()?;
+        *self = self.without(first);
+        Some(first)
+    }
 }
 
 /// How far attempts have come, as [`super::state`] needs to know it.
@@ -182,23 +207,19 @@ impl Attempts {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.slots.iter().all(Option::is_none)
+        self.out == Ids::default()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.all().count()
+        self.out.0.count_ones() as usize
+    }
+
+    pub(super) fn ids(&self) -> Ids {
+        self.out
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Attempt> {
-        self.slots.iter().flatten()
-    }
-
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Attempt> {
-        self.slots.iter_mut().flatten()
-    }
-
-    pub(super) fn ids(&self) -> impl Iterator<Item = AttemptId> {
-        AttemptId::ALL.into_iter().filter(|id| self.get(*id).is_some())
+        self.out.filter_map(|id| self.get(id))
     }
 
     pub(super) fn get(&self, id: AttemptId) -> Option<&Attempt> {
@@ -209,12 +230,16 @@ impl Attempts {
         self.slots[id.index()].as_mut()
     }
 
-    /// A place for one more, if there is one.
-    pub(super) fn vacant(&mut self) -> Option<(AttemptId, &mut Option<Attempt>)> {
-        AttemptId::ALL.into_iter().zip(&mut self.slots).find(|(_, slot)| slot.is_none())
+    /// Gives an attempt a name, if one is free.
+    pub(super) fn insert(&mut self, lease: Lease, now: Instant) -> Result<AttemptId, Lease> {
+        let Some(id) = Ids(!self.out.0).next() else { return Err(lease) };
+        self.slots[id.index()] = Some(Attempt::new(lease, now));
+        self.out.0 |= Ids::of(id).0;
+        Ok(id)
     }
 
     pub(super) fn remove(&mut self, id: AttemptId) -> Option<Attempt> {
+        self.out = self.out.without(id);
         self.winner = self.winner.filter(|winner| *winner != id);
         self.slots[id.index()].take()
     }
@@ -231,11 +256,28 @@ impl Attempts {
 
     /// Whether another one is out whose answer may be the better one.
     pub(super) fn has_better_hope_than(&self, id: AttemptId) -> bool {
-        self.ids().any(|other| other != id && self.get(other).is_some_and(|a| !a.is_held()))
+        let mut others = self.out.without(id);
+        others.any(|other| self.get(other).is_some_and(|other| !other.is_held()))
     }
 
     /// If all have failed whose answers were held back, the first of them.
     pub(super) fn first_in_vain(&self) -> Option<AttemptId> {
-        self.ids().next().filter(|_| self.all().all(Attempt::is_held))
+        let first = self.ids().next()?;
+        self.all().all(Attempt::is_held).then_some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_names_is_walked_in_order() {
+        let mut ids = Ids(0b1011);
+        assert_eq!(ids.collect::<Vec<_>>(), [0, 1, 3].map(|place| AttemptId::ALL[place]));
+        ids = ids.without(AttemptId::ALL[0]).without(AttemptId::ALL[2]);
+        assert_eq!(ids.map(AttemptId::index).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(Ids::default().next(), None);
+        assert_eq!(Ids(0xf0).next(), None, "there are no more names");
     }
 }

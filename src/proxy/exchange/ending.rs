@@ -5,7 +5,7 @@
 use super::Exchange;
 use super::action::{Action, CloseMode, Context, Phase, Side};
 use super::request_context::Persistence;
-use super::state::{Request, Response};
+use super::state::{Next, Request, Response};
 use super::waits::{LINGER, LINGER_DRAINING};
 use crate::http::{Method, ReplyOptions, Version, reply};
 use crate::proxy::fault::Fault;
@@ -95,8 +95,11 @@ impl Exchange {
 
     /// As [`Exchange::linger`], while the response becomes another one.
     fn linger_while(&mut self, response: Response, context: &mut Context<'_>) {
-        let request = self.lingering(context);
-        self.enter(request, Some(response), context);
+        let next = match self.lingering(context) {
+            Some(request) => Next::Both(request, response),
+            None => Next::Response(response),
+        };
+        self.enter(next, context);
     }
 
     /// The state in which what the client sends is dropped; none if it is that already, or nothing
@@ -219,11 +222,7 @@ impl Exchange {
         if matches!(self.states.response(), Response::Aborted(CloseMode::Reset)) {
             return;
         }
-        let request = match self.states.request() {
-            Request::Closed => None,
-            _ => Some(Request::Closed),
-        };
-        self.enter(request, Some(Response::Aborted(CloseMode::Reset)), context);
+        self.enter(Next::Both(Request::Closed, Response::Aborted(CloseMode::Reset)), context);
     }
 
     /// A worker found something in a state in which it can't be: the connection is reset, and its

@@ -7,7 +7,7 @@
 
 use super::Exchange;
 use super::action::{Action, CloseMode, ConnectFailure, Context, Source};
-use super::attempt::{Answer, Attempt, AttemptId, Link, MAX_ATTEMPTS};
+use super::attempt::{Answer, AttemptId, Link, MAX_ATTEMPTS};
 use super::request_context::Serves;
 use super::state::{Request, Response};
 use crate::balance::{Lease, Outcome};
@@ -53,11 +53,13 @@ impl Exchange {
     fn begin_attempt(&mut self, lease: Lease, context: &mut Context<'_>) {
         self.tried.insert(lease.backend());
         self.record.dispatched.get_or_insert(context.now);
-        let Some((id, vacant)) = self.attempts.vacant() else {
-            context.balancer.release(lease);
-            return self.break_down(context);
+        let id = match self.attempts.insert(lease, context.now) {
+            Ok(id) => id,
+            Err(lease) => {
+                context.balancer.release(lease);
+                return self.break_down(context);
+            }
         };
-        *vacant = Some(Attempt::new(lease, context.now));
         if matches!(self.states.response(), Response::Idle) {
             self.response_becomes(Response::Awaited, context);
         }
@@ -185,7 +187,7 @@ impl Exchange {
     /// An attempt has the head of the final response: the others are cancelled, and what it
     /// received is the response's from here on.
     pub(super) fn win(&mut self, id: AttemptId, context: &mut Context<'_>) {
-        for other in AttemptId::ALL.into_iter().filter(|other| *other != id) {
+        for other in self.attempts.ids().without(id) {
             self.end_attempt(other, close(other, CloseMode::Close), context);
         }
         self.attempts.win(id);
@@ -197,7 +199,7 @@ impl Exchange {
 
     /// Ends all attempts.
     pub(super) fn end_attempts(&mut self, how: CloseMode, context: &mut Context<'_>) {
-        for id in AttemptId::ALL {
+        for id in self.attempts.ids() {
             self.end_attempt(id, close(id, how), context);
         }
     }

@@ -33,7 +33,7 @@ pub use self::attempt::{AttemptId, MAX_ATTEMPTS};
 use self::attempt::{Attempts, Link, Origin};
 use self::request_context::{Expects, RequestContext};
 use self::request_record::RequestRecord;
-use self::state::{Request, Response, States};
+use self::state::{Next, Request, Response, States};
 use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::{Cursor, Pipe};
@@ -149,7 +149,7 @@ impl Exchange {
 
     fn next_request(&mut self, context: &mut Context<'_>) {
         self.forget_request();
-        self.enter(Some(Request::Head(ArrivingHead::default())), Some(Response::Idle), context);
+        self.enter(Next::Both(Request::Head(ArrivingHead::default()), Response::Idle), context);
     }
 
     fn forget_request(&mut self) {
@@ -367,8 +367,10 @@ impl Exchange {
     pub fn release_buffers(&mut self, free: &mut FreeList) {
         self.up.body.release_block(free);
         self.down.body.release_block(free);
-        for attempt in self.attempts.all_mut() {
-            attempt.buffer.release_block(free);
+        for id in self.attempts.ids() {
+            if let Some(attempt) = self.attempts.get_mut(id) {
+                attempt.buffer.release_block(free);
+            }
         }
     }
 
@@ -382,27 +384,21 @@ impl Exchange {
         self.check(context.now);
     }
 
-    /// Makes the transition of a half, or of both. One that can't be is a bug: the connection is
-    /// cut.
-    fn enter(
-        &mut self,
-        request: Option<Request>,
-        response: Option<Response>,
-        context: &mut Context<'_>,
-    ) {
+    /// Makes a transition. One that can't be is a bug: the connection is cut.
+    fn enter(&mut self, next: Next, context: &mut Context<'_>) {
         let attempts = self.attempts.standing();
-        if !self.states.enter(request, response, attempts) {
+        if !self.states.enter(next, attempts) {
             debug_assert!(false, "no such transition: {:?} with {attempts:?}", self.states);
             self.break_down(context);
         }
     }
 
     fn request_becomes(&mut self, request: Request, context: &mut Context<'_>) {
-        self.enter(Some(request), None, context);
+        self.enter(Next::Request(request), context);
     }
 
     fn response_becomes(&mut self, response: Response, context: &mut Context<'_>) {
-        self.enter(None, Some(response), context);
+        self.enter(Next::Response(response), context);
     }
 
     /// Every transition that depends on both halves.

@@ -7,7 +7,7 @@ use super::action::{Action, CloseMode, Context, Phase, StreamEnd};
 use super::attempt::{Answer, AttemptId, Link, Reuse};
 use super::failover::close;
 use super::request_context::{Expects, Persistence, Serves};
-use super::state::{Request, Response};
+use super::state::{Next, Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -43,10 +43,7 @@ fn is_failure(status: u16) -> bool {
 impl Exchange {
     /// Works on what upstreams sent, and on their ends.
     pub(super) fn upstream_work(&mut self, context: &mut Context<'_>) {
-        if self.attempts.is_empty() {
-            return;
-        }
-        for id in AttemptId::ALL {
+        for id in self.attempts.ids() {
             self.attempt_work(id, context);
         }
         if let Some(id) = self.attempts.first_in_vain() {
@@ -332,7 +329,7 @@ impl Exchange {
         // What the client sends from now on is delimited by nothing but its end.
         self.about.framing = Framing::UntilClose;
         self.about.persistence = Persistence::Close;
-        self.enter(Some(Request::Tunnel), Some(Response::Tunnel), context);
+        self.enter(Next::Both(Request::Tunnel, Response::Tunnel), context);
     }
 
     fn upstream_ended(&mut self, id: AttemptId, how: StreamEnd, context: &mut Context<'_>) {

@@ -28,8 +28,10 @@ use super::action::CloseMode;
 use super::attempt::Standing;
 use crate::http::{ArrivingHead, BodyCodec};
 
-/// The client's half.
+/// The client's half. Its tag is a byte of its own, because states are looked at far more often than
+/// they change.
 #[derive(Debug)]
+#[repr(u8)]
 pub(super) enum Request {
     Head(ArrivingHead),
     Body(BodyCodec),
@@ -49,8 +51,9 @@ pub(super) enum Request {
     Closed,
 }
 
-/// The upstream's half.
+/// The upstream's half, likewise.
 #[derive(Debug)]
+#[repr(u8)]
 pub(super) enum Response {
     /// There is no request yet.
     Idle,
@@ -100,11 +103,25 @@ impl Response {
             Self::Reply => 6,
             Self::Aborted(CloseMode::Close) => 7,
             Self::Aborted(CloseMode::Reset) => 8,
-            Self::Reporting(_) => 9,
-            Self::Over => 10,
+            Self::Reporting(None) => 9,
+            Self::Reporting(Some(_)) => 10,
+            Self::Over => 11,
         }
     }
 }
+
+/// The states that a transition leads to.
+#[derive(Debug)]
+pub(super) enum Next {
+    Request(Request),
+    Response(Response),
+    Both(Request, Response),
+}
+
+/// The places of the states in which the connection may go on with another request, and of those
+/// in which that begins.
+const WHOLE: (u8, u8) = (2, 9);
+const FIRST: (u8, u8) = (0, 0);
 
 /// Both halves. Whoever has it can read the states and work on what they carry; another state is
 /// entered by [`States::enter`] alone.
@@ -130,34 +147,24 @@ impl States {
         &self.response
     }
 
-    /// Makes a transition of one half or both. The attempts are by now what they are to be in it.
-    /// False if the table has no such transition; it is made all the same.
+    /// Makes a transition: of one half, or of both. The attempts are by now what they are to be in
+    /// it. False if the table has no such transition; it is made all the same.
     #[must_use]
-    pub(super) fn enter(
-        &mut self,
-        request: Option<Request>,
-        response: Option<Response>,
-        attempts: Standing,
-    ) -> bool {
-        let begins = matches!(
-            (&request, &response, &self.request, &self.response),
-            (
-                Some(Request::Head(_)),
-                Some(Response::Idle),
-                Request::Done,
-                Response::Reporting(None)
-            )
-        );
-        let mut goes_forward = true;
-        if let Some(request) = request {
-            goes_forward &= request.place() > self.request.place();
-            self.request = request;
+    pub(super) fn enter(&mut self, next: Next, attempts: Standing) -> bool {
+        let before = self.places();
+        match next {
+            Next::Request(request) => self.request = request,
+            Next::Response(response) => self.response = response,
+            Next::Both(request, response) => *self = Self { request, response },
         }
-        if let Some(response) = response {
-            goes_forward &= response.place() > self.response.place();
-            self.response = response;
-        }
-        (goes_forward || begins) && self.is_in_table(attempts)
+        let after = self.places();
+        let is_forward = after.0 >= before.0 && after.1 >= before.1 && after != before;
+        let is_another = before == WHOLE && after == FIRST;
+        (is_forward || is_another) && self.is_in_table(attempts)
+    }
+
+    fn places(&self) -> (u8, u8) {
+        (self.request.place(), self.response.place())
     }
 
     /// What follows a bug: the connection is about to be cut.
@@ -335,10 +342,10 @@ mod tests {
     }
 
     /// Whether there are attempts with which the transition can be made.
-    fn can_enter(from: (&str, &str), to: (Option<&str>, Option<&str>)) -> bool {
+    fn can_enter(from: (&str, &str), to: impl Fn() -> Next) -> bool {
         STANDINGS.into_iter().any(|(_, attempts)| {
             let mut states = States { request: request(from.0), response: response(from.1) };
-            states.enter(to.0.map(request), to.1.map(response), attempts)
+            states.enter(to(), attempts)
         })
     }
 
@@ -352,13 +359,13 @@ mod tests {
     fn each_half_goes_forward_only() {
         for (before, from) in RESPONSES.into_iter().enumerate() {
             for (after, to) in RESPONSES.into_iter().enumerate() {
-                let is_made = can_enter(("Done", from), (None, Some(to)));
+                let is_made = can_enter(("Done", from), || Next::Response(response(to)));
                 assert_eq!(is_made, after > before && can_be("Done", to), "{from} to {to}");
             }
         }
         for (before, from) in REQUESTS.into_iter().enumerate() {
             for (after, to) in REQUESTS.into_iter().enumerate() {
-                let is_made = can_enter((from, "Done"), (Some(to), None));
+                let is_made = can_enter((from, "Done"), || Next::Request(request(to)));
                 assert_eq!(is_made, after > before && can_be(to, "Done"), "{from} to {to}");
             }
         }
@@ -368,7 +375,7 @@ mod tests {
     fn only_a_request_that_was_whole_is_followed_by_another() {
         let next = |states: &mut States| {
             let head = Request::Head(ArrivingHead::default());
-            states.enter(Some(head), Some(Response::Idle), Standing::None)
+            states.enter(Next::Both(head, Response::Idle), Standing::None)
         };
         let mut states = States { request: Request::Done, response: Response::Reporting(None) };
         assert!(next(&mut states));
@@ -386,7 +393,7 @@ mod tests {
     fn what_is_cut_may_turn_from_a_close_to_a_reset_and_not_back() {
         let cut = |from, to| {
             let mut states = States { request: Request::Closed, response: Response::Aborted(from) };
-            states.enter(None, Some(Response::Aborted(to)), Standing::None)
+            states.enter(Next::Response(Response::Aborted(to)), Standing::None)
         };
         assert!(cut(CloseMode::Close, CloseMode::Reset));
         assert!(!cut(CloseMode::Reset, CloseMode::Close));

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::action::{CloseMode, Context};
-use super::attempt::{Attempt, AttemptId, Link};
+use super::attempt::{Attempt, Link};
 use super::state::{Request, Response};
 use super::{ConnectFailure, Exchange, Expects};
 use crate::proxy::fault::Fault;
@@ -156,12 +156,14 @@ impl Exchange {
         match (before.awaits_body(), after.awaits_body()) {
             (false, true) => {
                 (self.client_moved, self.body_awaited) = (now, now);
-                for attempt in self.attempts.all_mut() {
+                for id in self.attempts.ids() {
+                    let Some(attempt) = self.attempts.get_mut(id) else { continue };
                     context.balancer.yield_probe(&mut attempt.lease);
                 }
             }
             (true, false) => {
-                for attempt in self.attempts.all_mut() {
+                for id in self.attempts.ids() {
+                    let Some(attempt) = self.attempts.get_mut(id) else { continue };
                     attempt.timing.client_took(self.body_awaited, now);
                 }
             }
@@ -171,7 +173,8 @@ impl Exchange {
             self.client_moved = now;
         }
         let [answer, takes] = self.upstream_waits(reads);
-        for attempt in self.attempts.all_mut() {
+        for id in self.attempts.ids() {
+            let Some(attempt) = self.attempts.get_mut(id) else { continue };
             let wait = match attempt.link {
                 Link::Connecting { .. } | Link::Failed { .. } => Some(UpstreamWait::Connect),
                 _ if !self.up.is_drained(attempt.sent) => takes,
@@ -203,7 +206,7 @@ impl Exchange {
         if is_due(self.reads_deadline(timeouts)) {
             return self.stalled(context);
         }
-        for id in AttemptId::ALL {
+        for id in self.attempts.ids() {
             let Some(attempt) = self.attempts.get_mut(id) else { continue };
             let Some(wait) = attempt.awaited.filter(|_| is_due(deadline_of(attempt, timeouts)))
             else {
