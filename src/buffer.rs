@@ -140,10 +140,21 @@ impl Buffer {
         self.start == self.ready && self.raw == self.end
     }
 
-    /// Whether a block is held, used or not.
+    /// Bytes of memory in use; a block counts whole, however little is in it.
     #[must_use]
-    pub fn holds_block(&self) -> bool {
-        self.block.is_some()
+    pub fn held_bytes(&self) -> usize {
+        if self.block.is_some() { BLOCK_BYTES } else { 0 }
+    }
+
+    /// What must hold of it.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn check(&self) {
+        let order = [self.start, self.ready, self.raw, self.end];
+        assert!(order.is_sorted(), "cursors out of order: {order:?}");
+        let limit = if self.block.is_some() { BLOCK_BYTES + TAIL_ROOM_BYTES } else { 0 };
+        assert!(self.end <= limit, "more than there is room for: {order:?}");
     }
 
     /// Gives the block back if nothing is in it.
@@ -233,12 +244,12 @@ mod tests {
         let (mut buffer, mut free) = (Buffer::default(), FreeList::default());
         receive(&mut buffer, &mut free, b"ab");
         buffer.release_block(&mut free);
-        assert!(buffer.holds_block());
+        assert_eq!(buffer.held_bytes(), BLOCK_BYTES);
         buffer.commit(1);
         buffer.sent(1);
         buffer.discard(1);
         buffer.release_block(&mut free);
-        assert!(!buffer.holds_block());
+        assert_eq!(buffer.held_bytes(), 0);
         assert_eq!(free.blocks.len(), 1);
     }
 }

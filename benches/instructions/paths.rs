@@ -237,17 +237,18 @@ fn exchange() -> Step {
             phase: Phase::Serving,
         };
         receive(&mut exchange, Side::Client, SMALL, context);
-        let demand = exchange.next_action();
-        assert!(matches!(demand, Some(Action::Connect { .. })), "{demand:?}");
-        exchange.reused_connection(context);
-        send(&mut exchange, Side::Upstream, context);
+        let Some(Action::Dial { attempt, .. }) = exchange.next_action() else {
+            panic!("no connection is asked for")
+        };
+        exchange.reused(attempt);
+        send(&mut exchange, Side::Upstream(attempt), context);
         release_buffers(&mut exchange, context);
-        receive(&mut exchange, Side::Upstream, ANSWER, context);
-        send(&mut exchange, Side::Client, context);
+        receive(&mut exchange, Side::Upstream(attempt), ANSWER, context);
         assert!(matches!(exchange.next_action(), Some(Action::Recycle { .. })));
+        send(&mut exchange, Side::Client, context);
         assert_eq!(exchange.next_action(), Some(Action::Report));
         assert_eq!(exchange.record(CLIENT, now).status, 200);
-        exchange.reported(false, context);
+        exchange.reported(context);
         assert!(exchange.is_idle());
         release_buffers(&mut exchange, context);
     })
@@ -255,12 +256,14 @@ fn exchange() -> Step {
 
 fn receive(exchange: &mut Exchange, from: Side, bytes: &[u8], context: &mut Context<'_>) {
     exchange.space(from, context.free)[..bytes.len()].copy_from_slice(bytes);
-    exchange.filled(from, bytes.len(), context);
+    exchange.received(from, bytes.len());
+    exchange.work(context);
 }
 
 fn send(exchange: &mut Exchange, to: Side, context: &mut Context<'_>) {
     let count = exchange.pending(to).map(<[u8]>::len).iter().sum();
-    exchange.drained(to, count, context);
+    exchange.sent(to, count, context.now);
+    exchange.work(context);
 }
 
 /// What a worker does with an exchange that has to wait.

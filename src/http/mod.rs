@@ -11,10 +11,12 @@
 //! The steps of a message: [`HeadSearch`] finds where its head ends ([`ArrivingHead`] for a
 //! request, which may be refused before that), [`parse_request`] or [`parse_response`] turns it
 //! into spans and a [`Framing`], [`rewrite_request`] or [`rewrite_response`] writes the head for
-//! the next hop, [`Chunks`] walks a chunked body, and [`rewrite_trailers`] filters its trailers.
-//! What can't be forwarded is answered with a [`reply`].
+//! the next hop, and a [`BodyCodec`] takes the body from one framing to the other: [`Chunks`] walks
+//! a chunked one, and [`rewrite_trailers`] filters its trailers. What can't be forwarded is answered
+//! with a [`reply`].
 
 mod arriving;
+mod body_codec;
 mod chunks;
 mod connection;
 mod error;
@@ -37,6 +39,9 @@ mod via;
 mod wire;
 
 pub use arriving::{ArrivingHead, MAX_EMPTY_LINES};
+pub use body_codec::{
+    BodyCodec, BodyError, BodyStep, CHUNK_END, Leaves, TrailerRules, begin_chunk,
+};
 pub use chunks::{Chunks, Part};
 pub use connection::{authenticates_connection, connection_named, forwarded_for};
 pub use error::{FramingError, HeadError};

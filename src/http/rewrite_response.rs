@@ -1,6 +1,8 @@
 //! Writes the head of a response for the client: without the fields that concern the backend's
 //! connection, and with a framing that the client can read.
 
+use super::Version;
+use super::framing::Framing;
 use super::headers::{Field, Headers};
 use super::name::Name;
 use super::response::ResponseHead;
@@ -18,6 +20,19 @@ pub enum BodyOut {
     Chunked,
     /// Up to the end of the connection; sends `Connection: close`.
     UntilClose,
+}
+
+impl BodyOut {
+    /// How a body that came framed like this goes to a client of this version.
+    #[must_use]
+    pub fn new(framing: Framing, to: Version) -> BodyOut {
+        match (framing, to) {
+            (Framing::None, _) => BodyOut::None,
+            (Framing::Length(length), _) => BodyOut::Length(length),
+            (Framing::Chunked | Framing::UntilClose, Version::Http11) => BodyOut::Chunked,
+            (Framing::Chunked | Framing::UntilClose, Version::Http10) => BodyOut::UntilClose,
+        }
+    }
 }
 
 /// What is sent to the client besides the response itself.

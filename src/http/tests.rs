@@ -3,6 +3,7 @@
 //! What holds for any bytes is in the crate `properties`.
 
 mod arriving;
+mod bodies;
 mod framing;
 mod heads;
 mod requests;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::exchange::{ConnectFailure, Exchange};
+use super::exchange::{AttemptId, ConnectFailure, Exchange, MAX_ATTEMPTS};
 use super::peer::Peer;
 use super::resolver::AddressCursor;
 use crate::balance::BackendId;
@@ -15,15 +15,41 @@ pub(super) struct Client {
     pub(super) peer: Peer,
     /// There from the first byte of a request, or of an empty line before it, to the last of its
     /// response; and behind the last response until the client has ended.
-    pub(super) exchange: Option<Box<Exchange>>,
-    /// The upstream connection that serves the exchange, or was kept for the next one because it is
+    pub(super) in_flight: Option<Box<InFlight>>,
+    /// The upstream connection that rests until the client's next request, because it is
     /// authenticated as this client.
-    pub(super) upstream: Option<Key>,
+    pub(super) bound: Option<Key>,
     /// When it came, or had its last answer.
     pub(super) idle_since: Instant,
     /// When it is closed if no request comes.
     pub(super) idle_until: Instant,
     pub(super) standing: Standing,
+}
+
+/// What a client has under way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) exchange: Exchange,
+    pub(super) links: Links,
+}
+
+/// The upstream connections of an exchange's attempts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Links([Option<Key>; MAX_ATTEMPTS]);
+
+impl Links {
+    /// The attempts that have a connection, each with its own.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (AttemptId, Key)> + use<> {
+        AttemptId::ALL.into_iter().zip(self.0).filter_map(|(id, link)| Some((id, link?)))
+    }
+
+    pub(super) fn set(&mut self, attempt: AttemptId, link: Key) {
+        self.0[attempt.index()] = Some(link);
+    }
+
+    pub(super) fn take(&mut self, attempt: AttemptId) -> Option<Key> {
+        self.0[attempt.index()].take()
+    }
 }
 
 /// What a client's connection has come to, as far as its end goes.

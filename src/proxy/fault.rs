@@ -1,7 +1,7 @@
 //! What went wrong with a request: which status the client gets, which side caused it, and its word
 //! in the CSV.
 
-use crate::http::{FramingError, HeadError};
+use crate::http::{BodyError, FramingError, HeadError};
 
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,9 +62,29 @@ pub enum Fault {
     ResponseTruncated,
     /// The proxy was stopped and `--drain-timeout` ran out.
     Stopped,
+    /// The proxy found itself in a state that it can't be in.
+    Internal,
 }
 
 impl Fault {
+    /// What is wrong with a request's body.
+    #[must_use]
+    pub fn of_request(error: BodyError) -> Self {
+        match error {
+            BodyError::Framing(error) => Self::RequestBody(error),
+            BodyError::Trailers(error) => Self::RequestTrailers(error),
+        }
+    }
+
+    /// What is wrong with a response's body.
+    #[must_use]
+    pub fn of_response(error: BodyError) -> Self {
+        match error {
+            BodyError::Framing(error) => Self::ResponseBody(error),
+            BodyError::Trailers(error) => Self::ResponseTrailers(error),
+        }
+    }
+
     /// The status for the client, if nothing was sent to it yet; 499 only appears in the log.
     #[must_use]
     pub fn status(self) -> u16 {
@@ -86,6 +106,7 @@ impl Fault {
             | Self::TunnelTimeout
             | Self::UpstreamStalled => 504,
             Self::Loop => 508,
+            Self::Internal => 500,
             Self::UpstreamClosed
             | Self::EarlyUpgrade
             | Self::ResponseHead(_)
@@ -133,6 +154,7 @@ impl Fault {
             Self::TooManyInterim => "too_many_interim",
             Self::ResponseTruncated => "response_truncated",
             Self::Stopped => "stopped",
+            Self::Internal => "internal",
         }
     }
 
@@ -166,6 +188,7 @@ impl Fault {
             Self::TooManyInterim => "the backend sent more interim responses than are passed on",
             Self::ResponseTruncated => "the backend's answer ended early",
             Self::Stopped => "the proxy is stopping",
+            Self::Internal => "the proxy has made a mistake, please report it",
         }
     }
 }

@@ -6,7 +6,6 @@
 
 mod accept_balancer;
 mod backends;
-mod body_codec;
 pub mod budget;
 mod circle;
 mod connection;
@@ -29,7 +28,7 @@ pub use circle::{CircleError, refuse_circle};
 pub use fault::Fault;
 pub use meta::describe_run;
 pub use peer::Peer;
-pub use resolver::{ResolveError, resolve};
+pub use resolver::{AddressCursor, ResolveError, resolve};
 pub use server::{Bound, Server, StartError, Stopper};
 
 use crate::health::Question;

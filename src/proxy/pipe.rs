@@ -1,19 +1,28 @@
 //! One direction of an exchange: the rewritten head, the body behind it, and what follows the body.
 //!
 //! It knows in which order bytes leave, and which of them could be sent once more. It does not know
-//! what they mean; that is the business of `http` and of [`super::body_codec`].
+//! what they mean: that is the business of `http`, whose codecs say what becomes of received bytes.
 
-use crate::buffer::{BLOCK_BYTES, Buffer, FreeList};
+use crate::buffer::Buffer;
+use crate::http::{BodyCodec, BodyError, BodyStep, CHUNK_END, TrailerRules, begin_chunk};
 
 /// A body of up to this many bytes joins the head, so that both leave in one `write`. Beyond it
 /// `writev` is cheaper than the copy.
 const COALESCE_BYTES: usize = 4096;
 
-/// Bytes on their way from one side to the other, sent in the order head, body, tail.
+/// How far a receiver has come in what a pipe keeps for it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Cursor {
+    /// Bytes of the head that were sent.
+    of_head: usize,
+}
+
+/// Bytes on their way from one side to the other, sent in the order head, body, tail. The head is
+/// kept after it was sent, so it can be sent again, and to several receivers at once; the body goes
+/// as it is sent.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
     head: Vec<u8>,
-    head_sent: usize,
     /// The body's bytes, worked on in place.
     pub(super) body: Buffer,
     tail: Vec<u8>,
@@ -41,6 +50,40 @@ impl Pipe {
         }
     }
 
+    /// Does with the received bytes what `codec` says; true when the body has been seen whole.
+    /// Bytes behind its end stay raw.
+    pub(super) fn advance(
+        &mut self,
+        codec: &mut BodyCodec,
+        rules: &mut TrailerRules<'_>,
+    ) -> Result<bool, BodyError> {
+        loop {
+            match codec.next(self.body.raw(), rules)? {
+                BodyStep::Commit(count) => self.body.commit(count),
+                BodyStep::Discard(count) => self.body.discard(count),
+                BodyStep::Chunk(count) => self.chunk(count),
+                BodyStep::More => return Ok(false),
+                BodyStep::End(trailers) => {
+                    self.push_behind(&trailers);
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Makes one chunk of the next `count` raw bytes, which are all there are.
+    fn chunk(&mut self, count: usize) {
+        begin_chunk(&mut self.head, count);
+        if count <= COALESCE_BYTES {
+            self.head.extend_from_slice(&self.body.raw()[..count]);
+            self.head.extend_from_slice(CHUNK_END);
+            self.body.discard(count);
+        } else {
+            self.body.commit(count);
+            self.body.append(CHUNK_END);
+        }
+    }
+
     /// Lets a small ready body join the head, or a larger one when `replay` asks for all of it, so
     /// that the whole message can be sent again.
     pub(super) fn coalesce(&mut self, replay: bool) {
@@ -52,9 +95,9 @@ impl Pipe {
         }
     }
 
-    /// What should be sent next, as at most two runs.
-    pub(super) fn pending(&self) -> [&[u8]; 2] {
-        [&self.head[self.head_sent..], self.body.ready()]
+    /// What should be sent next to a receiver, as at most two runs.
+    pub(super) fn pending(&self, to: Cursor) -> [&[u8]; 2] {
+        [&self.head[to.of_head..], self.body.ready()]
     }
 
     /// Whether what is pending is all there is, with nothing to follow it.
@@ -62,28 +105,26 @@ impl Pipe {
         self.tail.is_empty()
     }
 
-    /// Whether there is nothing to send.
-    pub(super) fn is_drained(&self) -> bool {
-        self.head_sent == self.head.len() && self.body.ready().is_empty()
+    /// Whether there is nothing to send to a receiver.
+    pub(super) fn is_drained(&self, to: Cursor) -> bool {
+        to.of_head == self.head.len() && self.body.ready().is_empty()
     }
 
-    /// The first `count` pending bytes were sent.
-    pub(super) fn drained(&mut self, count: usize) {
-        let of_head = count.min(self.head.len() - self.head_sent);
-        self.head_sent += of_head;
+    /// The first `count` pending bytes were sent to a receiver.
+    pub(super) fn sent(&mut self, to: &mut Cursor, count: usize) {
+        let of_head = count.min(self.head.len() - to.of_head);
+        to.of_head += of_head;
         self.body.sent(count - of_head);
         self.gone += (count - of_head) as u64;
-        if self.is_drained() && !self.tail.is_empty() {
-            self.gone += self.head.len() as u64;
-            self.head.clear();
+        if self.is_drained(*to) && !self.tail.is_empty() {
+            self.free_sent(to);
             self.head.append(&mut self.tail);
-            self.head_sent = 0;
         }
     }
 
-    /// Whether not one byte of what was put here was sent yet.
-    pub(super) fn is_untouched(&self) -> bool {
-        self.head_sent == 0 && self.gone == 0
+    /// Whether not one byte of what was put here was sent to a receiver yet.
+    pub(super) fn is_untouched(&self, by: Cursor) -> bool {
+        by.of_head == 0 && self.gone == 0
     }
 
     /// Whether all that was sent is still here, so that it can be sent again.
@@ -91,29 +132,30 @@ impl Pipe {
         self.gone == 0
     }
 
-    /// Starts sending from the first byte again.
-    pub(super) fn rewind(&mut self) {
-        self.head_sent = 0;
+    /// Whether all there is is kept, so that several receivers can have it at once.
+    pub(super) fn is_kept(&self) -> bool {
+        self.gone == 0 && self.body.ready().is_empty() && self.tail.is_empty()
     }
 
-    /// Frees the part of the head that was sent, which can't be sent again then.
-    pub(super) fn free_sent(&mut self) {
-        self.head.drain(..self.head_sent);
-        self.gone += self.head_sent as u64;
-        self.head_sent = 0;
+    /// Frees the part of the head that was sent to the only receiver, which can't be sent again
+    /// then.
+    pub(super) fn free_sent(&mut self, to: &mut Cursor) {
+        self.head.drain(..to.of_head);
+        self.gone += to.of_head as u64;
+        to.of_head = 0;
     }
 
     /// Forgets that anything was sent; what is pending, and raw bytes, stay.
-    pub(super) fn forget_sent(&mut self) {
-        self.free_sent();
+    pub(super) fn forget_sent(&mut self, to: &mut Cursor) {
+        self.free_sent(to);
         self.gone = 0;
     }
 
-    /// Forgets all that was ready to be sent; raw bytes stay.
+    /// Forgets all that was ready to be sent; raw bytes stay. Receivers begin at the first byte
+    /// again.
     pub(super) fn discard_ready(&mut self) {
         self.head.clear();
         self.tail.clear();
-        self.head_sent = 0;
         self.gone = 0;
         let ready = self.body.ready().len();
         self.body.sent(ready);
@@ -129,19 +171,26 @@ impl Pipe {
 
     /// Bytes of memory in use; the body's block counts whole.
     pub(super) fn held_bytes(&self) -> usize {
-        let block = if self.body.holds_block() { BLOCK_BYTES } else { 0 };
-        self.head.len() + self.tail.len() + block
+        self.head.len() + self.tail.len() + self.body.held_bytes()
     }
 
-    /// Gives the block back if nothing is in it.
-    pub(super) fn release_block(&mut self, free: &mut FreeList) {
-        self.body.release_block(free);
+    /// What must hold of it and of each of its receivers.
+    pub(super) fn check(&self, receivers: impl Iterator<Item = Cursor>) {
+        self.body.check();
+        let mut count = 0;
+        for receiver in receivers {
+            assert!(receiver.of_head <= self.head.len(), "more is sent than there was");
+            count += 1;
+        }
+        assert!(count < 2 || self.is_kept(), "several receivers of what is not kept");
+        assert!(self.tail.is_empty() || !self.body.ready().is_empty(), "a tail that leads");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::FreeList;
 
     fn pipe(head: &[u8], body: &[u8]) -> Pipe {
         let mut pipe = Pipe::default();
@@ -153,13 +202,14 @@ mod tests {
     }
 
     /// Sends everything in steps of `step` bytes.
-    fn send(pipe: &mut Pipe, step: usize) -> Vec<u8> {
+    fn send(pipe: &mut Pipe, to: &mut Cursor, step: usize) -> Vec<u8> {
         let mut sent = Vec::new();
-        while !pipe.is_drained() {
-            let pending = pipe.pending().concat();
+        while !pipe.is_drained(*to) {
+            let pending = pipe.pending(*to).concat();
             let count = pending.len().min(step);
             sent.extend_from_slice(&pending[..count]);
-            pipe.drained(count);
+            pipe.sent(to, count);
+            pipe.check([*to].into_iter());
         }
         sent
     }
@@ -171,7 +221,7 @@ mod tests {
             assert!(pipe.is_all_pending());
             pipe.push_behind(b"tail");
             assert!(!pipe.is_all_pending());
-            assert_eq!(send(&mut pipe, step), b"headbodytail");
+            assert_eq!(send(&mut pipe, &mut Cursor::default(), step), b"headbodytail");
         }
     }
 
@@ -179,11 +229,26 @@ mod tests {
     fn a_small_body_joins_the_head_and_can_be_sent_again() {
         let mut pipe = pipe(b"head", b"body");
         pipe.coalesce(false);
-        assert_eq!(pipe.pending(), [&b"headbody"[..], b""]);
-        assert_eq!(send(&mut pipe, 3), b"headbody");
+        let mut to = Cursor::default();
+        assert_eq!(pipe.pending(to), [&b"headbody"[..], b""]);
+        assert_eq!(send(&mut pipe, &mut to, 3), b"headbody");
         assert!(pipe.can_rewind());
-        pipe.rewind();
-        assert_eq!(send(&mut pipe, 100), b"headbody");
+        assert_eq!(send(&mut pipe, &mut Cursor::default(), 100), b"headbody");
+    }
+
+    #[test]
+    fn several_receivers_have_all_that_is_kept_each_at_its_own_pace() {
+        let mut pipe = pipe(b"head", b"body");
+        assert!(!pipe.is_kept());
+        pipe.coalesce(true);
+        assert!(pipe.is_kept());
+        let (mut first, mut second) = (Cursor::default(), Cursor::default());
+        pipe.sent(&mut first, 6);
+        assert_eq!(pipe.pending(second)[0], b"headbody");
+        pipe.sent(&mut second, 8);
+        pipe.check([first, second].into_iter());
+        assert!(pipe.is_drained(second) && !pipe.is_drained(first) && pipe.is_kept());
+        assert_eq!(pipe.pending(first)[0], b"dy");
     }
 
     #[test]
@@ -191,22 +256,22 @@ mod tests {
         let body = [b'x'; COALESCE_BYTES + 1];
         let mut streamed = pipe(b"head", &body);
         streamed.coalesce(false);
-        assert_eq!(streamed.pending()[0], b"head");
-        send(&mut streamed, 1000);
+        assert_eq!(streamed.pending(Cursor::default())[0], b"head");
+        send(&mut streamed, &mut Cursor::default(), 1000);
         assert!(!streamed.can_rewind());
         let mut replayed = pipe(b"head", &body);
         replayed.coalesce(true);
-        send(&mut replayed, 1000);
+        send(&mut replayed, &mut Cursor::default(), 1000);
         assert!(replayed.can_rewind());
     }
 
     #[test]
     fn forgetting_what_was_sent_keeps_what_was_not() {
-        let mut pipe = pipe(b"head", b"");
-        pipe.drained(3);
-        assert!(!pipe.is_untouched());
-        pipe.forget_sent();
-        assert!(pipe.is_untouched());
-        assert_eq!(send(&mut pipe, 10), b"d");
+        let (mut pipe, mut to) = (pipe(b"head", b""), Cursor::default());
+        pipe.sent(&mut to, 3);
+        assert!(!pipe.is_untouched(to));
+        pipe.forget_sent(&mut to);
+        assert!(pipe.is_untouched(to));
+        assert_eq!(send(&mut pipe, &mut to, 10), b"d");
     }
 }

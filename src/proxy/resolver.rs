@@ -143,12 +143,12 @@ fn refresh_on_request(entries: &[Entry], requests: &Receiver<BackendId>) {
 }
 
 /// How far the search for an address that answers has come.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct AddressCursor {
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AddressCursor {
     /// Addresses tried before this one.
-    step: usize,
+    pub step: usize,
     /// Which of the backend's addresses this one is.
-    index: usize,
+    pub index: usize,
 }
 
 /// One worker's copy of the resolver, refreshed when it has changed: no lock per request.

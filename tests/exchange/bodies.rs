@@ -194,7 +194,7 @@ fn a_client_that_reads_nothing_holds_back_the_backend() {
         for _ in 0..300 {
             rig.upstream(if framing == CHUNKED { &chunk } else { &piece });
         }
-        assert!(rig.unread(Side::Upstream) > 100_000, "{framing}");
+        assert!(rig.unread(Peer::Upstream) > 100_000, "{framing}");
     }
 }
 
@@ -230,7 +230,7 @@ fn a_client_that_reads_nothing_holds_back_interim_responses() {
     rig.client(GET);
     rig.client.window = 0;
     rig.upstream(hints.repeat(50) + OK);
-    assert!(rig.unread(Side::Upstream) > 500_000);
+    assert!(rig.unread(Peer::Upstream) > 500_000);
     rig.client.window = usize::MAX;
     rig.run();
     assert_eq!(rig.client_got(), hints.repeat(50) + OK_FORWARDED);

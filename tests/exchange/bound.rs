@@ -14,7 +14,7 @@ fn challenge(scheme: &str) -> String {
 
 /// Which backend serves the request in flight, and over which connection.
 fn attached(rig: &ExchangeHarness) -> (usize, usize) {
-    let attached = rig.attached.expect("a connection to a backend");
+    let attached = rig.attached().expect("a connection to a backend");
     (rig.connections[attached].backend, attached)
 }
 

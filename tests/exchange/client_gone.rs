@@ -201,13 +201,15 @@ fn who_leaves_before_the_row_is_written_is_hung_up_on_behind_it() {
             let mut rig = ExchangeHarness::new();
             rig.client.window = 0;
             rig.client(&request);
-            if rig.attached.is_some() {
+            if rig.attached().is_some() {
                 rig.upstream(OK);
             }
             // The last byte leaves, so the row is asked for; then comes word of the end.
             let pending = rig.exchange.pending(Side::Client).concat().len();
-            rig.act(|exchange, context| exchange.drained(Side::Client, pending, context));
-            rig.act(|exchange, context| exchange.closed(Side::Client, how, context));
+            rig.exchange.sent(Side::Client, pending, rig.now);
+            rig.act(Exchange::work);
+            rig.exchange.closed(Side::Client, how);
+            rig.act(Exchange::work);
             rig.run();
             assert_eq!((rig.rows().len(), rig.over), (1, Some(CloseMode::Close)));
             assert_eq!(

@@ -113,7 +113,8 @@ fn when_time_is_up_a_client_that_reads_no_more_keeps_the_status_it_got() {
         rig.act(Exchange::stop);
         rig.run();
         // So a worker ends what is left then.
-        rig.act(|exchange, context| exchange.closed(Side::Client, StreamEnd::Reset, context));
+        rig.exchange.closed(Side::Client, StreamEnd::Reset);
+        rig.act(Exchange::work);
         rig.run();
         let row = rig.row();
         assert_eq!((row.status, row.fault), (status, Some("stopped")));

@@ -94,7 +94,7 @@ fn a_refused_body_is_dropped_until_the_client_ends() {
     assert!(rig.client.finished);
     assert_eq!(rig.row().fault, Some("request_too_large"));
     rig.client("56789");
-    assert_eq!((rig.unread(Side::Client), rig.over), (0, None));
+    assert_eq!((rig.unread(Peer::Client), rig.over), (0, None));
     rig.client_ends(StreamEnd::Finished);
     assert_eq!(rig.over, Some(CloseMode::Close));
     assert_eq!(rig.rows(), []);

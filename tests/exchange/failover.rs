@@ -168,7 +168,7 @@ fn a_request_body_waits_while_backends_are_tried() {
     let body = "x".repeat(200_000);
     let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
     rig.client(head + &body);
-    assert!(rig.unread(Side::Client) > 100_000, "no more than a block is read ahead");
+    assert!(rig.unread(Peer::Client) > 100_000, "no more than a block is read ahead");
     rig.advance_ms(2000);
     assert!(rig.upstream_got().ends_with(&body));
     rig.upstream(OK);

@@ -76,7 +76,7 @@ fn more_requests_than_a_block_holds_are_held_back_and_served() {
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(15_000));
     let mut rig = ExchangeHarness::new();
     rig.client(request.repeat(20));
-    assert!(rig.unread(Side::Client) > 10 * request.len());
+    assert!(rig.unread(Peer::Client) > 10 * request.len());
     for _ in 0..20 {
         rig.upstream(OK);
     }

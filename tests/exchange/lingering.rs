@@ -57,7 +57,7 @@ fn whatever_makes_an_answer_the_last_the_client_may_still_send() {
     for (case, mut rig) in all_last_answers() {
         assert!(rig.client.finished, "{case}");
         for late in ["\r\n", GET, "x"] {
-            assert_eq!((rig.over, rig.unread(Side::Client)), (None, 0), "{case}");
+            assert_eq!((rig.over, rig.unread(Peer::Client)), (None, 0), "{case}");
             rig.client(late);
         }
         let rows = rig.rows().len();

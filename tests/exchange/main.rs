@@ -18,6 +18,8 @@ mod draining;
 mod early;
 mod failover;
 mod forwarding;
+mod hedging;
+mod internal;
 mod keep_alive;
 mod lingering;
 mod pooled;
@@ -33,7 +35,7 @@ mod tunnel;
 
 use std::time::Duration;
 
-use rig::{DATE, Dial, ExchangeHarness, Row};
+use rig::{DATE, Dial, ExchangeHarness, Peer, Row};
 use tidegate::balance::{Choice, Policy, Reason, Tried};
 use tidegate::proxy::exchange::{CloseMode, Exchange, Side, StreamEnd};
 use tidegate::proxy::settings::{HalfClose, UpstreamReuse};

@@ -5,10 +5,9 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Client(Vec<u8>),
-    Upstream(Vec<u8>),
-    ClientEnds(StreamEnd),
-    UpstreamEnds(StreamEnd),
+    Sends(Peer, Vec<u8>),
+    Ends(Peer, StreamEnd),
+    Hedge,
 }
 
 /// How bytes come and go.
@@ -50,6 +49,7 @@ impl Outcome {
 #[derive(Clone)]
 pub struct Scene {
     steps: Vec<Step>,
+    backends: usize,
     set: fn(&mut ExchangeHarness),
     /// Whether chunks made by the proxy may differ in size.
     loose_chunks: bool,
@@ -57,7 +57,12 @@ pub struct Scene {
 
 impl Scene {
     pub fn new() -> Self {
-        Self { steps: Vec::new(), set: |_| {}, loose_chunks: false }
+        Self { steps: Vec::new(), backends: 1, set: |_| {}, loose_chunks: false }
+    }
+
+    pub fn backends(mut self, backends: usize) -> Self {
+        self.backends = backends;
+        self
     }
 
     /// Something to be done with the rig first.
@@ -72,19 +77,32 @@ impl Scene {
     }
 
     pub fn client(self, bytes: impl AsRef<[u8]>) -> Self {
-        self.step(Step::Client(bytes.as_ref().to_vec()))
+        self.sends(Peer::Client, bytes)
     }
 
     pub fn upstream(self, bytes: impl AsRef<[u8]>) -> Self {
-        self.step(Step::Upstream(bytes.as_ref().to_vec()))
+        self.sends(Peer::Upstream, bytes)
+    }
+
+    pub fn sends(self, from: Peer, bytes: impl AsRef<[u8]>) -> Self {
+        self.step(Step::Sends(from, bytes.as_ref().to_vec()))
     }
 
     pub fn client_ends(self, how: StreamEnd) -> Self {
-        self.step(Step::ClientEnds(how))
+        self.ends(Peer::Client, how)
     }
 
     pub fn upstream_ends(self, how: StreamEnd) -> Self {
-        self.step(Step::UpstreamEnds(how))
+        self.ends(Peer::Upstream, how)
+    }
+
+    pub fn ends(self, peer: Peer, how: StreamEnd) -> Self {
+        self.step(Step::Ends(peer, how))
+    }
+
+    /// Another attempt begins.
+    pub fn hedge(self) -> Self {
+        self.step(Step::Hedge)
     }
 
     fn step(mut self, step: Step) -> Self {
@@ -118,8 +136,8 @@ impl Scene {
     fn play_comparing(&self, comparable: fn(&Self, &Outcome) -> Outcome) -> Outcome {
         let whole = self.play_in(Manner::Whole);
         let longest = self.steps.iter().map(|step| match step {
-            Step::Client(bytes) | Step::Upstream(bytes) => bytes.len(),
-            _ => 0,
+            Step::Sends(_, bytes) => bytes.len(),
+            Step::Ends(..) | Step::Hedge => 0,
         });
         let cuts = (1..longest.max().unwrap_or(0)).map(Manner::CutAt);
         let pieces = [1, 2, 3, 7].into_iter().map(Manner::Pieces);
@@ -144,17 +162,16 @@ impl Scene {
     }
 
     fn play_in(&self, manner: Manner) -> Outcome {
-        let mut rig = ExchangeHarness::new();
+        let mut rig = ExchangeHarness::with(self.backends, Policy::RoundRobin);
         (self.set)(&mut rig);
         if let Manner::Reluctant(bytes) | Manner::Both(_, bytes) = manner {
             rig.write_bytes = bytes;
         }
         for step in &self.steps {
             match step {
-                Step::Client(bytes) => feed(&mut rig, Side::Client, bytes, manner),
-                Step::Upstream(bytes) => feed(&mut rig, Side::Upstream, bytes, manner),
-                Step::ClientEnds(how) => rig.client_ends(*how),
-                Step::UpstreamEnds(how) => rig.upstream_ends(*how),
+                Step::Sends(from, bytes) => feed(&mut rig, *from, bytes, manner),
+                Step::Ends(peer, how) => rig.ends(*peer, *how),
+                Step::Hedge => assert!(rig.hedge(), "no attempt was begun"),
             }
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
@@ -168,14 +185,19 @@ impl Scene {
     }
 }
 
-fn feed(rig: &mut ExchangeHarness, from: Side, bytes: &[u8], manner: Manner) {
+fn feed(rig: &mut ExchangeHarness, from: Peer, bytes: &[u8], manner: Manner) {
     let pieces: Vec<&[u8]> = match manner {
         Manner::Pieces(size) | Manner::Both(size, _) => bytes.chunks(size).collect(),
         Manner::CutAt(at) if at < bytes.len() => vec![&bytes[..at], &bytes[at..]],
         Manner::Whole | Manner::Reluctant(_) | Manner::CutAt(_) => vec![bytes],
     };
     for piece in pieces {
-        if from == Side::Upstream && rig.attached.is_none() {
+        let is_gone = match from {
+            Peer::Client => false,
+            Peer::Upstream => rig.attached().is_none(),
+            Peer::Connection(index) => rig.connections[index].closed,
+        };
+        if is_gone {
             break; // It was hung up on already.
         }
         rig.arrive(from, piece);

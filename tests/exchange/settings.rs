@@ -20,7 +20,7 @@ fn played(at: usize, change: impl Fn(&mut ExchangeHarness)) -> ExchangeHarness {
         }
         if place < REQUEST_BYTES {
             rig.client([byte]);
-        } else if rig.attached.is_some() {
+        } else if rig.attached().is_some() {
             rig.upstream([byte]);
         }
     }

@@ -123,7 +123,7 @@ fn what_is_read_only_to_be_dropped_gains_a_client_that_reads_nothing_no_time() {
         rig.advance_ms(14_999);
         rig.client("x");
     }
-    assert_eq!((rig.over, rig.unread(Side::Client)), (None, 0));
+    assert_eq!((rig.over, rig.unread(Peer::Client)), (None, 0));
     rig.advance_ms(2);
     assert_eq!((rig.row().fault, rig.over), (Some("client_stalled"), Some(CloseMode::Reset)));
 }

@@ -260,10 +260,10 @@ fn a_tunnel_holds_back_who_sends_too_much() {
     let much = "x".repeat(200_000);
     rig.client.window = 0;
     rig.upstream(&much);
-    assert!(rig.unread(Side::Upstream) > 100_000);
+    assert!(rig.unread(Peer::Upstream) > 100_000);
     rig.upstream_socket().window = 0;
     rig.client(&much);
-    assert!(rig.unread(Side::Client) > 100_000);
+    assert!(rig.unread(Peer::Client) > 100_000);
     rig.client.window = usize::MAX;
     rig.upstream_socket().window = usize::MAX;
     rig.run();
@@ -301,12 +301,10 @@ fn a_switch_before_the_body_ended_is_a_502() {
 
 #[test]
 fn a_tunnel_is_cut_when_the_proxy_stops() {
-    for ended in [None, Some(Side::Client), Some(Side::Upstream)] {
+    for ended in [None, Some(Peer::Client), Some(Peer::Upstream)] {
         let mut rig = open();
-        match ended {
-            Some(Side::Client) => rig.client_ends(StreamEnd::Finished),
-            Some(Side::Upstream) => rig.upstream_ends(StreamEnd::Finished),
-            None => {}
+        if let Some(peer) = ended {
+            rig.ends(peer, StreamEnd::Finished);
         }
         rig.act(Exchange::stop);
         rig.run();
@@ -317,13 +315,13 @@ fn a_tunnel_is_cut_when_the_proxy_stops() {
 
 #[test]
 fn a_sign_of_life_on_either_side_keeps_a_tunnel() {
-    for side in [Side::Client, Side::Upstream] {
+    for peer in [Peer::Client, Peer::Upstream] {
         let mut rig = open();
         rig.client.window = 0;
         rig.upstream_socket().window = 0;
         for wait_ms in [0, 74_999] {
             rig.advance_ms(wait_ms);
-            rig.arrive(side, b"x");
+            rig.arrive(peer, b"x");
             rig.run();
         }
         rig.advance_ms(74_999);

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::attempt::AttemptId;
 use crate::balance::{BackendId, Balancer};
 use crate::buffer::FreeList;
 use crate::http::Headers;
 use crate::proxy::budget::RetryBudget;
 use crate::proxy::peer::Peer;
+use crate::proxy::resolver::AddressCursor;
 use crate::proxy::settings::Settings;
 
 /// What a worker lends to an exchange while it works.
@@ -42,13 +44,13 @@ pub enum Phase {
     Draining,
 }
 
-/// The two ends of an exchange.
+/// The ends of an exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Side {
     /// The one that asks.
     Client,
-    /// The backend that answers.
-    Upstream,
+    /// A backend that is asked.
+    Upstream(AttemptId),
 }
 
 /// How a peer's stream came to its end.
@@ -62,14 +64,14 @@ pub enum StreamEnd {
     WriteFailed,
 }
 
-/// Why no connection to a backend came about.
+/// Why no connection to an address came about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ConnectFailure {
-    /// Refused at every address.
+    /// It was refused.
     Refused,
     /// This process may not connect there: the file of a Unix socket says so, or a packet filter.
     Denied,
-    /// Nobody answered in time.
+    /// Nothing answered in time.
     TimedOut,
     /// No route, or another error on the way.
     Unreachable,
@@ -77,7 +79,7 @@ pub enum ConnectFailure {
     ResourceExhausted,
 }
 
-/// How a client's connection is to be ended.
+/// How a connection is to be ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CloseMode {
     /// Close it.
@@ -89,39 +91,61 @@ pub enum CloseMode {
 /// What the exchange needs a worker to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
-    /// Attach a connection to this backend, unless it must be fresh the one that was kept for the
-    /// client, else a pooled one.
-    Connect {
+    /// Give this attempt a connection to this backend, in place of the one that it has; then say
+    /// [`Exchange::reused`](super::Exchange::reused) or
+    /// [`Exchange::dialing`](super::Exchange::dialing).
+    Dial {
+        /// The attempt that is to have it.
+        attempt: AttemptId,
         /// The backend chosen.
         backend: BackendId,
-        /// Whether a pooled connection won't do.
-        fresh: bool,
+        /// Where it comes from.
+        source: Source,
     },
-    /// The connection did not come about in time: try the backend's next address, or say
-    /// [`Exchange::unreachable`](super::Exchange::unreachable).
-    ConnectExpired,
-    /// Put the upstream connection back into the pool.
+    /// No address of this backend answered, so its name may have moved.
+    Refresh {
+        /// The backend.
+        backend: BackendId,
+    },
+    /// Put the attempt's connection back into the pool.
     Recycle {
-        /// How long it may rest there.
+        /// The attempt, which is over.
+        attempt: AttemptId,
+        /// How long the connection may rest there.
         idle: Duration,
     },
-    /// Keep the upstream connection for this client alone, until either of them ends.
+    /// Keep the attempt's connection for this client alone, until either of them ends.
     Keep {
-        /// How long it may rest.
+        /// The attempt, which is over.
+        attempt: AttemptId,
+        /// How long the connection may rest.
         idle: Duration,
     },
-    /// Close the upstream connection.
-    Discard,
-    /// Reset the upstream connection. Over it all was said: unlike a close this leaves no port in
-    /// TIME-WAIT (RFC 9293 §3.6), of which a busy proxy would run out. Or it is that of a tunnel
-    /// that broke off: an orderly end would make what the backend got look whole.
-    Reset,
-    /// End the stream towards the upstream (a tunnel's half-close).
-    FinishUpstream,
-    /// End the stream towards the client; it is still read.
-    FinishClient,
+    /// End the attempt's connection. By a reset if over it all was said: unlike a close this leaves
+    /// no port in TIME-WAIT (RFC 9293 §3.6), of which a busy proxy would run out. Or if it is that
+    /// of a tunnel that broke off: an orderly end would make what the backend got look whole.
+    Close {
+        /// The attempt, which is over.
+        attempt: AttemptId,
+        /// How it ends.
+        how: CloseMode,
+    },
+    /// End the stream towards this side; it is still read.
+    Finish(Side),
     /// Write the row, then call [`Exchange::reported`](super::Exchange::reported).
     Report,
     /// End the client's connection; the exchange is over.
     Hangup(CloseMode),
+}
+
+/// Where the connection of an attempt comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// The one that was kept for the client, else the pool; if neither has one, as
+    /// [`Source::Fresh`].
+    Reuse,
+    /// It is made to the backend's first address.
+    Fresh,
+    /// It is made to the address behind this one, which failed.
+    After(AddressCursor),
 }

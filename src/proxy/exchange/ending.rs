@@ -1,9 +1,16 @@
-//! How a client's connection ends: in order and late enough for the client to see all of its
-//! answer, or by a reset where something is missing.
+//! How a request comes to its end otherwise than by its response, and how a client's connection
+//! does: in order and late enough for the client to see all of its answer, or by a reset where
+//! something is missing.
 
+use super::Exchange;
+use super::action::{Action, CloseMode, Context, Phase, Side};
+use super::request_context::Persistence;
+use super::state::{Next, Request, Response};
 use super::waits::{LINGER, LINGER_DRAINING};
-use super::{Action, CloseMode, Context, Exchange, Phase, Request, Response};
+use crate::http::{Method, ReplyOptions, Version, reply};
 use crate::proxy::fault::Fault;
+use crate::proxy::pipe::Cursor;
+use crate::proxy::settings::UpstreamReuse;
 
 /// Bytes that are read and dropped behind the last request, so that a client that still sends gets
 /// to see its answer.
@@ -13,19 +20,17 @@ impl Exchange {
     /// No other request is waited for. The client may not have seen all of the last answer, so this
     /// end is as considerate as one behind an answer.
     pub fn close_idle(&mut self, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| {
-            if exchange.is_idle() {
-                exchange.response = Response::Ended(None);
-                exchange.end_and_linger(context);
-            }
-        });
+        if self.is_idle() {
+            self.end_and_linger(context);
+            self.work(context);
+        }
     }
 
     /// The proxy begins to stop: a client that has its answer keeps it waiting no longer than an
     /// idle one.
     pub fn drain(&mut self, context: &mut Context<'_>) {
-        if let Request::Linger { until, .. } = &mut self.request
-            && matches!(self.response, Response::Ended(_))
+        if self.is_lingering()
+            && let Some((_, until)) = self.states.linger_mut()
         {
             *until = (*until).min(context.now + LINGER_DRAINING);
         }
@@ -34,76 +39,178 @@ impl Exchange {
     /// Whether the client has had all it will get, and is read until it ends its stream.
     #[must_use]
     pub fn is_lingering(&self) -> bool {
-        matches!((&self.request, &self.response), (Request::Linger { .. }, Response::Ended(None)))
+        let states = (self.states.request(), self.states.response());
+        matches!(states, (Request::Linger { .. }, Response::Over))
+    }
+
+    /// The proxy has waited long enough for what is in flight.
+    pub fn stop(&mut self, context: &mut Context<'_>) {
+        if self.is_idle() {
+            self.hang_up(CloseMode::Close);
+        } else {
+            self.about.persistence.close();
+            self.fail(Fault::Stopped, context);
+        }
+        self.work(context);
+    }
+
+    /// The row demanded is written: goes on with another request, or ends the connection.
+    pub fn reported(&mut self, context: &mut Context<'_>) {
+        if let Response::Reporting(ending) = *self.states.response() {
+            let hangup = match (ending, self.states.request()) {
+                (Some(how), _) => Some(how),
+                (None, Request::Closed | Request::Linger { left_bytes: 0, .. }) => {
+                    Some(CloseMode::Close)
+                }
+                (None, _) => None,
+            };
+            let is_last = self.about.persistence != Persistence::KeepAlive
+                || !matches!(self.states.request(), Request::Done);
+            if let Some(how) = hangup {
+                self.response_becomes(Response::Over, context);
+                self.hang_up(how);
+            } else if is_last {
+                self.end_and_linger(context);
+            } else {
+                self.next_request(context);
+            }
+        }
+        self.work(context);
     }
 
     /// Ends the stream to the client and reads on until it ends its own, or for long enough. Its
     /// answer may still be on the way, and a close that meets bytes of the client, now or later, is
     /// a reset, which overtakes the answer (RFC 9112 §9.6).
-    pub(super) fn end_and_linger(&mut self, context: &Context<'_>) {
-        self.linger(context);
-        self.actions.push_back(Action::FinishClient);
+    fn end_and_linger(&mut self, context: &mut Context<'_>) {
+        self.linger_while(Response::Over, context);
+        self.actions.push_back(Action::Finish(Side::Client));
     }
 
     /// What the client still sends is dropped from here on.
-    pub(super) fn linger(&mut self, context: &Context<'_>) {
-        let left_bytes = match self.request {
-            Request::Linger { left_bytes, .. } => left_bytes,
-            _ => LINGER_BYTES,
-        };
-        self.up.clear();
-        self.about.keep_alive = false;
-        let is_draining = context.phase == Phase::Draining;
-        let until = context.now + if is_draining { LINGER_DRAINING } else { LINGER };
-        self.request = Request::Linger { left_bytes, until };
-    }
-
-    /// Ends the client's connection, behind the row if that is still to be written.
-    pub(super) fn hang_up(&mut self) {
-        match &mut self.response {
-            Response::Ended(ending) if self.actions.contains(&Action::Report) => {
-                ending.get_or_insert(CloseMode::Close);
-            }
-            _ => self.actions.push_back(Action::Hangup(CloseMode::Close)),
+    pub(super) fn linger(&mut self, context: &mut Context<'_>) {
+        if let Some(request) = self.lingering(context) {
+            self.request_becomes(request, context);
         }
     }
 
-    /// Goes on after a row: another request, or the end of the connection.
-    pub(super) fn after_the_row(&mut self, is_ended: bool, context: &mut Context<'_>) {
-        let Response::Ended(ending) = self.response else { return };
-        match (ending, &self.request) {
-            (Some(hangup), _) => self.actions.push_back(Action::Hangup(hangup)),
-            (None, Request::Done) if self.about.keep_alive => {
-                self.next_request(context.now);
-                if !self.up.body.raw().is_empty() {
-                    self.client_bytes(context);
-                }
+    /// As [`Exchange::linger`], while the response becomes another one.
+    fn linger_while(&mut self, response: Response, context: &mut Context<'_>) {
+        let next = match self.lingering(context) {
+            Some(request) => Next::Both(request, response),
+            None => Next::Response(response),
+        };
+        self.enter(next, context);
+    }
+
+    /// The state in which what the client sends is dropped; none if it is that already, or nothing
+    /// can come any more.
+    fn lingering(&mut self, context: &Context<'_>) -> Option<Request> {
+        self.up.clear();
+        self.about.persistence.close();
+        let is_draining = context.phase == Phase::Draining;
+        let end = context.now + if is_draining { LINGER_DRAINING } else { LINGER };
+        if let Some((_, until)) = self.states.linger_mut() {
+            *until = end;
+            return None;
+        }
+        let is_closed = matches!(self.states.request(), Request::Closed);
+        (!is_closed).then_some(Request::Linger { left_bytes: LINGER_BYTES, until: end })
+    }
+
+    /// Ends the client's connection, behind the row if that is still to be written.
+    pub(super) fn hang_up(&mut self, how: CloseMode) {
+        match self.states.ending_mut() {
+            Some(ending) => drop(ending.get_or_insert(how)),
+            None => self.actions.push_back(Action::Hangup(how)),
+        }
+    }
+
+    /// Gives up on this request: answers it if that is still possible, else breaks it off visibly.
+    pub(super) fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
+        self.name_unparsed();
+        self.record.fault.get_or_insert(fault);
+        let is_tunnel = self.states.is_tunnel();
+        self.end_attempts(self.breaking(), context);
+        match self.states.response() {
+            Response::Reply | Response::Aborted(_) | Response::Reporting(_) | Response::Over => {}
+            _ if is_tunnel => self.cut(CloseMode::Reset, context),
+            Response::Done => self.linger(context),
+            Response::Body(_) if !self.down.is_untouched(self.delivered) => {
+                let is_delimited = self.about.persistence != Persistence::UntilClose;
+                let how = if is_delimited { CloseMode::Close } else { CloseMode::Reset };
+                self.cut(how, context);
             }
-            (None, Request::Linger { left_bytes: 0, .. }) => self.hang_up(),
-            (None, _) if is_ended => self.hang_up(),
-            (None, _) => self.end_and_linger(context),
+            _ => self.answer(fault.status(), fault.explanation(), context),
+        }
+    }
+
+    /// Answers the request here.
+    pub(super) fn answer(&mut self, status: u16, explanation: &str, context: &mut Context<'_>) {
+        if self.down.is_untouched(self.delivered) {
+            self.down.clear();
+            self.record.interim_bytes = self.record.response_bytes;
+        }
+        let is_whole = matches!(self.states.request(), Request::Done);
+        let is_kept = is_whole
+            && self.about.version == Version::Http11
+            && context.phase != Phase::Draining
+            && context.settings.upstream_reuse == UpstreamReuse::Persistent;
+        if !is_kept {
+            self.about.persistence.close();
+        }
+        let options = ReplyOptions {
+            close: self.about.persistence != Persistence::KeepAlive,
+            date: context.date,
+            head_only: self.about.method == Method::Head,
+            allow: matches!(status, 200 | 405),
+        };
+        reply(self.down.head(), status, explanation, &options);
+        self.record.status = status;
+        if is_whole {
+            self.response_becomes(Response::Reply, context);
+        } else {
+            self.linger_while(Response::Reply, context);
+        }
+    }
+
+    /// A request whose head never became one is named by what there is of it. If that is a `HEAD`,
+    /// its answer has no content either.
+    fn name_unparsed(&mut self) {
+        if let Request::Head(arriving) = self.states.request() {
+            let raw = arriving.of(self.up.body.raw());
+            self.record.name_unparsed(raw);
+            self.record.request_bytes += raw.len() as u64;
+            self.about.method = Method::classify(self.record.method());
         }
     }
 
     /// How the upstream connection of what failed is closed. In a tunnel, nothing but a reset tells
     /// its peer that something is missing.
-    pub(super) fn break_off(&self) -> Action {
-        if self.is_tunnel() { Action::Reset } else { Action::Discard }
+    fn breaking(&self) -> CloseMode {
+        if self.states.is_tunnel() { CloseMode::Reset } else { CloseMode::Close }
     }
 
     /// Ends the response where it stands.
-    pub(super) fn cut(&mut self, how: CloseMode, context: &Context<'_>) {
+    pub(super) fn cut(&mut self, how: CloseMode, context: &mut Context<'_>) {
         self.down.body.discard_all();
-        self.linger(context);
-        self.response = Response::Aborted(how);
+        self.linger_while(Response::Aborted(how), context);
+    }
+
+    /// Something of a tunnel is lost, and only a reset says so. A tunnel is no response that could
+    /// fail, so the backend's estimate is left alone.
+    pub(super) fn break_tunnel(&mut self, fault: Fault, context: &mut Context<'_>) {
+        self.record.fault.get_or_insert(fault);
+        self.end_attempts(CloseMode::Reset, context);
+        self.cut(CloseMode::Reset, context);
     }
 
     /// The client left: nothing is owed to anyone but the row. The reset keeps one that comes back
     /// to what the system still holds for it from taking that for whole.
-    pub(super) fn abandon(&mut self, fault: Fault, context: &Context<'_>) {
-        self.release(self.break_off(), context);
-        if matches!(self.response, Response::Ended(_)) || self.is_idle() {
-            return self.hang_up();
+    pub(super) fn abandon(&mut self, fault: Fault, context: &mut Context<'_>) {
+        self.end_attempts(self.breaking(), context);
+        let is_over = matches!(self.states.response(), Response::Reporting(_) | Response::Over);
+        if is_over || self.is_idle() {
+            return self.hang_up(CloseMode::Close);
         }
         self.name_unparsed();
         let fault = *self.record.fault.get_or_insert(fault);
@@ -111,9 +218,40 @@ impl Exchange {
         if fault != Fault::Stopped || !self.record.is_answer_begun() {
             self.record.status = 499;
         }
+        self.forget_all();
+        if matches!(self.states.response(), Response::Aborted(CloseMode::Reset)) {
+            return;
+        }
+        self.enter(Next::Both(Request::Closed, Response::Aborted(CloseMode::Reset)), context);
+    }
+
+    /// A worker found something in a state in which it can't be: the connection is reset, and its
+    /// row says `internal`.
+    pub fn abort(&mut self, context: &mut Context<'_>) {
+        self.break_down(context);
+        self.work(context);
+    }
+
+    /// As [`Exchange::abort`], where the mistake is found in here.
+    pub(super) fn break_down(&mut self, context: &mut Context<'_>) {
+        self.end_attempts(CloseMode::Reset, context);
+        let is_reported = matches!(self.states.response(), Response::Reporting(_) | Response::Over);
+        if is_reported || self.is_idle() {
+            return self.hang_up(CloseMode::Reset);
+        }
+        self.name_unparsed();
+        self.record.fault = Some(Fault::Internal);
+        if !self.record.is_answer_begun() {
+            self.record.status = Fault::Internal.status();
+        }
+        self.forget_all();
+        self.states.cut();
+    }
+
+    /// Nothing is sent any more, to nobody.
+    fn forget_all(&mut self) {
         self.up.clear();
         self.down.clear();
-        self.request = Request::Done;
-        self.response = Response::Aborted(CloseMode::Reset);
+        self.delivered = Cursor::default();
     }
 }

@@ -1,16 +1,21 @@
 //! One request and its response as a state machine without sockets, clocks or threads.
 //!
-//! Bytes come in by [`Exchange::space`] and [`Exchange::filled`], leave by [`Exchange::pending`]
-//! and [`Exchange::drained`], and whatever only a worker can do is asked for by
-//! [`Exchange::next_action`]. So every behaviour of the proxy is tested with byte strings and simulated
-//! time. It must not import `reactor`.
+//! Bytes come in by [`Exchange::space`] and [`Exchange::received`], leave by [`Exchange::pending`]
+//! and [`Exchange::sent`], and whatever only a worker can do is asked for by [`Action`]s. What they
+//! mean is found out in one place, [`Exchange::work`]. So every behaviour of the proxy is tested
+//! with byte strings and simulated time. It must not import `reactor`.
 //!
-//! The state is a pair of half-duplex machines. `settle` owns every transition
-//! that depends on both; the halves live in `request` and `response`, the clock in `waits`.
+//! The states are a pair of half-duplex machines (`state`), whose halves live in `request` and
+//! `response`, beside the attempts at backends (`attempt`, `failover`); what is waited for follows
+//! from them (`waits`). `settle` owns every transition that depends on both halves.
 
 mod action;
+mod attempt;
 mod ending;
+mod failover;
+mod invariants;
 mod request;
+mod request_context;
 mod request_record;
 mod response;
 mod state;
@@ -20,53 +25,78 @@ mod waits;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub use self::action::{Action, CloseMode, ConnectFailure, Context, Phase, Side, StreamEnd};
+pub use self::action::{
+    Action, CloseMode, ConnectFailure, Context, Phase, Side, Source, StreamEnd,
+};
+pub use self::attempt::{AttemptId, MAX_ATTEMPTS};
+use self::attempt::{Attempts, Link, Origin};
+use self::request_context::{Expects, RequestContext};
 use self::request_record::RequestRecord;
-use self::response::longest_idle;
-use self::state::{Attempt, Link, Request, RequestContext, Response, Serves};
-use self::timing::Timing;
+use self::state::{Next, Request, Response, States};
 use self::waits::Awaited;
 use super::fault::Fault;
-use super::pipe::Pipe;
-use super::settings::{HalfClose, Settings, UpstreamReuse};
-use crate::balance::{BackendId, Lease, Outcome, Tried};
+use super::pipe::{Cursor, Pipe};
+use super::resolver::AddressCursor;
+use super::settings::{HalfClose, Settings};
+use crate::balance::{BackendId, Lease, Tried};
 use crate::buffer::FreeList;
 use crate::endpoint::Client;
-use crate::http::{ArrivingHead, Framing, Method, ReplyOptions, Version, reply};
+use crate::http::ArrivingHead;
 use crate::journal::Record;
 
 /// See the module's description.
+///
+/// # What a caller does, and in which order
+///
+/// 1. It reports what happened, as often as it likes and in any order: bytes that came
+///    ([`Exchange::space`], then [`Exchange::received`]), a stream's end or failure
+///    ([`Exchange::closed`]), what came of an [`Action::Dial`] ([`Exchange::reused`],
+///    [`Exchange::dialing`], [`Exchange::dial_failed`]), and bytes that left
+///    ([`Exchange::pending`], then [`Exchange::sent`]). All of this is only noted.
+/// 2. It calls [`Exchange::work`], which does all that is due.
+/// 3. It runs the actions, [`Exchange::next_action`], in their order and all of them, before it
+///    reports anything but what these led to. After [`Action::Dial`] it goes on with 2, after
+///    [`Action::Hangup`] the exchange is over.
+/// 4. It sends what is pending, and after that goes on with 2.
+///
+/// When nothing is left to do, it asks for the [`Exchange::deadline`], at which it calls
+/// [`Exchange::expired`], and gives back blocks by [`Exchange::release_buffers`]. It calls
+/// [`Exchange::expired`], [`Exchange::stop`], [`Exchange::close_idle`], [`Exchange::hedge`],
+/// [`Exchange::abort`] and [`Exchange::reported`] when it has run all actions, and then goes on
+/// with 3: these work by themselves.
+///
+/// An attempt is named by its [`AttemptId`] from its first [`Action::Dial`] to the action that puts
+/// away its connection; after that the name may be another attempt's. What is reported of one that
+/// is not out is ignored.
 #[derive(Debug)]
 pub struct Exchange {
-    request: Request,
-    response: Response,
-    /// From client to upstream.
+    states: States,
+    attempts: Attempts,
+    /// From the client to upstreams.
     up: Pipe,
-    /// From upstream to client.
+    /// From the upstream that won to the client.
     down: Pipe,
+    /// How much of `down` the client was sent.
+    delivered: Cursor,
     about: RequestContext,
     /// Field names that the request's and the response's `Connection` list, for their trailers.
     request_named: Vec<u8>,
     response_named: Vec<u8>,
     /// The protocols that the client offered to change to.
     offered: Vec<u8>,
-    attempt: Option<Attempt>,
-    /// Whether the upstream connection can serve another request.
-    reusable: bool,
-    /// For how many seconds its backend says that it may rest unused before that.
-    idle_seconds: Option<u64>,
     /// The backend to which a connection is kept that is bound to this client.
-    kept: Option<BackendId>,
+    bound: Option<BackendId>,
     tried: Tried,
     actions: VecDeque<Action>,
-    /// When the client, and the upstream, last made progress or began to be waited for.
+    /// How the client's stream ended, until that is worked on.
+    client_end: Option<StreamEnd>,
+    /// When the client last made progress or began to be waited for.
     client_moved: Instant,
-    upstream_moved: Instant,
     /// When more of the request's body began to be waited for, if it is.
     body_awaited: Instant,
     /// How long the client may leave us waiting for its body, from when it last moved.
     patience: Duration,
-    /// What was waited for after the last event.
+    /// What the client was waited for after the last event.
     awaited: Awaited,
     record: RequestRecord,
 }
@@ -76,22 +106,20 @@ impl Exchange {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
-            request: Request::Head(ArrivingHead::default()),
-            response: Response::Idle,
+            states: States::default(),
+            attempts: Attempts::default(),
             up: Pipe::default(),
             down: Pipe::default(),
+            delivered: Cursor::default(),
             about: RequestContext::NONE,
             request_named: Vec::new(),
             response_named: Vec::new(),
             offered: Vec::new(),
-            attempt: None,
-            reusable: false,
-            idle_seconds: None,
-            kept: None,
+            bound: None,
             tried: Tried::default(),
             actions: VecDeque::new(),
+            client_end: None,
             client_moved: now,
-            upstream_moved: now,
             body_awaited: now,
             patience: Duration::ZERO,
             awaited: Awaited::default(),
@@ -99,117 +127,182 @@ impl Exchange {
         }
     }
 
-    /// Makes it ready for another client's connection, its allocations kept.
-    pub fn reset(&mut self, now: Instant) {
+    /// Makes it ready for another client's connection, its allocations kept. No attempt is out.
+    pub fn reset(&mut self) {
+        self.bound = None;
+        if self.is_untouched() {
+            return;
+        }
+        debug_assert!(self.attempts.is_empty(), "a lease would be lost");
+        self.states = States::default();
         self.up.clear();
-        self.down.clear();
         self.actions.clear();
-        self.attempt = None;
-        self.kept = None;
+        self.client_end = None;
         self.awaited = Awaited::default();
-        self.next_request(now);
+        self.forget_request();
     }
 
     /// A connection to this backend was kept for the client, see [`Action::Keep`], and is alive.
     pub fn kept(&mut self, backend: BackendId) {
-        self.kept = Some(backend);
+        self.bound = Some(backend);
     }
 
-    fn next_request(&mut self, now: Instant) {
-        self.request = Request::Head(ArrivingHead::default());
-        self.response = Response::Idle;
+    fn next_request(&mut self, context: &mut Context<'_>) {
+        self.forget_request();
+        self.enter(Next::Both(Request::Head(ArrivingHead::default()), Response::Idle), context);
+    }
+
+    fn forget_request(&mut self) {
         self.up.discard_ready();
         self.down.clear();
+        self.delivered = Cursor::default();
         self.about = RequestContext::NONE;
         self.request_named.clear();
         self.response_named.clear();
         self.offered.clear();
-        self.reusable = false;
         self.tried.clear();
-        (self.client_moved, self.upstream_moved) = (now, now);
         self.record.clear();
     }
 
     /// Where bytes from `from` may be received. Empty means: do not read now.
     pub fn space(&mut self, from: Side, free: &mut FreeList) -> &mut [u8] {
-        let wanted = match (from, &self.request, &self.response) {
-            (Side::Client, Request::Head(_), response) => matches!(response, Response::Idle),
-            (Side::Client, Request::Linger { left_bytes, .. }, _) => *left_bytes > 0,
-            (Side::Client, request, _) => matches!(request, Request::Body(_) | Request::Tunnel),
-            (Side::Upstream, _, Response::Body(codec)) => codec.wants_bytes(&self.down),
-            // Once it is given back, what comes is for whoever looks whether it can be kept.
-            (Side::Upstream, _, Response::Done) => self.attempt.is_some(),
-            (Side::Upstream, _, response) => {
-                matches!(response, Response::Head { .. } | Response::Tunnel)
+        match from {
+            Side::Client if self.wants_client() => self.up.body.space(free),
+            Side::Client => &mut [],
+            Side::Upstream(id) if self.attempts.winner() == Some(id) => {
+                if self.wants_response(id) {
+                    self.down.body.space(free)
+                } else {
+                    &mut []
+                }
             }
-        };
-        let pipe = if from == Side::Client { &mut self.up } else { &mut self.down };
-        if wanted { pipe.body.space(free) } else { &mut [] }
+            Side::Upstream(id) => match self.attempts.get_mut(id) {
+                Some(attempt) if attempt.is_readable() && !attempt.is_held() => {
+                    attempt.buffer.space(free)
+                }
+                _ => &mut [],
+            },
+        }
+    }
+
+    fn wants_client(&self) -> bool {
+        self.client_end.is_none()
+            && match self.states.request() {
+                Request::Head(_) | Request::Body(_) | Request::Tunnel => true,
+                Request::Linger { left_bytes, .. } => *left_bytes > 0,
+                Request::Done | Request::TunnelEnding | Request::Closed => false,
+            }
+    }
+
+    fn wants_response(&self, winner: AttemptId) -> bool {
+        let is_readable = self.attempts.get(winner).is_some_and(|winner| winner.end.is_none());
+        is_readable
+            && match self.states.response() {
+                Response::Body(codec) => {
+                    !codec.makes_chunks() || self.down.is_drained(self.delivered)
+                }
+                // What comes behind the end tells whether the connection can be used again.
+                response => matches!(response, Response::Tunnel | Response::Done),
+            }
     }
 
     /// `count` bytes were received from `from` into [`Exchange::space`].
-    pub fn filled(&mut self, from: Side, count: usize, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| match from {
-            Side::Client => {
-                exchange.earn_patience(count, context);
-                // What is dropped is no progress.
-                if !matches!(exchange.request, Request::Linger { .. }) {
-                    exchange.client_moved = context.now;
-                }
-                exchange.up.body.filled(count);
-                exchange.client_bytes(context);
+    pub fn received(&mut self, from: Side, count: usize) {
+        match from {
+            Side::Client => self.up.body.filled(count),
+            Side::Upstream(id) if self.attempts.winner() == Some(id) => {
+                self.down.body.filled(count);
             }
-            Side::Upstream => {
-                // A head has to be whole in time, however it drips.
-                if !matches!(exchange.response, Response::Head { .. }) {
-                    exchange.upstream_moved = context.now;
+            Side::Upstream(id) => {
+                if let Some(attempt) = self.attempts.get_mut(id) {
+                    attempt.buffer.filled(count);
                 }
-                exchange.down.body.filled(count);
-                exchange.upstream_bytes(context);
             }
-        });
+        }
+    }
+
+    /// The stream from `side` ended, as reading into [`Exchange::space`] told, or it can't be
+    /// written to any more.
+    pub fn closed(&mut self, side: Side, how: StreamEnd) {
+        let end = match side {
+            Side::Client => &mut self.client_end,
+            Side::Upstream(id) => match self.attempts.get_mut(id) {
+                Some(attempt) => &mut attempt.end,
+                None => return,
+            },
+        };
+        // How it ended says more than that a write failed.
+        if how != StreamEnd::WriteFailed || end.is_none() {
+            *end = Some(how);
+        }
+    }
+
+    /// The connection demanded had served another request before. It is open.
+    pub fn reused(&mut self, attempt: AttemptId) {
+        if let Some(attempt) = self.attempts.get_mut(attempt) {
+            attempt.link = Link::Open(Origin::Reused);
+        }
+    }
+
+    /// The connection demanded is being made. `more` names the address if the backend has another
+    /// one behind it. The first byte that it takes proves that it is made.
+    pub fn dialing(&mut self, attempt: AttemptId, more: Option<AddressCursor>) {
+        if let Some(attempt) = self.attempts.get_mut(attempt) {
+            attempt.link = Link::Connecting { more };
+        }
+    }
+
+    /// The connection that was being made, as [`Exchange::dialing`] told, did not come about.
+    pub fn dial_failed(&mut self, attempt: AttemptId, failure: ConnectFailure) {
+        if let Some(attempt) = self.attempts.get_mut(attempt)
+            && let Link::Connecting { more } = attempt.link
+        {
+            attempt.link = Link::Failed { failure, more };
+        }
     }
 
     /// What should be sent to `to` now, as at most two runs.
     #[must_use]
     pub fn pending(&self, to: Side) -> [&[u8]; 2] {
-        match (to, &self.attempt) {
-            (Side::Client, _) => self.down.pending(),
-            (Side::Upstream, Some(Attempt { link: Link::WriteClosed { .. }, .. }) | None) => {
-                [&[], &[]]
-            }
-            (Side::Upstream, Some(_)) => self.up.pending(),
+        match to {
+            Side::Client => self.down.pending(self.delivered),
+            Side::Upstream(id) => match self.attempts.get(id) {
+                Some(attempt) if attempt.is_writable() => self.up.pending(attempt.sent),
+                _ => [&[], &[]],
+            },
         }
     }
 
     /// Whether the client's stream ends as soon as what is pending for it was sent.
     #[must_use]
     pub fn ends_client(&self) -> bool {
-        let is_all_here = matches!(self.response, Response::Done | Response::Reply);
-        let is_last = self.attempt.is_none() && !self.about.keep_alive;
+        let is_all_here = matches!(self.states.response(), Response::Done | Response::Reply);
+        let is_last = self.attempts.is_empty() && !self.about.keeps_alive();
         is_all_here && is_last && self.down.is_all_pending()
     }
 
     /// The first `count` pending bytes were sent to `to`.
-    pub fn drained(&mut self, to: Side, count: usize, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| match to {
+    pub fn sent(&mut self, to: Side, count: usize, now: Instant) {
+        match to {
             Side::Client => {
-                exchange.client_moved = context.now;
-                exchange.record.response_bytes += count as u64;
-                exchange.down.drained(count);
-                if exchange.down.is_drained() {
-                    exchange.upstream_bytes(context);
+                self.client_moved = now;
+                self.record.response_bytes += count as u64;
+                self.down.sent(&mut self.delivered, count);
+            }
+            Side::Upstream(id) => {
+                let Some(attempt) = self.attempts.get_mut(id) else { return };
+                attempt.moved = now;
+                self.up.sent(&mut attempt.sent, count);
+                if matches!(attempt.link, Link::Connecting { .. }) {
+                    attempt.link = Link::Open(Origin::New);
+                    attempt.timing.connected(now);
+                }
+                let is_whole = matches!(self.states.request(), Request::Done);
+                if is_whole && self.up.is_drained(attempt.sent) {
+                    attempt.timing.request_sent(now);
                 }
             }
-            Side::Upstream => {
-                exchange.upstream_moved = context.now;
-                exchange.up.drained(count);
-                exchange.note_request_sent(context.now);
-                if matches!(exchange.response, Response::AwaitUpstream) {
-                    exchange.upstream_connected(false, context);
-                }
-            }
-        });
+        }
     }
 
     /// Whether the end of the client's stream means that the client left, so that
@@ -218,60 +311,19 @@ impl Exchange {
     #[must_use]
     pub fn ends_with_client(&self, settings: &Settings) -> bool {
         settings.half_close == HalfClose::Cancel
-            && matches!(self.request, Request::Done)
-            && matches!(self.response, Response::AwaitUpstream | Response::Head { .. })
-    }
-
-    /// The stream from `side` ended, or can't be written to any more.
-    pub fn closed(&mut self, side: Side, how: StreamEnd, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| match side {
-            Side::Client => exchange.client_closed(how, context),
-            Side::Upstream => exchange.upstream_closed(how, context),
-        });
-    }
-
-    /// The upstream connection demanded came from the pool. A new one needs no such word: the first
-    /// byte it takes proves it.
-    pub fn reused_connection(&mut self, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| exchange.upstream_connected(true, context));
-    }
-
-    /// The upstream connection demanded could not be made.
-    pub fn unreachable(&mut self, failure: ConnectFailure, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| exchange.connect_failed(failure, context));
+            && matches!(self.states.request(), Request::Done)
+            && matches!(self.states.response(), Response::Awaited)
     }
 
     /// A wait may be over: see [`Exchange::deadline`].
     pub fn expired(&mut self, context: &mut Context<'_>) {
-        self.event(context, Self::end_waits);
-    }
-
-    /// The proxy has waited long enough for what is in flight.
-    pub fn stop(&mut self, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| {
-            if exchange.is_idle() {
-                return exchange.hang_up();
-            }
-            exchange.about.keep_alive = false;
-            exchange.fail(Fault::Stopped, context);
-        });
-    }
-
-    /// The row demanded is written. `is_ended` tells whether the end of the client's stream was
-    /// received.
-    pub fn reported(&mut self, is_ended: bool, context: &mut Context<'_>) {
-        self.event(context, |exchange, context| exchange.after_the_row(is_ended, context));
+        self.end_waits(context);
+        self.work(context);
     }
 
     /// What a worker must do next, in order.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
-    }
-
-    /// Whether a worker must do something next.
-    #[must_use]
-    pub fn has_actions(&self) -> bool {
-        !self.actions.is_empty()
     }
 
     /// The row of the request of `client` that just ended, or is in flight.
@@ -280,10 +332,16 @@ impl Exchange {
         self.record.record(client, now)
     }
 
-    /// The backend to which the request that just ended, or is in flight, was sent last.
+    /// The backend that the row names.
     #[must_use]
     pub fn backend(&self) -> Option<BackendId> {
         self.record.backend
+    }
+
+    /// The lease of an attempt that is out.
+    #[must_use]
+    pub fn lease(&self, attempt: AttemptId) -> Option<&Lease> {
+        self.attempts.get(attempt).map(|attempt| &attempt.lease)
     }
 
     /// What went wrong with the request that just ended, or is in flight.
@@ -292,188 +350,99 @@ impl Exchange {
         self.record.fault
     }
 
-    /// The lease of the attempt under way.
-    #[must_use]
-    pub fn lease(&self) -> Option<&Lease> {
-        self.attempt.as_ref().map(|attempt| &attempt.lease)
-    }
-
     /// Whether it waits for a request of which no byte has arrived.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        matches!((&self.request, &self.response), (Request::Head(_), Response::Idle))
-            && self.record.arrived.is_none()
+        matches!(
+            (self.states.request(), self.states.response()),
+            (Request::Head(_), Response::Idle)
+        ) && self.record.arrived.is_none()
     }
 
     /// Whether nothing of its client's present connection is in it, so that a worker need not keep
     /// it: neither a request nor an empty line before one.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        let is_new = matches!(&self.request, Request::Head(arriving) if arriving.is_untouched());
-        is_new && self.is_idle() && self.up.body.raw().is_empty()
+        let request = self.states.request();
+        let is_new = matches!(request, Request::Head(arriving) if arriving.is_untouched());
+        is_new && self.is_idle() && self.up.body.raw().is_empty() && self.actions.is_empty()
     }
 
     /// Bytes of memory in use for what is on its way; blocks count whole.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.up.held_bytes() + self.down.held_bytes()
+        let attempts = self.attempts.all().map(|attempt| attempt.buffer.held_bytes());
+        self.up.held_bytes() + self.down.held_bytes() + attempts.sum::<usize>()
     }
 
     /// Gives back the blocks that hold nothing.
     pub fn release_buffers(&mut self, free: &mut FreeList) {
-        self.up.release_block(free);
-        self.down.release_block(free);
+        self.up.body.release_block(free);
+        self.down.body.release_block(free);
+        for id in self.attempts.ids() {
+            if let Some(attempt) = self.attempts.get_mut(id) {
+                attempt.buffer.release_block(free);
+            }
+        }
     }
 
-    /// Whether bytes pass as they are in at least one direction.
-    fn is_tunnel(&self) -> bool {
-        matches!(self.request, Request::Tunnel | Request::TunnelEnding)
-            || matches!(self.response, Response::Tunnel | Response::TunnelEnding)
-    }
-
-    fn event(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
-        act(self, context);
+    /// Does all that is due after what was reported: parses, chooses, rewrites, and says by actions
+    /// and by what is pending what follows.
+    pub fn work(&mut self, context: &mut Context<'_>) {
+        self.upstream_work(context);
+        self.client_work(context);
         self.settle(context);
         self.note_new_waits(context);
+        self.check(context.now);
+    }
+
+    /// Makes a transition. One that can't be is a bug: the connection is cut.
+    fn enter(&mut self, next: Next, context: &mut Context<'_>) {
+        let attempts = self.attempts.standing();
+        if !self.states.enter(next, attempts) {
+            debug_assert!(false, "no such transition: {:?} with {attempts:?}", self.states);
+            self.break_down(context);
+        }
+    }
+
+    fn request_becomes(&mut self, request: Request, context: &mut Context<'_>) {
+        self.enter(Next::Request(request), context);
+    }
+
+    fn response_becomes(&mut self, response: Response, context: &mut Context<'_>) {
+        self.enter(Next::Response(response), context);
     }
 
     /// Every transition that depends on both halves.
     fn settle(&mut self, context: &mut Context<'_>) {
-        if matches!(self.request, Request::TunnelEnding) && self.up.is_drained() {
-            self.request = Request::Done;
-            self.actions.push_back(Action::FinishUpstream);
+        if let Some(id) = self.attempts.winner() {
+            self.settle_winner(id, context);
         }
-        if matches!(self.response, Response::TunnelEnding) && self.down.is_drained() {
-            self.response = Response::Done;
-            self.actions.push_back(Action::FinishClient);
-        }
-        if matches!(self.response, Response::Done) && self.attempt.is_some() {
-            self.settle_upstream(context);
-        }
-        if self.attempt.is_none() && self.down.is_drained() {
-            let ending = match self.response {
+        if self.attempts.is_empty() && self.down.is_drained(self.delivered) {
+            let ending = match self.states.response() {
                 Response::Done | Response::Reply | Response::Aborted(CloseMode::Close) => None,
                 Response::Aborted(CloseMode::Reset) => Some(CloseMode::Reset),
                 _ => return,
             };
-            self.response = Response::Ended(ending);
+            self.response_becomes(Response::Reporting(ending), context);
             self.actions.push_back(Action::Report);
         }
     }
 
-    /// Notes when the upstream has all of the request.
-    fn note_request_sent(&mut self, now: Instant) {
-        if let Some(attempt) = &mut self.attempt
-            && matches!(self.request, Request::Done)
-            && self.up.is_drained()
-        {
-            attempt.timing.request_sent(now);
+    /// Ends the halves of a tunnel, and lets go of the upstream when both sides are done with it.
+    fn settle_winner(&mut self, id: AttemptId, context: &mut Context<'_>) {
+        let has_request = self.attempts.get(id).is_some_and(|a| self.up.is_drained(a.sent));
+        if has_request && matches!(self.states.request(), Request::TunnelEnding) {
+            self.request_becomes(Request::Closed, context);
+            self.actions.push_back(Action::Finish(Side::Upstream(id)));
         }
-    }
-
-    /// Lets go of the upstream connection once the response is whole and the request is, too.
-    fn settle_upstream(&mut self, context: &Context<'_>) {
-        match self.request {
-            Request::Tunnel | Request::TunnelEnding => return,
-            // An answer came early. An upstream that reads on gets the rest of the request; one
-            // that closes won't, and the client is kept reading until it has seen the answer.
-            Request::Body(_) | Request::Done if !self.up.is_drained() && self.reusable => return,
-            Request::Body(_) if self.reusable => return,
-            Request::Body(_) => self.linger(context),
-            _ => {}
+        let has_response = self.down.is_drained(self.delivered);
+        if has_response && matches!(self.states.response(), Response::TunnelEnding) {
+            self.response_becomes(Response::Done, context);
+            self.actions.push_back(Action::Finish(Side::Client));
         }
-        let timeouts = &context.settings.timeouts;
-        let limit = match self.about.serves {
-            Serves::Anyone => timeouts.upstream_idle,
-            // One that is bound to a client rests as long as that may.
-            Serves::Client => timeouts.client_idle,
-        };
-        let idle = longest_idle(self.idle_seconds, limit);
-        let recycle = self.reusable
-            && !idle.is_zero()
-            && context.settings.upstream_reuse == UpstreamReuse::Persistent
-            && matches!(self.request, Request::Done);
-        let how = match recycle {
-            true if self.about.serves == Serves::Anyone => Action::Recycle { idle },
-            true if self.about.keep_alive => {
-                self.kept = self.record.backend;
-                Action::Keep { idle }
-            }
-            _ if self.all_is_said() => Action::Reset,
-            _ => Action::Discard,
-        };
-        self.release(how, context);
-    }
-
-    /// Whether neither side of the upstream connection can have bytes that the other still wants.
-    /// An answer proves that the head was read; of a body, a part may be unread.
-    fn all_is_said(&self) -> bool {
-        let is_bodiless = matches!(self.about.framing, Framing::None | Framing::Length(0));
-        is_bodiless && self.up.is_drained()
-    }
-
-    /// Ends the attempt, if there is one.
-    fn release(&mut self, how: Action, context: &Context<'_>) {
-        if let Some(attempt) = self.attempt.take() {
-            self.record.upstream_ended = Some(context.now);
-            context.balancer.release(attempt.lease);
-            self.actions.push_back(how);
-        }
-    }
-
-    /// Gives up on this request: answers it if that is still possible, else breaks it off visibly.
-    fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
-        self.name_unparsed();
-        self.record.fault.get_or_insert(fault);
-        if let Some(attempt) = self.attempt.as_mut().filter(|_| fault.blames_upstream()) {
-            context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
-        }
-        self.release(self.break_off(), context);
-        match self.response {
-            Response::Reply | Response::Aborted(_) | Response::Ended(_) => {}
-            _ if self.is_tunnel() => self.cut(CloseMode::Reset, context),
-            Response::Done => self.linger(context),
-            Response::Body(_) if !self.down.is_untouched() => {
-                let how = if self.about.until_close { CloseMode::Reset } else { CloseMode::Close };
-                self.cut(how, context);
-            }
-            _ => self.answer(fault.status(), fault.explanation(), context),
-        }
-    }
-
-    /// Answers the request here.
-    fn answer(&mut self, status: u16, explanation: &str, context: &mut Context<'_>) {
-        if self.down.is_untouched() {
-            self.down.clear();
-            self.record.interim_bytes = self.record.response_bytes;
-        }
-        if !matches!(self.request, Request::Done) || self.about.version == Version::Http10 {
-            self.about.keep_alive = false;
-        }
-        self.about.keep_alive &= context.phase != Phase::Draining
-            && context.settings.upstream_reuse == UpstreamReuse::Persistent;
-        let options = ReplyOptions {
-            close: !self.about.keep_alive,
-            date: context.date,
-            head_only: self.about.method == Method::Head,
-            allow: matches!(status, 200 | 405),
-        };
-        reply(self.down.head(), status, explanation, &options);
-        self.record.status = status;
-        self.response = Response::Reply;
-        if !matches!(self.request, Request::Done) {
-            self.linger(context);
-        }
-    }
-
-    /// A request whose head never became one is named by what there is of it. If that is a `HEAD`,
-    /// its answer has no content either.
-    fn name_unparsed(&mut self) {
-        if let Request::Head(arriving) = &self.request {
-            let raw = arriving.of(self.up.body.raw());
-            self.record.name_unparsed(raw);
-            self.record.request_bytes += raw.len() as u64;
-            self.about.method = Method::classify(self.record.method());
+        if matches!(self.states.response(), Response::Done) {
+            self.settle_upstream(id, context);
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::super::fault::Fault;
-use crate::balance::{BackendId, Lease};
+use super::attempt::Attempt;
+use crate::balance::BackendId;
 use crate::endpoint::Client;
 use crate::journal::Record;
+use crate::proxy::fault::Fault;
 
 /// Bytes of a request line that are kept of a head that could not be parsed.
 const UNPARSED_LINE_BYTES: usize = 2048;
@@ -27,17 +28,20 @@ pub(super) struct RequestRecord {
     pub(super) interim_bytes: u64,
     /// What was sent to the client.
     pub(super) status: u16,
-    /// The backend tried last.
+    /// The backend of the attempt that ended last: the one that won, if one did.
     pub(super) backend: Option<BackendId>,
     /// When a backend was first chosen.
     pub(super) dispatched: Option<Instant>,
-    /// When the last byte of the upstream had come, or the last attempt ended.
-    pub(super) upstream_ended: Option<Instant>,
-    /// Of the last attempt; `None` for a pooled connection.
-    pub(super) connect: Option<Duration>,
-    /// Of the last attempt, connecting included.
-    pub(super) first_byte: Option<Duration>,
+    /// When the last byte of the upstream had come, or that attempt ended.
+    upstream_ended: Option<Instant>,
+    /// Of that attempt; `None` for a pooled connection.
+    connect: Option<Duration>,
+    /// Of that attempt, connecting included.
+    first_byte: Option<Duration>,
+    /// Connections asked for, those of hedges included.
     pub(super) attempts: u32,
+    /// Attempts that were begun while another one was out.
+    pub(super) hedges: u32,
     pub(super) fault: Option<Fault>,
     /// Whether it only asks if the proxy is there.
     pub(super) is_probe: bool,
@@ -51,12 +55,6 @@ impl RequestRecord {
         *self = Self { line, ..Self::default() };
     }
 
-    /// A backend was chosen for an attempt.
-    pub(super) fn dispatched_to(&mut self, lease: &Lease, now: Instant) {
-        self.backend = Some(lease.backend());
-        self.dispatched.get_or_insert(now);
-    }
-
     pub(super) fn name_request(&mut self, method: &[u8], target: &[u8]) {
         self.line.clear();
         self.line.extend_from_slice(method);
@@ -67,6 +65,14 @@ impl RequestRecord {
     /// Whether the client was sent any of its response, interim ones aside.
     pub(super) fn is_answer_begun(&self) -> bool {
         self.response_bytes > self.interim_bytes
+    }
+
+    /// An attempt has ended.
+    pub(super) fn attempt_ended(&mut self, attempt: &Attempt, now: Instant) {
+        self.backend = Some(attempt.lease.backend());
+        self.upstream_ended = Some(now);
+        self.connect = attempt.timing.connect();
+        self.first_byte = attempt.timing.answer().map(|answer| answer.spent);
     }
 
     pub(super) fn method(&self) -> &[u8] {
@@ -83,7 +89,7 @@ impl RequestRecord {
         self.name_request(method, target);
     }
 
-    /// The row, as it stands at `now`, of a request that came from `client`.
+    /// The row, as it stands at `now`, of a request of `client`.
     pub(super) fn record(&self, client: Client, now: Instant) -> Record<'_> {
         let latency = |from: Instant| self.upstream_ended.unwrap_or(now).duration_since(from);
         let (method, path) = self.line.split_at(self.method_bytes);

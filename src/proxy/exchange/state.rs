@@ -1,46 +1,64 @@
-//! The states of an exchange: one half-duplex machine per side, and what they share.
+//! The states of an exchange: one half-duplex machine per side.
 //!
 //! The states carry their codecs, so there is no body without its framing and no head without its
-//! search.
+//! search. What may be at the same time is this table, and nothing else. Attempts *race* until one
+//! of them has the head of the final response; then it has *won*, and is the only one left.
+//!
+//! | response | request | attempts |
+//! |---|---|---|
+//! | `Idle` | `Head` | none |
+//! | `Idle` | `Body`, `Done` | none |
+//! | `Awaited` | `Body`, `Done` | racing |
+//! | `Body`, `Done` | `Body`, `Done` | won |
+//! | `Tunnel`, `TunnelEnding`, `Done` | `Tunnel`, `TunnelEnding`, `Closed` | won |
+//! | `Done`, `Reply`, `Aborted`, `Reporting`, `Over` | `Done`, `Linger`, `Closed` | none |
+//!
+//! Row by row: a request is waited for; it is admitted, and a backend is chosen before the event is
+//! over; backends are asked; the response passes, and the rest of the request; bytes pass as they
+//! are; what is pending leaves, then the row is written, then the connection ends.
+//!
+//! Each half goes forward only, in the order in which its states are written below. They begin
+//! again together, for the next request: behind a row, when the request was `Done`.
+//!
+//! [`States::enter`] makes each transition and refuses what the table does not hold.
 
 use std::time::Instant;
 
 use super::action::CloseMode;
-use super::timing::Timing;
-use crate::balance::Lease;
-use crate::http::{ArrivingHead, Framing, HeadSearch, Method, Version};
-use crate::proxy::body_codec::BodyCodec;
+use super::attempt::Standing;
+use crate::http::{ArrivingHead, BodyCodec};
 
-/// The client's half.
+/// The client's half. Its tag is a byte of its own, because states are looked at far more often than
+/// they change.
 #[derive(Debug)]
+#[repr(u8)]
 pub(super) enum Request {
     Head(ArrivingHead),
     Body(BodyCodec),
     /// Seen whole. Nothing more is read before the response is done.
     Done,
+    /// Upgraded: bytes pass as they are.
+    Tunnel,
+    /// The client ended its half of the tunnel; what it sent is still on its way.
+    TunnelEnding,
     /// Nothing more is wanted: what still comes is dropped, up to a limit. The time counts once the
     /// response has ended.
     Linger {
         left_bytes: usize,
         until: Instant,
     },
-    /// Upgraded: bytes pass as they are.
-    Tunnel,
-    /// The client ended its half of the tunnel; what it sent is still on its way.
-    TunnelEnding,
+    /// The client's stream has ended, and all of it is dealt with.
+    Closed,
 }
 
-/// The upstream's half.
+/// The upstream's half, likewise.
 #[derive(Debug)]
+#[repr(u8)]
 pub(super) enum Response {
     /// There is no request yet.
     Idle,
-    /// A connection is being made.
-    AwaitUpstream,
-    Head {
-        search: HeadSearch,
-        interim: u32,
-    },
+    /// Backends are asked; none has sent the head of a final response that is acceptable.
+    Awaited,
     Body(BodyCodec),
     Tunnel,
     /// The upstream ended its half of the tunnel; what it sent is still on its way.
@@ -53,71 +71,331 @@ pub(super) enum Response {
     Aborted(CloseMode),
     /// The row is asked for; then the connection ends so at once, or else it serves on, or is read
     /// until the client has seen its end.
-    Ended(Option<CloseMode>),
+    Reporting(Option<CloseMode>),
+    /// Nothing more is sent to the client. It is read until it ends its stream, or it is about to
+    /// be closed.
+    Over,
 }
 
-/// What of the request's head is needed after it is gone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RequestContext {
-    pub(super) method: Method,
-    pub(super) version: Version,
-    /// What delimits its body.
-    pub(super) framing: Framing,
-    /// Whether the client's connection serves another request after this one.
-    pub(super) keep_alive: bool,
-    /// Whether the client takes the end of the connection for the end of the response.
-    pub(super) until_close: bool,
-    /// Whether the client may be waiting for the backend's 100 (Continue) before it sends the body.
-    pub(super) continue_due: bool,
-    /// Whom the upstream connection may serve.
-    pub(super) serves: Serves,
+impl Request {
+    fn place(&self) -> u8 {
+        match self {
+            Self::Head(_) => 0,
+            Self::Body(_) => 1,
+            Self::Done => 2,
+            Self::Tunnel => 3,
+            Self::TunnelEnding => 4,
+            Self::Linger { .. } => 5,
+            Self::Closed => 6,
+        }
+    }
 }
 
-impl RequestContext {
-    pub(super) const NONE: Self = Self {
-        method: Method::Get,
-        version: Version::Http11,
-        framing: Framing::None,
-        keep_alive: false,
-        until_close: false,
-        continue_due: false,
-        serves: Serves::Anyone,
-    };
+impl Response {
+    fn place(&self) -> u8 {
+        match self {
+            Self::Idle => 0,
+            Self::Awaited => 1,
+            Self::Body(_) => 2,
+            Self::Tunnel => 3,
+            Self::TunnelEnding => 4,
+            Self::Done => 5,
+            Self::Reply => 6,
+            Self::Aborted(CloseMode::Close) => 7,
+            Self::Aborted(CloseMode::Reset) => 8,
+            Self::Reporting(None) => 9,
+            Self::Reporting(Some(_)) => 10,
+            Self::Over => 11,
+        }
+    }
 }
 
-/// Whom an upstream connection may serve.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Serves {
-    Anyone,
-    /// It is authenticated as this client.
-    Client,
-}
-
-/// One try at one backend.
+/// The states that a transition leads to.
 #[derive(Debug)]
-pub(super) struct Attempt {
-    pub(super) lease: Lease,
-    pub(super) link: Link,
-    pub(super) timing: Timing,
+pub(super) enum Next {
+    Request(Request),
+    Response(Response),
+    Both(Request, Response),
 }
 
-/// The upstream connection as the exchange sees it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Link {
-    Connecting,
-    /// `reused` came from the pool, so it may turn out to be stale.
-    Open {
-        reused: bool,
-    },
-    /// Takes no more bytes, but may still have an answer.
-    WriteClosed {
-        reused: bool,
-    },
+/// The places of the states in which the connection may go on with another request, and of those
+/// in which that begins.
+const WHOLE: (u8, u8) = (2, 9);
+const FIRST: (u8, u8) = (0, 0);
+
+/// Both halves. Whoever has it can read the states and work on what they carry; another state is
+/// entered by [`States::enter`] alone.
+#[derive(Debug)]
+pub(super) struct States {
+    request: Request,
+    response: Response,
 }
 
-impl Link {
-    /// Whether the connection had served another request before.
-    pub(super) fn is_reused(self) -> bool {
-        matches!(self, Self::Open { reused: true } | Self::WriteClosed { reused: true })
+impl Default for States {
+    /// A request is waited for.
+    fn default() -> Self {
+        Self { request: Request::Head(ArrivingHead::default()), response: Response::Idle }
+    }
+}
+
+impl States {
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(super) fn response(&self) -> &Response {
+        &self.response
+    }
+
+    /// Makes a transition: of one half, or of both. The attempts are by now what they are to be in
+    /// it. False if the table has no such transition; it is made all the same.
+    #[must_use]
+    pub(super) fn enter(&mut self, next: Next, attempts: Standing) -> bool {
+        let before = self.places();
+        match next {
+            Next::Request(request) => self.request = request,
+            Next::Response(response) => self.response = response,
+            Next::Both(request, response) => *self = Self { request, response },
+        }
+        let after = self.places();
+        let is_forward = after.0 >= before.0 && after.1 >= before.1 && after != before;
+        let is_another = before == WHOLE && after == FIRST;
+        (is_forward || is_another) && self.is_in_table(attempts)
+    }
+
+    fn places(&self) -> (u8, u8) {
+        (self.request.place(), self.response.place())
+    }
+
+    /// What follows a bug: the connection is about to be cut.
+    pub(super) fn cut(&mut self) {
+        (self.request, self.response) = (Request::Closed, Response::Aborted(CloseMode::Reset));
+    }
+
+    /// Whether the table holds the states and these attempts.
+    pub(super) fn is_in_table(&self, attempts: Standing) -> bool {
+        use Request as Req;
+        match (&self.response, attempts) {
+            (Response::Idle, Standing::None) => {
+                matches!(self.request, Req::Head(_) | Req::Body(_) | Req::Done)
+            }
+            (Response::Awaited, Standing::Racing) | (Response::Body(_), Standing::Won) => {
+                matches!(self.request, Req::Body(_) | Req::Done)
+            }
+            (Response::Tunnel | Response::TunnelEnding, Standing::Won) => {
+                matches!(self.request, Req::Tunnel | Req::TunnelEnding | Req::Closed)
+            }
+            (Response::Done, Standing::Won) => {
+                !matches!(self.request, Req::Head(_) | Req::Linger { .. })
+            }
+            (
+                Response::Done
+                | Response::Reply
+                | Response::Aborted(_)
+                | Response::Reporting(_)
+                | Response::Over,
+                Standing::None,
+            ) => matches!(self.request, Req::Done | Req::Linger { .. } | Req::Closed),
+            _ => false,
+        }
+    }
+
+    /// The request's head, while that is waited for.
+    pub(super) fn arriving_mut(&mut self) -> Option<&mut ArrivingHead> {
+        match &mut self.request {
+            Request::Head(arriving) => Some(arriving),
+            _ => None,
+        }
+    }
+
+    /// The request's body, while that is on its way.
+    pub(super) fn request_body_mut(&mut self) -> Option<&mut BodyCodec> {
+        match &mut self.request {
+            Request::Body(codec) => Some(codec),
+            _ => None,
+        }
+    }
+
+    /// The response's body, while that is on its way.
+    pub(super) fn response_body_mut(&mut self) -> Option<&mut BodyCodec> {
+        match &mut self.response {
+            Response::Body(codec) => Some(codec),
+            _ => None,
+        }
+    }
+
+    /// For how many bytes and how long the client is still read, if that is all that is left.
+    pub(super) fn linger_mut(&mut self) -> Option<(&mut usize, &mut Instant)> {
+        match &mut self.request {
+            Request::Linger { left_bytes, until } => Some((left_bytes, until)),
+            _ => None,
+        }
+    }
+
+    /// How the connection ends behind the row, while that is asked for.
+    pub(super) fn ending_mut(&mut self) -> Option<&mut Option<CloseMode>> {
+        match &mut self.response {
+            Response::Reporting(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// Whether bytes pass as they are in at least one direction.
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(self.request, Request::Tunnel | Request::TunnelEnding)
+            || matches!(self.response, Response::Tunnel | Response::TunnelEnding)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "no other source of an instant")]
+mod tests {
+    use super::*;
+    use crate::http::{BodyOut, Framing};
+
+    const REQUESTS: [&str; 7] =
+        ["Head", "Body", "Done", "Tunnel", "TunnelEnding", "Linger", "Closed"];
+    const RESPONSES: [&str; 10] = [
+        "Idle",
+        "Awaited",
+        "Body",
+        "Tunnel",
+        "TunnelEnding",
+        "Done",
+        "Reply",
+        "Aborted",
+        "Reporting",
+        "Over",
+    ];
+    const STANDINGS: [(&str, Standing); 3] =
+        [("none", Standing::None), ("racing", Standing::Racing), ("won", Standing::Won)];
+
+    fn body() -> BodyCodec {
+        BodyCodec::new(Framing::Length(1), BodyOut::Length(1), 0).expect("a body")
+    }
+
+    fn request(name: &str) -> Request {
+        match name {
+            "Head" => Request::Head(ArrivingHead::default()),
+            "Body" => Request::Body(body()),
+            "Done" => Request::Done,
+            "Tunnel" => Request::Tunnel,
+            "TunnelEnding" => Request::TunnelEnding,
+            "Linger" => Request::Linger { left_bytes: 1, until: Instant::now() },
+            _ => Request::Closed,
+        }
+    }
+
+    fn response(name: &str) -> Response {
+        match name {
+            "Idle" => Response::Idle,
+            "Awaited" => Response::Awaited,
+            "Body" => Response::Body(body()),
+            "Tunnel" => Response::Tunnel,
+            "TunnelEnding" => Response::TunnelEnding,
+            "Done" => Response::Done,
+            "Reply" => Response::Reply,
+            "Aborted" => Response::Aborted(CloseMode::Close),
+            "Reporting" => Response::Reporting(None),
+            _ => Response::Over,
+        }
+    }
+
+    /// The rows of the table above, as lists of names.
+    fn rows() -> Vec<[Vec<&'static str>; 3]> {
+        let lines = include_str!("state.rs").lines();
+        let rows = lines.filter_map(|line| line.strip_prefix("//! | `")?.strip_suffix(" |"));
+        let cells = |row: &'static str| {
+            row.split(" | ").map(|cell| cell.split(", ").map(|name| name.trim_matches('`')))
+        };
+        let rows = rows.map(|row| cells(row).map(Iterator::collect).collect::<Vec<_>>());
+        rows.map(|row| row.try_into().expect("three cells")).collect()
+    }
+
+    #[test]
+    fn what_is_legal_is_what_the_table_holds() {
+        let rows = rows();
+        let names = rows.iter().flatten().flatten();
+        let known = |name: &&str| {
+            REQUESTS.contains(name)
+                || RESPONSES.contains(name)
+                || STANDINGS.map(|s| s.0).contains(name)
+        };
+        assert!(rows.len() == 6 && names.clone().all(known), "{rows:?}");
+        for (of_request, of_response) in
+            REQUESTS.into_iter().flat_map(|request| RESPONSES.map(|response| (request, response)))
+        {
+            let states = States { request: request(of_request), response: response(of_response) };
+            for (of_attempts, attempts) in STANDINGS {
+                let is_told = rows.iter().any(|[responses, requests, standings]| {
+                    responses.contains(&of_response)
+                        && requests.contains(&of_request)
+                        && standings.contains(&of_attempts)
+                });
+                assert_eq!(
+                    states.is_in_table(attempts),
+                    is_told,
+                    "{of_response} with {of_request}, {of_attempts}"
+                );
+            }
+        }
+    }
+
+    /// Whether there are attempts with which the transition can be made.
+    fn can_enter(from: (&str, &str), to: impl Fn() -> Next) -> bool {
+        STANDINGS.into_iter().any(|(_, attempts)| {
+            let mut states = States { request: request(from.0), response: response(from.1) };
+            states.enter(to(), attempts)
+        })
+    }
+
+    /// Whether the table holds them with any attempts.
+    fn can_be(of_request: &str, of_response: &str) -> bool {
+        let states = States { request: request(of_request), response: response(of_response) };
+        STANDINGS.into_iter().any(|(_, attempts)| states.is_in_table(attempts))
+    }
+
+    #[test]
+    fn each_half_goes_forward_only() {
+        for (before, from) in RESPONSES.into_iter().enumerate() {
+            for (after, to) in RESPONSES.into_iter().enumerate() {
+                let is_made = can_enter(("Done", from), || Next::Response(response(to)));
+                assert_eq!(is_made, after > before && can_be("Done", to), "{from} to {to}");
+            }
+        }
+        for (before, from) in REQUESTS.into_iter().enumerate() {
+            for (after, to) in REQUESTS.into_iter().enumerate() {
+                let is_made = can_enter((from, "Done"), || Next::Request(request(to)));
+                assert_eq!(is_made, after > before && can_be(to, "Done"), "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_request_that_was_whole_is_followed_by_another() {
+        let next = |states: &mut States| {
+            let head = Request::Head(ArrivingHead::default());
+            states.enter(Next::Both(head, Response::Idle), Standing::None)
+        };
+        let mut states = States { request: Request::Done, response: Response::Reporting(None) };
+        assert!(next(&mut states));
+        for (request, response) in [
+            (request("Linger"), Response::Reporting(None)),
+            (Request::Done, Response::Reporting(Some(CloseMode::Close))),
+            (Request::Done, Response::Over),
+            (Request::Closed, Response::Reporting(None)),
+        ] {
+            assert!(!next(&mut States { request, response }));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_may_turn_from_a_close_to_a_reset_and_not_back() {
+        let cut = |from, to| {
+            let mut states = States { request: Request::Closed, response: Response::Aborted(from) };
+            states.enter(Next::Response(Response::Aborted(to)), Standing::None)
+        };
+        assert!(cut(CloseMode::Close, CloseMode::Reset));
+        assert!(!cut(CloseMode::Reset, CloseMode::Close));
     }
 }

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 pub(super) struct Timing {
     /// When it began, with the first of the backend's addresses.
     since: Instant,
+    /// When its connection was there.
     connected: Instant,
+    /// How long that took; none if it was there before.
+    connect: Option<Duration>,
     /// When the last byte of the request was sent.
     sent: Option<Instant>,
     /// How long nothing but the client was waited for.
@@ -29,13 +32,18 @@ pub(super) struct Answer {
 impl Timing {
     pub(super) fn start(now: Instant) -> Self {
         let client_took = Duration::ZERO;
-        Self { since: now, connected: now, sent: None, client_took, answer: None }
+        Self { since: now, connected: now, connect: None, sent: None, client_took, answer: None }
     }
 
-    /// The connection is made, which took so long. One from the pool was there from the start.
-    pub(super) fn connected(&mut self, now: Instant) -> Duration {
+    /// The connection is made. One from the pool was there from the start.
+    pub(super) fn connected(&mut self, now: Instant) {
         self.connected = now;
-        now.duration_since(self.since)
+        self.connect = Some(now.duration_since(self.since));
+    }
+
+    /// How long it took to connect, if that was necessary.
+    pub(super) fn connect(&self) -> Option<Duration> {
+        self.connect
     }
 
     /// The last byte of the request is sent.
@@ -96,7 +104,9 @@ mod tests {
     fn a_request_sent_at_once_took_all_of_the_time() {
         let start = Instant::now();
         let mut timing = Timing::start(start);
-        assert_eq!(timing.connected(start + ms(3)), ms(3));
+        assert_eq!(timing.connect(), None);
+        timing.connected(start + ms(3));
+        assert_eq!(timing.connect(), Some(ms(3)));
         timing.request_sent(start + ms(3));
         let answer = timing.answered(None, start + ms(10));
         assert_eq!((answer.spent, answer.excused), (ms(10), ms(0)));

@@ -1,11 +1,15 @@
-//! Whom an exchange waits for, and until when.
+//! What an exchange waits for, and until when.
 //!
 //! No timer is ever set or cleared: each deadline follows from the states and from when a side last
 //! moved, so none can be forgotten. A worker asks for the earliest one after each event.
 
 use std::time::{Duration, Instant};
 
-use super::{Action, CloseMode, Context, Exchange, Fault, Link, Request, Response};
+use super::action::{CloseMode, Context};
+use super::attempt::{Attempt, Link};
+use super::state::{Request, Response};
+use super::{ConnectFailure, Exchange, Expects};
+use crate::proxy::fault::Fault;
 use crate::proxy::settings::Timeouts;
 
 /// How long a client that has its last answer may take to see it and to end its own stream.
@@ -14,38 +18,44 @@ pub(super) const LINGER: Duration = Duration::from_secs(30);
 /// The same while the proxy is stopping: as long as an idle connection is kept then.
 pub(super) const LINGER_DRAINING: Duration = Duration::from_millis(250);
 
-/// What an exchange may be waiting for.
+/// What a client may be waited for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wait {
+enum ClientWait {
     /// The rest of the request's head.
     Head,
     /// More of the request's body.
-    ClientSends,
-    /// That the client takes what is ready for it.
-    ClientReads,
-    /// A connection to the upstream.
-    Connect,
-    /// That the upstream takes the request, or sends the head of its answer.
-    Response,
-    /// More of the response's body.
-    Stream,
-    /// The client's end of stream, after its answer.
+    Body,
+    /// Its end of stream, after its answer.
     Linger,
     /// Anything at all to move in a tunnel.
     Tunnel,
 }
 
-/// What is waited for, of each side, since the last event.
+/// What an upstream may be waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum UpstreamWait {
+    /// A connection.
+    Connect,
+    /// That it takes the request, or sends the head of its answer.
+    Response,
+    /// More of the response's body.
+    Stream,
+}
+
+/// That a client takes what is ready for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct ClientReads;
+
+/// What the client was waited for after the last event.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Awaited {
-    client: Option<Wait>,
-    upstream: Option<Wait>,
-    client_reads: bool,
+    client: Option<ClientWait>,
+    reads: Option<ClientReads>,
 }
 
 impl Awaited {
     fn awaits_body(self) -> bool {
-        self.client == Some(Wait::ClientSends)
+        self.client == Some(ClientWait::Body)
     }
 }
 
@@ -53,73 +63,72 @@ impl Exchange {
     /// When [`Exchange::expired`] should be called, if nothing happens before.
     #[must_use]
     pub fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
-        let of = |wait: Option<Wait>| wait.and_then(|wait| self.deadline_of(wait, timeouts));
-        match (of(self.awaited.client), of(self.awaited.upstream)) {
-            (Some(client), Some(upstream)) => Some(client.min(upstream)),
-            (client, upstream) => client.or(upstream),
-        }
+        let client = self.awaited.client.and_then(|wait| self.client_deadline(wait, timeouts));
+        let reads = self.reads_deadline(timeouts);
+        let upstreams = self.attempts.all().filter_map(|attempt| deadline_of(attempt, timeouts));
+        client.into_iter().chain(reads).chain(upstreams).min()
     }
 
-    fn deadline_of(&self, wait: Wait, timeouts: &Timeouts) -> Option<Instant> {
+    fn client_deadline(&self, wait: ClientWait, timeouts: &Timeouts) -> Option<Instant> {
         match wait {
-            Wait::Head => self.record.arrived.map(|arrived| arrived + timeouts.header),
-            Wait::ClientSends => Some(self.client_moved + self.patience),
-            Wait::ClientReads => Some(self.client_moved + timeouts.body),
-            Wait::Connect => Some(self.upstream_moved + timeouts.connect),
-            Wait::Response => timeouts.response.map(|timeout| self.upstream_moved + timeout),
-            Wait::Stream => timeouts.stream.map(|timeout| self.upstream_moved + timeout),
-            Wait::Linger => match self.request {
-                Request::Linger { until, .. } => Some(until),
+            ClientWait::Head => self.record.arrived.map(|arrived| arrived + timeouts.header),
+            ClientWait::Body => Some(self.client_moved + self.patience),
+            ClientWait::Linger => match self.states.request() {
+                Request::Linger { until, .. } => Some(*until),
                 _ => None,
             },
-            Wait::Tunnel => {
-                let moved = self.client_moved.max(self.upstream_moved);
+            ClientWait::Tunnel => {
+                let moved = self.attempts.all().map(|attempt| attempt.moved);
+                let moved = moved.fold(self.client_moved, Instant::max);
                 timeouts.tunnel.map(|timeout| moved + timeout)
             }
         }
     }
 
-    /// What the client is waited for. If it is to send and to read, it is the sending: that wait is
-    /// never the longer one.
-    fn client_wait(&self, client_reads: bool) -> Option<Wait> {
-        match self.request {
-            _ if self.is_tunnel() => Some(Wait::Tunnel),
-            Request::Head(_) => self.record.arrived.map(|_| Wait::Head),
-            Request::Body(_) if self.awaits_body() => Some(Wait::ClientSends),
-            Request::Linger { .. } if matches!(self.response, Response::Ended(_)) => {
-                Some(Wait::Linger)
+    /// If the client is to send and to read, this is never the shorter wait.
+    fn reads_deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
+        self.awaited.reads.map(|_| self.client_moved + timeouts.body)
+    }
+
+    fn client_wait(&self) -> Option<ClientWait> {
+        match self.states.request() {
+            _ if self.states.is_tunnel() => Some(ClientWait::Tunnel),
+            Request::Head(_) => self.record.arrived.map(|_| ClientWait::Head),
+            Request::Body(_) if self.awaits_body() => Some(ClientWait::Body),
+            Request::Linger { .. } if matches!(self.states.response(), Response::Over) => {
+                Some(ClientWait::Linger)
             }
-            _ => client_reads.then_some(Wait::ClientReads),
+            _ => None,
         }
     }
 
-    fn upstream_wait(&self, client_reads: bool) -> Option<Wait> {
-        let attempt = self.attempt.as_ref()?;
-        if attempt.link == Link::Connecting {
-            return Some(Wait::Connect);
+    /// What an upstream is waited for that has taken all there is of the request, and one that has
+    /// not. While the client has something to read, or its body is awaited, no answer is due.
+    fn upstream_waits(&self, reads: Option<ClientReads>) -> [Option<UpstreamWait>; 2] {
+        let has_request = self.about.expects == Expects::Continue
+            || !matches!(self.states.request(), Request::Body(_));
+        let is_due = has_request && reads.is_none();
+        match self.states.response() {
+            _ if self.states.is_tunnel() => [None, None],
+            Response::Awaited => {
+                [is_due.then_some(UpstreamWait::Response), Some(UpstreamWait::Response)]
+            }
+            Response::Body(_) => {
+                [is_due.then_some(UpstreamWait::Stream), Some(UpstreamWait::Stream)]
+            }
+            _ => [None, Some(UpstreamWait::Response)],
         }
-        let (is_answer_due, wait) = match self.response {
-            Response::Head { .. } => (true, Wait::Response),
-            Response::Body(_) => (true, Wait::Stream),
-            _ => (false, Wait::Response),
-        };
-        let has_request = self.about.continue_due || !matches!(self.request, Request::Body(_));
-        let is_due = is_answer_due && has_request && !client_reads || !self.up.is_drained();
-        (is_due && !self.is_tunnel()).then_some(wait)
     }
 
     /// Bytes of a body buy the client time at the price of the least rate, never more than the
     /// timeout; waiting uses it up. So neither silence nor a drip holds a connection for ever.
     pub(super) fn earn_patience(&mut self, count: usize, context: &Context<'_>) {
-        if !matches!(self.request, Request::Body(_)) {
-            return;
-        }
         let longest = context.settings.timeouts.body;
         let Some(rate) = context.settings.limits.body_rate else {
             self.patience = longest;
             return;
         };
-        if self.awaits_body() {
+        if self.awaited.awaits_body() {
             let waited = context.now.duration_since(self.client_moved);
             self.patience = self.patience.saturating_sub(waited);
         }
@@ -133,64 +142,86 @@ impl Exchange {
     }
 
     fn awaits_body(&self) -> bool {
-        matches!(self.request, Request::Body(_)) && self.up.is_drained() && !self.about.continue_due
+        self.about.expects == Expects::Nothing
+            && self.attempts.all().all(|attempt| self.up.is_drained(attempt.sent))
     }
 
     /// A wait that began with this event counts from now, not from when that side last moved.
     pub(super) fn note_new_waits(&mut self, context: &Context<'_>) {
         let now = context.now;
-        let client_reads = !self.down.is_drained();
-        let client = self.client_wait(client_reads);
-        let upstream = self.upstream_wait(client_reads);
-        let after = Awaited { client, upstream, client_reads };
+        let has_more = !self.down.is_drained(self.delivered) && !self.states.is_tunnel();
+        let reads = has_more.then_some(ClientReads);
+        let after = Awaited { client: self.client_wait(), reads };
         let before = std::mem::replace(&mut self.awaited, after);
-        if after == before {
-            return;
-        }
         match (before.awaits_body(), after.awaits_body()) {
             (false, true) => {
                 (self.client_moved, self.body_awaited) = (now, now);
-                if let Some(attempt) = &mut self.attempt {
+                for id in self.attempts.ids() {
+                    let Some(attempt) = self.attempts.get_mut(id) else { continue };
                     context.balancer.yield_probe(&mut attempt.lease);
                 }
             }
             (true, false) => {
-                if let Some(attempt) = &mut self.attempt {
+                for id in self.attempts.ids() {
+                    let Some(attempt) = self.attempts.get_mut(id) else { continue };
                     attempt.timing.client_took(self.body_awaited, now);
                 }
             }
             _ => {}
         }
-        if client_reads && !before.client_reads {
+        if after.reads.is_some() && before.reads.is_none() {
             self.client_moved = now;
         }
-        let is_answer = |wait| matches!(wait, Some(Wait::Response | Wait::Stream));
-        if is_answer(upstream) && !is_answer(before.upstream) {
-            self.upstream_moved = now;
+        let [answer, takes] = self.upstream_waits(reads);
+        for id in self.attempts.ids() {
+            let Some(attempt) = self.attempts.get_mut(id) else { continue };
+            let wait = match attempt.link {
+                Link::Connecting { .. } | Link::Failed { .. } => Some(UpstreamWait::Connect),
+                _ if !self.up.is_drained(attempt.sent) => takes,
+                _ => answer.filter(|_| !attempt.is_held()),
+            };
+            let is_answer =
+                |wait| matches!(wait, Some(UpstreamWait::Response | UpstreamWait::Stream));
+            if is_answer(wait) && !is_answer(attempt.awaited) {
+                attempt.moved = now;
+            }
+            attempt.awaited = wait;
         }
     }
 
     /// Ends the first wait whose time has come. What it leads to is waited for anew.
     pub(super) fn end_waits(&mut self, context: &mut Context<'_>) {
-        let timeouts = &context.settings.timeouts;
-        let is_due = |wait: &Wait| {
-            self.deadline_of(*wait, timeouts).is_some_and(|deadline| deadline <= context.now)
-        };
-        let Awaited { client, upstream, .. } = self.awaited;
-        let Some(wait) = client.into_iter().chain(upstream).find(is_due) else { return };
-        match wait {
-            Wait::Head => self.fail(Fault::HeaderTimeout, context),
-            Wait::ClientSends => self.fail(Fault::BodyTimeout, context),
-            Wait::ClientReads => self.stalled(context),
-            Wait::Connect => {
-                // The backend's next address has a time of its own.
-                self.upstream_moved = context.now;
-                self.actions.push_back(Action::ConnectExpired);
+        let (now, timeouts) = (context.now, &context.settings.timeouts);
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if let Some(wait) = self.awaited.client
+            && is_due(self.client_deadline(wait, timeouts))
+        {
+            return match wait {
+                ClientWait::Head => self.fail(Fault::HeaderTimeout, context),
+                ClientWait::Body => self.fail(Fault::BodyTimeout, context),
+                ClientWait::Linger => self.hang_up(CloseMode::Close),
+                ClientWait::Tunnel => self.tunnel_idle(context),
+            };
+        }
+        if is_due(self.reads_deadline(timeouts)) {
+            return self.stalled(context);
+        }
+        for id in self.attempts.ids() {
+            let Some(attempt) = self.attempts.get_mut(id) else { continue };
+            let Some(wait) = attempt.awaited.filter(|_| is_due(deadline_of(attempt, timeouts)))
+            else {
+                continue;
+            };
+            match (wait, attempt.link) {
+                (UpstreamWait::Connect, Link::Connecting { more }) => {
+                    attempt.link = Link::Failed { failure: ConnectFailure::TimedOut, more };
+                }
+                (UpstreamWait::Connect, _) => {}
+                (UpstreamWait::Response, _) => {
+                    self.attempt_fails(id, Fault::ResponseTimeout, context);
+                }
+                (UpstreamWait::Stream, _) => self.attempt_fails(id, Fault::StreamTimeout, context),
             }
-            Wait::Response => self.fail(Fault::ResponseTimeout, context),
-            Wait::Stream => self.fail(Fault::StreamTimeout, context),
-            Wait::Linger => self.hang_up(),
-            Wait::Tunnel => self.tunnel_idle(context),
         }
     }
 
@@ -206,14 +237,23 @@ impl Exchange {
     /// Nothing moved in a tunnel: both ends are closed in order, unless one of them has not taken
     /// all. What it was sent must not seem to end there.
     fn tunnel_idle(&mut self, context: &mut Context<'_>) {
-        if !self.down.is_drained() {
+        if !self.down.is_drained(self.delivered) {
             return self.stalled(context);
         }
-        if !self.up.is_drained() {
+        if self.attempts.all().any(|attempt| !self.up.is_drained(attempt.sent)) {
             return self.break_tunnel(Fault::UpstreamStalled, context);
         }
         self.record.fault.get_or_insert(Fault::TunnelTimeout);
-        self.release(Action::Discard, context);
+        self.end_attempts(CloseMode::Close, context);
         self.cut(CloseMode::Close, context);
     }
+}
+
+fn deadline_of(attempt: &Attempt, timeouts: &Timeouts) -> Option<Instant> {
+    let timeout = match attempt.awaited? {
+        UpstreamWait::Connect => Some(timeouts.connect),
+        UpstreamWait::Response => timeouts.response,
+        UpstreamWait::Stream => timeouts.stream,
+    };
+    timeout.map(|timeout| attempt.moved + timeout)
 }

@@ -181,8 +181,8 @@ impl Worker {
                 Ok::<_, io::Error>(Client {
                     stream: Stream::accepted(transport, key, poller)?,
                     peer: Peer::new(client),
-                    exchange: None,
-                    upstream: None,
+                    in_flight: None,
+                    bound: None,
                     idle_since: now,
                     idle_until,
                     standing: Standing::New,

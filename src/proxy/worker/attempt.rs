@@ -1,9 +1,10 @@
-//! Upstream connections: taken from the pool or opened, address by address, and put back.
+//! Upstream connections: taken from the pool or opened to the address that is named, and put back.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use super::super::connection::{Upstream, connect_failure};
-use super::super::exchange::ConnectFailure;
+use super::super::connection::{Client, InFlight, Upstream, connect_failure};
+use super::super::exchange::{AttemptId, ConnectFailure, Source};
 use super::super::resolver::AddressCursor;
 use super::super::settings::UpstreamReuse;
 use super::Worker;
@@ -17,37 +18,56 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 impl Worker {
-    /// Attaches a connection to `backend` to a client's exchange: its own, if it has one.
-    pub(super) fn connect(&mut self, key: Key, backend: BackendId, fresh: bool, now: Instant) {
+    /// Gives an attempt of a client's exchange a connection to `backend`, in place of the one that
+    /// it has.
+    pub(super) fn dial(
+        &mut self,
+        key: Key,
+        attempt: AttemptId,
+        (backend, source): (BackendId, Source),
+        now: Instant,
+    ) {
+        drop(self.detach(key, attempt));
+        let after = match source {
+            Source::After(address) => Some(address),
+            Source::Reuse | Source::Fresh => None,
+        };
         if self.context.settings.verbose
-            && let Some(client) = self.clients.get(key)
-            && let Some(lease) = client.exchange.as_ref().and_then(|exchange| exchange.lease())
+            && after.is_none()
+            && let Some(Client { in_flight: Some(it), .. }) = self.clients.get(key)
+            && let Some(lease) = it.exchange.lease(attempt)
         {
             let line = self.context.balancer.explain(lease, now);
             self.context.sender.log_line(format_args!("{line}"));
         }
-        let pooled = self.context.settings.upstream_reuse == UpstreamReuse::Persistent && !fresh;
-        let own = self.clients.get_mut(key).and_then(|client| {
-            let leads_to = kept(client, &mut self.upstreams, now)?;
-            client.upstream.filter(|_| leads_to == backend)
-        });
-        let taken = match own {
-            None if pooled => self.take_pooled(backend, now),
-            own => own,
+        let resting = match source {
+            Source::Reuse => self.take_bound(key, backend, now).or_else(|| {
+                let is_pooled = self.context.settings.upstream_reuse == UpstreamReuse::Persistent;
+                is_pooled.then(|| self.take_pooled(backend, now)).flatten()
+            }),
+            Source::Fresh | Source::After(_) => None,
         };
-        let Some(taken) = taken else {
-            return self.open(key, backend, None, ConnectFailure::Unreachable, now);
+        let Some(link) = resting else {
+            return self.open(key, attempt, (backend, after), now);
         };
-        if let (Some(client), Some(upstream)) =
-            (self.clients.get_mut(key), self.upstreams.get_mut(taken))
-        {
-            upstream.client = Some(key);
-            client.upstream = Some(taken);
-            let mut context = self.context.lend(now, &client.peer);
-            if let Some(exchange) = &mut client.exchange {
-                exchange.reused_connection(&mut context);
-            }
+        if let Some(in_flight) = self.in_flight(key) {
+            in_flight.links.set(attempt, link);
+            in_flight.exchange.reused(attempt);
         }
+        if let Some(upstream) = self.upstreams.get_mut(link) {
+            upstream.client = Some(key);
+        }
+    }
+
+    /// The client's own connection, if it has one that leads there.
+    fn take_bound(&mut self, key: Key, backend: BackendId, now: Instant) -> Option<Key> {
+        let client = self.clients.get_mut(key)?;
+        let leads_there = kept(client, &mut self.upstreams, now) == Some(backend);
+        let bound = client.bound.take()?;
+        if !leads_there {
+            self.upstreams.remove(bound);
+        }
+        leads_there.then_some(bound)
     }
 
     /// The connection to `backend` that was used last and can be used again.
@@ -61,56 +81,56 @@ impl Worker {
         }
     }
 
-    /// Opens a connection to the address of a backend after `last`, or to the first one after that
-    /// which does not fail at once.
+    /// Begins a connection to the address of a backend behind `after`, or to the first one. What
+    /// follows if there is none, or it fails at once, the exchange decides.
     fn open(
         &mut self,
         key: Key,
-        backend: BackendId,
-        mut last: Option<AddressCursor>,
-        mut failure: ConnectFailure,
+        attempt: AttemptId,
+        (backend, after): (BackendId, Option<AddressCursor>),
         now: Instant,
     ) {
-        let mut freed = false;
-        while let Some((cursor, endpoint)) = self.resolver.address(backend, last) {
-            let poller = &self.poller;
-            let opened = self.upstreams.open(|upstream| {
-                Ok(Upstream {
-                    stream: Stream::connect(endpoint, upstream, poller)?,
-                    backend,
-                    client: Some(key),
-                    cursor: Some(cursor),
-                    idle_since: now,
-                    idle_until: now,
-                })
-            });
-            match opened {
-                Ok(upstream) => {
-                    if let Some(client) = self.clients.get_mut(key) {
-                        client.upstream = Some(upstream);
-                    }
-                    return self.await_place(upstream, now);
-                }
-                Err(error) if !freed && are_exhausted(&error) && self.free_one(now) => {
-                    freed = true;
-                    continue;
-                }
-                Err(error) => failure = connect_failure(&error),
+        let mut more = None;
+        let mut opened = Err(ConnectFailure::Unreachable);
+        if let Some((cursor, _)) = self.resolver.address(backend, after) {
+            more = self.resolver.address(backend, Some(cursor)).map(|_| cursor);
+            let mut result = self.begin(key, backend, cursor, now);
+            if matches!(&result, Err(error) if are_exhausted(error)) && self.free_one(now) {
+                result = self.begin(key, backend, cursor, now);
             }
-            if failure == ConnectFailure::ResourceExhausted {
-                break;
+            opened = result.map_err(|error| connect_failure(&error));
+        }
+        let Some(in_flight) = self.in_flight(key) else { return };
+        in_flight.exchange.dialing(attempt, more);
+        match opened {
+            Ok(link) => {
+                in_flight.links.set(attempt, link);
+                self.await_place(link, now);
             }
-            last = Some(cursor);
+            Err(failure) => in_flight.exchange.dial_failed(attempt, failure),
         }
-        if failure != ConnectFailure::ResourceExhausted {
-            self.resolver.request_refresh(backend);
-        }
-        if let Some(client) = self.clients.get_mut(key)
-            && let Some(exchange) = &mut client.exchange
-        {
-            let mut context = self.context.lend(now, &client.peer);
-            exchange.unreachable(failure, &mut context);
-        }
+    }
+
+    /// Begins a connection for a client to this address of a backend.
+    fn begin(
+        &mut self,
+        key: Key,
+        backend: BackendId,
+        cursor: AddressCursor,
+        now: Instant,
+    ) -> io::Result<Key> {
+        let endpoint = self.resolver.address_at(backend, cursor);
+        let endpoint = endpoint.ok_or(io::ErrorKind::HostUnreachable)?;
+        self.upstreams.open(|link| {
+            Ok(Upstream {
+                stream: Stream::connect(endpoint, link, &self.poller)?,
+                backend,
+                client: Some(key),
+                cursor: Some(cursor),
+                idle_since: now,
+                idle_until: now,
+            })
+        })
     }
 
     /// Has a backend that is busy asked again soon. The longer it is, the more rarely: many may
@@ -126,43 +146,45 @@ impl Worker {
 
     /// Time has passed for a connection that serves a client: if its backend was busy, it is asked
     /// again.
-    pub(super) fn connect_again(&mut self, link: Key, client: Key, now: Instant) {
+    pub(super) fn connect_again(&mut self, link: Key, key: Key, now: Instant) {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
         let Some(cursor) = upstream.cursor.filter(|_| upstream.stream.is_busy()) else { return };
-        let endpoint = self.resolver.address_at(upstream.backend, cursor);
-        let Some(endpoint) = endpoint else { return };
+        let Some(endpoint) = self.resolver.address_at(upstream.backend, cursor) else { return };
         match upstream.stream.connect_again(endpoint, link, &self.poller) {
             Ok(()) if upstream.stream.is_busy() => return self.await_place(link, now),
             Ok(()) => {}
-            Err(error) => self.connect_failed(client, connect_failure(&error), now),
+            Err(error) => {
+                if let Some(InFlight { exchange, links }) = self.in_flight(key)
+                    && let Some((attempt, _)) = links.iter().find(|(_, own)| *own == link)
+                {
+                    exchange.dial_failed(attempt, connect_failure(&error));
+                    self.work(key, now);
+                }
+            }
         }
-        self.pump(client, now);
+        self.pump(key, now);
     }
 
-    /// The connection being made to a backend failed: goes on with its next address.
-    pub(super) fn connect_failed(&mut self, key: Key, failure: ConnectFailure, now: Instant) {
-        let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
-        if let Some(upstream) = link.and_then(|link| self.upstreams.remove(link))
-            && let Some(cursor) = upstream.cursor
-        {
-            self.open(key, upstream.backend, Some(cursor), failure, now);
-        }
-    }
-
-    /// Puts a client's upstream connection back into the pool, if it is fit for it.
-    pub(super) fn recycle(&mut self, key: Key, idle: Duration, now: Instant) {
-        let link = self.clients.get_mut(key).and_then(|client| client.upstream.take());
-        let Some((link, upstream)) =
-            link.and_then(|link| Some((link, self.upstreams.get_mut(link)?)))
-        else {
-            return;
-        };
+    /// Puts an attempt's connection back into the pool, if it is fit for it.
+    pub(super) fn recycle(&mut self, key: Key, attempt: AttemptId, idle: Duration, now: Instant) {
+        let Some(link) = self.in_flight(key).and_then(|it| it.links.take(attempt)) else { return };
+        let Some(upstream) = self.upstreams.get_mut(link) else { return };
         // Something is left to be read: more than was asked for, or the end.
         let fit = !upstream.stream.can_read();
         if fit && self.pool.put(upstream.backend, link) {
             self.lay_to_rest(link, idle, now);
         } else {
             self.upstreams.remove(link);
+        }
+    }
+
+    /// Keeps an attempt's connection for its client: it rests as one in the pool does, and the
+    /// client alone knows of it.
+    pub(super) fn keep(&mut self, key: Key, attempt: AttemptId, idle: Duration, now: Instant) {
+        let Some(link) = self.in_flight(key).and_then(|it| it.links.take(attempt)) else { return };
+        self.lay_to_rest(link, idle, now);
+        if let Some(client) = self.clients.get_mut(key) {
+            client.bound = Some(link);
         }
     }
 
@@ -178,9 +200,9 @@ impl Worker {
         self.upstream_timers.set(Some(upstream.idle_until), link, self.poller.timers());
     }
 
-    /// Takes a client's upstream connection out of the table; dropped, it is closed.
-    pub(super) fn detach(&mut self, key: Key) -> Option<Upstream> {
-        let link = self.clients.get_mut(key)?.upstream.take()?;
+    /// Takes an attempt's connection out of the table; dropped, it is closed.
+    pub(super) fn detach(&mut self, key: Key, attempt: AttemptId) -> Option<Upstream> {
+        let link = self.in_flight(key)?.links.take(attempt)?;
         self.upstreams.remove(link)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::connection::InFlight;
 use super::super::exchange::Phase;
 use super::super::mailbox::Command;
 use super::super::settings::Settings;
@@ -64,8 +65,8 @@ impl Worker {
         self.poller.timers().wake_at(DRAIN_END, now + timeout);
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
-            let at_work = client.exchange.as_mut().filter(|exchange| !exchange.is_idle());
-            let deadline = if let Some(exchange) = at_work {
+            let at_work = client.in_flight.as_mut().filter(|it| !it.exchange.is_idle());
+            let deadline = if let Some(InFlight { exchange, .. }) = at_work.map(|it| &mut **it) {
                 exchange.drain(&mut self.context.lend(now, &client.peer));
                 exchange.deadline(&self.context.settings.timeouts)
             } else {
@@ -80,8 +81,8 @@ impl Worker {
     pub(super) fn stop_all(&mut self, now: Instant) {
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
-            if let Some(exchange) = &mut client.exchange {
-                exchange.stop(&mut self.context.lend(now, &client.peer));
+            if let Some(in_flight) = &mut client.in_flight {
+                in_flight.exchange.stop(&mut self.context.lend(now, &client.peer));
                 self.pump(key, now);
             }
             self.abort(key, now);

@@ -22,7 +22,7 @@ use self::accept::Listeners;
 use self::upstreams::Upstreams;
 use super::accept_balancer::AcceptBalancer;
 use super::budget::RetryBudget;
-use super::connection::{Client, Standing};
+use super::connection::{Client, InFlight, Links, Standing};
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
 use super::mailbox::Mailboxes;
 use super::metrics::{Metrics, WorkerMetrics};
@@ -133,7 +133,7 @@ pub(super) struct Worker {
     pool: Pool,
     resolver: LocalResolver,
     #[expect(clippy::vec_box, reason = "they move between here and the clients")]
-    spare: Vec<Box<Exchange>>,
+    spare: Vec<Box<InFlight>>,
     context: WorkerContext,
     mailboxes: Arc<Mailboxes>,
     accept_balancer: Arc<AcceptBalancer>,
@@ -285,15 +285,16 @@ impl Worker {
     fn client_expired(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let timeouts = &self.context.settings.timeouts;
-        let deadline = match &client.exchange {
-            Some(exchange) if !exchange.is_idle() => exchange.deadline(timeouts),
-            _ => Some(client.idle_until),
+        let at_work = client.in_flight.as_mut().filter(|it| !it.exchange.is_idle());
+        let deadline = match &at_work {
+            Some(in_flight) => in_flight.exchange.deadline(timeouts),
+            None => Some(client.idle_until),
         };
         if deadline.is_none_or(|deadline| deadline > now) {
             return self.client_timers.set(deadline, key, self.poller.timers());
         }
-        if let Some(exchange) = client.exchange.as_mut().filter(|exchange| !exchange.is_idle()) {
-            exchange.expired(&mut self.context.lend(now, &client.peer));
+        if let Some(in_flight) = at_work {
+            in_flight.exchange.expired(&mut self.context.lend(now, &client.peer));
             self.pump(key, now);
         } else {
             self.dismiss(key, now);
@@ -303,9 +304,9 @@ impl Worker {
     /// Ends a client's connection whatever its state; a request in flight gets its row.
     fn abort(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        if let Some(exchange) = &mut client.exchange {
-            let mut context = self.context.lend(now, &client.peer);
-            exchange.closed(Side::Client, StreamEnd::Reset, &mut context);
+        if let Some(in_flight) = &mut client.in_flight {
+            in_flight.exchange.closed(Side::Client, StreamEnd::Reset);
+            self.work(key, now);
             self.run_actions(key, now);
         }
         self.drop_client(key);
@@ -324,30 +325,40 @@ impl Worker {
         if client.standing != Standing::Leaving {
             self.accept_balancer.closed(self.index);
         }
-        if let Some(upstream) = client.upstream.take() {
-            self.upstreams.remove(upstream);
+        if let Some(bound) = client.bound.take() {
+            self.upstreams.remove(bound);
         }
-        if let Some(exchange) = client.exchange.take() {
-            self.recycle_exchange(exchange);
+        if let Some(in_flight) = client.in_flight.take() {
+            self.recycle_exchange(in_flight);
         }
         self.listeners.capacity_freed();
         Some(client)
     }
 
+    /// What a client has under way.
+    fn in_flight(&mut self, key: Key) -> Option<&mut InFlight> {
+        self.clients.get_mut(key)?.in_flight.as_deref_mut()
+    }
+
     /// Keeps an exchange that is over, for the next connection that needs one.
-    fn recycle_exchange(&mut self, mut exchange: Box<Exchange>) {
-        exchange.reset(self.poller.now());
-        exchange.release_buffers(&mut self.context.free);
+    fn recycle_exchange(&mut self, mut in_flight: Box<InFlight>) {
+        for (_, link) in std::mem::take(&mut in_flight.links).iter() {
+            self.upstreams.remove(link);
+        }
+        in_flight.exchange.reset();
+        in_flight.exchange.release_buffers(&mut self.context.free);
         if self.spare.len() < SPARE_EXCHANGES {
-            self.spare.push(exchange);
+            self.spare.push(in_flight);
         }
     }
 }
 
 /// An exchange for a connection that needs one, used before or new.
 #[expect(clippy::vec_box, reason = "they move between the spare ones and the clients")]
-fn spare(spare: &mut Vec<Box<Exchange>>, now: Instant) -> Box<Exchange> {
-    spare.pop().unwrap_or_else(|| Box::new(Exchange::new(now)))
+fn spare(spare: &mut Vec<Box<InFlight>>, now: Instant) -> Box<InFlight> {
+    spare.pop().unwrap_or_else(|| {
+        Box::new(InFlight { exchange: Exchange::new(now), links: Links::default() })
+    })
 }
 
 impl Drop for Worker {

@@ -1,56 +1,30 @@
 //! Moves one exchange on as far as its sockets allow, and does what it demands.
+//!
+//! A round has four parts: bytes are received, the exchange works on them, its actions are run, and
+//! what is pending is sent.
 
 use std::time::Instant;
 
-use super::super::connection::{Client, Standing, Upstream, connect_failure};
-use super::super::exchange::{
-    Action, CloseMode, ConnectFailure, Context, Exchange, Phase, Side, StreamEnd,
-};
-use super::super::resolver::LocalResolver;
+use super::super::connection::{Client, InFlight, Standing, connect_failure};
+use super::super::exchange::{Action, CloseMode, Exchange, Phase, Side, StreamEnd};
 use super::upstreams::Upstreams;
 use super::{IDLE, LEAVING, QUIET, READY, Worker};
 use crate::balance::BackendId;
+use crate::buffer::FreeList;
 use crate::reactor::{Key, Received, Stream};
 
 /// Rounds of reading and writing for one exchange in one turn, so that a large body does not keep
 /// others waiting.
 pub(super) const ROUNDS_PER_TURN: usize = 16;
 
-/// What came of a round.
-enum Round {
-    /// Nothing more can be done before an event.
-    Still,
-    Moved,
-    /// The upstream connection did not come about.
-    ConnectFailed(ConnectFailure),
-}
-
 impl Worker {
     /// Moves a client's exchange on.
     pub(super) fn pump(&mut self, key: Key, now: Instant) {
         for _ in 0..ROUNDS_PER_TURN {
-            let Some(client) = self.clients.get_mut(key) else { return };
-            if client.exchange.is_none() {
-                let kept = kept(client, &mut self.upstreams, now);
-                if !client.stream.can_read() {
-                    return self.order.push(IDLE, key);
-                }
-                let exchange = client.exchange.insert(super::spare(&mut self.spare, now));
-                if let Some(backend) = kept {
-                    exchange.kept(backend);
-                }
+            if !self.has_exchange(key, now) {
+                return;
             }
-            let upstream = client.upstream.and_then(|link| self.upstreams.get_mut(link));
-            // One that is kept for the client has no part in this before it is asked for.
-            let upstream = upstream.filter(|upstream| upstream.client == Some(key));
-            let Client { stream, exchange: Some(exchange), peer, .. } = client else { return };
-            let mut context = self.context.lend(now, peer);
-            let round = round(stream, upstream, exchange, &self.resolver, &mut context);
-            if let Round::ConnectFailed(failure) = round {
-                self.connect_failed(key, failure, now);
-            }
-            let demanded = self.run_actions(key, now);
-            if matches!(round, Round::Still) && !demanded {
+            if !self.round(key, now) {
                 return self.settle(key, now);
             }
         }
@@ -60,37 +34,128 @@ impl Worker {
         }
     }
 
+    /// Gives a client an exchange if it has none and there is something to read.
+    fn has_exchange(&mut self, key: Key, now: Instant) -> bool {
+        let Some(client) = self.clients.get_mut(key) else { return false };
+        if client.in_flight.is_none() {
+            let kept = kept(client, &mut self.upstreams, now);
+            if !client.stream.can_read() {
+                self.order.push(IDLE, key);
+                return false;
+            }
+            let in_flight = client.in_flight.insert(super::spare(&mut self.spare, now));
+            if let Some(backend) = kept {
+                in_flight.exchange.kept(backend);
+            }
+        }
+        true
+    }
+
+    /// One round; whether anything moved.
+    fn round(&mut self, key: Key, now: Instant) -> bool {
+        let received = self.receive(key);
+        if received {
+            self.work(key, now);
+        }
+        let acted = self.run_actions(key, now);
+        let sent = self.send(key, now);
+        if acted || sent {
+            self.work(key, now);
+            self.run_actions(key, now);
+        }
+        received || acted || sent
+    }
+
+    /// Reads once from each socket of a client's exchange.
+    fn receive(&mut self, key: Key) -> bool {
+        let Some(client) = self.clients.get_mut(key) else { return false };
+        let Client { stream, in_flight: Some(in_flight), .. } = client else { return false };
+        let InFlight { exchange, links } = &mut **in_flight;
+        let free = &mut self.context.free;
+        let left = stream.read_closed() && exchange.ends_with_client(&self.context.settings);
+        if stream.failed() || left {
+            // What came before the reset is a request all the same, and has its row.
+            if exchange.is_idle() {
+                receive(stream, Side::Client, exchange, free);
+            }
+            exchange.closed(Side::Client, StreamEnd::Reset);
+            return true;
+        }
+        let mut any = receive(stream, Side::Client, exchange, free);
+        for (attempt, link) in links.iter() {
+            if let Some(upstream) = self.upstreams.get_mut(link)
+                && upstream.cursor.is_none()
+            {
+                any |= receive(&mut upstream.stream, Side::Upstream(attempt), exchange, free);
+            }
+        }
+        any
+    }
+
+    /// Has the exchange do what is due.
+    pub(super) fn work(&mut self, key: Key, now: Instant) {
+        if let Some(Client { in_flight: Some(in_flight), peer, .. }) = self.clients.get_mut(key) {
+            in_flight.exchange.work(&mut self.context.lend(now, peer));
+        }
+    }
+
+    /// Writes once to each socket of a client's exchange.
+    fn send(&mut self, key: Key, now: Instant) -> bool {
+        let Some(client) = self.clients.get_mut(key) else { return false };
+        let Client { stream, in_flight: Some(in_flight), .. } = client else { return false };
+        let InFlight { exchange, links } = &mut **in_flight;
+        let mut any = false;
+        for (attempt, link) in links.iter() {
+            let Some(upstream) = self.upstreams.get_mut(link) else { continue };
+            match send(&mut upstream.stream, Side::Upstream(attempt), exchange, now) {
+                Ok(false) => continue,
+                // The first byte it takes proves that the connection was made.
+                Ok(true) => {
+                    if let Some(cursor) = upstream.cursor.take() {
+                        self.resolver.mark_good(upstream.backend, cursor);
+                    }
+                }
+                Err(error) if upstream.cursor.is_some() => {
+                    exchange.dial_failed(attempt, connect_failure(&error));
+                }
+                Err(_) => exchange.closed(Side::Upstream(attempt), StreamEnd::WriteFailed),
+            }
+            any = true;
+        }
+        if let Ok(sent) = send(stream, Side::Client, exchange, now) {
+            return any | sent;
+        }
+        exchange.closed(Side::Client, StreamEnd::WriteFailed);
+        true
+    }
+
     /// Gives back what an exchange does not need while it waits, and sets its timer.
     fn settle(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let timeouts = &self.context.settings.timeouts;
-        match client.exchange.take() {
-            Some(mut exchange) if exchange.is_idle() => {
-                if self.context.phase == Phase::Draining {
-                    client.idle_until = client.idle_until.min(now + QUIET);
-                }
-                let deadline = Some(client.idle_until);
-                self.client_timers.set(deadline, key, self.poller.timers());
-                self.order.push(IDLE, key);
-                if exchange.is_untouched() {
-                    self.recycle_exchange(exchange);
-                } else {
-                    // Empty lines came, which are counted.
-                    exchange.release_buffers(&mut self.context.free);
-                    client.exchange = Some(exchange);
-                }
+        let Some(mut in_flight) = client.in_flight.take() else { return };
+        let exchange = &mut in_flight.exchange;
+        if exchange.is_idle() {
+            if self.context.phase == Phase::Draining {
+                client.idle_until = client.idle_until.min(now + QUIET);
             }
-            Some(mut exchange) => {
-                exchange.release_buffers(&mut self.context.free);
-                let is_leaving = exchange.is_lingering();
-                let deadline = exchange.deadline(timeouts);
-                self.client_timers.set(deadline, key, self.poller.timers());
-                client.exchange = Some(exchange);
-                if is_leaving {
-                    self.leaves(key);
-                }
+            let deadline = Some(client.idle_until);
+            self.client_timers.set(deadline, key, self.poller.timers());
+            self.order.push(IDLE, key);
+            if exchange.is_untouched() {
+                return self.recycle_exchange(in_flight);
             }
-            None => {}
+            // Empty lines came, which are counted.
+            exchange.release_buffers(&mut self.context.free);
+            client.in_flight = Some(in_flight);
+            return;
+        }
+        exchange.release_buffers(&mut self.context.free);
+        let is_leaving = exchange.is_lingering();
+        let deadline = exchange.deadline(&self.context.settings.timeouts);
+        self.client_timers.set(deadline, key, self.poller.timers());
+        client.in_flight = Some(in_flight);
+        if is_leaving {
+            self.leaves(key);
         }
     }
 
@@ -107,35 +172,22 @@ impl Worker {
     /// Does what the exchange demands, in order; whether there was anything.
     pub(super) fn run_actions(&mut self, key: Key, now: Instant) -> bool {
         let mut any = false;
-        while let Some(client) = self.clients.get_mut(key) {
-            let Some(demand) = client.exchange.as_mut().and_then(|exchange| exchange.next_action())
-            else {
-                break;
-            };
+        while let Some(action) = self.in_flight(key).and_then(|it| it.exchange.next_action()) {
             any = true;
-            match demand {
-                Action::Connect { backend, fresh } => self.connect(key, backend, fresh, now),
-                Action::ConnectExpired => {
-                    self.connect_failed(key, ConnectFailure::TimedOut, now);
+            match action {
+                Action::Dial { attempt, backend, source } => {
+                    self.dial(key, attempt, (backend, source), now);
                 }
-                Action::Recycle { idle } => self.recycle(key, idle, now),
-                Action::Keep { idle } => {
-                    // It rests as one in the pool does, and the client alone knows of it.
-                    if let Some(link) = client.upstream {
-                        self.lay_to_rest(link, idle, now);
-                    }
-                }
-                Action::Discard => drop(self.detach(key)),
-                Action::Reset => {
-                    if let Some(upstream) = self.detach(key) {
+                Action::Refresh { backend } => self.resolver.request_refresh(backend),
+                Action::Recycle { attempt, idle } => self.recycle(key, attempt, idle, now),
+                Action::Keep { attempt, idle } => self.keep(key, attempt, idle, now),
+                Action::Close { attempt, how } => {
+                    let upstream = self.detach(key, attempt);
+                    if let (Some(upstream), CloseMode::Reset) = (upstream, how) {
                         upstream.stream.reset();
                     }
                 }
-                Action::FinishUpstream => self.finish_upstream(key),
-                Action::FinishClient => {
-                    // A client that is gone already will be noticed by reading.
-                    let _ = client.stream.finish();
-                }
+                Action::Finish(side) => self.finish(key, side),
                 Action::Report => self.report(key, now),
                 Action::Hangup(how) => {
                     let client = self.drop_client(key);
@@ -148,17 +200,24 @@ impl Worker {
         any
     }
 
-    fn finish_upstream(&mut self, key: Key) {
-        let link = self.clients.get(key).and_then(|client| client.upstream);
-        if let Some(upstream) = link.and_then(|link| self.upstreams.get_mut(link)) {
-            // An upstream that is gone already will be noticed by reading.
-            let _ = upstream.stream.finish();
-        }
+    /// Ends the stream to one side. A peer that is gone already will be noticed by reading.
+    fn finish(&mut self, key: Key, side: Side) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let _ = match (side, &client.in_flight) {
+            (Side::Client, _) => client.stream.finish(),
+            (Side::Upstream(attempt), Some(in_flight)) => {
+                let link = in_flight.links.iter().find(|(id, _)| *id == attempt);
+                let upstream = link.and_then(|(_, link)| self.upstreams.get_mut(link));
+                upstream.map_or(Ok(()), |upstream| upstream.stream.finish())
+            }
+            (Side::Upstream(_), None) => Ok(()),
+        };
     }
 
     fn report(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = &mut client.exchange else { return };
+        let Some(in_flight) = &mut client.in_flight else { return };
+        let exchange = &mut in_flight.exchange;
         let record = exchange.record(client.peer.client(), now);
         self.context.sender.record(&record);
         self.context.metrics.record(&record, exchange.backend());
@@ -178,8 +237,7 @@ impl Worker {
         // Nothing but an answer makes the idle time begin anew.
         client.idle_since = now;
         client.idle_until = now + self.context.settings.timeouts.client_idle;
-        let is_ended = client.stream.is_ended();
-        exchange.reported(is_ended, &mut self.context.lend(now, &client.peer));
+        exchange.reported(&mut self.context.lend(now, &client.peer));
     }
 }
 
@@ -190,76 +248,30 @@ pub(super) fn kept(
     upstreams: &mut Upstreams,
     now: Instant,
 ) -> Option<BackendId> {
-    let link = client.upstream?;
+    let link = client.bound?;
     let alive = upstreams.get(link).filter(|upstream| upstream.is_usable(now));
     let backend = alive.map(|upstream| upstream.backend);
     if backend.is_none() {
         upstreams.remove(link);
-        client.upstream = None;
+        client.bound = None;
     }
     backend
 }
 
-/// Reads and writes once in each direction, as far as the sockets are ready.
-fn round(
-    client: &mut Stream,
-    mut upstream: Option<&mut Upstream>,
-    exchange: &mut Exchange,
-    resolver: &LocalResolver,
-    context: &mut Context<'_>,
-) -> Round {
-    let left = client.read_closed() && exchange.ends_with_client(context.settings);
-    if client.failed() || left {
-        // What came before the reset is a request all the same, and has its row.
-        if exchange.is_idle() {
-            receive(client, Side::Client, exchange, context);
-        }
-        exchange.closed(Side::Client, StreamEnd::Reset, context);
-        return Round::Moved;
-    }
-    let mut moved = receive(client, Side::Client, exchange, context);
-    if moved && exchange.has_actions() {
-        // The connection kept for this client is this request's only once that is said.
-        return Round::Moved;
-    }
-    if let Some(upstream) = &mut upstream {
-        match send_upstream(upstream, exchange, resolver, context) {
-            Round::Still => {}
-            Round::Moved => moved = true,
-            failed @ Round::ConnectFailed(_) => return failed,
-        }
-        if upstream.cursor.is_none() {
-            moved |= receive(&mut upstream.stream, Side::Upstream, exchange, context);
-        }
-    }
-    if let Ok(sent) = send(client, Side::Client, exchange, context) {
-        moved |= sent;
-    } else {
-        exchange.closed(Side::Client, StreamEnd::WriteFailed, context);
-        moved = true;
-    }
-    if moved { Round::Moved } else { Round::Still }
-}
-
 /// Reads once, if the exchange has room.
-fn receive(
-    stream: &mut Stream,
-    side: Side,
-    exchange: &mut Exchange,
-    context: &mut Context<'_>,
-) -> bool {
+fn receive(stream: &mut Stream, side: Side, exchange: &mut Exchange, free: &mut FreeList) -> bool {
     if !stream.can_read() {
         return false;
     }
-    let space = exchange.space(side, context.free);
+    let space = exchange.space(side, free);
     if space.is_empty() {
         return false;
     }
     match stream.read(space) {
-        Ok(Received::Bytes(count)) => exchange.filled(side, count, context),
+        Ok(Received::Bytes(count)) => exchange.received(side, count),
         Ok(Received::Nothing) => return false,
-        Ok(Received::End) => exchange.closed(side, StreamEnd::Finished, context),
-        Err(_) => exchange.closed(side, StreamEnd::Reset, context),
+        Ok(Received::End) => exchange.closed(side, StreamEnd::Finished),
+        Err(_) => exchange.closed(side, StreamEnd::Reset),
     }
     true
 }
@@ -269,7 +281,7 @@ fn send(
     stream: &mut Stream,
     side: Side,
     exchange: &mut Exchange,
-    context: &mut Context<'_>,
+    now: Instant,
 ) -> std::io::Result<bool> {
     if !stream.can_write() {
         return Ok(false);
@@ -284,30 +296,7 @@ fn send(
         stream.write(pending)?
     };
     if let Some(count) = sent {
-        exchange.drained(side, count, context);
+        exchange.sent(side, count, now);
     }
     Ok(sent.is_some())
-}
-
-/// Writes to the upstream once. The first byte it takes proves that the connection was made.
-fn send_upstream(
-    upstream: &mut Upstream,
-    exchange: &mut Exchange,
-    resolver: &LocalResolver,
-    context: &mut Context<'_>,
-) -> Round {
-    match send(&mut upstream.stream, Side::Upstream, exchange, context) {
-        Ok(false) => Round::Still,
-        Ok(true) => {
-            if let Some(cursor) = upstream.cursor.take() {
-                resolver.mark_good(upstream.backend, cursor);
-            }
-            Round::Moved
-        }
-        Err(error) if upstream.cursor.is_some() => Round::ConnectFailed(connect_failure(&error)),
-        Err(_) => {
-            exchange.closed(Side::Upstream, StreamEnd::WriteFailed, context);
-            Round::Moved
-        }
-    }
 }

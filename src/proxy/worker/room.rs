@@ -35,8 +35,8 @@ impl Worker {
     pub(super) fn dismiss(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if client.standing == Standing::Served {
-            let exchange = client.exchange.get_or_insert_with(|| spare(&mut self.spare, now));
-            exchange.close_idle(&mut self.context.lend(now, &client.peer));
+            let in_flight = client.in_flight.get_or_insert_with(|| spare(&mut self.spare, now));
+            in_flight.exchange.close_idle(&mut self.context.lend(now, &client.peer));
             self.pump(key, now);
         } else {
             self.drop_client(key);

@@ -256,7 +256,7 @@ fn nothing_is_sent_over_a_bound_connection_before_it_is_known_to_be_alive() {
     client.write_all(b"\r\n").unwrap();
     bench.until("the empty line", |bench| {
         let key = bench.worker.clients.keys().next().unwrap();
-        bench.worker.clients.get(key).unwrap().exchange.is_some()
+        bench.worker.clients.get(key).unwrap().in_flight.is_some()
     });
     origin.shutdown(Shutdown::Write).unwrap();
     client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody").unwrap();

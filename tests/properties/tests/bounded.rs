@@ -16,7 +16,7 @@ const LONGEST: usize = 4096;
 const MOST_CHANGES: u64 = 8;
 
 /// What messages are made of, to be put anywhere.
-const WORDS: [&str; 56] = [
+const WORDS: [&str; 59] = [
     "\r\n",
     "\n",
     "\r",
@@ -73,6 +73,9 @@ const WORDS: [&str; 56] = [
     "~dr",
     "~p",
     "~S",
+    "~h",
+    "~n1",
+    "~n0",
 ];
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): what a seed makes is always the same.

@@ -1,7 +1,8 @@
 //! Does what the exchange demands, as a worker does, and holds each demand against what it may ask.
 
 use tidegate::balance::BackendId;
-use tidegate::proxy::exchange::{Action, ConnectFailure, Exchange};
+use tidegate::proxy::AddressCursor;
+use tidegate::proxy::exchange::{Action, AttemptId, CloseMode, ConnectFailure, Side, Source};
 use tidegate::proxy::settings::UpstreamReuse;
 
 use crate::{Connection, ExchangeHarness, Row};
@@ -10,78 +11,96 @@ impl ExchangeHarness {
     pub(crate) fn run_actions(&mut self) -> bool {
         let mut any = false;
         while self.over.is_none()
-            && let Some(demand) = self.exchange.next_action()
+            && let Some(action) = self.exchange.next_action()
         {
             any = true;
-            self.fulfil(demand);
+            self.fulfil(action);
         }
         any
     }
 
-    fn fulfil(&mut self, demand: Action) {
-        match demand {
-            Action::Connect { backend, fresh } => {
-                assert_eq!(self.attached, None, "one connection at a time");
-                self.demanded = Some(backend);
-                let own = self.own_connection().filter(|(_, kept)| *kept == backend && !fresh);
-                self.kept = None;
-                let backend = self.place(backend);
-                let pooled = self.settings.upstream_reuse == UpstreamReuse::Persistent && !fresh;
-                self.retire_idle();
-                let mut from_pool = || self.servers[backend].pool.pop();
-                let own = own.map(|(own, _)| own);
-                match own.or_else(|| pooled.then(&mut from_pool).flatten()) {
-                    None => self.open(backend, 0),
-                    Some(connection) => {
-                        self.attached = Some(connection);
-                        self.act(Exchange::reused_connection);
-                    }
-                }
-            }
-            Action::ConnectExpired => {
-                self.connect_failed(ConnectFailure::TimedOut);
-            }
-            Action::Recycle { idle } => {
-                let attached = self.attached.take().expect("a connection to put back");
-                let connection = &mut self.connections[attached];
+    fn fulfil(&mut self, action: Action) {
+        match action {
+            Action::Dial { attempt, backend, source } => self.dial(attempt, backend, source),
+            Action::Refresh { backend } => self.refreshed.push(self.place(backend)),
+            Action::Recycle { attempt, idle } => {
+                let link = self.links[attempt.index()].take().expect("a connection to put back");
+                let connection = &mut self.connections[link];
                 connection.idle_until = Some(self.now + idle);
                 let Connection { socket, backend, closed, .. } = connection;
                 assert!(!socket.finished && !*closed);
                 assert_eq!(self.settings.upstream_reuse, UpstreamReuse::Persistent);
                 if socket.inbox.is_empty() && socket.end.is_none() {
-                    self.servers[*backend].pool.push(attached);
+                    self.servers[*backend].pool.push(link);
                 } else {
                     *closed = true;
                 }
             }
-            Action::Keep { idle } => {
-                let attached = self.attached.take().expect("a connection to keep");
+            Action::Keep { attempt, idle } => {
+                let link = self.links[attempt.index()].take().expect("a connection to keep");
                 assert_eq!(self.settings.upstream_reuse, UpstreamReuse::Persistent);
-                self.connections[attached].idle_until = Some(self.now + idle);
-                self.kept = Some((attached, self.demanded.expect("a backend")));
+                self.connections[link].idle_until = Some(self.now + idle);
+                self.kept = Some((link, self.demanded.expect("a backend")));
             }
-            Action::Discard => {
-                if let Some(attached) = self.attached.take() {
-                    self.connections[attached].closed = true;
+            Action::Close { attempt, how } => {
+                if let Some(link) = self.links[attempt.index()].take() {
+                    self.connections[link].closed = true;
+                    self.connections[link].reset = how == CloseMode::Reset;
                 }
             }
-            Action::Reset => {
-                let attached = self.attached.take().expect("a connection to reset");
-                let connection = &mut self.connections[attached];
-                (connection.closed, connection.reset) = (true, true);
+            Action::Finish(Side::Client) => self.client.finished = true,
+            Action::Finish(Side::Upstream(attempt)) => {
+                let link = self.links[attempt.index()].expect("a connection to finish");
+                self.connections[link].socket.finished = true;
             }
-            Action::FinishUpstream => self.upstream_socket().finished = true,
-            Action::FinishClient => self.client.finished = true,
             Action::Report => self.report(),
             Action::Hangup(how) => {
                 assert!(!self.owes_row, "no row before the connection ends");
-                assert_eq!(self.attached, None, "the backend's connection is forgotten");
+                assert_eq!(self.attached(), None, "the backend's connection is forgotten");
                 if let Some((own, _)) = self.kept.take() {
                     self.connections[own].closed = true;
                 }
                 self.over = Some(how);
             }
         }
+    }
+
+    fn dial(&mut self, attempt: AttemptId, backend: BackendId, source: Source) {
+        if let Some(before) = self.links[attempt.index()].take() {
+            self.connections[before].closed = true;
+        }
+        self.demanded = Some(backend);
+        let step = match source {
+            Source::After(failed) => failed.step + 1,
+            Source::Fresh => 0,
+            Source::Reuse => {
+                let own = self.own_connection().filter(|(_, kept)| *kept == backend);
+                self.kept = None;
+                self.retire_idle();
+                let is_pooled = self.settings.upstream_reuse == UpstreamReuse::Persistent;
+                let place = self.place(backend);
+                let pool = &mut self.servers[place].pool;
+                let pooled = || is_pooled.then(|| pool.pop()).flatten();
+                if let Some(link) = own.map(|(own, _)| own).or_else(pooled) {
+                    self.links[attempt.index()] = Some(link);
+                    return self.exchange.reused(attempt);
+                }
+                0
+            }
+        };
+        let backend = self.place(backend);
+        self.links[attempt.index()] = Some(self.connections.len());
+        self.connections.push(Connection::new(backend, Some(step)));
+        let is_last = step + 1 >= self.servers[backend].dials.len();
+        let cursor = AddressCursor { step, index: step };
+        self.exchange.dialing(attempt, (!is_last).then_some(cursor));
+    }
+
+    pub(crate) fn dial_failed(&mut self, attempt: AttemptId, failure: ConnectFailure) -> bool {
+        let link = self.links[attempt.index()].take().expect("a connection being made");
+        self.connections[link].closed = true;
+        self.exchange.dial_failed(attempt, failure);
+        true
     }
 
     /// The connection kept for the client, unless it said something or ended; then it is closed.
@@ -104,8 +123,7 @@ impl ExchangeHarness {
         assert!(record.client == client || !self.settings.trusted.origins().is_empty());
         self.client_told = Some(record.client);
         let row = Row::of(&record);
-        let is_ended = self.client.ended;
-        self.act(|exchange, context| exchange.reported(is_ended, context));
+        self.act(tidegate::proxy::exchange::Exchange::reported);
         // One that was pipelined behind it may have begun.
         let is_next = Row::of(&self.exchange.record(client, self.now)) != row;
         self.owes_row |= is_next && !self.exchange.is_idle();

@@ -12,33 +12,34 @@ use tidegate::balance::{BackendId, Balancer, Membership, Options, Policy};
 use tidegate::buffer::{BLOCK_BYTES, FreeList};
 use tidegate::endpoint::Client;
 use tidegate::http::Headers;
-use tidegate::proxy::Peer;
+use tidegate::proxy;
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{
-    CloseMode, ConnectFailure, Context, Exchange, Phase, Side, StreamEnd,
+    AttemptId, CloseMode, Context, Exchange, MAX_ATTEMPTS, Phase, StreamEnd,
 };
 use tidegate::proxy::settings::{Backend, Settings};
 
 mod actions;
 mod backends;
+mod moves;
 mod peers;
 
-pub use peers::{Connection, Dial, Log, Row, Server, Socket, settings};
+pub use peers::{Connection, Dial, Log, Peer, Row, Server, Socket, settings};
 
 /// The date on which everything happens.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// A client, as the log names it.
 #[must_use]
-pub fn peer(client: &str) -> Peer {
-    Peer::new(client.parse().expect("a client"))
+pub fn peer(client: &str) -> proxy::Peer {
+    proxy::Peer::new(client.parse().expect("a client"))
 }
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
-const MANY_ROUNDS: usize = 1_000_000;
+pub(crate) const MANY_ROUNDS: usize = 1_000_000;
 
 /// Most that an exchange may hold, whatever the peers do: a block and as much again for each
-/// direction, and a head.
+/// direction, and a head. Each attempt beside the first has a block of its own.
 const MOST_HELD_BYTES: usize = 5 * BLOCK_BYTES;
 
 /// See the module's description.
@@ -58,7 +59,7 @@ pub struct ExchangeHarness {
     free: FreeList,
     headers: Headers,
     /// The client.
-    pub peer: Peer,
+    pub peer: proxy::Peer,
     /// The simulated time.
     pub now: Instant,
     /// Whether the proxy is stopping.
@@ -71,8 +72,10 @@ pub struct ExchangeHarness {
     pub servers: Vec<Server>,
     /// Every connection ever made to a backend.
     pub connections: Vec<Connection>,
-    /// Which of them serves the exchange.
-    pub attached: Option<usize>,
+    /// Which of them serves which attempt.
+    pub links: [Option<usize>; MAX_ATTEMPTS],
+    /// Backends whose names were to be looked up again.
+    pub refreshed: Vec<usize>,
     /// Which of them is kept for the client alone, and the backend it leads to.
     kept: Option<(usize, BackendId)>,
     /// The backend demanded last.
@@ -137,7 +140,8 @@ impl ExchangeHarness {
             client: Socket::default(),
             servers: std::iter::repeat_with(server).take(backends).collect(),
             connections: Vec::new(),
-            attached: None,
+            links: [None; MAX_ATTEMPTS],
+            refreshed: Vec::new(),
             kept: None,
             demanded: None,
             write_bytes: usize::MAX,
@@ -181,39 +185,21 @@ impl ExchangeHarness {
 
     /// Bytes arrive and wait to be read.
     #[track_caller]
-    pub fn arrive(&mut self, from: Side, bytes: &[u8]) {
-        match from {
-            Side::Client => self.client.inbox.extend(bytes),
-            Side::Upstream => self.upstream_socket().inbox.extend(bytes),
-        }
+    pub fn arrive(&mut self, from: Peer, bytes: &[u8]) {
+        self.peer_socket(from).inbox.extend(bytes);
     }
 
-    /// The client sends.
-    pub fn client(&mut self, bytes: impl AsRef<[u8]>) {
-        self.arrive(Side::Client, bytes.as_ref());
-        self.run();
-    }
-
-    /// The backend in use sends.
+    /// A peer sends.
     #[track_caller]
-    pub fn upstream(&mut self, bytes: impl AsRef<[u8]>) {
-        self.arrive(Side::Upstream, bytes.as_ref());
+    pub fn sends(&mut self, from: Peer, bytes: impl AsRef<[u8]>) {
+        self.arrive(from, bytes.as_ref());
         self.run();
     }
 
-    /// The client's stream ends, or takes no more.
-    pub fn client_ends(&mut self, how: StreamEnd) {
-        match how {
-            StreamEnd::WriteFailed => self.client.broken = true,
-            _ => self.client.end = Some(how),
-        }
-        self.run();
-    }
-
-    /// The stream of the backend in use ends, or takes no more.
+    /// A peer's stream ends, or takes no more.
     #[track_caller]
-    pub fn upstream_ends(&mut self, how: StreamEnd) {
-        let socket = self.upstream_socket();
+    pub fn ends(&mut self, peer: Peer, how: StreamEnd) {
+        let socket = self.peer_socket(peer);
         match how {
             StreamEnd::WriteFailed => socket.broken = true,
             _ => socket.end = Some(how),
@@ -221,20 +207,70 @@ impl ExchangeHarness {
         self.run();
     }
 
+    /// The client sends.
+    pub fn client(&mut self, bytes: impl AsRef<[u8]>) {
+        self.sends(Peer::Client, bytes);
+    }
+
+    /// The backend in use sends.
+    #[track_caller]
+    pub fn upstream(&mut self, bytes: impl AsRef<[u8]>) {
+        self.sends(Peer::Upstream, bytes);
+    }
+
+    /// The client's stream ends, or takes no more.
+    pub fn client_ends(&mut self, how: StreamEnd) {
+        self.ends(Peer::Client, how);
+    }
+
+    /// The stream of the backend in use ends, or takes no more.
+    #[track_caller]
+    pub fn upstream_ends(&mut self, how: StreamEnd) {
+        self.ends(Peer::Upstream, how);
+    }
+
+    #[track_caller]
+    fn peer_socket(&mut self, peer: Peer) -> &mut Socket {
+        match peer {
+            Peer::Client => &mut self.client,
+            Peer::Upstream => self.upstream_socket(),
+            Peer::Connection(index) => &mut self.connections[index].socket,
+        }
+    }
+
+    /// Begins another attempt beside those that are out; whether it did.
+    pub fn hedge(&mut self) -> bool {
+        let began = self.act(Exchange::hedge);
+        self.run();
+        began
+    }
+
+    /// The connection that serves the exchange; of several, the first attempt's.
+    #[must_use]
+    pub fn attached(&self) -> Option<usize> {
+        self.links.into_iter().flatten().next()
+    }
+
+    /// The attempts that have a connection, each with its own.
+    fn linked(&self) -> impl Iterator<Item = (AttemptId, usize)> + use<> {
+        AttemptId::ALL.into_iter().zip(self.links).filter_map(|(id, link)| Some((id, link?)))
+    }
+
     /// The connection that serves the exchange.
     #[track_caller]
     pub fn upstream_socket(&mut self) -> &mut Socket {
-        let attached = self.attached.expect("a connection to a backend");
+        let attached = self.attached().expect("a connection to a backend");
         &mut self.connections[attached].socket
     }
 
     /// Bytes that a peer has sent and nobody has read.
     #[must_use]
-    pub fn unread(&self, side: Side) -> usize {
-        match (side, self.attached) {
-            (Side::Client, _) => self.client.inbox.len(),
-            (Side::Upstream, Some(attached)) => self.connections[attached].socket.inbox.len(),
-            (Side::Upstream, None) => 0,
+    pub fn unread(&self, from: Peer) -> usize {
+        let connection = |index: usize| self.connections[index].socket.inbox.len();
+        match from {
+            Peer::Client => self.client.inbox.len(),
+            Peer::Upstream => self.attached().map_or(0, connection),
+            Peer::Connection(index) => connection(index),
         }
     }
 
@@ -322,163 +358,9 @@ impl ExchangeHarness {
             assert!(!self.owes_row);
             self.owes_row = true;
         }
-        assert!(self.exchange.held_bytes() <= MOST_HELD_BYTES, "it holds too much");
+        let more = self.linked().skip(1).count() * BLOCK_BYTES;
+        assert!(self.exchange.held_bytes() <= MOST_HELD_BYTES + more, "it holds too much");
         result
-    }
-
-    /// Moves everything that can be moved.
-    pub fn run(&mut self) {
-        for _ in 0..MANY_ROUNDS {
-            if !self.round() {
-                return;
-            }
-        }
-        panic!("it never rests");
-    }
-
-    /// One round of the worker; whether anything moved.
-    pub fn round(&mut self) -> bool {
-        if self.over.is_some() {
-            return false;
-        }
-        let left = match self.client.end {
-            Some(StreamEnd::Finished) => self.exchange.ends_with_client(&self.settings),
-            end => end == Some(StreamEnd::Reset),
-        };
-        let moved = if left {
-            self.act(|exchange, context| exchange.closed(Side::Client, StreamEnd::Reset, context));
-            true
-        } else {
-            let received = self.receive(Side::Client);
-            let upstream = self.send_upstream() | self.receive(Side::Upstream);
-            received | upstream | self.send(Side::Client)
-        };
-        let demanded = self.run_actions();
-        if self.client.ended_by_bytes {
-            assert!(self.client.finished || self.over.is_some(), "ended without being told to");
-        }
-        if self.over.is_none() && self.exchange.is_untouched() && !(moved || demanded) {
-            // A worker keeps no exchange for an idle client.
-            self.exchange.reset(self.now);
-            self.exchange.release_buffers(&mut self.free);
-            assert_eq!(self.exchange.held_bytes(), 0, "an idle client costs memory");
-        }
-        moved || demanded
-    }
-
-    fn socket(&mut self, side: Side) -> Option<&mut Socket> {
-        match side {
-            Side::Client => Some(&mut self.client),
-            Side::Upstream => {
-                let connection = &mut self.connections[self.attached?];
-                connection.step.is_none().then_some(&mut connection.socket)
-            }
-        }
-    }
-
-    fn receive(&mut self, side: Side) -> bool {
-        let nothing_new = |socket: &Socket| socket.inbox.is_empty() && socket.end.is_none();
-        if self.socket(side).is_none_or(|socket| nothing_new(socket)) {
-            return false;
-        }
-        let space = self.exchange.space(side, &mut self.free);
-        if space.is_empty() {
-            return false;
-        }
-        let attached = self.attached.map(|attached| &mut self.connections[attached]);
-        let (socket, log) = match (side, attached) {
-            (Side::Upstream, Some(connection)) => {
-                (&mut connection.socket, Some(&mut connection.answered))
-            }
-            _ => (&mut self.client, None),
-        };
-        let count = space.len().min(socket.inbox.len());
-        for (byte, sent) in space.iter_mut().zip(socket.inbox.drain(..count)) {
-            *byte = sent;
-        }
-        if let Some(log) = log {
-            log.extend(self.rows_written, &space[..count]);
-        }
-        if count > 0 {
-            let was_idle = self.exchange.is_idle();
-            if let Some((_, backend)) = self.own_connection().filter(|_| was_idle) {
-                self.exchange.kept(backend);
-            }
-            self.act(|exchange, context| exchange.filled(side, count, context));
-        } else if let Some(how) = socket.end {
-            if how == StreamEnd::Finished {
-                // An end is read once, an error as often as one asks.
-                (socket.end, socket.ended) = (None, true);
-            }
-            self.act(|exchange, context| exchange.closed(side, how, context));
-        }
-        true
-    }
-
-    fn send(&mut self, side: Side) -> bool {
-        let most = self.write_bytes;
-        let Some(window) = self.socket(side).map(|socket| socket.window) else { return false };
-        let [first, second] = self.exchange.pending(side);
-        let count = (first.len() + second.len()).min(most).min(window);
-        let of_first = count.min(first.len());
-        let bytes = [&first[..of_first], &second[..count - of_first]].concat();
-        let is_all = count == first.len() + second.len();
-        let ended_by_bytes = is_all && side == Side::Client && self.exchange.ends_client();
-        let Some(socket) = self.socket(side).filter(|_| count > 0) else { return false };
-        let is_ended = socket.finished || socket.ended_by_bytes;
-        assert!(!is_ended, "{side:?} is sent bytes behind the end");
-        if std::mem::take(&mut socket.broken) {
-            self.act(|exchange, context| exchange.closed(side, StreamEnd::WriteFailed, context));
-            return true;
-        }
-        socket.ended_by_bytes = ended_by_bytes;
-        socket.received.extend_from_slice(&bytes);
-        if socket.window != usize::MAX {
-            socket.window -= count;
-        }
-        if let (Side::Upstream, Some(attached)) = (side, self.attached) {
-            self.connections[attached].asked.extend(self.rows_written, &bytes);
-        }
-        self.act(|exchange, context| exchange.drained(side, count, context));
-        true
-    }
-
-    /// The first byte that a new connection takes proves that it was made.
-    fn send_upstream(&mut self) -> bool {
-        let Some(attached) = self.attached else { return false };
-        let connection = &mut self.connections[attached];
-        if let Some(step) = connection.step {
-            // An address that went while others were tried has nobody behind it.
-            let dials = &self.servers[connection.backend].dials;
-            match dials.get(step).copied().unwrap_or(Dial::Refuses) {
-                // Until it has taken a byte, a connection can't be told from one not yet made.
-                Dial::Answers if connection.socket.window > 0 => connection.step = None,
-                Dial::Answers | Dial::Hangs => return false,
-                Dial::Refuses => return self.connect_failed(ConnectFailure::Refused),
-                Dial::NoRoute => return self.connect_failed(ConnectFailure::Unreachable),
-                Dial::NoResources => return self.connect_failed(ConnectFailure::ResourceExhausted),
-            }
-        }
-        self.send(Side::Upstream)
-    }
-
-    fn connect_failed(&mut self, failure: ConnectFailure) -> bool {
-        let attached = self.attached.take().expect("a connection being made");
-        let connection = &mut self.connections[attached];
-        connection.closed = true;
-        let (backend, step) = (connection.backend, connection.step.expect("not made yet") + 1);
-        if step < self.servers[backend].dials.len() && failure != ConnectFailure::ResourceExhausted
-        {
-            self.open(backend, step);
-        } else {
-            self.act(|exchange, context| exchange.unreachable(failure, context));
-        }
-        true
-    }
-
-    fn open(&mut self, backend: usize, step: usize) {
-        self.attached = Some(self.connections.len());
-        self.connections.push(Connection::new(backend, Some(step)));
     }
 }
 

@@ -13,6 +13,17 @@ use tidegate::proxy::settings::{
 };
 use tidegate::proxy::trusted::TrustedProxies;
 
+/// Whose bytes are meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Peer {
+    /// The client.
+    Client,
+    /// The backend in use; of several, the first attempt's.
+    Upstream,
+    /// The backend behind a connection, by its place among all that were made.
+    Connection(usize),
+}
+
 /// A peer's connection as the proxy sees it.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one connection")]

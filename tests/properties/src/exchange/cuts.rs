@@ -1,8 +1,8 @@
 //! The same bytes, cut differently: what the client gets, and what the rows say, is the same.
 
-use rig::{ExchangeHarness, Row};
+use rig::{ExchangeHarness, Peer, Row};
 use strict::{Ending, Reader, requests, responses};
-use tidegate::proxy::exchange::{CloseMode, Side, StreamEnd};
+use tidegate::proxy::exchange::{CloseMode, StreamEnd};
 
 /// Requests to which an arbitrary response is cut.
 pub(super) const ASKED: [&str; 4] = [
@@ -54,7 +54,7 @@ fn converse(bytes: &[u8], (size, write_bytes): (usize, usize)) -> Promised {
 /// Answers a request that is whole and has no answer, if there is one; `answered` counts them by
 /// connection.
 fn answer_next(rig: &mut ExchangeHarness, answered: &mut Vec<usize>) -> bool {
-    let Some(attached) = rig.attached else { return false };
+    let Some(attached) = rig.attached() else { return false };
     answered.resize(rig.connections.len(), 0);
     let received = requests(&rig.connections[attached].socket.received);
     let whole = received.get(answered[attached]).filter(|request| request.is_whole);
@@ -96,12 +96,12 @@ fn respond(asked: &str, bytes: &[u8], (size, write_bytes): (usize, usize)) -> Re
     rig.write_bytes = write_bytes;
     rig.client(asked);
     for piece in pieces(bytes, size) {
-        if rig.attached.is_some() {
-            rig.arrive(Side::Upstream, piece);
+        if rig.attached().is_some() {
+            rig.arrive(Peer::Upstream, piece);
             rig.run();
         }
     }
-    if rig.attached.is_some() {
+    if rig.attached().is_some() {
         rig.upstream_ends(StreamEnd::Finished);
     }
     rig.client_ends(StreamEnd::Finished);

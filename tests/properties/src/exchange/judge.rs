@@ -6,8 +6,8 @@ use strict::{Ending, Extent, Reader, Request, Response, Responses, request, resp
 /// Methods that may be sent again although a byte was sent (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&[u8]; 5] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"];
 
-/// Attempts that one request may take: each of two backends by a stale connection and a fresh one.
-const MOST_ATTEMPTS: usize = 4;
+/// Connections that one request may be sent over: a stale and a fresh one to each of the backends.
+const MOST_ATTEMPTS: usize = 6;
 
 /// A request as the client sent it, and all that it sent behind it.
 pub(super) struct Asked<'a> {
@@ -148,9 +148,10 @@ pub(super) fn client(rig: &ExchangeHarness, rows: &[Row], asked: &[Asked<'_>]) {
     }
 }
 
-/// What came from a backend came as it was.
+/// What came from a backend came as it was, and from the one that the row names.
 fn unchanged(rig: &ExchangeHarness, index: usize, row: &Row, received: &Response, method: &[u8]) {
-    let sent = rig.connections.iter().filter_map(|connection| answers(connection, index, method));
+    let named = rig.connections.iter().filter(|c| row.backend.map(usize::from) == Some(c.backend));
+    let sent = named.filter_map(|connection| answers(connection, index, method));
     let sent: Vec<Response> =
         sent.filter(|sent| sent.faults.is_empty()).flat_map(|sent| sent.finals).collect();
     let is_same = |sent: &Response| {

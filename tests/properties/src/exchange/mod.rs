@@ -1,6 +1,6 @@
-//! Whatever a client and two backends do to one connection, everyone gets what is valid, unchanged
-//! and not more of it than was asked for, and every request its row. What must not depend on how
-//! bytes were cut does not.
+//! Whatever a client and three backends do to one connection, everyone gets what is valid,
+//! unchanged and not more of it than was asked for, and every request its row. What must not depend
+//! on how bytes were cut does not.
 //!
 //! An input is a letter, which chooses what is checked, and then a script or a stream.
 
@@ -39,7 +39,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn anything_goes((policy, connections): (Policy, UpstreamReuse), script: &[u8]) {
-    let mut rig = ExchangeHarness::with(2, policy);
+    let mut rig = ExchangeHarness::with(3, policy);
     rig.settings.upstream_reuse = connections;
     let sent = script::play(&mut rig, script);
     rig.client_ends(StreamEnd::Reset);

@@ -9,13 +9,15 @@
 //! | `K`, `L` and a number | so many letters x are sent by the client, by the backend |
 //! | `tNUMBER` | so many milliseconds pass |
 //! | `x` | a timer fires before its time |
-//! | `d` or `e`, and letters | what comes of connecting to each address of a backend |
-//! | `p`, `q` | an idle connection waits in the pool of a backend |
+//! | `d` or `e`, and letters | what comes of connecting to each address of two of the backends |
+//! | `p`, `q` | an idle connection waits in the pool of one of them |
 //! | `bNUMBER` | at most so many bytes are taken at once |
 //! | `D`, `S` | the proxy begins to stop; it has waited long enough |
+//! | `h` | another attempt begins, if it may |
+//! | `nNUMBER` | of several backends in use, steps are of the one with this place from now on |
 
-use rig::{Dial, ExchangeHarness, Socket};
-use tidegate::proxy::exchange::{Exchange, Side, StreamEnd};
+use rig::{Dial, ExchangeHarness, Peer, Socket};
+use tidegate::proxy::exchange::{Exchange, StreamEnd};
 
 /// Most bytes, or milliseconds, that a number stands for.
 const LARGEST: usize = 200_000;
@@ -31,7 +33,7 @@ const MOST_ADDRESSES: usize = 4;
 
 /// Plays a script, and says what the client sent.
 pub(super) fn play(rig: &mut ExchangeHarness, script: &[u8]) -> Vec<u8> {
-    let mut player = Player { rig, sent: Vec::new(), letters_left: MOST_LETTERS };
+    let mut player = Player { rig, sent: Vec::new(), letters_left: MOST_LETTERS, place: 0 };
     for step in script.split(|byte| *byte == b'~').take(MOST_STEPS) {
         if let Some((kind, rest)) = step.split_first() {
             player.step(*kind, rest);
@@ -46,6 +48,8 @@ struct Player<'a> {
     /// By the client.
     sent: Vec<u8>,
     letters_left: usize,
+    /// The place of the backend whose steps are played.
+    place: usize,
 }
 
 impl Player<'_> {
@@ -66,21 +70,27 @@ impl Player<'_> {
             b'x' => rig.act(Exchange::expired),
             b'd' | b'e' => rig.servers[usize::from(kind - b'd')].dials = dials(rest),
             b'p' | b'q' => rig.pool(usize::from(kind - b'p')),
-            _ if rig.attached.is_some() => self.backend_step(kind, rest),
-            _ => {}
+            b'h' => drop(rig.hedge()),
+            b'n' => self.place = number(rest),
+            _ => self.backend_step(kind, rest),
         }
     }
 
-    /// A step of the backend in use.
+    /// A step of a backend in use, if there is one.
     fn backend_step(&mut self, kind: u8, rest: &[u8]) {
+        let links: Vec<usize> = self.rig.links.into_iter().flatten().collect();
+        let Some(link) = links.get(self.place % links.len().max(1)).copied() else { return };
         match kind {
-            b'u' => self.backend_sends(rest),
+            b'u' => self.backend_sends(link, rest),
             b'L' => {
                 let letters = self.letters(rest);
-                self.backend_sends(&letters);
+                self.backend_sends(link, &letters);
             }
-            b'U' => ending(rest).into_iter().for_each(|how| self.rig.upstream_ends(how)),
-            b'l' => self.rig.upstream_socket().window = number(rest),
+            b'U' => {
+                let ending = ending(rest).into_iter();
+                ending.for_each(|how| self.rig.ends(Peer::Connection(link), how));
+            }
+            b'l' => self.rig.connections[link].socket.window = number(rest),
             _ => {}
         }
     }
@@ -88,13 +98,13 @@ impl Player<'_> {
     fn client_sends(&mut self, bytes: &[u8]) {
         if can_send(&self.rig.client) {
             self.sent.extend_from_slice(bytes);
-            self.rig.arrive(Side::Client, bytes);
+            self.rig.arrive(Peer::Client, bytes);
         }
     }
 
-    fn backend_sends(&mut self, bytes: &[u8]) {
-        if can_send(self.rig.upstream_socket()) {
-            self.rig.arrive(Side::Upstream, bytes);
+    fn backend_sends(&mut self, link: usize, bytes: &[u8]) {
+        if can_send(&self.rig.connections[link].socket) {
+            self.rig.arrive(Peer::Connection(link), bytes);
         }
     }
 

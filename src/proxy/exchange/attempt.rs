@@ -1,0 +1,283 @@
+//! One try at one backend, and the few of them that an exchange may have out at once.
+
+use std::time::Instant;
+
+use super::action::{ConnectFailure, StreamEnd};
+use super::timing::Timing;
+use super::waits::UpstreamWait;
+use crate::balance::Lease;
+use crate::buffer::Buffer;
+use crate::http::HeadSearch;
+use crate::proxy::pipe::Cursor;
+use crate::proxy::resolver::AddressCursor;
+
+/// Most attempts that an exchange has out at once.
+pub const MAX_ATTEMPTS: usize = 4;
+
+/// Names an attempt among those that its exchange has out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AttemptId(u8);
+
+impl AttemptId {
+    /// Every one there may be.
+    pub const ALL: [Self; MAX_ATTEMPTS] = [Self(0), Self(1), Self(2), Self(3)];
+
+    /// Its place among [`AttemptId::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// One try at one backend.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) lease: Lease,
+    pub(super) link: Link,
+    pub(super) timing: Timing,
+    pub(super) answer: Answer,
+    /// What was received of the answer. The winner's is the response's body from then on.
+    pub(super) buffer: Buffer,
+    /// How much of the request it has sent.
+    pub(super) sent: Cursor,
+    pub(super) reuse: Reuse,
+    /// How its upstream's stream ended, until that is worked on.
+    pub(super) end: Option<StreamEnd>,
+    /// When it last made progress, or began to be waited for.
+    pub(super) moved: Instant,
+    /// What it was waiting for after the last event.
+    pub(super) awaited: Option<UpstreamWait>,
+}
+
+/// The upstream connection as the exchange sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Link {
+    /// Asked for, or being made to an address.
+    Connecting {
+        /// That address, if the backend has another one behind it.
+        more: Option<AddressCursor>,
+    },
+    /// It was not made, which is to be worked on.
+    Failed {
+        failure: ConnectFailure,
+        more: Option<AddressCursor>,
+    },
+    Open(Origin),
+    /// Takes no more bytes, but may still have an answer.
+    WriteClosed(Origin),
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Origin {
+    /// It was made for this attempt.
+    New,
+    /// It had served another request before, so its backend may have given it up before this one
+    /// reached it.
+    Reused,
+}
+
+/// How far the answer to an attempt has come, before it is the response.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Its head is awaited, behind so many interim ones.
+    Awaited { search: HeadSearch, interim: u32 },
+    /// The head of a failure, up to `end`, which is passed on only if no other attempt does better.
+    Held { end: usize },
+    /// It is the response.
+    Won,
+}
+
+impl Answer {
+    fn none() -> Self {
+        Self::Awaited { search: HeadSearch::response(), interim: 0 }
+    }
+}
+
+/// Whether the connection can serve another request after this one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reuse {
+    No,
+    /// As far as the head of the response says, which may announce for how many seconds it may rest
+    /// unused before that.
+    Yes {
+        idle_seconds: Option<u64>,
+    },
+}
+
+impl Attempt {
+    pub(super) fn new(lease: Lease, now: Instant) -> Self {
+        Self {
+            lease,
+            link: Link::Connecting { more: None },
+            timing: Timing::start(now),
+            answer: Answer::none(),
+            buffer: Buffer::default(),
+            sent: Cursor::default(),
+            reuse: Reuse::No,
+            end: None,
+            moved: now,
+            awaited: None,
+        }
+    }
+
+    /// Begins again over another connection.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.timing = Timing::start(now);
+        self.answer = Answer::none();
+        self.buffer.clear();
+        self.sent = Cursor::default();
+        self.end = None;
+    }
+
+    /// Whether the connection had served another request before.
+    pub(super) fn is_reused(&self) -> bool {
+        matches!(self.link, Link::Open(Origin::Reused) | Link::WriteClosed(Origin::Reused))
+    }
+
+    /// Whether bytes can be received.
+    pub(super) fn is_readable(&self) -> bool {
+        self.end.is_none() && matches!(self.link, Link::Open(_) | Link::WriteClosed(_))
+    }
+
+    /// Whether bytes can be sent. The first ones prove that the connection was made.
+    pub(super) fn is_writable(&self) -> bool {
+        matches!(self.link, Link::Connecting { .. } | Link::Open(_))
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.answer, Answer::Held { .. })
+    }
+
+    /// Whether nothing of an answer has come, not even an interim one.
+    pub(super) fn is_silent(&self) -> bool {
+        self.buffer.raw().is_empty() && matches!(self.answer, Answer::Awaited { interim: 0, .. })
+    }
+}
+
+/// Those that are out.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    slots: [Option<Attempt>; MAX_ATTEMPTS],
+    out: Ids,
+    winner: Option<AttemptId>,
+}
+
+/// A set of names, of which most operations find one or none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Ids(u8);
+
+impl Ids {
+    fn of(id: AttemptId) -> Self {
+        Self(1 << id.0)
+    }
+
+    pub(super) fn without(self, id: AttemptId) -> Self {
+        Self(self.0 & !Self::of(id).0)
+    }
+}
+
+impl Iterator for Ids {
+    type Item = AttemptId;
+
+    fn next(&mut self) -> Option<AttemptId> {
+        let first = AttemptId::ALL.get(self.0.trailing_zeros() as usize).copied()?;
+        *self = self.without(first);
+        Some(first)
+    }
+}
+
+/// How far attempts have come, as [`super::state`] needs to know it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    None,
+    /// At least one is out, and none has the head of the final response.
+    Racing,
+    /// One has it and is the only one left.
+    Won,
+}
+
+impl Attempts {
+    pub(super) fn standing(&self) -> Standing {
+        match self.winner {
+            Some(_) => Standing::Won,
+            None if self.is_empty() => Standing::None,
+            None => Standing::Racing,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.out == Ids::default()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.out.0.count_ones() as usize
+    }
+
+    pub(super) fn ids(&self) -> Ids {
+        self.out
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Attempt> {
+        self.out.filter_map(|id| self.get(id))
+    }
+
+    pub(super) fn get(&self, id: AttemptId) -> Option<&Attempt> {
+        self.slots[id.index()].as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: AttemptId) -> Option<&mut Attempt> {
+        self.slots[id.index()].as_mut()
+    }
+
+    /// Gives an attempt a name, if one is free.
+    pub(super) fn insert(&mut self, lease: Lease, now: Instant) -> Result<AttemptId, Lease> {
+        let Some(id) = Ids(!self.out.0).next() else { return Err(lease) };
+        self.slots[id.index()] = Some(Attempt::new(lease, now));
+        self.out.0 |= Ids::of(id).0;
+        Ok(id)
+    }
+
+    pub(super) fn remove(&mut self, id: AttemptId) -> Option<Attempt> {
+        self.out = self.out.without(id);
+        self.winner = self.winner.filter(|winner| *winner != id);
+        self.slots[id.index()].take()
+    }
+
+    /// One has the head of the final response. The others are gone by now.
+    pub(super) fn win(&mut self, id: AttemptId) {
+        debug_assert!(self.len() == 1 && self.get(id).is_some());
+        self.winner = Some(id);
+    }
+
+    pub(super) fn winner(&self) -> Option<AttemptId> {
+        self.winner
+    }
+
+    /// Whether another one is out whose answer may be the better one.
+    pub(super) fn has_better_hope_than(&self, id: AttemptId) -> bool {
+        let mut others = self.out.without(id);
+        others.any(|other| self.get(other).is_some_and(|other| !other.is_held()))
+    }
+
+    /// If all have failed whose answers were held back, the first of them.
+    pub(super) fn first_in_vain(&self) -> Option<AttemptId> {
+        let first = self.ids().next()?;
+        self.all().all(Attempt::is_held).then_some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_names_is_walked_in_order() {
+        let mut ids = Ids(0b1011);
+        assert_eq!(ids.collect::<Vec<_>>(), [0, 1, 3].map(|place| AttemptId::ALL[place]));
+        ids = ids.without(AttemptId::ALL[0]).without(AttemptId::ALL[2]);
+        assert_eq!(ids.map(AttemptId::index).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(Ids::default().next(), None);
+        assert_eq!(Ids(0xf0).next(), None, "there are no more names");
+    }
+}

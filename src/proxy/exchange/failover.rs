@@ -1,0 +1,224 @@
+//! Attempts: how they begin, and what follows when one comes to nothing. Which address, which
+//! backend, and whether at all, is decided here and nowhere else.
+//!
+//! An attempt that fails while another one is out ends, and nothing follows it. When the last one
+//! fails, the request goes to the backend's next address, or to another backend, if that can do no
+//! harm; else it has failed.
+
+use super::Exchange;
+use super::action::{Action, CloseMode, ConnectFailure, Context, Source};
+use super::attempt::{Answer, AttemptId, Link, MAX_ATTEMPTS};
+use super::request_context::Serves;
+use super::state::{Request, Response};
+use crate::balance::{Choice, Lease, Outcome};
+use crate::proxy::fault::Fault;
+
+impl Exchange {
+    /// Sends the request to a backend that was not tried yet, or where the client is bound to.
+    pub(super) fn dispatch(&mut self, context: &mut Context<'_>) {
+        let bound = self.bound.take();
+        let bound = bound.and_then(|id| context.balancer.acquire_bound(id, context.now));
+        if bound.is_some() {
+            self.about.serves = Serves::Client;
+        }
+        let acquire = || context.balancer.acquire(&self.tried, context.now);
+        match bound.map_or_else(acquire, Choice::Go) {
+            Choice::Go(lease) => self.begin_attempt(lease, context),
+            Choice::Nobody => self.fail(Fault::ConnectRefused, context),
+        }
+    }
+
+    /// Begins a second attempt beside those that are out, at a backend that was not tried yet;
+    /// whether it did. The one that answers first wins, the others are cancelled.
+    ///
+    /// It does not if a final response has begun, if the request can't harmlessly be sent twice or
+    /// is not kept whole (RFC 9110 §9.2.2), if it offers to change the protocol, or if its client
+    /// is bound to a backend.
+    pub fn hedge(&mut self, context: &mut Context<'_>) -> bool {
+        let is_racing = matches!(self.states.response(), Response::Awaited);
+        let is_whole = matches!(self.states.request(), Request::Done) && self.up.is_kept();
+        let is_harmless = self.about.method.is_idempotent() && self.offered.is_empty();
+        let is_free = self.about.serves == Serves::Anyone && self.attempts.len() < MAX_ATTEMPTS;
+        if !(is_racing && is_whole && is_harmless && is_free) {
+            return false;
+        }
+        let Choice::Go(lease) = context.balancer.acquire(&self.tried, context.now) else {
+            return false;
+        };
+        self.record.hedges += 1;
+        self.begin_attempt(lease, context);
+        self.work(context);
+        true
+    }
+
+    fn begin_attempt(&mut self, lease: Lease, context: &mut Context<'_>) {
+        self.tried.insert(lease.backend());
+        self.record.dispatched.get_or_insert(context.now);
+        let id = match self.attempts.insert(lease, context.now) {
+            Ok(id) => id,
+            Err(lease) => {
+                context.balancer.release(lease);
+                return self.break_down(context);
+            }
+        };
+        if matches!(self.states.response(), Response::Idle) {
+            self.response_becomes(Response::Awaited, context);
+        }
+        self.connect(id, Source::Reuse, context);
+    }
+
+    /// Asks for a connection on which the attempt begins, or begins again.
+    fn connect(&mut self, id: AttemptId, source: Source, context: &Context<'_>) {
+        self.record.attempts += 1;
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            attempt.restart(context.now);
+        }
+        self.dial(id, source, context);
+    }
+
+    fn dial(&mut self, id: AttemptId, source: Source, context: &Context<'_>) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        attempt.link = Link::Connecting { more: None };
+        attempt.moved = context.now;
+        let backend = attempt.lease.backend();
+        self.actions.push_back(Action::Dial { attempt: id, backend, source });
+    }
+
+    /// No connection to an address came about: the backend's next one is tried, which has a time of
+    /// its own. Other addresses are no other attempts.
+    pub(super) fn address_failed(&mut self, id: AttemptId, context: &mut Context<'_>) {
+        let Some(Link::Failed { failure, more }) = self.attempts.get(id).map(|a| a.link) else {
+            return;
+        };
+        match more.filter(|_| failure != ConnectFailure::ResourceExhausted) {
+            Some(failed) => self.dial(id, Source::After(failed), context),
+            None => self.backend_failed(id, failure, context),
+        }
+    }
+
+    /// No address of the backend is left. Nothing was sent, so any request may go to another one.
+    fn backend_failed(
+        &mut self,
+        id: AttemptId,
+        failure: ConnectFailure,
+        context: &mut Context<'_>,
+    ) {
+        let fault = match failure {
+            ConnectFailure::Refused => Fault::ConnectRefused,
+            ConnectFailure::Denied => Fault::ConnectDenied,
+            ConnectFailure::TimedOut => Fault::ConnectTimeout,
+            ConnectFailure::Unreachable => Fault::ConnectUnreachable,
+            ConnectFailure::ResourceExhausted => {
+                return self.attempt_fails(id, Fault::ResourceExhausted, context);
+            }
+        };
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            context.balancer.observe(&mut attempt.lease, Outcome::Unreachable, context.now);
+            self.actions.push_back(Action::Refresh { backend: attempt.lease.backend() });
+        }
+        if self.may_try_another(context) {
+            self.try_another(id, context);
+        } else {
+            self.attempt_fails(id, fault, context);
+        }
+    }
+
+    /// The upstream went away before it answered anything.
+    pub(super) fn lost_in_silence(&mut self, id: AttemptId, context: &mut Context<'_>) {
+        if !self.send_again(id, context) {
+            self.attempt_fails(id, Fault::UpstreamClosed, context);
+        }
+    }
+
+    /// Sends the request once more, if nothing of it was sent, or if sending it twice does no harm
+    /// (RFC 9110 §9.2.2), it is all still here, and the budget allows it; whether it did. A pooled
+    /// connection was merely stale, so its backend gets the request; one that failed a fresh
+    /// connection does not.
+    pub(super) fn send_again(&mut self, id: AttemptId, context: &mut Context<'_>) -> bool {
+        let Some(attempt) = self.attempts.get(id) else { return false };
+        let is_stale = attempt.is_reused();
+        let harmless = self.about.method.is_idempotent() && self.up.can_rewind();
+        let unsent = self.up.is_untouched(attempt.sent);
+        let has_place =
+            if is_stale { self.may_retry(context) } else { self.may_try_another(context) };
+        if !has_place || !(unsent || harmless && context.budget.spend(context.now)) {
+            return false;
+        }
+        let Some(attempt) = self.attempts.get_mut(id) else { return false };
+        if is_stale {
+            context.balancer.restart(&mut attempt.lease, context.now);
+            self.connect(id, Source::Fresh, context);
+        } else {
+            context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
+            self.try_another(id, context);
+        }
+        true
+    }
+
+    /// Whether a connection may be asked for once more. Hedges don't count.
+    fn may_retry(&self, context: &Context<'_>) -> bool {
+        self.record.attempts - self.record.hedges < context.settings.limits.attempts
+    }
+
+    /// Whether there is a backend that was not tried yet and may be, with no other attempt out.
+    fn may_try_another(&self, context: &Context<'_>) -> bool {
+        self.may_retry(context)
+            && self.attempts.len() == 1
+            && context.balancer.has_untried(&self.tried)
+    }
+
+    /// Goes to a backend that was not tried yet.
+    fn try_another(&mut self, id: AttemptId, context: &mut Context<'_>) {
+        self.end_attempt(id, close(id, CloseMode::Close), context);
+        self.dispatch(context);
+    }
+
+    /// What an attempt met ends it, and the request if no other one is out.
+    pub(super) fn attempt_fails(&mut self, id: AttemptId, fault: Fault, context: &mut Context<'_>) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        if fault.blames_upstream() {
+            context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
+        }
+        if self.attempts.len() > 1 {
+            self.end_attempt(id, close(id, CloseMode::Close), context);
+        } else {
+            self.fail(fault, context);
+        }
+    }
+
+    /// An attempt has the head of the final response: the others are cancelled, and what it
+    /// received is the response's from here on.
+    pub(super) fn win(&mut self, id: AttemptId, context: &mut Context<'_>) {
+        for other in self.attempts.ids().without(id) {
+            self.end_attempt(other, close(other, CloseMode::Close), context);
+        }
+        self.attempts.win(id);
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            attempt.answer = Answer::Won;
+            std::mem::swap(&mut attempt.buffer, &mut self.down.body);
+        }
+    }
+
+    /// Ends all attempts.
+    pub(super) fn end_attempts(&mut self, how: CloseMode, context: &mut Context<'_>) {
+        for id in self.attempts.ids() {
+            self.end_attempt(id, close(id, how), context);
+        }
+    }
+
+    /// Ends an attempt, if there is one of this name: its lease and its block are given back, and
+    /// `action` says what becomes of its connection.
+    pub(super) fn end_attempt(&mut self, id: AttemptId, action: Action, context: &mut Context<'_>) {
+        let Some(mut attempt) = self.attempts.remove(id) else { return };
+        self.record.attempt_ended(&attempt, context.now);
+        attempt.buffer.clear();
+        attempt.buffer.release_block(context.free);
+        context.balancer.release(attempt.lease);
+        self.actions.push_back(action);
+    }
+}
+
+/// The action that closes an attempt's connection.
+pub(super) fn close(attempt: AttemptId, how: CloseMode) -> Action {
+    Action::Close { attempt, how }
+}
