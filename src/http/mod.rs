@@ -12,8 +12,8 @@
 //! request, which may be refused before that), [`parse_request`] or [`parse_response`] turns it
 //! into spans and a [`Framing`], [`rewrite_request`] or [`rewrite_response`] writes the head for
 //! the next hop, and a [`BodyCodec`] takes the body from one framing to the other: [`Chunks`] walks
-//! a chunked one, and [`rewrite_trailers`] filters its trailers. What can't be forwarded is answered
-//! with a [`reply`].
+//! a chunked one, and [`rewrite_trailers`] filters its trailers. What can't be forwarded is
+//! answered with a [`reply`].
 
 mod arriving;
 mod body_codec;

@@ -5,10 +5,10 @@
 //! would block or comes up short. Coming up short proves as much as the extra system call that
 //! would block, and saves it.
 //!
-//! An urgent byte of TCP (RFC 9293 §3.8.5) is not among what is read: the system takes it out of the
-//! stream, as it does for most servers (`SO_OOBINLINE` is off). What is parsed here is what is sent
-//! on, so nobody behind this hop can see it differently. But a read stops where the byte was, and
-//! such a short read proves nothing.
+//! An urgent byte of TCP (RFC 9293 §3.8.5) is not among what is read: the system takes it out of
+//! the stream, as it does for most servers (`SO_OOBINLINE` is off). What is parsed here is what is
+//! sent on, so nobody behind this hop can see it differently. But a read stops where the byte was,
+//! and such a short read proves nothing.
 
 use std::io;
 use std::mem;

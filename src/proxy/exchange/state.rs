@@ -28,8 +28,8 @@ use super::action::CloseMode;
 use super::attempt::Standing;
 use crate::http::{ArrivingHead, BodyCodec};
 
-/// The client's half. Its tag is a byte of its own, because states are looked at far more often than
-/// they change.
+/// The client's half. Its tag is a byte of its own, because states are looked at far more often
+/// than they change.
 #[derive(Debug)]
 #[repr(u8)]
 pub(super) enum Request {
