@@ -89,7 +89,7 @@ impl Worker {
                     if let Some(client) = self.clients.get_mut(key) {
                         client.upstream = Some(upstream);
                     }
-                    return self.await_place(upstream, now);
+                    return self.retry_later(upstream, now);
                 }
                 Err(error) if !freed && are_exhausted(&error) && self.free_one(now) => {
                     freed = true;
@@ -113,9 +113,9 @@ impl Worker {
         }
     }
 
-    /// Has a backend that is busy asked again soon. The longer it is, the more rarely: many may
-    /// wait for it.
-    fn await_place(&mut self, link: Key, now: Instant) {
+    /// Sets the timer for the next try to connect to a backend that is busy. The pauses grow, because
+    /// many requests may wait for it.
+    fn retry_later(&mut self, link: Key, now: Instant) {
         let Some(upstream) = self.upstreams.get(link) else { return };
         if upstream.stream.is_busy() {
             let waited = now.duration_since(upstream.idle_since);
@@ -124,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// Time has passed for a connection that serves a client: if its backend was busy, it is asked
+    /// The timer of a connection that serves a client fired: if its backend was busy, it is tried
     /// again.
     pub(super) fn connect_again(&mut self, link: Key, client: Key, now: Instant) {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
@@ -132,7 +132,7 @@ impl Worker {
         let endpoint = self.resolver.address_at(upstream.backend, cursor);
         let Some(endpoint) = endpoint else { return };
         match upstream.stream.connect_again(endpoint, link, &self.poller) {
-            Ok(()) if upstream.stream.is_busy() => return self.await_place(link, now),
+            Ok(()) if upstream.stream.is_busy() => return self.retry_later(link, now),
             Ok(()) => {}
             Err(error) => self.connect_failed(client, connect_failure(&error), now),
         }

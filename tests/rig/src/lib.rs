@@ -23,16 +23,10 @@ mod actions;
 mod backends;
 mod peers;
 
-pub use peers::{Connection, Dial, Log, Row, Server, Socket, settings};
+pub use peers::{Connection, Dial, Log, Row, Server, Socket, peer, settings};
 
 /// The date on which everything happens.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-
-/// A client, as the log names it.
-#[must_use]
-pub fn peer(client: &str) -> Peer {
-    Peer::new(client.parse().expect("a client"))
-}
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 const MANY_ROUNDS: usize = 1_000_000;
