@@ -1,4 +1,4 @@
-//! Where sockets listen and connect, and who is at the other end: TCP addresses and Unix sockets.
+//! Where sockets listen and connect, and what their clients are: TCP addresses and Unix sockets.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -10,8 +10,8 @@ use std::str::FromStr;
 
 use rustix::net::SocketAddrUnix;
 
-/// What the name of a Unix socket begins with, where addresses of both kinds can stand. Alone it
-/// stands for a client that came over one, which has no name.
+/// The prefix of a Unix socket's name where addresses of both kinds are possible. By itself it means
+/// a client that came over a Unix socket, because such clients have no name.
 pub const UNIX: &str = "unix:";
 
 /// Where a socket listens, or connects to.
@@ -40,16 +40,16 @@ pub struct UnixName(Box<OsStr>);
 /// Why a text is no name of a Unix socket.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidUnixName {
-    /// There is none.
+    /// It is empty.
     #[error("the path of the socket is missing; give one such as unix:/run/app.sock")]
     Missing,
-    /// The system has no room for it.
+    /// It is longer than the system permits.
     #[error(
         "the path has {0} bytes, and that of a Unix socket has {max} at most; choose a shorter one",
         max = UnixName::MAX_BYTES
     )]
     TooLong(usize),
-    /// The system ends a path there.
+    /// A path ends at a NUL byte.
     #[error("the path of a Unix socket can't contain a NUL byte")]
     Nul,
 }
@@ -72,7 +72,7 @@ impl UnixName {
     /// Reads a path, or `@` and an abstract name.
     ///
     /// # Errors
-    /// When there is none, or the system takes no such name.
+    /// If it is empty, too long, or has a NUL byte.
     pub fn new(text: &OsStr) -> Result<Self, InvalidUnixName> {
         let bytes = text.as_bytes();
         let name = bytes.strip_prefix(b"@").unwrap_or(bytes);
@@ -94,10 +94,10 @@ impl UnixName {
         (!self.0.as_bytes().starts_with(b"@")).then(|| Path::new(&self.0))
     }
 
-    /// As the system wants to have it.
+    /// The same as a socket address.
     ///
     /// # Errors
-    /// None that is known of: the name was looked at before.
+    /// None that is known of, because the name was validated.
     pub fn address(&self) -> io::Result<SocketAddrUnix> {
         Ok(match self.0.as_bytes() {
             [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,

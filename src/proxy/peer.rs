@@ -1,11 +1,11 @@
-//! The client at the other end of a connection, as rows and backends are told of it.
+//! The client of a connection, as it stands in rows and in `X-Forwarded-For`.
 
 use std::io::Write;
 
 use crate::endpoint::Client;
 
-/// A client, and its IP address as text, which each of its requests tells a backend: made once,
-/// without an allocation.
+/// A client, and its IP address as text. The text is made once per connection, without an
+/// allocation, because each request needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     client: Client,
@@ -17,7 +17,7 @@ impl Peer {
     /// An IPv6 address with an IPv4 one in its end.
     const LONGEST: usize = 45;
 
-    /// For a client that came by this way.
+    /// The peer of a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
         let mut text = [0; Self::LONGEST];
@@ -30,7 +30,7 @@ impl Peer {
         Self { client, text, length: u8::try_from(Self::LONGEST - left).unwrap_or(0) }
     }
 
-    /// Who it is.
+    /// The client.
     #[must_use]
     pub fn client(&self) -> Client {
         self.client

@@ -56,11 +56,11 @@ fn listen_advice(error: &io::Error, endpoint: &Endpoint) -> String {
             "; ports below 1024 need a privilege, choose a higher one with --listen".to_owned()
         }
         (io::ErrorKind::PermissionDenied, Endpoint::Unix(_)) => {
-            "; its folder must be writable for the proxy's user, and so must a socket be that was \
-             left there"
+            "; the proxy's user must be permitted to write to its folder, and to a socket that is \
+             there already"
                 .to_owned()
         }
-        (io::ErrorKind::NotFound, _) => "; its folder must be there".to_owned(),
+        (io::ErrorKind::NotFound, _) => "; make its folder first".to_owned(),
         (io::ErrorKind::AddrNotAvailable, _) => {
             "; this host does not have that address, see --listen".to_owned()
         }

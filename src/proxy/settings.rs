@@ -161,7 +161,7 @@ pub struct Settings {
     pub upstream_reuse: UpstreamReuse,
     /// The name of this process in `Via`, by which it knows requests that come back to it.
     pub pseudonym: String,
-    /// Where clients are let in.
+    /// Where to listen.
     pub listen: Vec<Listen>,
     /// The backends.
     pub backends: Vec<Backend>,

@@ -1,15 +1,15 @@
 //! A deadline that moves with every request and yet hardly ever touches the timer heap.
 //!
-//! A connection's deadline is put off over and over, usually to later, and almost never arrives. So
-//! the heap is told only when the deadline comes to lie before every entry already queued; an entry
-//! that comes up too early is the occasion to look at the real deadline again. Moving a deadline
-//! later costs one comparison.
+//! A connection's deadline is moved over and over, usually to later, and almost never arrives. So an
+//! entry is queued only when the deadline is now before every entry already queued; an entry that
+//! expires too early is the occasion to look at the real deadline again. Moving a deadline later
+//! costs one comparison.
 
 use std::time::Instant;
 
 use super::{Key, Timers};
 
-/// One thing's place in the timer heap. The deadline itself stays with the owner.
+/// One owner's entries in the timer heap. The deadline itself stays with the owner.
 ///
 /// When an [`Expired`](super::Event::Expired) wake names the owner and [`LazyTimer::fired`] says it
 /// is this timer's, the owner compares its deadline with now, acts if that has come, and calls
@@ -19,7 +19,7 @@ pub struct LazyTimer {
     /// The earliest entry of ours in the heap.
     queued: Option<Instant>,
     /// The entry `queued` came before. Remembering it lets two alternating timeouts, a short one
-    /// per request and a long one between requests, live on two entries for ever.
+    /// per request and a long one between requests, use two entries for ever.
     overtaken: Option<Instant>,
 }
 
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn alternating_timeouts_live_on_two_entries() {
+    fn alternating_timeouts_use_two_entries() {
         let mut owner = Owner::new();
         for request in 0..1000 {
             let now = request * 30;
@@ -170,7 +170,7 @@ mod tests {
         let (ours, foreign) = (owner.at(100), owner.at(50));
         assert!(!owner.lazy_timer.fired(foreign));
         assert!(owner.lazy_timer.fired(ours));
-        assert!(!owner.lazy_timer.fired(ours), "it rings once");
+        assert!(!owner.lazy_timer.fired(ours), "it fires once");
     }
 
     proptest! {

@@ -1,10 +1,10 @@
-//! One [`LazyTimer`] per place of a table, outliving what lives there.
+//! One [`LazyTimer`] per index of a table, which outlives the connections at that index.
 //!
-//! A connection that ends leaves its entries in the timer heap, for nothing is ever taken back.
-//! Were each new connection to queue its own, a proxy that serves 20,000 short connections a
-//! second would hold a million entries for the dead. So the place keeps the timer: an entry queued
-//! for one occupant rings for the next, who looks at its own deadline, and the heap grows with the
-//! places in use and not with the connections made.
+//! A connection that ends leaves its entries in the timer heap, because none is ever removed early.
+//! If each new connection queued its own, a proxy that serves 20,000 short connections a second
+//! would hold a million stale entries. So the timer belongs to the index: an entry that one
+//! connection queued fires for the next one at that index, whose own deadline is then looked at. The
+//! heap grows with the indices in use and not with the connections made.
 
 use std::time::Instant;
 
@@ -13,25 +13,25 @@ use super::{Key, LazyTimer, Timers};
 /// The timers of a [`Slots`](super::Slots) table.
 #[derive(Debug, Default)]
 pub struct LazyTimers {
-    places: Vec<LazyTimer>,
+    by_index: Vec<LazyTimer>,
 }
 
 impl LazyTimers {
-    /// Makes sure that the place of `key` is woken no later than `deadline`; `None` asks for
+    /// Makes sure that the index of `key` is woken no later than `deadline`; `None` asks for
     /// nothing.
     pub fn set(&mut self, deadline: Option<Instant>, key: Key, timers: &mut Timers) {
-        let place = key.index() as usize;
-        if place >= self.places.len() {
-            self.places.resize_with(place + 1, LazyTimer::default);
+        let index = key.index() as usize;
+        if index >= self.by_index.len() {
+            self.by_index.resize_with(index + 1, LazyTimer::default);
         }
-        self.places[place].set(deadline, key, timers);
+        self.by_index[index].set(deadline, key, timers);
     }
 
-    /// Whether the entry that expired at `at` is the one that the place of `key` waits for; see
-    /// [`LazyTimer::fired`]. Who lives there now is told by
-    /// [`Slots::occupant`](super::Slots::occupant).
+    /// Whether the entry that expired at `at` is the one that the index of `key` waits for; see
+    /// [`LazyTimer::fired`]. [`Slots::occupant`](super::Slots::occupant) gives the key that has this
+    /// index now.
     pub fn fired(&mut self, key: Key, at: Instant) -> bool {
-        self.places.get_mut(key.index() as usize).is_some_and(|lazy_timer| lazy_timer.fired(at))
+        self.by_index.get_mut(key.index() as usize).is_some_and(|lazy_timer| lazy_timer.fired(at))
     }
 }
 
@@ -43,12 +43,12 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_million_short_lives_in_one_place_leave_two_entries() {
+    fn a_million_short_connections_at_one_index_leave_two_entries() {
         let start = Instant::now();
         let (mut slots, mut lazy_timers, mut timers) =
             (Slots::new(1), LazyTimers::default(), Timers::default());
-        for life in 0..1_000_000 {
-            let now = start + Duration::from_micros(life);
+        for connection in 0..1_000_000 {
+            let now = start + Duration::from_micros(connection);
             let key = slots.insert_with(|_| ());
             lazy_timers.set(Some(now + Duration::from_secs(75)), key, &mut timers);
             lazy_timers.set(Some(now + Duration::from_secs(10)), key, &mut timers);

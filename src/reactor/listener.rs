@@ -1,8 +1,9 @@
 //! Listening sockets, one for each event loop.
 //!
 //! Over TCP each loop has a socket of its own at the same port: it accepts without a lock and is
-//! woken only for its own connections, which the kernel spreads by a hash of the addresses. A Unix
-//! socket has no such thing, so all loops share one, and a connection wakes one of those that wait.
+//! woken only for its own connections, which the kernel distributes by a hash of the addresses
+//! (`SO_REUSEPORT`). Unix sockets have no such option, so all loops share one, and a connection
+//! wakes one of those that wait.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +25,8 @@ use crate::endpoint::{Client, Endpoint, UnixName};
 /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Who may connect to a Unix socket where nobody says: all who can reach it, as with a TCP port.
+/// The mode of a Unix socket's file by default: every user that can reach the file may connect, as
+/// to a TCP port.
 pub const DEFAULT_MODE: u32 = 0o666;
 
 /// A non-blocking listening socket.
@@ -36,7 +38,7 @@ pub struct Listener {
 
 #[derive(Debug)]
 struct Socket {
-    // Removed before the socket is closed, see there.
+    // It is dropped before the socket is closed; see there.
     file: Option<SocketFile>,
     descriptor: OwnedFd,
 }
@@ -57,8 +59,8 @@ impl Listener {
         }
     }
 
-    /// Listens on `endpoint` for `count` loops, among which connections are spread; those can
-    /// connect to a Unix socket whom `mode` lets write.
+    /// Listens on `endpoint` for `count` loops, among which connections are distributed. The file
+    /// of a Unix socket gets `mode`: users that may write to it may connect.
     ///
     /// # Errors
     /// As [`Listener::bind`].
@@ -151,8 +153,8 @@ impl Listener {
         }
     }
 
-    /// Lets nobody connect any more, as far as that can be had while those who wait are accepted: a
-    /// Unix socket's file is removed.
+    /// Prevents new connections, where that is possible while those that wait can still be
+    /// accepted: the file of a Unix socket is removed.
     pub fn withdraw(&self) {
         if let Some(file) = &self.socket.file {
             file.remove();

@@ -1,21 +1,21 @@
 //! Lists of keys in order, from which any key can be taken at once.
 //!
-//! What a loop keeps in order (who has work left, who is idle, what lies in a pool) is left from
-//! the middle as often as from an end. A vector is searched for that, so that thousands that leave
-//! together cost the square of their number. Here every operation is a few steps, for the links
-//! lie in one table by the place of the key.
+//! Keys leave what a loop keeps in order (clients with work left, idle clients, pooled connections)
+//! from the middle as often as from an end. A vector would be searched for each, so that thousands
+//! that leave together cost the square of their number. Here every operation takes a few steps,
+//! because the links are in one table, by the index of the key.
 
 use super::Key;
 
-/// No place of a table.
-const NOWHERE: u32 = u32::MAX;
+/// No index of a table.
+const NONE: u32 = u32::MAX;
 
-/// Lists that share one table: a key stands in one of them at most, and there once. All keys must
-/// carry one tag.
+/// Lists that share one table: a key is in one of them at most, and there once. All keys must have
+/// the same tag.
 #[derive(Debug)]
 pub struct Lists {
     lists: Vec<List>,
-    places: Vec<Place>,
+    entries: Vec<Entry>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,11 +25,11 @@ struct List {
     length: usize,
 }
 
-/// What stands in a list, by the index of its key.
+/// An entry of a list, by the index of its key.
 #[derive(Clone, Debug)]
-struct Place {
+struct Entry {
     key: Key,
-    /// The list it stands in.
+    /// The list it is in.
     list: u32,
     before: u32,
     behind: u32,
@@ -39,43 +39,43 @@ impl Lists {
     /// So many empty lists.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let empty = List { first: NOWHERE, last: NOWHERE, length: 0 };
-        Self { lists: vec![empty; count], places: Vec::new() }
+        let empty = List { first: NONE, last: NONE, length: 0 };
+        Self { lists: vec![empty; count], entries: Vec::new() }
     }
 
-    /// Puts `key` at the end of `list`, unless it stands there; it leaves any other list.
+    /// Puts `key` at the end of `list`, unless it is in it; it leaves any other list.
     pub fn push(&mut self, list: usize, key: Key) {
         let index = key.index() as usize;
-        if index >= self.places.len() {
-            let free = Place { key, list: NOWHERE, before: NOWHERE, behind: NOWHERE };
-            self.places.resize(index + 1, free);
+        if index >= self.entries.len() {
+            let free = Entry { key, list: NONE, before: NONE, behind: NONE };
+            self.entries.resize(index + 1, free);
         }
-        let place = &mut self.places[index];
-        #[expect(clippy::cast_possible_truncation, reason = "there are fewer lists than places")]
+        let entry = &mut self.entries[index];
+        #[expect(clippy::cast_possible_truncation, reason = "there are fewer lists than entries")]
         let number = list as u32;
-        // A place has one occupant: whoever stands there under another key is no more.
-        place.key = key;
-        if place.list == number {
+        // An index has one owner: an entry under another key is stale.
+        entry.key = key;
+        if entry.list == number {
             return;
         }
         self.unlink(key.index());
         let List { last, length, .. } = &mut self.lists[list];
         *length += 1;
         let before = std::mem::replace(last, key.index());
-        self.places[index] = Place { key, list: number, before, behind: NOWHERE };
-        match self.places.get_mut(before as usize) {
-            Some(place) => place.behind = key.index(),
+        self.entries[index] = Entry { key, list: number, before, behind: NONE };
+        match self.entries.get_mut(before as usize) {
+            Some(entry) => entry.behind = key.index(),
             None => self.lists[list].first = key.index(),
         }
     }
 
-    /// The key that has stood in `list` longest.
+    /// The key that has been in `list` longest.
     #[must_use]
     pub fn first(&self, list: usize) -> Option<Key> {
-        self.places.get(self.lists[list].first as usize).map(|place| place.key)
+        self.entries.get(self.lists[list].first as usize).map(|entry| entry.key)
     }
 
-    /// Takes out the key that has stood in `list` longest.
+    /// Takes out the key that has been in `list` longest.
     pub fn pop_first(&mut self, list: usize) -> Option<Key> {
         let key = self.first(list)?;
         self.unlink(key.index());
@@ -84,42 +84,42 @@ impl Lists {
 
     /// Takes out the key that was put into `list` last.
     pub fn pop_last(&mut self, list: usize) -> Option<Key> {
-        let key = self.places.get(self.lists[list].last as usize)?.key;
+        let key = self.entries.get(self.lists[list].last as usize)?.key;
         self.unlink(key.index());
         Some(key)
     }
 
-    /// Takes `key` out of the list it stands in, if it does in any.
+    /// Takes `key` out of the list it is in, if it is in any.
     pub fn remove(&mut self, key: Key) {
-        if self.places.get(key.index() as usize).is_some_and(|place| place.key == key) {
+        if self.entries.get(key.index() as usize).is_some_and(|entry| entry.key == key) {
             self.unlink(key.index());
         }
     }
 
-    /// How many keys stand in `list`.
+    /// The number of keys in `list`.
     #[must_use]
     pub fn len(&self, list: usize) -> usize {
         self.lists[list].length
     }
 
-    /// Whether no key stands in `list`.
+    /// Whether there is no key in `list`.
     #[must_use]
     pub fn is_empty(&self, list: usize) -> bool {
         self.len(list) == 0
     }
 
     fn unlink(&mut self, index: u32) {
-        let place = &mut self.places[index as usize];
-        let Some(list) = self.lists.get_mut(place.list as usize) else { return };
+        let entry = &mut self.entries[index as usize];
+        let Some(list) = self.lists.get_mut(entry.list as usize) else { return };
         list.length -= 1;
-        place.list = NOWHERE;
-        let (before, behind) = (place.before, place.behind);
-        match self.places.get_mut(before as usize) {
-            Some(place) => place.behind = behind,
+        entry.list = NONE;
+        let (before, behind) = (entry.before, entry.behind);
+        match self.entries.get_mut(before as usize) {
+            Some(entry) => entry.behind = behind,
             None => list.first = behind,
         }
-        match self.places.get_mut(behind as usize) {
-            Some(place) => place.before = before,
+        match self.entries.get_mut(behind as usize) {
+            Some(entry) => entry.before = before,
             None => list.last = before,
         }
     }

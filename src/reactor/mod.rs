@@ -6,7 +6,9 @@
 //! something else in the meantime finds nothing, so an event that comes too late is harmless.
 //!
 //! Everything is edge-triggered and registered once: reusing a connection costs no system call.
-//! The room knows no HTTP and no balancing; to it a connection is bytes, readiness and a timer.
+//! This module knows no HTTP and no balancing; to it a connection is bytes, readiness and a timer.
+//! What kind of connection it is, TCP or a Unix socket, is known to [`Transport`] and [`Listener`]
+//! alone.
 
 pub mod cores;
 pub mod descriptors;

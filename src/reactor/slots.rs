@@ -1,6 +1,6 @@
 //! A table whose keys go stale, so that an event can outlive what it was meant for.
 //!
-//! One batch of events may close a connection, open another in its place, and then hold a second
+//! One batch of events may close a connection, open another in its slot, and then hold a second
 //! event for the first. The generation in each [`Key`] tells the two apart; looking up a stale key
 //! finds nothing. The table does not know what it holds, nor which keys the poller was given.
 
@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use mio::Token;
 use slab::Slab;
 
-/// Names one thing the event loop knows: the table it lives in, its place and its generation.
+/// Names one thing the event loop knows: its table, its index in it, and its generation.
 ///
 /// It is packed into 64 bits (tag 8, generation 24, index 32) because that is what the kernel hands
 /// back with an event, and because links between connections are then cheap to copy.
@@ -36,7 +36,7 @@ impl Key {
         (self.0 >> (INDEX_BITS + GENERATION_BITS)) as u8
     }
 
-    /// The place in its table; unique among the living things of one tag.
+    /// The index in its table; unique among the things of one tag that exist at one time.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]
     pub const fn index(self) -> u32 {
@@ -84,7 +84,7 @@ pub struct Slots<T> {
     slab: Slab<(Key, T)>,
     tag: u8,
     /// Counts insertions over the whole table. A stale key could only be mistaken for a fresh one
-    /// after exactly a multiple of 2^24 insertions with the last of them in the same place.
+    /// after exactly a multiple of 2^24 insertions with the last of them at the same index.
     generation: u32,
 }
 
@@ -114,45 +114,45 @@ impl<T> Slots<T> {
         Ok(key)
     }
 
-    /// What lives under `key`, or `None` if that has been removed.
+    /// The value under `key`, or `None` if that has been removed.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&T> {
         let (owner, value) = self.slab.get(key.index() as usize)?;
         (*owner == key).then_some(value)
     }
 
-    /// What lives under `key`, or `None` if that has been removed.
+    /// The value under `key`, or `None` if that has been removed.
     #[must_use]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let (owner, value) = self.slab.get_mut(key.index() as usize)?;
         (*owner == key).then_some(value)
     }
 
-    /// Takes out what lives under `key` and frees the slot.
+    /// Removes the value under `key` and frees the slot.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         self.get(key)?;
         self.slab.try_remove(key.index() as usize).map(|(_, value)| value)
     }
 
-    /// The key of whatever lives now in the place that `key` names, stale or not.
+    /// The key that the slot of `key` has now, whether or not that is `key`.
     #[must_use]
     pub fn occupant(&self, key: Key) -> Option<Key> {
         self.slab.get(key.index() as usize).map(|(owner, _)| *owner)
     }
 
-    /// How many things live here.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// Whether nothing lives here.
+    /// Whether there is no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
     }
 
-    /// The keys of all that lives here, in order of place.
+    /// The keys of all values, by index.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
         self.slab.iter().map(|(_, (key, _))| *key)
     }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stale_key_still_tells_who_lives_in_its_place_now() {
+    fn a_stale_key_still_finds_the_key_that_has_its_index_now() {
         let mut slots = Slots::new(1);
         let first = slots.insert_with(|_| 'a');
         slots.remove(first);

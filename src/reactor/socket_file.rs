@@ -1,7 +1,7 @@
-//! The file of a Unix socket that is listened on: made, and removed at the end.
+//! The file of a listening Unix socket: made, and removed at the end.
 //!
-//! The file outlives its listener, and then keeps the next one from its path. So one at which
-//! nobody listens any more is replaced, and nothing else is.
+//! The file outlives a listener that was killed, and the next one could not bind to its path. So a
+//! file of a socket on which no process listens is replaced, and no other file is.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -15,8 +15,8 @@ use rustix::net::bind;
 use super::transport::Transport;
 use crate::endpoint::UnixName;
 
-/// See the module's description. Dropping it removes the file, unless it is another's by now; that
-/// is told by its inode, which is ours for as long as the socket is open.
+/// See the module's description. Dropping it removes the file, unless the file belongs to another
+/// process by now. That is told by its inode, whose number can't be reused while the socket is open.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -30,12 +30,12 @@ struct Inode {
 }
 
 impl SocketFile {
-    /// Binds `socket` to a name, and lets those connect whom `mode` lets write; `None` for an
-    /// abstract name, which is no file.
+    /// Binds `socket` to a name and gives its file `mode`; `None` for an abstract name, which has no
+    /// file.
     ///
     /// # Errors
-    /// `AddrInUse` if another listens there, `AlreadyExists` if it is no socket, or what the system
-    /// says.
+    /// `AddrInUse` if another process listens there, `AlreadyExists` if there is a file that is no
+    /// socket, or an error of the system.
     pub(super) fn bind(socket: &OwnedFd, name: &UnixName, mode: u32) -> io::Result<Option<Self>> {
         let address = name.address()?;
         let Some(path) = name.path() else {
@@ -50,7 +50,7 @@ impl SocketFile {
             bound => bound?,
         }
         let file = Self { path: path.to_owned(), inode: Inode::of(&fs::symlink_metadata(path)?) };
-        // Nobody can connect before the socket listens, so nobody sees the mode it had till now.
+        // The socket does not listen yet, so no connection is made while the mode is another.
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         Ok(Some(file))
     }
@@ -59,7 +59,7 @@ impl SocketFile {
     pub(super) fn remove(&self) {
         let is_ours = |metadata: Metadata| Inode::of(&metadata) == self.inode;
         if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
-            // Where that is not permitted, the next to listen there replaces it or says so.
+            // If that is not permitted, the next listener replaces the file or reports it.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -77,14 +77,14 @@ impl Inode {
     }
 }
 
-/// Removes the file of a socket at which nobody listens.
+/// Removes the file of a socket on which no process listens.
 fn remove_stale(path: &Path, name: &UnixName) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is no socket"));
     }
     match Transport::connect(&name.clone().into()) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // One that has to wait, and one that is of another type, is somebody's as well.
+        // A busy socket and one of another type are in use as well.
         Err(error) if Errno::from_io_error(&error) != Some(Errno::PROTOTYPE) => Err(error),
         _ => Err(Errno::ADDRINUSE.into()),
     }

@@ -5,10 +5,10 @@
 //! would block or comes up short. Coming up short proves as much as the extra system call that
 //! would block, and saves it.
 //!
-//! An urgent byte of TCP (RFC 9293 §3.8.5) is not among what is read: the system takes it out of
-//! the stream, as it does for most servers (`SO_OOBINLINE` is off). What is parsed here is what is
-//! sent on, so nobody behind this hop can see it differently. But a read stops where the byte was,
-//! and such a short read proves nothing.
+//! An urgent byte (RFC 9293 §3.8.5) is not among what is read: the system takes it out of the
+//! stream, as it does for most servers (`SO_OOBINLINE` is off). What is parsed here is what is
+//! forwarded, so no later hop can see it differently. But a read stops where the byte was, and such
+//! a short read proves nothing. Unix sockets have urgent bytes since Linux 5.15.
 
 use std::io;
 use std::mem;
@@ -51,8 +51,9 @@ impl Stream {
     /// comes later shows as [`Stream::failed`] after an event, or as the error of the first write.
     ///
     /// # Errors
-    /// Over TCP, when there is no descriptor, no local port or no route; none of it is the peer's
-    /// doing. Over a Unix socket, also when it refuses, is not there, or may not be connected to.
+    /// Over TCP, if there is no descriptor, no local port or no route; none of these is the peer's
+    /// fault. Over a Unix socket, also if no process listens, there is no such file, or its mode does
+    /// not permit it.
     pub fn connect(endpoint: &Endpoint, key: Key, poller: &Poller) -> io::Result<Self> {
         Self::new(Transport::connect(endpoint)?, key, poller)
     }
@@ -83,8 +84,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether as many connections wait at the peer as may, so that there is none to it yet. No
-    /// event tells of a free place: [`Stream::connect_again`] finds out.
+    /// Whether there is no connection yet because the peer's backlog is full. No event tells when it
+    /// has room again; [`Stream::connect_again`] finds out.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.transport.is_busy()

@@ -1,12 +1,12 @@
-//! When to wake which key: the poller's only notion of the future.
+//! When to wake which key.
 //!
 //! A binary heap, ordered by instant. One queue per distinct timeout looks cheaper, but a deadline
 //! that moved is put back lazily, only once its old entry has come up, and then it belongs in the
-//! middle of such a queue rather than at its end; a heap has no such trouble, and with an
+//! middle of such a queue rather than at its end; a heap has no such problem, and with a
 //! [`LazyTimer`](super::LazyTimer) per connection it is touched far more rarely than once per
 //! request.
 //!
-//! Nothing is ever taken back: an entry whose key has gone stale expires and finds nobody.
+//! No entry is ever removed early: one whose key has gone stale expires and finds nothing.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,12 +1,13 @@
 //! What moves the bytes of one connection: a TCP socket or a Unix one.
 //!
 //! The kinds differ here and in [`Listener`](super::Listener) alone: in how a connection begins,
-//! who its peer is, and how it is broken off. A [`Stream`](super::Stream) moves bytes and keeps
-//! what is known of readiness; neither it nor its owner asks for the kind.
+//! what its peer's address is, and whether it can be reset. A [`Stream`](super::Stream) moves bytes
+//! and keeps what is known of readiness; neither it nor its owner asks for the kind.
 //!
-//! A kind keeps to this: a read that comes up short leaves nothing behind, neither in the system
-//! nor in the transport, so that the next event tells of the next byte. One that holds bytes back
-//! inside, as encryption does, reads on until the buffer is full or nothing is left.
+//! Each kind keeps this contract: after a read that comes up short there is nothing left to read,
+//! neither in the kernel nor inside the transport, so the next event tells of the next byte. A kind
+//! that buffers bytes inside, such as TLS, reads on until the caller's buffer is full or nothing is
+//! left.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -31,11 +32,11 @@ pub struct Transport {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
-    /// TCP that acknowledges nothing by itself: the first bytes carry what ends the handshake.
+    /// TCP before the first write, which carries the ACK that ends the handshake.
     TcpBeginning,
     Tcp,
     Unix,
-    /// A Unix socket that is not connected yet: as many connections as may wait at its peer do.
+    /// A Unix socket that is not connected yet, because the backlog of its peer is full.
     UnixBusy,
 }
 
@@ -43,8 +44,9 @@ impl Transport {
     /// Starts to connect to `endpoint`, without waiting for it.
     ///
     /// # Errors
-    /// Over TCP, when there is no descriptor, no local port or no route; none of it is the peer's
-    /// doing. Over a Unix socket, also when it refuses, is not there, or may not be connected to.
+    /// Over TCP, if there is no descriptor, no local port or no route; none of these is the peer's
+    /// fault. Over a Unix socket, also if no process listens, there is no such file, or its mode does
+    /// not permit it.
     pub(super) fn connect(endpoint: &Endpoint) -> io::Result<Self> {
         match endpoint {
             Endpoint::Tcp(address) => {
@@ -83,7 +85,7 @@ impl Transport {
         Ok(address.ip().to_canonical())
     }
 
-    /// Whether the peer has no room for one more connection yet. No event tells when it has.
+    /// Whether the peer's backlog is full. No event tells when it has room again.
     pub(super) fn is_busy(&self) -> bool {
         self.kind == Kind::UnixBusy
     }
@@ -151,7 +153,7 @@ impl Transport {
         shutdown(&self.socket, Shutdown::Write)
     }
 
-    /// Closes it by a reset where there is one: a Unix socket knows none and is closed in order.
+    /// Closes it by a reset, if it is TCP. Unix sockets have no reset and are closed in order.
     pub(super) fn reset(self) {
         if matches!(self.kind, Kind::Tcp | Kind::TcpBeginning) {
             // Should the option be refused, an orderly close is the best that is left.

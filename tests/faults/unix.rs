@@ -103,12 +103,12 @@ fn a_folder_that_is_not_there_or_not_ours_to_write_in_is_told_of() {
     let (folder, path) = folder();
     let gone = run(&["--log", "none", "--listen", &name(&folder.path().join("gone/a.sock"))]);
     assert_eq!(gone.code, Some(1), "{}", gone.stderr);
-    assert!(gone.stderr.contains("its folder must be there"), "{}", gone.stderr);
+    assert!(gone.stderr.contains("make its folder first"), "{}", gone.stderr);
     fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o500)).unwrap();
     let listen = name(&path);
     let denied = as_anybody(move || run(&["--log", "none", "--listen", &listen]));
     assert_eq!(denied.code, Some(1), "{}", denied.stderr);
-    assert!(denied.stderr.contains("its folder must be writable"), "{}", denied.stderr);
+    assert!(denied.stderr.contains("permitted to write to its folder"), "{}", denied.stderr);
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Worker {
         match opened {
             Ok(link) => {
                 in_flight.links.set(attempt, link);
-                self.await_place(link, now);
+                self.retry_later(link, now);
             }
             Err(failure) => in_flight.exchange.dial_failed(attempt, failure),
         }
@@ -133,9 +133,9 @@ impl Worker {
         })
     }
 
-    /// Has a backend that is busy asked again soon. The longer it is, the more rarely: many may
-    /// wait for it.
-    fn await_place(&mut self, link: Key, now: Instant) {
+    /// Sets the timer for the next try to connect to a backend that is busy. The pauses grow, because
+    /// many requests may wait for it.
+    fn retry_later(&mut self, link: Key, now: Instant) {
         let Some(upstream) = self.upstreams.get(link) else { return };
         if upstream.stream.is_busy() {
             let waited = now.duration_since(upstream.idle_since);
@@ -144,14 +144,14 @@ impl Worker {
         }
     }
 
-    /// Time has passed for a connection that serves a client: if its backend was busy, it is asked
+    /// The timer of a connection that serves a client fired: if its backend was busy, it is tried
     /// again.
     pub(super) fn connect_again(&mut self, link: Key, key: Key, now: Instant) {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
         let Some(cursor) = upstream.cursor.filter(|_| upstream.stream.is_busy()) else { return };
         let Some(endpoint) = self.resolver.address_at(upstream.backend, cursor) else { return };
         match upstream.stream.connect_again(endpoint, link, &self.poller) {
-            Ok(()) if upstream.stream.is_busy() => return self.await_place(link, now),
+            Ok(()) if upstream.stream.is_busy() => return self.retry_later(link, now),
             Ok(()) => {}
             Err(error) => {
                 if let Some(InFlight { exchange, links }) = self.in_flight(key)

@@ -24,16 +24,10 @@ mod backends;
 mod moves;
 mod peers;
 
-pub use peers::{Connection, Dial, Log, Peer, Row, Server, Socket, settings};
+pub use peers::{Connection, Dial, Log, Peer, Row, Server, Socket, peer, settings};
 
 /// The date on which everything happens.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-
-/// A client, as the log names it.
-#[must_use]
-pub fn peer(client: &str) -> proxy::Peer {
-    proxy::Peer::new(client.parse().expect("a client"))
-}
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 pub(crate) const MANY_ROUNDS: usize = 1_000_000;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tidegate::balance::Policy;
 use tidegate::journal::Record;
+use tidegate::proxy;
 use tidegate::proxy::exchange::StreamEnd;
 use tidegate::proxy::settings::{
     Address, Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse,
@@ -190,6 +191,12 @@ impl Row {
 /// Each byte as the character of its number.
 fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// A client, as the log names it.
+#[must_use]
+pub fn peer(client: &str) -> proxy::Peer {
+    proxy::Peer::new(client.parse().expect("a client"))
 }
 
 /// Defaults like those of the flags, and timeouts that can be told from each other.
