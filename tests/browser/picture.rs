@@ -7,9 +7,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::commands::sections;
 use super::in_browser;
 use super::page::{CHARTS_DRAWN, text};
+use support::commands::sections;
 
 /// Requests in the last minute, one after the other: the last is nearly all of a minute under load.
 const REQUESTS: [u32; 4] = [7_000, 14_000, 21_000, 27_500];

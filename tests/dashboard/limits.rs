@@ -2,7 +2,9 @@
 
 use std::net::TcpStream;
 
-use super::support::{Connection, Scene, limited};
+use support::http::Connection;
+
+use super::scene::{Scene, limited};
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -64,12 +66,12 @@ fn the_connection_that_is_idle_for_longest_goes_first_and_one_that_is_answered_s
     let scene = Scene::started();
     let mut stream = scene.connect();
     stream.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(stream.head().status, 200);
+    assert_eq!(stream.answer_head().status, 200);
     let mut oldest = scene.connect();
     assert_eq!(oldest.ask(HEALTH).status, 200);
     let mut crowd = silent(&scene, CONNECTIONS_MAX);
     // The last of the crowd is still there, so it is not the one that had to go.
-    assert_eq!(Connection::of(crowd.pop().unwrap()).ask(HEALTH).status, 200);
+    assert_eq!(Connection::new(crowd.pop().unwrap()).ask(HEALTH).status, 200);
     assert!(oldest.is_closed());
     for _ in 0..3 {
         assert!(stream.chunk().is_some());

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tidegate::reactor::descriptors;
 
-use crate::support::clock::{hear, pause, until};
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, endings};
-use crate::support::origin::{Origin, ok};
-use crate::support::process::Proxy;
+use support::clock::{hear, pause, until};
+use support::http::{Connection, get};
+use support::log::{Logged, endings};
+use support::origin::{Origin, ok};
+use support::process::Proxy;
 
 /// An origin that reports each request to `/held`, and answers it when the test says so.
 fn holding() -> (Origin, Receiver<()>, Sender<()>) {

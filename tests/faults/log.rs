@@ -12,11 +12,11 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{Resource, Signal};
 use tidegate::journal::{Tail, header};
 
-use crate::support::clock::{pause, until};
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, column, logging, rows, stop, totals};
-use crate::support::origin::Origin;
-use crate::support::process::Proxy;
+use support::clock::{pause, until};
+use support::http::{Connection, get};
+use support::log::{Logged, column, logging, rows, stop, totals};
+use support::origin::Origin;
+use support::process::Proxy;
 
 #[test]
 fn a_log_on_a_full_disk_costs_rows_and_no_request() {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::clock::{pause, until};
-use crate::support::http::{Connection, field};
-use crate::support::origin::{Origin, ok};
-use crate::support::process::{Backend, Proxy};
+use support::clock::{pause, until};
+use support::http::{Connection, field};
+use support::origin::{Origin, ok};
+use support::process::{Backend, Proxy};
 
 const LARGE: usize = 64 << 20;
 

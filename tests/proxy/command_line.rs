@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use crate::support::origin::{Origin, Silent};
-use crate::support::process::{Process, Proxy, run};
+use support::origin::{Origin, Silent};
+use support::process::{Process, Proxy, run};
 
 #[test]
 fn a_wrong_flag_is_named_with_what_would_be_right() {

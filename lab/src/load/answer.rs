@@ -51,7 +51,7 @@ impl Answers {
         (*body == Body::UntilClose).then_some(*answer)
     }
 
-    /// Reads as far as it can, and tells how far that is; of `bytes`, nothing may follow a response.
+    /// Reads as far as it can, and tells how far that is. No byte may follow a response.
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Answer>), Broken> {
         let mut used = 0;
         loop {

@@ -48,8 +48,8 @@ impl Samples {
         self.samples.iter().map(|figures| figures.descriptors).max().unwrap_or(0)
     }
 
-    /// The median resident memory in the second quarter of the time, when all caches are warm, and in
-    /// the last one.
+    /// The median resident memory in the second quarter of the time, when all caches are warm, and
+    /// in the last one.
     pub(super) fn warm_and_late_bytes(&self) -> (u64, u64) {
         let quarter = self.samples.len().div_ceil(4);
         let mut quarters = self.samples.chunks(quarter.max(1)).map(median_bytes);

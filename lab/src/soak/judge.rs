@@ -1,8 +1,9 @@
 //! Compares what the clients saw with what the log says, request by request.
 //!
-//! A claim is what a client saw of one request, an entry is its row. They are joined by the request's
-//! token, whichever comes first, and dropped once they are compared; a bit per token remains, so that
-//! a second row is found. A claim or an entry that is left at the end lacks its counterpart.
+//! A claim is what a client saw of one request, an entry is its row. They are joined by the
+//! request's token, whichever comes first, and dropped once they are compared; a bit per token
+//! remains, so that a second row is found. A claim or an entry that is left at the end lacks its
+//! counterpart.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) enum Seen {
         /// Whether the proxy must have read a part of the request.
         was_read: bool,
     },
-    /// The request followed the last one that the connection was good for, so it must not be served.
+    /// The connection ended with an earlier request, so this one must not be served.
     Ignored,
     /// It was another request's response, or none at all.
     Wrong(String),

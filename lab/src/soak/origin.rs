@@ -1,8 +1,8 @@
 //! The backend of a soak: it does what the path says, and checks what it receives.
 //!
 //! Every response carries the token of its request and the number of body bytes that were right. A
-//! request whose path and field carry different tokens, or whose body differs in a byte, is answered
-//! with a status that no client expects. Each connection has a thread.
+//! request whose path and field carry different tokens, or whose body differs in a byte, is
+//! answered with a status that no client expects. Each connection has a thread.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

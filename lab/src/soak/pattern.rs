@@ -1,7 +1,7 @@
 //! The bytes of bodies: each follows from the request's token, the direction and the byte's place.
 //!
-//! So no body is kept at either end, and a byte that is lost, doubled, moved or another request's is
-//! found.
+//! So no body is kept at either end, and a byte that is lost, doubled, moved or of another request
+//! is found.
 
 /// A request's token: no two requests of a soak have the same.
 pub(super) type Token = u64;

@@ -180,9 +180,9 @@ impl fmt::Display for Report {
         writeln!(f, "{}\n{}{LEGEND}", self.errors().text(), self.proxies().text())?;
         writeln!(
             f,
-            "Backends were killed and restarted {} times, and stopped for a while {} times. Logs were\n\
-             rotated {} times. {} requests have no row, because their clients reset the connection\n\
-             before the proxy read them.\n",
+            "Backends were killed and restarted {} times, and stopped for a while {} times.\n\
+             Logs were rotated {} times. {} requests have no row, because their clients reset\n\
+             the connection before the proxy read them.\n",
             self.killed, self.paused, self.rotations, self.tally.unread
         )?;
         let findings = &self.tally.findings;

@@ -1,5 +1,4 @@
-//! What the backend is to do with a request, written in the request's path. The backend has no other
-//! script.
+//! What the backend is to do with a request. The request's path says it; there is no other script.
 
 use std::fmt;
 use std::str::FromStr;

@@ -57,8 +57,8 @@ impl Body {
         matches!(self, Self::Length(0) | Self::Chunked(Decoder::End))
     }
 
-    /// Reads on in `bytes`: how many of them are used up, and the data among them, which comes in as
-    /// many pieces as there are chunks. None used up means that more are needed, or the body is over.
+    /// Reads on in `bytes`: how many of them are used up, and the data among them. None are used up
+    /// if more are needed, or if the body is over.
     ///
     /// # Errors
     /// There is a fault in the framing.

@@ -2,34 +2,75 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, kill_process_group, prlimit};
 
-use super::clock::until;
+use super::clock::{PATIENCE, until};
+use super::http::Connection;
 use super::programs::program;
 
-/// What a process has written to a stream so far.
+/// One of the streams that a process writes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// The lines a process has written so far.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<(Stream, String)>,
+    /// Streams on which more may come.
+    open: usize,
+}
+
+impl Lines {
+    fn text(&self, is_wanted: impl Fn(Stream) -> bool) -> String {
+        let lines = self.lines.iter().filter(|(stream, _)| is_wanted(*stream));
+        lines.map(|(_, line)| line.as_str()).collect()
+    }
+}
+
+/// Lines, and word of each that comes.
 #[derive(Clone, Default)]
-struct Transcript(Arc<Mutex<String>>);
+struct Transcript(Arc<(Mutex<Lines>, Condvar)>);
 
 impl Transcript {
-    fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.0.lock().unwrap()
     }
 
-    fn follow(&self, stream: impl Read + Send + 'static) -> JoinHandle<()> {
+    /// Waits for another line, or for the end of a stream.
+    fn wait<'a>(
+        &'a self,
+        lines: MutexGuard<'a, Lines>,
+        patience: Duration,
+    ) -> MutexGuard<'a, Lines> {
+        let (lines, waited) = self.0.1.wait_timeout(lines, patience).unwrap();
+        let said = || lines.text(|_| true);
+        assert!(!waited.timed_out(), "nothing for {patience:?} behind\n{}", said());
+        lines
+    }
+
+    fn follow(&self, stream: Stream, from: impl Read + Send + 'static) -> JoinHandle<()> {
+        self.lines().open += 1;
         let transcript = self.clone();
         thread::spawn(move || {
-            let mut lines = BufReader::new(stream);
+            let mut from = BufReader::new(from);
             let mut line = Vec::new();
-            while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            while from.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
                 let text = String::from_utf8_lossy(&line).into_owned();
-                transcript.0.lock().unwrap().push_str(&text);
+                transcript.lines().lines.push((stream, text));
+                transcript.0.1.notify_all();
                 line.clear();
             }
+            transcript.lines().open -= 1;
+            transcript.0.1.notify_all();
         })
     }
 }
@@ -37,36 +78,54 @@ impl Transcript {
 /// A process and what it says.
 pub struct Process {
     child: Child,
-    stdout: Transcript,
-    stderr: Transcript,
+    transcript: Transcript,
     followers: Vec<JoinHandle<()>>,
+    /// Lines that [`Process::line`] has passed.
+    passed: usize,
+    patience: Duration,
 }
 
 impl Process {
+    /// Starts it.
     pub fn spawn(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
-        let (stdout, stderr) = (Transcript::default(), Transcript::default());
+        let transcript = Transcript::default();
         let followers = vec![
-            stdout.follow(child.stdout.take().unwrap()),
-            stderr.follow(child.stderr.take().unwrap()),
+            transcript.follow(Stream::Stdout, child.stdout.take().unwrap()),
+            transcript.follow(Stream::Stderr, child.stderr.take().unwrap()),
         ];
-        Self { child, stdout, stderr, followers }
+        Self { child, transcript, followers, passed: 0, patience: PATIENCE }
     }
 
-    /// As [`Process::spawn`], but its output goes where the command says, and nobody hears it.
+    /// As [`Process::spawn`], in a process group of its own, as a shell starts a command: see
+    /// [`Process::press_ctrl_c`].
+    pub fn spawn_group(command: &mut Command) -> Self {
+        Self::spawn(command.process_group(0))
+    }
+
+    /// As [`Process::spawn`], but its output goes where the command says, and is not read.
     pub fn spawn_unheard(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).spawn().expect("the program starts");
-        let (stdout, stderr, followers) = Default::default();
-        Self { child, stdout, stderr, followers }
+        let (transcript, followers) = Default::default();
+        Self { child, transcript, followers, passed: 0, patience: PATIENCE }
     }
 
+    /// How long it may be silent while a test waits for a line or for its end.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// What it has written to standard output.
     pub fn stdout(&self) -> String {
-        self.stdout.text()
+        self.transcript.lines().text(|stream| stream == Stream::Stdout)
     }
 
+    /// What it has written to standard error.
     pub fn stderr(&self) -> String {
-        self.stderr.text()
+        self.transcript.lines().text(|stream| stream == Stream::Stderr)
     }
 
     /// Waits until `found` finds something in what was written to standard output.
@@ -82,8 +141,30 @@ impl Process {
         })
     }
 
+    /// The next line with these words in it, on either stream, behind those that were waited for
+    /// before.
+    pub fn line(&mut self, words: &str) -> String {
+        let mut lines = self.transcript.lines();
+        loop {
+            while let Some((_, line)) = lines.lines.get(self.passed) {
+                self.passed += 1;
+                if line.contains(words) {
+                    return line.clone();
+                }
+            }
+            assert!(lines.open > 0, "it never says {words:?}, but\n{}", lines.text(|_| true));
+            lines = self.transcript.wait(lines, self.patience);
+        }
+    }
+
+    /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Does what Ctrl-C in a terminal does: signals the foreground process group.
+    pub fn press_ctrl_c(&self) {
+        kill_process_group(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
 
     /// Stops the process until it is told to go on, and waits until the system has done so.
@@ -92,17 +173,35 @@ impl Process {
         until("the halt", || self.is_stopped().then_some(()));
     }
 
+    /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for the end, after which all was heard that was said.
+    /// Waits for the end, after which all was read that was written.
     pub fn ended(&mut self) -> ExitStatus {
         let status = until("the end of a process", || self.child.try_wait().unwrap());
         for follower in self.followers.drain(..) {
             follower.join().unwrap();
         }
         status
+    }
+
+    /// Waits for the end however long that takes, as long as lines are written: how it ended, and
+    /// all that it and its children wrote to either stream.
+    pub fn ends(mut self) -> (ExitStatus, String) {
+        let mut lines = self.transcript.lines();
+        while lines.open > 0 {
+            lines = self.transcript.wait(lines, self.patience);
+        }
+        let said = lines.text(|_| true);
+        drop(lines);
+        (self.ended(), said)
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// A number of `/proc/<pid>/status`; sizes are in KiB.
@@ -186,6 +285,7 @@ impl Process {
         })
     }
 
+    /// The number of its open descriptors.
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
@@ -200,15 +300,18 @@ impl Drop for Process {
 
 /// The proxy with `flags`, not started yet.
 pub fn tidegate(flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    let mut command = Command::new(program("tidegate"));
     command.args(flags);
     command
 }
 
-/// What a program that has ended left behind.
+/// The result of a program.
 pub struct Ended {
+    /// Its exit code; `None` if a signal killed it.
     pub code: Option<i32>,
+    /// All that it wrote to standard output.
     pub stdout: String,
+    /// All that it wrote to standard error.
     pub stderr: String,
 }
 
@@ -221,6 +324,7 @@ pub fn run(flags: &[&str]) -> Ended {
 
 /// A running proxy.
 pub struct Proxy {
+    /// Its process.
     pub process: Process,
     /// In the order of the `--listen` flags.
     pub addresses: Vec<SocketAddr>,
@@ -238,6 +342,7 @@ impl Proxy {
         Self::spawn(&mut tidegate(&all))
     }
 
+    /// Starts a command that is one.
     pub fn spawn(command: &mut Command) -> Self {
         let mut process = Process::spawn(command);
         // The upstreams are said last, in one write with the addresses.
@@ -252,14 +357,24 @@ impl Proxy {
         Self { process, addresses }
     }
 
+    /// The first of its addresses.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
     }
 }
 
+/// The backend with `flags`, not started yet, and untouched by the environment of the test.
+pub fn backend(flags: &[&str]) -> Command {
+    let mut command = Command::new(program("tidegate-backend"));
+    command.args(flags).env_remove("PORT").env_remove("SERVER_ID");
+    command
+}
+
 /// A running `tidegate-backend`.
 pub struct Backend {
+    /// Its process.
     pub process: Process,
+    /// Where it listens.
     pub address: SocketAddr,
 }
 
@@ -269,13 +384,51 @@ impl Backend {
         Self::start_on(0, flags)
     }
 
+    /// Starts it on this port of 127.0.0.1.
     pub fn start_on(port: u16, flags: &[&str]) -> Self {
-        let mut command = Command::new(program("tidegate-backend"));
-        command.env_remove("PORT").env_remove("SERVER_ID");
-        command.args(["--port", &port.to_string(), "--listen", "127.0.0.1"]).args(flags);
-        let mut process = Process::spawn(&mut command);
-        let address = process.says("the address listened on", |text| {
+        let place = ["--port", &port.to_string(), "--listen", "127.0.0.1"];
+        Self::spawn(&mut backend(&[&place, flags].concat()))
+    }
+
+    /// Starts a command that is one.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut process = Process::spawn(command);
+        let mut address: SocketAddr = process.says("the address listened on", |text| {
             text.split_once(" listening on ")?.1.split_once(',')?.0.parse().ok()
+        });
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        Self { process, address }
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Connection {
+        Connection::connect(self.address)
+    }
+}
+
+/// The dashboard with `flags`, not started yet, and untouched by the environment of the test.
+pub fn dashboard(flags: &[&str]) -> Command {
+    let mut command = Command::new(program("tidegate-dashboard"));
+    command.args(flags).env_remove("DASHBOARD_PORT");
+    command
+}
+
+/// A running dashboard.
+pub struct Dashboard {
+    /// Its process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Dashboard {
+    /// Starts a command that is one.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut process = Process::spawn(command);
+        let address = process.says("the address listened on", |text| {
+            text.split_once("dashboard on http://")?.1.split_once(',')?.0.parse().ok()
         });
         Self { process, address }
     }
