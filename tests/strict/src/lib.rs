@@ -3,10 +3,10 @@
 //!
 //! It depends on no other code, and not on the proxy, whose mistakes it would share.
 //!
-//! [`requests`] and [`responses`] parse bytes that are all there. They parse on after a fault if that
-//! gives more information, but a fault is never accepted. [`Head`], [`Body`] and [`Messages`] parse
-//! messages while they arrive, and end at the first fault; the clients and servers of the lab and of
-//! the tests are built on them.
+//! [`requests`] and [`responses`] parse bytes that are all there. They parse on after a fault if
+//! that gives more information, but a fault is never accepted. [`Head`], [`Body`] and [`Messages`]
+//! parse messages while they arrive, and end at the first fault; the clients and servers of the lab
+//! and of the tests are built on them.
 
 mod body;
 pub mod chunked;
