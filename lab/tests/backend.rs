@@ -71,11 +71,11 @@ fn a_thousand_requests_wait_on_one_thread_and_none_holds_up_the_next() {
     // Connections and their bytes are taken in the order they came: this is the thousand and first.
     assert_eq!(greeting(&backend), "Hello from A – simulated 0ms");
     assert_eq!(
-        backend.process.status("Threads:"),
+        backend.process.status().threads,
         4,
         "the loop, one that waits for signals, two that print"
     );
-    assert!(backend.process.status("VmHWM:") < 32 * 1024);
+    assert!(backend.process.status().vmhwm.unwrap() < 32 * 1024);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_large_body_streams_down_at_the_client_s_pace_and_is_never_held() {
             lines.chunks(PATTERN.len()).skip(usize::from(block == 0)).find(|l| *l != PATTERN);
         assert_eq!(torn, None, "in block {block}");
     }
-    assert!(backend.process.status("VmHWM:") < 32 * 1024);
+    assert!(backend.process.status().vmhwm.unwrap() < 32 * 1024);
     client.send(GET);
     assert_eq!(content_length(&client.answer_head()), size, "the connection goes on");
 }
@@ -124,7 +124,7 @@ fn large_uploads_are_passed_over_and_never_held() {
     }
     client.send("0\r\nSum: none\r\n\r\n");
     assert_eq!(client.answer().status, 200);
-    assert!(backend.process.status("VmHWM:") < 32 * 1024);
+    assert!(backend.process.status().vmhwm.unwrap() < 32 * 1024);
 }
 
 #[test]

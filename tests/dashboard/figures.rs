@@ -223,7 +223,7 @@ fn memory_does_not_follow_the_length_of_the_log() {
     let scene = scene.start(&["--from-start"]);
     let figures = scene.until_rows(ROWS);
     assert_eq!(figures["source"]["skipped_bytes"], 0);
-    let peak_kib = scene.process().status("VmHWM:");
+    let peak_kib = scene.process().status().vmhwm.unwrap();
     assert!(peak_kib < 48 << 10, "{peak_kib} KiB");
 }
 

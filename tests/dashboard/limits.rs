@@ -52,12 +52,16 @@ fn with_too_few_descriptors_to_answer_it_does_not_start() {
 fn connections_that_say_nothing_take_neither_threads_nor_more_than_the_limit() {
     let scene = Scene::started();
     assert_eq!(scene.get("/health").status, 200);
-    let (threads, descriptors) = (scene.count("task"), scene.count("fd"));
+    let (threads, descriptors) = (scene.process().status().threads, scene.process().open_files());
     let crowd = silent(&scene, CONNECTIONS_MAX + 72);
     // Once it is answered, all that came before it have been accepted.
     assert_eq!(scene.get("/health").status, 200);
-    assert_eq!(scene.count("task"), threads);
-    assert!(scene.count("fd") <= descriptors + CONNECTIONS_MAX, "{}", scene.count("fd"));
+    assert_eq!(scene.process().status().threads, threads);
+    assert!(
+        scene.process().open_files() <= descriptors + CONNECTIONS_MAX,
+        "{}",
+        scene.process().open_files()
+    );
     drop(crowd);
 }
 

@@ -106,10 +106,4 @@ impl Scene {
     pub(crate) fn until_rows(&self, rows: u64) -> Value {
         self.until(|figures| figures["since"]["requests"] == rows)
     }
-
-    /// How many of something the dashboard's process has: `fd` or `task`.
-    pub(crate) fn count(&self, what: &str) -> usize {
-        let id = self.process().id();
-        fs::read_dir(format!("/proc/{id}/{what}")).unwrap().count()
-    }
 }

@@ -244,7 +244,7 @@ fn a_client_that_reads_nothing_of_a_gigabyte_costs_no_memory_and_is_reset() {
     let mut client = Connection::connect(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     proxy.has_rows(1);
-    let peak = proxy.proxy.process.status("VmHWM:");
+    let peak = proxy.proxy.process.status().vmhwm.unwrap();
     println!("{peak} KiB at most, with 1 GiB to send");
     assert!(peak < MEMORY_KIB, "{peak} KiB");
     let rows = proxy.rows();

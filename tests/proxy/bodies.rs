@@ -22,7 +22,7 @@ const IN_SOCKETS: usize = 32 << 20;
 const BLOCK: [u8; 4096] = [b'x'; 4096];
 
 fn peak_memory(proxy: &Proxy) -> u64 {
-    proxy.process.status("VmHWM:")
+    proxy.process.status().vmhwm.unwrap()
 }
 
 #[test]

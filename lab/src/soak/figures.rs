@@ -1,7 +1,7 @@
 //! Descriptors and memory of a process over time, and whether memory grows.
 
-use std::fs;
-use std::io;
+use procfs::ProcError;
+use procfs::process::Process;
 
 /// By so many bytes memory may grow between the second quarter of a soak and its last, because of a
 /// moment that was busier than any before.
@@ -10,7 +10,7 @@ const SLACK_BYTES: u64 = 4 * 1024 * 1024;
 /// By such a part of what it was it may grow in addition.
 const SLACK_PART: u64 = 5;
 
-/// What a process has at a moment (proc(5)).
+/// What a process has at a moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Figures {
     pub(super) descriptors: usize,
@@ -20,17 +20,11 @@ pub(super) struct Figures {
 impl Figures {
     /// # Errors
     /// The process has ended.
-    pub(super) fn of(pid: u32) -> io::Result<Self> {
-        let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let resident_bytes = resident_kibibytes(&status).unwrap_or(0) * 1024;
-        Ok(Self { descriptors, resident_bytes })
+    pub(super) fn of(pid: u32) -> Result<Self, ProcError> {
+        let process = Process::new(pid.cast_signed())?;
+        let resident_bytes = process.status()?.vmrss.unwrap_or(0) * 1024;
+        Ok(Self { descriptors: process.fd_count()?, resident_bytes })
     }
-}
-
-fn resident_kibibytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
 /// The figures of one process, sampled at equal intervals.
@@ -109,6 +103,5 @@ mod tests {
     fn a_process_that_runs_has_figures() {
         let own = Figures::of(std::process::id()).unwrap();
         assert!(own.descriptors > 2 && own.resident_bytes > 0, "{own:?}");
-        assert_eq!(resident_kibibytes("VmHWM:\t 9 kB\nVmRSS:\t    5120 kB\n"), Some(5120));
     }
 }

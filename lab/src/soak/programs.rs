@@ -159,7 +159,7 @@ impl Proxy {
     }
 
     pub(super) fn figures(&self) -> io::Result<Figures> {
-        Figures::of(self.process.id())
+        Figures::of(self.process.id()).map_err(io::Error::other)
     }
 
     /// Renames its log and has it begin another; `false` if it has not yet begun one since the last

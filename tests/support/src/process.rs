@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, LimitValue, Status};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, kill_process_group, prlimit};
 
 use super::clock::{PATIENCE, until};
@@ -204,90 +206,77 @@ impl Process {
         self.child.id()
     }
 
-    /// A number of `/proc/<pid>/status`; sizes are in KiB.
-    pub fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+    fn procfs(&self) -> procfs::process::Process {
+        procfs::process::Process::new(self.id().cast_signed()).unwrap()
+    }
+
+    /// Its `/proc/<pid>/status`; sizes are in KiB.
+    pub fn status(&self) -> Status {
+        self.procfs().status().unwrap()
     }
 
     /// Whether SIGSTOP has reached each of its threads.
     pub fn is_stopped(&self) -> bool {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        threads.map(|thread| thread.unwrap().path().join("status")).all(|status| {
-            let status = std::fs::read_to_string(status).unwrap();
-            status.lines().any(|line| line.starts_with("State:\tT"))
-        })
+        self.procfs().tasks().unwrap().all(|thread| thread.unwrap().stat().unwrap().state == 'T')
     }
 
     /// Changes a limit of the running process; gives what it was.
     pub fn limit(&self, resource: Resource, current: Option<u64>) -> Option<u64> {
-        let pid = Some(Pid::from_child(&self.child));
-        let name = match resource {
-            Resource::Nofile => "Max open files",
-            _ => "Max file size",
+        let limits = self.procfs().limits().unwrap();
+        let limit = match resource {
+            Resource::Nofile => limits.max_open_files,
+            _ => limits.max_file_size,
         };
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
-        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        let maximum = line.split_ascii_whitespace().nth(1).unwrap().parse().ok();
+        let maximum = match limit.hard_limit {
+            LimitValue::Value(value) => Some(value),
+            LimitValue::Unlimited => None,
+        };
+        let pid = Some(Pid::from_child(&self.child));
         prlimit(pid, resource, Rlimit { current, maximum }).unwrap().current
     }
 
     /// Processor time used so far, in hundredths of a second.
     pub fn processor_ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // The name before the parenthesis may contain blanks; utime and stime are fields 14 and 15.
-        let fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().skip(11);
-        fields.take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+        let stat = self.procfs().stat().unwrap();
+        stat.utime + stat.stime
     }
 
     /// The highest number of an open descriptor.
     pub fn highest_file(&self) -> u64 {
-        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
-        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        names.map(|name| name.parse().unwrap()).max().unwrap()
+        let files = self.procfs().fd().unwrap().map(|file| file.unwrap().fd);
+        files.max().unwrap().try_into().unwrap()
     }
 
-    /// The cores that its thread of this name may run on, as the kernel lists them, once it has
-    /// settled: a thread is named before it is pinned.
-    pub fn cores_of(&self, thread: &str) -> String {
-        let tasks = format!("/proc/{}/task", self.child.id());
+    /// The only core that its thread of this name may run on, once that is so: a thread is named
+    /// before it is pinned.
+    pub fn core_of(&self, thread: &str) -> usize {
         until("a thread on one core", || {
-            let task = std::fs::read_dir(&tasks).unwrap().flatten().find(|task| {
-                let name = std::fs::read_to_string(task.path().join("comm"));
-                name.is_ok_and(|name| name.trim() == thread)
-            })?;
-            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
-            let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list:"))?;
-            let list = line.split_ascii_whitespace().nth(1)?;
-            list.parse::<usize>().is_ok().then(|| list.to_owned())
+            let mut threads = self.procfs().tasks().ok()?.flatten();
+            let named = threads.find(|it| it.stat().is_ok_and(|stat| stat.comm == thread))?;
+            match named.status().ok()?.cpus_allowed_list?.as_slice() {
+                [(first, last)] if first == last => Some(*first as usize),
+                _ => None,
+            }
         })
     }
 
     /// Waits until it listens on a TCP port of IPv4, and gives the address.
     pub fn listens(&self) -> SocketAddr {
-        const LISTEN: &str = "0A";
-        let process = format!("/proc/{}", self.child.id());
         until("a port it listens on", || {
-            let files = std::fs::read_dir(format!("{process}/fd")).ok()?.flatten();
-            let files: Vec<_> =
-                files.filter_map(|file| std::fs::read_link(file.path()).ok()).collect();
-            let sockets = std::fs::read_to_string(format!("{process}/net/tcp")).ok()?;
-            sockets.lines().find_map(|line| {
-                let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-                let socket = format!("socket:[{}]", fields.get(9)?);
-                let is_own = files.iter().any(|file| file.as_os_str() == socket.as_str());
-                let (ip, port) = fields[1].split_once(':')?;
-                let ip = u32::from_str_radix(ip, 16).ok()?.swap_bytes();
-                let port = u16::from_str_radix(port, 16).ok()?;
-                (is_own && fields[3] == LISTEN).then(|| (Ipv4Addr::from(ip), port).into())
-            })
+            let files: Vec<FDTarget> =
+                self.procfs().fd().ok()?.flatten().map(|file| file.target).collect();
+            let is_own = |inode| {
+                files.iter().any(|file| matches!(file, FDTarget::Socket(own) if *own == inode))
+            };
+            let mut sockets = self.procfs().tcp().ok()?.into_iter();
+            let listener = sockets.find(|it| it.state == TcpState::Listen && is_own(it.inode))?;
+            Some(listener.local_address)
         })
     }
 
     /// The number of its open descriptors.
     pub fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+        self.procfs().fd_count().unwrap()
     }
 }
 
