@@ -1,7 +1,7 @@
 //! A proxy in this process, over real sockets: what can be told to it, and read of it, while it
 //! runs.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
 mod live;
