@@ -9,16 +9,16 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod running;
-
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use running::commands::sections;
-use running::{PATIENCE, Running, free_ports, is_open, until};
+use support::clock::{PATIENCE, until};
+use support::commands::sections;
+use support::ports::{free_ports, is_open, until_closed};
+use support::process::Process;
 use tempfile::TempDir;
 use tidegate::journal;
 
@@ -68,7 +68,7 @@ fn documents() -> Vec<String> {
 /// What is running in a section, by its port.
 struct Terminals {
     ports: HashMap<u16, u16>,
-    servers: HashMap<u16, Running>,
+    servers: HashMap<u16, Process>,
     logs: TempDir,
 }
 
@@ -165,15 +165,16 @@ impl Terminals {
         let mut bash = Command::new("bash");
         // Replaced by its one command, it is the one that Ctrl-C reaches.
         bash.arg("-c").arg(exec(&adapted)).current_dir(root());
-        let mut running = Running::start(&mut bash);
+        let mut running = Process::spawn_group(&mut bash).patient(BUILD_PATIENCE);
         if let Some((port, words)) = server {
             if !words.is_empty() {
-                running.says(words, BUILD_PATIENCE);
+                running.line(words);
             }
-            until(&format!("a server: {adapted}"), PATIENCE, || is_open(self.port(port)));
-            self.servers.insert(port, running);
+            let is_serving = || is_open(self.port(port)).then_some(());
+            until(&format!("a server: {adapted}"), is_serving);
+            self.servers.insert(port, running.patient(PATIENCE));
         } else {
-            let (status, said) = running.ends(BUILD_PATIENCE);
+            let (status, said) = running.ends();
             assert!(status.success(), "`{adapted}` {status}\n{said}");
             assert!(!said.contains("Non-2xx"), "`{adapted}`\n{said}");
         }
@@ -182,10 +183,9 @@ impl Terminals {
     fn stop(&mut self, port: u16) {
         if let Some(server) = self.servers.remove(&port) {
             server.press_ctrl_c();
-            let (status, said) = server.ends(PATIENCE);
+            let (status, said) = server.ends();
             assert!(status.success(), "the server on {port} {status}\n{said}");
-            let here = self.port(port);
-            until("a port that is free again", PATIENCE, || !is_open(here));
+            until_closed(&[self.port(port)]);
         }
     }
 }

@@ -6,7 +6,6 @@
 //!
 //! It is a server for a test bench: it has no timeouts of its own and sends no `Date`.
 
-mod body;
 mod conversation;
 mod output;
 mod profile;

@@ -1,14 +1,16 @@
-//! Whether a port can be had, and who has it if not.
+//! Whether a port is free, and which process listens on it if not.
 //!
-//! Asked before anything is started, so that a stack never comes up in halves. The answer can be
-//! stale the moment it is given; a program that loses that race says so itself.
+//! This is checked before anything is started, so that a stack starts whole or not at all. A program
+//! whose port is taken just after the check says so itself.
 
 use std::fmt;
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 
-/// A process as `/proc` shows it.
+use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
+use procfs::process::{FDTarget, Process, all_processes};
+
+/// A process that listens.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Owner {
     /// Its id.
@@ -23,7 +25,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Finds out by listening whether `address` can be listened on.
+/// Checks that `address` is free, by listening on it.
 ///
 /// # Errors
 /// [`ErrorKind::AddrInUse`] if it is taken; others, such as a privileged port, as they come.
@@ -31,7 +33,7 @@ pub fn probe(address: SocketAddr) -> io::Result<()> {
     TcpListener::bind(address).map(drop)
 }
 
-/// Finds out by listening whether nobody is found at `localhost` and this port, over IPv4 or IPv6.
+/// Checks that this port of `localhost` is free, over IPv4 and IPv6.
 ///
 /// # Errors
 /// As [`probe`] does; a machine without IPv6 is none.
@@ -43,30 +45,27 @@ pub fn probe_localhost(port: u16) -> io::Result<()> {
     }
 }
 
-/// Who listens on `port`; `None` if that can't be seen, as with another user's process.
+/// The process that listens on `port`; `None` if it can't be seen, as another user's can't.
 #[must_use]
 pub fn owner(port: u16) -> Option<Owner> {
-    let mut sockets = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let table = fs::read_to_string(table).unwrap_or_default();
-        sockets.extend(listening_inodes(&table, port).map(|inode| format!("socket:[{inode}]")));
-    }
-    let holds = |pid: &u32| {
-        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        descriptors
-            .filter_map(|entry| fs::read_link(entry.path()).ok())
-            .any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
+    let sockets = [tcp(), tcp6()].into_iter().flatten().flatten();
+    let listens = |socket: &TcpNetEntry| {
+        socket.local_address.port() == port && socket.state == TcpState::Listen
     };
-    let pids = fs::read_dir("/proc").ok()?.flatten();
-    let pid = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(holds)?;
-    // What the kernel calls a process is cut off after 15 bytes; its program's file is not.
-    let file = fs::read_link(format!("/proc/{pid}/exe")).ok();
-    let name = file.and_then(|file| file.file_name()?.to_str().map(str::to_owned));
-    let program = match name {
+    let inodes: Vec<u64> = sockets.filter(listens).map(|socket| socket.inode).collect();
+    let holds = |process: &Process| {
+        let files = process.fd().into_iter().flatten().flatten();
+        let is_it = |target| matches!(target, FDTarget::Socket(inode) if inodes.contains(&inode));
+        files.map(|file| file.target).any(is_it)
+    };
+    let process = all_processes().ok()?.flatten().find(holds)?;
+    // The kernel cuts a process's name off after 15 bytes, but not that of its program's file.
+    let file = process.exe().ok();
+    let program = match file.as_deref().and_then(|file| file.file_name()?.to_str()) {
         Some(name) => name.trim_end_matches(" (deleted)").to_owned(),
-        None => fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned(),
+        None => process.stat().ok()?.comm,
     };
-    Some(Owner { pid, program })
+    Some(Owner { pid: process.pid().cast_unsigned(), program })
 }
 
 /// The next `count` ports above `port` + 10,000, or from there on again, that can be had now.
@@ -78,36 +77,9 @@ pub fn free_above(port: u16, count: usize) -> Vec<u16> {
     candidates.filter(|port| probe_localhost(*port).is_ok()).take(count).collect()
 }
 
-/// The inodes of listening sockets on `port` in the text of `/proc/net/tcp` (proc(5)).
-fn listening_inodes(table: &str, port: u16) -> impl Iterator<Item = &str> {
-    /// State 10 of a TCP socket, in the table's hexadecimal.
-    const LISTEN: &str = "0A";
-    let suffix = format!(":{port:04X}");
-    table.lines().skip(1).filter_map(move |line| {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let (local, _remote, state) = (fields.next()?, fields.next()?, fields.next()?);
-        let inode = fields.nth(5)?;
-        (local.ends_with(&suffix) && state == LISTEN).then_some(inode)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TABLE: &str = "\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7001 1
-   1: 0100007F:1F91 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000     0        0 7002 1
-   2: 00000000:2382 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7003 1
-   3: broken";
-
-    #[test]
-    fn the_table_tells_listeners_from_connections_and_ports_apart() {
-        assert_eq!(listening_inodes(TABLE, 8081).collect::<Vec<_>>(), ["7001"]);
-        assert_eq!(listening_inodes(TABLE, 9090).collect::<Vec<_>>(), ["7003"]);
-        assert_eq!(listening_inodes(TABLE, 80).count(), 0);
-    }
 
     #[test]
     fn a_taken_port_is_found_with_its_owner_over_either_family() {
@@ -135,11 +107,19 @@ mod tests {
     }
 
     #[test]
-    fn a_free_port_is_free_and_nobodys() {
+    fn a_free_port_is_free_and_has_no_owner() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = listener.local_addr().expect("bound");
         drop(listener);
         assert!(probe_localhost(address.port()).is_ok());
         assert_eq!(owner(address.port()), None);
+    }
+
+    #[test]
+    fn a_connection_owns_no_port() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let connection = std::net::TcpStream::connect(address).expect("connected");
+        assert_eq!(owner(connection.local_addr().expect("an address").port()), None);
     }
 }

@@ -89,7 +89,7 @@ impl Process {
     }
 
     /// The last of what it has said, in one line.
-    pub(super) fn last_words(&self) -> String {
+    pub(super) fn last_lines(&self) -> String {
         let output = self.output();
         let lines: Vec<_> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         lines[lines.len().saturating_sub(QUOTED_LINES)..].join("; ")

@@ -3,19 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../tests/running/mod.rs"]
-mod running;
-
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
-use running::programs::program;
-use running::{PATIENCE, Running};
 use rustix::process::Signal;
+use support::http::get;
+use support::ports::free_ports;
+use support::process::{Backend, Process};
+use support::programs::program;
+use support::scripted;
 use tempfile::TempDir;
 
 const LAB: &str = env!("CARGO_BIN_EXE_tidegate-lab");
@@ -38,7 +36,7 @@ fn bench_of(
         command.args(["--contender", contender]);
     }
     command.arg("--reports").arg(reports.path());
-    let (status, said) = Running::start(&mut command).ends(PATIENCE);
+    let (status, said) = Process::spawn_group(&mut command).ends();
     (status.code(), said)
 }
 
@@ -48,9 +46,7 @@ fn lab_with_proxy(script: &str) -> TempDir {
     for program in [LAB, BACKEND] {
         fs::copy(program, folder.path().join(Path::new(program).file_name().unwrap())).unwrap();
     }
-    let proxy = folder.path().join("tidegate");
-    fs::write(&proxy, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&proxy, fs::Permissions::from_mode(0o755)).unwrap();
+    scripted::script(&folder.path().join("tidegate"), script);
     folder
 }
 
@@ -130,54 +126,38 @@ fn who_is_not_there_is_named_and_left_out() {
     assert!(said.contains("takes part; tidegate is not built"), "{said}");
 }
 
-/// A program of ours that has said where it listens.
-fn listening(command: &mut Command, before: &str) -> (Running, SocketAddr) {
-    let mut running = Running::start(command);
-    let line = running.says(before, PATIENCE);
-    let rest = &line[line.find(before).unwrap() + before.len()..];
-    let address = rest.split([',', ' ', '\n']).next().unwrap().parse().unwrap();
-    (running, address)
-}
-
-fn backend() -> (Running, SocketAddr) {
-    let args = ["--listen", "127.0.0.1", "--port", "0", "--profile", "0"];
-    listening(Command::new(BACKEND).args(args), "listening on ")
-}
-
 #[test]
 fn the_relay_passes_bytes_on_until_it_is_stopped() {
-    let (_backend, upstream) = backend();
-    let args = ["relay", "--listen", "127.0.0.1:0", "--upstream", &upstream.to_string()];
-    let (relay, address) = listening(Command::new(LAB).args(args), "listening on ");
-    let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let backend = Backend::start(&["--profile", "0"]);
+    let upstream = backend.address.to_string();
+    let args = ["relay", "--listen", "127.0.0.1:0", "--upstream", &upstream];
+    let mut relay = Process::spawn(Command::new(LAB).args(args));
+    let address = relay.says("its address", |text| {
+        text.split_once("listening on ")?.1.split([',', ' ', '\n']).next()?.parse().ok()
+    });
+    assert_eq!(get(address, "/").status, 200);
     relay.signal(Signal::TERM);
-    let (status, _) = relay.ends(PATIENCE);
-    assert!(status.code().is_none(), "it holds nothing that it would have to put in order");
+    assert!(relay.ended().code().is_none(), "it holds nothing that it would have to put in order");
 }
 
 #[test]
 fn a_load_tells_its_percentiles_and_writes_them() {
-    let (_backend, upstream) = backend();
+    let backend = Backend::start(&["--profile", "0"]);
     let folder = tempfile::tempdir().unwrap();
     let run = |url: &str| {
         let args = ["load", "--rate", "200", "--connections", "2", "--seconds", "1", url];
         let mut command = Command::new(LAB);
         let (status, said) =
-            Running::start(command.args(args).current_dir(folder.path())).ends(PATIENCE);
+            Process::spawn_group(command.args(args).current_dir(folder.path())).ends();
         (status.code(), said)
     };
-    let (code, said) = run(&format!("http://{upstream}/"));
+    let (code, said) = run(&format!("http://{}/", backend.address));
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("200 answered, 0 errors, 0 unanswered"), "{said}");
     let json = fs::read_to_string(folder.path().join("reports/load.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["answered"], 200);
-    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, running::free_ports::<1>()[0]));
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, free_ports::<1>()[0]));
     let (code, said) = run(&format!("http://{nobody}/"));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("nobody answers at"), "{said}");

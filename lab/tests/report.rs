@@ -2,14 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../tests/running/mod.rs"]
-mod running;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use running::{PATIENCE, Running};
+use support::process::Process;
 use tempfile::TempDir;
 use tidegate::journal::header;
 
@@ -30,7 +27,7 @@ fn project() -> TempDir {
 fn report(project: &Path, args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(LAB);
     let (status, said) =
-        Running::start(command.arg("report").args(args).current_dir(project)).ends(PATIENCE);
+        Process::spawn_group(command.arg("report").args(args).current_dir(project)).ends();
     (status.code(), said)
 }
 

@@ -2,30 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../tests/running/mod.rs"]
-mod running;
-
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
-use running::programs::program;
-use running::{PATIENCE, Running, free_ports, is_open, until};
 use rustix::process::Signal;
+use support::clock::until;
+use support::ports::{free_ports, is_open, until_closed};
+use support::process::Process;
+use support::programs::program;
 use tempfile::TempDir;
 use tidegate_lab::scenarios::names;
 
 /// A run on free ports, with its files in a folder of its own.
 struct Run {
-    lab: Running,
+    lab: Process,
     ports: [u16; 4],
 }
 
 impl Run {
     fn start(folder: &Path, seconds: u32) -> Self {
         let ports = free_ports::<4>();
-        Self { lab: Running::start(&mut command(folder, seconds, ports)), ports }
+        Self { lab: Process::spawn_group(&mut command(folder, seconds, ports)), ports }
     }
 }
 
@@ -54,12 +53,12 @@ fn six_scenarios_leave_four_files_each_and_put_earlier_ones_away() {
     let old = folder.path().join("adaptive_sma_persistent.csv");
     fs::write(&old, "of an earlier run\n").unwrap();
     let mut run = Run::start(folder.path(), 1);
-    run.lab.says("0 of 6 s: round-robin_persistent", PATIENCE);
-    run.lab.says("round-robin_persistent: ", PATIENCE);
-    run.lab.says("  wrk: ", PATIENCE);
+    run.lab.line("0 of 6 s: round-robin_persistent");
+    run.lab.line("round-robin_persistent: ");
+    run.lab.line("  wrk: ");
     let last = folder.path().join("adaptive_ewma_non_persistent.csv");
     assert!(!last.exists(), "each result is told as it comes");
-    let (status, said) = run.lab.ends(PATIENCE);
+    let (status, said) = run.lab.ends();
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("an earlier run was moved to "), "{said}");
     for (second, name) in names().enumerate() {
@@ -98,14 +97,12 @@ fn an_interrupted_run_leaves_nothing_running_and_nothing_half_done() {
     let folder = TempDir::new().unwrap();
     let run = Run::start(folder.path(), 600);
     let load = folder.path().join("round-robin_persistent_wrk.txt");
-    until("the load", PATIENCE, || load.is_file());
+    until("the load", || load.is_file().then_some(()));
     run.lab.press_ctrl_c();
-    let (status, said) = run.lab.ends(PATIENCE);
+    let (status, said) = run.lab.ends();
     assert_eq!(status.code(), Some(130), "{said}");
     assert!(files(folder.path()).is_empty(), "{:?}", files(folder.path()));
-    for port in run.ports {
-        until("a port left alone", PATIENCE, || !is_open(port));
-    }
+    until_closed(&run.ports);
 }
 
 #[test]
@@ -113,11 +110,11 @@ fn a_proxy_that_dies_is_named_and_its_files_stay() {
     let folder = TempDir::new().unwrap();
     let run = Run::start(folder.path(), 600);
     let load = folder.path().join("round-robin_persistent_wrk.txt");
-    until("the load", PATIENCE, || load.is_file());
+    until("the load", || load.is_file().then_some(()));
     let owner = tidegate_lab::ports::owner(run.ports[0]).unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, Signal::KILL).unwrap();
-    let (status, said) = run.lab.ends(PATIENCE);
+    let (status, said) = run.lab.ends();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("proxy was killed by signal 9"), "{said}");
     assert_eq!(files(folder.path()).len(), 4, "{:?}", files(folder.path()));
@@ -131,7 +128,7 @@ fn what_cannot_be_run_is_said_before_anything_is_moved() {
     let ports = free_ports::<4>();
     let held = TcpListener::bind((Ipv4Addr::UNSPECIFIED, ports[0])).unwrap();
     let refused = |command: &mut Command, code: i32, words: &str| {
-        let (status, said) = Running::start(command).ends(PATIENCE);
+        let (status, said) = Process::spawn_group(command).ends();
         assert_eq!(status.code(), Some(code), "{said}");
         assert!(said.contains(words), "{said}");
         assert!(kept.is_file(), "{said}");

@@ -3,18 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../tests/running/mod.rs"]
-mod running;
-
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use running::programs::program;
-use running::scripted::programs;
-use running::{PATIENCE, Running, free_ports, is_open, until};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
+use support::clock::until;
+use support::http::{Answer, Connection, get};
+use support::ports::{free_ports, is_open, until_closed};
+use support::process::Process;
+use support::programs::program;
+use support::scripted::programs;
 use tempfile::TempDir;
 use tidegate_lab::ports;
 
@@ -22,7 +21,7 @@ const READY: &str = "is up at http://localhost:";
 
 /// A stack on free ports, with its log in a folder of its own.
 struct Stack {
-    lab: Running,
+    lab: Process,
     proxy: u16,
     backends: [u16; 3],
     folder: TempDir,
@@ -35,7 +34,7 @@ fn lab(args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
-    let (status, said) = Running::start(&mut lab(args)).ends(PATIENCE);
+    let (status, said) = Process::spawn_group(&mut lab(args)).ends();
     (status.code(), said)
 }
 
@@ -53,21 +52,24 @@ impl Stack {
             command.arg("--no-dashboard");
         }
         command.args(args).arg("--").args(proxy_flags);
-        let lab = Running::start(command.current_dir(folder.path()));
+        let lab = Process::spawn_group(command.current_dir(folder.path()));
         Self { lab, proxy, backends, folder }
     }
 
     fn ready(mut self) -> Self {
-        self.lab.says(READY, PATIENCE);
+        self.lab.line(READY);
         self
     }
 
     /// Sends a request whose answer is not awaited.
-    fn ask(&self) -> TcpStream {
-        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.proxy)).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    fn ask(&self) -> Connection {
+        let mut client = Connection::connect((Ipv4Addr::LOCALHOST, self.proxy).into());
+        client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         client
+    }
+
+    fn get(&self) -> Answer {
+        get((Ipv4Addr::LOCALHOST, self.proxy).into(), "/")
     }
 
     fn rows(&self) -> usize {
@@ -80,31 +82,19 @@ impl Stack {
     }
 }
 
-fn answer(mut client: TcpStream) -> String {
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn nobody_listens(ports: &[u16]) {
-    for &port in ports {
-        until("a port left alone", PATIENCE, || !is_open(port));
-    }
-}
-
 #[test]
 fn it_serves_until_ctrl_c_and_leaves_nothing_behind() {
     let stack = Stack::start(&["adaptive_ewma"], &[]).ready();
     assert_eq!(stack.rows(), 0, "waiting for the proxy cost it no request");
-    let first = answer(stack.ask());
-    assert!(first.contains("Hello from A \u{2013} simulated 10ms"), "nor the backend: {first}");
+    let first = stack.get().text();
+    assert_eq!(first, "Hello from A \u{2013} simulated 10ms", "nor the backend");
     let (ports, rows) = (stack.ports(), stack.folder.path().join("rows.csv"));
     stack.lab.press_ctrl_c();
-    let (status, said) = stack.lab.ends(PATIENCE);
+    let (status, said) = stack.lab.ends();
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("proxy     | 1 requests, 0 errors, 1 rows, 0 rows lost"), "{said}");
     assert!(fs::read_to_string(rows).unwrap().contains("adaptive_ewma"));
-    nobody_listens(&ports);
+    until_closed(&ports);
 }
 
 #[test]
@@ -113,13 +103,12 @@ fn what_is_in_flight_is_answered_before_the_backends_go() {
     // Round-robin asks A, then B, which takes 200 ms; the proxy says when it has sent it there.
     let clients = [stack.ask(), stack.ask()];
     let to_b = format!("-> {}", stack.backends[1]);
-    stack.lab.says(&to_b, PATIENCE);
+    stack.lab.line(&to_b);
     stack.lab.signal(Signal::TERM);
-    for client in clients {
-        let answer = answer(client);
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    for mut client in clients {
+        assert_eq!(client.answer().status, 200);
     }
-    let (status, said) = stack.lab.ends(PATIENCE);
+    let (status, said) = stack.lab.ends();
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("2 requests, 0 errors, 2 rows"), "{said}");
 }
@@ -134,16 +123,16 @@ fn a_second_signal_ends_it_at_once() {
     let (_held, _) = silent.accept().unwrap();
     stack.lab.press_ctrl_c();
     // Two signals at the same moment would be one.
-    nobody_listens(&[stack.proxy]);
+    until_closed(&[stack.proxy]);
     assert!(is_open(stack.backends[0]), "backends stay as long as the proxy works");
-    until("the end of a backend", PATIENCE, || {
+    until("the end of a backend", || {
         stack.lab.press_ctrl_c();
-        !is_open(stack.backends[0])
+        (!is_open(stack.backends[0])).then_some(())
     });
     let ports = stack.ports();
-    let (status, said) = stack.lab.ends(PATIENCE);
+    let (status, said) = stack.lab.ends();
     assert_eq!(status.code(), Some(130), "{said}");
-    nobody_listens(&ports);
+    until_closed(&ports);
     drop(clients);
 }
 
@@ -151,23 +140,20 @@ fn a_second_signal_ends_it_at_once() {
 fn the_dashboard_shows_the_log_of_this_run() {
     let [port] = free_ports::<1>();
     let mut stack = Stack::start(&["--dashboard-port", &port.to_string()], &[]);
-    stack.lab.says(&format!("watch it   http://localhost:{port}"), PATIENCE);
-    answer(stack.ask());
-    let figures = || {
-        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        client
-            .write_all(b"GET /data HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        answer(client)
+    stack.lab.line(&format!("watch it   http://localhost:{port}"));
+    stack.get();
+    let shows = |words| {
+        let figures = get((Ipv4Addr::LOCALHOST, port).into(), "/data").text();
+        figures.contains(words).then_some(())
     };
-    until("a request on the dashboard", PATIENCE, || figures().contains(r#""requests":1,"#));
+    until("a request on the dashboard", || shows(r#""requests":1,"#));
     // What the proxy wrote beside its log has been found.
-    until("its parameters", PATIENCE, || figures().contains(r#""recorded":true"#));
+    until("its parameters", || shows(r#""recorded":true"#));
     let ports = stack.ports();
     stack.lab.press_ctrl_c();
-    assert_eq!(stack.lab.ends(PATIENCE).0.code(), Some(0));
-    nobody_listens(&ports);
-    nobody_listens(&[port]);
+    assert_eq!(stack.lab.ends().0.code(), Some(0));
+    until_closed(&ports);
+    until_closed(&[port]);
 }
 
 #[test]
@@ -175,7 +161,7 @@ fn there_is_no_dashboard_where_there_is_no_log() {
     let [port] = free_ports::<1>();
     let flags = ["--log", "none"];
     let mut stack = Stack::with_log(&["--dashboard-port", &port.to_string()], &flags);
-    stack.lab.says("not without a log", PATIENCE);
+    stack.lab.line("not without a log");
     assert!(!is_open(port));
 }
 
@@ -191,26 +177,26 @@ fn a_backend_that_dies_is_named_and_the_rest_goes_on_without_it() {
     let mut stack = Stack::start(&[], &[]).ready();
     let [a, b, _] = stack.backends;
     kill_owner(a);
-    stack.lab.says("backend A was killed by signal 9; the rest goes on", PATIENCE);
-    let again = stack.lab.says("this starts it again: ", PATIENCE);
+    stack.lab.line("backend A was killed by signal 9; the rest goes on");
+    let again = stack.lab.line("this starts it again: ");
     for _ in 0..3 {
-        let answer = answer(stack.ask());
-        assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.contains("from A"), "{answer}");
+        let answer = stack.get();
+        assert!(answer.status == 200 && !answer.text().contains("from A"), "{answer:?}");
     }
     kill_owner(b);
-    stack.lab.says("backend B was killed by signal 9; the rest goes on", PATIENCE);
-    assert!(answer(stack.ask()).contains("from C"));
+    stack.lab.line("backend B was killed by signal 9; the rest goes on");
+    assert!(stack.get().text().contains("from C"));
     let (_, words) = again.trim().split_once(": this starts it again: ").unwrap();
     let mut words = words.split(' ');
-    let restarted = Running::start(Command::new(words.next().unwrap()).args(words));
-    until("an answer by A", PATIENCE, || answer(stack.ask()).contains("from A"));
+    let restarted = Process::spawn_group(Command::new(words.next().unwrap()).args(words));
+    until("an answer by A", || stack.get().text().contains("from A").then_some(()));
     let ports = stack.ports();
     stack.lab.press_ctrl_c();
-    let (status, said) = stack.lab.ends(PATIENCE);
+    let (status, said) = stack.lab.ends();
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(is_open(a), "what somebody else started is theirs");
     drop(restarted);
-    nobody_listens(&ports);
+    until_closed(&ports);
 }
 
 #[test]
@@ -218,10 +204,10 @@ fn a_dashboard_that_dies_is_named_and_the_rest_goes_on() {
     let [port] = free_ports::<1>();
     let mut stack = Stack::start(&["--dashboard-port", &port.to_string()], &[]).ready();
     kill_owner(port);
-    stack.lab.says("dashboard was killed by signal 9; the rest goes on", PATIENCE);
-    assert!(answer(stack.ask()).starts_with("HTTP/1.1 200 "));
+    stack.lab.line("dashboard was killed by signal 9; the rest goes on");
+    assert_eq!(stack.get().status, 200);
     stack.lab.press_ctrl_c();
-    assert_eq!(stack.lab.ends(PATIENCE).0.code(), Some(0));
+    assert_eq!(stack.lab.ends().0.code(), Some(0));
 }
 
 #[test]
@@ -235,10 +221,10 @@ fn a_proxy_that_dies_ends_everything_with_its_exit_status() {
         let owner = ports::owner(stack.proxy).unwrap();
         let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
-        let (ended, said) = stack.lab.ends(PATIENCE);
+        let (ended, said) = stack.lab.ends();
         assert!(said.contains(&format!("tidegate-lab: {how}")), "{said}");
         assert_eq!(ended.code(), Some(status), "{said}");
-        nobody_listens(&ports);
+        until_closed(&ports);
     }
 }
 
@@ -248,11 +234,11 @@ fn with_once_a_child_that_dies_is_named_and_ends_the_rest() {
         let stack = Stack::start(&["--once"], &[]).ready();
         let ports = stack.ports();
         kill_owner(ports[victim]);
-        let (status, said) = stack.lab.ends(PATIENCE);
+        let (status, said) = stack.lab.ends();
         let name = ["proxy", "backend A", "backend B", "backend C"][victim];
         assert!(said.contains(&format!("tidegate-lab: {name} was killed by signal 9")), "{said}");
         assert_eq!(status.code(), Some(1), "{said}");
-        nobody_listens(&ports);
+        until_closed(&ports);
     }
 }
 
@@ -260,7 +246,7 @@ fn with_once_a_child_that_dies_is_named_and_ends_the_rest() {
 fn children_end_with_a_lab_that_was_killed() {
     let stack = Stack::start(&[], &[]).ready();
     stack.lab.signal(Signal::KILL);
-    nobody_listens(&stack.ports());
+    until_closed(&stack.ports());
 }
 
 #[test]
@@ -333,15 +319,15 @@ fn what_other_programs_need_in_the_environment_changes_nothing() {
     let (port, flags) = (proxy.to_string(), ["--no-dashboard", "--", "--log", "none"]);
     let mut command = lab(&["up", "--port", &port, "--backend-ports", &list]);
     command.args(flags);
-    let mut lab = Running::start(command.env("PORT", "1").env("SERVER_ID", "C"));
-    lab.says("backend A listening", PATIENCE);
-    lab.says(READY, PATIENCE);
+    let mut lab = Process::spawn_group(command.env("PORT", "1").env("SERVER_ID", "C"));
+    lab.line("backend A listening");
+    lab.line(READY);
     lab.signal(Signal::INT);
-    assert_eq!(lab.ends(PATIENCE).0.code(), Some(0));
+    assert_eq!(lab.ends().0.code(), Some(0));
 }
 
 fn set_up(path: &TempDir) -> (Option<i32>, String) {
-    let (status, said) = Running::start(lab(&["setup"]).env("PATH", path.path())).ends(PATIENCE);
+    let (status, said) = Process::spawn_group(lab(&["setup"]).env("PATH", path.path())).ends();
     (status.code(), said)
 }
 

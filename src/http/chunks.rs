@@ -103,20 +103,6 @@ impl Chunks {
         }
     }
 
-    /// Whether the whole body was seen.
-    #[must_use]
-    pub fn done(&self) -> bool {
-        self.state == State::Done
-    }
-
-    /// Whether the stream may end here.
-    ///
-    /// # Errors
-    /// [`FramingError::Truncated`] unless the body is complete.
-    pub fn end_of_stream(&self) -> Result<(), FramingError> {
-        if self.done() { Ok(()) } else { Err(FramingError::Truncated) }
-    }
-
     /// Takes the bytes that are framing.
     fn framing(&mut self, bytes: &[u8]) -> Result<usize, FramingError> {
         let mut taken = 0;

@@ -196,7 +196,6 @@ pub enum FramingError {
     BadChunkEnd,
     BadTrailer,
     TrailerTooLarge,
-    Truncated,
 }
 
 impl FramingError {
@@ -260,7 +259,6 @@ impl FramingError {
                 "the request's trailer section is above --max-head-bytes",
                 "the response's trailer section is above --max-head-bytes"
             ),
-            FramingError::Truncated => facts!(400, "truncated_body", "the body ends too early"),
         }
     }
 }

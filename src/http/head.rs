@@ -103,11 +103,4 @@ impl HeadSearch {
     pub(super) fn searched(&self) -> usize {
         self.searched
     }
-
-    /// Bytes seen that are empty lines before a request; if nothing follows them, no request has
-    /// begun.
-    #[must_use]
-    pub fn skipped(&self) -> usize {
-        self.start
-    }
 }

@@ -44,14 +44,6 @@ pub struct ResponseHead {
     pub upgrade: bool,
 }
 
-impl ResponseHead {
-    /// Whether another response follows to the same request (RFC 9110 §15.2).
-    #[must_use]
-    pub fn is_interim(&self) -> bool {
-        self.status < 200 && !self.upgrade
-    }
-}
-
 /// Parses a head found by [`HeadSearch`](super::HeadSearch), empty line included.
 ///
 /// # Errors

@@ -27,12 +27,6 @@ impl Span {
         &head[usize::from(self.start)..usize::from(self.end)]
     }
 
-    /// Length in bytes.
-    #[must_use]
-    pub fn len(self) -> usize {
-        usize::from(self.end - self.start)
-    }
-
     /// Whether the span holds no byte.
     #[must_use]
     pub fn is_empty(self) -> bool {

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crossbeam_utils::CachePadded;
+
 use super::mailbox::{Command, Mailboxes, Newcomer};
 
 /// A worker may have an eighth more clients than the one that has fewest: moving one costs a wake,
@@ -20,20 +22,16 @@ const NEVER_FEWEST: usize = usize::MAX / 2;
 /// What the workers know of each other's clients.
 #[derive(Debug)]
 pub(super) struct AcceptBalancer {
-    loads: Vec<WorkerLoad>,
+    /// The clients of each worker, or on their way to it. A worker writes its own with each client
+    /// that comes and goes.
+    loads: Box<[CachePadded<AtomicUsize>]>,
     mailboxes: Arc<Mailboxes>,
 }
-
-/// The clients of a worker, or on their way to it.
-// Alone on its cache lines, because its worker writes it with each client that comes and goes.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct WorkerLoad(AtomicUsize);
 
 impl AcceptBalancer {
     /// For the workers that have these mailboxes.
     pub(super) fn new(mailboxes: Arc<Mailboxes>) -> Self {
-        let loads = (0..mailboxes.len()).map(|_| WorkerLoad::default()).collect();
+        let loads = (0..mailboxes.len()).map(|_| CachePadded::default()).collect();
         Self { loads, mailboxes }
     }
 
@@ -51,14 +49,14 @@ impl AcceptBalancer {
         limit: usize,
     ) -> Option<Newcomer> {
         let to = self.choose(worker, limit);
-        self.loads[to].0.fetch_add(1, Ordering::Relaxed);
+        self.loads[to].fetch_add(1, Ordering::Relaxed);
         if to == worker {
             return Some(newcomer);
         }
         match self.mailboxes.send(to, Command::Client(newcomer)) {
             Err(Command::Client(newcomer)) => {
                 self.closed(to);
-                self.loads[worker].0.fetch_add(1, Ordering::Relaxed);
+                self.loads[worker].fetch_add(1, Ordering::Relaxed);
                 Some(newcomer)
             }
             _ => None,
@@ -67,13 +65,13 @@ impl AcceptBalancer {
 
     /// A client of `worker` is no more.
     pub(super) fn closed(&self, worker: usize) {
-        self.loads[worker].0.fetch_sub(1, Ordering::Relaxed);
+        self.loads[worker].fetch_sub(1, Ordering::Relaxed);
     }
 
     /// `worker` has ended: it takes nobody, and nobody counts on it.
     pub(super) fn retire(&self, worker: usize) {
         self.mailboxes.close(worker);
-        self.loads[worker].0.store(NEVER_FEWEST, Ordering::Relaxed);
+        self.loads[worker].store(NEVER_FEWEST, Ordering::Relaxed);
     }
 
     /// The worker itself, unless it has more than its share, or all it may have.
@@ -91,7 +89,7 @@ impl AcceptBalancer {
     }
 
     fn clients(&self, worker: usize) -> usize {
-        self.loads[worker].0.load(Ordering::Relaxed)
+        self.loads[worker].load(Ordering::Relaxed)
     }
 }
 

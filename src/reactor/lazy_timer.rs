@@ -146,7 +146,7 @@ mod tests {
         owner.set(None);
         owner.advance_to(1000);
         assert_eq!(owner.fired, [0; 0]);
-        assert!(owner.timers.is_empty());
+        assert_eq!(owner.timers.len(), 0);
     }
 
     #[test]

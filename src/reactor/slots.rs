@@ -4,8 +4,6 @@
 //! event for the first. The generation in each [`Key`] tells the two apart; looking up a stale key
 //! finds nothing. The table does not know what it holds, nor which keys the poller was given.
 
-use std::convert::Infallible;
-
 use mio::Token;
 use slab::Slab;
 
@@ -95,13 +93,15 @@ impl<T> Slots<T> {
         Self { slab: Slab::new(), tag, generation: 0 }
     }
 
-    /// Puts what `make` returns into a free slot; `make` learns the key, to register with it.
-    pub fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
-        let Ok(key) = self.try_insert_with(|key| Ok::<T, Infallible>(make(key)));
+    /// As [`Slots::try_insert_with`], where making can't fail.
+    #[cfg(test)]
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
+        let Ok(key) = self.try_insert_with(|key| Ok::<T, std::convert::Infallible>(make(key)));
         key
     }
 
-    /// Like [`Slots::insert_with`] where making can fail; the slot then stays free.
+    /// Puts what `make` returns into a free slot, which stays free if that fails; `make` learns the
+    /// key, to register with it.
     ///
     /// # Errors
     /// Whatever `make` returns.

@@ -1,8 +1,10 @@
 //! A proxy in front of the dashboard that strips a prefix from paths and refuses paths without it.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+
+use strict::Messages;
 
 pub(crate) struct Front {
     pub(crate) url: String,
@@ -25,32 +27,19 @@ impl Front {
     }
 }
 
-/// Forwards one request, and its answer back.
+/// Forwards one request, and its response back.
 fn pass_on(mut client: &TcpStream, upstream: &str, prefix: &str) -> io::Result<()> {
-    let mut lines = BufReader::new(client).lines();
-    let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-    let Some(path) = request.strip_prefix(&format!("GET {prefix}/")) else {
+    let Ok(head) = Messages::new(client).head() else { return Ok(()) };
+    let Some(path) = head.text().strip_prefix(&format!("GET {prefix}/")) else {
         return client.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     };
-    let mut head = format!("GET /{path}\r\nHost: localhost\r\nConnection: close\r\n");
-    for line in lines {
-        let line = line?;
-        let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if !matches!(&*name, "host" | "connection") {
-            head.push_str(&line);
-            head.push_str("\r\n");
-        }
-    }
+    let (line, fields) = path.split_once("\r\n").unwrap();
+    let is_ours = |line: &&str| {
+        let name = line.split(':').next().unwrap().to_ascii_lowercase();
+        !matches!(&*name, "host" | "connection")
+    };
+    let fields: String = fields.split_inclusive("\r\n").filter(is_ours).collect();
     let mut server = TcpStream::connect(upstream)?;
-    server.write_all(format!("{head}\r\n").as_bytes())?;
-    let mut block = [0; 4096];
-    loop {
-        match server.read(&mut block)? {
-            0 => return Ok(()),
-            count => client.write_all(&block[..count])?,
-        }
-    }
+    write!(server, "GET /{line}\r\nHost: localhost\r\nConnection: close\r\n{fields}")?;
+    io::copy(&mut server, &mut client).map(drop)
 }

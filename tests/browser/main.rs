@@ -9,8 +9,6 @@
 use std::sync::{Mutex, PoisonError};
 
 mod browser;
-#[path = "../running/commands.rs"]
-mod commands;
 mod front;
 mod log;
 mod page;

@@ -41,7 +41,7 @@ async fn busy_for(seconds: i64, browser: &Browser, site: &Site) -> Traffic {
     fs::write(site.log(&format!("{name}.meta.json")), description.to_string()).unwrap();
     let traffic = Log::create(&site.log(name), "adaptive_ewma").past(seconds).go_on();
     browser.resize(1440, 1320).await;
-    browser.open(&site.url).await;
+    browser.open(site.url()).await;
     browser.until(&state("live")).await;
     browser.until(CHARTS_DRAWN).await;
     // The first charts may show the log while it was still being read.
@@ -160,7 +160,7 @@ fn the_page_follows_the_systems_theme_or_the_chosen_one() {
         browser.until(&format!("{page} === '{light}'")).await;
         browser.until(&format!("{FIRST_LINE} === '{BLUE_ON_LIGHT}'")).await;
         // The choice is remembered.
-        browser.open(&site.url).await;
+        browser.open(site.url()).await;
         browser.until(&format!("{page} === '{light}'")).await;
         browser.click("#theme").await;
         browser.click("#theme").await;
@@ -217,7 +217,7 @@ fn a_paused_page_does_not_change_until_it_continues() {
 fn what_is_wrong_with_the_source_is_said() {
     in_browser(|browser, site| async move {
         browser.resize(1440, 900).await;
-        browser.open(&site.url).await;
+        browser.open(site.url()).await;
         browser.until(&state("waiting")).await;
         assert_eq!(browser.value(&text("welcome-message")).await, "Waiting for a log in logs/.");
         browser.shoot("empty").await;
@@ -273,7 +273,7 @@ fn a_page_without_the_script_of_the_charts_shows_their_table() {
         browser.block("/plotly.js").await;
         Log::create(&site.log("round-robin_persistent.csv"), "round-robin").append(400);
         browser.resize(1440, 1320).await;
-        browser.open(&site.url).await;
+        browser.open(site.url()).await;
         browser.until("document.querySelectorAll('#latency-table tbody tr').length >= 2").await;
         let chart = "document.getElementById('latency-chart').checkVisibility()";
         assert_eq!(browser.value(chart).await, false);
@@ -296,7 +296,7 @@ fn markup_in_the_log_is_shown_as_text_and_does_nothing() {
         );
         fs::write(site.log("hostile.csv"), header + &row.repeat(3)).unwrap();
         browser.resize(1440, 1320).await;
-        browser.open(&site.url).await;
+        browser.open(site.url()).await;
         browser.until(CHARTS_DRAWN).await;
         for window in [1, 2, 3] {
             browser.click(&format!("#windows label:nth-of-type({window})")).await;
@@ -364,7 +364,7 @@ fn a_backend_is_hidden_in_the_chart_and_shown_again() {
 #[test]
 fn numbers_are_formatted() {
     in_browser(|browser, site| async move {
-        browser.open(&site.url).await;
+        browser.open(site.url()).await;
         for (call, text) in [
             ("millis(null)", "–"),
             ("millis(0.1234)", "0.123"),

@@ -16,7 +16,7 @@ fn any_number_of_windows_gets_figures() {
         // A browser opens at most six connections to one host; one window is open already.
         let mut windows = Vec::new();
         for _ in 0..6 {
-            windows.push(browser.open_window(&site.url).await);
+            windows.push(browser.open_window(site.url()).await);
         }
         for window in windows {
             browser.turn_to(&window).await;
@@ -68,7 +68,7 @@ fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_else() {
             "parameters": { "window": 10 }, "failure_sample_ms": 10_000 });
         let _traffic = Log::create(&site.log(name), "adaptive_sma").past(90).go_on();
         browser.resize(1440, 1320).await;
-        browser.open(&site.url).await;
+        browser.open(site.url()).await;
         browser.until(&state("live")).await;
         browser.until(&format!("{}.includes('are not known')", text("policy"))).await;
         fs::write(site.log(&format!("{name}.meta.json")), description.to_string()).unwrap();
@@ -95,7 +95,7 @@ fn an_old_log_has_its_figures_and_the_page_says_when_they_end() {
         let header = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
         fs::write(site.log("x.csv"), format!("{header}{}", row.repeat(50))).unwrap();
         browser.resize(1440, 1320).await;
-        browser.open(&site.url).await;
+        browser.open(site.url()).await;
         browser.until(&state("silent")).await;
         let note = browser.value(&text("rate-note")).await;
         assert_eq!(note, "50 over the minute up to 2026-11-23 10:00:00");
@@ -109,7 +109,7 @@ fn an_old_log_has_its_figures_and_the_page_says_when_they_end() {
 fn the_page_works_behind_a_proxy_that_strips_a_prefix() {
     in_browser(|browser, site| async move {
         let _traffic = Log::create(&site.log("round-robin_persistent.csv"), "round-robin").go_on();
-        let front = Front::start(&site.url, "/lb");
+        let front = Front::start(site.url(), "/lb");
         browser.open(&format!("{}/lb/", front.url)).await;
         browser.until(&state("live")).await;
         browser.until(CHARTS_DRAWN).await;

@@ -4,9 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod live;
 mod membership;
 mod metrics;

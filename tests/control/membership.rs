@@ -10,9 +10,9 @@ use tidegate::balance::BackendId;
 use tidegate::proxy::metrics::AnswerClass;
 
 use crate::live::{Live, backend, settings};
-use crate::support::clock::{hear, until};
-use crate::support::http::{Connection, get};
-use crate::support::origin::{Origin, ok};
+use support::clock::{hear, until};
+use support::http::{Connection, get};
+use support::origin::{Origin, ok};
 
 /// Removes a backend, and waits until nothing refers to it.
 fn remove(proxy: &mut Live, id: BackendId) {

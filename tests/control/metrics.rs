@@ -5,9 +5,9 @@ use std::time::Duration;
 use tidegate::proxy::metrics::AnswerClass;
 
 use crate::live::{Live, settings};
-use crate::support::clock::until;
-use crate::support::http::Connection;
-use crate::support::origin::{Origin, Silent, ok};
+use support::clock::until;
+use support::http::Connection;
+use support::origin::{Origin, Silent, ok};
 
 #[test]
 fn requests_connections_and_latencies_are_counted_while_it_runs() {

@@ -5,9 +5,9 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use crate::live::{Live, settings};
-use crate::support::clock::{hear, until};
-use crate::support::http::{Connection, get};
-use crate::support::origin::{Origin, ok};
+use support::clock::{hear, until};
+use support::http::{Connection, get};
+use support::origin::{Origin, ok};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 8\r\n\r\n";
 

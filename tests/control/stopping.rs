@@ -5,8 +5,8 @@ use std::thread;
 use tidegate::proxy::Bound;
 
 use crate::live::{Live, senders, settings};
-use crate::support::http::{Connection, get};
-use crate::support::origin::Origin;
+use support::http::{Connection, get};
+use support::origin::Origin;
 
 #[test]
 fn a_stop_before_the_start_is_not_lost() {

@@ -1,7 +1,9 @@
 //! By which names the dashboard may be asked. A page from elsewhere whose name is made to lead here
 //! (DNS rebinding) must not read the log.
 
-use super::support::{Answer, Scene};
+use support::http::Answer;
+
+use super::scene::Scene;
 
 fn ask(scene: &Scene, host: &str, target: &str) -> Answer {
     scene.connect().ask(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))

@@ -2,7 +2,9 @@
 
 use std::net::TcpStream;
 
-use super::support::{Connection, Scene, limited};
+use support::http::Connection;
+
+use super::scene::{Scene, limited};
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -50,12 +52,16 @@ fn with_too_few_descriptors_to_answer_it_does_not_start() {
 fn connections_that_say_nothing_take_neither_threads_nor_more_than_the_limit() {
     let scene = Scene::started();
     assert_eq!(scene.get("/health").status, 200);
-    let (threads, descriptors) = (scene.count("task"), scene.count("fd"));
+    let (threads, descriptors) = (scene.process().status().threads, scene.process().open_files());
     let crowd = silent(&scene, CONNECTIONS_MAX + 72);
     // Once it is answered, all that came before it have been accepted.
     assert_eq!(scene.get("/health").status, 200);
-    assert_eq!(scene.count("task"), threads);
-    assert!(scene.count("fd") <= descriptors + CONNECTIONS_MAX, "{}", scene.count("fd"));
+    assert_eq!(scene.process().status().threads, threads);
+    assert!(
+        scene.process().open_files() <= descriptors + CONNECTIONS_MAX,
+        "{}",
+        scene.process().open_files()
+    );
     drop(crowd);
 }
 
@@ -64,12 +70,12 @@ fn the_connection_that_is_idle_for_longest_goes_first_and_one_that_is_answered_s
     let scene = Scene::started();
     let mut stream = scene.connect();
     stream.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(stream.head().status, 200);
+    assert_eq!(stream.answer_head().status, 200);
     let mut oldest = scene.connect();
     assert_eq!(oldest.ask(HEALTH).status, 200);
     let mut crowd = silent(&scene, CONNECTIONS_MAX);
     // The last of the crowd is still there, so it is not the one that had to go.
-    assert_eq!(Connection::of(crowd.pop().unwrap()).ask(HEALTH).status, 200);
+    assert_eq!(Connection::new(crowd.pop().unwrap()).ask(HEALTH).status, 200);
     assert!(oldest.is_closed());
     for _ in 0..3 {
         assert!(stream.chunk().is_some());

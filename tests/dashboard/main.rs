@@ -3,12 +3,12 @@
 //! Nothing here measures time: a wait is for bytes, for a process to end or for a figure to change,
 //! and only a failing test waits until its patience is over.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod figures;
 mod hosts;
 mod limits;
 mod program;
+mod scene;
 mod serving;
 mod streams;
-mod support;

@@ -5,10 +5,12 @@ use std::process::Output;
 
 use rustix::process::Signal;
 
-use super::support::{Scene, program};
+use support::process::dashboard;
+
+use super::scene::Scene;
 
 fn run(flags: &[&str]) -> Output {
-    program(flags).output().unwrap()
+    dashboard(flags).output().unwrap()
 }
 
 /// The one line a program that failed with `code` said.
@@ -38,7 +40,7 @@ fn a_taken_port_is_named_with_the_way_to_choose_another() {
     let port = taken.local_addr().unwrap().port().to_string();
     let expected = format!("error: port {port} is taken; choose another with --port\n");
     assert_eq!(complaint(&run(&["--port", &port]), 1), expected);
-    let by_environment = program(&[]).env("DASHBOARD_PORT", &port).output().unwrap();
+    let by_environment = dashboard(&[]).env("DASHBOARD_PORT", &port).output().unwrap();
     assert_eq!(complaint(&by_environment, 1), expected);
 }
 
@@ -117,8 +119,8 @@ fn a_signal_ends_it_at_once_whatever_it_is_doing() {
         let scene = Scene::started();
         let mut stream = scene.connect();
         stream.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(stream.head().status, 200);
-        scene.signal(signal);
+        assert_eq!(stream.answer_head().status, 200);
+        scene.process().signal(signal);
         assert_eq!(scene.exit_code(), Some(0), "{signal:?}");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Barrier;
 
-use super::support::{Answer, Connection, Scene};
+use support::http::{Answer, Connection};
+
+use super::scene::Scene;
 
 fn ask(scene: &Scene, line: &str, fields: &str) -> Answer {
     scene.connect().ask(&format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"))

@@ -3,10 +3,11 @@
 use std::net::TcpStream;
 
 use serde_json::Value;
+use support::http::Connection;
 use tidegate::dashboard::STREAMS_MAX;
 use tidegate::journal::header;
 
-use super::support::{Connection, Scene};
+use super::scene::Scene;
 
 const STREAM: &str = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -23,7 +24,7 @@ fn event(connection: &mut Connection) -> Value {
 fn stream(scene: &Scene) -> Connection {
     let mut connection = scene.connect();
     connection.send(STREAM);
-    let head = connection.head();
+    let head = connection.answer_head();
     assert_eq!((head.status, head.header("Content-Type")), (200, Some("text/event-stream")));
     connection
 }
@@ -45,7 +46,7 @@ fn a_stream_is_of_the_window_that_was_asked_for() {
     let scene = Scene::started();
     let mut connection = scene.connect();
     connection.send("GET /events?window=all HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(connection.head().status, 200);
+    assert_eq!(connection.answer_head().status, 200);
     assert_eq!(event(&mut connection)["window"]["name"], "all");
 }
 
@@ -74,7 +75,7 @@ fn beyond_the_limit_there_are_no_streams_until_one_ends() {
     loop {
         let mut connection = scene.connect();
         connection.send(STREAM);
-        if connection.head().status == 200 {
+        if connection.answer_head().status == 200 {
             break;
         }
     }
@@ -89,7 +90,7 @@ fn browsers_that_do_not_read_hold_up_nobody() {
             let mut connection = scene.connect();
             let request =
                 "GET /plotly.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n";
-            connection.send(&request.repeat(8));
+            connection.send(request.repeat(8));
             connection
         })
         .collect();

@@ -7,10 +7,10 @@ use rustix::process::Signal;
 use crate::engine::{command, container_on, is_healthy, run};
 use crate::images::BUILD;
 use crate::load::{CLIENTS, Load, greeter};
-use crate::support::clock::until;
-use crate::support::http::{Connection, field, get};
-use crate::support::process::{Process, Proxy, tidegate};
 use crate::{documented, local};
+use support::clock::until;
+use support::http::{Connection, field, get};
+use support::process::{Process, Proxy, tidegate};
 
 const PORTS: [u16; 3] = [8081, 8082, 8083];
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use crate::support::clock::until;
-use crate::support::http::get;
+use support::clock::until;
+use support::http::get;
 
 pub const CLIENTS: usize = 6;
 

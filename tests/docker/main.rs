@@ -10,19 +10,15 @@
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
 mod backends;
-#[path = "../running/commands.rs"]
-mod commands;
 mod engine;
 mod images;
 mod load;
 mod script;
-#[path = "../running/scripted.rs"]
-mod scripted;
 mod stack;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::net::{Ipv4Addr, SocketAddr};
+
+use support::commands;
 
 /// The commands of `docs/docker.md` that begin with `words`.
 fn documented(words: &str) -> Vec<String> {

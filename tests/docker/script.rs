@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::scripted::programs;
+use support::scripted::programs;
 
 /// Runs the script where no engine answers, and where `id` and `df` print what the test wants.
 /// Returns its exit status and its error message.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::engine::{command, container_on, finish, inspect, is_healthy, run};
 use crate::load::Load;
 use crate::local;
-use crate::support::clock::until;
-use crate::support::http::get;
+use support::clock::until;
+use support::http::get;
 
 pub const UP: &str = "docker compose up --build --detach";
 pub const DOWN: &str = "docker compose down --volumes";

@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use crate::support::clock::{hear, pause};
-use crate::support::http::Connection;
-use crate::support::log::{Logged, Row, ending, endings};
-use crate::support::origin::{Origin, ok};
+use support::clock::{hear, pause};
+use support::http::Connection;
+use support::log::{Logged, Row, ending, endings};
+use support::origin::{Origin, ok};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 

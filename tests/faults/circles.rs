@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, column, endings};
-use crate::support::origin::{Origin, ok};
+use support::http::{Connection, get};
+use support::log::{Logged, column, endings};
+use support::origin::{Origin, ok};
 
 /// Another hop, which sends every request back to the proxy.
 fn mirror() -> (Origin, Arc<OnceLock<SocketAddr>>) {
@@ -51,7 +51,7 @@ fn two_proxies_one_behind_the_other_are_no_loop() {
     let before = Logged::start(&[behind.address()], &[]);
     let answer = get(before.address(), "/");
     assert_eq!(answer.status, 200);
-    let via = crate::support::http::field(&answer.text(), "via").unwrap();
+    let via = support::http::field(&answer.text(), "via").unwrap();
     let names: Vec<&str> = via.split(", ").map(|hop| hop.strip_prefix("1.1 ").unwrap()).collect();
     assert!(names.len() == 2 && names[0] != names[1], "{via}");
     assert!(names.iter().all(|name| name.starts_with("tidegate-")), "{via}");

@@ -3,11 +3,11 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::support::clock::{hear, pause, until};
-use crate::support::http::Connection;
-use crate::support::log::{Logged, ending, endings};
-use crate::support::origin::{Origin, ok};
-use crate::support::process::Backend;
+use support::clock::{hear, pause, until};
+use support::http::Connection;
+use support::log::{Logged, ending, endings};
+use support::origin::{Origin, ok};
+use support::process::Backend;
 
 /// An origin that reports what happens on each of its connections: that a head came, then how many
 /// bytes followed and how the stream ended. After the head it sends `answer` and nothing else.
@@ -208,7 +208,7 @@ fn a_body_must_keep_up_its_rate() {
     let origin = Origin::serve(|mut connection| {
         while let Some(head) = connection.head() {
             // If the body is too slow, the stream ends first.
-            let length = crate::support::http::field(&head, "content-length").unwrap();
+            let length = support::http::field(&head, "content-length").unwrap();
             if connection.read_up_to(length.parse().unwrap()) {
                 connection.send(ok("thanks"));
             }
@@ -244,7 +244,7 @@ fn a_client_that_reads_nothing_of_a_gigabyte_costs_no_memory_and_is_reset() {
     let mut client = Connection::connect(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     proxy.has_rows(1);
-    let peak = proxy.proxy.process.status("VmHWM:");
+    let peak = proxy.proxy.process.status().vmhwm.unwrap();
     println!("{peak} KiB at most, with 1 GiB to send");
     assert!(peak < MEMORY_KIB, "{peak} KiB");
     let rows = proxy.rows();

@@ -9,12 +9,12 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{Resource, Signal};
 
-use crate::support::clock::until;
-use crate::support::http::{Connection, get};
-use crate::support::log::{Row, endings, rows};
-use crate::support::origin::Origin;
-use crate::support::process::{Process, Proxy, tidegate};
-use crate::support::programs::program;
+use support::clock::until;
+use support::http::{Connection, get};
+use support::log::{Row, endings, rows};
+use support::origin::Origin;
+use support::process::{Process, Proxy, tidegate};
+use support::programs::program;
 
 /// A pipe that accepts nothing until its reader reads.
 fn full_pipe() -> (PipeReader, PipeWriter) {

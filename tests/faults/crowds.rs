@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tidegate::reactor::descriptors;
 
-use crate::support::clock::{hear, pause, until};
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, endings};
-use crate::support::origin::{Origin, ok};
-use crate::support::process::Proxy;
+use support::clock::{hear, pause, until};
+use support::http::{Connection, get};
+use support::log::{Logged, endings};
+use support::origin::{Origin, ok};
+use support::process::Proxy;
 
 /// An origin that reports each request to `/held`, and answers it when the test says so.
 fn holding() -> (Origin, Receiver<()>, Sender<()>) {
@@ -171,15 +171,15 @@ fn ten_thousand_idle_connections_cost_little_and_slow_no_request() {
     let process = &proxy.proxy.process;
     let mut busy = Connection::connect(proxy.address());
     assert_eq!(busy.get("/").status, 200);
-    let before = process.status("VmRSS:");
+    let before = process.status().vmrss.unwrap();
     let mut idle = connect_all(&proxy, count);
     until("all connections", || (process.open_files() > count).then_some(()));
-    let silent = process.status("VmRSS:").saturating_sub(before) * 1024 / count as u64;
+    let silent = process.status().vmrss.unwrap().saturating_sub(before) * 1024 / count as u64;
     for n in 0..1000 {
         assert_eq!(busy.get(&format!("/{n}")).text(), format!("/{n}"));
     }
     all_ask(&mut idle);
-    let used = process.status("VmRSS:").saturating_sub(before) * 1024 / count as u64;
+    let used = process.status().vmrss.unwrap().saturating_sub(before) * 1024 / count as u64;
     println!("{count} idle connections: {silent} bytes each, {used} once they were used");
     assert!(silent < BYTES_EACH && used < BYTES_EACH, "{silent} and {used} bytes each");
     assert_eq!(busy.get("/still").text(), "/still");

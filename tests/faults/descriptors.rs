@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rustix::process::Resource;
 
-use crate::support::clock::{pause, until};
-use crate::support::http::Connection;
-use crate::support::log::{Logged, column, endings};
-use crate::support::origin::Origin;
-use crate::support::process::Proxy;
+use support::clock::{pause, until};
+use support::http::Connection;
+use support::log::{Logged, column, endings};
+use support::origin::Origin;
+use support::process::Proxy;
 
 /// A limit at which no descriptor can be opened; those that are open stay open.
 const NONE: Option<u64> = Some(3);

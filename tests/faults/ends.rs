@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
-use crate::support::clock::hear;
-use crate::support::http::Connection;
-use crate::support::log::{Logged, endings, rows};
-use crate::support::origin::{Origin, ok};
+use support::clock::hear;
+use support::http::Connection;
+use support::log::{Logged, endings, rows};
+use support::origin::{Origin, ok};
 
 /// Fits into the proxy's send buffer in the kernel, and not into the client's receive buffer.
 const LARGE: usize = 300_000;

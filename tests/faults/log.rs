@@ -12,11 +12,11 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{Resource, Signal};
 use tidegate::journal::{Tail, header};
 
-use crate::support::clock::{pause, until};
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, column, logging, rows, stop, totals};
-use crate::support::origin::Origin;
-use crate::support::process::Proxy;
+use support::clock::{pause, until};
+use support::http::{Connection, get};
+use support::log::{Logged, column, logging, rows, stop, totals};
+use support::origin::Origin;
+use support::process::Proxy;
 
 #[test]
 fn a_log_on_a_full_disk_costs_rows_and_no_request() {
@@ -169,7 +169,7 @@ fn a_log_that_is_not_read_costs_rows_and_no_request() {
     for n in 0..REQUESTS {
         assert_eq!(client.get(&format!("/{n}/{long}")).status, 200);
     }
-    let peak = proxy.process.status("VmHWM:");
+    let peak = proxy.process.status().vmhwm.unwrap();
     assert!(peak < MEMORY_KIB, "{peak} KiB");
     // Once the pipe is read, it gets what the rings hold.
     let reading = thread::spawn(move || {

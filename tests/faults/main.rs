@@ -3,11 +3,7 @@
 //! `docs/reliability.md` is the table of these tests. What the proxy decides in each case is tested
 //! without sockets in `tests/exchange`; here the operating system takes part.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(unreachable_pub, reason = "a test program exports nothing")]
-
-#[path = "../support/mod.rs"]
-mod support;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
 mod circles;

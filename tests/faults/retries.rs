@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::clock::now;
-use crate::support::http::Connection;
-use crate::support::log::{Logged, column, endings};
-use crate::support::origin::{Origin, Silent};
+use support::clock::now;
+use support::http::Connection;
+use support::log::{Logged, column, endings};
+use support::origin::{Origin, Silent};
 
 /// An origin that reads each request and closes without an answer, and how many it has read.
 fn silent() -> (Origin, Arc<AtomicUsize>) {

@@ -14,10 +14,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tidegate::reactor::descriptors;
 
-use crate::support::clock::{hear, pause, until};
-use crate::support::http::Connection;
-use crate::support::log::{Logged, Row, column, endings};
-use crate::support::origin::{Origin, ok};
+use support::clock::{hear, pause, until};
+use support::http::Connection;
+use support::log::{Logged, Row, column, endings};
+use support::origin::{Origin, ok};
 
 fn sent_again(rows: &[Row]) -> usize {
     column(rows, "attempts").iter().filter(|attempts| **attempts != "1").count()

@@ -9,11 +9,11 @@ use std::thread;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::Signal;
 
-use crate::support::clock::until;
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, endings, rows, stop, totals};
-use crate::support::origin::{Origin, ok};
-use crate::support::process::{Process, Proxy, tidegate};
+use support::clock::until;
+use support::http::{Connection, get};
+use support::log::{Logged, endings, rows, stop, totals};
+use support::origin::{Origin, ok};
+use support::process::{Process, Proxy, tidegate};
 
 /// An origin that reports a request to `/slow`, and answers it when the test says so.
 fn on_demand() -> (Origin, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::clock::pause;
-use crate::support::http::Connection;
-use crate::support::origin::{Origin, ok};
-use crate::support::process::Proxy;
+use support::clock::pause;
+use support::http::Connection;
+use support::origin::{Origin, ok};
+use support::process::Proxy;
 
 #[test]
 fn what_arrived_before_a_timer_was_handled_is_in_time() {

@@ -12,12 +12,12 @@ use rustix::process::Signal;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, endings, stop};
-use crate::support::origin::{Origin, ok};
-use crate::support::process::{Process, Proxy, run, tidegate};
-use crate::support::programs::program;
-use crate::support::unix::{UnixOrigin, as_anybody, connect, name};
+use support::http::{Connection, get};
+use support::log::{Logged, endings, stop};
+use support::origin::{Origin, ok};
+use support::process::{Process, Proxy, run, tidegate};
+use support::programs::program;
+use support::unix::{UnixOrigin, as_anybody, connect, name};
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

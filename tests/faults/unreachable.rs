@@ -12,11 +12,11 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::support::clock::until;
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, ending, endings, rows, stop};
-use crate::support::origin::{Origin, Silent, ok};
-use crate::support::process::{Backend, Proxy, tidegate};
+use support::clock::until;
+use support::http::{Connection, get};
+use support::log::{Logged, ending, endings, rows, stop};
+use support::origin::{Origin, Silent, ok};
+use support::process::{Backend, Proxy, tidegate};
 
 #[test]
 fn a_backend_that_refuses_costs_no_request_of_any_method() {

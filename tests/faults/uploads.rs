@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::clock::{pause, until};
-use crate::support::http::{Connection, get};
-use crate::support::log::{Logged, endings};
-use crate::support::origin::{Origin, Silent, ok};
+use support::clock::{pause, until};
+use support::http::{Connection, get};
+use support::log::{Logged, endings};
+use support::origin::{Origin, Silent, ok};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use socket2::SockRef;
 
-use crate::support::clock::{hear, pause, until};
-use crate::support::http::Connection;
-use crate::support::log::{Logged, endings};
-use crate::support::origin::Origin;
-use crate::support::process::Proxy;
+use support::clock::{hear, pause, until};
+use support::http::Connection;
+use support::log::{Logged, endings};
+use support::origin::Origin;
+use support::process::Proxy;
 
 /// Sends an urgent byte after what was sent. The kernel takes out only the last one that arrived,
 /// so of two at once the first would stay in the stream.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::clock::{pause, until};
-use crate::support::http::{Connection, field};
-use crate::support::origin::{Origin, ok};
-use crate::support::process::{Backend, Proxy};
+use support::clock::{pause, until};
+use support::http::{Connection, field};
+use support::origin::{Origin, ok};
+use support::process::{Backend, Proxy};
 
 const LARGE: usize = 64 << 20;
 
@@ -22,7 +22,7 @@ const IN_SOCKETS: usize = 32 << 20;
 const BLOCK: [u8; 4096] = [b'x'; 4096];
 
 fn peak_memory(proxy: &Proxy) -> u64 {
-    proxy.process.status("VmHWM:")
+    proxy.process.status().vmhwm.unwrap()
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::clock::{pause, until};
-use crate::support::http::{Answer, Connection, field};
-use crate::support::log::Logged;
-use crate::support::origin::{Origin, ok};
-use crate::support::process::Proxy;
+use support::clock::{pause, until};
+use support::http::{Answer, Connection, field};
+use support::log::Logged;
+use support::origin::{Origin, ok};
+use support::process::Proxy;
 
 /// A backend that authenticates each connection in two steps. From then on it answers every request
 /// on it with the user's name and the number of the connection.

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::support::http::{Connection, get};
-use crate::support::origin::Origin;
-use crate::support::process::{Proxy, tidegate};
+use support::http::{Connection, get};
+use support::origin::Origin;
+use support::process::{Proxy, tidegate};
 
 #[test]
 fn idle_connections_are_closed_after_the_timeout() {
@@ -22,7 +22,7 @@ fn two_workers_share_one_port() {
     let origin = Origin::echoing_targets();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.csv");
-    let mut proxy = crate::support::log::logging(&origin, &log, &["--workers", "2"]);
+    let mut proxy = support::log::logging(&origin, &log, &["--workers", "2"]);
     // The kernel chooses by the client's port; a worker with too many gives some to the other.
     let connections: Vec<Connection> = (0..100)
         .map(|n| {
@@ -32,8 +32,8 @@ fn two_workers_share_one_port() {
         })
         .collect();
     drop(connections);
-    crate::support::log::stop(&mut proxy);
-    let rows = crate::support::log::rows(&log);
+    support::log::stop(&mut proxy);
+    let rows = support::log::rows(&log);
     let of = |worker: &str| rows.iter().filter(|row| row["worker"] == worker).count();
     assert_eq!(of("0") + of("1"), 100);
     assert!(of("0").min(of("1")) >= 47, "{} and {}", of("0"), of("1"));
@@ -60,8 +60,8 @@ fn it_listens_on_several_addresses_of_both_families() {
 fn the_clients_address_is_logged_without_ipv4_mapping() {
     let origin = Origin::serve(|mut connection| {
         while let Some((head, _)) = connection.request() {
-            let peer = crate::support::http::field(&head, "x-forwarded-for").unwrap();
-            connection.send(crate::support::origin::ok(&peer));
+            let peer = support::http::field(&head, "x-forwarded-for").unwrap();
+            connection.send(support::origin::ok(&peer));
         }
     });
     let upstream = format!("http://{}", origin.address);

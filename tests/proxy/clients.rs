@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::http::field;
-use crate::support::origin::{Origin, ok};
-use crate::support::process::{Backend, Process, Proxy};
+use support::http::field;
+use support::origin::{Origin, ok};
+use support::process::{Backend, Process, Proxy};
 
 fn run(command: &mut Command) -> Output {
     let output = command.output().expect("the program is installed, see scripts/setup");
@@ -133,7 +133,7 @@ fn a_browser_shows_a_page_and_what_its_script_fetched() {
 fn the_test_backends_greeting_is_forwarded() {
     let backend = Backend::start(&["--id", "Ä", "--profile", "0"]);
     let proxy = Proxy::start(&[backend.address], &[]);
-    let answer = crate::support::http::get(proxy.address(), "/");
+    let answer = support::http::get(proxy.address(), "/");
     assert_eq!(answer.text(), "Hello from Ä – simulated 0ms");
     assert!(field(&answer.head, "content-type").unwrap().contains("utf-8"));
 }

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use crate::support::origin::{Origin, Silent};
-use crate::support::process::{Process, Proxy, run};
+use support::origin::{Origin, Silent};
+use support::process::{Process, Proxy, run};
 
 #[test]
 fn a_wrong_flag_is_named_with_what_would_be_right() {
@@ -61,7 +61,7 @@ fn there_are_as_many_workers_as_cores_may_be_used_and_each_has_its_own() {
 fn a_pinned_worker_stays_on_its_core() {
     let core = *tidegate::reactor::cores::allowed().unwrap().last().unwrap();
     let proxy = Proxy::start(&[Silent::reserve().address], &["--pin", &core.to_string()]);
-    assert_eq!(proxy.process.cores_of("worker-0"), core.to_string());
+    assert_eq!(proxy.process.core_of("worker-0"), core);
 }
 
 #[test]

@@ -6,11 +6,11 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tidegate::journal::{header, meta_path};
 
-use crate::support::clock::until;
-use crate::support::http::{Connection, get};
-use crate::support::log::{column, logging, rows, stop};
-use crate::support::origin::{Origin, Silent};
-use crate::support::process::{Process, Proxy, tidegate};
+use support::clock::until;
+use support::http::{Connection, get};
+use support::log::{column, logging, rows, stop};
+use support::origin::{Origin, Silent};
+use support::process::{Process, Proxy, tidegate};
 
 #[test]
 fn every_request_has_its_row_whatever_its_outcome() {

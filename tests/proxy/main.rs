@@ -4,10 +4,6 @@
 //! tests show that the parts work together.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(unreachable_pub, reason = "a test program exports nothing")]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod bodies;
 mod bound;

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::support::http::{Connection, get};
-use crate::support::log::{rows, stop};
-use crate::support::origin::Origin;
-use crate::support::process::{Backend, Proxy, tidegate};
+use support::http::{Connection, get};
+use support::log::{rows, stop};
+use support::origin::Origin;
+use support::process::{Backend, Proxy, tidegate};
 
 const POLICIES: [&str; 3] = ["round-robin", "adaptive_sma", "adaptive_ewma"];
 

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::support::http::{Connection, field};
-use crate::support::log::{Logged, column};
-use crate::support::origin::{Origin, ok};
+use support::http::{Connection, field};
+use support::log::{Logged, column};
+use support::origin::{Origin, ok};
 
 /// An origin that answers with the forwarded fields of the request.
 fn telling() -> Origin {

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::thread;
 
-use crate::support::http::Connection;
-use crate::support::origin::Origin;
-use crate::support::process::Proxy;
+use support::http::Connection;
+use support::origin::Origin;
+use support::process::Proxy;
 
 const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

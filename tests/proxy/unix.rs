@@ -8,11 +8,11 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::http::{Connection, field, get};
-use crate::support::log::{Logged, column};
-use crate::support::origin::ok;
-use crate::support::process::{Proxy, run, tidegate};
-use crate::support::unix::{UnixOrigin, connect, name};
+use support::http::{Connection, field, get};
+use support::log::{Logged, column};
+use support::origin::ok;
+use support::process::{Proxy, run, tidegate};
+use support::unix::{UnixOrigin, connect, name};
 
 /// A folder for the sockets of a test, and the name of the one that the proxy listens on.
 fn folder() -> (TempDir, std::path::PathBuf) {

@@ -12,8 +12,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::conversation::{CONTINUE, Conversation, INVALID, Listening, Turn};
 use crate::script::Step;
-use crate::support::clock::pause;
 use crate::wire::{self, Pace};
+use support::clock::pause;
 
 /// A connection of the current case.
 struct Connection {

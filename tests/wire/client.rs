@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use crate::case::Case;
 use crate::patience::{AWAIT_CONTINUE, AWAIT_RESPONSE, is_any, is_final, quiet, reader, whole};
 use crate::script::Step;
-use crate::support::clock::{now, pause};
 use crate::wire::{self, Pace};
 use strict::{Ending, Responses, responses};
+use support::clock::{now, pause};
 
 /// What was received.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -11,10 +11,10 @@ use crate::backend::Backend;
 use crate::case::{Case, cases};
 use crate::client::Client;
 use crate::judge::{Evidence, judge};
-use crate::support::clock::{pause, until};
-use crate::support::process::Proxy;
 use crate::wire::Pace;
 use strict::Faults;
+use support::clock::{pause, until};
+use support::process::Proxy;
 
 const LANES: usize = 16;
 

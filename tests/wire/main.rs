@@ -19,8 +19,6 @@ mod patience;
 mod relay;
 mod sans_io;
 mod script;
-#[path = "../support/mod.rs"]
-mod support;
 mod wire;
 
 use std::sync::Mutex;

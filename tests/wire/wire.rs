@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::support::clock::pause;
+use support::clock::pause;
 
 /// The pause between two pieces, so that they are separate segments.
 const APART: Duration = Duration::from_micros(200);

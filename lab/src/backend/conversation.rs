@@ -9,7 +9,6 @@
 use std::mem;
 use std::time::Duration;
 
-use super::body::Malformed;
 use super::output::Output;
 use super::request::{Asked, Kind, Persistence, Refusal, Request};
 use super::script::{Cue, Script};
@@ -143,16 +142,14 @@ impl Conversation {
                     }
                     Err(refusal) => self.refuse(refusal),
                 },
-                Reading::Body(request) => match request.body.consume(rest) {
-                    Ok(count) => {
-                        used += count;
-                        if !request.body.is_over() {
-                            return used;
-                        }
-                        let asked = request.asked;
-                        self.begin(asked, script);
-                    }
-                    Err(Malformed) => self.refuse(Refusal::Malformed),
+                Reading::Body(request) if request.body.is_over() => {
+                    let asked = request.asked;
+                    self.begin(asked, script);
+                }
+                Reading::Body(request) => match request.body.read(rest) {
+                    Ok((0, _)) => return used,
+                    Ok((count, _)) => used += count,
+                    Err(_) => self.refuse(Refusal::Malformed),
                 },
                 Reading::Working(..) => return used,
                 Reading::Over(_) => return bytes.len(),

@@ -1,11 +1,9 @@
-//! The little of a request that decides how it is answered.
+//! The parts of a request that decide how it is answered.
 
-use httparse::{Header, Status};
-
-use super::body::{Body, Chunked};
+use strict::{Body, Head, Version};
 
 /// A head longer than this is refused.
-pub(super) const MOST_HEAD_BYTES: usize = 16 * 1024;
+const MOST_HEAD_BYTES: usize = 16 * 1024;
 
 /// A head with more fields than this is refused.
 const MOST_FIELDS: usize = 100;
@@ -57,90 +55,60 @@ pub(super) enum Refusal {
     TooLarge,
 }
 
+impl From<String> for Refusal {
+    fn from(_: String) -> Self {
+        Self::Malformed
+    }
+}
+
 impl Request {
     /// Reads the head that `bytes` begin with; `None` if it is not whole yet.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Refusal> {
-        let mut fields = [const { std::mem::MaybeUninit::uninit() }; MOST_FIELDS];
-        let mut request = httparse::Request::new(&mut []);
-        let head_bytes = match request.parse_with_uninit_headers(bytes, &mut fields) {
-            Ok(Status::Complete(length)) if length <= MOST_HEAD_BYTES => length,
-            Ok(Status::Partial) if bytes.len() < MOST_HEAD_BYTES => return Ok(None),
-            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
-            Err(_) => return Err(Refusal::Malformed),
+        let (head, head_bytes) = match Head::read(bytes)? {
+            Some((head, length)) if length <= MOST_HEAD_BYTES => (head, length),
+            None if bytes.len() < MOST_HEAD_BYTES => return Ok(None),
+            _ => return Err(Refusal::TooLarge),
         };
-        let is_newest = request.version == Some(1);
-        let kind = match (request.method, request.path) {
-            (Some("HEAD"), _) => Kind::Head,
-            (Some("OPTIONS"), Some("*")) => Kind::Ping,
+        if head.text().lines().count() > 1 + MOST_FIELDS + 1 {
+            return Err(Refusal::TooLarge);
+        }
+        let (method, target, version) = head.request_line()?;
+        let is_newest = version == Version::Http11;
+        let kind = match (method, target) {
+            ("HEAD", _) => Kind::Head,
+            ("OPTIONS", "*") => Kind::Ping,
             _ => Kind::Ordinary,
         };
-        let fields = &*request.headers;
-        if is_newest && values(fields, "host").count() != 1 {
+        let body = Body::of_request(&head)?;
+        let is_chunked = matches!(body, Body::Chunked(_));
+        if (is_newest && head.values("host").count() != 1) || (!is_newest && is_chunked) {
             return Err(Refusal::Malformed);
         }
-        let expects = has_token(fields, "expect", "100-continue");
         Ok(Some(Self {
-            asked: Asked { kind, persistence: persistence(fields, is_newest) },
-            expects_continue: is_newest && expects,
-            body: body(fields, is_newest)?,
+            asked: Asked { kind, persistence: persistence(&head, is_newest) },
+            expects_continue: is_newest && head.has_token("expect", "100-continue"),
+            body,
             head_bytes,
         }))
     }
 }
 
-fn persistence(fields: &[Header], is_newest: bool) -> Persistence {
-    if has_token(fields, "connection", "close") {
+fn persistence(head: &Head, is_newest: bool) -> Persistence {
+    if head.has_token("connection", "close") {
         Persistence::Closing
     } else if is_newest {
         Persistence::Assumed
-    } else if has_token(fields, "connection", "keep-alive") {
+    } else if head.has_token("connection", "keep-alive") {
         Persistence::Agreed
     } else {
         Persistence::Closing
     }
 }
 
-/// The framing of RFC 9112 §6.3, of which whatever is not plain is refused.
-fn body(fields: &[Header], is_newest: bool) -> Result<Body, Refusal> {
-    let mut codings = values(fields, "transfer-encoding");
-    let mut lengths = values(fields, "content-length");
-    match (codings.next(), lengths.next()) {
-        (None, None) => Ok(Body::Length(0)),
-        (None, Some(length)) if lengths.all(|other| other == length) => decimal(length),
-        (Some(coding), None)
-            if is_newest && coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() =>
-        {
-            Ok(Body::Chunked(Chunked::default()))
-        }
-        _ => Err(Refusal::Malformed),
-    }
-}
-
-fn decimal(digits: &[u8]) -> Result<Body, Refusal> {
-    std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|digits| digits.parse().ok())
-        .map(Body::Length)
-        .ok_or(Refusal::Malformed)
-}
-
-fn values<'h>(fields: &'h [Header], name: &'static str) -> impl Iterator<Item = &'h [u8]> {
-    fields
-        .iter()
-        .filter(move |field| field.name.eq_ignore_ascii_case(name))
-        .map(|field| field.value)
-}
-
-fn has_token(fields: &[Header], name: &'static str, token: &str) -> bool {
-    values(fields, name)
-        .flat_map(|value| value.split(|byte| *byte == b','))
-        .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strict::chunked::Decoder;
 
     fn parse(head: &str) -> Result<Option<Request>, Refusal> {
         Request::parse(head.as_bytes())
@@ -191,8 +159,7 @@ mod tests {
             ("Accept: */*", Body::Length(0)),
             ("Content-Length: 0", Body::Length(0)),
             ("content-length: 12", Body::Length(12)),
-            ("Content-Length: 12\nContent-Length: 12", Body::Length(12)),
-            ("Transfer-Encoding: Chunked", Body::Chunked(Chunked::Start)),
+            ("Transfer-Encoding: Chunked", Body::Chunked(Decoder::default())),
         ] {
             assert_eq!(parsed(&format!("PUT / HTTP/1.1\nHost: a\n{field}")).body, body, "{field}");
         }
@@ -218,6 +185,7 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\

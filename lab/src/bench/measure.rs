@@ -248,10 +248,10 @@ impl Bench<'_> {
         let deadline = now() + START_PATIENCE;
         while connect(endpoint).is_err() {
             if let Some(status) = process.ended().map_err(system("watch a program"))? {
-                return Ok(Err(format!("it {}: {}", describe(status), process.last_words())));
+                return Ok(Err(format!("it {}: {}", describe(status), process.last_lines())));
             }
             if now() >= deadline {
-                return Ok(Err(format!("it does not listen: {}", process.last_words())));
+                return Ok(Err(format!("it does not listen: {}", process.last_lines())));
             }
             if let Some(Notice::Stop(signal)) = self.signals.wait(START_PAUSE) {
                 return Err(BenchError::Stopped(signal));
@@ -277,7 +277,7 @@ impl Bench<'_> {
         let after = used(contender, place);
         drop(idle);
         if let Some(status) = contender.process.ended().map_err(system("watch a contender"))? {
-            let words = contender.process.last_words();
+            let words = contender.process.last_lines();
             return Ok(Err(format!("it {}: {words}", describe(status))));
         }
         let figures = system("read what a contender used");
@@ -309,7 +309,7 @@ impl Bench<'_> {
             let (wrk, status) = self.load(&self.tools.wrk, &args, place)?;
             let load = status.filter(ExitStatus::success).and_then(|_| wrk::parse(&wrk.output()));
             return load
-                .ok_or_else(|| BenchError::Failed { name: "wrk", output: wrk.last_words() });
+                .ok_or_else(|| BenchError::Failed { name: "wrk", output: wrk.last_lines() });
         };
         let figures = self.folder.join("load.json");
         let args = steady::args(workload, rate_per_s, address, seconds, &figures);
@@ -318,7 +318,7 @@ impl Bench<'_> {
         // What an earlier round wrote must not be taken for what this one saw.
         let _ = fs::remove_file(&figures);
         steady::parse(&text)
-            .ok_or_else(|| BenchError::Failed { name: "the load", output: lab.last_words() })
+            .ok_or_else(|| BenchError::Failed { name: "the load", output: lab.last_lines() })
     }
 
     /// Runs a program that makes load, to its end.

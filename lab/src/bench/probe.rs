@@ -4,16 +4,12 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use strict::{Body, Messages, NoMore};
+
 use super::workload::Workload;
-use tidegate::http::{
-    Asked, Framing, HeadSearch, Headers, LONGEST_HEAD, Method, ResponseHead, parse_response,
-};
 
 /// For an answer that is due at once.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// More header fields than any contender sends.
-const FIELDS: usize = 100;
 
 /// One whole answer.
 #[derive(Debug, Eq, PartialEq)]
@@ -32,7 +28,7 @@ pub(super) fn ask(address: SocketAddr, workload: &Workload) -> io::Result<(Answe
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(&request(address, workload))?;
-    let answer = read_answer(&mut stream)?;
+    let answer = read_answer(&stream)?;
     Ok((answer, stream))
 }
 
@@ -55,40 +51,25 @@ fn request(address: SocketAddr, workload: &Workload) -> Vec<u8> {
     }
 }
 
-fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
-    let mut bytes = Vec::new();
-    let mut search = HeadSearch::response();
-    let end = loop {
-        if let Some(end) = search.find(&bytes, LONGEST_HEAD).map_err(invalid)? {
-            break end.end;
-        }
-        more(stream, &mut bytes)?;
-    };
-    let mut headers = Headers::new(FIELDS);
-    let asked = Asked { method: Method::Get, protocols: b"" };
-    let ResponseHead { status, framing, .. } =
-        parse_response(&bytes[..end], &mut headers, asked).map_err(invalid)?;
-    let Framing::Length(length) = framing else {
+fn read_answer(stream: impl Read) -> io::Result<Answer> {
+    let mut messages = Messages::new(stream);
+    let head = messages.head().map_err(failure)?;
+    let (_, status) = head.status_line().map_err(invalid)?;
+    let Body::Length(length) = Body::of_response(&head, "GET").map_err(invalid)? else {
         return Err(invalid("the answer has no Content-Length"));
     };
-    let whole = end + usize::try_from(length).map_err(invalid)?;
-    while bytes.len() < whole {
-        more(stream, &mut bytes)?;
-    }
-    if bytes.len() > whole {
+    let body = messages.whole(Body::Length(length)).map_err(failure)?;
+    if !messages.is_drained() {
         return Err(invalid("the answer is longer than it says"));
     }
-    Ok(Answer { status, body: bytes.split_off(end), bytes: whole })
+    Ok(Answer { status, bytes: head.text().len() + body.len(), body })
 }
 
-fn more(stream: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut buffer = [0; 16 * 1024];
-    match stream.read(&mut buffer)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        count => {
-            bytes.extend_from_slice(&buffer[..count]);
-            Ok(())
-        }
+fn failure(why: NoMore) -> io::Error {
+    match why {
+        NoMore::Over | NoMore::Torn => io::ErrorKind::UnexpectedEof.into(),
+        NoMore::Silent => io::ErrorKind::TimedOut.into(),
+        NoMore::Invalid(fault) => invalid(fault),
     }
 }
 
@@ -102,7 +83,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Answer, io::ErrorKind> {
-        read_answer(&mut text.as_bytes()).map_err(|error| error.kind())
+        read_answer(text.as_bytes()).map_err(|error| error.kind())
     }
 
     #[test]

@@ -1,55 +1,42 @@
-//! What a program used of the machine, as `/proc` tells it (proc(5)).
+//! What a program used of the machine.
 
 use std::fs;
 use std::io;
 use std::time::Duration;
 
+use procfs::ProcError;
+use procfs::process::{Process, Status, Task, all_processes};
+
 /// A program: a process and all its descendants, with all their threads.
 #[derive(Debug)]
 pub(super) struct Tree {
-    pids: Vec<u32>,
+    pids: Vec<i32>,
 }
 
 impl Tree {
-    /// The tree below `root` as it is now; it must have come to rest.
+    /// The tree below `root` as it is now; it must not be starting processes any more.
     pub(super) fn of(root: u32) -> io::Result<Self> {
-        let mut parents = Vec::new();
-        for entry in fs::read_dir("/proc")?.flatten() {
-            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            // A process that ends meanwhile is none of ours.
-            let Some(pid) = pid else { continue };
-            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-            parents.extend(parent(&stat).map(|parent| (pid, parent)));
-        }
-        Ok(Self { pids: descendants(root, &parents) })
+        let processes = all_processes().map_err(io::Error::other)?;
+        // A process that ends meanwhile is none of ours.
+        let stats = processes.filter_map(|process| process.ok()?.stat().ok());
+        let parents: Vec<_> = stats.map(|stat| (stat.pid, stat.ppid)).collect();
+        Ok(Self { pids: descendants(root.cast_signed(), &parents) })
     }
 
     /// Processor time used so far, exact to the scheduler's nanosecond. Threads that have ended
     /// don't count.
     ///
     /// # Errors
-    /// A process is gone, or the kernel keeps no such figures.
+    /// A process has ended, or the kernel keeps no such figures.
     pub(super) fn processor_time(&self) -> io::Result<Duration> {
-        let mut sum = Duration::ZERO;
-        for pid in &self.pids {
-            for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
-                // A thread that ends between the listing and the look is not counted either.
-                let text = fs::read_to_string(task.path().join("schedstat"));
-                sum += text.ok().as_deref().and_then(on_processor).unwrap_or_default();
-            }
-        }
-        Ok(sum)
+        let used = self.threads(|thread| Ok(thread.schedstat()?.sum_exec_runtime));
+        Ok(Duration::from_nanos(used?.iter().sum()))
     }
 
     /// The cores that any of its threads may run on.
     pub(super) fn cores(&self) -> io::Result<Vec<usize>> {
-        let mut cores = Vec::new();
-        for pid in &self.pids {
-            for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
-                let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-                cores.extend(allowed_cores(&status));
-            }
-        }
+        let lists = self.threads(|thread| Ok(allowed_cores(&thread.status()?)))?;
+        let mut cores = lists.concat();
         cores.sort_unstable();
         cores.dedup();
         Ok(cores)
@@ -57,12 +44,25 @@ impl Tree {
 
     /// The most memory that was resident, in bytes; pages shared by processes count for each.
     pub(super) fn peak_resident_bytes(&self) -> io::Result<u64> {
-        let mut sum = 0;
+        let peak = |pid: &i32| Ok(Process::new(*pid)?.status()?.vmhwm.unwrap_or(0) * 1024);
+        let peaks: Result<Vec<u64>, ProcError> = self.pids.iter().map(peak).collect();
+        Ok(peaks.map_err(io::Error::other)?.iter().sum())
+    }
+
+    /// What `look` sees of each thread, except for those that end meanwhile.
+    fn threads<T>(&self, look: impl Fn(Task) -> Result<T, ProcError>) -> io::Result<Vec<T>> {
+        let mut seen = Vec::new();
         for pid in &self.pids {
-            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-            sum += peak_kibibytes(&status).unwrap_or(0) * 1024;
+            let threads = Process::new(*pid).and_then(|process| process.tasks());
+            for thread in threads.map_err(io::Error::other)? {
+                match thread.and_then(&look) {
+                    Ok(one) => seen.push(one),
+                    Err(ProcError::NotFound(_)) => {}
+                    Err(error) => return Err(io::Error::other(error)),
+                }
+            }
         }
-        Ok(sum)
+        Ok(seen)
     }
 }
 
@@ -103,13 +103,7 @@ impl Cores {
     }
 }
 
-/// The parent in `/proc/PID/stat`. The name before it is in brackets and may hold anything.
-fn parent(stat: &str) -> Option<u32> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
-fn descendants(root: u32, parents: &[(u32, u32)]) -> Vec<u32> {
+fn descendants(root: i32, parents: &[(i32, i32)]) -> Vec<i32> {
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&pid) = found.get(next) {
@@ -119,25 +113,9 @@ fn descendants(root: u32, parents: &[(u32, u32)]) -> Vec<u32> {
     found
 }
 
-/// The first figure of `schedstat`: nanoseconds on a processor.
-fn on_processor(schedstat: &str) -> Option<Duration> {
-    let nanoseconds = schedstat.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanoseconds))
-}
-
-/// The list in `Cpus_allowed_list`, as in `0-2,5`.
-fn allowed_cores(status: &str) -> Vec<usize> {
-    let text = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let ranges = text.unwrap_or_default().trim().split(',').filter_map(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(first.parse().ok()?..=last.parse().ok()?)
-    });
-    ranges.flatten().collect()
-}
-
-fn peak_kibibytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+fn allowed_cores(status: &Status) -> Vec<usize> {
+    let ranges = status.cpus_allowed_list.iter().flatten();
+    ranges.flat_map(|(first, last)| *first as usize..=*last as usize).collect()
 }
 
 #[cfg(test)]
@@ -146,43 +124,11 @@ mod tests {
     use std::process;
 
     #[test]
-    fn the_parent_is_found_behind_any_name() {
-        assert_eq!(parent("10 (nginx) S 9 10 10 0 -1"), Some(9));
-        assert_eq!(parent("10 (a) b (c)) R 7 10 10"), Some(7));
-        assert_eq!(parent("10 (cut"), None);
-        assert_eq!(parent(""), None);
-    }
-
-    #[test]
     fn a_tree_is_the_root_and_all_below_it() {
         let parents = [(2, 1), (3, 2), (4, 1), (5, 4), (6, 3), (7, 9)];
         assert_eq!(descendants(2, &parents), [2, 3, 6]);
         assert_eq!(descendants(1, &parents), [1, 2, 4, 3, 5, 6]);
         assert_eq!(descendants(8, &parents), [8]);
-    }
-
-    #[test]
-    fn processor_time_is_the_first_figure() {
-        assert_eq!(
-            on_processor("269170576 83345164 245\n"),
-            Some(Duration::from_nanos(269_170_576))
-        );
-        assert_eq!(on_processor(""), None);
-    }
-
-    #[test]
-    fn the_peak_is_told_in_kibibytes() {
-        let status = "Name:\tnginx\nVmPeak:\t   99 kB\nVmHWM:\t    5120 kB\nVmRSS:\t 1 kB\n";
-        assert_eq!(peak_kibibytes(status), Some(5120));
-        assert_eq!(peak_kibibytes("Name:\tkthreadd\n"), None);
-    }
-
-    #[test]
-    fn allowed_cores_are_numbers_and_ranges() {
-        let status = "Cpus_allowed:\t27\nCpus_allowed_list:\t0-2,5\nMems_allowed:\t1\n";
-        assert_eq!(allowed_cores(status), [0, 1, 2, 5]);
-        assert_eq!(allowed_cores("Cpus_allowed_list:\t7\n"), [7]);
-        assert!(allowed_cores("").is_empty());
     }
 
     #[test]
@@ -207,7 +153,7 @@ mod tests {
     #[test]
     fn of_this_process_there_is_something_to_tell() {
         let tree = Tree::of(process::id()).expect("proc");
-        assert!(tree.pids.contains(&process::id()));
+        assert!(tree.pids.contains(&process::id().cast_signed()));
         assert!(tree.processor_time().expect("figures") > Duration::ZERO);
         assert!(tree.peak_resident_bytes().expect("figures") > 0);
         assert!(!tree.cores().expect("lists").is_empty());

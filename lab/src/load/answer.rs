@@ -1,16 +1,8 @@
-//! Answers to GET requests, as far as a client that only counts has to understand them.
+//! Responses to GET requests, as far as a client that counts them has to understand them.
 
-use tidegate::http::{
-    Asked, Chunks, Framing, HeadSearch, Headers, LONGEST_HEAD, Method, Part, parse_response,
-};
+use strict::{Body, Head, Version};
 
-/// More header fields than are of use.
-const FIELDS: usize = 256;
-
-/// Bytes of a trailer section.
-const TRAILER_LIMIT: usize = 16 * 1024;
-
-/// A whole answer.
+/// A whole response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -18,91 +10,76 @@ pub(super) struct Answer {
     pub(super) keep_alive: bool,
 }
 
-/// What came is no answer, or more than one.
+/// What came is no response, or more than one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Broken;
 
-#[derive(Debug)]
-enum State {
-    Head { search: HeadSearch, bytes: Vec<u8> },
-    Length { answer: Answer, left: u64 },
-    Chunked { answer: Answer, chunks: Chunks },
-    UntilClose { answer: Answer },
+impl From<String> for Broken {
+    fn from(_: String) -> Self {
+        Self
+    }
 }
 
-/// The answers on one connection, one after the other.
-#[derive(Debug)]
+/// The responses on one connection, one after the other.
+#[derive(Debug, Default)]
 pub(super) struct Answers {
-    state: State,
+    /// What was received and could not be read yet.
+    held: Vec<u8>,
+    /// The response whose body is being read.
+    current: Option<(Answer, Body)>,
 }
 
 impl Answers {
-    pub(super) fn new() -> Self {
-        Self { state: State::Head { search: HeadSearch::response(), bytes: Vec::new() } }
-    }
-
-    /// Takes what was received: the answer, if it is whole now.
-    pub(super) fn receive(&mut self, mut input: &[u8]) -> Result<Option<Answer>, Broken> {
-        while let State::Head { .. } = self.state {
-            match self.read_head(input)? {
-                Some(rest) => input = &input[rest..],
-                None => return Ok(None),
-            }
+    /// Takes what was received: the response, if it is whole now.
+    pub(super) fn receive(&mut self, input: &[u8]) -> Result<Option<Answer>, Broken> {
+        if self.held.is_empty() {
+            let (used, answer) = self.read(input)?;
+            self.held.extend_from_slice(&input[used..]);
+            return Ok(answer);
         }
-        let answer = self.read_body(input)?;
-        if answer.is_some() {
-            *self = Self::new();
-        }
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(input);
+        let (used, answer) = self.read(&held)?;
+        held.drain(..used);
+        self.held = held;
         Ok(answer)
     }
 
-    /// The connection has ended: the answer, if that was its end.
-    pub(super) fn end(&mut self) -> Option<Answer> {
-        match self.state {
-            State::UntilClose { answer } => Some(answer),
-            _ => None,
-        }
+    /// The connection has ended: the response, if that was its end.
+    pub(super) fn end(&self) -> Option<Answer> {
+        let (answer, body) = self.current.as_ref()?;
+        (*body == Body::UntilClose).then_some(*answer)
     }
 
-    /// Where in `input` the head ends, if it does.
-    fn read_head(&mut self, input: &[u8]) -> Result<Option<usize>, Broken> {
-        let State::Head { search, bytes } = &mut self.state else { return Ok(None) };
-        let before = bytes.len();
-        bytes.extend_from_slice(input);
-        let Some(end) = search.find(bytes, LONGEST_HEAD).map_err(|_| Broken)? else {
-            return Ok(None);
-        };
-        let asked = Asked { method: Method::Get, protocols: b"" };
-        let mut headers = Headers::new(FIELDS);
-        let head = parse_response(&bytes[..end.end], &mut headers, asked).map_err(|_| Broken)?;
-        let answer = Answer { status: head.status, keep_alive: head.keep_alive };
-        self.state = match head.framing {
-            _ if head.is_interim() => Self::new().state,
-            Framing::None => State::Length { answer, left: 0 },
-            Framing::Length(left) => State::Length { answer, left },
-            Framing::Chunked => State::Chunked { answer, chunks: Chunks::new(TRAILER_LIMIT) },
-            Framing::UntilClose => State::UntilClose { answer },
-        };
-        Ok(Some(end.end - before))
-    }
-
-    fn read_body(&mut self, mut input: &[u8]) -> Result<Option<Answer>, Broken> {
-        match &mut self.state {
-            State::Length { answer, left } => {
-                *left = left.checked_sub(input.len() as u64).ok_or(Broken)?;
-                Ok((*left == 0).then_some(*answer))
+    /// Reads as far as it can, and tells how far that is. No byte may follow a response.
+    fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Answer>), Broken> {
+        let mut used = 0;
+        loop {
+            let rest = &bytes[used..];
+            let Some((answer, body)) = &mut self.current else {
+                let Some((head, length)) = Head::read(rest)? else { return Ok((used, None)) };
+                used += length;
+                let (version, status) = head.status_line()?;
+                if !matches!(status, 100..200) {
+                    let body = Body::of_response(&head, "GET")?;
+                    let persists = match version {
+                        Version::Http11 => !head.has_token("connection", "close"),
+                        Version::Http10 => head.has_token("connection", "keep-alive"),
+                    };
+                    let keep_alive = persists && body != Body::UntilClose;
+                    self.current = Some((Answer { status, keep_alive }, body));
+                }
+                continue;
+            };
+            if body.is_over() {
+                let answer = Some(*answer);
+                self.current = None;
+                return if rest.is_empty() { Ok((used, answer)) } else { Err(Broken) };
             }
-            State::Chunked { answer, chunks } => loop {
-                let (count, part) = chunks.next(input).map_err(|_| Broken)?;
-                input = &input[count..];
-                if part == Part::End {
-                    return if input.is_empty() { Ok(Some(*answer)) } else { Err(Broken) };
-                }
-                if count == 0 {
-                    return Ok(None);
-                }
-            },
-            State::Head { .. } | State::UntilClose { .. } => Ok(None),
+            match body.read(rest)? {
+                (0, _) => return Ok((used, None)),
+                (count, _) => used += count,
+            }
         }
     }
 }
@@ -120,7 +97,7 @@ mod tests {
         cuts.extend((1..text.len()).map(|at| vec![&text[..at], &text[at..]]));
         let mut outcomes = Vec::new();
         for parts in cuts {
-            let mut answers = Answers::new();
+            let mut answers = Answers::default();
             for _ in 0..3 {
                 let last = parts.len() - 1;
                 for part in &parts[..last] {
@@ -152,25 +129,25 @@ mod tests {
     fn an_answer_says_whether_the_connection_is_kept() {
         let closed = Answer { status: 503, keep_alive: false };
         let text = "HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 1\r\n\r\na";
-        let mut answers = Answers::new();
+        let mut answers = Answers::default();
         assert_eq!(answers.receive(text.as_bytes()), Ok(Some(closed)));
     }
 
     #[test]
     fn an_answer_without_a_length_ends_with_the_connection() {
-        let mut answers = Answers::new();
+        let mut answers = Answers::default();
         assert_eq!(answers.receive(b"HTTP/1.1 200 OK\r\n\r\nabc"), Ok(None));
         assert_eq!(answers.end(), Some(Answer { status: 200, keep_alive: false }));
     }
 
     #[test]
     fn what_is_cut_or_too_much_is_no_answer() {
-        let mut answers = Answers::new();
+        let mut answers = Answers::default();
         assert_eq!(answers.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"), Ok(None));
         assert_eq!(answers.end(), None);
         assert_eq!(answers.receive(b"cd"), Err(Broken));
-        assert_eq!(Answers::new().receive(b"SSH-2.0\r\n\r\n"), Err(Broken));
+        assert_eq!(Answers::default().receive(b"SSH-2.0\r\n\r\n"), Err(Broken));
         let long = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nx";
-        assert_eq!(Answers::new().receive(long), Err(Broken));
+        assert_eq!(Answers::default().receive(long), Err(Broken));
     }
 }

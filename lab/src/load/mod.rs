@@ -175,7 +175,7 @@ impl Load {
         let (poller, address) = (&self.poller, self.address);
         let key = self.connections.try_insert_with(|key| {
             let stream = Stream::connect(&address.into(), key, poller)?;
-            io::Result::Ok(Connection { stream, answers: Answers::new(), asked: None, sent: 0 })
+            io::Result::Ok(Connection { stream, answers: Answers::default(), asked: None, sent: 0 })
         })?;
         self.idle.push(key);
         Ok(())

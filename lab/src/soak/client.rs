@@ -1,4 +1,4 @@
-//! A client: one conversation after the other, at its share of the rate, until it is told to stop.
+//! A client: one session after the other, at its share of the rate, until it is told to stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,29 +10,27 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::client_session::ClientSession;
 use super::clock::{Clock, Stop};
 use super::judge::Claim;
 use super::kind::Kind;
-use super::talk::Talk;
 
-/// A client that is this far behind its rate gives up catching up.
+/// A client that is further behind its rate than this does not catch up with the rest.
 const MOST_BEHIND: Duration = Duration::from_secs(1);
 
-/// After a connection that could not be made.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The pause after a connection that could not be made.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// One conversation in so many only connects.
+/// One session in so many only connects.
 const SILENT_ONE_IN: u32 = 50;
 
-/// What clients tell.
+/// What came of a session.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum Outcome {
+    /// What was seen of each request.
     Claims(Vec<Claim>),
-    /// A proxy could not be reached.
-    Unreachable {
-        proxy: usize,
-        error: io::Error,
-    },
+    /// The proxy could not be reached.
+    Unreachable { proxy: usize, error: io::Error },
 }
 
 /// What a client needs.
@@ -47,7 +45,7 @@ pub(super) struct Client {
     pub(super) interval: Duration,
     /// Counts the tokens of all clients.
     pub(super) tokens: Arc<AtomicU64>,
-    pub(super) told: Sender<Told>,
+    pub(super) outcomes: Sender<Outcome>,
 }
 
 impl Client {
@@ -62,40 +60,40 @@ impl Client {
         loop {
             let now = self.clock.elapsed();
             due = due.max(now.saturating_sub(MOST_BEHIND));
-            if self.stop.rest(due.saturating_sub(now)) {
+            if self.stop.wait(due.saturating_sub(now)) {
                 return;
             }
-            let requests = self.converse();
+            let requests = self.session();
             due += self.interval * requests.max(1);
         }
     }
 
-    /// Has one conversation with some proxy, and tells of it: how many requests it had.
-    fn converse(&mut self) -> u32 {
-        let place = self.proxies[self.rng.usize(..self.proxies.len())];
+    /// Has one session with some proxy, and tells of it: how many requests it had.
+    fn session(&mut self) -> u32 {
+        let proxy = self.proxies[self.rng.usize(..self.proxies.len())];
         let kind = Kind::random(&mut self.rng);
         let most = kind.length(&mut self.rng) as usize;
         let mut claims = Vec::new();
         let is_silent = self.rng.u32(..SILENT_ONE_IN) == 0;
-        match Talk::open(place, self.clock, &mut self.rng, &mut claims) {
+        match ClientSession::open(proxy, self.clock, &mut self.rng, &mut claims) {
             Ok(_) if is_silent => return 1,
-            Ok(talk) => {
+            Ok(session) => {
                 let tokens = || Some(self.tokens.fetch_add(1, Ordering::Relaxed));
-                talk.play(kind, std::iter::from_fn(tokens).take(most));
+                session.run(kind, std::iter::from_fn(tokens).take(most));
             }
             Err(error) => {
-                self.tell(Told::Unreachable { proxy: place.0, error });
-                self.stop.rest(PAUSE);
+                self.tell(Outcome::Unreachable { proxy: proxy.0, error });
+                self.stop.wait(RETRY_PAUSE);
                 return 1;
             }
         }
         let requests = claims.len();
-        self.tell(Told::Claims(claims));
+        self.tell(Outcome::Claims(claims));
         u32::try_from(requests).unwrap_or(u32::MAX)
     }
 
-    fn tell(&self, told: Told) {
-        // Nobody listens any more only when the soak was given up.
-        let _ = self.told.send(told);
+    fn tell(&self, outcome: Outcome) {
+        // It fails only if the soak was given up.
+        let _ = self.outcomes.send(outcome);
     }
 }

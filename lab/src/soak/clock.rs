@@ -1,4 +1,4 @@
-//! The only place where a soak looks at the clock, and where it rests.
+//! The only place where a soak reads the clock and sleeps.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -19,28 +19,28 @@ impl Clock {
     }
 }
 
-/// A pause that belongs to the part somebody plays, such as that of a slow peer.
-#[expect(clippy::disallowed_methods, reason = "the pause is what is played")]
+/// A pause of a slow client or backend.
+#[expect(clippy::disallowed_methods, reason = "the pause is what is tested")]
 pub(super) fn pause(duration: Duration) {
     thread::sleep(duration);
 }
 
-/// Tells all clients to stop, also those that rest.
+/// Tells all clients to stop, and wakes those that sleep.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stop(Arc<(Mutex<bool>, Condvar)>);
 
 impl Stop {
-    pub(super) fn call(&self) {
-        let (told, bell) = &*self.0;
-        *told.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        bell.notify_all();
+    pub(super) fn set(&self) {
+        let (is_set, changed) = &*self.0;
+        *is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        changed.notify_all();
     }
 
-    /// Rests for as long, or until it is time to stop; whether it is.
-    pub(super) fn rest(&self, duration: Duration) -> bool {
-        let (told, bell) = &*self.0;
-        let told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        let rested = bell.wait_timeout_while(told, duration, |told| !*told);
-        *rested.unwrap_or_else(PoisonError::into_inner).0
+    /// Sleeps for as long, or until it is set; whether it is.
+    pub(super) fn wait(&self, duration: Duration) -> bool {
+        let (is_set, changed) = &*self.0;
+        let is_set = is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = changed.wait_timeout_while(is_set, duration, |is_set| !*is_set);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

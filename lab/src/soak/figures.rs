@@ -1,16 +1,16 @@
-//! Descriptors and memory of a process over time, and whether they grow.
+//! Descriptors and memory of a process over time, and whether memory grows.
 
-use std::fs;
-use std::io;
+use procfs::ProcError;
+use procfs::process::Process;
 
-/// Memory may differ by this much between the second quarter of a soak and its end, in bytes: the
-/// buffers of a moment that was busier than any before.
+/// By so many bytes memory may grow between the second quarter of a soak and its last, because of a
+/// moment that was busier than any before.
 const SLACK_BYTES: u64 = 4 * 1024 * 1024;
 
-/// And by this part of what it was.
+/// By such a part of what it was it may grow in addition.
 const SLACK_PART: u64 = 5;
 
-/// What a process holds at a moment (proc(5)).
+/// What a process has at a moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Figures {
     pub(super) descriptors: usize,
@@ -19,27 +19,21 @@ pub(super) struct Figures {
 
 impl Figures {
     /// # Errors
-    /// The process is gone.
-    pub(super) fn of(pid: u32) -> io::Result<Self> {
-        let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let resident_bytes = resident_kibibytes(&status).unwrap_or(0) * 1024;
-        Ok(Self { descriptors, resident_bytes })
+    /// The process has ended.
+    pub(super) fn of(pid: u32) -> Result<Self, ProcError> {
+        let process = Process::new(pid.cast_signed())?;
+        let resident_bytes = process.status()?.vmrss.unwrap_or(0) * 1024;
+        Ok(Self { descriptors: process.fd_count()?, resident_bytes })
     }
-}
-
-fn resident_kibibytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
 /// The figures of one process, sampled at equal intervals.
 #[derive(Debug, Default)]
-pub(super) struct Course {
+pub(super) struct Samples {
     samples: Vec<Figures>,
 }
 
-impl Course {
+impl Samples {
     pub(super) fn add(&mut self, figures: Figures) {
         self.samples.push(figures);
     }
@@ -48,8 +42,8 @@ impl Course {
         self.samples.iter().map(|figures| figures.descriptors).max().unwrap_or(0)
     }
 
-    /// The median resident memory in the second quarter of the time, when all is warm, and in the
-    /// last one.
+    /// The median resident memory in the second quarter of the time, when all caches are warm, and
+    /// in the last one.
     pub(super) fn warm_and_late_bytes(&self) -> (u64, u64) {
         let quarter = self.samples.len().div_ceil(4);
         let mut quarters = self.samples.chunks(quarter.max(1)).map(median_bytes);
@@ -57,7 +51,7 @@ impl Course {
         (warm, quarters.next_back().unwrap_or(warm))
     }
 
-    /// Whether memory grew by more than a busy moment takes.
+    /// Whether memory grew by more than a busy moment explains.
     pub(super) fn grows(&self) -> bool {
         let (warm, late) = self.warm_and_late_bytes();
         late > warm + warm / SLACK_PART + SLACK_BYTES
@@ -76,39 +70,38 @@ mod tests {
 
     const MIB: u64 = 1024 * 1024;
 
-    fn course(bytes: impl IntoIterator<Item = u64>) -> Course {
+    fn samples(bytes: impl IntoIterator<Item = u64>) -> Samples {
         let samples = bytes.into_iter();
         let samples = samples.map(|bytes| Figures { descriptors: 9, resident_bytes: bytes });
-        Course { samples: samples.collect() }
+        Samples { samples: samples.collect() }
     }
 
     #[test]
     fn memory_that_grows_with_time_is_found() {
-        assert!(course((0..100).map(|second| (20 + second) * MIB)).grows());
-        assert!(!course([20 * MIB; 100]).grows());
-        assert!(!course((0..100).map(|second| (20 + second % 3) * MIB)).grows());
+        assert!(samples((0..100).map(|second| (20 + second) * MIB)).grows());
+        assert!(!samples([20 * MIB; 100]).grows());
+        assert!(!samples((0..100).map(|second| (20 + second % 3) * MIB)).grows());
     }
 
     #[test]
     fn warming_up_is_no_growth_and_one_busy_moment_neither() {
         let warming = (0..100).map(|second| second.min(20) * MIB);
-        assert!(!course(warming).grows());
+        assert!(!samples(warming).grows());
         let busy = (0..100).map(|second| if second == 90 { 500 * MIB } else { 20 * MIB });
-        assert!(!course(busy).grows());
+        assert!(!samples(busy).grows());
     }
 
     #[test]
-    fn a_short_course_tells_what_it_can() {
-        assert_eq!(course([]).warm_and_late_bytes(), (0, 0));
-        assert_eq!(course([5, 6]).warm_and_late_bytes(), (6, 6));
-        assert_eq!(course([1, 2, 3, 4]).warm_and_late_bytes(), (2, 4));
-        assert!(!course([]).grows());
+    fn a_few_samples_tell_what_they_can() {
+        assert_eq!(samples([]).warm_and_late_bytes(), (0, 0));
+        assert_eq!(samples([5, 6]).warm_and_late_bytes(), (6, 6));
+        assert_eq!(samples([1, 2, 3, 4]).warm_and_late_bytes(), (2, 4));
+        assert!(!samples([]).grows());
     }
 
     #[test]
     fn a_process_that_runs_has_figures() {
         let own = Figures::of(std::process::id()).unwrap();
         assert!(own.descriptors > 2 && own.resident_bytes > 0, "{own:?}");
-        assert_eq!(resident_kibibytes("VmHWM:\t 9 kB\nVmRSS:\t    5120 kB\n"), Some(5120));
     }
 }

@@ -1,8 +1,9 @@
-//! Holds what the clients saw against what the log says, request by request.
+//! Compares what the clients saw with what the log says, request by request.
 //!
-//! A claim is a client's word of one request, an entry is its row. They are joined by the request's
-//! token, whichever comes first, and forgotten once they agree; a bit per token remains, so that a
-//! second row shows. What is left at the end is missing or nobody's.
+//! A claim is what a client saw of one request, an entry is its row. They are joined by the
+//! request's token, whichever comes first, and dropped once they are compared; a bit per token
+//! remains, so that a second row is found. A claim or an entry that is left at the end lacks its
+//! counterpart.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,42 +11,42 @@ use std::time::Duration;
 use super::kind::Kind;
 use super::outages::{Excuse, Failure, Outages};
 use super::pattern::Token;
-use super::request::Wish;
+use super::request::Expected;
 
-/// Findings that are kept in words; more are counted.
+/// Findings whose text is kept; more are only counted.
 const QUOTED_FINDINGS: usize = 20;
 
-/// How long a request may still be worked on after its client left.
-const AFTERMATH: Duration = Duration::from_secs(1);
+/// How long the proxy may still work on a request after its client left.
+const AFTER_LEAVING: Duration = Duration::from_secs(1);
 
-/// What a client saw of its request's answer.
+/// What a client saw of the response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Seen {
     /// It was whole, and every byte of it right.
-    Answer(u16),
+    Response(u16),
     /// The connection ended before it was whole.
     Broken,
-    /// The client left first.
+    /// The client closed the connection first.
     Left {
-        /// Whether the proxy must have received a part of the request.
-        noticed: bool,
+        /// Whether the proxy must have read a part of the request.
+        was_read: bool,
     },
-    /// The request came behind the connection's last answer, so it must not have been served.
+    /// The connection ended with an earlier request, so this one must not be served.
     Ignored,
-    /// It was another's, or no answer at all.
+    /// It was another request's response, or none at all.
     Wrong(String),
 }
 
-/// A client's word of one request.
+/// What a client saw of one request.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     pub(super) token: Token,
     /// Which proxy was asked.
     pub(super) proxy: usize,
     pub(super) kind: Kind,
-    /// Whether it was no harm and no effort to send it again.
+    /// Whether the proxy could always send it again.
     pub(super) can_be_resent: bool,
-    pub(super) wish: Wish,
+    pub(super) expected: Expected,
     pub(super) seen: Seen,
     pub(super) from: Duration,
     pub(super) to: Duration,
@@ -55,7 +56,7 @@ pub(super) struct Claim {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) token: Token,
-    /// Whose log it is in.
+    /// The proxy in whose log it is.
     pub(super) proxy: usize,
     pub(super) status: u16,
     pub(super) fault: Option<String>,
@@ -68,29 +69,29 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Count {
     pub(super) requests: u64,
-    pub(super) as_wished: u64,
+    pub(super) as_expected: u64,
     pub(super) excused: u64,
     pub(super) left: u64,
     pub(super) ignored: u64,
 }
 
-/// An error that is no finding: status, fault, whether it could be sent again, and the reason.
+/// An error that is no finding: status, fault, whether it could be sent again, and the excuse.
 type Excused = (u16, String, bool, Excuse);
 
-/// What a soak came to.
+/// The result of a soak.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) kinds: BTreeMap<Kind, Count>,
     /// Rows by status.
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) excused: BTreeMap<Excused, u64>,
-    /// Requests that may have a row and have none: their client was gone before they were read.
-    pub(super) unheard: u64,
+    /// Requests without a row whose client may have been gone before they were read.
+    pub(super) unread: u64,
     pub(super) rows: u64,
     pub(super) findings: Findings,
 }
 
-/// What must not be.
+/// What is wrong.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) count: u64,
@@ -106,14 +107,14 @@ impl Findings {
     }
 }
 
-/// The one of two that came first.
+/// A claim or an entry that came before its counterpart.
 #[derive(Debug)]
 enum Half {
     Claim(Claim),
     Entry(Entry),
 }
 
-/// Claims and entries that wait for each other, and what is known of the others.
+/// Claims and entries that wait for their counterparts, and the result for all others.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     waiting: HashMap<Token, Half>,
@@ -142,7 +143,7 @@ impl Judge {
                 }
                 return;
             }
-            Seen::Answer(_) | Seen::Broken | Seen::Left { .. } => {}
+            Seen::Response(_) | Seen::Broken | Seen::Left { .. } => {}
         }
         match self.waiting.remove(&claim.token) {
             Some(Half::Entry(entry)) => self.join(&claim, &entry, outages),
@@ -174,8 +175,8 @@ impl Judge {
     pub(super) fn close(mut self) -> Tally {
         for (token, half) in self.waiting {
             match half {
-                Half::Claim(Claim { seen: Seen::Left { noticed: false }, kind, .. }) => {
-                    self.tally.unheard += 1;
+                Half::Claim(Claim { seen: Seen::Left { was_read: false }, kind, .. }) => {
+                    self.tally.unread += 1;
                     self.tally.kinds.entry(kind).or_default().left += 1;
                 }
                 Half::Claim(Claim { kind, seen, .. }) => {
@@ -185,7 +186,7 @@ impl Judge {
                         .add(format!("request {token} ({kind}, {seen:?}) has no row"));
                 }
                 Half::Entry(entry) => {
-                    let finding = format!("a row for {token}, which nobody asked for: {entry:?}");
+                    let finding = format!("a row for {token}, which no client sent: {entry:?}");
                     self.tally.findings.add(finding);
                 }
             }
@@ -208,7 +209,7 @@ impl Judge {
             Ok(None) => {
                 let count = self.tally.kinds.entry(claim.kind).or_default();
                 let is_left = matches!(claim.seen, Seen::Left { .. });
-                *if is_left { &mut count.left } else { &mut count.as_wished } += 1;
+                *if is_left { &mut count.left } else { &mut count.as_expected } += 1;
             }
             Ok(Some(excuse)) => {
                 self.tally.kinds.entry(claim.kind).or_default().excused += 1;
@@ -228,35 +229,37 @@ fn verdict(claim: &Claim, entry: &Entry, outages: &Outages) -> Result<Option<Exc
         let (backend, attempts, can_be_resent) =
             (entry.backend, entry.attempts, claim.can_be_resent);
         let failure = Failure { fault, backend, attempts, can_be_resent, from: claim.from, to };
-        outages.excuse(failure).map(Some).ok_or_else(|| format!("{fault:?} for no reason"))
+        outages.excuse(failure).map(Some).ok_or_else(|| format!("{fault:?} without a reason"))
     };
     match claim.seen {
-        Seen::Answer(status) if status != entry.status => {
+        Seen::Response(status) if status != entry.status => {
             Err(format!("the client saw {status}, its row says {}", entry.status))
         }
-        Seen::Answer(502) if claim.wish == Wish::Answer(502) && fault == "upstream_closed" => {
-            Ok(Some(Excuse::Ordered))
+        Seen::Response(502)
+            if claim.expected == Expected::Response(502) && fault == "upstream_closed" =>
+        {
+            Ok(Some(Excuse::AsTold))
         }
-        Seen::Answer(status) if claim.wish == Wish::Answer(status) && status != 502 => {
-            // A refusal names its reason; what the backend answered has no fault.
+        Seen::Response(status) if claim.expected == Expected::Response(status) && status != 502 => {
+            // A refusal has a fault; what the backend answered has none.
             if fault.is_empty() || status >= 400 {
                 Ok(None)
             } else {
-                Err(format!("a whole answer with a {fault:?}"))
+                Err(format!("a whole response with the fault {fault:?}"))
             }
         }
-        Seen::Answer(502) | Seen::Broken
-            if claim.wish == Wish::Cut && fault == "response_truncated" =>
+        Seen::Response(502) | Seen::Broken
+            if claim.expected == Expected::Cut && fault == "response_truncated" =>
         {
-            Ok(Some(Excuse::Ordered))
+            Ok(Some(Excuse::AsTold))
         }
-        Seen::Answer(_) | Seen::Broken => excused(claim.to),
+        Seen::Response(_) | Seen::Broken => excused(claim.to),
         Seen::Left { .. } => match fault {
             "" | "client_gone" | "request_incomplete" => Ok(None),
-            _ if claim.wish == Wish::Cut && fault == "response_truncated" => Ok(None),
-            _ => excused(claim.to + AFTERMATH),
+            _ if claim.expected == Expected::Cut && fault == "response_truncated" => Ok(None),
+            _ => excused(claim.to + AFTER_LEAVING),
         },
-        // It is a finding already, or never has a row.
+        // It is a finding already, or has no row.
         Seen::Wrong(_) | Seen::Ignored => Ok(None),
     }
 }

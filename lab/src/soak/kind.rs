@@ -1,6 +1,6 @@
-//! The kinds of traffic, and how much there is of each.
+//! The kinds of traffic, and the share of each.
 
-/// How a client behaves on one connection.
+/// What a client does on one connection, or a backend with its requests.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Kind {
     /// Some requests, one after the other.
@@ -11,33 +11,33 @@ pub(super) enum Kind {
     Pipelined,
     /// Uploads in chunks.
     Chunked,
-    /// Some hundred kilobytes to some megabytes, either way.
+    /// Bodies of 256 KiB to 4 MiB, in either direction.
     Large,
-    /// A head and bodies in drips, and a client that reads slowly.
+    /// A head and bodies in small pieces with pauses, and a client that reads slowly.
     Slow,
     Head,
-    /// An upload that waits to be asked for.
+    /// An upload that waits for 100 Continue.
     Continue,
     /// A client that ends its stream behind its request, and reads on.
     HalfClosed,
     /// A client that ends its stream within its request, and reads on.
     Incomplete,
-    /// A client that is gone before its request is whole.
+    /// A client that closes before its request is whole.
     LeftInRequest,
-    /// A client that is gone before its answer is whole.
+    /// A client that closes before its response is whole.
     LeftInResponse,
-    /// What is no valid request.
+    /// A request that is not valid.
     Malformed,
-    /// A backend that ends in the middle of its answer.
+    /// A backend that closes in the middle of its response.
     CutShort,
-    /// A backend that ends instead of answering.
+    /// A backend that closes instead of answering.
     Unanswered,
     /// A backend that answers before it has read the request.
     Early,
 }
 
 impl Kind {
-    /// All kinds, with a name and the number of conversations of each in a hundred.
+    /// All kinds, each with a name and its share of the sessions in percent.
     const ALL: [(Self, &'static str, u32); 16] = [
         (Self::KeepAlive, "keep-alive", 28),
         (Self::Close, "close", 14),
@@ -54,7 +54,7 @@ impl Kind {
         (Self::Malformed, "malformed", 7),
         (Self::CutShort, "cut short", 2),
         (Self::Unanswered, "unanswered", 1),
-        (Self::Early, "early answer", 2),
+        (Self::Early, "early response", 2),
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -73,7 +73,7 @@ impl Kind {
         Self::KeepAlive
     }
 
-    /// How many requests a conversation of this kind has at most.
+    /// How many requests a session of this kind has at most.
     pub(super) fn length(self, rng: &mut fastrand::Rng) -> u32 {
         match self {
             Self::KeepAlive => rng.u32(2..=20),
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_name_and_comes_as_often_as_it_should() {
+    fn every_kind_has_a_name_and_its_share() {
         let mut rng = fastrand::Rng::with_seed(1);
         let drawn: Vec<Kind> = (0..20_000).map(|_| Kind::random(&mut rng)).collect();
         assert_eq!(Kind::ALL.iter().map(|(.., share)| share).sum::<u32>(), 100);

@@ -1,32 +1,31 @@
-//! Mixed traffic for as long as one likes, against backends that die and stall: nothing may get
-//! lost, mixed up or left behind.
+//! Mixed traffic for as long as wanted while backends fail: no request, row, byte or descriptor may
+//! be lost or mixed up.
 //!
-//! Six proxies, one per policy and connection mode, stand in front of three backends. Clients have
-//! conversations of every kind with them (`kind`), well-behaved and not, while backends are killed,
-//! restarted and stopped, and logs are taken away. Each request has a token, its path says what the
-//! backend is to do (`order`), and the bytes of both bodies follow from it (`pattern`); so either
-//! end can tell whether what it got is right, byte for byte. What a client saw is held against the
-//! request's row (`judge`); an error counts as one unless something was done to that very backend
-//! at that very time (`outages`). At the end descriptors must be where they were at the start, and
-//! memory where it was when all was warm (`figures`).
+//! Six proxies, one per policy and connection mode, serve three backends. Clients have sessions of
+//! every kind with them (`kind`), valid and not, while backends are killed, restarted and stopped,
+//! and logs are rotated. Each request has a token; its path says what the backend is to do
+//! (`request_spec`), and the bytes of both bodies follow from the token (`pattern`). So each end
+//! checks every byte it gets. What a client saw is compared with the request's row (`judge`); an
+//! error is a finding unless its backend was disturbed at that time (`outages`). At the end there
+//! must be as many descriptors as at the start, and as much memory as when all caches were warm
+//! (`figures`).
 //!
-//! The memory of the soak itself does not grow with its length, but for a bit per request.
+//! The soak's own memory does not grow with its length, except for a bit per request.
 
 mod client;
+mod client_session;
 mod clock;
 mod figures;
 mod judge;
 mod kind;
-mod message;
-mod order;
 pub mod origin;
 mod outages;
 mod pattern;
-mod players;
+mod programs;
 mod report;
 mod request;
+mod request_spec;
 mod run;
-mod talk;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,9 +38,9 @@ pub use report::Report;
 /// How to soak.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How long clients ask.
+    /// How long clients send requests.
     pub duration: Duration,
-    /// What all chance follows from.
+    /// The seed of all random choices.
     pub seed: u64,
     /// How many clients there are.
     pub clients: u32,
@@ -49,21 +48,21 @@ pub struct Plan {
     pub rate: u32,
 }
 
-/// How far a soak is.
+/// The progress of a soak.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// Since it began.
     pub elapsed: Duration,
-    /// Rows that were read so far.
+    /// Rows read so far.
     pub rows: u64,
-    /// What must not be, so far.
+    /// Findings so far.
     pub findings: u64,
 }
 
 /// Why there is no report.
 #[derive(Debug, Error)]
 pub enum SoakError {
-    /// A program that belongs beside the lab isn't there.
+    /// A program that should be beside the lab's is missing.
     #[error("there is no {}; `cargo build --release` builds it", .0.display())]
     NoProgram(PathBuf),
     /// A program did not start to serve.
@@ -71,10 +70,10 @@ pub enum SoakError {
     Silent {
         /// Which one.
         name: String,
-        /// What it said last.
+        /// The last lines of its output.
         output: String,
     },
-    /// The system doesn't let the lab do what it must.
+    /// A system call failed.
     #[error("can't {what}: {source}")]
     System {
         /// What could not be done.
@@ -82,7 +81,7 @@ pub enum SoakError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A second signal came while the first was obeyed.
+    /// A second signal came before the end that the first asked for.
     #[error("stopped at once by a second signal")]
     Hurried(i32),
 }
@@ -91,8 +90,8 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> SoakError {
     move |source| SoakError::System { what, source }
 }
 
-/// Runs `plan` with files in `folder`, which must exist and be empty, and tells `progress` of it. A
-/// signal ends it early, with a report of what there is.
+/// Runs `plan` with files in `folder`, which must exist and be empty, and calls `progress`
+/// meanwhile. A signal ends it early, with a report.
 ///
 /// # Errors
 /// It could not be run. What the proxies do wrong is in the report.

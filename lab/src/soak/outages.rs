@@ -1,4 +1,4 @@
-//! When which backend was killed or stopped, and what that excuses.
+//! When which backend was killed or stopped, and which failures that excuses.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,12 +32,12 @@ pub(super) struct Outages {
 /// A request that failed between two times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure<'a> {
-    /// The log's word for it.
+    /// Its label in the log.
     pub(super) fault: &'a str,
     /// The backend that was tried last.
     pub(super) backend: Option<usize>,
     pub(super) attempts: u32,
-    /// Whether it was no harm and no effort to send it again.
+    /// Whether the proxy could always send it again.
     pub(super) can_be_resent: bool,
     pub(super) from: Duration,
     pub(super) to: Duration,
@@ -46,8 +46,8 @@ pub(super) struct Failure<'a> {
 /// Why a request may have failed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Excuse {
-    /// The backend did as it was told.
-    Ordered,
+    /// The backend did what the request's path told it.
+    AsTold,
     Killed,
     Paused,
     /// Two backends or more were disturbed, and the attempts ran out.
@@ -58,7 +58,7 @@ pub(super) enum Excuse {
 impl fmt::Display for Excuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ordered => "the backend was told to",
+            Self::AsTold => "the backend was told to",
             Self::Killed => "its backend was killed meanwhile",
             Self::Paused => "its backend was stopped meanwhile",
             Self::FewLeft => "its attempts ran out, with two backends down or stopped meanwhile",
@@ -101,7 +101,7 @@ impl Outages {
         };
         let ran_out = attempts >= MOST_ATTEMPTS;
         match fault {
-            // What can be sent again has to be, as long as there are attempts.
+            // A request that can be sent again has to be, as long as there are attempts left.
             "upstream_closed" if can_be_resent && !ran_out => None,
             "upstream_closed" | "response_truncated" => {
                 met(Disturbance::Killed).then_some(Excuse::Killed)

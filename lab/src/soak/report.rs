@@ -1,20 +1,21 @@
-//! What a soak came to, for people.
+//! The result of a soak, as text.
 
 use std::fmt;
 use std::time::Duration;
 
+use super::super::render::{Row, Table};
 use super::Plan;
 use super::figures::Figures;
 use super::judge::{Count, Tally};
-use super::players::Proxy;
+use super::programs::Proxy;
 
-/// A soak that came to its end.
+/// The result of a soak.
 #[derive(Debug)]
 pub struct Report {
     pub(super) plan: Plan,
-    /// How long clients asked.
-    pub(super) asked_for: Duration,
-    /// Whether that was ended by a signal.
+    /// How long clients sent requests.
+    pub(super) elapsed: Duration,
+    /// Whether a signal ended that.
     pub(super) stopped: bool,
     pub(super) tally: Tally,
     pub(super) killed: usize,
@@ -23,13 +24,13 @@ pub struct Report {
     pub(super) shares: Vec<Share>,
 }
 
-/// One proxy's part.
+/// One proxy's part of it.
 #[derive(Debug)]
 pub(super) struct Share {
     name: String,
-    /// Requests, rows and rows lost, as it says itself.
+    /// Requests, rows and rows lost, as the proxy printed them.
     totals: Option<(u64, u64, u64)>,
-    /// Rows that were read in its logs.
+    /// Rows read in its logs.
     rows: u64,
     at_start: Figures,
     at_end: Figures,
@@ -41,17 +42,17 @@ pub(super) struct Share {
 
 impl Share {
     pub(super) fn of(proxy: &Proxy) -> Self {
-        let (warm_bytes, late_bytes) = proxy.course.warm_and_late_bytes();
+        let (warm_bytes, late_bytes) = proxy.samples.warm_and_late_bytes();
         Self {
             name: proxy.name.clone(),
             totals: proxy.totals(),
             rows: proxy.rows,
             at_start: proxy.at_start,
             at_end: proxy.at_end,
-            most_descriptors: proxy.course.most_descriptors(),
+            most_descriptors: proxy.samples.most_descriptors(),
             warm_bytes,
             late_bytes,
-            grows: proxy.course.grows(),
+            grows: proxy.samples.grows(),
         }
     }
 
@@ -60,12 +61,12 @@ impl Share {
         let Self { name, rows, .. } = self;
         let mut findings = Vec::new();
         match self.totals {
-            None => findings.push(format!("{name} did not say its totals")),
+            None => findings.push(format!("{name} did not print its totals")),
             Some((requests, said, lost)) => {
                 if requests != said + lost || said != *rows {
                     findings.push(format!(
-                        "{name} says {requests} requests, {said} rows and {lost} lost; \
-                         its logs have {rows}"
+                        "{name} counted {requests} requests, {said} rows and {lost} lost; \
+                         its logs have {rows} rows"
                     ));
                 }
                 if lost > 0 {
@@ -75,7 +76,8 @@ impl Share {
         }
         let (start, end) = (self.at_start.descriptors, self.at_end.descriptors);
         if start != end {
-            findings.push(format!("{name} had {start} descriptors at first and has {end} at last"));
+            findings
+                .push(format!("{name} had {start} open files at the start and {end} at the end"));
         }
         if self.grows {
             let [warm, late] = [self.warm_bytes, self.late_bytes].map(mebibytes);
@@ -86,93 +88,111 @@ impl Share {
 }
 
 impl Report {
-    /// Whether all is as it must be.
+    /// Whether nothing was wrong.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.tally.findings.count == 0
     }
 
-    fn kinds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn kinds(&self) -> Table {
         let mut total = Count::default();
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, count: &Count| {
-            let Count { requests, as_wished, excused, left, ignored } = count;
-            writeln!(
-                f,
-                "{name:16} {requests:>10} {as_wished:>10} {excused:>8} {left:>7} {ignored:>7}"
-            )
+        let row = |name: &str, count: Count| {
+            let Count { requests, as_expected, excused, left, ignored } = count;
+            row(name.to_owned(), [requests, as_expected, excused, left, ignored])
         };
-        writeln!(f, "kind               requests  as wished  excused    left ignored")?;
+        let mut rows = Vec::new();
         for (kind, count) in &self.tally.kinds {
-            row(f, kind.name(), count)?;
+            rows.push(row(kind.name(), *count));
             total.requests += count.requests;
-            total.as_wished += count.as_wished;
+            total.as_expected += count.as_expected;
             total.excused += count.excused;
             total.left += count.left;
             total.ignored += count.ignored;
         }
-        row(f, "all", &total)
+        rows.push(row("all", total));
+        table(["kind of client", "requests", "as expected", "excused", "left", "ignored"], rows)
     }
 
-    fn errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "status fault              resendable     count  excused because")?;
-        for ((status, fault, can_be_resent, excuse), count) in &self.tally.excused {
+    fn errors(&self) -> Table {
+        let errors = self.tally.excused.iter();
+        let rows = errors.map(|((status, fault, can_be_resent, excuse), count)| {
             let resendable = if *can_be_resent { "yes" } else { "no" };
-            writeln!(f, "{status:6} {fault:18} {resendable:10} {count:>9}  {excuse}")?;
-        }
-        Ok(())
+            let cells = [status.to_string(), resendable.to_owned(), count.to_string()];
+            row(format!("{fault}: {excuse}"), cells)
+        });
+        table(["excused error", "status", "resendable", "requests"], rows.collect())
     }
 
-    fn proxies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:30} {:>9} {:>9} {:>4}   {:>15}   resident MiB",
-            "proxy", "requests", "rows", "lost", "descriptors"
-        )?;
-        writeln!(f, "{:58} start most end  start  warm  late   end", "")?;
-        for share in &self.shares {
+    fn proxies(&self) -> Table {
+        let rows = self.shares.iter().map(|share| {
             let (requests, _, lost) = share.totals.unwrap_or_default();
             let (start, end) = (share.at_start, share.at_end);
-            write!(f, "{:30} {requests:>9} {:>9} {lost:>4}   ", share.name, share.rows)?;
-            write!(f, "{:>6} {:>4} ", start.descriptors, share.most_descriptors)?;
-            write!(f, "{:>3}", end.descriptors)?;
-            let (warm, late) = (share.warm_bytes, share.late_bytes);
-            for bytes in [start.resident_bytes, warm, late, end.resident_bytes] {
-                write!(f, " {:5.1}", mebibytes(bytes))?;
-            }
-            writeln!(f)?;
-        }
-        Ok(())
+            let counts = [requests, share.rows, lost].map(|count| count.to_string());
+            let descriptors = [start.descriptors, share.most_descriptors, end.descriptors]
+                .map(|count| count.to_string());
+            let memory =
+                [start.resident_bytes, share.warm_bytes, share.late_bytes, end.resident_bytes]
+                    .map(|bytes| format!("{:.1}", mebibytes(bytes)));
+            row(share.name.clone(), counts.into_iter().chain(descriptors).chain(memory))
+        });
+        let heads = [
+            "proxy",
+            "requests",
+            "rows",
+            "lost",
+            "files first",
+            "most",
+            "last",
+            "MiB first",
+            "warm",
+            "late",
+            "last",
+        ];
+        table(heads, rows.collect())
     }
+}
+
+/// What the heads of the proxies' columns mean.
+const LEGEND: &str = "\
+files: open descriptors before the first request, at most, and after the last request
+MiB: resident memory at these times; warm and late are medians of the 2nd and the last quarter
+";
+
+fn table<const N: usize>(heads: [&str; N], rows: Vec<Row>) -> Table {
+    Table { heads: heads.map(str::to_owned).to_vec(), rows, ..Table::default() }
+}
+
+fn row(name: String, cells: impl IntoIterator<Item = impl ToString>) -> Row {
+    let cells = cells.into_iter().map(|cell| cell.to_string());
+    Row { cells: [name].into_iter().chain(cells).collect(), is_marked: false }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { seed, clients, .. } = self.plan;
-        let minutes = self.asked_for.as_secs_f64() / 60.0;
+        let minutes = self.elapsed.as_secs_f64() / 60.0;
         let end = if self.stopped { ", ended by a signal" } else { "" };
         writeln!(f, "soak of {minutes:.1} min with {clients} clients, seed {seed}{end}\n")?;
-        self.kinds(f)?;
-        writeln!(f)?;
         let statuses =
             self.tally.statuses.iter().map(|(status, count)| format!("{status}: {count}"));
-        writeln!(f, "rows by status: {}\n", statuses.collect::<Vec<_>>().join(", "))?;
-        self.errors(f)?;
+        let statuses = statuses.collect::<Vec<_>>().join(", ");
+        writeln!(f, "{}\nrows by status: {statuses}\n", self.kinds().text())?;
+        writeln!(f, "{}\n{}{LEGEND}", self.errors().text(), self.proxies().text())?;
         writeln!(
             f,
-            "\nbackends were killed and restarted {} times and stopped for a while {} times; \
-             logs were taken away {} times;\n\
-             {} requests were torn off by a reset before the proxy read of them, and have no row\n",
-            self.killed, self.paused, self.rotations, self.tally.unheard
+            "Backends were killed and restarted {} times, and stopped for a while {} times.\n\
+             Logs were rotated {} times. {} requests have no row, because their clients reset\n\
+             the connection before the proxy read them.\n",
+            self.killed, self.paused, self.rotations, self.tally.unread
         )?;
-        self.proxies(f)?;
         let findings = &self.tally.findings;
         if self.is_clean() {
             return writeln!(
                 f,
-                "\nclean: every request has its one row, every answer is its own, nothing grew"
+                "clean: every request has one row, every response was right, nothing grew"
             );
         }
-        writeln!(f, "\nFAILED: {} findings", findings.count)?;
+        writeln!(f, "FAILED: {} findings", findings.count)?;
         findings.quoted.iter().try_for_each(|finding| writeln!(f, "  {finding}"))
     }
 }
@@ -201,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_whose_books_balance_is_fine() {
+    fn a_proxy_whose_totals_agree_is_fine() {
         assert!(share().findings().is_empty());
     }
 
@@ -209,11 +229,11 @@ mod tests {
     fn each_thing_that_can_be_wrong_with_a_proxy_is_found() {
         let end = Figures { descriptors: 21, ..share().at_end };
         for (wrong, words) in [
-            (Share { totals: None, ..share() }, "did not say its totals"),
+            (Share { totals: None, ..share() }, "did not print its totals"),
             (Share { totals: Some((11, 10, 0)), ..share() }, "11 requests"),
-            (Share { rows: 9, ..share() }, "its logs have 9"),
+            (Share { rows: 9, ..share() }, "its logs have 9 rows"),
             (Share { totals: Some((11, 10, 1)), ..share() }, "lost 1 rows"),
-            (Share { at_end: end, ..share() }, "20 descriptors at first and has 21"),
+            (Share { at_end: end, ..share() }, "20 open files at the start and 21"),
             (Share { grows: true, late_bytes: 9 << 20, ..share() }, "grew from 1.0 MiB to 9.0"),
         ] {
             let findings = wrong.findings();

@@ -1,10 +1,10 @@
-//! Requests made up at random, each with what should become of it.
+//! Random requests, each with the outcome that is expected of it.
 
 use fastrand::Rng;
 
 use super::kind::Kind;
-use super::order::{Delimiter, Manner, Order};
 use super::pattern::Token;
+use super::request_spec::{Behaviour, Delimiter, RequestSpec};
 
 /// How a request's body is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,12 +23,12 @@ impl Upload {
     }
 }
 
-/// What should become of a request if no backend is disturbed.
+/// The outcome of a request while no backend is disturbed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Wish {
-    /// It is answered with this status.
-    Answer(u16),
-    /// Its answer breaks off, or is replaced by 502 if nothing of it had been passed on.
+pub(super) enum Expected {
+    /// A response with this status.
+    Response(u16),
+    /// A response that breaks off, or a 502 if nothing of it had been passed on.
     Cut,
 }
 
@@ -37,18 +37,18 @@ pub(super) enum Wish {
 pub(super) struct Request {
     pub(super) kind: Kind,
     pub(super) method: &'static str,
-    pub(super) order: Order,
+    pub(super) spec: RequestSpec,
     pub(super) upload: Upload,
-    pub(super) wish: Wish,
+    pub(super) expected: Expected,
 }
 
 impl Request {
     pub(super) fn random(kind: Kind, token: Token, rng: &mut Rng) -> Self {
         let method = method(kind, rng);
-        let manner = manner(kind, rng);
+        let behaviour = behaviour(kind, rng);
         let delimiters = [Delimiter::Length, Delimiter::Chunks, Delimiter::Close];
-        // A cut shows only where the end of the connection is not the end of the body.
-        let choices = if manner == Manner::Cut { &delimiters[..2] } else { &delimiters };
+        // A cut is seen only where the end of the connection is not the end of the body.
+        let choices = if behaviour == Behaviour::Cut { &delimiters[..2] } else { &delimiters };
         let delimiter = choices[rng.usize(..choices.len())];
         let up_first = rng.bool();
         let has_body = matches!(method, "POST" | "PUT");
@@ -72,29 +72,29 @@ impl Request {
             _ if rng.u8(..4) == 0 => Upload::Chunks(up_bytes),
             _ => Upload::Length(up_bytes),
         };
-        let order = Order { token, manner, delimiter, down_bytes };
-        let wish = match (kind, manner) {
-            (Kind::Incomplete, _) => Wish::Answer(400),
-            (_, Manner::Cut) => Wish::Cut,
-            (_, Manner::Mute) => Wish::Answer(502),
-            _ => Wish::Answer(order.status()),
+        let spec = RequestSpec { token, behaviour, delimiter, down_bytes };
+        let expected = match (kind, behaviour) {
+            (Kind::Incomplete, _) => Expected::Response(400),
+            (_, Behaviour::Cut) => Expected::Cut,
+            (_, Behaviour::Mute) => Expected::Response(502),
+            _ => Expected::Response(spec.status()),
         };
-        Self { kind, method, order, upload, wish }
+        Self { kind, method, spec, upload, expected }
     }
 
     pub(super) fn token(&self) -> Token {
-        self.order.token
+        self.spec.token
     }
 
-    /// Whether it can always be sent again (RFC 9110 §9.2.2), for it is idempotent and has no body
-    /// that a proxy would have to keep.
+    /// Whether it can always be sent again: its method is idempotent (RFC 9110 §9.2.2), and it has
+    /// no body that a proxy would have to keep.
     pub(super) fn can_be_resent(&self) -> bool {
         self.method != "POST" && self.upload == Upload::None
     }
 
     pub(super) fn head(&self) -> String {
-        let Self { method, order, upload, .. } = self;
-        let token = order.token;
+        let Self { method, spec, upload, .. } = self;
+        let token = spec.token;
         let framing = match upload {
             Upload::None => String::new(),
             Upload::Length(bytes) => format!("Content-Length: {bytes}\r\n"),
@@ -103,14 +103,14 @@ impl Request {
         let expect = if self.awaits_continue() { "Expect: 100-continue\r\n" } else { "" };
         let connection = if self.kind == Kind::Close { "Connection: close\r\n" } else { "" };
         format!(
-            "{method} {order} HTTP/1.1\r\nHost: soak\r\nX-Token: {token}\r\n\
+            "{method} {spec} HTTP/1.1\r\nHost: soak\r\nX-Token: {token}\r\n\
              {framing}{expect}{connection}\r\n"
         )
     }
 
-    /// Whether its body is sent only when asked for.
+    /// Whether its body is sent only after 100 Continue.
     pub(super) fn awaits_continue(&self) -> bool {
-        // Of those that leave, some are sure that they were heard.
+        // Of the clients that leave, some know that their head was read.
         let may_await = self.kind == Kind::Continue
             || self.kind == Kind::LeftInRequest && self.token().is_multiple_of(2);
         may_await && self.upload.bytes() > 0
@@ -130,18 +130,18 @@ fn method(kind: Kind, rng: &mut Rng) -> &'static str {
     methods[rng.usize(..methods.len())]
 }
 
-fn manner(kind: Kind, rng: &mut Rng) -> Manner {
+fn behaviour(kind: Kind, rng: &mut Rng) -> Behaviour {
     match kind {
-        Kind::CutShort => Manner::Cut,
-        Kind::Unanswered => Manner::Mute,
-        Kind::Early => Manner::Early,
-        Kind::Slow if rng.bool() => Manner::Dripping,
-        _ if rng.u8(..20) == 0 => Manner::Closing,
-        _ => Manner::Plain,
+        Kind::CutShort => Behaviour::Cut,
+        Kind::Unanswered => Behaviour::Mute,
+        Kind::Early => Behaviour::Early,
+        Kind::Slow if rng.bool() => Behaviour::Slow,
+        _ if rng.u8(..20) == 0 => Behaviour::Closing,
+        _ => Behaviour::Plain,
     }
 }
 
-/// Up to `2^exponent` bytes, small sizes as often as large ones.
+/// Up to `2^exponent` bytes; each power of two is as likely as the others.
 fn small(rng: &mut Rng, exponent: u32) -> u64 {
     let exponent = rng.u32(..=exponent);
     rng.u64(..1 << exponent)
@@ -153,7 +153,7 @@ fn large(rng: &mut Rng) -> u64 {
     rng.u64(1 << exponent..2 << exponent)
 }
 
-/// What is no valid request, with a path in the place of `PATH`, and how it is refused.
+/// Requests that are not valid, with `PATH` where the path goes, and the status of the refusal.
 const MALFORMED: [(&str, u16); 15] = [
     ("GET PATH HTTP/1.1\r\n\r\n", 400),
     ("GET PATH HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
@@ -176,12 +176,12 @@ const MALFORMED: [(&str, u16); 15] = [
     ("GET PATH HTTP/1.1\r\nHost: a\r\nX: LONG\r\n\r\n", 431),
 ];
 
-/// More than a head may have by default.
+/// Longer than the proxies accept a head.
 const TOO_LONG: usize = 20_000;
 
-/// A message that must be refused: its bytes, and the status.
-pub(super) fn malformed(order: Order, rng: &mut Rng) -> (Vec<u8>, u16) {
+/// A request that must be refused: its bytes, and the status.
+pub(super) fn malformed(spec: RequestSpec, rng: &mut Rng) -> (Vec<u8>, u16) {
     let (text, status) = MALFORMED[rng.usize(..MALFORMED.len())];
     let text = text.replace("LONG", &"x".repeat(TOO_LONG));
-    (text.replace("PATH", &order.to_string()).into_bytes(), status)
+    (text.replace("PATH", &spec.to_string()).into_bytes(), status)
 }

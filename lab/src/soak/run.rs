@@ -1,7 +1,7 @@
 //! One soak from its first program to its last row.
 //!
-//! Everything happens on this thread but the clients: what is done to backends, the logs' rotation
-//! and the judging follow an agenda.
+//! Clients have threads of their own. All else happens on this one at scheduled times: backends are
+//! killed and stopped, logs are rotated and read.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,11 +15,11 @@ use fastrand::Rng;
 use rustix::process::Signal;
 
 use super::super::signals::{Notice, Signals};
-use super::client::{Client, Told};
+use super::client::{Client, Outcome};
 use super::clock::{Clock, Stop};
 use super::judge::Judge;
 use super::outages::{Disturbance, Outages};
-use super::players::{Origin, Proxy, Read, Stage};
+use super::programs::{Origin, Programs, Proxy, Read};
 use super::report::{Report, Share};
 use super::{Plan, Progress, SoakError, system};
 use tidegate::balance::Policy;
@@ -28,10 +28,10 @@ use tidegate::reactor::descriptors;
 const ORIGINS: usize = 3;
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
 
-/// How long a program may take to serve, and connections to go away when nobody asks any more.
+/// How long a program may take to start, and connections to be closed after the last request.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between two looks at what one waits for, and at what the clients tell.
+/// How often is looked at what is waited for, and at the outcomes of sessions.
 const TICK: Duration = Duration::from_millis(20);
 
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
@@ -39,36 +39,36 @@ const ROTATE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is to be done at some time.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+enum Task {
     /// Kill or stop some backends.
     Disturb,
     /// Start a backend again.
-    Revive(usize),
+    Restart(usize),
     /// See whether a backend is up again.
-    Greet(usize),
+    Probe(usize),
     /// Let a stopped backend go on.
     Resume(usize),
-    /// Look at all proxies, and read what logs they have finished.
+    /// Sample the figures of all proxies, and read the logs that they have finished.
     Sample,
-    /// Take all logs away.
+    /// Rotate all logs.
     Rotate,
 }
 
 pub(super) struct Run<'a> {
     plan: &'a Plan,
-    stage: Stage<'a>,
+    programs: Programs<'a>,
     signals: Signals,
     clock: Clock,
     rng: Rng,
     stop: Stop,
     /// The first signal that asked for the end.
     stopped: Option<i32>,
-    told: Receiver<Told>,
+    outcomes: Receiver<Outcome>,
     clients: Vec<JoinHandle<()>>,
     origins: Vec<Origin>,
     backends: Vec<String>,
     proxies: Vec<Proxy>,
-    agenda: Vec<(Duration, Act)>,
+    schedule: Vec<(Duration, Task)>,
     outages: Outages,
     judge: Judge,
     rotations: u64,
@@ -84,27 +84,27 @@ impl<'a> Run<'a> {
         if !proxy.is_file() {
             return Err(SoakError::NoProgram(proxy));
         }
-        let (teller, told) = channel();
+        let (sender, outcomes) = channel();
         let mut run = Self {
             plan,
-            stage: Stage { lab, proxy, folder },
+            programs: Programs { lab, proxy, folder },
             signals,
             clock: Clock::start(),
             rng: Rng::with_seed(plan.seed),
             stop: Stop::default(),
             stopped: None,
-            told,
+            outcomes,
             clients: Vec::new(),
             origins: Vec::new(),
             backends: Vec::new(),
             proxies: Vec::new(),
-            agenda: Vec::new(),
+            schedule: Vec::new(),
             outages: Outages::new(ORIGINS),
             judge: Judge::default(),
             rotations: 0,
         };
         run.start_programs()?;
-        // Only now does the time of the soak begin.
+        // The time that starting took does not count.
         run.clock = Clock::start();
         let tokens = Arc::new(AtomicU64::new(0));
         for _ in 0..plan.clients {
@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
                 proxies: run.choices(),
                 interval: Duration::from_secs(1) * plan.clients / plan.rate,
                 tokens: Arc::clone(&tokens),
-                told: teller.clone(),
+                outcomes: sender.clone(),
             };
             run.clients.push(client.start().map_err(system("start a client"))?);
         }
@@ -126,15 +126,15 @@ impl<'a> Run<'a> {
         let starting = system("start a program");
         for index in 0..ORIGINS {
             let mut origin = Origin::new().map_err(system("find a free port"))?;
-            origin.start(&self.stage).map_err(&starting)?;
+            origin.start(&self.programs).map_err(&starting)?;
             self.backends.push(origin.url());
             self.origins.push(origin);
-            self.wait("a backend", |run| run.origins[index].is_up(&run.stage).unwrap_or(false))?;
+            self.wait("a backend", |run| run.origins[index].is_up(&run.programs).unwrap_or(false))?;
         }
         for policy in Policy::ALL {
             for connections in CONNECTIONS {
                 let policy = policy.to_string();
-                let proxy = Proxy::start(&policy, connections, &self.origins, &self.stage);
+                let proxy = Proxy::start(&policy, connections, &self.origins, &self.programs);
                 self.proxies.push(proxy.map_err(&starting)?);
             }
         }
@@ -146,8 +146,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The proxies as clients choose from them, so that all get about as many requests: over
-    /// non-persistent connections a conversation has one, over others some.
+    /// The proxies as often as clients should choose them for all to get about as many requests: a
+    /// session over non-persistent connections has one, over others several.
     fn choices(&self) -> Vec<(usize, SocketAddr)> {
         const SHARES: [usize; CONNECTIONS.len()] = [1, 4];
         let proxies = self.proxies.iter().map(|proxy| proxy.address).enumerate();
@@ -155,23 +155,24 @@ impl<'a> Run<'a> {
         proxies.zip(shares).flat_map(|(proxy, share)| vec![proxy; share]).collect()
     }
 
-    /// Waits for something that takes no time on an idle machine.
+    /// Waits for something that takes hardly any time on an idle machine.
     fn wait(&mut self, name: &str, done: impl Fn(&mut Self) -> bool) -> Result<(), SoakError> {
         let deadline = self.clock.elapsed() + PATIENCE;
         while !done(self) {
             if self.clock.elapsed() > deadline {
-                let words = self.proxies.iter().map(|proxy| proxy.process.last_words());
-                let output = words.collect::<Vec<_>>().join("; ");
+                let lines = self.proxies.iter().map(|proxy| proxy.process.last_lines());
+                let output = lines.collect::<Vec<_>>().join("; ");
                 return Err(SoakError::Silent { name: name.to_owned(), output });
             }
-            self.rest(TICK)?;
+            self.sleep(TICK)?;
         }
         Ok(())
     }
 
-    /// Waits for at most so long. The first signal to stop is noted, the second is an error.
-    fn rest(&mut self, patience: Duration) -> Result<(), SoakError> {
-        if let Some(Notice::Stop(signal)) = self.signals.wait(patience) {
+    /// Sleeps for so long, or until a signal. The first signal to stop is noted, the second is an
+    /// error.
+    fn sleep(&mut self, time: Duration) -> Result<(), SoakError> {
+        if let Some(Notice::Stop(signal)) = self.signals.wait(time) {
             if self.stopped.is_some() {
                 return Err(SoakError::Hurried(signal));
             }
@@ -180,23 +181,23 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Lets clients ask until time is up or a signal comes.
+    /// Runs the schedule while clients send requests, until time is up or a signal comes.
     pub(super) fn traffic(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), SoakError> {
-        self.agenda.extend([Act::Disturb, Act::Sample].map(|act| (SAMPLE_INTERVAL, act)));
-        self.agenda.push((ROTATE_INTERVAL, Act::Rotate));
+        self.schedule.extend([Task::Disturb, Task::Sample].map(|task| (SAMPLE_INTERVAL, task)));
+        self.schedule.push((ROTATE_INTERVAL, Task::Rotate));
         loop {
             let now = self.clock.elapsed();
-            self.listen();
+            self.take_outcomes();
             if now >= self.plan.duration || self.stopped.is_some() || !self.all_run()? {
                 return Ok(());
             }
-            let due = self.agenda.iter().enumerate().min_by_key(|(_, (at, _))| *at);
+            let due = self.schedule.iter().enumerate().min_by_key(|(_, (at, _))| *at);
             match due.map(|(index, (at, _))| (index, *at)) {
                 Some((index, at)) if at <= now => {
-                    let (_, act) = self.agenda.swap_remove(index);
-                    self.act(act, now)?;
+                    let (_, task) = self.schedule.swap_remove(index);
+                    self.perform(task, now)?;
                 }
-                _ => self.rest(TICK)?,
+                _ => self.sleep(TICK)?,
             }
             let tally = self.judge.tally();
             let (rows, findings) = (tally.rows, tally.findings.count);
@@ -204,16 +205,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes in what the clients have told.
-    fn listen(&mut self) {
-        for told in self.told.try_iter() {
-            match told {
-                Told::Claims(claims) => {
+    /// Judges what the clients have seen since the last time.
+    fn take_outcomes(&mut self) {
+        for outcome in self.outcomes.try_iter() {
+            match outcome {
+                Outcome::Claims(claims) => {
                     for claim in claims {
                         self.judge.claim(claim, &self.outages);
                     }
                 }
-                Told::Unreachable { proxy, error } => {
+                Outcome::Unreachable { proxy, error } => {
                     let name = &self.proxies[proxy].name;
                     self.judge.tally().findings.add(format!("{name} can't be reached: {error}"));
                 }
@@ -225,8 +226,8 @@ impl<'a> Run<'a> {
     fn all_run(&mut self) -> Result<bool, SoakError> {
         for proxy in &mut self.proxies {
             if let Some(status) = proxy.process.ended().map_err(system("watch a proxy"))? {
-                let words = proxy.process.last_words();
-                let finding = format!("{} ended by itself ({status}): {words}", proxy.name);
+                let lines = proxy.process.last_lines();
+                let finding = format!("{} ended by itself ({status}): {lines}", proxy.name);
                 self.judge.tally().findings.add(finding);
                 return Ok(false);
             }
@@ -234,32 +235,32 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 
-    fn act(&mut self, act: Act, now: Duration) -> Result<(), SoakError> {
-        match act {
-            Act::Disturb => self.disturb(now),
-            Act::Revive(index) => {
-                self.origins[index].start(&self.stage).map_err(system("start a backend"))?;
-                self.agenda.push((now, Act::Greet(index)));
+    fn perform(&mut self, task: Task, now: Duration) -> Result<(), SoakError> {
+        match task {
+            Task::Disturb => self.disturb(now),
+            Task::Restart(index) => {
+                self.origins[index].start(&self.programs).map_err(system("start a backend"))?;
+                self.schedule.push((now, Task::Probe(index)));
             }
-            Act::Greet(index) => {
-                if self.origins[index].is_up(&self.stage).map_err(system("start a backend"))? {
+            Task::Probe(index) => {
+                if self.origins[index].is_up(&self.programs).map_err(system("start a backend"))? {
                     self.outages.end(index, self.clock.elapsed());
                 } else {
-                    self.agenda.push((now + TICK, Act::Greet(index)));
+                    self.schedule.push((now + TICK, Task::Probe(index)));
                 }
             }
-            Act::Resume(index) => {
+            Task::Resume(index) => {
                 self.origins[index].signal(Signal::CONT);
                 self.outages.end(index, self.clock.elapsed());
             }
-            Act::Sample => {
+            Task::Sample => {
                 for proxy in &mut self.proxies {
-                    proxy.course.add(proxy.figures().map_err(system("look at a proxy"))?);
+                    proxy.samples.add(proxy.figures().map_err(system("look at a proxy"))?);
                 }
-                self.read_logs(Proxy::read_aside)?;
-                self.agenda.push((now + SAMPLE_INTERVAL, Act::Sample));
+                self.read_logs(Proxy::read_rotated)?;
+                self.schedule.push((now + SAMPLE_INTERVAL, Task::Sample));
             }
-            Act::Rotate => {
+            Task::Rotate => {
                 for proxy in &mut self.proxies {
                     if proxy.rotate().map_err(system("rename a log"))? {
                         self.rotations += 1;
@@ -268,17 +269,17 @@ impl<'a> Run<'a> {
                         self.judge.tally().findings.add(finding);
                     }
                 }
-                self.agenda.push((now + ROTATE_INTERVAL, Act::Rotate));
+                self.schedule.push((now + ROTATE_INTERVAL, Task::Rotate));
             }
         }
         Ok(())
     }
 
-    /// Kills or stops a backend, now and then several at once, and puts down when that ends. There
-    /// is one disturbance at a time, so that what it excuses is known.
+    /// Kills or stops a backend, now and then several at once, and schedules the end of that. There
+    /// is one disturbance at a time, so that it is known which failures it excuses.
     fn disturb(&mut self, now: Duration) {
         if !self.outages.are_over() {
-            return self.agenda.push((now + TICK, Act::Disturb));
+            return self.schedule.push((now + TICK, Task::Disturb));
         }
         let mut targets: Vec<usize> = (0..ORIGINS).collect();
         self.rng.shuffle(&mut targets);
@@ -290,7 +291,7 @@ impl<'a> Run<'a> {
         let (what, lasts_ms) = match self.rng.u32(..100) {
             0..70 => (Disturbance::Killed, self.rng.u64(50..2000)),
             70..94 => (Disturbance::Paused, self.rng.u64(50..1500)),
-            // Longer than the proxies have patience.
+            // Longer than the proxies' timeouts.
             _ => (Disturbance::Paused, self.rng.u64(6000..7000)),
         };
         let end = now + Duration::from_millis(lasts_ms);
@@ -299,17 +300,17 @@ impl<'a> Run<'a> {
             let undo = match what {
                 Disturbance::Killed => {
                     self.origins[index].kill();
-                    Act::Revive(index)
+                    Task::Restart(index)
                 }
                 Disturbance::Paused => {
                     self.origins[index].signal(Signal::STOP);
-                    Act::Resume(index)
+                    Task::Resume(index)
                 }
             };
-            self.agenda.push((end, undo));
+            self.schedule.push((end, undo));
         }
-        let rest = Duration::from_millis(self.rng.u64(300..3000));
-        self.agenda.push((end + rest, Act::Disturb));
+        let pause = Duration::from_millis(self.rng.u64(300..3000));
+        self.schedule.push((end + pause, Task::Disturb));
     }
 
     /// Has all proxies' logs read by `read`, and the rows judged.
@@ -317,8 +318,8 @@ impl<'a> Run<'a> {
         &mut self,
         read: impl Fn(&mut Proxy, &[String], &mut dyn FnMut(Read)) -> std::io::Result<()>,
     ) -> Result<(), SoakError> {
-        // A client has told of its request before that can be missed.
-        self.listen();
+        // The judge must have all claims before it is closed behind the last log.
+        self.take_outcomes();
         let Self { proxies, backends, judge, outages, .. } = self;
         for (index, proxy) in proxies.iter_mut().enumerate() {
             let mut each = |row: Read| match row {
@@ -333,33 +334,37 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Has everybody finish, and closes the books.
+    /// Stops clients and proxies, and reads what is left of the logs.
     pub(super) fn end(mut self) -> Result<Report, SoakError> {
-        let asked_for = self.clock.elapsed();
+        let elapsed = self.clock.elapsed();
         for index in 0..ORIGINS {
             self.origins[index].signal(Signal::CONT);
-            if self.agenda.iter().any(|(_, act)| matches!(act, Act::Revive(of) if *of == index)) {
-                self.origins[index].start(&self.stage).map_err(system("start a backend"))?;
+            if self
+                .schedule
+                .iter()
+                .any(|(_, task)| matches!(task, Task::Restart(of) if *of == index))
+            {
+                self.origins[index].start(&self.programs).map_err(system("start a backend"))?;
             }
         }
-        self.stop.call();
+        self.stop.set();
         while self.clients.iter().any(|client| !client.is_finished()) {
-            self.rest(TICK)?;
-            self.listen();
+            self.sleep(TICK)?;
+            self.take_outcomes();
         }
-        // What is still open is given up by whoever has it idle.
+        // Idle connections are closed by their timeouts.
         let deadline = self.clock.elapsed() + PATIENCE;
         loop {
             let mut is_quiet = true;
             for proxy in &mut self.proxies {
-                // Of a proxy that has ended this was found before.
+                // A proxy that has ended is a finding already.
                 proxy.at_end = proxy.figures().unwrap_or_default();
                 is_quiet &= proxy.at_end.descriptors <= proxy.at_start.descriptors;
             }
             if is_quiet || self.clock.elapsed() > deadline {
                 break;
             }
-            self.rest(TICK)?;
+            self.sleep(TICK)?;
         }
         self.stop_proxies()?;
         self.read_logs(Proxy::read_rest)?;
@@ -370,7 +375,7 @@ impl<'a> Run<'a> {
         }
         Ok(Report {
             plan: *self.plan,
-            asked_for,
+            elapsed,
             stopped: self.stopped.is_some(),
             tally,
             killed: self.outages.count(Disturbance::Killed),
@@ -389,7 +394,7 @@ impl<'a> Run<'a> {
                 let ended = self.proxies[index].process.ended();
                 match ended.map_err(system("watch a proxy"))? {
                     Some(status) => break status,
-                    None => self.rest(TICK)?,
+                    None => self.sleep(TICK)?,
                 }
             };
             if !ended.success() {

@@ -16,10 +16,7 @@ fn feed(pieces: &[&[u8]]) -> (Parts, usize, Result<bool, FramingError>) {
         loop {
             match chunks.next(rest) {
                 Err(error) => return (parts, taken, Err(error)),
-                Ok((0, Part::End)) => {
-                    assert!(chunks.done() && chunks.end_of_stream().is_ok());
-                    return (parts, taken, Ok(true));
-                }
+                Ok((0, Part::End)) => return (parts, taken, Ok(true)),
                 Ok((0, Framing)) if rest.is_empty() => break,
                 Ok((length, part)) => {
                     assert!(length > 0, "{part:?} without progress");
@@ -34,7 +31,7 @@ fn feed(pieces: &[&[u8]]) -> (Parts, usize, Result<bool, FramingError>) {
             }
         }
     }
-    assert_eq!(chunks.end_of_stream(), Err(FramingError::Truncated));
+    assert_ne!(chunks.next(b""), Ok((0, Part::End)));
     (parts, taken, Ok(false))
 }
 

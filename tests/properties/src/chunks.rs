@@ -67,8 +67,7 @@ fn scan(stream: &[u8], size: usize) -> Result<Scanned, FramingError> {
             rest = after;
         }
     }
-    scanned.is_whole = chunks.done();
-    assert_eq!(chunks.end_of_stream().is_ok(), scanned.is_whole);
+    scanned.is_whole = chunks.next(b"") == Ok((0, Part::End));
     Ok(scanned)
 }
 

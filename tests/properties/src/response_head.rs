@@ -85,7 +85,7 @@ fn judge_sent(
     let methods = [method.as_bytes().to_vec()];
     let mut seen = responses(out, Reader { methods: &methods, ending: None, is_http10 });
     assert!(seen.faults.is_empty(), "{:?}: {}", seen.faults, out.escape_ascii());
-    let is_interim = parsed.is_interim();
+    let is_interim = parsed.status < 200 && !parsed.upgrade;
     assert_eq!((seen.interims.len(), seen.finals.len()), if is_interim { (1, 0) } else { (0, 1) });
     let sent = seen.interims.pop().or(seen.finals.pop()).unwrap_or_default();
     assert_eq!(sent.status, Some(parsed.status));

@@ -1,6 +1,9 @@
 //! A chunked body (RFC 9112 §7.1).
 
-use super::{Faults, Field, fields, is_text, line, shown};
+use super::{Faults, Field, fields, has_bare_feed, has_bare_return, is_text, line, shown};
+
+/// More bytes than this are no line, if its end is not among them.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// A body so far.
 #[derive(Debug, Default)]
@@ -15,39 +18,112 @@ pub struct Chunked {
 
 /// Parses the body that starts at `at`, up to its first fault.
 pub fn read(bytes: &[u8], at: usize, faults: &mut Faults) -> Chunked {
-    let mut chunked = Chunked::default();
-    let mut at = at;
+    let (mut chunked, mut decoder, mut at) = (Chunked::default(), Decoder::default(), at);
     loop {
-        let Some((text, data)) = line(bytes, at) else {
-            if bytes[at..].contains(&b'\n') {
-                faults.push(format!("a chunk line without CR: {}", shown(&bytes[at..])));
+        let (used, part) = match decoder.read(&bytes[at..]) {
+            Ok(next) => next,
+            Err(fault) => {
+                faults.push(fault);
+                return chunked;
             }
-            return chunked;
         };
-        let Some(size) = size(text) else {
-            faults.push(format!("a malformed chunk line: {}", shown(text)));
-            return chunked;
-        };
-        if size == 0 {
-            chunked.end = trailers(bytes, data, &mut chunked.trailers, faults);
-            return chunked;
+        at += used;
+        match part {
+            _ if decoder == Decoder::End => {
+                chunked.end = Some(at);
+                return chunked;
+            }
+            _ if used == 0 => return chunked,
+            Part::Data(data) => chunked.body.extend(data),
+            Part::Trailer(line) => chunked.trailers.extend(fields(&[line], faults)),
+            Part::Framing => {}
         }
-        let rest = &bytes[data..];
-        chunked.body.extend(&rest[..size.min(rest.len())]);
-        let line_end = rest.get(size..).unwrap_or_default();
-        if !b"\r\n".starts_with(&line_end[..line_end.len().min(2)]) {
-            faults.push("no CR LF after the data of a chunk".to_owned());
-            return chunked;
+    }
+}
+
+/// What a body goes on with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Decoder {
+    /// The line with the size of a chunk.
+    #[default]
+    Size,
+    /// So many bytes of a chunk.
+    Data(u64),
+    /// The end of line behind a chunk.
+    DataEnd,
+    /// A trailer, or the empty line that is the last.
+    Trailer,
+    /// Nothing.
+    End,
+}
+
+/// A part of a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part<'a> {
+    /// What only delimits it.
+    Framing,
+    /// Data of a chunk.
+    Data(&'a [u8]),
+    /// A line behind the last chunk.
+    Trailer(&'a [u8]),
+}
+
+impl Decoder {
+    /// Reads the next part in `bytes`, and how many of them lead to its end. None do if more are
+    /// needed, or the body is over.
+    ///
+    /// # Errors
+    /// There is a fault in the framing. Trailers are not looked into.
+    pub fn read<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Part<'a>), String> {
+        match self {
+            Self::Size => {
+                let Some((text, end)) = whole_line(bytes)? else { return Ok((0, Part::Framing)) };
+                let size =
+                    size(text).ok_or_else(|| format!("a malformed chunk line: {}", shown(text)))?;
+                *self = if size == 0 { Self::Trailer } else { Self::Data(size) };
+                Ok((end, Part::Framing))
+            }
+            Self::Data(left) => {
+                let count =
+                    usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= count as u64;
+                if *left == 0 {
+                    *self = Self::DataEnd;
+                }
+                Ok((count, Part::Data(&bytes[..count])))
+            }
+            Self::DataEnd if bytes.starts_with(b"\r\n") => {
+                *self = Self::Size;
+                Ok((2, Part::Framing))
+            }
+            Self::DataEnd if b"\r\n".starts_with(bytes) => Ok((0, Part::Framing)),
+            Self::DataEnd => Err("no CR LF after the data of a chunk".to_owned()),
+            Self::Trailer => match whole_line(bytes)? {
+                None => Ok((0, Part::Framing)),
+                Some(([], end)) => {
+                    *self = Self::End;
+                    Ok((end, Part::Framing))
+                }
+                Some((text, end)) => Ok((end, Part::Trailer(text))),
+            },
+            Self::End => Ok((0, Part::Framing)),
         }
-        if line_end.len() < 2 {
-            return chunked;
+    }
+}
+
+/// The line that `bytes` begin with, and where the next one starts; `None` if it goes on.
+fn whole_line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
+    match line(bytes, 0) {
+        None if bytes.len() > LONGEST_LINE => Err("a line without an end".to_owned()),
+        None if has_bare_feed(bytes) || has_bare_return(bytes) => {
+            Err(format!("bare CR or bare LF in the line {}", shown(bytes)))
         }
-        at = data + size + 2;
+        line => Ok(line),
     }
 }
 
 /// `chunk-size [ chunk-ext ]`; of the extension, only invalid bytes are checked.
-fn size(line: &[u8]) -> Option<usize> {
+fn size(line: &[u8]) -> Option<u64> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
     let (digits, extension) = line.split_at(end);
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
@@ -55,25 +131,5 @@ fn size(line: &[u8]) -> Option<usize> {
         || extension.iter().find(|byte| !blank(byte)) == Some(&b';')
             && extension.iter().all(|byte| is_text(*byte));
     let digits = str::from_utf8(digits).ok()?;
-    usize::from_str_radix(digits, 16).ok().filter(|_| is_extension)
-}
-
-fn trailers(
-    bytes: &[u8],
-    at: usize,
-    trailers: &mut Vec<Field>,
-    faults: &mut Faults,
-) -> Option<usize> {
-    let mut at = at;
-    loop {
-        let (text, next) = line(bytes, at)?;
-        if text.is_empty() {
-            return Some(next);
-        }
-        if text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            faults.push(format!("bare CR, bare LF or NUL in trailer {}", shown(text)));
-        }
-        trailers.extend(fields(&[text], faults));
-        at = next;
-    }
+    u64::from_str_radix(digits, 16).ok().filter(|_| is_extension)
 }

@@ -9,7 +9,7 @@ fn claim(token: Token, seen: Seen) -> Claim {
         proxy: 0,
         kind: Kind::KeepAlive,
         can_be_resent: false,
-        wish: Wish::Answer(200),
+        expected: Expected::Response(200),
         seen,
         from: SECOND,
         to: 2 * SECOND,
@@ -57,24 +57,24 @@ fn is_fine(claim: Claim, entry: Entry) -> bool {
 #[test]
 fn a_request_and_its_row_agree() {
     let tally = judge(
-        &[claim(0, Seen::Answer(200)), claim(9, Seen::Answer(200))],
+        &[claim(0, Seen::Response(200)), claim(9, Seen::Response(200))],
         &[entry(9, 200, ""), entry(0, 200, "")],
     );
     assert_eq!(tally.findings.count, 0, "{tally:?}");
     assert_eq!((tally.rows, tally.statuses[&200]), (2, 2));
-    let count = Count { requests: 2, as_wished: 2, ..Count::default() };
+    let count = Count { requests: 2, as_expected: 2, ..Count::default() };
     assert_eq!(tally.kinds[&Kind::KeepAlive], count);
 }
 
 #[test]
-fn anothers_answer_is_found() {
-    let wrong = claim(0, Seen::Wrong("got the answer of request 7".to_owned()));
-    assert!(finding(&[wrong], &[entry(0, 200, "")]).contains("the answer of request 7"));
+fn the_response_of_another_request_is_found() {
+    let wrong = claim(0, Seen::Wrong("got the response to request 7".to_owned()));
+    assert!(finding(&[wrong], &[entry(0, 200, "")]).contains("the response to request 7"));
 }
 
 #[test]
 fn a_missing_row_is_found() {
-    for seen in [Seen::Answer(200), Seen::Broken, Seen::Left { noticed: true }] {
+    for seen in [Seen::Response(200), Seen::Broken, Seen::Left { was_read: true }] {
         assert!(finding(&[claim(0, seen)], &[]).contains("has no row"));
     }
 }
@@ -83,12 +83,12 @@ fn a_missing_row_is_found() {
 fn a_doubled_row_is_found() {
     let row = entry(0, 200, "");
     let rows = [row.clone(), row];
-    assert!(finding(&[claim(0, Seen::Answer(200))], &rows).contains("a row too many"));
+    assert!(finding(&[claim(0, Seen::Response(200))], &rows).contains("a row too many"));
 }
 
 #[test]
-fn a_row_that_nobody_asked_for_is_found() {
-    assert!(finding(&[], &[entry(0, 200, "")]).contains("nobody asked for"));
+fn a_row_without_a_request_is_found() {
+    assert!(finding(&[], &[entry(0, 200, "")]).contains("which no client sent"));
     let ignored = claim(0, Seen::Ignored);
     assert!(finding(&[ignored], &[entry(0, 200, "")]).contains("a row too many"));
 }
@@ -96,16 +96,16 @@ fn a_row_that_nobody_asked_for_is_found() {
 #[test]
 fn a_row_in_another_log_or_with_another_status_is_found() {
     let stray = Entry { proxy: 1, ..entry(0, 200, "") };
-    assert!(finding(&[claim(0, Seen::Answer(200))], &[stray]).contains("another proxy"));
+    assert!(finding(&[claim(0, Seen::Response(200))], &[stray]).contains("another proxy"));
     let other = entry(0, 502, "upstream_closed");
-    assert!(finding(&[claim(0, Seen::Answer(200))], &[other]).contains("its row says 502"));
+    assert!(finding(&[claim(0, Seen::Response(200))], &[other]).contains("its row says 502"));
     let fault = entry(0, 200, "response_truncated");
-    assert!(finding(&[claim(0, Seen::Answer(200))], &[fault]).contains("a whole answer with"));
+    assert!(finding(&[claim(0, Seen::Response(200))], &[fault]).contains("a whole response with"));
 }
 
 #[test]
 fn an_error_needs_a_reason() {
-    let failed = claim(0, Seen::Answer(502));
+    let failed = claim(0, Seen::Response(502));
     let early = Claim { from: Duration::ZERO, to: SECOND, ..failed.clone() };
     let row = entry(0, 502, "upstream_closed");
     assert!(is_fine(failed.clone(), row.clone()));
@@ -113,30 +113,33 @@ fn an_error_needs_a_reason() {
     assert!(!is_fine(failed.clone(), Entry { backend: Some(1), ..row }), "another was killed");
     assert!(!is_fine(failed, entry(0, 502, "response_bad_length")), "nothing excuses that");
     assert!(is_fine(claim(0, Seen::Broken), entry(0, 200, "response_truncated")));
-    assert!(!is_fine(claim(0, Seen::Broken), entry(0, 200, "")), "broken, and the row is content");
-    let malformed = Claim { wish: Wish::Answer(400), ..claim(0, Seen::Answer(200)) };
+    assert!(
+        !is_fine(claim(0, Seen::Broken), entry(0, 200, "")),
+        "broken, and the row has no fault"
+    );
+    let malformed = Claim { expected: Expected::Response(400), ..claim(0, Seen::Response(200)) };
     assert!(!is_fine(malformed, entry(0, 200, "")), "it must be refused");
 }
 
 #[test]
-fn what_was_ordered_excuses_only_itself() {
+fn what_a_backend_was_told_to_do_excuses_only_itself() {
     let to = SECOND;
-    let mute = Claim { wish: Wish::Answer(502), to, ..claim(0, Seen::Answer(502)) };
+    let mute = Claim { expected: Expected::Response(502), to, ..claim(0, Seen::Response(502)) };
     assert!(is_fine(mute.clone(), entry(0, 502, "upstream_closed")));
     assert!(!is_fine(mute, entry(0, 502, "response_bad_length")));
-    let cut = Claim { wish: Wish::Cut, to, ..claim(0, Seen::Broken) };
+    let cut = Claim { expected: Expected::Cut, to, ..claim(0, Seen::Broken) };
     assert!(is_fine(cut.clone(), entry(0, 200, "response_truncated")));
     assert!(!is_fine(cut.clone(), entry(0, 200, "response_timeout")));
-    let whole = Claim { seen: Seen::Answer(200), ..cut };
-    assert!(!is_fine(whole, entry(0, 200, "")), "half an answer was taken for a whole one");
+    let whole = Claim { seen: Seen::Response(200), ..cut };
+    assert!(!is_fine(whole, entry(0, 200, "")), "half a response was taken for a whole one");
 }
 
 #[test]
-fn a_client_that_left_may_go_unheard_only_if_it_was_not_noticed() {
-    let tally = judge(&[claim(0, Seen::Left { noticed: false })], &[]);
-    assert_eq!((tally.findings.count, tally.unheard), (0, 1));
-    for noticed in [true, false] {
-        let left = claim(0, Seen::Left { noticed });
+fn a_client_that_left_needs_a_row_only_if_it_was_read() {
+    let tally = judge(&[claim(0, Seen::Left { was_read: false })], &[]);
+    assert_eq!((tally.findings.count, tally.unread), (0, 1));
+    for was_read in [true, false] {
+        let left = claim(0, Seen::Left { was_read });
         for (status, fault) in [(200, ""), (499, "client_gone"), (400, "request_incomplete")] {
             assert!(is_fine(left.clone(), entry(0, status, fault)));
         }

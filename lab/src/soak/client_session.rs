@@ -1,7 +1,7 @@
-//! One client's connection: sends requests, reads answers, and plays its part.
+//! One client's connection: sends requests, and reads and checks the responses.
 //!
-//! Errors of writing are left to be found by reading: a proxy that refuses an upload answers before
-//! it closes, and what counts is what the client sees.
+//! Errors of writing are ignored here, because reading finds them: a proxy that refuses an upload
+//! answers before it closes, and what counts is what the client receives.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,30 +9,30 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use socket2::SockRef;
+use strict::{Body, Head, Messages, NoMore};
 
 use super::clock::{Clock, pause};
 use super::judge::{Claim, Seen};
 use super::kind::Kind;
-use super::message::{Body, Head, Messages, NoMore};
-use super::order::{Delimiter, Manner, Order};
-use super::pattern::{Pattern, Token, Way};
-use super::request::{Request, Upload, Wish, malformed};
+use super::pattern::{Direction, Pattern, Token};
+use super::request::{Expected, Request, Upload, malformed};
+use super::request_spec::{Behaviour, Delimiter, RequestSpec};
 
-/// Longer than any timeout of the proxies, and than anything they try one after the other.
+/// Longer than any timeout of the proxies, and than all attempts of a request together.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Bytes of a body that are written, and read, at once.
+/// Bytes of a body that are written at once, and that a slow client reads between two pauses.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// The pause between two drips.
-const DRIP_PAUSE: Duration = Duration::from_millis(4);
+/// How long a slow client pauses between two pieces.
+const SLOW_PAUSE: Duration = Duration::from_millis(4);
 
-/// Drips of a head are this long at most, and a body has at most so many.
-const HEAD_DRIP_BYTES: usize = 24;
-const BODY_DRIPS: u64 = 12;
+/// A slow client sends a head in pieces of this size at most, and a body in so many at most.
+const SLOW_HEAD_BYTES: usize = 24;
+const SLOW_BODY_PIECES: u64 = 12;
 
-/// What is wrong with an answer that has more behind it.
-const SURPLUS: &str = "was answered with more than one answer";
+/// What is wrong with a response that more bytes follow.
+const SURPLUS: &str = "was answered with more than one response";
 
 /// How much of a request is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,7 +43,7 @@ enum Extent {
 }
 
 /// A connection to a proxy.
-pub(super) struct Talk<'a> {
+pub(super) struct ClientSession<'a> {
     messages: Messages<TcpStream>,
     proxy: usize,
     clock: Clock,
@@ -51,7 +51,7 @@ pub(super) struct Talk<'a> {
     claims: &'a mut Vec<Claim>,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> ClientSession<'a> {
     /// # Errors
     /// There is no connection.
     pub(super) fn open(
@@ -67,8 +67,8 @@ impl<'a> Talk<'a> {
         Ok(Self { messages: Messages::new(stream), proxy, clock, rng, claims })
     }
 
-    /// Plays `kind`, with a token for each request.
-    pub(super) fn play(mut self, kind: Kind, mut tokens: impl Iterator<Item = Token>) {
+    /// Does what `kind` says, with a token for each request.
+    pub(super) fn run(mut self, kind: Kind, mut tokens: impl Iterator<Item = Token>) {
         match kind {
             Kind::Pipelined => self.pipeline(tokens),
             Kind::Malformed => tokens.next().map_or((), |token| self.refused(token)),
@@ -76,7 +76,7 @@ impl<'a> Talk<'a> {
             _ => {
                 for token in tokens {
                     let request = Request::random(kind, token, self.rng);
-                    if !self.ask(&request) {
+                    if !self.exchange(&request) {
                         return;
                     }
                 }
@@ -84,38 +84,38 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Sends one request and reads its answer; whether another may follow.
-    fn ask(&mut self, request: &Request) -> bool {
+    /// Sends one request and reads its response; whether another may follow.
+    fn exchange(&mut self, request: &Request) -> bool {
         let from = self.clock.elapsed();
         let is_half = matches!(request.kind, Kind::Incomplete | Kind::Early);
         let extent = if is_half { Extent::Half } else { Extent::Whole };
         let sent = self.send(request, extent);
         if matches!(request.kind, Kind::HalfClosed | Kind::Incomplete) {
-            // If it is gone already, there is nothing left to end.
+            // It fails only if the connection has ended already.
             let _ = self.messages.stream().shutdown(Shutdown::Write);
         }
-        let (mut seen, keeps) = self.receive(request);
-        let is_answered = matches!(seen, Seen::Answer(_));
-        if is_answered && request.kind == Kind::Close && (keeps || !self.messages.is_over()) {
-            seen = Seen::Wrong("is not the last on a connection that was to end".to_owned());
+        let (mut seen, is_kept) = self.receive(request);
+        let is_answered = matches!(seen, Seen::Response(_));
+        if is_answered && request.kind == Kind::Close && (is_kept || !self.messages.is_over()) {
+            seen = Seen::Wrong("asked for the connection's end, and it did not end".to_owned());
         } else if is_answered && !self.messages.is_drained() {
             seen = Seen::Wrong(SURPLUS.to_owned());
         }
         let is_left = matches!(seen, Seen::Left { .. });
-        self.tell(request, seen, from);
+        self.claim(request, seen, from);
         if is_left {
             self.reset();
         }
-        keeps && sent.is_ok() && extent == Extent::Whole
+        is_kept && sent.is_ok() && extent == Extent::Whole
     }
 
-    fn tell(&mut self, request: &Request, seen: Seen, from: Duration) {
+    fn claim(&mut self, request: &Request, seen: Seen, from: Duration) {
         self.claims.push(Claim {
             token: request.token(),
             proxy: self.proxy,
             kind: request.kind,
             can_be_resent: request.can_be_resent(),
-            wish: request.wish,
+            expected: request.expected,
             seen,
             from,
             to: self.clock.elapsed(),
@@ -124,11 +124,11 @@ impl<'a> Talk<'a> {
 
     /// Has the connection end by a reset.
     fn reset(&mut self) {
-        // If that fails the connection ends in order, which is as good a way to leave.
+        // If that fails the connection is closed without a reset, which tests as much.
         let _ = SockRef::from(self.messages.stream()).set_linger(Some(Duration::ZERO));
     }
 
-    /// Sends some requests at once, then reads their answers.
+    /// Sends some requests at once, then reads their responses.
     fn pipeline(&mut self, tokens: impl Iterator<Item = Token>) {
         let requests: Vec<Request> =
             tokens.map(|token| Request::random(Kind::Pipelined, token, self.rng)).collect();
@@ -146,61 +146,61 @@ impl<'a> Talk<'a> {
             if goes_on {
                 (seen, goes_on) = self.receive(request);
                 let is_last = !goes_on || index + 1 == requests.len();
-                if is_last && matches!(seen, Seen::Answer(_)) && !self.messages.is_drained() {
+                if is_last && matches!(seen, Seen::Response(_)) && !self.messages.is_drained() {
                     seen = Seen::Wrong(SURPLUS.to_owned());
                 }
             }
-            self.tell(request, seen, from);
+            self.claim(request, seen, from);
         }
     }
 
-    /// Sends what must be refused.
+    /// Sends a request that must be refused.
     fn refused(&mut self, token: Token) {
-        let (manner, delimiter) = (Manner::Plain, Delimiter::Length);
-        let order = Order { token, manner, delimiter, down_bytes: 0 };
-        let (bytes, status) = malformed(order, self.rng);
+        let (behaviour, delimiter) = (Behaviour::Plain, Delimiter::Length);
+        let spec = RequestSpec { token, behaviour, delimiter, down_bytes: 0 };
+        let (bytes, status) = malformed(spec, self.rng);
         let (kind, upload) = (Kind::Malformed, Upload::None);
-        let wish = Wish::Answer(status);
-        let request = Request { kind, method: "GET", order, upload, wish };
+        let expected = Expected::Response(status);
+        let request = Request { kind, method: "GET", spec, upload, expected };
         let from = self.clock.elapsed();
         let _ = self.messages.stream().write_all(&bytes);
         let (mut seen, _) = self.receive(&request);
-        if seen == Seen::Answer(status) && !self.messages.is_over() {
+        if seen == Seen::Response(status) && !self.messages.is_over() {
             seen = Seen::Wrong("was refused, and its connection went on".to_owned());
         }
-        self.tell(&request, seen, from);
+        self.claim(&request, seen, from);
     }
 
-    /// Leaves before the request is whole, one way or the other.
+    /// Closes or resets the connection before the request is whole.
     fn leave_request(&mut self, token: Token) {
         let request = Request::random(Kind::LeftInRequest, token, self.rng);
         let from = self.clock.elapsed();
         let _ = self.send(&request, Extent::Half);
-        // Whoever was asked to go on was heard, and so is who leaves in order.
-        let was_asked = request.awaits_continue()
-            && self.messages.head().is_ok_and(|head| head.word(1) == "100");
-        let resets = self.rng.bool();
-        if resets {
+        // The proxy has read the head if it asked for the body, or if no reset can overtake it.
+        let was_continued = request.awaits_continue()
+            && self.messages.head().is_ok_and(|head| status(&head) == 100);
+        let is_reset = self.rng.bool();
+        if is_reset {
             self.reset();
         }
-        self.tell(&request, Seen::Left { noticed: was_asked || !resets }, from);
+        self.claim(&request, Seen::Left { was_read: was_continued || !is_reset }, from);
     }
 
-    /// Sends a request, or half of it; a body that must be asked for comes later.
+    /// Sends a request, or half of it; a body that waits for 100 Continue is sent later.
     fn send(&mut self, request: &Request, extent: Extent) -> io::Result<()> {
         let mut stream = self.messages.stream();
         let mut head = request.head().into_bytes();
         if request.kind == Kind::Slow {
-            for piece in head.chunks(1 + self.rng.usize(..HEAD_DRIP_BYTES)) {
+            for piece in head.chunks(1 + self.rng.usize(..SLOW_HEAD_BYTES)) {
                 stream.write_all(piece)?;
-                pause(DRIP_PAUSE);
+                pause(SLOW_PAUSE);
             }
             head.clear();
         }
         if request.awaits_continue() {
             return stream.write_all(&head);
         }
-        // A small body goes out with its head, as most clients have it.
+        // Most clients send a small body in one piece with its head.
         let is_small = request.upload.bytes() <= PIECE_BYTES as u64;
         if is_small && extent == Extent::Whole && request.kind != Kind::Slow {
             write_body(&mut head, request, extent, self.rng)?;
@@ -210,96 +210,88 @@ impl<'a> Talk<'a> {
         write_body(&mut stream, request, extent, self.rng)
     }
 
-    /// Reads and checks an answer: what was seen, and whether another may come behind it.
+    /// Reads and checks a response: what was seen, and whether another may follow.
     fn receive(&mut self, request: &Request) -> (Seen, bool) {
         let head = loop {
             match self.messages.head() {
-                Ok(head) if head.word(1) == "100" && request.kind == Kind::Continue => {
+                Ok(head) if status(&head) == 100 && request.kind == Kind::Continue => {
                     let mut stream = self.messages.stream();
                     let _ = write_body(&mut stream, request, Extent::Whole, self.rng);
                 }
                 Ok(head) => break head,
-                Err(why) => return (seen_nothing(why), false),
+                Err(why) => return (seen_instead(why), false),
             }
         };
-        match self.read_body(request, &head) {
-            Ok(seen) => {
-                let keeps = !head.closes() && matches!(seen, Seen::Answer(_));
-                (seen, keeps)
-            }
-            Err(why) => (seen_nothing(why), false),
-        }
+        let seen = self.read_body(request, &head).unwrap_or_else(seen_instead);
+        let is_kept = matches!(seen, Seen::Response(_)) && !head.has_token("Connection", "close");
+        (seen, is_kept)
     }
 
     fn read_body(&mut self, request: &Request, head: &Head) -> Result<Seen, NoMore> {
+        let mut body = Body::of_response(head, request.method)?;
         let is_backends = match is_backends(request, head) {
             Ok(is_backends) => is_backends,
             Err(why) => return Ok(Seen::Wrong(why)),
         };
-        let mut body = head.body(Body::UntilClose)?;
-        if request.method == "HEAD" {
-            body = Body::Over;
-        }
-        let down_bytes = request.order.down_bytes;
-        let stays_for = match request.kind {
+        let down_bytes = request.spec.down_bytes;
+        let leaves_after = match request.kind {
             Kind::LeftInResponse => self.rng.u64(..down_bytes),
             _ => u64::MAX,
         };
-        let is_slow = request.kind == Kind::Slow;
-        let mut pattern = Pattern::new(request.token(), Way::Down);
-        while let Some(piece) = self.messages.piece(&mut body, PIECE_BYTES)? {
+        let mut pattern = Pattern::new(request.token(), Direction::Down);
+        while let Some(piece) = self.messages.piece(&mut body)? {
             if is_backends && !pattern.matches(piece) {
-                return Ok(Seen::Wrong(format!("byte {} of its answer is wrong", pattern.at())));
+                return Ok(Seen::Wrong(format!("byte {} of its response is wrong", pattern.at())));
             }
-            if pattern.at() > stays_for {
-                return Ok(Seen::Left { noticed: true });
+            let pieces = piece.len().div_ceil(PIECE_BYTES);
+            if pattern.at() > leaves_after {
+                return Ok(Seen::Left { was_read: true });
             }
-            if is_slow {
-                pause(DRIP_PAUSE);
+            if request.kind == Kind::Slow {
+                pause(SLOW_PAUSE * u32::try_from(pieces).unwrap_or(1));
             }
         }
         if is_backends && request.method != "HEAD" && pattern.at() != down_bytes {
-            let count = pattern.at();
-            let order = request.order;
-            return Ok(Seen::Wrong(format!("got {count} bytes as a whole answer to {order}")));
+            let (count, spec) = (pattern.at(), request.spec);
+            return Ok(Seen::Wrong(format!("got {count} bytes as a whole response to {spec}")));
         }
-        Ok(head.word(1).parse().map_or_else(|_| bad_status(head), Seen::Answer))
+        Ok(Seen::Response(status(head)))
     }
 }
 
-fn bad_status(head: &Head) -> Seen {
-    Seen::Wrong(format!("was answered {:?}", head.start_line()))
+/// The status of a response; 0 if it has none, which [`Body::of_response`] does not accept.
+fn status(head: &Head) -> u16 {
+    head.status_line().map_or(0, |(_, status)| status)
 }
 
-/// Whether an answer comes from a backend, and then is this request's; else it is the proxy's own.
+/// Whether a response comes from a backend, and then to this request; else it is the proxy's own.
 fn is_backends(request: &Request, head: &Head) -> Result<bool, String> {
-    let status = head.word(1);
+    let status = status(head);
     let Some(token) = head.field("X-Token") else {
-        // The proxy by itself only ever refuses.
-        let is_refusal = ["400", "405", "414", "431", "501", "502", "503", "504", "505"];
-        if is_refusal.contains(&status) {
-            return Ok(false);
-        }
-        return Err(format!("was answered {:?} without a token", head.start_line()));
+        // The proxy itself sends nothing but refusals.
+        let is_refusal = [400, 405, 414, 431, 501, 502, 503, 504, 505].contains(&status);
+        return if is_refusal { Ok(false) } else { Err(format!("got a {status} without a token")) };
     };
     if token != request.token().to_string() {
-        return Err(format!("got the answer of request {token}"));
+        return Err(format!("got the response to request {token}"));
     }
-    let wanted = if request.order.manner == Manner::Early { 0 } else { request.upload.bytes() };
+    let is_early = request.spec.behaviour == Behaviour::Early;
+    let sent = if is_early { 0 } else { request.upload.bytes() };
     let received = head.field("X-Received").unwrap_or_default();
-    if received != wanted.to_string() {
-        return Err(format!("had {wanted} bytes, of which {received:?} arrived"));
+    if received != sent.to_string() {
+        return Err(format!("had {sent} bytes, of which the backend received {received:?}"));
     }
-    if status != request.order.status().to_string() {
+    if status != request.spec.status() {
         return Err(format!("was answered {status}"));
     }
     Ok(true)
 }
 
-fn seen_nothing(why: NoMore) -> Seen {
+/// What a client has seen that got no response, or a part of one.
+fn seen_instead(why: NoMore) -> Seen {
     match why {
         NoMore::Over | NoMore::Torn => Seen::Broken,
-        NoMore::Silent => Seen::Wrong(format!("has no answer after {PATIENCE:?}")),
+        NoMore::Silent => Seen::Wrong(format!("has no response after {PATIENCE:?}")),
         NoMore::Invalid(why) => Seen::Wrong(format!("was answered with {why}")),
     }
 }
@@ -313,10 +305,10 @@ fn write_body(
 ) -> io::Result<()> {
     let whole = request.upload.bytes();
     let mut left = if extent == Extent::Half { whole / 2 } else { whole };
-    let mut pattern = Pattern::new(request.token(), Way::Up);
+    let mut pattern = Pattern::new(request.token(), Direction::Up);
     let is_slow = request.kind == Kind::Slow;
-    let drip = usize::try_from(whole / BODY_DRIPS + 1).unwrap_or(PIECE_BYTES);
-    let most = if is_slow { PIECE_BYTES.min(drip) } else { PIECE_BYTES };
+    let slowly = usize::try_from(whole / SLOW_BODY_PIECES + 1).unwrap_or(PIECE_BYTES);
+    let most = if is_slow { PIECE_BYTES.min(slowly) } else { PIECE_BYTES };
     let mut piece = vec![0; most];
     while left > 0 {
         let is_chunked = matches!(request.upload, Upload::Chunks(_));
@@ -332,7 +324,7 @@ fn write_body(
             to.write_all(&piece[..length])?;
         }
         if is_slow {
-            pause(DRIP_PAUSE);
+            pause(SLOW_PAUSE);
         }
     }
     if matches!(request.upload, Upload::Chunks(_)) && extent == Extent::Whole {

@@ -1,7 +1,7 @@
 //! The commands of a document: what its fenced `sh` blocks hold.
 
 /// The commands of each section, one a line.
-pub(crate) fn sections(markdown: &str) -> Vec<Vec<String>> {
+pub fn sections(markdown: &str) -> Vec<Vec<String>> {
     let mut sections = vec![Vec::new()];
     let mut fence = None;
     for line in markdown.lines() {

@@ -1,12 +1,13 @@
-//! The only place where the end-to-end tests look at the clock.
+//! The only place where the end-to-end tests read the clock.
 
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-/// How long something may take that should take no time, on a machine that is busy with all else.
+/// How long something may take that should take hardly any time, on a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-#[expect(clippy::disallowed_methods, reason = "a test may look at the clock to give up")]
+/// The time.
+#[expect(clippy::disallowed_methods, reason = "a test may read the clock to give up")]
 pub fn now() -> Instant {
     Instant::now()
 }
@@ -17,7 +18,7 @@ pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-/// Looks again and again until there is an answer.
+/// Looks again and again until something is found.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = now() + PATIENCE;
     loop {
@@ -25,12 +26,12 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(now() < deadline, "in vain: {what}");
-        // Between two looks the machine belongs to what is awaited.
+        // Between two looks the processor is free for what is waited for.
         pause(Duration::from_millis(1));
     }
 }
 
-/// Waits for word from another thread.
+/// Waits for a message from another thread.
 pub fn hear<T>(told: &Receiver<T>) -> T {
-    told.recv_timeout(PATIENCE).expect("word from another thread")
+    told.recv_timeout(PATIENCE).expect("a message from another thread")
 }

@@ -48,7 +48,7 @@ fn start(upstreams: &[SocketAddr], log: &Path, flags: &[&str]) -> Proxy {
     Proxy::spawn(&mut command)
 }
 
-/// Stops the proxy in order and gives its last words.
+/// Stops the proxy in order and gives what it printed.
 pub fn stop(proxy: &mut Proxy) -> String {
     proxy.process.signal(Signal::TERM);
     let status = proxy.process.ended();
@@ -65,21 +65,25 @@ pub fn totals(said: &str) -> [usize; 4] {
 
 /// A proxy with a log of its own.
 pub struct Logged {
+    /// The proxy.
     pub proxy: Proxy,
     folder: tempfile::TempDir,
 }
 
 impl Logged {
+    /// Starts it on a free port of 127.0.0.1 in front of `upstreams`.
     pub fn start(upstreams: &[SocketAddr], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let proxy = start(upstreams, &folder.path().join("log.csv"), flags);
         Self { proxy, folder }
     }
 
+    /// Where the proxy listens.
     pub fn address(&self) -> SocketAddr {
         self.proxy.address()
     }
 
+    /// Where the log is.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("log.csv")
     }

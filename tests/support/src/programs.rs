@@ -1,4 +1,4 @@
-//! The programs of the workspace, where Cargo puts them: beside the folder of this test.
+//! The programs of the workspace, where Cargo puts them: above the folder of the test that runs.
 //!
 //! Cargo builds those of the package it tests; those of the other are built here, if missing.
 
@@ -26,7 +26,7 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder.to_owned()
 });
 
-/// A program that may be of another package than the test.
-pub(crate) fn program(name: &str) -> PathBuf {
+/// A program of any package.
+pub fn program(name: &str) -> PathBuf {
     FOLDER.join(name)
 }

@@ -1,4 +1,4 @@
-//! The programs of a soak: backends that are killed and stopped, proxies that must not mind.
+//! The programs of a soak: backends that are killed and stopped, and proxies.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use super::super::process::Process;
-use super::figures::{Course, Figures};
+use super::figures::{Figures, Samples};
 use super::judge::Entry;
-use super::order::token_of;
 use super::origin;
+use super::request_spec::token_of;
 use tidegate::journal::{LineError, Row, Tail};
 
-/// Where backends listen: a loopback address that no client's port is taken from, so that a
-/// backend finds its port free when it comes back.
+/// Where backends listen: a loopback address from which no client's port is taken, so that the port
+/// is free when a backend is started again.
 const ORIGIN_HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// What the proxies run with beside their policy and connection mode: less patience, so that each
-/// timeout has its turn, a second look at backends that were slow, and answers for clients that end
-/// their stream behind a request, as some here do.
+/// The proxies' flags beside policy and connection mode: shorter timeouts, so that each of them
+/// happens; backends that were slow are tried again; and clients that end their stream behind a
+/// request, as some do here, are answered.
 const PROXY_FLAGS: [&str; 14] = [
     "--workers",
     "2",
@@ -39,9 +39,9 @@ const PROXY_FLAGS: [&str; 14] = [
     "1s",
 ];
 
-/// Programs and a folder for what they write.
+/// The programs' files, and a folder for what they write.
 #[derive(Debug)]
-pub(super) struct Stage<'a> {
+pub(super) struct Programs<'a> {
     pub(super) lab: PathBuf,
     pub(super) proxy: PathBuf,
     pub(super) folder: &'a Path,
@@ -65,14 +65,14 @@ impl Origin {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn start(&mut self, stage: &Stage<'_>) -> io::Result<()> {
+    pub(super) fn start(&mut self, programs: &Programs<'_>) -> io::Result<()> {
         let args = [origin::SUBCOMMAND.into(), self.address.to_string().into()];
-        let output = stage.folder.join(format!("origin-{}.out", self.address.port()));
-        self.process = Some(Process::start(&stage.lab, &stage.lab, &args, output)?);
+        let output = programs.folder.join(format!("origin-{}.out", self.address.port()));
+        self.process = Some(Process::start(&programs.lab, &programs.lab, &args, output)?);
         Ok(())
     }
 
-    /// Ends it as it stands, and waits until the system has closed its connections.
+    /// Kills it, and waits until the system has closed its connections.
     pub(super) fn kill(&mut self) {
         self.process = None;
     }
@@ -83,45 +83,45 @@ impl Origin {
         }
     }
 
-    /// Whether it can be reached; one that ended by itself is started again.
-    pub(super) fn is_up(&mut self, stage: &Stage<'_>) -> io::Result<bool> {
+    /// Whether it accepts connections; one that ended by itself is started again.
+    pub(super) fn is_up(&mut self, programs: &Programs<'_>) -> io::Result<bool> {
         let process = self.process.as_mut();
         if process.is_some_and(|process| !matches!(process.ended(), Ok(None))) {
-            self.start(stage)?;
+            self.start(programs)?;
         }
         Ok(origin::is_up(self.address))
     }
 }
 
-/// A proxy with its log, and how it fared.
+/// A proxy with its log and its figures.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     pub(super) process: Process,
-    pub(super) course: Course,
+    pub(super) samples: Samples,
     /// Before the first request.
     pub(super) at_start: Figures,
-    /// After the last one, when all connections should be gone.
+    /// After the last one, when all connections should be closed.
     pub(super) at_end: Figures,
     pub(super) rows: u64,
     log: PathBuf,
-    /// An earlier log that is to be read as soon as another one is begun.
-    aside: Option<PathBuf>,
+    /// An earlier log that is to be read as soon as the proxy has begun another.
+    rotated: Option<PathBuf>,
     rotations: u64,
 }
 
 impl Proxy {
-    /// Starts a proxy; it can be asked once [`listens`](Self::listens) has said where.
+    /// Starts a proxy; its address is known once it [`listens`](Self::listens).
     pub(super) fn start(
         policy: &str,
         connections: &str,
         origins: &[Origin],
-        stage: &Stage<'_>,
+        programs: &Programs<'_>,
     ) -> io::Result<Self> {
         let name = format!("{policy} {connections}");
         let file = format!("{policy}_{connections}");
-        let log = stage.folder.join(&file).with_extension("csv");
+        let log = programs.folder.join(&file).with_extension("csv");
         let mut args: Vec<OsString> = vec![policy.into()];
         args.extend(["--connections".into(), connections.into()]);
         args.extend(["--listen".into(), "127.0.0.1:0".into(), "--log".into(), log.clone().into()]);
@@ -129,17 +129,17 @@ impl Proxy {
             args.extend(["--upstream".into(), origin.url().into()]);
         }
         args.extend(PROXY_FLAGS.map(OsString::from));
-        let output = stage.folder.join(&file).with_extension("out");
+        let output = programs.folder.join(&file).with_extension("out");
         Ok(Self {
             name,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            process: Process::start(&stage.lab, &stage.proxy, &args, output)?,
-            course: Course::default(),
+            process: Process::start(&programs.lab, &programs.proxy, &args, output)?,
+            samples: Samples::default(),
             at_start: Figures::default(),
             at_end: Figures::default(),
             rows: 0,
             log,
-            aside: None,
+            rotated: None,
             rotations: 0,
         })
     }
@@ -147,7 +147,7 @@ impl Proxy {
     /// Whether it has said where it listens.
     pub(super) fn listens(&mut self) -> bool {
         let output = self.process.output();
-        // The upstreams are said last, in one write with the address.
+        // The upstreams are printed last, in one write with the address.
         let address = output.lines().find_map(|line| line.strip_prefix("listening on http://"));
         match address.and_then(|address| address.parse().ok()) {
             Some(address) if output.contains("\nupstream ") => {
@@ -159,32 +159,33 @@ impl Proxy {
     }
 
     pub(super) fn figures(&self) -> io::Result<Figures> {
-        Figures::of(self.process.id())
+        Figures::of(self.process.id()).map_err(io::Error::other)
     }
 
-    /// Takes its log away and has it begin another; whether the last one was done with.
+    /// Renames its log and has it begin another; `false` if it has not yet begun one since the last
+    /// time.
     pub(super) fn rotate(&mut self) -> io::Result<bool> {
-        if self.aside.is_some() {
+        if self.rotated.is_some() {
             return Ok(false);
         }
         self.rotations += 1;
-        let aside = self.log.with_extension(format!("{}.csv", self.rotations));
-        fs::rename(&self.log, &aside)?;
-        self.aside = Some(aside);
+        let rotated = self.log.with_extension(format!("{}.csv", self.rotations));
+        fs::rename(&self.log, &rotated)?;
+        self.rotated = Some(rotated);
         self.process.signal(Signal::HUP);
         Ok(true)
     }
 
-    /// Reads and removes the log that was taken away, once nothing more is written to it.
-    pub(super) fn read_aside(
+    /// Reads and removes the log that was rotated, once nothing more is written to it.
+    pub(super) fn read_rotated(
         &mut self,
         backends: &[String],
         each: &mut dyn FnMut(Read),
     ) -> io::Result<()> {
-        // The proxy goes on in another file only when it has finished this one.
-        let Some(aside) = self.aside.take_if(|_| self.log.exists()) else { return Ok(()) };
-        self.rows += read(&aside, backends, each)?;
-        fs::remove_file(aside)
+        // The proxy begins another file only when it has finished this one.
+        let Some(rotated) = self.rotated.take_if(|_| self.log.exists()) else { return Ok(()) };
+        self.rows += read(&rotated, backends, each)?;
+        fs::remove_file(rotated)
     }
 
     /// Reads what is left, after the proxy has ended.
@@ -193,20 +194,20 @@ impl Proxy {
         backends: &[String],
         each: &mut dyn FnMut(Read),
     ) -> io::Result<()> {
-        if let Some(aside) = self.aside.take() {
-            self.rows += read(&aside, backends, each)?;
+        if let Some(rotated) = self.rotated.take() {
+            self.rows += read(&rotated, backends, each)?;
         }
         self.rows += read(&self.log, backends, each)?;
         Ok(())
     }
 
-    /// What it says at its end: requests, rows and rows lost.
+    /// What it prints at its end: requests, rows and rows lost.
     pub(super) fn totals(&self) -> Option<(u64, u64, u64)> {
         totals(&self.process.output())
     }
 }
 
-/// A row, or what is wrong with it. The log's proxy is for the caller to fill in.
+/// A row, or what is wrong with it. The caller fills in the proxy.
 pub(super) type Read = Result<Entry, String>;
 
 fn read(log: &Path, backends: &[String], each: &mut dyn FnMut(Read)) -> io::Result<u64> {
@@ -242,7 +243,7 @@ fn entry(row: Result<Row<'_>, LineError>, log: &Path, backends: &[String]) -> Re
     })
 }
 
-/// The totals in a proxy's last words.
+/// The totals in a proxy's output.
 fn totals(output: &str) -> Option<(u64, u64, u64)> {
     let line = output.lines().find(|line| line.ends_with(" rows lost"))?;
     let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
@@ -255,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn totals_are_read_from_the_last_words() {
+    fn totals_are_read_from_the_output() {
         let output =
             "listening on http://127.0.0.1:1\n12 requests, 3 errors, 11 rows, 1 rows lost\n";
         assert_eq!(totals(output), Some((12, 11, 1)));
