@@ -8,9 +8,9 @@ use std::time::Instant;
 use super::balancer::{Balancer, Options};
 use super::id::{BackendId, MAX_BACKENDS};
 use super::invalid::InvalidOptions;
+use super::policy::Selector;
 use super::registry::Registry;
 use super::roster::Roster;
-use super::selector::Selector;
 use super::sync::AtomicU64;
 
 /// All slots are taken.

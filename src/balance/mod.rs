@@ -11,24 +11,17 @@
 //! name and an id. On a request's path nothing is allocated, locked or counted as a reference:
 //! workers share relaxed atomics in the slots of a [`Registry`] and in the tables of the policy.
 
-mod adaptive_ewma;
-mod adaptive_sma;
 mod balancer;
 mod clock;
 mod id;
 mod invalid;
 mod lease;
-mod lowest;
 mod membership;
 mod outage;
-mod per_slot;
 mod policy;
 mod probe;
 mod registry;
 mod roster;
-mod rotation;
-mod round_robin;
-mod selector;
 mod slot;
 mod sync;
 #[cfg(test)]

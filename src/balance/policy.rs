@@ -1,14 +1,22 @@
 //! The policies by name: the one place where a policy is registered.
 
+mod adaptive_ewma;
+mod adaptive_sma;
+mod lowest;
+mod per_slot;
+mod rotation;
+mod round_robin;
+mod selector;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::adaptive_ewma::AdaptiveEwma;
-use super::adaptive_sma::AdaptiveSma;
 use super::invalid::InvalidOptions;
-use super::round_robin::RoundRobin;
-use super::selector::Selector;
+use adaptive_ewma::AdaptiveEwma;
+use adaptive_sma::AdaptiveSma;
+use round_robin::RoundRobin;
+pub(super) use selector::Selector;
 
 /// A policy and its parameters. Displayed by its canonical name; parsed from that with its default
 /// parameters, a dash and an underscore being the same.

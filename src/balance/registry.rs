@@ -50,3 +50,13 @@ impl Registry {
         self.epoch.nanos(now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_as_small_as_one_that_shares_no_cache_line_can_be() {
+        assert_eq!(size_of::<CachePadded<Slot>>(), size_of::<CachePadded<u8>>());
+    }
+}

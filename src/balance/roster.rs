@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::balancer::Options;
 use super::id::BackendId;
 use super::outage::Backoff;
-use super::selector::Selector;
+use super::policy::Selector;
 
 /// One backend of a roster.
 #[derive(Clone, Debug)]

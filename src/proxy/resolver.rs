@@ -155,6 +155,7 @@ pub struct AddressCursor {
 #[derive(Debug)]
 pub(super) struct LocalResolver {
     shared: Arc<Resolver>,
+    /// By slot, as far as backends were asked for.
     copies: Vec<Copy>,
 }
 
@@ -167,8 +168,7 @@ struct Copy {
 
 impl LocalResolver {
     pub(super) fn new(shared: Arc<Resolver>) -> Self {
-        let copies = shared.entries.iter().map(|_| Copy::default()).collect();
-        Self { shared, copies }
+        Self { shared, copies: Vec::new() }
     }
 
     /// The address to try after `last`: first the one that answered last, then the ones behind it,
@@ -179,6 +179,9 @@ impl LocalResolver {
         last: Option<AddressCursor>,
     ) -> Option<(AddressCursor, &Endpoint)> {
         let entry = &self.shared.entries[id.slot()];
+        if self.copies.len() <= id.slot() {
+            self.copies.resize_with(id.slot() + 1, Copy::default);
+        }
         let copy = &mut self.copies[id.slot()];
         let current = entry.version.load(Ordering::Acquire);
         if copy.version != current {
@@ -198,7 +201,7 @@ impl LocalResolver {
 
     /// The address that a search came to, as it is known here.
     pub(super) fn address_at(&self, id: BackendId, cursor: AddressCursor) -> Option<&Endpoint> {
-        let located = self.copies[id.slot()].located.as_ref();
+        let located = self.copies.get(id.slot())?.located.as_ref();
         located.filter(|located| located.id == id)?.addresses.get(cursor.index)
     }
 

@@ -202,3 +202,29 @@ fn a_refusal_of_ours_suits_the_request() {
     rig.client("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
     assert_reply(&rig.client_got(), 503, true);
 }
+
+#[test]
+fn a_request_whose_backend_left_is_tried_at_the_one_that_stayed() {
+    // As many backends are left as were tried.
+    let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
+    rig.servers[0].dials = vec![Dial::Hangs];
+    rig.client(GET);
+    rig.drain(0);
+    rig.advance_ms(1000);
+    rig.upstream(OK);
+    assert_eq!(rig.client_got(), OK_FORWARDED);
+    let row = rig.row();
+    assert_eq!((row.attempts, row.fault), (2, None));
+    assert_eq!(rig.connections[1].backend, 1);
+}
+
+#[test]
+fn a_request_whose_backends_all_left_fails_when_it_has_tried_the_one_it_was_sent_to() {
+    let mut rig = ExchangeHarness::with(1, Policy::RoundRobin);
+    rig.servers[0].dials = vec![Dial::Hangs];
+    rig.client(GET);
+    rig.drain(0);
+    rig.advance_ms(1000);
+    assert_reply(&rig.client_got(), 503, false);
+    assert_eq!(rig.row().attempts, 1);
+}

@@ -36,6 +36,36 @@ fn the_adaptive_policies_herd_to_the_lowest_estimate_as_published() {
 }
 
 #[test]
+fn the_lowest_mean_is_chosen_not_the_lowest_last_sample() {
+    let mut scene = Scene::of(2, SMA);
+    for (slot, samples_ms) in [[400, 400, 10], [200; 3]].into_iter().enumerate() {
+        for sample in samples_ms {
+            let lease = scene.acquire_only(slot);
+            scene.answer_after(sample, lease);
+        }
+    }
+    assert_eq!(scene.estimates_ms(), [Some(270), Some(200)]);
+    assert_eq!(scene.next(3), [1; 3]);
+}
+
+#[test]
+fn a_sample_weighs_the_same_however_much_time_passes() {
+    for policy in [SMA, EWMA] {
+        let estimates_ms = |apart_ms| {
+            let mut scene = Scene::of(1, policy);
+            let mut after = |sample| {
+                scene.pass(apart_ms);
+                let lease = scene.acquire();
+                scene.answer_after(sample, lease);
+                scene.estimates_ms()
+            };
+            [10, 400, 400, 20].map(&mut after)
+        };
+        assert_eq!(estimates_ms(3_600_000), estimates_ms(0), "{policy}");
+    }
+}
+
+#[test]
 fn a_backend_that_was_once_slow_is_never_looked_at_again_as_published() {
     for policy in [SMA, EWMA] {
         let mut scene = Scene::measured(policy, [400, 200, 250]);

@@ -25,6 +25,12 @@ impl ExchangeHarness {
         self.balancer.registry().in_flight(self.ids[backend]).unwrap_or(0)
     }
 
+    /// A backend is to leave, and the worker is told.
+    pub fn drain(&mut self, backend: usize) {
+        assert!(self.membership.drain(self.ids[backend]));
+        self.balancer.set_roster(self.membership.roster());
+    }
+
     /// The place of a backend.
     pub(crate) fn place(&self, id: BackendId) -> usize {
         self.ids.iter().position(|other| *other == id).expect("a backend that was added")

@@ -43,7 +43,7 @@ pub struct ExchangeHarness {
     /// What it runs by.
     pub settings: Settings,
     /// Which backends there are.
-    pub membership: Membership,
+    membership: Membership,
     /// What chooses among them.
     pub balancer: Balancer,
     /// The id of each of [`ExchangeHarness::servers`].

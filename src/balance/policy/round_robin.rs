@@ -1,11 +1,11 @@
 //! Round robin: every backend gets the same number of requests.
 
-use super::clock::Nanos;
-use super::id::BackendId;
-use super::lease::Reason;
-use super::registry::Registry;
 use super::rotation::Rotation;
 use super::selector::Selector;
+use crate::balance::clock::Nanos;
+use crate::balance::id::BackendId;
+use crate::balance::lease::Reason;
+use crate::balance::registry::Registry;
 
 /// Takes turns, whatever the backends' latencies.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Selector for RoundRobin {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ids, registry};
     use super::*;
+    use crate::balance::tests::{ids, registry};
 
     fn turns(policy: &RoundRobin, candidates: &[BackendId], count: usize) -> Vec<Option<usize>> {
         let registry = registry();
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn as_many_candidates_as_there_can_be_have_their_turn() {
-        let count = super::super::MAX_BACKENDS;
+        let count = crate::balance::MAX_BACKENDS;
         let expected: Vec<Option<usize>> = (0..count).chain(0..count).map(Some).collect();
         assert_eq!(turns(&RoundRobin::new(count), &ids(count), 2 * count), expected);
     }

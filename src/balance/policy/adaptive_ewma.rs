@@ -5,10 +5,10 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::clock::Nanos;
-use super::invalid::InvalidOptions;
 use super::lowest::{Estimator, Lowest};
-use super::sync::AtomicU64;
+use crate::balance::clock::Nanos;
+use crate::balance::invalid::InvalidOptions;
+use crate::balance::sync::AtomicU64;
 
 /// `average += alpha * (sample - average)`, and the first sample is the first average.
 #[derive(Debug)]

@@ -6,14 +6,14 @@
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::clock::Nanos;
-use super::id::BackendId;
-use super::lease::Reason;
 use super::per_slot::PerSlot;
-use super::registry::Registry;
 use super::rotation::Rotation;
 use super::selector::Selector;
-use super::sync::AtomicU64;
+use crate::balance::clock::Nanos;
+use crate::balance::id::BackendId;
+use crate::balance::lease::Reason;
+use crate::balance::registry::Registry;
+use crate::balance::sync::AtomicU64;
 
 /// The latency to expect of one backend, learnt from many threads at once.
 pub(super) trait Estimator: Debug + Send + Sync {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::sync::AtomicU64;
+use crate::balance::sync::AtomicU64;
 
 /// How often a turn was taken among a number of candidates, by that number.
 ///

@@ -2,16 +2,16 @@
 
 use std::fmt::Debug;
 
-use super::clock::Nanos;
-use super::id::BackendId;
-use super::lease::Reason;
-use super::registry::Registry;
+use crate::balance::clock::Nanos;
+use crate::balance::id::BackendId;
+use crate::balance::lease::Reason;
+use crate::balance::registry::Registry;
 
 /// A theory of which backend is best, with what it has learnt of each.
 ///
 /// All workers share it, so it learns through atomics. It keeps a table of its own of the backends,
 /// by slot; a new policy is a new value that knows nothing yet.
-pub(super) trait Selector: Debug + Send + Sync {
+pub(in crate::balance) trait Selector: Debug + Send + Sync {
     /// Chooses among `candidates`, all of which take requests; `None` only when there are none.
     ///
     /// The list is scratch, in the order of the roster. What is known of a candidate whatever the

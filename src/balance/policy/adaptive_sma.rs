@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::clock::Nanos;
-use super::invalid::{InvalidOptions, MAX_WINDOW};
 use super::lowest::{Estimator, Lowest};
-use super::sync::{AtomicI64, AtomicU64};
+use crate::balance::clock::Nanos;
+use crate::balance::invalid::{InvalidOptions, MAX_WINDOW};
+use crate::balance::sync::{AtomicI64, AtomicU64};
 
 /// A ring of the last samples with a running sum, so that a mean costs the same for any window.
 ///

@@ -4,7 +4,7 @@ use std::ops::Index;
 
 use crossbeam_utils::CachePadded;
 
-use super::id::BackendId;
+use crate::balance::id::BackendId;
 
 /// A value for each slot of a registry, apart from each other, so that workers that use different
 /// backends do not slow each other down.
