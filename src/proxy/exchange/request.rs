@@ -177,7 +177,8 @@ impl Exchange {
             Choice::Go(lease) => {
                 let backend = lease.backend();
                 self.tried.insert(backend);
-                self.record.dispatched_to(&lease, context.now);
+                let name = context.balancer.name(backend).unwrap_or_default();
+                self.record.dispatched_to(&lease, name, context.now);
                 let timing = Timing::start(context.now);
                 self.attempt = Some(Attempt { lease, link: Link::Connecting, timing });
                 self.connect(false, context);

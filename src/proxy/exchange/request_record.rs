@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::super::fault::Fault;
-use crate::balance::{BackendId, Lease};
+use crate::balance::{BackendId, Lease, Reason};
 use crate::endpoint::Client;
 use crate::journal::Record;
 
@@ -29,8 +29,12 @@ pub(super) struct RequestRecord {
     pub(super) status: u16,
     /// The backend tried last.
     pub(super) backend: Option<BackendId>,
+    /// Its name, copied because the backend may be gone when the row is written.
+    backend_name: String,
+    /// How many requests it had in flight when it was chosen, and why it was.
+    choice: Option<(u32, Reason)>,
     /// When a backend was first chosen.
-    pub(super) dispatched: Option<Instant>,
+    dispatched: Option<Instant>,
     /// When the last byte of the upstream had come, or the last attempt ended.
     pub(super) upstream_ended: Option<Instant>,
     /// Of the last attempt; `None` for a pooled connection.
@@ -44,16 +48,21 @@ pub(super) struct RequestRecord {
 }
 
 impl RequestRecord {
-    /// Forgets all; the allocation stays.
+    /// Forgets all; the allocations stay.
     pub(super) fn clear(&mut self) {
         let mut line = std::mem::take(&mut self.line);
+        let mut backend_name = std::mem::take(&mut self.backend_name);
         line.clear();
-        *self = Self { line, ..Self::default() };
+        backend_name.clear();
+        *self = Self { line, backend_name, ..Self::default() };
     }
 
-    /// A backend was chosen for an attempt.
-    pub(super) fn dispatched_to(&mut self, lease: &Lease, now: Instant) {
+    /// A backend of this name was chosen for an attempt.
+    pub(super) fn dispatched_to(&mut self, lease: &Lease, name: &str, now: Instant) {
         self.backend = Some(lease.backend());
+        self.backend_name.clear();
+        self.backend_name.push_str(name);
+        self.choice = Some((lease.in_flight(), lease.reason()));
         self.dispatched.get_or_insert(now);
     }
 
@@ -90,7 +99,7 @@ impl RequestRecord {
         Record {
             ended: now,
             client: self.client.map_or(client, Client::Ip),
-            backend: self.backend.and_then(|backend| u16::try_from(backend.slot()).ok()),
+            backend: self.backend.map(|_| self.backend_name.as_str()),
             status: self.status,
             method,
             path,
@@ -102,6 +111,9 @@ impl RequestRecord {
             attempts: self.attempts,
             fault: self.fault.map(Fault::label),
             is_probe: self.is_probe,
+            dispatched: self.dispatched,
+            in_flight: self.choice.map(|(in_flight, _)| in_flight),
+            reason: self.choice.map(|(_, reason)| reason.name()),
         }
     }
 }
