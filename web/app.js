@@ -38,12 +38,24 @@ const WINDOWS = {
 };
 
 const POLICIES = {
-  "round-robin": () => "round-robin takes the backends in turn",
-  adaptive_sma: ({ window }) =>
-    `adaptive_sma prefers the lowest mean of the last ${window} response times`,
+  "round-robin": () => "takes the backends in turn",
+  adaptive_sma: ({ window }) => `prefers the lowest mean of the last ${window} response times`,
   adaptive_ewma: ({ alpha }) =>
-    `adaptive_ewma prefers the lowest average with weight ${alpha} for the newest response time`,
+    `prefers the lowest average of the response times, with weight ${alpha} for the newest`,
 };
+
+const REASONS = {
+  best: "It was expected to answer first.",
+  tie: "It was the next in turn of several that were expected to answer equally fast.",
+  turn: "It was the next in turn.",
+  first: "It had not been measured yet.",
+  trial: "It was to be measured anew, after failures or a long time without requests.",
+  only: "No other backend could be chosen.",
+  retry: "An attempt with another backend had failed.",
+  cooling: "All backends had failed lately, and it was the one to be tried first.",
+};
+
+const NO_BACKEND = { text: "no backend", kind: "backend none", title: "Answered without a backend" };
 
 const find = (id) => document.getElementById(id);
 const say = (id, text) => setText(find(id), text);
@@ -56,6 +68,9 @@ let charts = false;
 
 /** The names of the backends that are not wanted in the chart. */
 const hidden = new Set();
+
+/** The number of each backend's colour by its name. It stays, whichever backends come and go. */
+const colours = new Map();
 
 const poll = new Poll({
   onFigures(next) {
@@ -74,6 +89,9 @@ const poll = new Poll({
 function show() {
   const view = figures.since.requests === 0 ? "empty" : "figures";
   setAttribute(find("figures"), "data-view", view);
+  for (const { name } of figures.backends) {
+    if (!colours.has(name)) colours.set(name, colours.size % COLOURS);
+  }
   showStatus();
   showMode();
   if (view === "empty") {
@@ -164,8 +182,10 @@ function showSpark(requests) {
 
 function showBackends() {
   const { backends, not_dispatched: none, estimates } = figures;
-  const rows = backends.map((backend, index) => [
-    { ...backendCell(backend.label, index % COLOURS), title: backend.name, heads: true },
+  // What a log of ours tells of its choices, a log of another tool lacks.
+  setAttribute(find("figures"), "data-choices", estimates === null ? "told" : "unknown");
+  const rows = backends.map((backend) => [
+    { ...backendCell(backend), heads: true },
     number(count(backend.requests)),
     number(percent(backend.share)),
     number(percent(backend.share_since)),
@@ -175,51 +195,65 @@ function showBackends() {
     number(millis(backend.p95_ms)),
     number(millis(backend.sma_ms), "estimate"),
     number(millis(backend.ewma_ms), "estimate"),
+    reasonsCell(backend.reasons),
   ]);
   if (none.requests_since > 0) {
     const empty = Array.from({ length: 8 }, () => number(""));
-    rows.push([{ ...backendCell(null), heads: true }, number(count(none.requests)), ...empty]);
+    const cells = [number(count(none.requests)), ...empty, { text: "", kind: "why" }];
+    rows.push([{ ...NO_BACKEND, heads: true }, ...cells]);
   }
   setRows(find("backends-table").tBodies[0], rows);
-  const { sma_window, ewma_alpha, failure_sample_ms, label } = estimates;
-  const averages = `SMA of ${sma_window} and EWMA of ${ewma_alpha}: ${label}`;
-  say("estimates-note", `${sentence(windowName(figures.window))}. ${averages}`);
-  const failure = `a failure counts as ${count(failure_sample_ms / 1000)} s`;
-  const means = `Mean of the last ${sma_window} response times; ${failure}`;
-  const weighs = `Exponential average of the response times, weight ${ewma_alpha}; ${failure}`;
-  setAttribute(find("sma-head"), "title", means);
-  setAttribute(find("ewma-head"), "title", weighs);
-  say("policy", policy(failure));
-}
-
-/** What is known of the policy. Why a request went where it did is in no row. */
-function policy(failure) {
-  const { description, estimates } = figures;
-  const { sma_window, ewma_alpha } = estimates;
-  if (description === null) {
-    return `The proxy's parameters are not known, for no .meta.json stands beside the log: the \
-averages are those of its defaults, ${sma_window} and ${ewma_alpha}, and ${failure}.`;
+  const window = sentence(windowName(figures.window));
+  if (estimates === null) {
+    say("estimates-note", window);
+    say("latest-note", "");
+  } else {
+    const { sma_window, ewma_alpha, label } = estimates;
+    say("estimates-note", `${window}. SMA of ${sma_window} and EWMA of ${ewma_alpha}: ${label}`);
+    say("latest-note", "SMA and EWMA: of the request's backend, with this request");
+    setAttribute(find("sma-head"), "title", `Mean of the last ${sma_window} latencies`);
+    const weight = `Exponential average of the latencies, weight ${ewma_alpha} for the newest`;
+    setAttribute(find("ewma-head"), "title", weight);
   }
-  const known = POLICIES[description.policy];
-  const says = known ? known({ window: sma_window, alpha: ewma_alpha }) : description.policy;
-  return `${says}; ${failure}. Attempts after which a request was sent to another backend are in \
-no row, nor is why a request went where it did.`;
+  say("policy", policy());
 }
 
-/** The cell of a backend's name; null is for requests that no backend got. */
-function backendCell(label, colour = null) {
-  if (label !== null) return { text: label, kind: "backend", colour };
-  return { text: "no backend", kind: "backend none", title: "Answered without a backend" };
+/** How often the backend was chosen for which reason, the most frequent first. */
+function reasonsCell(reasons) {
+  const counts = Object.entries(reasons).sort(([, one], [, other]) => other - one);
+  const text = counts.map(([reason, times]) => `${reason} ${count(times)}`).join(" · ");
+  const lines = counts.map(([reason]) => `${reason}: ${REASONS[reason] ?? "?"}`);
+  return { text, kind: "why", title: lines.join("\n") || null };
+}
+
+/** What is known of the policy. */
+function policy() {
+  const { description, estimates, mode } = figures;
+  if (estimates !== null) return `${mode ?? DASH}. The log does not tell why a backend was chosen.`;
+  if (description === null) {
+    return `${mode ?? DASH}. Its parameters are not known, because no .meta.json is beside the log.`;
+  }
+  const { policy: name, parameters, failure_sample_ms } = description;
+  const says = POLICIES[name];
+  const failure = failure_sample_ms === null || name === "round-robin"
+    ? ""
+    : `; a failure counts as ${count(failure_sample_ms / 1000)} s`;
+  return says ? `${name} ${says(parameters)}${failure}.` : `${name}.`;
+}
+
+/** The cell of a backend's name. */
+function backendCell({ name, label }) {
+  return { text: label, kind: "backend", title: name, colour: colours.get(name) };
 }
 
 function showLatest() {
-  const places = figures.backends.map(({ label }, index) => [label, index % COLOURS]);
-  const colours = new Map(places);
+  const backends = new Map(figures.backends.map((backend) => [backend.name, backend]));
   const rows = figures.latest.slice(0, LATEST_SHOWN).map((request) => [
     { text: time(request.time_ms, true), kind: "time" },
-    backendCell(request.backend, colours.get(request.backend)),
+    request.backend === null ? NO_BACKEND : backendCell(backends.get(request.backend)),
     number(String(request.status ?? DASH), request.error ? "bad" : ""),
     number(millis(request.latency_ms)),
+    reasonCell(request),
     number(millis(request.sma_ms), "estimate"),
     number(millis(request.ewma_ms), "estimate"),
     { text: `${request.method} ${request.path}`.trim(), kind: "path", title: request.path || null },
@@ -228,11 +262,19 @@ function showLatest() {
   setRows(find("latest-table").tBodies[0], rows);
 }
 
+/** Why a request's backend was chosen. A log without that column tells nothing. */
+function reasonCell({ reason, in_flight }) {
+  const sentences = [];
+  if (reason !== null) sentences.push(REASONS[reason] ?? "");
+  if (in_flight !== null) sentences.push(`In flight there, this one included: ${count(in_flight)}.`);
+  return { text: reason ?? "", kind: "why", title: sentences.join(" ").trim() || null };
+}
+
 /** The newest values of the chart; made only while someone has the table open. */
 function showLatencyTable() {
   if (!find("latency-details").open) return;
-  const { series, backends } = figures;
-  const head = backends.flatMap(({ label }) => [number(`${label} p50`), number(`${label} p95`)]);
+  const { series } = figures;
+  const head = charted().flatMap(({ label }) => [number(`${label} p50`), number(`${label} p95`)]);
   setRows(find("latency-table").tHead, [["Time (UTC)", ...head]]);
   const slots = series.requests.map((_, index) => index).reverse().slice(0, TABLE_SLOTS);
   const values = (slot) => series.backends.flatMap((line) => [line.p50_ms[slot], line.p95_ms[slot]]);
@@ -243,26 +285,35 @@ function showLatencyTable() {
   setRows(find("latency-table").tBodies[0], rows);
 }
 
+/** The backends that have lines: all, or those that got most requests. */
+function charted() {
+  const lines = new Set(figures.series.backends.map(({ name }) => name));
+  return figures.backends.filter(({ name }) => lines.has(name));
+}
+
 function showCharts() {
   const { window, since: all, series } = figures;
   const step = series.step_ms / 1000;
   say("latency-step", step === 1 ? "per second" : `per ${step} seconds`);
+  const [lines, backends] = [charted().length, figures.backends.length];
+  say("latency-choice", lines < backends ? `the busiest ${lines} of ${backends}, ` : "");
   say("distribution-window", windowName(window));
   say("distribution-since", `since ${since(all.from_ms)}`);
   if (!charts) return;
   // Always of the same figures as the table of backends.
-  drawDistribution(find("distribution-chart"), figures);
+  drawDistribution(find("distribution-chart"), charted(), colours);
   // Values must not move under whoever reads them.
   if (held) return;
   showLegend();
-  drawLatency(find("latency-chart"), figures, hidden);
+  drawLatency(find("latency-chart"), figures, charted(), colours, hidden);
 }
 
 /** A button for each backend, which has its lines shown or not. */
 function showLegend() {
   const legend = find("legend");
-  while (legend.children.length > figures.backends.length) legend.lastElementChild.remove();
-  figures.backends.forEach(({ name, label }, index) => {
+  const backends = charted();
+  while (legend.children.length > backends.length) legend.lastElementChild.remove();
+  backends.forEach(({ name, label }, index) => {
     let button = legend.children[index];
     if (!button) {
       button = document.createElement("button");
@@ -276,7 +327,7 @@ function showLegend() {
     }
     setText(button, label);
     setAttribute(button, "title", name);
-    setAttribute(button, "data-colour", String(index % COLOURS));
+    setAttribute(button, "data-colour", String(colours.get(name)));
     setAttribute(button, "aria-pressed", String(!hidden.has(name)));
   });
 }

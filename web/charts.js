@@ -71,14 +71,17 @@ function layout(more) {
   };
 }
 
-/** Draws the latency of each backend but the hidden ones. A zoom stays as it is within a window. */
-export function drawLatency(element, figures, hidden) {
+/**
+ * Draws the latency of these backends but the hidden ones, in the colours of these numbers. A zoom
+ * stays as it is within a window.
+ */
+export function drawLatency(element, figures, backends, numbers, hidden) {
   colours ??= palette();
-  const { series, backends, window } = figures;
+  const { series, window } = figures;
   const times = series.requests.map((_, index) => series.start_ms + index * series.step_ms);
   const labels = new Map(backends.map((backend) => [backend.name, backend.label]));
-  const traces = series.backends.flatMap((backend, index) => {
-    const color = colours.backends[index % COLOURS];
+  const traces = series.backends.flatMap((backend) => {
+    const color = colours.backends[numbers.get(backend.name)];
     const label = asText(labels.get(backend.name) ?? backend.name);
     const line = (values, name, dash, width) => ({
       type: "scatter",
@@ -125,12 +128,11 @@ export function drawLatency(element, figures, hidden) {
   return Plotly.react(element, traces, shape, CONFIG);
 }
 
-/** Draws each backend's share of the requests. */
-export function drawDistribution(element, figures) {
+/** Draws the share of the requests of each of these backends. */
+export function drawDistribution(element, charted, numbers) {
   colours ??= palette();
-  const backends = [...figures.backends].reverse();
-  const last = backends.length - 1;
-  const paint = backends.map((_, index) => colours.backends[(last - index) % COLOURS]);
+  const backends = [...charted].reverse();
+  const paint = backends.map(({ name }) => colours.backends[numbers.get(name)]);
   const bars = (name, share, requests, opacity) => ({
     type: "bar",
     orientation: "h",

@@ -174,7 +174,6 @@ fn journal_row() -> Step {
     let (journal, feeds) = Journal::start(journal::Options {
         path: Some(folder.path().join("log.csv")),
         meta: None,
-        backends: (0..BACKENDS).map(|index| format!("http://localhost:{index}")).collect(),
         routing_mode: "round-robin".to_owned(),
         connection: "persistent".to_owned(),
         workers: 1,
@@ -196,20 +195,20 @@ fn journal_row() -> Step {
 fn record(now: Instant) -> Record<'static> {
     let us = Duration::from_micros;
     Record {
-        ended: now,
         client: CLIENT,
-        backend: Some(1),
+        backend: Some("http://localhost:8081"),
         status: 200,
         method: b"GET",
         path: b"/",
         request_bytes: 40,
         response_bytes: 120,
         latency: Some(us(180)),
-        connect: None,
         first_byte: Some(us(175)),
         attempts: 1,
-        fault: None,
-        is_probe: false,
+        dispatched: now.checked_sub(us(185)),
+        in_flight: Some(3),
+        reason: Some("turn"),
+        ..Record::new(now)
     }
 }
 

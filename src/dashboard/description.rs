@@ -7,11 +7,10 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::balance::{MAX_BACKENDS, MAX_WINDOW, Policy};
+use crate::balance::{MAX_BACKENDS, Policy};
 use crate::journal::meta_path;
 
 /// No description is longer, with the most backends there can be.
@@ -62,36 +61,6 @@ impl Description {
         self.policy == routing_mode
             || policy(&self.policy).is_ok_and(|name| policy(routing_mode) == Ok(name))
     }
-
-    /// How the averages are computed.
-    pub(super) fn averages(&self) -> Averaging {
-        let usual = Averaging::default();
-        let Parameters { window, alpha } = self.parameters;
-        Averaging {
-            window: window.filter(|it| (1..=MAX_WINDOW).contains(it)).unwrap_or(usual.window),
-            alpha: alpha.filter(|it| *it > 0.0 && *it <= 1.0).unwrap_or(usual.alpha),
-            failure_sample: self
-                .failure_sample_ms
-                .map_or(usual.failure_sample, Duration::from_millis),
-        }
-    }
-}
-
-/// The parameters of both averages; the default is the proxy's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Averaging {
-    /// How many samples the simple moving average is of.
-    pub(super) window: usize,
-    /// The weight of the newest sample in the exponential one.
-    pub(super) alpha: f64,
-    /// The sample that a failure counts as.
-    pub(super) failure_sample: Duration,
-}
-
-impl Default for Averaging {
-    fn default() -> Self {
-        Self { window: 3, alpha: 0.2, failure_sample: Duration::from_secs(10) }
-    }
 }
 
 #[cfg(test)]
@@ -115,8 +84,7 @@ mod tests {
         let known = read(TEXT).unwrap();
         let urls: Vec<_> = known.backends.iter().map(|backend| &*backend.url).collect();
         assert_eq!(urls, ["http://localhost:8081", "http://localhost:8082"]);
-        let failure_sample = Duration::from_secs(7);
-        assert_eq!(known.averages(), Averaging { window: 10, alpha: 0.2, failure_sample });
+        assert_eq!((known.parameters.window, known.failure_sample_ms), (Some(10), Some(7000)));
         assert!(known.is_of("adaptive_sma") && known.is_of("adaptive-sma"));
         assert!(!known.is_of("adaptive_ewma") && !known.is_of("") && !known.is_of("magic"));
     }
@@ -131,16 +99,6 @@ mod tests {
         }
         assert_eq!(read([0xff, 0xfe]), None);
         assert_eq!(Description::of(Path::new("/nowhere/x.csv")), None);
-    }
-
-    #[test]
-    fn a_parameter_out_of_its_range_is_not_used() {
-        for parameters in
-            [r#"{"window":0}"#, r#"{"window":1001}"#, r#"{"alpha":0}"#, r#"{"alpha":1.5}"#]
-        {
-            let known = read(format!(r#"{{"policy":"x","parameters":{parameters}}}"#)).unwrap();
-            assert_eq!(known.averages(), Averaging::default(), "{parameters}");
-        }
     }
 
     #[test]

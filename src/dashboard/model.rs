@@ -3,13 +3,13 @@
 //! Its size depends on how many backends there are, up to a limit, and not on how many rows were
 //! fed. It knows neither files nor clocks: time is what the rows say.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::balance::MAX_BACKENDS;
 use crate::journal::{Days, LineError, Row, Span};
 
-use super::description::{Averaging, Description};
-use super::estimate::{Averages, Estimator, samples};
+use super::description::Description;
+use super::estimate::{Averages, Estimator};
 use super::timeline::{Cell, Timeline, WhenFull};
 
 /// The longest window that is shown second by second.
@@ -33,6 +33,12 @@ pub(super) const NOT_DISPATCHED: usize = 0;
 /// The name under which backends are counted that are more than a proxy can have.
 const MORE_BACKENDS: &str = "more backends";
 
+/// A proxy of ours knows half as many reasons to choose a backend.
+const REASONS_MAX: usize = 16;
+
+/// The name under which others are counted.
+const MORE_REASONS: &str = "other";
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -50,7 +56,8 @@ pub(super) struct Model {
     pub(super) connection: Option<String>,
     /// What the proxy wrote beside the log, unless the rows are not of that proxy.
     pub(super) description: Option<Description>,
-    pub(super) averaging: Averaging,
+    /// Whether a row told a worker, as rows of our proxy do and no others.
+    is_ours: bool,
     days: Days,
     /// The rows that are shown: all without those of odd times.
     span: Option<Span>,
@@ -61,15 +68,36 @@ pub(super) struct Model {
 }
 
 /// A backend as the log names it, and what it got since reading began.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Backend {
     pub(super) name: String,
     pub(super) requests: u64,
     pub(super) errors: u64,
+    /// How many of the requests went to it for which reason.
+    pub(super) reasons: BTreeMap<String, u64>,
     estimator: Estimator,
 }
 
 impl Backend {
+    fn learn(&mut self, row: &Row<'_>) {
+        if let Some(reason) = row.reason {
+            self.count_reason(reason);
+        }
+        if let (None, Some(latency)) = (row.worker, row.latency) {
+            self.estimator.observe(latency);
+        }
+    }
+
+    fn count_reason(&mut self, reason: &str) {
+        if let Some(count) = self.reasons.get_mut(reason) {
+            *count += 1;
+            return;
+        }
+        let is_known = reason.len() <= TEXT_CHARS_MAX && self.reasons.len() < REASONS_MAX;
+        let reason = if is_known { reason } else { MORE_REASONS };
+        *self.reasons.entry(reason.to_owned()).or_default() += 1;
+    }
+
     pub(super) fn averages(&self) -> Averages {
         self.estimator.averages()
     }
@@ -86,8 +114,12 @@ pub(super) struct Request {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) fault: String,
+    /// Why its backend was chosen; empty where the log does not tell.
+    pub(super) reason: String,
+    /// How many requests its backend had in flight then.
+    pub(super) in_flight: Option<u32>,
     pub(super) is_error: bool,
-    /// The averages of its backend, with this request in them.
+    /// The averages of its backend, with this request in them, in a log of another tool.
     pub(super) averages: Averages,
 }
 
@@ -105,7 +137,7 @@ impl Model {
             routing_mode: String::new(),
             connection: None,
             description: None,
-            averaging: Averaging::default(),
+            is_ours: false,
             days: Days::default(),
             span: None,
             present_us: None,
@@ -113,7 +145,6 @@ impl Model {
             last_broken: None,
         };
         if let Some(description) = description {
-            model.averaging = description.averages();
             for backend in &description.backends {
                 model.backend(&backend.url);
             }
@@ -141,10 +172,8 @@ impl Model {
             *self = Self { broken_lines, last_broken, ..Self::new(None) };
         }
         let backend = row.backend_url.map(|url| self.backend(url));
+        self.is_ours |= row.worker.is_some();
         self.count(row, backend);
-        if let Some(backend) = backend {
-            self.observe(row, backend);
-        }
         self.remember(row, backend);
         if row.routing_mode != self.routing_mode {
             copy(&mut self.routing_mode, row.routing_mode);
@@ -168,8 +197,7 @@ impl Model {
         }
         let index = self.backends.len();
         self.lanes.insert(name.clone(), index);
-        let estimator = Estimator::default();
-        self.backends.push(Backend { name, requests: 0, errors: 0, estimator });
+        self.backends.push(Backend { name, ..Backend::default() });
         index
     }
 
@@ -180,6 +208,7 @@ impl Model {
         if let Some(backend) = backend.map(|index| &mut self.backends[index]) {
             backend.requests += 1;
             backend.errors += u64::from(is_error);
+            backend.learn(row);
         }
         self.place_in_time(row.timestamp_us);
         let second = second(row.timestamp_us);
@@ -241,10 +270,9 @@ impl Model {
         self.requests - self.span.map_or(0, |span| span.rows)
     }
 
-    fn observe(&mut self, row: &Row<'_>, backend: usize) {
-        for sample in samples(row, self.averaging) {
-            self.backends[backend].estimator.observe(sample, self.averaging);
-        }
+    /// Whether the log is of another tool, and does not tell why a backend was chosen.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.requests > 0 && !self.is_ours
     }
 
     fn remember(&mut self, row: &Row<'_>, backend: Option<usize>) {
@@ -260,6 +288,8 @@ impl Model {
         copy(&mut request.method, &String::from_utf8_lossy(row.method.unwrap_or_default()));
         copy(&mut request.path, &String::from_utf8_lossy(row.path.unwrap_or_default()));
         copy(&mut request.fault, row.fault.unwrap_or_default());
+        copy(&mut request.reason, row.reason.unwrap_or_default());
+        request.in_flight = row.in_flight;
         request.averages = backend.map(|index| self.backends[index].averages()).unwrap_or_default();
         self.latest.push_back(request);
     }

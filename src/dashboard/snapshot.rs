@@ -3,10 +3,13 @@
 //! The fields are described in `README.md`. Latencies are milliseconds, times are milliseconds
 //! since 1970 UTC, shares lie between 0 and 1, and what is unknown is null.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::description::Description;
-use super::estimate::Averages;
+use super::estimate::{ALPHA, Averages, WINDOW};
 use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED, Request};
 use super::source::{State, Status};
 use super::timeline::{Cell, Slot};
@@ -14,6 +17,9 @@ use super::window::Window;
 
 /// How many of the latest requests are listed.
 const LISTED_REQUESTS: usize = 50;
+
+/// How many backends have lines: those that got most in the window. More can't be told apart.
+const LINES_MAX: usize = 32;
 
 /// Over how many seconds the present rate is taken; the newest, which is not over, aside.
 const RATE_SECONDS: i64 = 5;
@@ -35,7 +41,9 @@ pub(super) struct Snapshot {
     recent: Recent,
     window: Figures,
     since: Since,
-    estimates: Estimates,
+    /// How the averages were made; null in a log of ours, which tells instead why a backend was
+    /// chosen.
+    estimates: Option<Estimates>,
     /// What the proxy wrote beside the log; null without that.
     description: Option<Description>,
     backends: Vec<Backend>,
@@ -102,11 +110,8 @@ struct Since {
 #[derive(Debug, Serialize)]
 struct Estimates {
     label: &'static str,
-    /// Whether the proxy's parameters are known; if not, these are its defaults.
-    recorded: bool,
     sma_window: usize,
     ewma_alpha: f64,
-    failure_sample_ms: u128,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +127,8 @@ struct Backend {
     requests_since: u64,
     share_since: f64,
     errors_since: u64,
+    /// How many of the requests since reading began went to it for which reason.
+    reasons: BTreeMap<String, u64>,
     #[serde(flatten)]
     averages: Averages,
 }
@@ -159,6 +166,9 @@ struct Latest {
     error: bool,
     fault: String,
     latency_ms: Option<f64>,
+    /// Why its backend was chosen; null where the log does not tell.
+    reason: Option<String>,
+    in_flight: Option<u32>,
     #[serde(flatten)]
     averages: Averages,
 }
@@ -188,14 +198,14 @@ impl Snapshot {
             }
             _ => timeline.newest(count),
         };
+        let cells = lanes(model).map(|lane| sum(&slots, lane)).collect::<Vec<_>>();
         let order = order(model);
         let series = Series {
             start_ms: start * 1000,
             step_ms: timeline.slot_seconds() * 1000,
             requests: slots.iter().map(|slot| requests(*slot, model)).collect(),
-            backends: order.iter().map(|&at| line(model, at, &slots)).collect(),
+            backends: busiest(&order, &cells).map(|at| line(model, at, &slots)).collect(),
         };
-        let cells = lanes(model).map(|lane| sum(&slots, lane)).collect::<Vec<_>>();
         Self {
             message,
             mode: Some(model.routing_mode.clone()).filter(|mode| !mode.is_empty()),
@@ -211,13 +221,11 @@ impl Snapshot {
                 requests: model.requests,
                 errors: model.errors,
             },
-            estimates: Estimates {
-                label: "recomputed from the log in row order",
-                recorded: model.description.is_some(),
-                sma_window: model.averaging.window,
-                ewma_alpha: model.averaging.alpha,
-                failure_sample_ms: model.averaging.failure_sample.as_millis(),
-            },
+            estimates: model.is_foreign().then_some(Estimates {
+                label: "recomputed from the log, the policy's parameters are unknown",
+                sma_window: WINDOW,
+                ewma_alpha: ALPHA,
+            }),
             description: model.description.clone(),
             backends: order.iter().map(|&at| backend(model, at, &cells)).collect(),
             not_dispatched: not_dispatched(model, &cells),
@@ -237,6 +245,14 @@ fn order(model: &Model) -> Vec<usize> {
     let mut order: Vec<usize> = (0..model.backends.len()).collect();
     order.sort_by(|a, b| model.backends[*a].name.cmp(&model.backends[*b].name));
     order
+}
+
+/// Those of the backends that got most, as many as have lines, in their order.
+fn busiest(order: &[usize], cells: &[Cell]) -> impl Iterator<Item = usize> {
+    let mut busiest = order.to_vec();
+    busiest.sort_by_key(|at| Reverse(cells[at + 1].requests));
+    busiest.truncate(LINES_MAX);
+    order.iter().copied().filter(move |at| busiest.contains(at))
 }
 
 fn lanes(model: &Model) -> std::ops::RangeInclusive<usize> {
@@ -342,6 +358,7 @@ fn backend(model: &Model, at: usize, cells: &[Cell]) -> Backend {
         requests_since: known.requests,
         share_since: share(known.requests, since),
         errors_since: known.errors,
+        reasons: known.reasons.clone(),
         averages: rounded(known.averages()),
     }
 }
@@ -357,13 +374,15 @@ fn not_dispatched(model: &Model, cells: &[Cell]) -> NotDispatched {
 fn latest(model: &Model) -> Vec<Latest> {
     let row = |request: &Request| Latest {
         time_ms: millis(request.timestamp_us as f64),
-        backend: request.backend.map(|at| short_name(&model.backends[at].name).to_owned()),
+        backend: request.backend.map(|at| model.backends[at].name.clone()),
         method: request.method.clone(),
         path: request.path.clone(),
         status: request.status,
         error: request.is_error,
         fault: request.fault.clone(),
         latency_ms: request.latency_us.map(|latency_us| millis(latency_us as f64)),
+        reason: Some(request.reason.clone()).filter(|reason| !reason.is_empty()),
+        in_flight: request.in_flight,
         averages: rounded(request.averages),
     };
     model.latest.iter().rev().take(LISTED_REQUESTS).map(row).collect()

@@ -157,7 +157,7 @@ impl Source {
         let renewed = match sight.fate {
             Fate::Cut => self.reopen(&path, Beginning::Cut, now),
             Fate::Replaced if read_up => self.reopen(&path, Beginning::Replaced, now),
-            // Averages by other parameters are others from the first row on.
+            // The backends and the policy that it names are known from the first row on.
             _ if is_described_anew => self.reopen(&path, beginning, now),
             _ => false,
         };

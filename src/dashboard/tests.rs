@@ -12,17 +12,6 @@ pub(super) fn row(timestamp_us: i64, backend: &str, latency: Duration) -> Row<'_
         latency: Some(latency),
         status: Some(200),
         routing_mode: "adaptive_sma",
-        connection: None,
-        worker: None,
-        client: None,
-        method: None,
-        path: None,
-        request_bytes: None,
-        response_bytes: None,
-        connect: None,
-        first_byte: None,
-        attempts: None,
-        fault: None,
-        probe: None,
+        ..Row::default()
     }
 }

@@ -5,8 +5,9 @@
 //! is the names in the header by which a log is known, not its bytes. What can't be read is refused
 //! with what was expected and what was found.
 
+use super::columns::{COLUMNS, CONTRACT_COLUMNS};
+use super::layout::Layout;
 use super::line::{Line, Splitter};
-use super::schema::{COLUMNS, CONTRACT_COLUMNS, Columns};
 use super::timestamp::has_day_first;
 
 /// What may be between fields, in the order in which it is tried.
@@ -22,7 +23,7 @@ const CHARS_SHOWN: usize = 200;
 #[derive(Debug)]
 pub(super) struct Dialect {
     pub(super) separator: u8,
-    pub(super) columns: Columns,
+    pub(super) layout: Layout,
     /// Where the first row begins, in bytes.
     pub(super) rows_begin: usize,
 }
@@ -40,12 +41,17 @@ pub enum NotALog {
     #[error(
         "expected the columns {}, by name in a header or in this order without one; \
          its first line is `{found}`",
-        COLUMNS[..CONTRACT_COLUMNS].join(", ")
+        contract().join(", ")
     )]
     Columns {
         /// Its first line, or the beginning of that.
         found: String,
     },
+}
+
+/// The names of the columns that every log has.
+fn contract() -> [&'static str; CONTRACT_COLUMNS] {
+    std::array::from_fn(|index| COLUMNS[index].name)
 }
 
 impl Dialect {
@@ -64,13 +70,12 @@ impl Dialect {
             let next = at + length + 1;
             if let Some(separator) = named_separator(line) {
                 separators = vec![separator];
-            } else if let Some((separator, columns)) = first(&separators, line, Columns::find) {
-                let columns =
-                    columns.days_first(any_day_first(separator, &columns, &start[next..]));
-                return Ok(Some(Self { separator, columns, rows_begin: next }));
-            } else if let Some((separator, columns)) = first(&separators, line, Columns::of_row) {
-                let columns = columns.days_first(any_day_first(separator, &columns, &start[at..]));
-                return Ok(Some(Self { separator, columns, rows_begin: at }));
+            } else if let Some((separator, layout)) = first(&separators, line, Layout::find) {
+                let layout = layout.days_first(any_day_first(separator, &layout, &start[next..]));
+                return Ok(Some(Self { separator, layout, rows_begin: next }));
+            } else if let Some((separator, layout)) = first(&separators, line, Layout::of_row) {
+                let layout = layout.days_first(any_day_first(separator, &layout, &start[at..]));
+                return Ok(Some(Self { separator, layout, rows_begin: at }));
             } else if !is_passed_over(line) {
                 return Err(NotALog::found(line));
             }
@@ -110,8 +115,8 @@ fn named_separator(line: &[u8]) -> Option<u8> {
 fn first(
     separators: &[u8],
     line: &[u8],
-    find: impl Fn(&Line<'_>) -> Option<Columns>,
-) -> Option<(u8, Columns)> {
+    find: impl Fn(&Line<'_>) -> Option<Layout>,
+) -> Option<(u8, Layout)> {
     separators.iter().find_map(|&separator| {
         let mut splitter = Splitter::new(separator);
         Some((separator, find(&splitter.split(line).ok()?)?))
@@ -119,11 +124,11 @@ fn first(
 }
 
 /// Whether one of `rows` has a date that can't be read with its month first.
-fn any_day_first(separator: u8, columns: &Columns, rows: &[u8]) -> bool {
+fn any_day_first(separator: u8, layout: &Layout, rows: &[u8]) -> bool {
     let mut splitter = Splitter::new(separator);
     rows.split_inclusive(|byte| *byte == b'\n').any(|line| {
         let line = splitter.split(line).ok();
-        line.and_then(|line| columns.timestamp(&line)).is_some_and(has_day_first)
+        line.and_then(|line| layout.timestamp(&line)).is_some_and(has_day_first)
     })
 }
 
@@ -232,7 +237,7 @@ mod tests {
         let header = HEADER.to_owned();
         let days_first = |rows: &str| {
             let dialect = Dialect::of((header.clone() + rows).as_bytes()).unwrap().unwrap();
-            dialect.columns == dialect.columns.days_first(true)
+            dialect.layout == dialect.layout.days_first(true)
         };
         assert!(!days_first("05/08/2025 12:00,b,1,200,x\n"));
         assert!(days_first("05/08/2025 12:00,b,1,200,x\n25/08/2025 12:00,b,1,200,x\n"));

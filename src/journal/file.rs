@@ -19,10 +19,10 @@ use rustix::fs::{Access, FlockOperation, OFlags, access};
 use rustix::io::Errno;
 
 use super::beside;
+use super::columns::header;
 use super::dialect::Dialect;
 use super::error::JournalError;
 use super::line::BLOCK_BYTES;
-use super::schema::header;
 use super::sink::{LogSink, write_as_much};
 
 /// Standard output by its usual name. Opening that name would write over what is already there if

@@ -2,45 +2,30 @@
 
 use std::time::Instant;
 
+use super::batch::Batch;
+use super::clock::Clock;
+use super::columns::{Facts, Record, Run, TEXTS};
 use super::losses::LossReporter;
-use super::schema::{HEALTH_PROBE, Row, RowWriter};
-use super::sender::Record;
 use super::sink::{Appended, Appender, LogSink};
 use crate::console::Console;
 
 /// A batch is written when it has about this size, or when the rings are empty.
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// What is the same in every row, and the backends' names by index.
-#[derive(Debug)]
-pub(super) struct Labels {
-    pub(super) backends: Vec<String>,
-    pub(super) routing_mode: String,
-    pub(super) connection: String,
-}
-
 /// The log as the writer thread sees it.
 #[derive(Debug)]
 pub(super) struct Log<M> {
-    labels: Labels,
-    row_writer: RowWriter,
-    batch: Vec<u8>,
+    run: Run,
+    batch: Batch,
     appender: Appender<M>,
     rows: u64,
     losses: LossReporter<Console>,
 }
 
 impl<M: LogSink> Log<M> {
-    pub(super) fn new(sink: M, labels: Labels, console: Console) -> Self {
+    pub(super) fn new(sink: M, run: Run, console: Console) -> Self {
         let losses = LossReporter::new(console, sink.name());
-        Self {
-            labels,
-            row_writer: RowWriter::default(),
-            batch: Vec::with_capacity(BATCH_BYTES),
-            appender: Appender::new(sink),
-            rows: 0,
-            losses,
-        }
+        Self { run, batch: Batch::default(), appender: Appender::new(sink), rows: 0, losses }
     }
 
     /// Rows that are whole in the log.
@@ -53,35 +38,21 @@ impl<M: LogSink> Log<M> {
         self.losses.lost()
     }
 
-    /// Adds the row of a record whose method and path came beside it.
-    pub(super) fn add(&mut self, worker: usize, record: &Record<'_>, timestamp_us: i64) {
-        let labels = &self.labels;
-        let backend = record.backend.and_then(|backend| labels.backends.get(usize::from(backend)));
-        let row = Row {
-            timestamp_us,
-            backend_url: backend.map(String::as_str),
-            latency: record.latency,
-            status: Some(record.status),
-            routing_mode: &labels.routing_mode,
-            connection: Some(&labels.connection),
-            worker: Some(worker),
-            client: Some(record.client),
-            method: Some(record.method),
-            path: Some(record.path),
-            request_bytes: Some(record.request_bytes),
-            response_bytes: Some(record.response_bytes),
-            connect: record.connect,
-            first_byte: record.first_byte,
-            attempts: Some(record.attempts),
-            fault: record.fault,
-            probe: record.is_probe.then_some(HEALTH_PROBE),
-        };
-        self.row_writer.write(&row, &mut self.batch);
+    /// Adds the row of a record whose texts come beside it.
+    pub(super) fn add(
+        &mut self,
+        worker: usize,
+        record: &Record<'static>,
+        [backend, method, path]: [&[u8]; TEXTS],
+        clock: Clock,
+    ) {
+        let backend = record.backend.map(|_| backend);
+        self.batch.add(&Facts { record, backend, method, path, worker, run: &self.run, clock });
     }
 
     /// Whether the batch should be written before more is added.
     pub(super) fn is_batch_full(&self) -> bool {
-        self.batch.len() >= BATCH_BYTES
+        self.batch.bytes().len() >= BATCH_BYTES
     }
 
     /// Has the log begun before there are rows, so that its troubles are told when they begin.
@@ -96,10 +67,11 @@ impl<M: LogSink> Log<M> {
 
     /// Writes the batch. Its rows are in the log or lost afterwards; none is tried again.
     pub(super) fn write_batch(&mut self, now: Instant) {
-        if self.batch.is_empty() {
+        if self.batch.rows() == 0 {
             return;
         }
-        let Appended { rows, lost, error } = self.appender.append(&self.batch);
+        let Appended { rows, lost, error } =
+            self.appender.append(self.batch.bytes(), self.batch.rows());
         self.batch.clear();
         self.rows += rows;
         match error {
@@ -116,7 +88,7 @@ impl<M: LogSink> Log<M> {
     /// Goes on in the file that now has the log's name. What was recorded before goes to the old
     /// one, so the batch must have been written.
     pub(super) fn reopen(&mut self) {
-        debug_assert!(self.batch.is_empty(), "a row must not be torn from its file");
+        debug_assert!(self.batch.rows() == 0, "a row must not be torn from its file");
         if let Err(error) = self.appender.reopen() {
             self.losses.not_reopened(&error);
         }

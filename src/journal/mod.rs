@@ -5,26 +5,30 @@
 //! every 50 ms and writes the rows in batches. What a slow or full disk cannot take is counted as
 //! lost, so that rows + lost = requests whatever happens.
 //!
-//! The [`schema`](Row) is here once for the writer and all readers. This room knows no sockets, no
-//! HTTP and no balancing: method, path and fault are text to it, a backend is an index into a
-//! list of names.
+//! The [columns](COLUMNS) are described once, for the writer and all readers. This module knows no
+//! sockets, no HTTP and no balancing: method, path, backend, fault and reason are text to it.
 
+mod batch;
 mod beside;
-mod cell;
+mod clock;
+mod columns;
 mod days;
 mod dialect;
 mod error;
+mod escape;
 mod file;
+mod from_cell;
 mod input;
+mod layout;
 mod line;
 mod log;
 mod losses;
 mod ring;
-mod schema;
 mod sender;
 mod sink;
 mod tail;
 mod timestamp;
+mod to_cell;
 mod value;
 mod writer;
 
@@ -32,14 +36,17 @@ mod writer;
 mod tests;
 
 pub use beside::meta_path;
-pub use cell::marked;
+pub use columns::{
+    COLUMNS, CONTRACT_COLUMNS, Column, HEALTH_PROBE, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record, Row,
+    header,
+};
 pub use days::{Days, Span};
 pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
+pub use escape::marked;
 pub use file::{STANDARD_OUTPUT, check, is_held};
 pub use line::LineError;
-pub use schema::{COLUMNS, CONTRACT_COLUMNS, HEALTH_PROBE, Row, RowWriter, header};
-pub use sender::{LINE_BYTES_MAX, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record, RecordSender};
+pub use sender::{LINE_BYTES_MAX, RecordSender};
 pub use tail::{Fate, Sight, Tail, TailError};
 
 use std::path::{Path, PathBuf};
@@ -50,8 +57,9 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::console::Console;
+use columns::Run;
 use file::LogFile;
-use log::{Labels, Log};
+use log::Log;
 use ring::Room;
 use sender::Tally;
 use sink::LogSink;
@@ -64,8 +72,6 @@ pub struct Options {
     pub path: Option<PathBuf>,
     /// What stands beside a log that is a file, in [`meta_path`], if anything.
     pub meta: Option<String>,
-    /// The `backend_url` column by backend index, as configured.
-    pub backends: Vec<String>,
     /// The `routing_mode` column.
     pub routing_mode: String,
     /// The `connection` column: `persistent` or `non-persistent`, as the flag spells it.
@@ -145,7 +151,7 @@ impl Journal {
     where
         M: LogSink + Send + 'static,
     {
-        let Options { backends, routing_mode, connection, workers, verbose, console, .. } = options;
+        let Options { routing_mode, connection, workers, verbose, console, .. } = options;
         let logs = sink.is_some();
         let (senders, consumers): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| RecordSender::new(logs, verbose, room)).unzip();
@@ -153,11 +159,11 @@ impl Journal {
         let orders = Arc::<Orders>::default();
         let mut journal = Self { orders, tallies, thread: None, moved_aside: None };
         if logs || verbose {
-            let labels = Labels { backends, routing_mode, connection };
+            let run = Run::new(&routing_mode, &connection);
             let writer = Writer {
                 consumers: consumers.into_iter().flatten().collect(),
                 tallies: journal.tallies.clone(),
-                log: sink.map(|sink| Log::new(sink, labels, console)),
+                log: sink.map(|sink| Log::new(sink, run, console)),
                 console,
             };
             let orders = Arc::clone(&journal.orders);

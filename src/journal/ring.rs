@@ -6,8 +6,7 @@
 
 use rtrb::RingBuffer;
 
-/// The texts that travel with one entry.
-pub(super) const TEXTS: usize = 2;
+use super::columns::TEXTS;
 
 /// A worker's end.
 #[derive(Debug)]
@@ -50,12 +49,21 @@ impl<T: Copy> Producer<T> {
     #[must_use]
     pub(super) fn push(&mut self, entry: T, texts: [&[u8]; TEXTS]) -> bool {
         let text_bytes = texts.map(<[u8]>::len);
-        if self.entries.is_full() || !has_room(&self.texts, text_bytes.iter().sum()) {
+        if self.entries.is_full() {
             return false;
         }
-        // The room was there a moment ago and the other end can only make more.
-        let texts_in = texts.iter().all(|text| self.texts.push_entire_slice(text).is_ok());
-        texts_in && self.entries.push(Slot { entry, text_bytes }).is_ok()
+        let Ok(mut chunk) = self.texts.write_chunk(text_bytes.iter().sum()) else { return false };
+        let (mut front, mut back) = chunk.as_mut_slices();
+        for text in texts {
+            let (one, two) = text.split_at(text.len().min(front.len()));
+            front = put(one, front);
+            if !two.is_empty() {
+                back = put(two, back);
+            }
+        }
+        chunk.commit_all();
+        // The room was there a moment ago, and the other end can only make more.
+        self.entries.push(Slot { entry, text_bytes }).is_ok()
     }
 
     /// Whether half of either ring is taken: the sign to leave out what matters less.
@@ -63,6 +71,13 @@ impl<T: Copy> Producer<T> {
         !has_room(&self.entries, self.entries.buffer().capacity() / 2)
             || !has_room(&self.texts, self.texts.buffer().capacity() / 2)
     }
+}
+
+/// Copies a text into the beginning of a space, and gives the rest of it.
+fn put<'s>(text: &[u8], space: &'s mut [u8]) -> &'s mut [u8] {
+    let (place, rest) = space.split_at_mut(text.len());
+    place.copy_from_slice(text);
+    rest
 }
 
 /// Looks at the other end's cache line only if the room known of does not do.
@@ -76,13 +91,33 @@ impl<T: Copy> Consumer<T> {
         self.entries.slots()
     }
 
-    /// Takes the oldest entry out and gives its texts, in `scratch`, beside it.
-    pub(super) fn pop<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Option<(T, [&'s [u8]; TEXTS])> {
-        let Slot { entry, text_bytes } = self.entries.pop().ok()?;
-        scratch.resize(text_bytes.iter().sum(), 0);
-        self.texts.pop_entire_slice(scratch).ok()?;
-        let (first, second) = scratch.split_at(text_bytes[0]);
-        Some((entry, [first, second]))
+    /// Shows the oldest entry and its texts, and takes them out. What is split at the end of the
+    /// ring is put together in `scratch`.
+    pub(super) fn take<R>(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        look: impl FnOnce(&T, [&[u8]; TEXTS]) -> R,
+    ) -> Option<R> {
+        let Slot { entry, text_bytes } = self.entries.peek().ok()?;
+        let chunk = self.texts.read_chunk(text_bytes.iter().sum()).ok()?;
+        let mut rest = match chunk.as_slices() {
+            (whole, []) => whole,
+            (one, two) => {
+                scratch.clear();
+                scratch.extend_from_slice(one);
+                scratch.extend_from_slice(two);
+                &scratch[..]
+            }
+        };
+        let texts = text_bytes.map(|bytes| {
+            let (text, behind) = rest.split_at(bytes);
+            rest = behind;
+            text
+        });
+        let seen = look(entry, texts);
+        chunk.commit_all();
+        let _taken = self.entries.pop();
+        Some(seen)
     }
 }
 
@@ -90,43 +125,46 @@ impl<T: Copy> Consumer<T> {
 mod tests {
     use super::*;
 
+    /// The oldest entry with its texts put together.
+    fn pop<T: Copy>(consumer: &mut Consumer<T>) -> Option<(T, [Vec<u8>; TEXTS])> {
+        consumer.take(&mut Vec::new(), |entry, texts| (*entry, texts.map(<[u8]>::to_vec)))
+    }
+
     #[test]
     fn entries_come_out_whole_and_in_order_across_every_wrap() {
-        let (mut producer, mut consumer) = ring::<usize>(Room { entries: 3, text_bytes: 11 });
-        let mut scratch = Vec::new();
+        let (mut producer, mut consumer) = ring::<usize>(Room { entries: 3, text_bytes: 12 });
         for turn in 0..200 {
             let first = vec![b'a'; turn % 5];
             let second = vec![b'b'; turn % 7];
-            assert!(producer.push(turn, [&first, &second]));
+            assert!(producer.push(turn, [&first, &second, b"c"]));
             assert_eq!(consumer.len(), 1);
-            assert_eq!(consumer.pop(&mut scratch), Some((turn, [&first[..], &second[..]])));
+            assert_eq!(pop(&mut consumer), Some((turn, [first, second, b"c".to_vec()])));
         }
-        assert_eq!(consumer.pop(&mut scratch), None);
+        assert_eq!(pop(&mut consumer), None);
     }
 
     #[test]
     fn what_does_not_fit_is_refused_whole() {
         let (mut producer, mut consumer) = ring::<u8>(Room { entries: 2, text_bytes: 4 });
-        let mut scratch = Vec::new();
-        assert!(producer.push(1, [b"ab", b"c"]));
-        assert!(!producer.push(2, [b"d", b"e"]), "two bytes of text where one has room");
-        assert!(producer.push(3, [b"", b"f"]));
-        assert!(!producer.push(4, [b"", b""]), "no room for a third entry");
-        assert_eq!(consumer.pop(&mut scratch), Some((1, [&b"ab"[..], &b"c"[..]])));
-        assert_eq!(consumer.pop(&mut scratch), Some((3, [&b""[..], &b"f"[..]])));
-        assert_eq!(consumer.pop(&mut scratch), None);
+        assert!(producer.push(1, [b"ab", b"c", b""]));
+        assert!(!producer.push(2, [b"d", b"", b"e"]), "two bytes of text where one has room");
+        assert!(producer.push(3, [b"", b"", b"f"]));
+        assert!(!producer.push(4, [b"", b"", b""]), "no room for a third entry");
+        assert_eq!(pop(&mut consumer), Some((1, [&b"ab"[..], b"c", b""].map(<[u8]>::to_vec))));
+        assert_eq!(pop(&mut consumer), Some((3, [&b""[..], b"", b"f"].map(<[u8]>::to_vec))));
+        assert_eq!(pop(&mut consumer), None);
     }
 
     #[test]
     fn half_full_by_entries_or_by_text() {
         let (mut producer, mut consumer) = ring::<u8>(Room { entries: 4, text_bytes: 8 });
         assert!(!producer.is_half_full());
-        assert!(producer.push(1, [b"12345", b""]));
+        assert!(producer.push(1, [b"12345", b"", b""]));
         assert!(producer.is_half_full(), "three bytes left of eight");
-        assert!(consumer.pop(&mut Vec::new()).is_some());
+        assert!(pop(&mut consumer).is_some());
         assert!(!producer.is_half_full());
         for entry in 0..3 {
-            assert!(producer.push(entry, [b"", b""]));
+            assert!(producer.push(entry, [b"", b"", b""]));
         }
         assert!(producer.is_half_full(), "one entry left of four");
     }

@@ -3,62 +3,22 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
+use super::columns::Record;
 use super::ring::{self, Consumer, Producer, Room};
-use crate::endpoint::Client;
-
-/// Longer methods are cut in the log.
-pub const METHOD_BYTES_MAX: usize = 64;
-
-/// Longer paths are cut in the log.
-pub const PATH_BYTES_MAX: usize = 2048;
 
 /// Longer lines are cut, so that each goes through a pipe in one piece.
 pub const LINE_BYTES_MAX: usize = 1024;
 
 /// How far a worker can be ahead of the writer thread: 160 ms at 100,000 requests a second, with
-/// 128 bytes of method and path each.
+/// 128 bytes of texts each.
 pub(super) const ROOM: Room = Room { entries: 16 * 1024, text_bytes: 2 * 1024 * 1024 };
-
-/// One ended request as a worker knows it. Borrowed: nothing is allocated per request.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    /// When the request ended.
-    pub ended: Instant,
-    /// The client.
-    pub client: Client,
-    /// The index of the backend it was dispatched to, if it was.
-    pub backend: Option<u16>,
-    /// The status sent to the client, 499 if it left first.
-    pub status: u16,
-    /// The method as it came; of more than [`METHOD_BYTES_MAX`] bytes the first ones are logged.
-    pub method: &'a [u8],
-    /// The target as it came; of more than [`PATH_BYTES_MAX`] bytes the first ones are logged.
-    pub path: &'a [u8],
-    /// Bytes of the request that came from the client.
-    pub request_bytes: u64,
-    /// Bytes of the response that went to the client.
-    pub response_bytes: u64,
-    /// From dispatch to the upstream's last byte, if it was dispatched.
-    pub latency: Option<Duration>,
-    /// From the start of the last attempt to its connection, if one was made for it.
-    pub connect: Option<Duration>,
-    /// How long the backend of the last attempt took to the first byte of its response: the sample
-    /// that policies learn.
-    pub first_byte: Option<Duration>,
-    /// How many connections to backends were asked for, pooled ones included.
-    pub attempts: u32,
-    /// The label of what went wrong, if anything did.
-    pub fault: Option<&'static str>,
-    /// Whether it only asked if the proxy is there.
-    pub is_probe: bool,
-}
 
 /// What travels to the writer thread. The texts go beside it.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are rows, and a ring has one size")]
 pub(super) enum Entry {
-    /// A record; its own texts are empty, method and path travel beside it.
+    /// A record without its texts.
     Row(Record<'static>),
     /// A line for the console, as the first text.
     Line,
@@ -130,9 +90,8 @@ impl RecordSender {
             increment(&self.tally.errors);
         }
         let Some(producer) = self.producer.as_mut().filter(|_| self.logs) else { return };
-        let method = &record.method[..record.method.len().min(METHOD_BYTES_MAX)];
-        let path = &record.path[..record.path.len().min(PATH_BYTES_MAX)];
-        if !producer.push(Entry::Row(record.without_texts()), [method, path]) {
+        let (record, texts) = record.split();
+        if !producer.push(Entry::Row(record), texts) {
             increment(&self.tally.dropped);
         }
     }
@@ -148,7 +107,7 @@ impl RecordSender {
         }
         self.line.clear();
         let _cut = Bounded(&mut self.line).write_fmt(line);
-        let _dropped = producer.push(Entry::Line, [self.line.as_bytes(), b""]);
+        let _dropped = producer.push(Entry::Line, [self.line.as_bytes(), b"", b""]);
     }
 
     /// Requests recorded by this sender.
@@ -161,27 +120,6 @@ impl RecordSender {
     #[must_use]
     pub fn errors(&self) -> u64 {
         self.tally.errors()
-    }
-}
-
-impl Record<'_> {
-    fn without_texts(&self) -> Record<'static> {
-        Record {
-            ended: self.ended,
-            client: self.client,
-            backend: self.backend,
-            status: self.status,
-            method: b"",
-            path: b"",
-            request_bytes: self.request_bytes,
-            response_bytes: self.response_bytes,
-            latency: self.latency,
-            connect: self.connect,
-            first_byte: self.first_byte,
-            attempts: self.attempts,
-            fault: self.fault,
-            is_probe: self.is_probe,
-        }
     }
 }
 

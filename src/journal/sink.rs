@@ -51,14 +51,19 @@ impl<M: LogSink> Appender<M> {
         Self { sink, torn: false }
     }
 
-    /// Appends a batch of whole rows, each of one line, with one write unless it falls short.
-    pub(super) fn append(&mut self, batch: &[u8]) -> Appended {
+    /// Appends a batch of so many whole rows, each of one line, with one write unless it falls
+    /// short.
+    pub(super) fn append(&mut self, batch: &[u8], rows: u64) -> Appended {
         let (written, error) = self.write(batch);
+        if written == batch.len() {
+            return Appended { rows, lost: 0, error };
+        }
         let whole = memchr::memrchr(b'\n', &batch[..written]).map_or(0, |at| at + 1);
         if whole < written {
             self.torn = self.sink.truncate_tail((written - whole) as u64).is_err();
         }
-        Appended { rows: lines(&batch[..whole]), lost: lines(&batch[whole..]), error }
+        let whole_rows = lines(&batch[..whole]);
+        Appended { rows: whole_rows, lost: rows - whole_rows, error }
     }
 
     /// See [`LogSink::begin`].
@@ -168,7 +173,7 @@ mod tests {
     #[test]
     fn a_batch_is_one_write() {
         let mut appender = Appender::new(disk(100));
-        let outcome = appender.append(BATCH);
+        let outcome = appender.append(BATCH, 3);
         assert_eq!((outcome.rows, outcome.lost), (3, 0));
         assert!(outcome.error.is_none());
         assert_eq!((&appender.sink.bytes[..], appender.sink.writes), (BATCH, 1));
@@ -179,7 +184,7 @@ mod tests {
         for room in 0..BATCH.len() {
             for gulp in [1, 3, usize::MAX] {
                 let mut appender = Appender::new(Disk { gulp, ..disk(room) });
-                let outcome = appender.append(BATCH);
+                let outcome = appender.append(BATCH, 3);
                 let rows = lines(&BATCH[..room]);
                 assert_eq!((outcome.rows, outcome.lost), (rows, 3 - rows), "room for {room}");
                 assert!(outcome.error.is_some());
@@ -187,7 +192,7 @@ mod tests {
                 assert!(BATCH.starts_with(log) && (log.is_empty() || log.ends_with(b"\n")));
 
                 appender.sink.room = 100;
-                let outcome = appender.append(b"four\n");
+                let outcome = appender.append(b"four\n", 1);
                 assert_eq!((outcome.rows, outcome.lost), (1, 0));
                 assert!(appender.sink.bytes.ends_with(b"four\n"));
             }
@@ -197,23 +202,23 @@ mod tests {
     #[test]
     fn a_torn_row_that_cannot_be_taken_back_spoils_no_other() {
         let mut appender = Appender::new(Disk { can_take_back: false, ..disk(6) });
-        let outcome = appender.append(BATCH);
+        let outcome = appender.append(BATCH, 3);
         assert_eq!((outcome.rows, outcome.lost), (1, 2));
         assert_eq!(appender.sink.bytes, b"one\ntw");
 
-        let outcome = appender.append(b"four\n");
+        let outcome = appender.append(b"four\n", 1);
         assert_eq!((outcome.rows, outcome.lost), (0, 1), "not even a line end fits");
 
         appender.sink.room = 100;
-        assert_eq!(appender.append(b"five\n").rows, 1);
-        assert_eq!(appender.append(b"six\n").rows, 1);
+        assert_eq!(appender.append(b"five\n", 1).rows, 1);
+        assert_eq!(appender.append(b"six\n", 1).rows, 1);
         assert_eq!(appender.sink.bytes, b"one\ntw\nfive\nsix\n");
     }
 
     #[test]
     fn an_interrupted_write_is_made_again() {
         let mut appender = Appender::new(Disk { interruptions: 2, ..disk(100) });
-        assert_eq!(appender.append(BATCH).rows, 3);
+        assert_eq!(appender.append(BATCH, 3).rows, 3);
         assert_eq!(appender.sink.bytes, BATCH);
     }
 }

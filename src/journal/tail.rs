@@ -12,16 +12,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::columns::Row;
 use super::dialect::{Dialect, NotALog, is_passed_over};
 use super::input::Input;
+use super::layout::Layout;
 use super::line::{BLOCK_BYTES, LineError, Splitter};
-use super::schema::{Columns, Row};
 
 /// A log that is open for reading, and the place up to which it was read.
 #[derive(Debug)]
 pub struct Tail {
     input: Input,
-    columns: Columns,
+    layout: Layout,
     skipped_bytes: u64,
     block: Box<[u8]>,
     /// The part of `block` that was read from the file and not handed out.
@@ -99,7 +100,7 @@ impl Tail {
         input.go_to(begin)?;
         Ok(Self {
             input,
-            columns: dialect.columns,
+            layout: dialect.layout,
             skipped_bytes: begin - rows_begin,
             block,
             unread: 0..0,
@@ -148,8 +149,8 @@ impl Tail {
             if is_passed_over(text) {
                 continue;
             }
-            if let Some(columns) = header_in_between(text, &mut self.splitter) {
-                self.columns = columns.days_first(self.columns.has_days_first());
+            if let Some(layout) = header_in_between(text, &mut self.splitter) {
+                self.layout = layout.days_first(self.layout.has_days_first());
             } else {
                 return Some(self.row(line));
             }
@@ -158,7 +159,7 @@ impl Tail {
 
     fn row(&mut self, line: Range<usize>) -> Result<Row<'_>, LineError> {
         let line = self.splitter.split(&self.block[line])?;
-        Ok(Row::parse(&self.columns, line)?)
+        Ok(Row::parse(&self.layout, line)?)
     }
 
     /// Takes the log for ended: a last line without its end is handed out, too. To be called when
@@ -208,14 +209,14 @@ impl Tail {
     }
 }
 
-/// The columns that a line names which is no row but a header: of a log that was cut, or of one
-/// log behind another.
-fn header_in_between(line: &[u8], splitter: &mut Splitter) -> Option<Columns> {
+/// The layout that a line tells which is no row but a header: of a log that was cut, or of one log
+/// behind another.
+fn header_in_between(line: &[u8], splitter: &mut Splitter) -> Option<Layout> {
     // Nearly all lines are rows, and those begin with a digit.
     if line.first().is_some_and(u8::is_ascii_digit) {
         return None;
     }
-    Columns::find(&splitter.split(line).ok()?)
+    Layout::find(&splitter.split(line).ok()?)
 }
 
 /// Tells files of one machine apart.

@@ -9,9 +9,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::endpoint::Client;
-use std::time::{Duration, Instant, SystemTime};
 
 /// Longer than any of these tests takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,6 @@ fn options(path: Option<&Path>, workers: usize) -> Options {
     Options {
         path: path.map(Path::to_owned),
         meta: None,
-        backends: vec!["http://a:1".to_owned(), "http://b:2".to_owned()],
         routing_mode: "round-robin".to_owned(),
         connection: "persistent".to_owned(),
         workers,
@@ -44,20 +43,17 @@ fn options(path: Option<&Path>, workers: usize) -> Options {
 
 fn record(path: &[u8]) -> Record<'_> {
     Record {
-        ended: now(),
         client: Client::Ip(([127, 0, 0, 1], 1).into()),
-        backend: Some(1),
+        backend: Some("http://b:2"),
         status: 200,
         method: b"GET",
         path,
         request_bytes: 10,
         response_bytes: 20,
         latency: Some(Duration::from_micros(1_500)),
-        connect: None,
         first_byte: Some(Duration::from_millis(1)),
         attempts: 1,
-        fault: None,
-        is_probe: false,
+        ..Record::new(now())
     }
 }
 
@@ -65,11 +61,7 @@ fn record(path: &[u8]) -> Record<'_> {
 fn logged(text: &str) -> Vec<String> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(text.as_bytes()).expect("written");
-    logged_in(file.path())
-}
-
-fn logged_in(path: &Path) -> Vec<String> {
-    let mut log = Tail::open(path, None).expect("a header");
+    let mut log = Tail::open(file.path(), None).expect("a header");
     let mut paths = Vec::new();
     while log.read_on().expect("a log") > 0 {
         while let Some(row) = log.next_row() {
@@ -78,9 +70,13 @@ fn logged_in(path: &Path) -> Vec<String> {
             paths.push(String::from_utf8(row.path.expect("a path").to_vec()).expect("text"));
         }
     }
-    let text = fs::read_to_string(path).expect("a log");
     assert_eq!(text.matches('\n').count(), paths.len() + 1, "one header, one line a row");
     paths
+}
+
+/// Those in a file, which is read once: more rows may come in at any time.
+fn logged_in(path: &Path) -> Vec<String> {
+    logged(&fs::read_to_string(path).expect("a log"))
 }
 
 /// A log in memory whose writes wait while the gate is shut.
@@ -157,7 +153,13 @@ fn a_record_becomes_a_row_of_the_log() {
     let path = folder.path().join("x.csv");
     let before = SystemTime::now();
     let (journal, mut senders) = Journal::start(options(Some(&path), 3)).expect("started");
-    senders[2].record(&record(b"/a,b"));
+    let record = record(b"/a,b");
+    senders[2].record(&Record {
+        dispatched: record.ended.checked_sub(Duration::from_micros(1_600)),
+        in_flight: Some(3),
+        reason: Some("best"),
+        ..record
+    });
     drop(senders);
     let totals = journal.close();
     assert_eq!(totals, Totals { requests: 1, errors: 0, rows: 1, lost: 0 });
@@ -165,11 +167,16 @@ fn a_record_becomes_a_row_of_the_log() {
     let text = fs::read_to_string(&path).expect("a log");
     let row = text.strip_prefix(&header()).expect("a header");
     let (timestamp, row) = row.split_once(',').expect("columns");
+    let (row, dispatch) = row.split_at(row.find("Z,").expect("another time") - 26);
     assert_eq!(
         row,
-        "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,,\n"
+        "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,,,"
     );
-    let timestamp: SystemTime = timestamp.parse::<jiff::Timestamp>().expect("a timestamp").into();
+    let (started, choice) = dispatch.split_once(',').expect("columns");
+    assert_eq!(choice, "3,best\n");
+    let time = |text: &str| text.parse::<jiff::Timestamp>().expect("a timestamp");
+    assert_eq!(time(timestamp).duration_since(time(started)).as_micros(), 1_600);
+    let timestamp: SystemTime = time(timestamp).into();
     // Between the two clocks lies the rounding to microseconds.
     assert!(timestamp >= before - Duration::from_millis(1) && timestamp <= SystemTime::now());
 }
@@ -414,8 +421,8 @@ fn a_line_is_cut_between_characters() {
     sender.log_line(format_args!("x{long}{long}"));
     sender.log_line(format_args!("{}", 2));
     let mut consumer = consumer.expect("a verbose sender has one");
-    let mut texts = Vec::new();
-    let mut line = || consumer.pop(&mut texts).map(|(_, [line, _])| line.to_vec());
+    let mut scratch = Vec::new();
+    let mut line = || consumer.take(&mut scratch, |_, [line, ..]| line.to_vec());
     let cut = format!("x{}", "ü".repeat(LINE_BYTES_MAX / 2 - 1));
     assert_eq!(line().map(String::from_utf8), Some(Ok(cut)));
     assert_eq!(line().map(String::from_utf8), Some(Ok("2".to_owned())));

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::Orders;
+use super::clock::Clock;
 use super::log::Log;
 use super::ring::Consumer;
-use super::sender::{Entry, Record, Tally};
+use super::sender::{Entry, Tally};
 use super::sink::LogSink;
 use crate::console::Console;
 
@@ -30,36 +31,6 @@ pub(super) struct Writer<M> {
 pub(super) struct Written {
     pub(super) rows: u64,
     pub(super) lost: u64,
-}
-
-/// Wall-clock time of monotonic instants. Read anew each round, so that it follows a clock that is
-/// set while we run.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    now: Instant,
-    now_us: i64,
-}
-
-impl Clock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "no worker waits for this thread to read a clock"
-    )]
-    fn read() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { now: Instant::now(), now_us: micros(since_epoch) }
-    }
-
-    /// Microseconds since 1970 UTC.
-    fn timestamp_us(&self, instant: Instant) -> i64 {
-        let ahead = micros(instant.saturating_duration_since(self.now));
-        let behind = micros(self.now.saturating_duration_since(instant));
-        self.now_us.saturating_add(ahead).saturating_sub(behind)
-    }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl<M: LogSink> Writer<M> {
@@ -96,25 +67,21 @@ impl<M: LogSink> Writer<M> {
     /// Takes out what is in the rings now; what comes in meanwhile has to wait, or one busy worker
     /// could keep the thread from the others.
     fn empty_rings(&mut self, clock: &Clock, orders: &Orders) {
-        let mut texts = Vec::new();
+        let mut scratch = Vec::new();
         let mut lines = Vec::new();
         for (worker, consumer) in self.consumers.iter_mut().enumerate() {
             for _ in 0..consumer.len() {
-                let Some((entry, [first, second])) = consumer.pop(&mut texts) else { break };
-                match (entry, &mut self.log) {
-                    (Entry::Row(record), Some(log)) => {
-                        let record = Record { method: first, path: second, ..record };
-                        log.add(worker, &record, clock.timestamp_us(record.ended));
-                        if log.is_batch_full() {
-                            log.write_batch(clock.now);
-                            orders.rows.store(log.rows(), Ordering::Release);
-                        }
-                    }
+                consumer.take(&mut scratch, |entry, texts| match (entry, &mut self.log) {
+                    (Entry::Row(record), Some(log)) => log.add(worker, record, texts, *clock),
                     (Entry::Row(_), None) => {}
                     (Entry::Line, _) => {
-                        lines.extend_from_slice(first);
+                        lines.extend_from_slice(texts[0]);
                         lines.push(b'\n');
                     }
+                });
+                if let Some(log) = self.log.as_mut().filter(|log| log.is_batch_full()) {
+                    log.write_batch(clock.now);
+                    orders.rows.store(log.rows(), Ordering::Release);
                 }
             }
         }
@@ -123,27 +90,5 @@ impl<M: LogSink> Writer<M> {
             orders.rows.store(log.rows(), Ordering::Release);
         }
         self.console.offer(&lines);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_instant_before_or_after_the_reading_has_its_own_time() {
-        let before = Clock::read().now;
-        let clock = Clock { now: before + Duration::from_micros(1_500), now_us: 10_000_000 };
-        assert_eq!(clock.timestamp_us(before), 9_998_500);
-        assert_eq!(clock.timestamp_us(clock.now), 10_000_000);
-        assert_eq!(clock.timestamp_us(clock.now + Duration::from_secs(1)), 11_000_000);
-    }
-
-    #[test]
-    fn the_clock_is_the_systems() {
-        let since_epoch = || SystemTime::now().duration_since(UNIX_EPOCH).map(micros);
-        let before = since_epoch().expect("after 1970");
-        let read = Clock::read().now_us;
-        assert!((before..=since_epoch().expect("after 1970")).contains(&read));
     }
 }

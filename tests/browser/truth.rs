@@ -9,6 +9,14 @@ use super::in_browser;
 use super::log::Log;
 use super::page::{CHARTS_DRAWN, busy, state, text};
 
+/// The cell with the reason of the newest request.
+const FIRST_WHY: &str = "document.querySelector('#latest-table tbody tr td.why')";
+
+/// Whether the first element of this selector is to be seen.
+fn is_shown(selector: &str) -> String {
+    format!("document.querySelector('{selector}').checkVisibility()")
+}
+
 #[test]
 fn any_number_of_windows_gets_figures() {
     in_browser(|browser, site| async move {
@@ -73,14 +81,21 @@ fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_else() {
         browser.until(&format!("{}.includes('are not known')", text("policy"))).await;
         fs::write(site.log(&format!("{name}.meta.json")), description.to_string()).unwrap();
         browser.until(&format!("{}.includes('last 10 response times')", text("policy"))).await;
-        assert!(
-            browser.value(&text("estimates-note")).await.as_str().unwrap().contains("SMA of 10")
-        );
         let last = "document.querySelector('#backends-table tbody tr:last-child')";
         browser.until(&format!("{last}.cells[0].textContent === 'localhost:8084'")).await;
         assert_eq!(browser.value(&format!("{last}.cells[1].textContent")).await, "0");
         browser.until(CHARTS_DRAWN).await;
-        assert_eq!(browser.value("document.body.innerText.includes('Why there')").await, false);
+        // Averages would be a second opinion of what the rows tell.
+        assert_eq!(browser.value(&is_shown("#latest-table .estimate")).await, false);
+        assert_eq!(browser.value(&is_shown("#latest-table td.why")).await, true);
+        let why = browser.value(&format!("{FIRST_WHY}.textContent")).await;
+        let title = browser.value(&format!("{FIRST_WHY}.title")).await;
+        let (why, title) = (why.as_str().unwrap(), title.as_str().unwrap());
+        assert!(["best", "tie", "trial"].contains(&why), "{why}");
+        assert!(title.starts_with("It was ") && title.contains("In flight there"), "{title}");
+        let counts = "document.querySelector('#backends-table tbody td.why').textContent";
+        let counts = browser.value(counts).await;
+        assert!(counts.as_str().unwrap().contains("best "), "{counts}");
         browser.prefer_colours("light").await;
         browser.shoot("described").await;
         browser.expect_clean_console(&[]).await;
@@ -99,7 +114,57 @@ fn an_old_log_has_its_figures_and_the_page_says_when_they_end() {
         browser.until(&state("silent")).await;
         let note = browser.value(&text("rate-note")).await;
         assert_eq!(note, "50 over the minute up to 2026-11-23 10:00:00");
+        // A log of five columns tells no reasons.
+        assert_eq!(browser.value(&is_shown("#latest-table td.why")).await, false);
+        assert_eq!(browser.value(&is_shown("#latest-table .estimate")).await, true);
+        let note = browser.value(&text("estimates-note")).await;
+        let label = "SMA of 3 and EWMA of 0.2: recomputed from the log, the policy's parameters are \
+            unknown";
+        assert!(note.as_str().unwrap().ends_with(label), "{note}");
         browser.shoot("old").await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn a_row_without_the_column_of_the_reason_shows_nothing_there() {
+    in_browser(|browser, site| async move {
+        let header = "timestamp,backend_url,latency_ms,status_code,routing_mode,worker\n";
+        let row = "2026-11-23T10:00:00Z,http://a,1,200,adaptive_sma,0\n";
+        fs::write(site.log("x.csv"), format!("{header}{}", row.repeat(50))).unwrap();
+        browser.resize(1440, 1320).await;
+        browser.open(&site.url()).await;
+        browser.until(&state("silent")).await;
+        assert_eq!(
+            browser.value(&format!("{FIRST_WHY}.textContent + {FIRST_WHY}.title")).await,
+            ""
+        );
+        assert_eq!(browser.value(&is_shown("#latest-table .estimate")).await, false);
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn more_backends_than_can_be_told_apart_are_listed_and_the_busiest_have_lines() {
+    in_browser(|browser, site| async move {
+        let header = "timestamp,backend_url,latency_ms,status_code,routing_mode\n";
+        let row = |at| format!("2026-11-23T10:00:00Z,http://b{at:02},{at},200,round-robin\n");
+        let rows = (0..40).chain(0..31).chain([39]).map(row).collect::<String>();
+        fs::write(site.log("x.csv"), header.to_owned() + &rows).unwrap();
+        browser.resize(1440, 1320).await;
+        browser.open(&site.url()).await;
+        browser.until(CHARTS_DRAWN).await;
+        let count = |selector: &str| format!("document.querySelectorAll('{selector}').length");
+        assert_eq!(browser.value(&count("#backends-table tbody tr")).await, 40);
+        assert_eq!(browser.value(&count("#legend button")).await, 32);
+        let last = "document.querySelector('#legend button:last-child')";
+        assert_eq!(browser.value(&format!("{last}.title")).await, "http://b39");
+        // Wherever a backend is named it has the same colour.
+        let listed = "document.querySelector('#backends-table tbody tr:last-child th')";
+        let same = format!("{last}.dataset.colour === {listed}.dataset.colour");
+        assert_eq!(browser.value(&same).await, true);
         browser.expect_clean_console(&[]).await;
         browser
     });

@@ -79,7 +79,6 @@ pub fn senders(settings: &Settings) -> Vec<journal::RecordSender> {
     let (_, senders) = Journal::start(journal::Options {
         path: None,
         meta: None,
-        backends: Vec::new(),
         routing_mode: String::new(),
         connection: String::new(),
         workers: settings.workers,

@@ -17,7 +17,7 @@ fn row(second: u32, port: u16, latency_ms: f64, status: u16) -> String {
     format!(
         "2026-11-23T10:{minute:02}:{second:02}.000000Z,http://localhost:{port},{latency_ms:.3},\
          {status},adaptive_ewma,persistent,0,127.0.0.1:40000,GET,/,78,203,0.100,{latency_ms:.3},\
-         1,\n"
+         1,,,2026-11-23T10:{minute:02}:{second:02}.000000Z,2,best\n"
     )
 }
 
@@ -33,14 +33,11 @@ fn a_log_of_ours_is_told_in_figures() {
     assert_eq!(figures["recent"], json!({ "requests": 3, "mean_ms": 76.667 }));
     assert_eq!(figures["window"]["errors"], 1);
     assert_eq!(figures["backends"][0]["name"], "http://localhost:8081");
-    assert_eq!(figures["backends"][0]["sma_ms"], 15.0);
-    assert_eq!(figures["backends"][0]["ewma_ms"], 12.0);
-    assert_eq!(figures["estimates"]["label"], "recomputed from the log in row order");
-    // No row tells why a request went where it did.
-    assert_eq!(figures.get("choice"), None);
-    assert_eq!(figures["estimates"]["recorded"], false);
-    assert_eq!(figures["latest"][0]["status"], 404);
-    assert_eq!(figures["latest"][0]["ewma_ms"], 12.0);
+    assert_eq!(figures["backends"][0]["reasons"], json!({ "best": 2 }));
+    assert_eq!(figures["estimates"], Value::Null);
+    let newest = &figures["latest"][0];
+    assert_eq!((&newest["status"], &newest["reason"]), (&json!(404), &json!("best")));
+    assert_eq!(newest["backend"], "http://localhost:8081");
     assert_eq!(figures["source"]["beginning"], "opened");
 }
 
@@ -62,6 +59,9 @@ fn a_foreign_log_of_five_columns_is_told_in_the_same_figures() {
     assert_eq!(names, json!(["b.example", "localhost:8081"]));
     assert_eq!(figures["backends"][1]["sma_ms"], 205.0);
     assert_eq!(figures["backends"][1]["ewma_ms"], 88.0);
+    let label = "recomputed from the log, the policy's parameters are unknown";
+    assert_eq!(figures["estimates"]["label"], label);
+    assert_eq!(figures["latest"][0]["reason"], Value::Null);
     assert_eq!(figures["since"]["errors"], 1);
     assert_eq!(figures["broken_rows"], 0);
 }
@@ -133,8 +133,7 @@ fn what_a_proxy_wrote_beside_its_log_is_told() {
     scene.write(&format!("{OURS}.meta.json"), description.to_string());
     let scene = scene.start(&[]);
     let figures = scene.until_rows(2);
-    assert_eq!(figures["estimates"]["ewma_alpha"], 0.5);
-    assert_eq!(figures["backends"][0]["ewma_ms"], 2005.0);
+    assert_eq!(figures["description"]["parameters"]["alpha"], 0.5);
     assert_eq!(figures["backends"][1]["name"], "http://localhost:8082");
     assert_eq!(figures["backends"][1]["requests_since"], 0);
     assert_eq!(figures["description"]["policy"], "adaptive_ewma");

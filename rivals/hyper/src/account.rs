@@ -107,26 +107,26 @@ impl Drop for Account {
     fn drop(&mut self) {
         let now = now();
         let started = self.lease.as_ref().map(|_| self.started);
+        let balancer = self.shared.balancer();
         if let Some(lease) = self.lease.take() {
-            self.shared.balancer().release(lease);
+            balancer.release(lease);
         }
         let left = !self.is_whole && self.fault.is_none();
         let since = |from: Instant, to: Instant| to.saturating_duration_since(from);
         self.shared.record(&Record {
-            ended: now,
             client: Client::Ip(self.peer.address),
-            backend: self.backend.and_then(|backend| u16::try_from(backend.slot()).ok()),
+            backend: self.backend.and_then(|backend| balancer.name(backend)),
             status: self.status.map_or(499, |status| status.as_u16()),
             method: self.method.as_str().as_bytes(),
             path: self.target.path_and_query().map_or(&b"/"[..], |path| path.as_str().as_bytes()),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             latency: started.map(|started| since(started, now)),
-            connect: None,
             first_byte: started.zip(self.first_byte).map(|(from, to)| since(from, to)),
             attempts: u32::from(self.backend.is_some()),
             fault: if left { Some(CLIENT_GONE) } else { self.fault },
-            is_probe: false,
+            dispatched: started,
+            ..Record::new(now)
         });
     }
 }

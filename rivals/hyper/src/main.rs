@@ -67,7 +67,6 @@ fn run(flags: &Flags) -> Result<()> {
     let (journal, senders) = Journal::start(journal::Options {
         path: flags.log.0.clone(),
         meta: None,
-        backends: names,
         routing_mode: flags.policy.to_string(),
         connection: flags.connections.name().to_owned(),
         workers: places.len(),

@@ -66,7 +66,6 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     let (journal, senders) = Journal::start(Options {
         path: log.clone(),
         meta: Some(describe_run(settings, Timestamp::now())),
-        backends: settings.backends.iter().map(|upstream| upstream.url.clone()).collect(),
         routing_mode: settings.policy.to_string(),
         connection: settings.upstream_reuse.name().to_owned(),
         workers: settings.workers,

@@ -37,11 +37,12 @@ fn backends_are_those_the_rows_name_in_the_order_they_first_appear() {
 
 #[test]
 fn more_backends_than_a_proxy_can_have_are_counted_together() {
-    let names: Vec<String> = (0..2000).map(|n| n.to_string()).collect();
+    let count = MAX_BACKENDS + 100;
+    let names: Vec<String> = (0..count).map(|n| n.to_string()).collect();
     let model = fed(names.iter().map(|name| row(0, name, ms(1))));
     assert_eq!(model.backends.len(), MAX_BACKENDS + 1);
     let last = model.backends.last().unwrap();
-    assert_eq!((&*last.name, last.requests), (MORE_BACKENDS, 2000 - MAX_BACKENDS as u64));
+    assert_eq!((&*last.name, last.requests), (MORE_BACKENDS, 100));
 }
 
 #[test]
@@ -77,6 +78,42 @@ fn the_latest_requests_are_remembered_with_their_averages() {
     assert_eq!(newest.averages, model.backends[0].averages());
     let mean_ms = (50 + count - 1) as f64 / 2.0;
     assert_eq!(model.latest_mean_us(), Some(mean_ms * 1000.0));
+}
+
+/// A row of a proxy of ours.
+fn own_row(reason: Option<&str>) -> Row<'_> {
+    Row { worker: Some(0), in_flight: Some(3), reason, ..row(0, "a", ms(7)) }
+}
+
+#[test]
+fn reasons_are_counted_per_backend_as_the_rows_tell_them() {
+    let reasons = [Some("best"), Some("tie"), Some("best"), None];
+    let model = fed(reasons.map(own_row));
+    let counts: Vec<_> = model.backends[0].reasons.iter().map(|(word, n)| (&**word, *n)).collect();
+    assert_eq!(counts, [("best", 2), ("tie", 1)]);
+    let told: Vec<_> = model.latest.iter().map(|it| (&*it.reason, it.in_flight)).collect();
+    assert_eq!(told, [("best", Some(3)), ("tie", Some(3)), ("best", Some(3)), ("", Some(3))]);
+}
+
+#[test]
+fn reasons_that_no_proxy_of_ours_knows_take_no_more_than_some_memory() {
+    let words: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+    let long = "x".repeat(1000);
+    let model = fed(words.iter().chain([&long]).map(|word| own_row(Some(word))));
+    let reasons = &model.backends[0].reasons;
+    assert_eq!((reasons.len(), reasons.values().sum::<u64>()), (REASONS_MAX + 1, 1001));
+    assert_eq!(reasons[MORE_REASONS], 1001 - REASONS_MAX as u64);
+}
+
+#[test]
+fn averages_are_of_logs_that_tell_no_reasons_because_they_are_of_other_tools() {
+    let foreign = fed([row(0, "a", ms(10)), row(0, "a", ms(20))]);
+    assert_eq!((foreign.is_foreign(), foreign.backends[0].averages().sma_ms), (true, Some(15.0)));
+    for reason in [Some("best"), None] {
+        let own = fed([own_row(reason)]);
+        assert_eq!((own.is_foreign(), own.backends[0].averages()), (false, Averages::default()));
+    }
+    assert!(!Model::new(None).is_foreign(), "nothing is known of a log without rows");
 }
 
 #[test]

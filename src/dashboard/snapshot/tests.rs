@@ -224,29 +224,66 @@ fn description(policy: &str) -> Description {
     serde_json::from_value(text).unwrap()
 }
 
+/// A row of a proxy of ours.
+fn own_row<'a>(backend: &'a str, reason: &'a str) -> Row<'a> {
+    let (worker, in_flight) = (Some(0), Some(2));
+    Row { worker, in_flight, reason: Some(reason), ..row(0, backend, ms(5)) }
+}
+
 #[test]
 fn what_the_proxy_wrote_beside_its_log_is_used() {
     let mut model = Model::new(Some(description("adaptive_sma")));
-    for (status, latency) in [(200, 100), (200, 10), (502, 1)] {
-        model.feed(Ok(Row { status: Some(status), ..row(0, "http://b", ms(latency)) }));
+    for backend in ["http://b", "http://a", "http://b"] {
+        model.feed(Ok(own_row(backend, "best")));
     }
-    model.feed(Ok(row(0, "http://a", ms(1))));
     let figures = of(&model, &live(), Window::Minute);
-    let expected = json!({ "label": "recomputed from the log in row order", "recorded": true,
-        "sma_window": 2, "ewma_alpha": 0.2, "failure_sample_ms": 500 });
-    assert_eq!(figures["estimates"], expected);
     assert_eq!(figures["description"]["parameters"]["window"], 2);
     let backends = figures["backends"].as_array().unwrap();
-    let told: Vec<_> =
-        backends.iter().map(|it| (&it["label"], &it["requests"], &it["sma_ms"])).collect();
+    let told: Vec<_> = backends.iter().map(|it| (&it["label"], &it["requests"])).collect();
     let (a, b, idle) = (json!("a"), json!("b"), json!("idle"));
-    let expected = [
-        (&a, &json!(1), &json!(1.0)),
-        (&b, &json!(3), &json!(255.0)),
-        (&idle, &json!(0), &Value::Null),
-    ];
-    assert_eq!(told, expected);
+    assert_eq!(told, [(&a, &json!(1)), (&b, &json!(2)), (&idle, &json!(0))]);
     assert_eq!(figures["series"]["backends"][2]["name"], "http://idle");
+}
+
+#[test]
+fn a_log_of_ours_tells_reasons_and_no_averages_are_made_up() {
+    let rows = [("http://a", "best"), ("http://a", "tie"), ("http://a", "best")];
+    let figures = snapshot(rows.map(|(backend, reason)| own_row(backend, reason)), Window::Minute);
+    assert_eq!(figures["estimates"], Value::Null);
+    let backend = &figures["backends"][0];
+    assert_eq!(backend["reasons"], json!({ "best": 2, "tie": 1 }));
+    assert_eq!((&backend["sma_ms"], &backend["ewma_ms"]), (&Value::Null, &Value::Null));
+    let newest = &figures["latest"][0];
+    assert_eq!((&newest["reason"], &newest["in_flight"]), (&json!("best"), &json!(2)));
+    assert_eq!(newest["sma_ms"], Value::Null);
+}
+
+#[test]
+fn averages_of_a_log_of_another_tool_are_said_to_be_recomputed() {
+    let figures = snapshot([10, 400].map(|n| row(0, "http://a", ms(n))), Window::Minute);
+    let label = "recomputed from the log, the policy's parameters are unknown";
+    let expected = json!({ "label": label, "sma_window": 3, "ewma_alpha": 0.2 });
+    assert_eq!(figures["estimates"], expected);
+    let backend = &figures["backends"][0];
+    assert_eq!((&backend["sma_ms"], &backend["ewma_ms"]), (&json!(205.0), &json!(88.0)));
+    assert_eq!(backend["reasons"], json!({}));
+}
+
+#[test]
+fn of_many_backends_the_busiest_have_lines_and_all_are_listed() {
+    let names: Vec<String> = (0..40).map(|n| format!("http://b{n:02}")).collect();
+    let rows = names.iter().enumerate().flat_map(|(at, name)| {
+        let requests = if at % 2 == 1 { 3 } else { 1 };
+        (0..requests).map(move |_| row(0, name, ms(1)))
+    });
+    let figures = snapshot(rows, Window::Minute);
+    let names = |of: &Value| -> Vec<String> {
+        let all = of.as_array().unwrap().iter();
+        all.map(|backend| backend["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (listed, lines) = (names(&figures["backends"]), names(&figures["series"]["backends"]));
+    assert_eq!((listed.len(), lines.len()), (40, LINES_MAX));
+    assert!(lines.is_sorted() && listed.iter().skip(1).step_by(2).all(|it| lines.contains(it)));
 }
 
 #[test]
@@ -270,11 +307,7 @@ fn what_was_written_beside_a_log_of_another_policy_is_not() {
     let mut model = Model::new(Some(description("round-robin")));
     model.feed(Ok(row(0, "http://a", ms(1))));
     let figures = of(&model, &live(), Window::Minute);
-    assert_eq!(figures["estimates"]["recorded"], false);
-    assert_eq!(
-        (&figures["estimates"]["sma_window"], &figures["description"]),
-        (&json!(3), &Value::Null)
-    );
+    assert_eq!(figures["description"], Value::Null);
     assert_eq!(figures["backends"].as_array().unwrap().len(), 1);
 }
 
@@ -306,10 +339,11 @@ fn the_latest_requests_come_newest_first_with_what_they_were() {
     let figures = snapshot([first, second], Window::Minute);
     let expected = json!([
         { "time_ms": 2.0, "backend": null, "method": "GET", "path": "/x", "status": 503,
-          "error": true, "fault": "no_backend", "latency_ms": null, "sma_ms": null,
-          "ewma_ms": null },
-        { "time_ms": 1.5, "backend": "a", "method": "", "path": "", "status": 200,
-          "error": false, "fault": "", "latency_ms": 10.0, "sma_ms": 10.0, "ewma_ms": 10.0 },
+          "error": true, "fault": "no_backend", "latency_ms": null, "reason": null,
+          "in_flight": null, "sma_ms": null, "ewma_ms": null },
+        { "time_ms": 1.5, "backend": "http://a", "method": "", "path": "", "status": 200,
+          "error": false, "fault": "", "latency_ms": 10.0, "reason": null,
+          "in_flight": null, "sma_ms": 10.0, "ewma_ms": 10.0 },
     ]);
     assert_eq!(figures["latest"], expected);
     assert_eq!(figures["not_dispatched"], json!({ "requests": 1, "requests_since": 1 }));

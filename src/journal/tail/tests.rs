@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::schema::header;
+use super::super::columns::header;
 use super::*;
 
 /// A log in a folder of its own.
@@ -127,7 +127,33 @@ fn blank_lines_are_no_rows_and_not_broken() {
 
 /// A row with all columns that are written here.
 fn full_row(status: u16) -> String {
-    format!("2026-11-23T10:11:12.000001Z,b,1.5,{status},x,persistent,1,,GET,/,1,1,,1.5,1,,health\n")
+    row_of_version(3, status)
+}
+
+/// A row of the first, second or present version, which had 16, 17 and have 20 columns.
+fn row_of_version(version: usize, status: u16) -> String {
+    let first =
+        format!("2026-11-23T10:11:12.000001Z,b,1.5,{status},x,persistent,1,,GET,/,1,1,,1.5,1,");
+    let others = [",health", ",2026-11-23T10:11:11Z,2,best"];
+    first + &others[..version - 1].concat() + "\n"
+}
+
+#[test]
+fn a_log_of_an_older_version_may_be_without_its_header_too() {
+    for version in 1..=3 {
+        let log = Log::with((0..3).map(|n| row_of_version(version, 200 + n)).collect::<String>());
+        assert_eq!(statuses(&mut log.tail()), [200, 201, 202]);
+        let mut tail = log.tail();
+        tail.read_on().unwrap();
+        let row = tail.next_row().unwrap().unwrap();
+        assert_eq!((row.method, row.attempts), (Some(&b"GET"[..]), Some(1)));
+        assert_eq!(row.probe, (version > 1).then_some("health"));
+        let choice = (row.started_us.is_some(), row.in_flight, row.reason);
+        assert_eq!(
+            choice,
+            if version > 2 { (true, Some(2), Some("best")) } else { (false, None, None) }
+        );
+    }
 }
 
 #[test]

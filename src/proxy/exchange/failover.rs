@@ -52,8 +52,8 @@ impl Exchange {
     }
 
     fn begin_attempt(&mut self, lease: Lease, context: &mut Context<'_>) {
-        self.tried.insert(lease.backend());
-        self.record.dispatched.get_or_insert(context.now);
+        let backend = lease.backend();
+        self.tried.insert(backend);
         let id = match self.attempts.insert(lease, context.now) {
             Ok(id) => id,
             Err(lease) => {
@@ -61,6 +61,8 @@ impl Exchange {
                 return self.break_down(context);
             }
         };
+        let name = context.balancer.name(backend).unwrap_or_default();
+        self.record.attempt_begun(id, name, context.now);
         if matches!(self.states.response(), Response::Idle) {
             self.response_becomes(Response::Awaited, context);
         }
@@ -210,7 +212,7 @@ impl Exchange {
     /// `action` says what becomes of its connection.
     pub(super) fn end_attempt(&mut self, id: AttemptId, action: Action, context: &mut Context<'_>) {
         let Some(mut attempt) = self.attempts.remove(id) else { return };
-        self.record.attempt_ended(&attempt, context.now);
+        self.record.attempt_ended(id, &attempt, context.now);
         attempt.buffer.clear();
         attempt.buffer.release_block(context.free);
         context.balancer.release(attempt.lease);

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::attempt::Attempt;
-use crate::balance::BackendId;
+use super::attempt::{Attempt, AttemptId, MAX_ATTEMPTS};
+use crate::balance::{BackendId, Reason};
 use crate::endpoint::Client;
 use crate::journal::Record;
 use crate::proxy::fault::Fault;
@@ -30,8 +30,15 @@ pub(super) struct RequestRecord {
     pub(super) status: u16,
     /// The backend of the attempt that ended last: the one that won, if one did.
     pub(super) backend: Option<BackendId>,
+    /// The names of the backends of attempts, by [`AttemptId`]: copied, because a backend may be
+    /// gone when the row is written.
+    names: [String; MAX_ATTEMPTS],
+    /// The place of that attempt's name.
+    named: usize,
+    /// How many requests its backend had in flight when it was chosen, and why it was.
+    choice: Option<(u32, Reason)>,
     /// When a backend was first chosen.
-    pub(super) dispatched: Option<Instant>,
+    dispatched: Option<Instant>,
     /// When the last byte of the upstream had come, or that attempt ended.
     upstream_ended: Option<Instant>,
     /// Of that attempt; `None` for a pooled connection.
@@ -48,11 +55,12 @@ pub(super) struct RequestRecord {
 }
 
 impl RequestRecord {
-    /// Forgets all; the allocation stays.
+    /// Forgets all; the allocations stay.
     pub(super) fn clear(&mut self) {
         let mut line = std::mem::take(&mut self.line);
+        let names = std::mem::take(&mut self.names);
         line.clear();
-        *self = Self { line, ..Self::default() };
+        *self = Self { line, names, ..Self::default() };
     }
 
     pub(super) fn name_request(&mut self, method: &[u8], target: &[u8]) {
@@ -67,8 +75,18 @@ impl RequestRecord {
         self.response_bytes > self.interim_bytes
     }
 
+    /// An attempt begins at a backend of this name.
+    pub(super) fn attempt_begun(&mut self, id: AttemptId, name: &str, now: Instant) {
+        let own = &mut self.names[id.index()];
+        own.clear();
+        own.push_str(name);
+        self.dispatched.get_or_insert(now);
+    }
+
     /// An attempt has ended.
-    pub(super) fn attempt_ended(&mut self, attempt: &Attempt, now: Instant) {
+    pub(super) fn attempt_ended(&mut self, id: AttemptId, attempt: &Attempt, now: Instant) {
+        self.named = id.index();
+        self.choice = Some((attempt.lease.in_flight(), attempt.lease.reason()));
         self.backend = Some(attempt.lease.backend());
         self.upstream_ended = Some(now);
         self.connect = attempt.timing.connect();
@@ -96,7 +114,7 @@ impl RequestRecord {
         Record {
             ended: now,
             client: self.client.map_or(client, Client::Ip),
-            backend: self.backend.and_then(|backend| u16::try_from(backend.slot()).ok()),
+            backend: self.backend.map(|_| self.names[self.named].as_str()),
             status: self.status,
             method,
             path,
@@ -108,6 +126,9 @@ impl RequestRecord {
             attempts: self.attempts,
             fault: self.fault.map(Fault::label),
             is_probe: self.is_probe,
+            dispatched: self.dispatched,
+            in_flight: self.choice.map(|(in_flight, _)| in_flight),
+            reason: self.choice.map(|(_, reason)| reason.name()),
         }
     }
 }

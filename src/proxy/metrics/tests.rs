@@ -29,20 +29,16 @@ fn owned(workers: usize, backends: usize) -> (Metrics, Vec<BackendId>, Membershi
 
 fn record(status: u16, fault: Option<&'static str>) -> Record<'static> {
     Record {
-        ended: start(),
         client: Client::Ip(([127, 0, 0, 1], 1).into()),
-        backend: None,
         status,
         method: b"GET",
         path: b"/",
         request_bytes: 10,
         response_bytes: 100,
         latency: Some(Duration::from_millis(20)),
-        connect: None,
-        first_byte: None,
         attempts: 1,
         fault,
-        is_probe: false,
+        ..Record::new(start())
     }
 }
 

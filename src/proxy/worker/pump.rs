@@ -222,9 +222,7 @@ impl Worker {
         self.context.sender.record(&record);
         self.context.metrics.record(&record, exchange.backend());
         if let Some(fault) = exchange.fault().filter(|_| self.context.settings.verbose) {
-            let backend = record.backend.map(usize::from);
-            let upstream = backend.and_then(|index| self.context.settings.backends.get(index));
-            let (kind, url) = upstream.map_or(("no backend", ""), |u| ("backend ", &u.url));
+            let (kind, url) = record.backend.map_or(("no backend", ""), |url| ("backend ", url));
             self.context.sender.log_line(format_args!(
                 "{}: {}; {} to {}, {kind}{url}",
                 fault.label(),

@@ -93,11 +93,10 @@ impl Bench {
             cooldown_max: settings.cooldown_max,
             ..Options::default()
         };
-        let names = vec![settings.backends[0].url.clone()];
         let mailboxes = Arc::new(Mailboxes::new([poller.waker()]));
         let mut membership = Membership::new(options, poller.now()).unwrap();
         let resolver = Resolver::new();
-        let id = membership.add(&names[0]).unwrap();
+        let id = membership.add(&settings.backends[0].url).unwrap();
         resolver.add(id, &settings.backends[0], resolve(&settings.backends[0]).unwrap());
         let shared = Shared {
             metrics: Arc::new(Metrics::new(1, membership.registry())),
@@ -109,7 +108,6 @@ impl Bench {
         let (journal, mut senders) = Journal::start(journal::Options {
             path: None,
             meta: None,
-            backends: names,
             routing_mode: String::new(),
             connection: String::new(),
             workers: 1,

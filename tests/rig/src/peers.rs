@@ -149,6 +149,9 @@ pub struct Server {
     pub pool: Vec<usize>,
 }
 
+/// The port of the first backend; those of the others follow.
+const FIRST_PORT: u16 = 8081;
+
 /// A row, kept; see [`Record`].
 #[expect(missing_docs, reason = "`Record` says it for each")]
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -172,7 +175,7 @@ impl Row {
     #[must_use]
     pub fn of(record: &Record<'_>) -> Self {
         Self {
-            backend: record.backend,
+            backend: record.backend.map(place),
             status: record.status,
             method: text(record.method),
             path: text(record.path),
@@ -186,6 +189,12 @@ impl Row {
             is_probe: record.is_probe,
         }
     }
+}
+
+/// The place of a backend among those of [`settings`], which its port tells.
+fn place(name: &str) -> u16 {
+    let port = name.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    port.and_then(|port| port.checked_sub(FIRST_PORT)).expect("a backend of this harness")
 }
 
 /// Each byte as the character of its number.
@@ -203,7 +212,7 @@ pub fn peer(client: &str) -> proxy::Peer {
 #[must_use]
 pub fn settings(backends: usize, policy: Policy) -> Settings {
     let upstream = |index| {
-        let port = 8081 + index;
+        let port = FIRST_PORT + index;
         let address = Address::Tcp { host: "b".to_owned(), port };
         Backend { url: format!("http://b:{port}"), address }
     };
