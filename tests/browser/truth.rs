@@ -134,7 +134,7 @@ fn a_row_without_the_column_of_the_reason_shows_nothing_there() {
         let row = "2026-11-23T10:00:00Z,http://a,1,200,adaptive_sma,0\n";
         fs::write(site.log("x.csv"), format!("{header}{}", row.repeat(50))).unwrap();
         browser.resize(1440, 1320).await;
-        browser.open(&site.url()).await;
+        browser.open(site.url()).await;
         browser.until(&state("silent")).await;
         assert_eq!(
             browser.value(&format!("{FIRST_WHY}.textContent + {FIRST_WHY}.title")).await,
@@ -154,7 +154,7 @@ fn more_backends_than_can_be_told_apart_are_listed_and_the_busiest_have_lines() 
         let rows = (0..40).chain(0..31).chain([39]).map(row).collect::<String>();
         fs::write(site.log("x.csv"), header.to_owned() + &rows).unwrap();
         browser.resize(1440, 1320).await;
-        browser.open(&site.url()).await;
+        browser.open(site.url()).await;
         browser.until(CHARTS_DRAWN).await;
         let count = |selector: &str| format!("document.querySelectorAll('{selector}').length");
         assert_eq!(browser.value(&count("#backends-table tbody tr")).await, 40);

@@ -177,6 +177,7 @@ impl Ids {
     }
 }
 
+#[expect(clippy::copy_iterator, reason = "it is a byte, and each user has its own")]
 impl Iterator for Ids {
     type Item = AttemptId;
 
