@@ -184,7 +184,7 @@ impl Poller {
         self.watch(socket, key, all)
     }
 
-    /// Like [`Poller::register`] for what is never written, such as a listener. If other pollers
+    /// Like `register`, for what is never written, such as a listener. If other pollers
     /// watch the same, an event wakes one of those that wait, or more, and not all.
     ///
     /// # Errors

@@ -70,9 +70,9 @@ impl Connection {
         SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Ends the stream towards the peer.
+    /// Ends the stream towards the peer. One that has reset the connection is noticed by reading.
     pub fn finish(&self) {
-        self.stream().shutdown(Shutdown::Write).unwrap();
+        let _ = self.stream().shutdown(Shutdown::Write);
     }
 
     /// A head up to its empty line, or `None` if the stream ended before it began.
