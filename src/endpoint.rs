@@ -10,8 +10,8 @@ use std::str::FromStr;
 
 use rustix::net::SocketAddrUnix;
 
-/// The prefix of a Unix socket's name where addresses of both kinds are possible. By itself it means
-/// a client that came over a Unix socket, because such clients have no name.
+/// The prefix of a Unix socket's name where addresses of both kinds are possible. By itself it
+/// means a client that came over a Unix socket, because such clients have no name.
 pub const UNIX: &str = "unix:";
 
 /// Where a socket listens, or connects to.

@@ -1,7 +1,7 @@
 //! Whether a port is free, and which process listens on it if not.
 //!
-//! This is checked before anything is started, so that a stack starts whole or not at all. A program
-//! whose port is taken just after the check says so itself.
+//! This is checked before anything is started, so that a stack starts whole or not at all. A
+//! program whose port is taken just after the check says so itself.
 
 use std::fmt;
 use std::io::{self, ErrorKind};

@@ -1,8 +1,8 @@
 //! Rows as text, one behind the other, in a block that is used again and again.
 //!
 //! A row is one line of printable ASCII whatever the request held, so that line tools and CSV
-//! readers agree on where it ends. One thread writes the rows of all workers, so a value is formatted
-//! in its place and with few instructions; `scripts/bench --instructions` counts them.
+//! readers agree on where it ends. One thread writes the rows of all workers, so a value is
+//! formatted in its place and with few instructions; `scripts/bench --instructions` counts them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::columns::{BACKEND_BYTES_MAX, Facts, METHOD_BYTES_MAX, PATH_BYTES_MAX};
 use super::escape::{PLAIN, escape, is_plain, needs_mark};
 
-/// Longer than any row: a byte of the long texts takes three at most when it is escaped, and numbers
-/// and words are short.
+/// Longer than any row: a byte of the long texts takes three at most when it is escaped, and
+/// numbers and words are short.
 const ROW_BYTES_MAX: usize =
     3 * (BACKEND_BYTES_MAX + METHOD_BYTES_MAX + PATH_BYTES_MAX) + WORDS_BYTES_MAX;
 
@@ -71,8 +71,8 @@ pub(super) struct Cells<'b> {
 }
 
 impl Cells<'_> {
-    /// Puts the first `count` of some bytes. All are copied, because a fixed number of them takes an
-    /// instruction or two; what is too much is overwritten by what comes next.
+    /// Puts the first `count` of some bytes. All are copied, because a fixed number of them takes
+    /// an instruction or two; what is too much is overwritten by what comes next.
     #[inline]
     fn put<const N: usize>(&mut self, bytes: [u8; N], count: usize) {
         self.block[self.at..self.at + N].copy_from_slice(&bytes);
@@ -157,8 +157,9 @@ impl Cells<'_> {
     }
 }
 
-// These take the place by value and tell the end, so that nobody else has a reference to the place of
-// the cells, and it stays in a register. What is rare or long is a call, so that the rest is none.
+// These take the place by value and tell the end, so that nobody else has a reference to the place
+// of the cells, and it stays in a register. What is rare or long is a call, so that the rest is
+// none.
 
 /// Copies a text that stands in its cell as it is.
 #[inline]

@@ -121,7 +121,8 @@ columns! {
     /// The cause of a failure, in a word such as `connect_refused` or `response_head_too_large`;
     /// empty if there was none.
     fault("") => fault: Option<&'a str> = |of| of.record.fault;
-    /// `health` for a request of `--health`, recognised by `User-Agent: tidegate-health`; else empty.
+    /// `health` for a request of `--health`, recognised by `User-Agent: tidegate-health`; else
+    /// empty.
     probe("") => probe: Option<&'a str> = |of| of.record.is_probe.then_some(HEALTH_PROBE);
     /// When the request was dispatched, which is when a backend was first chosen for it; empty if
     /// never dispatched.

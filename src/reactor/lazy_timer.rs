@@ -1,9 +1,9 @@
 //! A deadline that moves with every request and yet hardly ever touches the timer heap.
 //!
-//! A connection's deadline is moved over and over, usually to later, and almost never arrives. So an
-//! entry is queued only when the deadline is now before every entry already queued; an entry that
-//! expires too early is the occasion to look at the real deadline again. Moving a deadline later
-//! costs one comparison.
+//! A connection's deadline is moved over and over, usually to later, and almost never arrives. So
+//! an entry is queued only when the deadline is now before every entry already queued; an entry
+//! that expires too early is the occasion to look at the real deadline again. Moving a deadline
+//! later costs one comparison.
 
 use std::time::Instant;
 

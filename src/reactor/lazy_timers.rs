@@ -3,8 +3,8 @@
 //! A connection that ends leaves its entries in the timer heap, because none is ever removed early.
 //! If each new connection queued its own, a proxy that serves 20,000 short connections a second
 //! would hold a million stale entries. So the timer belongs to the index: an entry that one
-//! connection queued fires for the next one at that index, whose own deadline is then looked at. The
-//! heap grows with the indices in use and not with the connections made.
+//! connection queued fires for the next one at that index, whose own deadline is then looked at.
+//! The heap grows with the indices in use and not with the connections made.
 
 use std::time::Instant;
 
@@ -28,8 +28,8 @@ impl LazyTimers {
     }
 
     /// Whether the entry that expired at `at` is the one that the index of `key` waits for; see
-    /// [`LazyTimer::fired`]. [`Slots::occupant`](super::Slots::occupant) gives the key that has this
-    /// index now.
+    /// [`LazyTimer::fired`]. [`Slots::occupant`](super::Slots::occupant) gives the key that has
+    /// this index now.
     pub fn fired(&mut self, key: Key, at: Instant) -> bool {
         self.by_index.get_mut(key.index() as usize).is_some_and(|lazy_timer| lazy_timer.fired(at))
     }

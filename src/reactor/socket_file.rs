@@ -16,7 +16,8 @@ use super::transport::Transport;
 use crate::endpoint::UnixName;
 
 /// See the module's description. Dropping it removes the file, unless the file belongs to another
-/// process by now. That is told by its inode, whose number can't be reused while the socket is open.
+/// process by now. That is told by its inode, whose number can't be reused while the socket is
+/// open.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -30,8 +31,8 @@ struct Inode {
 }
 
 impl SocketFile {
-    /// Binds `socket` to a name and gives its file `mode`; `None` for an abstract name, which has no
-    /// file.
+    /// Binds `socket` to a name and gives its file `mode`; `None` for an abstract name, which has
+    /// no file.
     ///
     /// # Errors
     /// `AddrInUse` if another process listens there, `AlreadyExists` if there is a file that is no

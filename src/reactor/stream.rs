@@ -52,8 +52,8 @@ impl Stream {
     ///
     /// # Errors
     /// Over TCP, if there is no descriptor, no local port or no route; none of these is the peer's
-    /// fault. Over a Unix socket, also if no process listens, there is no such file, or its mode does
-    /// not permit it.
+    /// fault. Over a Unix socket, also if no process listens, there is no such file, or its mode
+    /// does not permit it.
     pub fn connect(endpoint: &Endpoint, key: Key, poller: &Poller) -> io::Result<Self> {
         Self::new(Transport::connect(endpoint)?, key, poller)
     }
@@ -84,8 +84,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether there is no connection yet because the peer's backlog is full. No event tells when it
-    /// has room again; [`Stream::connect_again`] finds out.
+    /// Whether there is no connection yet because the peer's backlog is full. No event tells when
+    /// it has room again; [`Stream::connect_again`] finds out.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.transport.is_busy()

@@ -45,8 +45,8 @@ impl Transport {
     ///
     /// # Errors
     /// Over TCP, if there is no descriptor, no local port or no route; none of these is the peer's
-    /// fault. Over a Unix socket, also if no process listens, there is no such file, or its mode does
-    /// not permit it.
+    /// fault. Over a Unix socket, also if no process listens, there is no such file, or its mode
+    /// does not permit it.
     pub(super) fn connect(endpoint: &Endpoint) -> io::Result<Self> {
         match endpoint {
             Endpoint::Tcp(address) => {

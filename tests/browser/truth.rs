@@ -118,8 +118,8 @@ fn an_old_log_has_its_figures_and_the_page_says_when_they_end() {
         assert_eq!(browser.value(&is_shown("#latest-table td.why")).await, false);
         assert_eq!(browser.value(&is_shown("#latest-table .estimate")).await, true);
         let note = browser.value(&text("estimates-note")).await;
-        let label = "SMA of 3 and EWMA of 0.2: recomputed from the log, the policy's parameters are \
-            unknown";
+        let label = "SMA of 3 and EWMA of 0.2: recomputed from the log, the policy's parameters \
+            are unknown";
         assert!(note.as_str().unwrap().ends_with(label), "{note}");
         browser.shoot("old").await;
         browser.expect_clean_console(&[]).await;

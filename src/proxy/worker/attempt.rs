@@ -133,8 +133,8 @@ impl Worker {
         })
     }
 
-    /// Sets the timer for the next try to connect to a backend that is busy. The pauses grow, because
-    /// many requests may wait for it.
+    /// Sets the timer for the next try to connect to a backend that is busy. The pauses grow,
+    /// because many requests may wait for it.
     fn retry_later(&mut self, link: Key, now: Instant) {
         let Some(upstream) = self.upstreams.get(link) else { return };
         if upstream.stream.is_busy() {
