@@ -27,16 +27,15 @@ fn is_port_suffix(text: &[u8]) -> bool {
 
 /// `reg-name = *( unreserved / pct-encoded / sub-delims )`; IPv4 addresses match it, too.
 fn is_registered_name(mut text: &[u8]) -> bool {
-    loop {
-        match text {
-            [] => return true,
+    while let Some(at) = text.iter().position(|byte| !NAME_BYTES[usize::from(*byte)]) {
+        match &text[at..] {
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 text = rest;
             }
-            [byte, rest @ ..] if NAME_BYTES[usize::from(*byte)] => text = rest,
             _ => return false,
         }
     }
+    true
 }
 
 /// [`is_unreserved_or_sub_delim`] as a table, because every request has a host.

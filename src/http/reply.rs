@@ -32,14 +32,14 @@ pub fn reply(out: &mut Vec<u8>, status: u16, explanation: &str, options: &ReplyO
     for part in ["HTTP/1.1 ", status_text, " ", reason, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    wire::field(out, "Content-Type", b"text/plain; charset=utf-8");
-    wire::number(out, "Content-Length", body_bytes as u64);
-    wire::field(out, "Date", options.date);
+    wire::field(out, "Content-Type: ", b"text/plain; charset=utf-8");
+    wire::number(out, "Content-Length: ", body_bytes as u64);
+    wire::field(out, "Date: ", options.date);
     if options.allow {
-        wire::field(out, "Allow", ALLOW.as_bytes());
+        wire::field(out, "Allow: ", ALLOW.as_bytes());
     }
     if options.close {
-        wire::field(out, "Connection", b"close");
+        wire::field(out, "Connection: ", b"close");
     }
     out.extend_from_slice(CRLF);
     if !options.head_only {

@@ -42,17 +42,16 @@ pub fn rewrite_request(
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let authority = request.authority.of(head);
     let host = if authority.is_empty() { hop.default_host.as_bytes() } else { authority };
-    wire::field(out, "Host", host);
-    for field in headers.fields().iter().filter(|field| passes(field, request, hop)) {
-        wire::copy(out, head, field);
-    }
+    wire::field(out, "Host: ", host);
+    let passed = headers.fields().iter().filter(|field| passes(field, request, hop));
+    wire::copy(out, head, passed);
     write_forwarded(out, head, headers, request, hop);
     if let Some(forwards) = request.max_forwards {
-        wire::number(out, "Max-Forwards", forwards.saturating_sub(1));
+        wire::number(out, "Max-Forwards: ", forwards.saturating_sub(1));
     }
     match request.framing {
-        Framing::Length(length) => wire::number(out, "Content-Length", length),
-        Framing::Chunked => wire::field(out, "Transfer-Encoding", b"chunked"),
+        Framing::Length(length) => wire::number(out, "Content-Length: ", length),
+        Framing::Chunked => wire::field(out, "Transfer-Encoding: ", b"chunked"),
         Framing::None | Framing::UntilClose => {}
     }
     if request.upgrade {
@@ -60,7 +59,7 @@ pub fn rewrite_request(
         offered_protocols(head, headers, request, out);
         out.extend_from_slice(CRLF);
     } else if hop.close {
-        wire::field(out, "Connection", b"close");
+        wire::field(out, "Connection: ", b"close");
     }
     out.extend_from_slice(CRLF);
 }
@@ -92,19 +91,19 @@ fn write_forwarded(
 ) {
     match hop.peer {
         Some(peer) if hop.is_trusted => {
-            let way = (Name::XForwardedFor, "X-Forwarded-For");
+            let way = (Name::XForwardedFor, "X-Forwarded-For: ");
             wire::append(out, head, headers, way, &[peer]);
         }
-        Some(peer) => wire::field(out, "X-Forwarded-For", peer),
+        Some(peer) => wire::field(out, "X-Forwarded-For: ", peer),
         None => {}
     }
     let is_told = |id| hop.is_trusted && headers.has(id);
     if !is_told(Name::XForwardedProto) {
-        wire::field(out, "X-Forwarded-Proto", b"http");
+        out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
     }
     if !is_told(Name::XForwardedHost) && !request.authority.is_empty() {
-        wire::field(out, "X-Forwarded-Host", request.authority.of(head));
+        wire::field(out, "X-Forwarded-Host: ", request.authority.of(head));
     }
     let received = [request.version_number.of(head), b" ", hop.pseudonym.as_bytes()];
-    wire::append(out, head, headers, (Name::Via, "Via"), &received);
+    wire::append(out, head, headers, (Name::Via, "Via: "), &received);
 }

@@ -62,12 +62,11 @@ pub fn rewrite_response(
     out.push(b' ');
     out.extend_from_slice(response.reason.of(head));
     out.extend_from_slice(CRLF);
-    for field in headers.fields().iter().filter(|field| passes(field, hop.body)) {
-        wire::copy(out, head, field);
-    }
+    let passed = headers.fields().iter().filter(|field| passes(field, hop.body));
+    wire::copy(out, head, passed);
     if response.status >= 200 {
         if !headers.has(Name::Date) {
-            wire::field(out, "Date", hop.date);
+            wire::field(out, "Date: ", hop.date);
         }
         write_framing(out, response, hop.body);
     }
@@ -88,9 +87,9 @@ fn passes(field: &Field, body: BodyOut) -> bool {
 
 fn write_framing(out: &mut Vec<u8>, response: &ResponseHead, body: BodyOut) {
     match (body, response.length) {
-        (BodyOut::None, Some(described)) => wire::number(out, "Content-Length", described),
-        (BodyOut::Length(length), _) => wire::number(out, "Content-Length", length),
-        (BodyOut::Chunked, _) => wire::field(out, "Transfer-Encoding", b"chunked"),
+        (BodyOut::None, Some(described)) => wire::number(out, "Content-Length: ", described),
+        (BodyOut::Length(length), _) => wire::number(out, "Content-Length: ", length),
+        (BodyOut::Chunked, _) => wire::field(out, "Transfer-Encoding: ", b"chunked"),
         (BodyOut::None, None) | (BodyOut::UntilClose, _) => {}
     }
 }
@@ -115,10 +114,9 @@ fn write_connection(
         (false, false) if hop.keep_alive_10 => b"keep-alive",
         (false, false) => return,
     };
-    wire::field(out, "Connection", options);
+    wire::field(out, "Connection: ", options);
     if upgrade {
-        for field in headers.fields().iter().filter(|field| field.id == Name::Upgrade) {
-            wire::copy(out, head, field);
-        }
+        let upgrades = headers.fields().iter().filter(|field| field.id == Name::Upgrade);
+        wire::copy(out, head, upgrades);
     }
 }

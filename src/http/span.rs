@@ -33,6 +33,11 @@ impl Span {
         self.start == self.end
     }
 
+    /// Offset of the first byte.
+    pub(super) fn start(self) -> usize {
+        usize::from(self.start)
+    }
+
     /// Offset of the byte after the last.
     pub(super) fn end(self) -> usize {
         usize::from(self.end)

@@ -50,12 +50,13 @@ pub fn rewrite_trailers(
     }
     headers.parse(raw, 0)?;
     let named = Names::new(elements(named).filter(|name| !name.is_empty()));
-    for field in headers.fields().iter().filter(|field| field.id == Name::Other) {
+    let passed = headers.fields().iter().filter(|field| {
         let name = field.name.of(raw);
-        if !named.contains(name) && !FORBIDDEN.into_iter().any(|other| merges(name, other)) {
-            wire::copy(out, raw, field);
-        }
-    }
+        field.id == Name::Other
+            && !named.contains(name)
+            && !FORBIDDEN.into_iter().any(|other| merges(name, other))
+    });
+    wire::copy(out, raw, passed);
     out.extend_from_slice(CRLF);
     Ok(())
 }

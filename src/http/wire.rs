@@ -5,38 +5,66 @@ use super::name::Name;
 
 pub(super) const CRLF: &[u8] = b"\r\n";
 
-/// Appends a field line; the value must be valid.
-pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+/// What stands between a name and its value.
+const COLON: &[u8] = b": ";
+
+/// Appends a field line; the value must be valid. `name` includes its colon and a space, so that
+/// they are appended as one constant.
+#[inline]
+pub(super) fn field(out: &mut Vec<u8>, name: &'static str, value: &[u8]) {
+    debug_assert!(name.ends_with(": "));
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(CRLF);
 }
 
-/// Appends a field line whose value is a number.
-pub(super) fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+/// Appends a field line whose value is a number; `name` as in [`field`].
+#[inline]
+pub(super) fn number(out: &mut Vec<u8>, name: &'static str, value: u64) {
     field(out, name, itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Appends a received field line: name and value unchanged, with one space between them.
-pub(super) fn copy(out: &mut Vec<u8>, head: &[u8], received: &Field) {
-    out.extend_from_slice(received.name.of(head));
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(received.value.of(head));
-    out.extend_from_slice(CRLF);
+/// Appends received field lines: names and values unchanged, with one space between them. Adjacent
+/// lines that already look like that are appended together.
+pub(super) fn copy<'f>(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    fields: impl IntoIterator<Item = &'f Field>,
+) {
+    let mut run = 0..0;
+    for field in fields {
+        let (start, end) = (field.name.start(), field.value.end() + CRLF.len());
+        let is_plain = head.get(field.name.end()..field.value.start()) == Some(COLON)
+            && head.get(field.value.end()..end) == Some(CRLF);
+        if is_plain && run.end == start {
+            run.end = end;
+            continue;
+        }
+        out.extend_from_slice(&head[run]);
+        run = if is_plain { start..end } else { end..end };
+        if !is_plain {
+            out.extend_from_slice(field.name.of(head));
+            out.extend_from_slice(COLON);
+            out.extend_from_slice(field.value.of(head));
+            out.extend_from_slice(CRLF);
+        }
+    }
+    out.extend_from_slice(&head[run]);
 }
 
 /// Appends one line with the values of all received fields of that name, and then the parts of
-/// `own` as one more element: a list field to which every hop adds an element.
+/// `own` as one more element: a list field to which every hop adds an element. The name as in
+/// [`field`].
+#[inline]
 pub(super) fn append(
     out: &mut Vec<u8>,
     head: &[u8],
     headers: &Headers,
-    (id, name): (Name, &str),
+    (id, name): (Name, &'static str),
     own: &[&[u8]],
 ) {
+    debug_assert!(name.ends_with(": "));
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
     for value in headers.values(head, id).filter(|value| !value.is_empty()) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");

@@ -5,7 +5,7 @@
 use super::Exchange;
 use super::action::{Action, CloseMode, Context, Phase, Side};
 use super::request_context::Persistence;
-use super::state::{Next, Request, Response};
+use super::state::{Request, Response};
 use super::waits::{LINGER, LINGER_DRAINING};
 use crate::http::{Method, ReplyOptions, Version, reply};
 use crate::proxy::fault::Fault;
@@ -95,11 +95,10 @@ impl Exchange {
 
     /// As [`Exchange::linger`], while the response becomes another one.
     fn linger_while(&mut self, response: Response, context: &mut Context<'_>) {
-        let next = match self.lingering(context) {
-            Some(request) => Next::Both(request, response),
-            None => Next::Response(response),
-        };
-        self.enter(next, context);
+        match self.lingering(context) {
+            Some(request) => self.both_become((request, response), context),
+            None => self.response_becomes(response, context),
+        }
     }
 
     /// The state in which what the client sends is dropped; none if it is that already, or nothing
@@ -222,7 +221,7 @@ impl Exchange {
         if matches!(self.states.response(), Response::Aborted(CloseMode::Reset)) {
             return;
         }
-        self.enter(Next::Both(Request::Closed, Response::Aborted(CloseMode::Reset)), context);
+        self.both_become((Request::Closed, Response::Aborted(CloseMode::Reset)), context);
     }
 
     /// A worker found something in a state in which it can't be: the connection is reset, and its
@@ -233,6 +232,7 @@ impl Exchange {
     }
 
     /// As [`Exchange::abort`], where the mistake is found in here.
+    #[cold]
     pub(super) fn break_down(&mut self, context: &mut Context<'_>) {
         self.end_attempts(CloseMode::Reset, context);
         let is_reported = matches!(self.states.response(), Response::Reporting(_) | Response::Over);

@@ -32,7 +32,7 @@ pub use self::attempt::{AttemptId, MAX_ATTEMPTS};
 use self::attempt::{Attempts, Link, Origin};
 use self::request_context::{Expects, RequestContext};
 use self::request_record::RequestRecord;
-use self::state::{Next, Request, Response, States};
+use self::state::{Request, Response, States};
 use self::waits::Awaited;
 use super::fault::Fault;
 use super::pipe::{Cursor, Pipe};
@@ -149,7 +149,7 @@ impl Exchange {
 
     fn next_request(&mut self, context: &mut Context<'_>) {
         self.forget_request();
-        self.enter(Next::Both(Request::Head(ArrivingHead::default()), Response::Idle), context);
+        self.both_become((Request::Head(ArrivingHead::default()), Response::Idle), context);
     }
 
     fn forget_request(&mut self) {
@@ -396,21 +396,33 @@ impl Exchange {
         self.check(context.now);
     }
 
-    /// Makes a transition. One that can't be is a bug: the connection is cut.
-    fn enter(&mut self, next: Next, context: &mut Context<'_>) {
-        let attempts = self.attempts.standing();
-        if !self.states.enter(next, attempts) {
-            debug_assert!(false, "no such transition: {:?} with {attempts:?}", self.states);
+    /// Makes a transition of the request. One that can't be is a bug: the connection is cut.
+    #[inline]
+    fn request_becomes(&mut self, request: Request, context: &mut Context<'_>) {
+        let is_legal = self.states.enter_request(request, self.attempts.standing());
+        self.stand_by(is_legal, context);
+    }
+
+    /// Likewise of the response.
+    #[inline]
+    fn response_becomes(&mut self, response: Response, context: &mut Context<'_>) {
+        let is_legal = self.states.enter_response(response, self.attempts.standing());
+        self.stand_by(is_legal, context);
+    }
+
+    /// Likewise of both.
+    #[inline]
+    fn both_become(&mut self, both: (Request, Response), context: &mut Context<'_>) {
+        let is_legal = self.states.enter(both, self.attempts.standing());
+        self.stand_by(is_legal, context);
+    }
+
+    #[inline]
+    fn stand_by(&mut self, is_legal: bool, context: &mut Context<'_>) {
+        debug_assert!(is_legal, "{:?} with {:?}", self.states, self.attempts.standing());
+        if !is_legal {
             self.break_down(context);
         }
-    }
-
-    fn request_becomes(&mut self, request: Request, context: &mut Context<'_>) {
-        self.enter(Next::Request(request), context);
-    }
-
-    fn response_becomes(&mut self, response: Response, context: &mut Context<'_>) {
-        self.enter(Next::Response(response), context);
     }
 
     /// Every transition that depends on both halves.

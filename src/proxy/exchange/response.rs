@@ -7,7 +7,7 @@ use super::action::{Action, CloseMode, Context, Phase, StreamEnd};
 use super::attempt::{Answer, AttemptId, Link, Reuse};
 use super::failover::close;
 use super::request_context::{Expects, Persistence, Serves};
-use super::state::{Next, Request, Response};
+use super::state::{Request, Response};
 use crate::balance::Outcome;
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
@@ -329,7 +329,7 @@ impl Exchange {
         // What the client sends from now on is delimited by nothing but its end.
         self.about.framing = Framing::UntilClose;
         self.about.persistence = Persistence::Close;
-        self.enter(Next::Both(Request::Tunnel, Response::Tunnel), context);
+        self.both_become((Request::Tunnel, Response::Tunnel), context);
     }
 
     fn upstream_ended(&mut self, id: AttemptId, how: StreamEnd, context: &mut Context<'_>) {

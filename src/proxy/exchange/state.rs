@@ -20,7 +20,7 @@
 //! Each half goes forward only, in the order in which its states are written below. They begin
 //! again together, for the next request: behind a row, when the request was `Done`.
 //!
-//! [`States::enter`] makes each transition and refuses what the table does not hold.
+//! [`States`] alone makes transitions, and refuses what the table does not hold.
 
 use std::time::Instant;
 
@@ -110,21 +110,13 @@ impl Response {
     }
 }
 
-/// The states that a transition leads to.
-#[derive(Debug)]
-pub(super) enum Next {
-    Request(Request),
-    Response(Response),
-    Both(Request, Response),
-}
-
 /// The places of the states in which the connection may go on with another request, and of those
 /// in which that begins.
 const WHOLE: (u8, u8) = (2, 9);
 const FIRST: (u8, u8) = (0, 0);
 
 /// Both halves. Whoever has it can read the states and work on what they carry; another state is
-/// entered by [`States::enter`] alone.
+/// entered by the functions of that name alone.
 #[derive(Debug)]
 pub(super) struct States {
     request: Request,
@@ -147,24 +139,48 @@ impl States {
         &self.response
     }
 
-    /// Makes a transition: of one half, or of both. The attempts are by now what they are to be in
-    /// it. False if the table has no such transition; it is made all the same.
+    /// Makes a transition of the request. The attempts are by now what they are to be in it. False
+    /// if the table has no such transition; it is made all the same.
     #[must_use]
-    pub(super) fn enter(&mut self, next: Next, attempts: Standing) -> bool {
+    #[inline]
+    pub(super) fn enter_request(&mut self, request: Request, attempts: Standing) -> bool {
         let before = self.places();
-        match next {
-            Next::Request(request) => self.request = request,
-            Next::Response(response) => self.response = response,
-            Next::Both(request, response) => *self = Self { request, response },
-        }
-        let after = self.places();
-        let is_forward = after.0 >= before.0 && after.1 >= before.1 && after != before;
-        let is_another = before == WHOLE && after == FIRST;
-        (is_forward || is_another) && self.is_in_table(attempts)
+        self.request = request;
+        self.is_legal_after(before, attempts)
+    }
+
+    /// Likewise of the response.
+    #[must_use]
+    #[inline]
+    pub(super) fn enter_response(&mut self, response: Response, attempts: Standing) -> bool {
+        let before = self.places();
+        self.response = response;
+        self.is_legal_after(before, attempts)
+    }
+
+    /// Likewise of both.
+    #[must_use]
+    #[inline]
+    pub(super) fn enter(
+        &mut self,
+        (request, response): (Request, Response),
+        attempts: Standing,
+    ) -> bool {
+        let before = self.places();
+        *self = Self { request, response };
+        self.is_legal_after(before, attempts)
     }
 
     fn places(&self) -> (u8, u8) {
         (self.request.place(), self.response.place())
+    }
+
+    /// Whether the table holds the states and these attempts, and the way there from `before`.
+    fn is_legal_after(&self, before: (u8, u8), attempts: Standing) -> bool {
+        let after = self.places();
+        let is_forward = after.0 >= before.0 && after.1 >= before.1 && after != before;
+        let is_another = before == WHOLE && after == FIRST;
+        (is_forward || is_another) && self.is_in_table(attempts)
     }
 
     /// What follows a bug: the connection is about to be cut.
@@ -342,10 +358,10 @@ mod tests {
     }
 
     /// Whether there are attempts with which the transition can be made.
-    fn can_enter(from: (&str, &str), to: impl Fn() -> Next) -> bool {
+    fn can_enter(from: (&str, &str), enter: impl Fn(&mut States, Standing) -> bool) -> bool {
         STANDINGS.into_iter().any(|(_, attempts)| {
             let mut states = States { request: request(from.0), response: response(from.1) };
-            states.enter(to(), attempts)
+            enter(&mut states, attempts)
         })
     }
 
@@ -359,13 +375,17 @@ mod tests {
     fn each_half_goes_forward_only() {
         for (before, from) in RESPONSES.into_iter().enumerate() {
             for (after, to) in RESPONSES.into_iter().enumerate() {
-                let is_made = can_enter(("Done", from), || Next::Response(response(to)));
+                let is_made = can_enter(("Done", from), |states, attempts| {
+                    states.enter_response(response(to), attempts)
+                });
                 assert_eq!(is_made, after > before && can_be("Done", to), "{from} to {to}");
             }
         }
         for (before, from) in REQUESTS.into_iter().enumerate() {
             for (after, to) in REQUESTS.into_iter().enumerate() {
-                let is_made = can_enter((from, "Done"), || Next::Request(request(to)));
+                let is_made = can_enter((from, "Done"), |states, attempts| {
+                    states.enter_request(request(to), attempts)
+                });
                 assert_eq!(is_made, after > before && can_be(to, "Done"), "{from} to {to}");
             }
         }
@@ -375,7 +395,7 @@ mod tests {
     fn only_a_request_that_was_whole_is_followed_by_another() {
         let next = |states: &mut States| {
             let head = Request::Head(ArrivingHead::default());
-            states.enter(Next::Both(head, Response::Idle), Standing::None)
+            states.enter((head, Response::Idle), Standing::None)
         };
         let mut states = States { request: Request::Done, response: Response::Reporting(None) };
         assert!(next(&mut states));
@@ -393,7 +413,7 @@ mod tests {
     fn what_is_cut_may_turn_from_a_close_to_a_reset_and_not_back() {
         let cut = |from, to| {
             let mut states = States { request: Request::Closed, response: Response::Aborted(from) };
-            states.enter(Next::Response(Response::Aborted(to)), Standing::None)
+            states.enter_response(Response::Aborted(to), Standing::None)
         };
         assert!(cut(CloseMode::Close, CloseMode::Reset));
         assert!(!cut(CloseMode::Reset, CloseMode::Close));

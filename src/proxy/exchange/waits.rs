@@ -92,7 +92,6 @@ impl Exchange {
 
     fn client_wait(&self) -> Option<ClientWait> {
         match self.states.request() {
-            _ if self.states.is_tunnel() => Some(ClientWait::Tunnel),
             Request::Head(_) => self.record.arrived.map(|_| ClientWait::Head),
             Request::Body(_) if self.awaits_body() => Some(ClientWait::Body),
             Request::Linger { .. } if matches!(self.states.response(), Response::Over) => {
@@ -105,19 +104,14 @@ impl Exchange {
     /// What an upstream is waited for that has taken all there is of the request, and one that has
     /// not. While the client has something to read, or its body is awaited, no answer is due.
     fn upstream_waits(&self, reads: Option<ClientReads>) -> [Option<UpstreamWait>; 2] {
+        let wait = match self.states.response() {
+            Response::Awaited => UpstreamWait::Response,
+            Response::Body(_) => UpstreamWait::Stream,
+            _ => return [None, Some(UpstreamWait::Response)],
+        };
         let has_request = self.about.expects == Expects::Continue
             || !matches!(self.states.request(), Request::Body(_));
-        let is_due = has_request && reads.is_none();
-        match self.states.response() {
-            _ if self.states.is_tunnel() => [None, None],
-            Response::Awaited => {
-                [is_due.then_some(UpstreamWait::Response), Some(UpstreamWait::Response)]
-            }
-            Response::Body(_) => {
-                [is_due.then_some(UpstreamWait::Stream), Some(UpstreamWait::Stream)]
-            }
-            _ => [None, Some(UpstreamWait::Response)],
-        }
+        [(has_request && reads.is_none()).then_some(wait), Some(wait)]
     }
 
     /// Bytes of a body buy the client time at the price of the least rate, never more than the
@@ -149,30 +143,19 @@ impl Exchange {
     /// A wait that began with this event counts from now, not from when that side last moved.
     pub(super) fn note_new_waits(&mut self, context: &Context<'_>) {
         let now = context.now;
-        let has_more = !self.down.is_drained(self.delivered) && !self.states.is_tunnel();
-        let reads = has_more.then_some(ClientReads);
-        let after = Awaited { client: self.client_wait(), reads };
+        let (after, [answer, takes]) = if self.states.is_tunnel() {
+            (Awaited { client: Some(ClientWait::Tunnel), reads: None }, [None, None])
+        } else {
+            let reads = (!self.down.is_drained(self.delivered)).then_some(ClientReads);
+            (Awaited { client: self.client_wait(), reads }, self.upstream_waits(reads))
+        };
         let before = std::mem::replace(&mut self.awaited, after);
-        match (before.awaits_body(), after.awaits_body()) {
-            (false, true) => {
-                (self.client_moved, self.body_awaited) = (now, now);
-                for id in self.attempts.ids() {
-                    let Some(attempt) = self.attempts.get_mut(id) else { continue };
-                    context.balancer.yield_probe(&mut attempt.lease);
-                }
-            }
-            (true, false) => {
-                for id in self.attempts.ids() {
-                    let Some(attempt) = self.attempts.get_mut(id) else { continue };
-                    attempt.timing.client_took(self.body_awaited, now);
-                }
-            }
-            _ => {}
+        if before.awaits_body() != after.awaits_body() {
+            self.body_wait_changed(after, context);
         }
         if after.reads.is_some() && before.reads.is_none() {
             self.client_moved = now;
         }
-        let [answer, takes] = self.upstream_waits(reads);
         for id in self.attempts.ids() {
             let Some(attempt) = self.attempts.get_mut(id) else { continue };
             let wait = match attempt.link {
@@ -180,8 +163,7 @@ impl Exchange {
                 _ if !self.up.is_drained(attempt.sent) => takes,
                 _ => answer.filter(|_| !attempt.is_held()),
             };
-            let is_answer =
-                |wait| matches!(wait, Some(UpstreamWait::Response | UpstreamWait::Stream));
+            let is_answer = |wait| !matches!(wait, None | Some(UpstreamWait::Connect));
             if is_answer(wait) && !is_answer(attempt.awaited) {
                 attempt.moved = now;
             }
@@ -189,7 +171,23 @@ impl Exchange {
         }
     }
 
-    /// Ends the first wait whose time has come. What it leads to is waited for anew.
+    /// More of the body began to be waited for, or it no longer is.
+    fn body_wait_changed(&mut self, after: Awaited, context: &Context<'_>) {
+        if after.awaits_body() {
+            (self.client_moved, self.body_awaited) = (context.now, context.now);
+        }
+        for id in self.attempts.ids() {
+            let Some(attempt) = self.attempts.get_mut(id) else { continue };
+            if after.awaits_body() {
+                context.balancer.yield_probe(&mut attempt.lease);
+            } else {
+                attempt.timing.client_took(self.body_awaited, context.now);
+            }
+        }
+    }
+
+    /// Ends the client's wait if its time has come, else those of attempts. What they lead to is
+    /// waited for anew.
     pub(super) fn end_waits(&mut self, context: &mut Context<'_>) {
         let (now, timeouts) = (context.now, &context.settings.timeouts);
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
