@@ -1,4 +1,4 @@
-// The page: takes the figures as they come and puts each where it belongs.
+// The page: writes each new set of figures into its elements.
 
 import { COLOURS, drawDistribution, drawLatency, load, repaint } from "./charts.js";
 import { DASH, bytes, count, millis, percent, rate, since, time } from "./format.js";
@@ -8,7 +8,7 @@ import { number, setAttribute, setRows, setText } from "./tables.js";
 const LATEST_SHOWN = 30;
 const TABLE_SLOTS = 30;
 
-/** From this share on errors are no accident. */
+/** From this share on, the number of errors is red. */
 const MANY_ERRORS = 0.01;
 
 const WORDS = {
@@ -66,10 +66,10 @@ let paused = false;
 let held = false;
 let charts = false;
 
-/** The names of the backends that are not wanted in the chart. */
+/** The names of the backends whose lines are hidden. */
 const hidden = new Set();
 
-/** The number of each backend's colour by its name. It stays, whichever backends come and go. */
+/** The colour of each backend by its name. It does not change when backends come and go. */
 const colours = new Map();
 
 const poll = new Poll({
@@ -109,7 +109,7 @@ function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** The window in words: up to now, or up to the last row where that is long past. */
+/** The window in words: up to now, or up to the last row if that is long past. */
 function windowName({ name, end, to_ms }) {
   const words = WINDOWS[end][name];
   return end === "now" || to_ms === null ? words : `${words} ${since(to_ms)}`;
@@ -120,7 +120,7 @@ function showStatus() {
   const bar = find("status");
   if (bar.dataset.state !== state) {
     bar.dataset.state = state;
-    // Said once for each change; the seconds that pass are not.
+    // For screen readers: changes of the state, not each second that passes.
     say("announcer", `${WORDS[state]}. ${state === "lost" ? "" : (figures?.source.message ?? "")}`);
   }
   say("state", WORDS[state]);
@@ -141,7 +141,7 @@ function message(state) {
   if (state === "lost") return "The dashboard does not answer. Trying again.";
   if (figures === null) return "";
   const { source } = figures;
-  if (state === "paused") return "The figures stand still until you resume.";
+  if (state === "paused") return "The figures do not change until you resume.";
   const note = BEGINNINGS[source.beginning] ?? "";
   const isQuiet = state === "silent" || state === "idle" || state === "ended";
   const where = isQuiet && source.path ? ` · ${source.path}` : "";
@@ -171,7 +171,7 @@ function showTiles() {
   showSpark(figures.series.requests.slice(0, -1));
 }
 
-/** The shape of the traffic, without an axis: the newest slot is not over and left out. */
+/** A line of the request rate, without an axis. The newest slot is not over, so it is left out. */
 function showSpark(requests) {
   const highest = Math.max(...requests, 1);
   const step = 120 / Math.max(requests.length - 1, 1);
@@ -182,7 +182,7 @@ function showSpark(requests) {
 
 function showBackends() {
   const { backends, not_dispatched: none, estimates } = figures;
-  // What a log of ours tells of its choices, a log of another tool lacks.
+  // Only logs of our proxy say why a backend was chosen; the tables show averages for others.
   setAttribute(find("figures"), "data-choices", estimates === null ? "told" : "unknown");
   const rows = backends.map((backend) => [
     { ...backendCell(backend), heads: true },
@@ -218,7 +218,7 @@ function showBackends() {
   say("policy", policy());
 }
 
-/** How often the backend was chosen for which reason, the most frequent first. */
+/** How often the backend was chosen for which reason, the most frequent reason first. */
 function reasonsCell(reasons) {
   const counts = Object.entries(reasons).sort(([, one], [, other]) => other - one);
   const text = counts.map(([reason, times]) => `${reason} ${count(times)}`).join(" · ");
@@ -262,7 +262,7 @@ function showLatest() {
   setRows(find("latest-table").tBodies[0], rows);
 }
 
-/** Why a request's backend was chosen. A log without that column tells nothing. */
+/** Why a request's backend was chosen; empty if the log does not say. */
 function reasonCell({ reason, in_flight }) {
   const sentences = [];
   if (reason !== null) sentences.push(REASONS[reason] ?? "");
@@ -270,7 +270,7 @@ function reasonCell({ reason, in_flight }) {
   return { text: reason ?? "", kind: "why", title: sentences.join(" ").trim() || null };
 }
 
-/** The newest values of the chart; made only while someone has the table open. */
+/** The newest values of the chart, as a table; only while that is open. */
 function showLatencyTable() {
   if (!find("latency-details").open) return;
   const { series } = figures;
@@ -285,7 +285,7 @@ function showLatencyTable() {
   setRows(find("latency-table").tBodies[0], rows);
 }
 
-/** The backends that have lines: all, or those that got most requests. */
+/** The backends that have lines: all, or those with the most requests. */
 function charted() {
   const lines = new Set(figures.series.backends.map(({ name }) => name));
   return figures.backends.filter(({ name }) => lines.has(name));
@@ -300,15 +300,15 @@ function showCharts() {
   say("distribution-window", windowName(window));
   say("distribution-since", `since ${since(all.from_ms)}`);
   if (!charts) return;
-  // Always of the same figures as the table of backends.
+  // The same figures as in the table of backends.
   drawDistribution(find("distribution-chart"), charted(), colours);
-  // Values must not move under whoever reads them.
+  // Lines stand still while the pointer is over them.
   if (held) return;
   showLegend();
   drawLatency(find("latency-chart"), figures, charted(), colours, hidden);
 }
 
-/** A button for each backend, which has its lines shown or not. */
+/** A button for each backend, which shows or hides its lines. */
 function showLegend() {
   const legend = find("legend");
   const backends = charted();
@@ -341,7 +341,7 @@ function changeColours() {
   redraw();
 }
 
-/** Without charts the table behind them takes their place. */
+/** Loads the charts; without them, the table is shown instead. */
 async function loadCharts(areThere) {
   charts = areThere && (await load());
   document.body.dataset.charts = charts ? "yes" : "no";
@@ -389,7 +389,7 @@ find("theme").addEventListener("click", () => {
     if (next) localStorage.setItem("tidegate-theme", next);
     else localStorage.removeItem("tidegate-theme");
   } catch {
-    // It holds until the page is left.
+    // Without storage the choice is kept until the page is closed.
   }
   showTheme(next);
   changeColours();

@@ -1,11 +1,11 @@
-// The charts. They are made of what the tables say, so that the page is whole without them.
+// The charts. They show the same figures as the tables, so the page is complete without them.
 
 import { millis, percent, count } from "./format.js";
 
-/** Backends beyond these colours begin again with the first. */
+/** Further backends begin again with the first colour. */
 export const COLOURS = 8;
 
-/** Where nothing hovers the buttons would always be in the way. */
+/** Without a pointer that hovers, the buttons would always cover the chart. */
 const CONFIG = {
   displaylogo: false,
   displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
@@ -13,12 +13,12 @@ const CONFIG = {
   responsive: true,
 };
 
-/** Narrower charts have room for less. */
+/** Narrower charts have fewer marks on their axes. */
 const NARROW_PX = 520;
 
 let loading = null;
 
-/** Loads the charts' script once. Resolves to false where it is not to be had. */
+/** Loads the charts' script once. Resolves to false if it is not available. */
 export function load() {
   loading ??= new Promise((resolve) => {
     const script = document.createElement("script");
@@ -32,12 +32,12 @@ export function load() {
 
 let colours = null;
 
-/** Forgets the colours, for the theme may have changed. */
+/** Reads the colours again for the next drawing, because the theme may have changed. */
 export function repaint() {
   colours = null;
 }
 
-/** The colours of the page as they are with its present theme. */
+/** The colours of the page in its present theme. */
 function palette() {
   const probe = document.createElement("i");
   document.body.append(probe);
@@ -72,8 +72,8 @@ function layout(more) {
 }
 
 /**
- * Draws the latency of these backends but the hidden ones, in the colours of these numbers. A zoom
- * stays as it is within a window.
+ * Draws the latency of these backends except the hidden ones; `numbers` has their colours. A zoom is
+ * kept as long as the window is the same.
  */
 export function drawLatency(element, figures, backends, numbers, hidden) {
   colours ??= palette();
@@ -103,7 +103,7 @@ export function drawLatency(element, figures, backends, numbers, hidden) {
   const isNarrow = element.clientWidth < NARROW_PX;
   const end = times.at(-1) ?? 0;
   const length = { "1m": 59_000, "5m": 299_000 }[window.name] ?? end - series.start_ms;
-  // Beyond some hours the days matter, too, and the charts know how to show them.
+  // Beyond some hours the date matters, too; the default format shows it.
   const tickformat = length < 4 * 3_600_000 ? "%H:%M:%S" : undefined;
   const shape = layout({
     height: 320,
@@ -173,13 +173,13 @@ export function drawDistribution(element, charted, numbers) {
   return Plotly.react(element, traces, shape, CONFIG);
 }
 
-/** A value with nothing on either side would be no line and must not be lost. */
+/** A single value without neighbours makes no line, so it gets a marker. */
 function isAlone(values, at) {
   const empty = (value) => value === null || value === undefined;
   return !empty(values[at]) && empty(values[at - 1]) && empty(values[at + 1]);
 }
 
-/** The charts read some markup in their labels; what comes from the log is none. */
+/** Text from the log as a label: the charts would interpret markup in it. */
 function asText(text) {
   const short = text.length > 28 ? `${text.slice(0, 27)}…` : text;
   return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "% {");

@@ -1,4 +1,4 @@
-// Numbers and times as people read them. What is unknown is a dash.
+// Numbers and times in the form that people read. What is unknown is a dash.
 
 export const DASH = "–";
 
@@ -7,12 +7,12 @@ const digits = [0, 1, 2, 3].map(
     new Intl.NumberFormat("en", { minimumFractionDigits: count, maximumFractionDigits: count }),
 );
 
-/** A whole number, with its thousands apart. */
+/** A whole number with thousands separators. */
 export function count(number) {
   return number === null || number === undefined ? DASH : digits[0].format(number);
 }
 
-/** Milliseconds, with as many decimals as tell something. */
+/** Milliseconds, with about three significant digits. */
 export function millis(ms) {
   if (ms === null || ms === undefined) return DASH;
   if (ms < 1) return digits[3].format(ms);
@@ -26,7 +26,7 @@ export function rate(perSecond) {
   return digits[perSecond > 0 && perSecond < 10 ? 1 : 0].format(perSecond);
 }
 
-/** A share between 0 and 1, in percent. What is more than nothing never looks like nothing. */
+/** A share between 0 and 1, in percent. Only zero is shown as zero. */
 export function percent(share) {
   if (share === null || share === undefined) return DASH;
   if (share > 0 && share < 0.001) return "< 0.1 %";

@@ -1,10 +1,9 @@
-// Keeps the figures coming by asking again and again. A stream would hold a connection for each
-// window, and a browser has but six to one host for all of its windows together. A page that nobody
-// looks at asks for nothing.
+// Polls the figures. A stream would take a connection per window, and a browser opens only six to one
+// host for all of its windows together. A hidden page does not poll.
 
 const EVERY_MS = 1000;
 
-/** How long an answer is waited for. */
+/** The timeout of a request. */
 const PATIENCE_MS = 5000;
 
 /**
@@ -24,13 +23,13 @@ export class Poll {
     document.addEventListener("visibilitychange", () => this.#begin());
   }
 
-  /** Goes over to another time window. */
+  /** Changes to another time window. */
   follow(window) {
     this.#window = window;
     this.#begin();
   }
 
-  /** Forgets what is under way and asks anew. */
+  /** Aborts the request under way and sends another. */
   #begin() {
     this.#asked.abort();
     clearTimeout(this.#next);
@@ -47,7 +46,7 @@ export class Poll {
       const answer = await fetch(`data?window=${this.#window}`, { signal });
       if (answer.ok) figures = await answer.json();
     } catch {
-      // Told below, unless something else was asked meanwhile.
+      // Reported below, unless the request was aborted.
     }
     if (asked.signal.aborted) return;
     const spent = performance.now() - begun;

@@ -1,5 +1,5 @@
-// Tables that change without flicker: rows stay, and only text that differs is set. Everything from
-// the log gets into the page as text and never as markup.
+// Tables that change without flicker: rows are kept, and only text that differs is set. Everything from
+// the log is inserted as text and never as markup.
 
 /** Sets an element's text if it differs. */
 export function setText(element, text) {

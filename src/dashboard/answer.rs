@@ -1,24 +1,24 @@
-//! What each request is answered: the page's files, the figures, or a stream of them.
+//! The answer to each request: a file of the page, the figures, or a stream of them.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::assets::Asset;
-use super::board::{Board, Edition};
+use super::snapshot_cache::{Published, SnapshotCache};
 use super::window::Window;
 use crate::health::Question;
 use crate::http::{Framing, Headers, Method, RequestHead, Version, reason_phrase};
 
-/// Nothing of the page comes from elsewhere, and nothing in it may run but its own files. Styles in
-/// elements are allowed, for the charts set them.
+/// The page loads nothing from elsewhere, and only scripts of its own may run. Inline styles are
+/// allowed because the charts set them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// The answer to `/health`, by which the program knows itself.
+/// The answer to `/health`, by which `--health` recognises the program.
 const HEALTHY: &str = "tidegate-dashboard\n";
 
-/// How a dashboard is asked whether it is there.
+/// How `--health` asks a dashboard whether it is there.
 pub const HEALTH: Question = Question {
     server: "dashboard",
     bytes: b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -28,7 +28,7 @@ pub const HEALTH: Question = Question {
 
 /// Bytes to send: a head and a body that is not copied.
 #[derive(Debug, Default)]
-pub(super) struct Message {
+pub(super) struct Response {
     pub(super) head: Vec<u8>,
     pub(super) body: Body,
 }
@@ -56,20 +56,20 @@ impl Body {
 
 /// What a request asks for.
 #[derive(Debug)]
-pub(super) enum Wish {
+pub(super) enum Resource {
     File(&'static Asset),
     Data(Window),
     Stream(Window),
     Health,
-    /// The status and the reason why it is not granted.
+    /// The status and the reason of the refusal.
     Refused(u16, String),
 }
 
-/// A request as far as it matters for its answer.
+/// What matters of a request for its answer.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) wish: Wish,
-    /// The answer has no body.
+pub(super) struct PageRequest {
+    pub(super) resource: Resource,
+    /// Whether the answer has no body.
     head_only: bool,
     /// Whether the connection ends after the answer.
     pub(super) close: bool,
@@ -77,7 +77,7 @@ pub(super) struct Asked {
     known_tags: String,
 }
 
-impl Asked {
+impl PageRequest {
     /// Reads a request that came in for one of `hosts`; `is_ours` tells whether a host is.
     pub(super) fn of(
         head: &[u8],
@@ -87,23 +87,23 @@ impl Asked {
     ) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let authority = text(request.authority.of(head));
-        // Only a client of HTTP/1.0 can name no host; no browser is one.
+        // Only a client of HTTP/1.0 may send no host, and no browser is one.
         let hostless = authority.is_empty() && request.version == Version::Http10;
-        let wish = if hostless || is_ours(&authority) {
+        let resource = if hostless || is_ours(&authority) {
             let target = text(request.target.path_and_query().of(head));
-            Wish::of(request.method, &target, request.version)
+            Resource::of(request.method, &target, request.version)
         } else {
             let why = format!(
                 "this dashboard does not answer for the host \"{authority}\"; start it with \
                  --allow-host NAME if it should"
             );
-            Wish::Refused(421, why)
+            Resource::Refused(421, why)
         };
         let value = |name: &str| text(value(head, headers, name));
         Self {
-            wish,
+            resource,
             head_only: request.method == Method::Head,
-            // What would follow a body is not looked for.
+            // A body is not read, so nothing behind it could be.
             close: !request.keep_alive
                 || !matches!(request.framing, Framing::None | Framing::Length(0)),
             takes_gzip: value("Accept-Encoding").contains("gzip"),
@@ -111,10 +111,10 @@ impl Asked {
         }
     }
 
-    /// A request whose head is refused, after which nothing is known of the connection.
+    /// A request whose head is refused; what follows it on the connection cannot be parsed.
     pub(super) fn refused(status: u16, why: &str) -> Self {
         Self {
-            wish: Wish::Refused(status, why.to_owned()),
+            resource: Resource::Refused(status, why.to_owned()),
             head_only: false,
             close: true,
             takes_gzip: false,
@@ -123,23 +123,23 @@ impl Asked {
     }
 
     /// The whole answer to anything but a stream.
-    pub(super) fn answer(&self, board: &Board) -> Message {
-        match &self.wish {
-            Wish::File(asset) => self.file(asset),
-            Wish::Data(window) => {
-                let json = Body::Figures(board.latest(*window).json);
+    pub(super) fn answer(&self, cache: &SnapshotCache) -> Response {
+        match &self.resource {
+            Resource::File(asset) => self.file(asset),
+            Resource::Data(window) => {
+                let json = Body::Figures(cache.latest(*window).json);
                 self.message(200, json, &[("Content-Type", "application/json")])
             }
-            Wish::Health => self.text(200, HEALTHY.to_owned()),
-            Wish::Refused(status, reason) => self.text(*status, format!("{reason}\n")),
-            Wish::Stream(_) => {
+            Resource::Health => self.text(200, HEALTHY.to_owned()),
+            Resource::Refused(status, reason) => self.text(*status, format!("{reason}\n")),
+            Resource::Stream(_) => {
                 let why = "there is no stream to be had; ask /data instead\n";
                 self.text(503, why.to_owned())
             }
         }
     }
 
-    fn file(&self, asset: &Asset) -> Message {
+    fn file(&self, asset: &Asset) -> Response {
         let etag = asset.etag();
         let caching = [("ETag", &*etag), ("Cache-Control", "no-cache")];
         if self.known_tags.contains(&etag) {
@@ -158,7 +158,7 @@ impl Asked {
         }
     }
 
-    fn text(&self, status: u16, text: String) -> Message {
+    fn text(&self, status: u16, text: String) -> Response {
         let kind = ("Content-Type", "text/plain; charset=utf-8");
         match status {
             405 => self.message(status, Body::Text(text), &[kind, ("Allow", "GET, HEAD")]),
@@ -167,7 +167,7 @@ impl Asked {
         }
     }
 
-    fn message(&self, status: u16, body: Body, fields: &[(&str, &str)]) -> Message {
+    fn message(&self, status: u16, body: Body, fields: &[(&str, &str)]) -> Response {
         let mut head = begin(status);
         let uncached = [("Cache-Control", "no-store")];
         let is_named = fields.iter().any(|(name, _)| *name == "Cache-Control");
@@ -185,17 +185,17 @@ impl Asked {
             add(&mut head, ("Connection", "close"));
         }
         head.extend_from_slice(b"\r\n");
-        Message { head, body: if self.head_only { Body::Empty } else { body } }
+        Response { head, body: if self.head_only { Body::Empty } else { body } }
     }
 }
 
-impl Wish {
+impl Resource {
     fn of(method: Method, target: &str, version: Version) -> Self {
         if !matches!(method, Method::Get | Method::Head) {
             return Self::Refused(405, "only GET is answered".to_owned());
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let granted: fn(Window) -> Self = match path {
+        let make: fn(Window) -> Self = match path {
             "/data" => Self::Data,
             "/events" => Self::Stream,
             "/health" => return Self::Health,
@@ -203,18 +203,18 @@ impl Wish {
         };
         let asked = query.split('&').find_map(|field| field.strip_prefix("window="));
         match asked.map_or(Ok(Window::Minute), str::parse) {
-            // It has no length, and HTTP/1.0 has no chunks.
+            // A stream has no length, and HTTP/1.0 has no chunks.
             Ok(_) if path == "/events" && (version, method) != (Version::Http11, Method::Get) => {
                 Self::Refused(503, "a stream needs GET and HTTP/1.1; ask for /data".to_owned())
             }
-            Ok(window) => granted(window),
+            Ok(window) => make(window),
             Err(error) => Self::Refused(400, error.to_string()),
         }
     }
 }
 
-fn not_found() -> Wish {
-    Wish::Refused(404, "there is no such page".to_owned())
+fn not_found() -> Resource {
+    Resource::Refused(404, "there is no such page".to_owned())
 }
 
 /// The value of the first field of this name; empty without one.
@@ -237,7 +237,7 @@ fn add(head: &mut Vec<u8>, (name, value): (&str, &str)) {
 }
 
 /// The head of a stream of events, which has no end.
-pub(super) fn stream() -> Message {
+pub(super) fn stream() -> Response {
     let mut head = begin(200);
     for field in [
         ("Content-Type", "text/event-stream"),
@@ -248,12 +248,12 @@ pub(super) fn stream() -> Message {
         add(&mut head, field);
     }
     head.extend_from_slice(b"\r\n");
-    Message { head, body: Body::Empty }
+    Response { head, body: Body::Empty }
 }
 
 /// One event in one chunk (RFC 9112 §7.1). JSON has no line end in it, so it is one line of data.
-pub(super) fn event(edition: &Edition) -> Message {
-    let event = format!("id: {}\ndata: {}\n\n", edition.number, edition.json);
+pub(super) fn event(published: &Published) -> Response {
+    let event = format!("id: {}\ndata: {}\n\n", published.number, published.json);
     let head = format!("{:x}\r\n{event}\r\n", event.len()).into_bytes();
-    Message { head, body: Body::Empty }
+    Response { head, body: Body::Empty }
 }

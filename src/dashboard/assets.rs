@@ -1,4 +1,4 @@
-//! The page's files, as the build packed them into the program.
+//! The page's files, which the build embeds in the program.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(super) struct Asset {
     pub(super) path: &'static str,
     pub(super) content_type: &'static str,
-    /// What a client gets that takes no gzip; `None` if there is no such client for it.
+    /// For clients that do not accept gzip; `None` for a file that no such client needs.
     pub(super) plain: Option<&'static [u8]>,
     pub(super) gzip: &'static [u8],
 }
@@ -57,7 +57,7 @@ impl Asset {
         ASSETS.iter().find(|asset| asset.path == path)
     }
 
-    /// Tells this version of the file from all others (RFC 9110 §8.8.3).
+    /// The entity tag of this version of the file (RFC 9110 §8.8.3).
     pub(super) fn etag(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.gzip.hash(&mut hasher);
@@ -88,7 +88,7 @@ mod tests {
         }
     }
 
-    /// A proxy before the dashboard may have taken a prefix off the path.
+    /// A proxy in front of the dashboard may strip a prefix of the path.
     #[test]
     fn everything_is_named_relative_to_the_page() {
         for asset in ASSETS {

@@ -1,19 +1,20 @@
-//! One connection of a client: its bytes come in, answers go out, one after the other.
+//! The state of one client connection: bytes in, answers out, one after the other.
 //!
-//! It has no socket and is told the time, so that what is waited for, and how long, can be tested
+//! It has no socket, and time is an argument, so that what it waits for, and how long, can be tested
 //! without either.
 
 use std::mem;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::answer::{self, Asked, Message, Wish};
-use super::board::Board;
+use super::answer::{self, PageRequest, Resource, Response};
 use super::hosts::Hosts;
+use super::snapshot_cache::SnapshotCache;
 use super::window::Window;
 use crate::http::{HeadError, HeadSearch, Headers, parse_request};
 
-/// The longest head of a request: on the loopback a browser sends the cookies of all ports.
+/// The longest head of a request. It is large because a browser sends the cookies of all ports of a
+/// host, and many programs listen on the loopback.
 const HEAD_BYTES_MAX: usize = 32 << 10;
 
 /// The most fields in a head.
@@ -23,59 +24,59 @@ const FIELDS_MAX: usize = 128;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a client may leave what it was sent unread.
-const SEND_TIMEOUT: Duration = Duration::from_secs(15);
+const SCLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a connection is kept between requests.
 const KEEP_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// How long the client's end is waited for after the last answer.
-const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the connection waits for the client to close it after the last answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Connection {
     state: State,
-    /// What was received and belongs to no request yet.
+    /// Received bytes that have not been parsed.
     received: Vec<u8>,
     search: HeadSearch,
-    message: Message,
+    message: Response,
     /// How many bytes of the message were sent.
     sent: usize,
-    /// When what is waited for began to be, or moved last.
+    /// When the present wait began, or last made progress.
     since: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// A request is waited for, whose head has to be there within `patience`.
-    Asking { patience: Duration },
-    /// An answer is sent, and with `close` it is the last.
+    /// A request is expected, whose head must be complete within `timeout`.
+    AwaitRequest { timeout: Duration },
+    /// An answer is being sent; with `close` it is the last.
     Answering { close: bool },
-    /// Each edition is sent; the number is that of the last.
+    /// Every publication is sent; the number is that of the last one.
     Streaming { window: Window, number: u64 },
-    /// All was sent. What the client sends is dropped until it ends: to close before that could
-    /// take the answer away from it (RFC 9112 §9.6).
-    Ending,
+    /// All was sent. What the client still sends is dropped until it closes: closing first could
+    /// reset the connection before it has read the answer (RFC 9112 §9.6).
+    Closing,
 }
 
 /// What answers are made from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Service<'a> {
-    pub(super) board: &'a Board,
+    pub(super) cache: &'a SnapshotCache,
     pub(super) hosts: &'a Hosts,
-    /// The address the connection came in at.
+    /// The local address of the connection.
     pub(super) local: IpAddr,
-    /// Whether there may be one more stream.
+    /// Whether another stream is allowed.
     pub(super) has_stream: bool,
 }
 
 impl Connection {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            state: State::Asking { patience: HEAD_TIMEOUT },
+            state: State::AwaitRequest { timeout: HEAD_TIMEOUT },
             received: Vec::new(),
             search: HeadSearch::request(),
-            message: Message::default(),
+            message: Response::default(),
             sent: 0,
             since: now,
         }
@@ -92,7 +93,7 @@ impl Connection {
         self.sent < self.message.head.len() + self.message.body.bytes().len()
     }
 
-    /// Whether nothing follows what is pending.
+    /// Whether the connection closes after what is pending.
     pub(super) fn ends(&self) -> bool {
         self.state == State::Answering { close: true }
     }
@@ -102,43 +103,43 @@ impl Connection {
         self.since = now;
     }
 
-    /// Whether bytes of the client are taken now.
+    /// Whether bytes of the client are read now.
     pub(super) fn takes_bytes(&self) -> bool {
         !matches!(self.state, State::Answering { .. })
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) {
-        let State::Asking { patience } = &mut self.state else { return };
-        if self.received.is_empty() && *patience == KEEP_TIMEOUT {
-            (*patience, self.since) = (HEAD_TIMEOUT, now);
+        let State::AwaitRequest { timeout } = &mut self.state else { return };
+        if self.received.is_empty() && *timeout == KEEP_TIMEOUT {
+            (*timeout, self.since) = (HEAD_TIMEOUT, now);
         }
         self.received.extend_from_slice(bytes);
     }
 
-    /// Goes on when nothing is pending: to the next request or edition. Says whether something is
-    /// pending now.
+    /// Continues when nothing is pending, with the next request or publication. Returns whether
+    /// something is pending now.
     pub(super) fn advance(&mut self, service: Service<'_>, now: Instant) -> bool {
         match self.state {
-            State::Answering { close: true } => self.rest(State::Ending, now),
+            State::Answering { close: true } => self.rest(State::Closing, now),
             State::Answering { close: false } => {
-                self.rest(State::Asking { patience: KEEP_TIMEOUT }, now);
-                // What came with the request before.
+                self.rest(State::AwaitRequest { timeout: KEEP_TIMEOUT }, now);
+                // What was received together with the previous request.
                 let received = mem::take(&mut self.received);
                 if !received.is_empty() {
                     self.receive(&received, now);
                 }
                 self.ask(service, now)
             }
-            State::Asking { .. } => self.ask(service, now),
+            State::AwaitRequest { .. } => self.ask(service, now),
             State::Streaming { window, number } => {
-                let edition = service.board.latest(window);
-                if edition.number == number {
+                let published = service.cache.latest(window);
+                if published.number == number {
                     return self.rest(self.state, now);
                 }
-                let state = State::Streaming { window, number: edition.number };
-                self.begin(answer::event(&edition), state, now)
+                let state = State::Streaming { window, number: published.number };
+                self.begin(answer::event(&published), state, now)
             }
-            State::Ending => false,
+            State::Closing => false,
         }
     }
 
@@ -149,23 +150,23 @@ impl Connection {
             Ok(Some(asked)) => asked,
             Err(error) => {
                 self.received.clear();
-                Asked::refused(error.status(), error.explanation())
+                PageRequest::refused(error.status(), error.explanation())
             }
         };
-        match asked.wish {
-            Wish::Stream(window) if service.has_stream => {
-                // No edition has this number, so the first one follows at once.
+        match asked.resource {
+            Resource::Stream(window) if service.has_stream => {
+                // No publication has this number, so the first one follows at once.
                 let state = State::Streaming { window, number: u64::MAX };
                 self.begin(answer::stream(), state, now)
             }
             _ => {
                 let state = State::Answering { close: asked.close };
-                self.begin(asked.answer(service.board), state, now)
+                self.begin(asked.answer(service.cache), state, now)
             }
         }
     }
 
-    fn take_request(&mut self, service: Service<'_>) -> Result<Option<Asked>, HeadError> {
+    fn take_request(&mut self, service: Service<'_>) -> Result<Option<PageRequest>, HeadError> {
         let Some(found) = self.search.find(&self.received, HEAD_BYTES_MAX)? else {
             return Ok(None);
         };
@@ -173,41 +174,41 @@ impl Connection {
         let mut headers = Headers::new(FIELDS_MAX);
         let request = parse_request(head, &mut headers)?;
         let is_ours = |host: &str| service.hosts.admit(host, service.local);
-        let asked = Asked::of(head, &headers, &request, is_ours);
+        let asked = PageRequest::of(head, &headers, &request, is_ours);
         self.received.drain(..found.end);
         self.search = HeadSearch::request();
         Ok(Some(asked))
     }
 
-    fn begin(&mut self, message: Message, state: State, now: Instant) -> bool {
+    fn begin(&mut self, message: Response, state: State, now: Instant) -> bool {
         (self.message, self.sent, self.state, self.since) = (message, 0, state, now);
         true
     }
 
-    /// Waits for what the client does.
+    /// Waits for the client.
     fn rest(&mut self, state: State, now: Instant) -> bool {
-        self.begin(Message::default(), state, now);
+        self.begin(Response::default(), state, now);
         false
     }
 
-    /// When the connection is given up.
+    /// When the connection is closed for lack of progress.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let patience = match self.state {
-            State::Asking { patience } => patience,
+        let timeout = match self.state {
+            State::AwaitRequest { timeout } => timeout,
             State::Streaming { .. } if !self.has_pending() => return None,
-            State::Answering { .. } | State::Streaming { .. } => SEND_TIMEOUT,
-            State::Ending => END_TIMEOUT,
+            State::Answering { .. } | State::Streaming { .. } => SCLOSE_TIMEOUT,
+            State::Closing => CLOSE_TIMEOUT,
         };
-        Some(self.since + patience)
+        Some(self.since + timeout)
     }
 
     pub(super) fn is_stream(&self) -> bool {
         matches!(self.state, State::Streaming { .. })
     }
 
-    /// Since when a request or the end is waited for; `None` while something is sent.
+    /// Since when it waits for a request or for the client to close; `None` while it sends.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        matches!(self.state, State::Asking { .. } | State::Ending).then_some(self.since)
+        matches!(self.state, State::AwaitRequest { .. } | State::Closing).then_some(self.since)
     }
 }
 

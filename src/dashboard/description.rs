@@ -1,8 +1,8 @@
-//! What a proxy wrote beside its log of what no row can say: the parameters of its policy, and the
-//! backends there are, with requests or without.
+//! The file that a proxy writes beside its log, with what no row can say: the parameters of its policy,
+//! and all backends, with requests or without.
 //!
-//! The file has the log's name with `.meta.json` after it. A log of another tool has none, so all
-//! must be shown without it, too, and said not to be known.
+//! The file has the log's name with `.meta.json` after it. Logs of other tools have none; then the page
+//! says that this is not known.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::balance::{MAX_BACKENDS, Policy};
 use crate::journal::meta_path;
 
-/// No description is longer, with the most backends there can be.
+/// No description is longer, even with the most backends.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// See the module. What is not known of the format is passed over.
+/// See the module. Unknown fields are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Description {
@@ -29,7 +29,7 @@ pub(super) struct Description {
     pub(super) backends: Vec<Upstream>,
 }
 
-/// Those of the policy; the others are absent.
+/// Those that the policy has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Parameters {
@@ -54,8 +54,8 @@ impl Description {
         Some(read).filter(|read| !read.policy.is_empty())
     }
 
-    /// Whether it can be that of a log whose rows tell this routing mode. A file may be left over
-    /// from another log of the same name.
+    /// Whether it can belong to a log with this routing mode. A file may be left over from another log
+    /// of the same name.
     pub(super) fn is_of(&self, routing_mode: &str) -> bool {
         let policy = |name: &str| name.parse().map(Policy::name);
         self.policy == routing_mode

@@ -1,12 +1,12 @@
 //! Which hosts a request may name.
 //!
-//! A browser sends the cookies and rights of a page to whatever address its name leads to. A page
-//! of a stranger whose name is made to lead to the loopback (DNS rebinding) could read the log's
-//! paths here, were its name answered for. So only names are that no stranger can have.
+//! The name of another site can be made to resolve to the loopback (DNS rebinding). A page of that site
+//! could then read the log's paths here, because the browser takes this server for its own. So only
+//! names are answered that no other site can have.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The names that are answered for, with any port.
+/// The names that are answered, with any port.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     listen: IpAddr,

@@ -1,17 +1,16 @@
 //! The live dashboard: a page over the log, and the figures on it as JSON.
 //!
-//! It is a program of its own that knows the proxy only by the log it writes, so that it can look
-//! at the log of any proxy, of another machine or of last week, and nothing it does can slow a
-//! request. It never writes, and takes in as much memory whatever the log's length.
+//! It is a program of its own that knows the proxy only by the log that it writes. So it can show the
+//! log of any proxy, of another machine or of last week, and nothing it does can slow down a request.
+//! It never writes, and needs the same memory whatever the log's length.
 //!
 //! ```text
-//! source ─► tail ─► model ─► board ─► snapshot as JSON ─► answer, stream
-//! (which log)       (what is known)   (at most one per window and half second)
+//! source ─► tail ─► model ─► snapshot_cache ─► snapshot as JSON ─► answer, stream
+//! (which log)       (counts)                   (at most one per window and half second)
 //! ```
 
 mod answer;
 mod assets;
-mod board;
 mod connection;
 mod description;
 mod estimate;
@@ -21,6 +20,7 @@ mod model;
 mod reader;
 mod server;
 mod snapshot;
+mod snapshot_cache;
 mod source;
 mod timeline;
 mod window;

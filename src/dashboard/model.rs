@@ -1,7 +1,7 @@
-//! Everything the dashboard knows of a log, fed row by row.
+//! Everything the dashboard knows of a log, counted row by row.
 //!
-//! Its size depends on how many backends there are, up to a limit, and not on how many rows were
-//! fed. It knows neither files nor clocks: time is what the rows say.
+//! Its size depends on the number of backends, up to a limit, and not on the number of rows. It knows
+//! neither files nor clocks: times are those of the rows.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -18,22 +18,22 @@ pub(super) const RECENT_SECONDS: i64 = 300;
 /// How many points a line has at most that shows all since reading began.
 pub(super) const WHOLE_SLOTS: i64 = 300;
 
-/// The log is written now if its latest rows are of a day around the present.
+/// A log is being written if its latest rows are at most a day from now.
 const DAY_US: u64 = 86_400_000_000;
 
 /// How many requests are remembered one by one.
 pub(super) const LATEST_REQUESTS: usize = 200;
 
-/// Text from the log is cut to this length where it is remembered.
+/// Text from the log is cut to this length where it is kept.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// Lane 0 of the timelines has the requests that no backend got; backend `i` has lane `i + 1`.
+/// Lane 0 of the timelines counts requests without a backend; backend `i` has lane `i + 1`.
 pub(super) const NOT_DISPATCHED: usize = 0;
 
-/// The name under which backends are counted that are more than a proxy can have.
+/// The name under which backends beyond [`MAX_BACKENDS`] are counted.
 const MORE_BACKENDS: &str = "more backends";
 
-/// A proxy of ours knows half as many reasons to choose a backend.
+/// How many reasons are counted apart. Our proxy has half as many.
 const REASONS_MAX: usize = 16;
 
 /// The name under which others are counted.
@@ -54,26 +54,26 @@ pub(super) struct Model {
     pub(super) latest: VecDeque<Request>,
     pub(super) routing_mode: String,
     pub(super) connection: Option<String>,
-    /// What the proxy wrote beside the log, unless the rows are not of that proxy.
+    /// What the proxy wrote beside the log, unless its policy is not that of the rows.
     pub(super) description: Option<Description>,
-    /// Whether a row told a worker, as rows of our proxy do and no others.
+    /// Whether a row had a worker, as only rows of our proxy do.
     is_ours: bool,
     days: Days,
-    /// The rows that are shown: all without those of odd times.
+    /// The rows that are shown: all but the outliers.
     span: Option<Span>,
-    /// The time of a row near the present, if the log is written now.
+    /// The time of a row near the present, if the log is being written.
     present_us: Option<i64>,
     pub(super) broken_lines: u64,
     pub(super) last_broken: Option<LineError>,
 }
 
-/// A backend as the log names it, and what it got since reading began.
+/// A backend as the log names it, and its counts since reading began.
 #[derive(Debug, Default)]
 pub(super) struct Backend {
     pub(super) name: String,
     pub(super) requests: u64,
     pub(super) errors: u64,
-    /// How many of the requests went to it for which reason.
+    /// How often it was chosen for which reason.
     pub(super) reasons: BTreeMap<String, u64>,
     estimator: Estimator,
 }
@@ -114,12 +114,12 @@ pub(super) struct Request {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) fault: String,
-    /// Why its backend was chosen; empty where the log does not tell.
+    /// Why its backend was chosen; empty if the log does not say.
     pub(super) reason: String,
     /// How many requests its backend had in flight then.
     pub(super) in_flight: Option<u32>,
     pub(super) is_error: bool,
-    /// The averages of its backend, with this request in them, in a log of another tool.
+    /// In a log of another tool, the averages of its backend after this request.
     pub(super) averages: Averages,
 }
 
@@ -184,7 +184,7 @@ impl Model {
         }
     }
 
-    /// The index of a backend, which is made when it is first named.
+    /// The index of a backend, which is added when it is first named.
     fn backend(&mut self, url: &str) -> usize {
         if let Some(&known) = self.lanes.get(url) {
             return known;
@@ -223,7 +223,7 @@ impl Model {
         let has_all = self.outlier_rows() == 1;
         match &mut self.span {
             Some(span) if span.has(timestamp_us) => span.rows += 1,
-            // Without outliers that it might lead to, a row near the others is one of them.
+            // If there are no outliers that it might connect, a row near the others is one of them.
             Some(span) if has_all && span.is_near(timestamp_us) => {
                 span.add(timestamp_us);
                 let span = *span;
@@ -233,7 +233,7 @@ impl Model {
         }
     }
 
-    /// Looks whether the log is written now. If it is, the present is shown, even if there are more
+    /// Finds out whether the log is being written. If so, the present is shown, even if there are more
     /// rows of last week.
     pub(super) fn settle(&mut self, now_us: i64) {
         let mut times: Vec<_> = self.latest.iter().map(|request| request.timestamp_us).collect();
@@ -265,19 +265,19 @@ impl Model {
         self.span.map(|span| (span.first_us, span.last_us))
     }
 
-    /// How many rows are not shown in any stretch of time, for their own is odd.
+    /// How many rows are in no window because their times are outliers.
     pub(super) fn outlier_rows(&self) -> u64 {
         self.requests - self.span.map_or(0, |span| span.rows)
     }
 
-    /// Whether the log is of another tool, and does not tell why a backend was chosen.
+    /// Whether the log is one of another tool, which does not say why a backend was chosen.
     pub(super) fn is_foreign(&self) -> bool {
         self.requests > 0 && !self.is_ours
     }
 
     fn remember(&mut self, row: &Row<'_>, backend: Option<usize>) {
         let full = self.latest.len() == LATEST_REQUESTS;
-        // The oldest is made the newest, for its text has memory already.
+        // The oldest entry is reused for the newest, because its texts have memory already.
         let oldest = if full { self.latest.pop_front() } else { None };
         let mut request = oldest.unwrap_or_default();
         request.timestamp_us = row.timestamp_us;

@@ -3,45 +3,45 @@
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::board::Board;
 use super::model::Model;
+use super::snapshot_cache::SnapshotCache;
 use super::source::Source;
 use crate::reactor::Waker;
 
-/// How long the reader rests when it has read all there is.
-const REST: Duration = Duration::from_millis(100);
+/// The pause after the reader has read all there is.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// How far publications are apart: numbers that change faster cannot be read.
+/// The interval of publications. Numbers that change more often cannot be read.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
-/// Reads for ever, and calls `server` when there is something new.
-pub(super) fn run(mut source: Source, board: &Board, server: &Waker) {
+/// Reads for ever, and wakes `server` after each publication.
+pub(super) fn run(mut source: Source, cache: &SnapshotCache, server: &Waker) {
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
             let model = Model::new(source.description());
-            board.with_model(SystemTime::now(), |known| *known = model);
+            cache.with_model(SystemTime::now(), |known| *known = model);
         }
-        let read_all = !read_block(&mut source, board);
+        let read_all = !read_block(&mut source, cache);
         let now = now();
         if published.is_none_or(|at| now.duration_since(at) >= PUBLISH_EVERY) {
-            board.publish(&source, SystemTime::now());
-            // Without the call a stream gets its event with the next one.
+            cache.publish(&source, SystemTime::now());
+            // If waking fails, streams get their event with the next one.
             let _ = server.wake();
             published = Some(now);
         }
         if read_all {
-            thread::park_timeout(REST);
+            thread::park_timeout(PAUSE);
         }
     }
 }
 
-/// Reads a block of rows into the model. Says whether there may be more.
-fn read_block(source: &mut Source, board: &Board) -> bool {
+/// Reads a block of rows into the model. Returns whether there may be more.
+fn read_block(source: &mut Source, cache: &SnapshotCache) -> bool {
     let Some(tail) = source.tail() else { return false };
-    // A log that cannot be read any more is told so by the next look.
+    // The next look at the source reports a log that cannot be read any more.
     let more = tail.read_on().is_ok_and(|count| count > 0);
-    board.with_model(SystemTime::now(), |model| {
+    cache.with_model(SystemTime::now(), |model| {
         while let Some(row) = tail.next_row() {
             model.feed(row);
         }

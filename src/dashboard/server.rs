@@ -1,8 +1,8 @@
 //! The dashboard as a server: one thread that reads the log, and one that answers.
 //!
-//! The latter runs on the proxy's own reactor: a connection costs a descriptor and no thread, and
-//! there are never more of them than the process has descriptors for, beside those that the log
-//! needs. When all are taken, the one that is idle for longest makes room for the next.
+//! The latter runs on the proxy's reactor: a connection costs a descriptor and no thread, and there are
+//! never more connections than descriptors, apart from those that the log needs. When all are taken,
+//! the connection that is idle for longest is closed for the next one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,40 +12,40 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::board::Board;
 use super::connection::{Connection, Service};
 use super::hosts::Hosts;
 use super::reader;
+use super::snapshot_cache::SnapshotCache;
 use super::source::Source;
 use crate::endpoint::Endpoint;
 use crate::reactor::{
     Event, Key, LazyTimer, LazyTimers, Listener, Poller, Received, Slots, Stream, Transport,
 };
 
-/// How many clients get a stream; further ones are told to ask again and again.
+/// How many clients get a stream; further ones are answered 503 and have to poll.
 pub const STREAMS_MAX: usize = 32;
 
 /// How many connections there are at most.
 const CONNECTIONS_MAX: usize = 128;
 
-/// Descriptors that no connection gets: for the log, its folder, and what the program was started
-/// with.
+/// Descriptors that are not for connections: the log, its folder, and those inherited at start.
 const DESCRIPTORS_RESERVED: u64 = 16;
 
 /// The fewest descriptors with which a browser and a check of health can be served at once.
 pub const DESCRIPTORS_MIN: u64 = DESCRIPTORS_RESERVED + 4;
 
-/// How long nothing is accepted when that failed, or when no connection can make room.
+/// How long nothing is accepted after that failed, or when no connection can be closed for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is done for one connection, and how many are accepted, before others have their turn.
+/// How many steps are taken for one connection, and how many connections are accepted, before it is
+/// the turn of others.
 const ROUNDS_PER_TURN: usize = 16;
 
 const EVENTS_PER_TURN: usize = 256;
 
 const READ_BYTES: usize = 8 << 10;
 
-/// How much of a log that is there is read: some minutes of a busy proxy, in a moment.
+/// How much of an existing log is read: some minutes of a busy proxy.
 const BACKLOG_BYTES: u64 = 32 << 20;
 
 const LISTENER: Key = Key::fixed(0, 0);
@@ -60,9 +60,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// A log, or a folder of which the newest log is followed. It need not exist yet.
     pub log: PathBuf,
-    /// Whether a log that is there is read whole, rather than its last 32 MiB.
+    /// Whether an existing log is read whole, rather than its last 32 MiB.
     pub from_start: bool,
-    /// The names that a request may be for, beside those of the loopback and the address.
+    /// Host names that requests may have, besides those of the loopback and the address.
     pub allowed_hosts: Vec<String>,
     /// How many descriptors the process may have.
     pub descriptors: u64,
@@ -76,9 +76,9 @@ pub struct Dashboard {
     accept_again: LazyTimer,
     clients: Slots<Client>,
     lazy_timers: LazyTimers,
-    /// Those for which there is more to do than a turn had time for.
+    /// Those that had more to do than fits into a turn.
     unfinished: VecDeque<Key>,
-    board: Arc<Board>,
+    cache: Arc<SnapshotCache>,
     hosts: Hosts,
     /// How many clients there may be, and how many of them may have a stream.
     clients_max: usize,
@@ -92,9 +92,9 @@ struct Client {
     local: IpAddr,
 }
 
-/// What became of a client's turn.
+/// The outcome of a client's turn.
 enum Turn {
-    /// It goes on with the next event.
+    /// It continues with the next event.
     Waits,
     /// There is more to do.
     Unfinished,
@@ -113,8 +113,8 @@ impl Dashboard {
         listener.register(LISTENER, &poller)?;
         let backlog_bytes = (!options.from_start).then_some(BACKLOG_BYTES);
         let source = Source::new(options.log, backlog_bytes);
-        let board = Arc::new(Board::new(&source));
-        let (reading, caller) = (Arc::clone(&board), poller.waker());
+        let cache = Arc::new(SnapshotCache::new(&source));
+        let (reading, caller) = (Arc::clone(&cache), poller.waker());
         let reader = thread::Builder::new().name("reader".to_owned());
         reader.spawn(move || reader::run(source, &reading, &caller))?;
         let spare = options.descriptors.saturating_sub(DESCRIPTORS_RESERVED);
@@ -126,7 +126,7 @@ impl Dashboard {
             clients: Slots::new(CLIENTS),
             lazy_timers: LazyTimers::default(),
             unfinished: VecDeque::new(),
-            board,
+            cache,
             hosts: Hosts::new(options.listen.ip(), &options.allowed_hosts),
             clients_max,
             streams_max: STREAMS_MAX.min(clients_max / 2),
@@ -139,7 +139,7 @@ impl Dashboard {
         self.listener.endpoint()
     }
 
-    /// Answers until events can no longer be waited for, and tells why.
+    /// Answers until waiting for events fails, and returns the error.
     #[must_use]
     pub fn run(mut self) -> io::Error {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
@@ -185,15 +185,15 @@ impl Dashboard {
             match self.listener.accept() {
                 Ok(Some((socket, _))) => {
                     if is_full {
-                        self.make_room();
+                        self.close_idlest();
                     }
-                    // A client that can't be watched is closed, which tells it.
+                    // A client that can't be registered is closed.
                     let _ = self.admit(socket, now);
                 }
                 Ok(None) => return,
                 Err(_) => {
-                    // Descriptors may be short all the same.
-                    self.make_room();
+                    // Descriptors may have run out all the same.
+                    self.close_idlest();
                     return self.accept_later(now + ACCEPT_PAUSE);
                 }
             }
@@ -215,7 +215,7 @@ impl Dashboard {
         Ok(())
     }
 
-    fn make_room(&mut self) {
+    fn close_idlest(&mut self) {
         if let Some(key) = self.longest_idle() {
             self.clients.remove(key);
         }
@@ -241,12 +241,12 @@ impl Dashboard {
         self.clients.keys().filter(is_stream).collect()
     }
 
-    /// Does what can be done for a client now.
+    /// Does what is possible for a client now.
     fn serve(&mut self, key: Key, now: Instant) {
         let has_stream = self.streams().len() < self.streams_max;
         let Some(client) = self.clients.get_mut(key) else { return };
-        let (board, hosts, local) = (&*self.board, &self.hosts, client.local);
-        match client.go_on(Service { board, hosts, local, has_stream }, now) {
+        let (cache, hosts, local) = (&*self.cache, &self.hosts, client.local);
+        match client.go_on(Service { cache, hosts, local, has_stream }, now) {
             Turn::Waits => {}
             // Once is enough, however many events there were.
             Turn::Unfinished if self.unfinished.contains(&key) => {}

@@ -1,7 +1,7 @@
-//! What the page and `/data` are told: a model and a source's state, for one window.
+//! The JSON for the page and `/data`: figures of the model and the state of the source, for one window.
 //!
-//! The fields are described in `README.md`. Latencies are milliseconds, times are milliseconds
-//! since 1970 UTC, shares lie between 0 and 1, and what is unknown is null.
+//! Latencies are in milliseconds, times in milliseconds since 1970 UTC, shares between 0 and 1, and what
+//! is unknown is null.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,10 +18,11 @@ use super::window::Window;
 /// How many of the latest requests are listed.
 const LISTED_REQUESTS: usize = 50;
 
-/// How many backends have lines: those that got most in the window. More can't be told apart.
+/// How many backends have lines: those with the most requests in the window. More lines could not be
+/// told apart.
 const LINES_MAX: usize = 32;
 
-/// Over how many seconds the present rate is taken; the newest, which is not over, aside.
+/// Over how many seconds the present rate is taken, without the newest second, which is not over.
 const RATE_SECONDS: i64 = 5;
 
 /// How long a row takes from its request's end to here, at most.
@@ -31,26 +32,25 @@ const LAG_US: i64 = 250_000;
 #[derive(Debug, Serialize)]
 pub(super) struct Snapshot {
     source: Status,
-    /// Why there is little to see; null while rows come.
+    /// Why no new rows are shown; null while rows come.
     message: Option<String>,
     /// The routing mode of the newest row.
     mode: Option<String>,
     connection: Option<String>,
-    /// Rows per second of late; 0 when none come any more.
+    /// Rows per second in the last seconds; 0 if none come any more.
     requests_per_s: f64,
     recent: Recent,
     window: Figures,
     since: Since,
-    /// How the averages were made; null in a log of ours, which tells instead why a backend was
-    /// chosen.
+    /// How the averages were computed; null for a log of ours, which says why a backend was chosen.
     estimates: Option<Estimates>,
-    /// What the proxy wrote beside the log; null without that.
+    /// What the proxy wrote beside the log, if anything.
     description: Option<Description>,
     backends: Vec<Backend>,
     not_dispatched: NotDispatched,
     series: Series,
     latest: Vec<Latest>,
-    /// Rows that are in no window and on no axis, for their time is more than a day off.
+    /// Rows that are in no window and on no axis, because their times are outliers.
     outlier_rows: u64,
     broken_rows: u64,
     last_broken_row: Option<String>,
@@ -58,7 +58,7 @@ pub(super) struct Snapshot {
     charts: bool,
 }
 
-/// The last requests, however long ago.
+/// The latest requests, however old.
 #[derive(Debug, Serialize)]
 struct Recent {
     requests: usize,
@@ -106,7 +106,7 @@ struct Since {
     errors: u64,
 }
 
-/// How the averages were made.
+/// How the averages were computed.
 #[derive(Debug, Serialize)]
 struct Estimates {
     label: &'static str,
@@ -127,13 +127,13 @@ struct Backend {
     requests_since: u64,
     share_since: f64,
     errors_since: u64,
-    /// How many of the requests since reading began went to it for which reason.
+    /// How often it was chosen for which reason since reading began.
     reasons: BTreeMap<String, u64>,
     #[serde(flatten)]
     averages: Averages,
 }
 
-/// Requests that no backend got.
+/// Requests without a backend.
 #[derive(Debug, Serialize)]
 struct NotDispatched {
     requests: u64,
@@ -166,7 +166,7 @@ struct Latest {
     error: bool,
     fault: String,
     latency_ms: Option<f64>,
-    /// Why its backend was chosen; null where the log does not tell.
+    /// Why its backend was chosen; null if the log does not say.
     reason: Option<String>,
     in_flight: Option<u32>,
     #[serde(flatten)]
@@ -240,14 +240,14 @@ impl Snapshot {
     }
 }
 
-/// The backends by name, so that each has the same place whichever is named first in a log.
+/// The backends in the order of their names, which does not depend on the order in the log.
 fn order(model: &Model) -> Vec<usize> {
     let mut order: Vec<usize> = (0..model.backends.len()).collect();
     order.sort_by(|a, b| model.backends[*a].name.cmp(&model.backends[*b].name));
     order
 }
 
-/// Those of the backends that got most, as many as have lines, in their order.
+/// The backends with the most requests, as many as have lines, in the given order.
 fn busiest(order: &[usize], cells: &[Cell]) -> impl Iterator<Item = usize> {
     let mut busiest = order.to_vec();
     busiest.sort_by_key(|at| Reverse(cells[at + 1].requests));
@@ -285,7 +285,7 @@ fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
 fn end(model: &Model, status: &Status, window: Window, now_us: i64) -> End {
     let Some((_, newest_us)) = model.span_us() else { return End::LastRow };
     let age_s = second(now_us) - second(newest_us);
-    // While a log is read up to the present, its newest row is of the past.
+    // While a log is read up to the present, its newest row so far is old.
     let is_read = status.state != State::Reading;
     let is_running = status.state == State::Idle;
     let is_now = is_read && age_s >= 0 && (is_running || age_s < window.seconds());
@@ -311,7 +311,7 @@ fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell])
         };
         (first_us.max(start_us), end_us)
     });
-    // Less than a second says nothing about a rate per second.
+    // A rate per second needs a second.
     let seconds = range_us.map_or(1.0, |(from, to)| ((to - from) as f64 / 1e6).max(1.0));
     Figures {
         name: window.name(),
@@ -331,12 +331,12 @@ fn rate(model: &Model, status: &Status, now_us: i64) -> f64 {
     let Some((first_us, newest_us)) = model.span_us() else { return 0.0 };
     let end = match (end(model, status, Window::Minute, now_us), status.state) {
         (End::Now, _) => second(now_us - LAG_US).max(second(first_us)),
-        // A log of the past that is written now, or read.
+        // An old log that is being written or read.
         (End::LastRow, State::Live | State::Reading) => second(newest_us),
         (End::LastRow, _) => return 0.0,
     };
     let seconds = (end - second(first_us)).min(RATE_SECONDS);
-    // If there is nothing yet but the second that is not over, that has to do.
+    // In its first second a log has only the second that is not over.
     let (last, seconds) = if seconds == 0 { (end, 1) } else { (end - 1, seconds) };
     let (_, slots) = model.recent.until(last, seconds);
     let rows: u64 = slots.iter().map(|slot| requests(*slot, model)).sum();
@@ -403,7 +403,7 @@ impl Cell {
     }
 }
 
-/// A log without the column tells by its name how its proxy was connected.
+/// How the proxy was connected, from the name of a log without that column.
 fn connection_of(stem: &str) -> Option<String> {
     let stem = stem.to_ascii_lowercase().replace('-', "_");
     let named = |word: &str| stem.contains(word).then(|| word.replace('_', "-"));

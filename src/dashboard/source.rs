@@ -1,8 +1,8 @@
 //! Where the rows come from: one log, or the newest of a folder.
 //!
-//! A source decides which file is followed, and when that ends: it was cut, replaced, or a newer
-//! run began. Whatever is wrong with the file system becomes a sentence for the page, and is looked
-//! at again later; nothing here ends the dashboard.
+//! A source decides which file is followed, and until when: it may be truncated or replaced, or a newer
+//! run may begin. An error of the file system becomes a sentence on the page, and the source tries again
+//! later; nothing here ends the dashboard.
 
 use std::fs;
 use std::io;
@@ -12,15 +12,15 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::description::Description;
-use crate::journal::{Fate, Sight, Tail, TailError, is_held};
+use crate::journal::{FileState, FileStatus, Tail, TailError, is_held};
 
 /// A log at most this old counts as being written.
 const LIVE_S: u64 = 3;
 
-/// With more than this to read, what is shown is of the past.
+/// With more than this to read, the figures are not those of the present yet.
 const BEHIND_BYTES: u64 = 1 << 20;
 
-/// A folder is searched in every so many looks.
+/// A folder is searched at every tenth look.
 const LOOKS_PER_SEARCH: u32 = 10;
 
 /// How the source is doing.
@@ -31,29 +31,29 @@ pub(super) enum State {
     Waiting,
     /// There is a log without a row.
     Empty,
-    /// There is far more to read than comes in a moment.
+    /// The log is being read up to the present.
     Reading,
     /// Rows come.
     Live,
-    /// No row has come for some seconds, and a proxy holds the log.
+    /// No row has come for some seconds, and a proxy has the log locked.
     Idle,
-    /// No row has come for some seconds, and the proxy that wrote the log holds it no more.
+    /// No row has come for some seconds, and the proxy that wrote the log has it locked no more.
     Ended,
-    /// No row has come for some seconds, and nothing is known of who writes.
+    /// No row has come for some seconds, and nothing is known of the writer.
     Silent,
     /// The log was deleted.
     Deleted,
-    /// The log cannot be read, or is none.
+    /// The log cannot be read, or is not a log.
     Unreadable,
 }
 
-/// Why reading began where it began.
+/// Why this log is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Beginning {
     /// It is the first log.
     Opened,
-    /// The log was cut, and is read from its start.
+    /// The log was truncated, and is read from its start.
     Cut,
     /// Another file took its place.
     Replaced,
@@ -61,7 +61,7 @@ pub(super) enum Beginning {
     Newer,
 }
 
-/// What the page says of the source.
+/// The state of the source, for the page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Status {
     pub(super) state: State,
@@ -70,21 +70,21 @@ pub(super) struct Status {
     /// The log that is followed.
     pub(super) path: Option<String>,
     pub(super) beginning: Beginning,
-    /// Whether a proxy holds the log; `None` where that does not matter or is not to be known.
+    /// Whether a proxy has the log locked; `None` if that does not matter or is unknown.
     pub(super) is_held: Option<bool>,
-    /// For how many seconds the log has not been written.
+    /// How many seconds ago the log was last written.
     pub(super) silent_s: Option<u64>,
     pub(super) size_bytes: u64,
     /// How much of the log is still to be read.
     pub(super) behind_bytes: u64,
-    /// How much was left out before the place where reading began.
+    /// How much was skipped before the position where reading began.
     pub(super) skipped_bytes: u64,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// What was asked for: a file or a folder, which need not exist.
+    /// The file or folder that was named, which need not exist.
     place: PathBuf,
     backlog_bytes: Option<u64>,
     followed: Option<Followed>,
@@ -98,12 +98,12 @@ struct Followed {
     tail: Tail,
     beginning: Beginning,
     description: Option<Description>,
-    /// Whether a proxy holds the log; `None` where that does not matter or is not to be known.
+    /// Whether a proxy has the log locked; `None` if that does not matter or is unknown.
     is_held: Option<bool>,
 }
 
 impl Source {
-    /// Follows `place`, leaving out all but the last `backlog_bytes` of a log that is there.
+    /// Follows `place`; of an existing log the last `backlog_bytes` are read.
     pub(super) fn new(place: PathBuf, backlog_bytes: Option<u64>) -> Self {
         let status = Status::without_log(State::Waiting, waiting_for(&place));
         Self { place, backlog_bytes, followed: None, looks: 0, status }
@@ -129,42 +129,43 @@ impl Source {
         Some(stem.to_string_lossy().into_owned())
     }
 
-    /// Looks at the file system. Says whether another log, or the same one anew, is followed from
-    /// now on, so that what was counted is of the past.
+    /// Looks at the file system. Returns whether another log, or the same one from its start, is
+    /// followed from now on, so that counting has to begin anew.
     pub(super) fn look(&mut self, now: SystemTime) -> bool {
         let searches = self.looks.is_multiple_of(LOOKS_PER_SEARCH);
         self.looks = self.looks.wrapping_add(1);
         let Some(followed) = &mut self.followed else { return searches && self.begin(now) };
-        let sight = match followed.tail.look(&followed.path) {
-            Ok(sight) => sight,
+        let file = match followed.tail.status(&followed.path) {
+            Ok(file) => file,
             Err(error) => {
                 let why = format!("cannot look at {}: {error}", followed.path.display());
                 self.status.say(State::Unreadable, why);
                 return false;
             }
         };
-        let quiet = silence(&sight, now) >= LIVE_S;
+        let quiet = silence(&file, now) >= LIVE_S;
         if !quiet && followed.description.is_none() {
             followed.is_held = None;
         } else if searches || followed.is_held.is_none() {
             followed.is_held = is_held(&followed.path);
         }
-        self.status = followed.status(&sight, now);
+        self.status = followed.status(&file, now);
         let (path, beginning) = (followed.path.clone(), followed.beginning);
-        let is_described_anew =
-            searches && sight.fate == Fate::Kept && Description::of(&path) != followed.description;
-        let read_up = followed.tail.offset() >= sight.length;
-        let renewed = match sight.fate {
-            Fate::Cut => self.reopen(&path, Beginning::Cut, now),
-            Fate::Replaced if read_up => self.reopen(&path, Beginning::Replaced, now),
+        let is_described_anew = searches
+            && file.state == FileState::Same
+            && Description::of(&path) != followed.description;
+        let read_up = followed.tail.offset() >= file.length;
+        let renewed = match file.state {
+            FileState::Truncated => self.reopen(&path, Beginning::Cut, now),
+            FileState::Replaced if read_up => self.reopen(&path, Beginning::Replaced, now),
             // The backends and the policy that it names are known from the first row on.
             _ if is_described_anew => self.reopen(&path, beginning, now),
             _ => false,
         };
-        renewed || (searches && quiet && self.find_newer(sight.modified, now))
+        renewed || (searches && quiet && self.find_newer(file.modified, now))
     }
 
-    /// Follows the first log there is.
+    /// Begins to follow a log if there is one.
     fn begin(&mut self, now: SystemTime) -> bool {
         if !self.place.is_dir() {
             let path = self.place.clone();
@@ -187,7 +188,7 @@ impl Source {
         }
     }
 
-    /// Goes over to a log that was written after the one that is followed fell silent.
+    /// Changes to a log that was written after the last row of the present one.
     fn find_newer(&mut self, than: SystemTime, now: SystemTime) -> bool {
         if !self.place.is_dir() {
             return false;
@@ -196,7 +197,7 @@ impl Source {
             Ok(Found { log: Some((path, tail)), .. }) => {
                 self.follow(path, tail, Beginning::Newer, now)
             }
-            // The log that is followed is still good if its folder is not.
+            // The log that is followed can still be read if its folder cannot.
             Ok(Found { log: None, .. }) | Err(_) => false,
         }
     }
@@ -232,8 +233,8 @@ impl Source {
     fn follow(&mut self, path: PathBuf, tail: Tail, beginning: Beginning, now: SystemTime) -> bool {
         let description = Description::of(&path);
         let followed = Followed { path, tail, beginning, description, is_held: None };
-        if let Ok(sight) = followed.tail.look(&followed.path) {
-            self.status = followed.status(&sight, now);
+        if let Ok(file) = followed.tail.status(&followed.path) {
+            self.status = followed.status(&file, now);
         }
         self.followed = Some(followed);
         true
@@ -241,12 +242,12 @@ impl Source {
 }
 
 impl Followed {
-    fn status(&self, sight: &Sight, now: SystemTime) -> Status {
-        let silent_s = silence(sight, now);
-        let behind_bytes = sight.length.saturating_sub(self.tail.offset());
+    fn status(&self, file: &FileStatus, now: SystemTime) -> Status {
+        let silent_s = silence(file, now);
+        let behind_bytes = file.length.saturating_sub(self.tail.offset());
         let path = self.path.display().to_string();
-        let (state, message) = match sight.fate {
-            Fate::Deleted => (State::Deleted, format!("log file deleted: {path}")),
+        let (state, message) = match file.state {
+            FileState::Deleted => (State::Deleted, format!("log file deleted: {path}")),
             _ if behind_bytes > BEHIND_BYTES => {
                 let megabytes = behind_bytes.div_ceil(1_000_000);
                 (State::Reading, format!("reading {path}: {megabytes} MB to go"))
@@ -261,17 +262,17 @@ impl Followed {
             beginning: self.beginning,
             is_held: self.is_held,
             silent_s: Some(silent_s),
-            size_bytes: sight.length,
+            size_bytes: file.length,
             behind_bytes,
             skipped_bytes: self.tail.skipped_bytes(),
         }
     }
 
-    /// What is known of a log to which nothing has come for a `span`.
+    /// The state of a log without new rows for a `span`.
     fn silent(&self, span: &str) -> (State, String) {
         match self.is_held {
             Some(true) => (State::Idle, idle(span)),
-            // Only a proxy of ours locks its log, and describes it.
+            // Only our proxy locks its log and writes a description.
             Some(false) if self.description.is_some() => {
                 (State::Ended, format!("its proxy has ended; the last row came {span} ago"))
             }
@@ -284,9 +285,9 @@ fn idle(span: &str) -> String {
     format!("no request has ended for {span}; its proxy is running")
 }
 
-/// For how many seconds a log has not been written.
-fn silence(sight: &Sight, now: SystemTime) -> u64 {
-    now.duration_since(sight.modified).map_or(0, |silent| silent.as_secs())
+/// How many seconds ago a log was last written.
+fn silence(file: &FileStatus, now: SystemTime) -> u64 {
+    now.duration_since(file.modified).map_or(0, |silent| silent.as_secs())
 }
 
 impl Status {
@@ -309,8 +310,8 @@ impl Status {
         self.message = message;
     }
 
-    /// The same of the log of a proxy to which no request came for so long. The file tells only
-    /// when it was written last, and that may have been the row of a probe.
+    /// The same for a log whose last request ended so many seconds ago. The file may have been written
+    /// later, with the row of a health check.
     pub(super) fn without_requests(&self, seconds: u64) -> Self {
         let mut status = self.clone();
         let may_be_idle = matches!(self.state, State::Live | State::Idle);
@@ -321,7 +322,7 @@ impl Status {
         status
     }
 
-    /// The same of a log that turned out to have no row yet.
+    /// The same for a log that has no row yet.
     pub(super) fn without_rows(&self) -> Self {
         let mut status = self.clone();
         match (self.state, &self.path) {
@@ -337,7 +338,7 @@ impl Status {
     }
 }
 
-/// What is not there yet is taken for a file if its name has an extension.
+/// A place that does not exist yet is taken for a file if its name has an extension.
 fn waiting_for(place: &Path) -> String {
     if place.is_dir() || place.extension().is_none() {
         format!("waiting for a log in {}", folder(place))
@@ -378,7 +379,7 @@ fn newest_log(
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let is_csv = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"));
-        // A file that goes away meanwhile is none.
+        // The file may be deleted meanwhile.
         if let (true, Ok(file)) = (is_csv, fs::metadata(&path))
             && file.is_file()
         {

@@ -1,10 +1,10 @@
-//! What happened when: requests and latencies by time slot and lane.
+//! Requests and latencies by time slot and lane.
 //!
-//! Time here is that of the rows, never a clock's: a log of last week is shown like one of now. The
-//! number of slots is limited; when they are used up, a timeline either forgets its oldest slot or
-//! makes all its slots twice as long. Which stretch is shown is told, for a row with an odd time
-//! must cost no other its place; what lies outside is kept for a while, as it may turn out to be
-//! the rule.
+//! Times are those of the rows and never a clock's: a log of last week is shown like one of now. The
+//! number of slots is limited; when they are used up, a timeline either drops its oldest slot or makes
+//! all slots twice as long. The range that is shown is set from outside, so that an outlier displaces
+//! no other row. Slots outside of it are kept for a while, because that range may become the one that
+//! is shown.
 
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
@@ -46,7 +46,7 @@ impl Cell {
     }
 }
 
-/// A stretch of time in which something happened.
+/// A span of time with requests.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     /// Its start, in slot lengths since 1970.
@@ -55,7 +55,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// A lane's cell; `None` if nothing happened there.
+    /// A lane's cell; `None` without requests.
     pub(super) fn cell(&self, lane: usize) -> Option<&Cell> {
         self.lanes.get(lane).filter(|cell| cell.requests > 0)
     }
@@ -68,14 +68,14 @@ impl Slot {
     }
 }
 
-/// What a timeline does when it has no room for a new slot.
+/// What a timeline does when it has too many slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WhenFull {
     Forget,
     Widen,
 }
 
-/// Slots in the order of time; those in which nothing happened are left out.
+/// Slots in the order of time; those without requests are left out.
 #[derive(Clone, Debug)]
 pub(super) struct Timeline {
     slot_seconds: i64,
@@ -94,16 +94,16 @@ impl Timeline {
         Self { slot_seconds: 1, span, when_full, slots: VecDeque::new(), shown: 0..=0 }
     }
 
-    /// Has the requests of these seconds be shown.
+    /// Sets the seconds that are shown.
     pub(super) fn show(&mut self, seconds: RangeInclusive<i64>) {
         if self.shown != seconds {
             self.shown = seconds;
-            self.make_room();
+            self.limit();
         }
     }
 
-    /// Counts a request in a lane, at a time in seconds since 1970. A timeline that forgets forgets
-    /// at once what is too old for it.
+    /// Counts a request in a lane, at a time in seconds since 1970. With [`WhenFull::Forget`], what is
+    /// too old is dropped at once.
     pub(super) fn add(&mut self, second: i64, lane: usize, latency: Option<u64>, is_error: bool) {
         let index = second.div_euclid(self.slot_seconds);
         let at = self.slots.partition_point(|slot| slot.index <= index).checked_sub(1);
@@ -114,7 +114,7 @@ impl Timeline {
                 let mut slot = Slot { index, lanes: Vec::new() };
                 slot.lane(lane).add(latency, is_error);
                 self.slots.insert(at, slot);
-                return self.make_room();
+                return self.limit();
             }
         };
         self.slots[at].lane(lane).add(latency, is_error);
@@ -133,7 +133,7 @@ impl Timeline {
         start..self.slots.partition_point(|slot| slot.index <= last).max(start)
     }
 
-    fn make_room(&mut self) {
+    fn limit(&mut self) {
         let span = usize::try_from(self.span).unwrap_or(usize::MAX);
         loop {
             let (first, last) = self.shown();
@@ -145,7 +145,7 @@ impl Timeline {
                     self.slots.remove(inside.start);
                 }
                 WhenFull::Widen if is_too_long => self.widen(),
-                WhenFull::Widen if others > span && self.is_rule(&inside) => self.widen(),
+                WhenFull::Widen if others > span && self.may_be_shown(&inside) => self.widen(),
                 _ if others > span => {
                     let oldest = if inside.start > 0 { 0 } else { inside.end };
                     self.slots.remove(oldest);
@@ -160,8 +160,8 @@ impl Timeline {
         self.shown().1 - self.slots[at].index >= self.span
     }
 
-    /// Whether what is not shown are so many requests that another stretch may come to be.
-    fn is_rule(&self, inside: &Range<usize>) -> bool {
+    /// Whether so many requests are not shown that their range may become the one that is shown.
+    fn may_be_shown(&self, inside: &Range<usize>) -> bool {
         let requests = |slot: &Slot| slot.lanes.iter().map(|cell| cell.requests).sum::<u64>();
         let all: u64 = self.slots.iter().map(requests).sum();
         let shown: u64 = self.slots.range(inside.clone()).map(requests).sum();

@@ -1,11 +1,11 @@
-//! The stretches of time that can be looked at.
+//! The time windows of the page.
 
 use std::str::FromStr;
 
 use super::model::{Model, RECENT_SECONDS, WHOLE_SLOTS};
 use super::timeline::Timeline;
 
-/// A stretch of time that ends at the present, or at the newest row if that is long past.
+/// A span of time that ends now, or with the newest row if that is long past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Window {
     Minute,
@@ -26,7 +26,7 @@ impl Window {
         }
     }
 
-    /// For how many seconds after the last row it still ends at the present.
+    /// For how many seconds after the last row it still ends now.
     pub(super) fn seconds(self) -> i64 {
         match self {
             Self::Minute => 60,
@@ -52,7 +52,7 @@ impl FromStr for Window {
     }
 }
 
-/// A name that no window has.
+/// A name that is not one of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no such window; the windows are 1m, 5m and all")]
 pub(super) struct UnknownWindow;

@@ -1,13 +1,12 @@
-//! The file beside a log that says what no row can: how the run was set up.
+//! The file beside a log with what no row can say: the settings of the run.
 //!
-//! Its text is given. Here it is only put in its place, whole or not at all, and moved with its
-//! log.
+//! Its text is given. This file only writes it, as a whole or not at all, and moves it with its log.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where it stands: `logs/x.csv.meta.json` for `logs/x.csv`.
+/// Its path: `logs/x.csv.meta.json` for `logs/x.csv`.
 #[must_use]
 pub fn meta_path(log: &Path) -> PathBuf {
     with_suffix(log, ".meta.json")
@@ -19,24 +18,24 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Puts `text` beside `log` in one step, so that no reader sees a part of it.
+/// Writes `text` beside `log` in one step, so that no reader sees a part of it.
 pub(super) fn put(log: &Path, text: &str) -> io::Result<()> {
     let path = meta_path(log);
-    // A log that is reopened finds it, and rows are not to wait for a disk that is busy.
+    // It is there already when a log is reopened, and rows must not wait for a busy disk.
     if fs::read_to_string(&path).is_ok_and(|there| there == text) {
         return Ok(());
     }
     let temporary = with_suffix(&path, ".tmp");
     fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).inspect_err(|_| {
-        // What is there tells of another run. It may not be there, and neither may be removable.
+        // A file that is there describes another run. Failing to remove it changes nothing.
         let _ = fs::remove_file(&temporary);
         let _ = fs::remove_file(&path);
     })
 }
 
-/// Moves the file of `log` beside `aside`, where the log went.
+/// Moves the file of `log` beside `aside`, where the log was moved.
 pub(super) fn move_aside(log: &Path, aside: &Path) {
-    // There is none of an older version or of other tools; and readers do without.
+    // Logs of an older version or of other tools have none, and readers do not need it.
     let _ = fs::rename(meta_path(log), meta_path(aside));
 }
 

@@ -1,11 +1,11 @@
-//! When the rows of a log ended, and which of their times are odd.
+//! When the rows of a log ended, and which of their times are outliers.
 //!
 //! A clock that was wrong for a moment writes a row of 1970 or of 2099. Such rows are requests like
-//! the others, but a span or an axis that reached to them would say nothing. So the *outliers* are
-//! told apart: rows more than a day from the median row, and from every row that is none. The
-//! second half keeps a log of several days whole.
+//! the others, but a time span or an axis that included them would be useless. So *outliers* are
+//! separated: rows more than a day from the median row and from every row that is not an outlier. The
+//! second condition keeps a log of several days whole.
 //!
-//! Days are counted, not rows kept, so the size follows the days that a log has.
+//! Rows are counted per day and not kept, so memory depends on the number of days in a log.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -13,7 +13,7 @@ use std::iter;
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
 
-/// More days than this are told as outliers without being looked at: 11 years.
+/// Rows of further days count as outliers: 11 years.
 const DAYS_MAX: usize = 1 << 12;
 
 /// See the module.
@@ -23,7 +23,7 @@ pub struct Days {
     rows: u64,
 }
 
-/// Rows, and the times of the first and the last of them in microseconds since 1970.
+/// A number of rows, and the times of the first and the last of them in microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// How many there are.
@@ -50,14 +50,14 @@ impl Span {
         self.join(Self::of(timestamp_us));
     }
 
-    /// Whether a row of this time would be no outlier beside it.
+    /// Whether a row of this time would belong to it.
     #[must_use]
     pub fn is_near(&self, timestamp_us: i64) -> bool {
         let row = Self::of(timestamp_us);
         self.reaches(&row) && row.reaches(self)
     }
 
-    /// Whether no whole day lies between it and the beginning of another that is later.
+    /// Whether at most a day lies between its end and the beginning of a later one.
     fn reaches(&self, later: &Self) -> bool {
         later.first_us.saturating_sub(self.last_us) <= DAY_US
     }
@@ -87,44 +87,43 @@ impl Days {
         }
     }
 
-    /// The rows that are no outliers; `None` without rows.
+    /// The rows that are not outliers; `None` without rows.
     #[must_use]
     pub fn span(&self) -> Option<Span> {
         let rows: u64 = self.days.values().map(|day| day.rows).sum();
         let mut seen = 0;
-        self.spells().find(|spell| {
-            seen += spell.rows;
-            // The lower of two that are in the middle.
+        self.clusters().find(|cluster| {
+            seen += cluster.rows;
+            // The median row; the earlier one if there are two.
             seen > (rows - 1) / 2
         })
     }
 
-    /// The rows that belong together with one of this time, if there is one.
+    /// The rows in the same cluster as one of this time, if there is one.
     #[must_use]
     pub fn span_around(&self, timestamp_us: i64) -> Option<Span> {
-        self.spells().find(|spell| spell.has(timestamp_us))
+        self.clusters().find(|cluster| cluster.has(timestamp_us))
     }
 
-    /// The outliers, if there are any. Their first and last time are on either side of the others,
-    /// or on the same.
+    /// The outliers, if there are any. They may be earlier than the others, later, or both.
     #[must_use]
     pub fn outliers(&self) -> Option<Span> {
         let main = self.span()?;
-        let mut others = self.spells().filter(|spell| *spell != main);
+        let mut others = self.clusters().filter(|cluster| *cluster != main);
         let mut outliers = others.next()?;
-        others.for_each(|spell| outliers.join(spell));
+        others.for_each(|cluster| outliers.join(cluster));
         Some(Span { rows: self.rows - main.rows, ..outliers })
     }
 
-    /// The days, those joined that no whole day without rows is between.
-    fn spells(&self) -> impl Iterator<Item = Span> {
+    /// The days in order, joined where at most a day is between two.
+    fn clusters(&self) -> impl Iterator<Item = Span> {
         let mut days = self.days.values().peekable();
         iter::from_fn(move || {
-            let mut spell = *days.next()?;
-            while let Some(day) = days.next_if(|day| spell.reaches(day)) {
-                spell.join(*day);
+            let mut cluster = *days.next()?;
+            while let Some(day) = days.next_if(|day| cluster.reaches(day)) {
+                cluster.join(*day);
             }
-            Some(spell)
+            Some(cluster)
         })
     }
 }

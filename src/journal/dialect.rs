@@ -1,8 +1,8 @@
-//! How a log is written down, found out from its beginning: what separates its fields, whether it
-//! has a header and where that is, which column is which, whether dates begin with the day.
+//! The format of a log, detected from its beginning: what separates its fields, whether and where it
+//! has a header, the index of each column, whether dates begin with the day.
 //!
-//! Our own logs have one form; those of spreadsheets, data frames and other proxies have others. It
-//! is the names in the header by which a log is known, not its bytes. What can't be read is refused
+//! Our own logs have one format; those of spreadsheets, data frames and other proxies have others. A
+//! log is recognised by the names in its header, whatever their form. What can't be read is refused
 //! with what was expected and what was found.
 
 use super::columns::{COLUMNS, CONTRACT_COLUMNS};
@@ -10,13 +10,13 @@ use super::layout::Layout;
 use super::line::{Line, Splitter};
 use super::timestamp::has_day_first;
 
-/// What may be between fields, in the order in which it is tried.
+/// What may separate fields, in the order in which it is tried.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// Some tools write this before the header.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A refusal shows so much of what was found.
+/// How much of what was found a refusal shows.
 const CHARS_SHOWN: usize = 200;
 
 /// See the module.
@@ -28,7 +28,7 @@ pub(super) struct Dialect {
     pub(super) rows_begin: usize,
 }
 
-/// Why a file is no log that can be read.
+/// Why a file can't be read as a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotALog {
     /// It has two bytes per character.
@@ -37,7 +37,7 @@ pub enum NotALog {
     /// It has no line feeds.
     #[error("its lines end in CR alone; have them end in LF, or in CR and LF")]
     CarriageReturns,
-    /// It has other columns than a log.
+    /// It does not have the columns of a log.
     #[error(
         "expected the columns {}, by name in a header or in this order without one; \
          its first line is `{found}`",
@@ -55,10 +55,10 @@ fn contract() -> [&'static str; CONTRACT_COLUMNS] {
 }
 
 impl Dialect {
-    /// Looks at the beginning of a file; `None` if more of it is needed.
+    /// Detects it from the beginning of a file; `None` if more of the file is needed.
     ///
     /// # Errors
-    /// When it is no log that can be read.
+    /// When the file can't be read as a log.
     pub(super) fn of(start: &[u8]) -> Result<Option<Self>, NotALog> {
         if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [_, 0, _, 0, ..] | [0, _, 0, _, ..] = start {
             return Err(NotALog::Utf16);
@@ -97,12 +97,12 @@ impl NotALog {
     }
 }
 
-/// Blank lines and comments are no rows, and not broken.
+/// Blank lines and comments are neither rows nor broken lines.
 pub(super) fn is_passed_over(line: &[u8]) -> bool {
     matches!(line.trim_ascii(), [] | [b'#', ..])
 }
 
-/// What a line says that is there to tell a spreadsheet the separator: `sep=;`.
+/// The separator in a line such as `sep=;`, which spreadsheets read.
 fn named_separator(line: &[u8]) -> Option<u8> {
     let line = line.strip_prefix(b"\"").unwrap_or(line);
     let (name, separator) = line.split_at_checked(4)?;
@@ -111,7 +111,7 @@ fn named_separator(line: &[u8]) -> Option<u8> {
     is_named.then_some(separator[0]).filter(|separator| SEPARATORS.contains(separator))
 }
 
-/// The columns that `line` tells with the first separator with which it tells any.
+/// The layout that `find` gets from `line` with the first separator that works.
 fn first(
     separators: &[u8],
     line: &[u8],
@@ -123,7 +123,7 @@ fn first(
     })
 }
 
-/// Whether one of `rows` has a date that can't be read with its month first.
+/// Whether one of `rows` has a date that can't be one with the month first.
 fn any_day_first(separator: u8, layout: &Layout, rows: &[u8]) -> bool {
     let mut splitter = Splitter::new(separator);
     rows.split_inclusive(|byte| *byte == b'\n').any(|line| {

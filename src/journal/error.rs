@@ -1,4 +1,4 @@
-//! Why there can be no log, and what to do about it; and why a line of one is no row.
+//! Why there can be no log, and what to do about it; and why a line is not a row.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// A log that cannot be written. Each message names the file and a way out.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The file or its folder cannot be made, opened, moved aside or written to.
+    /// The file or its folder cannot be created, opened, moved aside or written.
     #[error(
         "cannot write the log `{}`: {source}; name another file with --log, or --log none",
         path.display()
@@ -26,7 +26,7 @@ pub enum JournalError {
         /// The log as it was named.
         path: PathBuf,
     },
-    /// The file holds something else than rows of our schema, and is left alone.
+    /// The file contains something else than a log, and is left alone.
     #[error(
         "`{}` exists and is no log of this format; name another file with --log, or move it away",
         path.display()
@@ -35,7 +35,7 @@ pub enum JournalError {
         /// The log as it was named.
         path: PathBuf,
     },
-    /// The path is a named pipe that nothing reads, which would hold us up at start.
+    /// The path is a named pipe without a reader, which would block the start.
     #[error(
         "nothing reads the pipe `{}`; start its reader first, or name a file with --log",
         path.display()
@@ -44,12 +44,12 @@ pub enum JournalError {
         /// The log as it was named.
         path: PathBuf,
     },
-    /// The system gave us no thread.
+    /// The thread could not be started.
     #[error("cannot start the thread that writes the log: {0}")]
     Thread(#[source] io::Error),
 }
 
-/// A field that does not say what its column holds.
+/// A field that cannot be read as a value of its column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{value}` is no {column}")]
 pub struct RowError {

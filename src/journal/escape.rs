@@ -1,15 +1,16 @@
-//! Text in a cell that a spreadsheet must not take for a formula.
+//! How text is written into a cell: escaped if it is not plain, and so that a spreadsheet does not take
+//! it for a formula.
 //!
-//! What begins a formula, or with the mark itself, gets the mark in front; a reader takes one away
-//! again. So what is read is what was written, and text of logs that know no marks is the same to
-//! us unless it begins with one.
+//! Text that begins like a formula, or with the mark itself, gets the mark in front; a reader removes
+//! one mark. So what is read is what was written. Text of logs without marks is read as it is unless it
+//! begins with one.
 
 use std::borrow::Cow;
 
 /// Spreadsheets show a cell that begins with it as text.
 pub(super) const MARK: u8 = b'\'';
 
-/// Whether text as it stands in its cell needs the mark.
+/// Whether text needs the mark.
 pub(super) fn needs_mark(text: &[u8]) -> bool {
     matches!(text.first(), Some(&(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | MARK)))
 }
@@ -25,9 +26,9 @@ pub(super) fn unmarked(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(&[MARK]).unwrap_or(cell)
 }
 
-/// How text stands in a cell if it is not plain: in quotes (RFC 4180 §2), with its bytes outside
-/// printable ASCII percent-encoded (RFC 3986 §2.1), so that line ends and broken UTF-8 do not get
-/// into the log, and with the mark if it needs one.
+/// Text that is not plain as a cell: in quotes (RFC 4180 §2), with its bytes outside printable ASCII
+/// percent-encoded (RFC 3986 §2.1), so that line ends and broken UTF-8 do not get into the log, and
+/// with the mark if it needs one.
 #[cold]
 pub(super) fn escape(text: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -47,7 +48,7 @@ pub(super) fn escape(text: &[u8]) -> Vec<u8> {
     cell
 }
 
-/// Whether text stands in its cell as it is.
+/// Whether text is a cell as it is.
 pub(super) fn is_plain(text: &[u8]) -> bool {
     let (words, rest) = text.as_chunks();
     let rest_is_plain = match text.last_chunk() {
@@ -58,7 +59,7 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
     rest_is_plain && words.iter().all(|word| is_plain_word(*word)) && !needs_mark(text)
 }
 
-/// Bytes that stand in a cell as they are.
+/// Bytes that are written as they are.
 pub(super) static PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = b'!';
@@ -69,8 +70,8 @@ pub(super) static PLAIN: [bool; 256] = {
     plain
 };
 
-/// Whether eight bytes are such bytes, found out for all at once: the high bit of a byte is set in
-/// `odd` if it is the first that is not.
+/// Whether eight bytes are such bytes, tested all at once: the high bit of the first byte in `odd` that
+/// is not plain is set.
 #[inline]
 fn is_plain_word(word: [u8; 8]) -> bool {
     const fn all(byte: u8) -> u64 {
@@ -88,6 +89,19 @@ fn is_plain_word(word: [u8; 8]) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_byte_is_plain_or_not_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let is_plain_byte = byte.is_ascii_graphic() && !matches!(byte, b'"' | b',');
+            for (length, at) in (1..30).flat_map(|length| (0..length).map(move |at| (length, at))) {
+                let mut text = vec![b'x'; length];
+                text[at] = byte;
+                let expected = is_plain_byte && !(at == 0 && needs_mark(&text));
+                assert_eq!(is_plain(&text), expected, "{byte:#x} at {at} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn what_begins_a_formula_is_marked() {

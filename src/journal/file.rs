@@ -1,11 +1,11 @@
-//! The log as a file: claimed by a lock, begun with a header, an older one moved aside.
+//! The log as a file: locked, begun with a header, an older one moved aside.
 //!
 //! Rows of two runs are never mixed and no file is ever overwritten. A path may also be standard
-//! output, a pipe or a device; those are written as they are: not locked, not moved, not cut.
+//! output, a pipe or a device; those are written as they are: not locked, moved or truncated.
 //!
-//! Other programs may cut the file while it is written, as a log rotation that copies and truncates
-//! does. So a file is *begun* whenever it is shorter than it was left: with a header, unless it has
-//! one. For a full disk, too, this is a state and no end: what could not be begun is begun later.
+//! Other programs may truncate the file while it is written, as a log rotation by copying does. So a
+//! file is *begun* whenever it is shorter than it was left: with a header, unless it has one. What
+//! could not be begun because the disk was full is begun later.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -25,53 +25,53 @@ use super::error::JournalError;
 use super::line::BLOCK_BYTES;
 use super::sink::{LogSink, write_as_much};
 
-/// Standard output by its usual name. Opening that name would write over what is already there if
-/// it is a file, and fails if it is a socket; so its descriptor is taken instead.
+/// Standard output by its usual name. Opening that name would overwrite a file and fails for a
+/// socket, so its descriptor is duplicated instead.
 pub const STANDARD_OUTPUT: &str = "/dev/stdout";
 
-/// How often the lock is tried, and how long it is waited in between. A dashboard that looks
-/// whether the log has a writer holds it for a moment.
+/// How often the lock is tried, and the pause in between. A dashboard that checks whether the log
+/// has a writer holds it for a moment.
 const LOCK_TRIES: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// A log that is ours to write.
+/// A log that this process writes.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
-    /// What stands beside it.
+    /// The text of the file beside it.
     meta: Option<String>,
-    /// Why that could not be put there, until it is told.
-    complaint: Option<String>,
-    /// `None` as long as the disk has no room for it.
+    /// Why that file could not be written, until it is reported.
+    warning: Option<String>,
+    /// `None` as long as the disk is full.
     file: Option<File>,
     kind: Kind,
-    /// How long the file was left; `None` if it is still to be begun.
+    /// The length of the file after the last write; `None` if it has not been begun.
     length: Option<u64>,
     moved_aside: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A file of our own under a name: locked, and cut back after a short write.
+    /// A regular file: locked, and truncated after a short write.
     Regular,
     /// Standard output, a pipe or a device.
     Stream,
 }
 
-/// What stands in a file that is to become our log.
+/// What is in a file that is to become the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contents {
     Nothing,
     OurHeader,
     OurRows,
-    /// Rows without our header: of another version, of another tool, or of a file that was cut.
+    /// Rows without our header: of another version, another tool, or a file that was truncated.
     OtherRows,
     SomethingElse,
 }
 
 impl LogFile {
     /// Opens the log of a new run, makes its folders and writes its header. If the disk is full,
-    /// that is done when there is room.
+    /// that is done later.
     ///
     /// # Errors
     /// See [`JournalError`].
@@ -85,7 +85,7 @@ impl LogFile {
         } else {
             Self::new(path, meta, None, Kind::Regular)
         };
-        // A stream may have a reader that is slow; waiting for it is for the thread that writes.
+        // A stream may have a slow reader. Only the writer thread may wait for it.
         if log.kind == Kind::Stream {
             return Ok(log);
         }
@@ -97,15 +97,15 @@ impl LogFile {
 
     fn new(path: &Path, meta: Option<String>, file: Option<File>, kind: Kind) -> Self {
         let (path, length, moved_aside) = (path.to_owned(), None, None);
-        Self { path, meta, complaint: None, file, kind, length, moved_aside }
+        Self { path, meta, warning: None, file, kind, length, moved_aside }
     }
 
-    /// Where the log of an earlier run went.
+    /// Where the log of an earlier run was moved.
     pub(super) fn moved_aside(&self) -> Option<&Path> {
         self.moved_aside.as_deref()
     }
 
-    /// Has the file opened, and begun unless it is as long as it was left.
+    /// Opens the file if necessary, and begins it unless it is as long as it was left.
     fn try_to_begin(&mut self) -> Result<(), JournalError> {
         let file = match self.file.take() {
             Some(file) => file,
@@ -123,7 +123,7 @@ impl LogFile {
             && let Err(error) = beside::put(&self.path, meta)
         {
             let name = beside::meta_path(&self.path);
-            self.complaint = Some(format!("has no `{}` beside it: {error}", name.display()));
+            self.warning = Some(format!("has no `{}` beside it: {error}", name.display()));
         }
         Ok(())
     }
@@ -157,15 +157,15 @@ impl LogSink for LogFile {
         })
     }
 
-    fn complaint(&mut self) -> Option<String> {
-        self.complaint.take()
+    fn warning(&mut self) -> Option<String> {
+        self.warning.take()
     }
 
     fn truncate_tail(&mut self, count: u64) -> io::Result<()> {
         let (Some(file), Kind::Regular) = (&self.file, self.kind) else {
             return Err(io::ErrorKind::Unsupported.into());
         };
-        // Asked anew, for the file may have been cut by another program meanwhile.
+        // Its length now, because another program may have truncated it meanwhile.
         file.set_len(file.metadata()?.len().saturating_sub(count))?;
         self.length = self.length.map(|length| length.saturating_sub(count));
         Ok(())
@@ -175,7 +175,7 @@ impl LogSink for LogFile {
         if self.kind == Kind::Stream {
             return Ok(());
         }
-        // Our own lock is in the way of a second one on the same file.
+        // The lock that is held would prevent a second one on the same file.
         if self.file.as_ref().is_none_or(|file| is_at(file, &self.path)) {
             self.length = None;
             return self.try_to_begin();
@@ -195,10 +195,10 @@ impl LogSink for LogFile {
     }
 }
 
-/// Writes what has to stand before the next row of a file that was left `left` bytes long, and
-/// gives its length: nothing unless it was cut or is new. Then that is the end of a torn last line,
-/// and a header if the file begins with something else. Rows that came between the cut and this
-/// moment are before the header.
+/// Writes what must stand before the next row of a file that was left `left` bytes long, and returns
+/// its length. Nothing is written unless the file was truncated or is new. Otherwise a torn last line
+/// gets its end, and the file a header if it does not begin with one. Rows that were written after
+/// the truncation and before this call are above the header.
 fn begin(file: &mut File, left: Option<u64>) -> io::Result<u64> {
     let length = file.metadata()?.len();
     if left.is_some_and(|left| length >= left) {
@@ -221,24 +221,25 @@ fn begin(file: &mut File, left: Option<u64>) -> io::Result<u64> {
     match write_as_much(file, text.as_bytes()) {
         (_, None) => Ok(length + text.len() as u64),
         (_, Some(error)) => {
-            // A part of a header would be no header.
+            // Part of a header would not be recognised.
             file.set_len(length)?;
             Err(error)
         }
     }
 }
 
-/// Whether it is for lack of room that nothing was written, which may pass.
+/// Whether nothing was written because there was no space, which may change.
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// Looks whether a log could be written at `path`, and leaves everything as it is.
+/// Checks whether a log could be written at `path`, without changing anything.
 ///
 /// # Errors
-/// See [`JournalError`]. What only the attempt would show, such as a full disk, is not found, and a
-/// log that another process is writing now is none, for that one may end before this run begins.
+/// See [`JournalError`]. What only an attempt would show, such as a full disk, is not found. A log
+/// that another process is writing is not an error, because that process may end before this run
+/// begins.
 pub fn check(path: &Path) -> Result<(), JournalError> {
     if path == Path::new(STANDARD_OUTPUT) {
         return Ok(());
@@ -276,7 +277,7 @@ fn unwritable(path: &Path, source: io::Error) -> JournalError {
     JournalError::Unwritable { path: path.to_owned(), source }
 }
 
-/// Opens what is no regular file. A pipe that nothing reads is refused rather than waited for.
+/// Opens what is not a regular file. A pipe without a reader is refused rather than waited for.
 fn open_stream(path: &Path) -> Result<File, JournalError> {
     let failed = |source| unwritable(path, source);
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
@@ -288,7 +289,8 @@ fn open_stream(path: &Path) -> Result<File, JournalError> {
             _ => failed(source),
         }
     })?;
-    // From here on the thread may wait for a slow reader; the rings count what it misses.
+    // From here on only the writer thread waits for a slow reader; rows that do not fit into the
+    // rings meanwhile are counted as lost.
     let blocking = rustix::fs::fcntl_getfl(&file).map(|flags| flags.difference(OFlags::NONBLOCK));
     let set = blocking.and_then(|flags| rustix::fs::fcntl_setfl(&file, flags));
     set.map_err(|errno| failed(errno.into()))?;
@@ -303,7 +305,7 @@ fn open_fresh(path: &Path, moved_aside: &mut Option<PathBuf>) -> Result<File, Jo
         Contents::Nothing | Contents::OurHeader => Ok(file),
         Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
         Contents::OurRows | Contents::OtherRows => {
-            // The lock is held until the new file has its own.
+            // The old file stays locked until the new one is.
             let aside = move_aside(&file, path).map_err(failed)?;
             beside::move_aside(path, &aside);
             *moved_aside = Some(aside);
@@ -312,10 +314,10 @@ fn open_fresh(path: &Path, moved_aside: &mut Option<PathBuf>) -> Result<File, Jo
     }
 }
 
-/// Whether a writer holds the lock on the log at `path`; `None` if that is not to be known.
+/// Whether a writer holds the lock on the log at `path`; `None` if that cannot be found out.
 ///
-/// The lock is taken for a moment if nobody has it, shared, so that two who look do not take each
-/// other for a writer. A writer that begins in this moment tries again.
+/// If the lock is free it is taken for a moment, as a shared one, so that two processes that check
+/// do not take each other for a writer. A writer that begins in this moment tries again.
 #[must_use]
 pub fn is_held(path: &Path) -> Option<bool> {
     let file = File::open(path).ok()?;
@@ -336,7 +338,7 @@ fn open_locked(path: &Path) -> Result<File, JournalError> {
     loop {
         let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
         let file = opened.map_err(failed)?;
-        // A file system that knows no locks must not keep us from writing.
+        // A file system without locks must not prevent writing.
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
             == Err(Errno::WOULDBLOCK)
         {
@@ -347,7 +349,7 @@ fn open_locked(path: &Path) -> Result<File, JournalError> {
             thread::park_timeout(LOCK_PAUSE);
             continue;
         }
-        // Whoever held the lock just now may have moved the file away.
+        // The process that held the lock before may have moved the file away.
         if is_at(&file, path) {
             return Ok(file);
         }
@@ -369,7 +371,7 @@ fn contents(file: &File) -> io::Result<Contents> {
         _ if start.is_empty() => Contents::Nothing,
         Some([]) => Contents::OurHeader,
         Some(_) => Contents::OurRows,
-        // What readers take for a log, and what is left of one that the disk had no room for.
+        // What readers recognise as a log, and what is left of one if the disk was full.
         None if header.as_bytes().starts_with(&start)
             || matches!(Dialect::of(&start), Ok(Some(_))) =>
         {

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-/// With this a file begins that is compressed with gzip (RFC 1952 §2.3.1).
+/// The first bytes of a file that is compressed with gzip (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// A file that is read from some place on.
+/// A file, and the position up to which it was read.
 #[derive(Debug)]
 pub(super) struct Input {
     file: File,
-    /// It shares its place in the file with `file`.
+    /// It shares the position in the file with `file`.
     unpacker: Option<Box<MultiGzDecoder<File>>>,
     offset: u64,
 }
@@ -36,7 +36,7 @@ impl Input {
         self.file.metadata()
     }
 
-    /// Up to where the file was read, which for a packed one is not how much came out of it.
+    /// Up to where the file was read. For a packed file this is not the number of unpacked bytes.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
@@ -54,7 +54,7 @@ impl Input {
         Ok(count)
     }
 
-    /// Reads on until the space is full or nothing more comes.
+    /// Reads on until `space` is full or the file ends.
     pub(super) fn fill(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let mut length = 0;
         while length < space.len() {
@@ -66,7 +66,7 @@ impl Input {
         Ok(length)
     }
 
-    /// Has reading go on behind so many bytes from the beginning, unpacked ones.
+    /// Moves to `place`, counted in unpacked bytes.
     pub(super) fn go_to(&mut self, place: u64) -> io::Result<()> {
         if self.is_packed() {
             let mut unpacker = unpacker(&self.file)?;

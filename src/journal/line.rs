@@ -1,8 +1,8 @@
 //! Splits one line of a log into its fields.
 //!
-//! A line is split by itself, so that a quote which is not closed breaks its own line and not the
-//! rest of the log. Hardly a line has a quote, and one without is only cut at its separators; the
-//! others go through a CSV parser. What separates fields is told; what they mean is not known here.
+//! Each line is split by itself, so that a quote which is not closed breaks its own line and not the
+//! rest of the log. Few lines have quotes. Those without are split at their separators; the others go
+//! through a CSV parser. The separator is given; what the fields mean is not known here.
 
 use super::error::RowError;
 
@@ -12,7 +12,7 @@ pub(super) const BLOCK_BYTES: usize = 256 * 1024;
 /// More fields than this make a line broken.
 const FIELDS_MAX: usize = 256;
 
-/// Why a line is no row.
+/// Why a line is not a row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// A field does not fit its column.
@@ -21,10 +21,10 @@ pub enum LineError {
     /// A quoted field does not end in its line.
     #[error("a quote is not closed")]
     Quote,
-    /// There are more fields than any log has.
+    /// There are more fields than in any log.
     #[error("more than {FIELDS_MAX} fields")]
     TooManyFields,
-    /// It does not end within what is read at once.
+    /// It is longer than what is read at once.
     #[error("a line of {} KiB or more", BLOCK_BYTES / 1024)]
     TooLong,
 }
@@ -34,7 +34,7 @@ pub enum LineError {
 pub(super) struct Line<'a> {
     text: &'a [u8],
     ends: &'a [usize],
-    /// How many bytes are between two fields: a separator, or nothing where a parser took it out.
+    /// How many bytes are between two fields: a separator, or none if the parser removed it.
     gap: usize,
 }
 
@@ -58,14 +58,14 @@ impl<'a> Line<'a> {
 pub(super) struct Splitter {
     separator: u8,
     parser: csv_core::Reader,
-    /// A line without the blanks that keep its quotes from beginning a field.
+    /// A line without the blanks between a separator and a quote.
     tightened: Vec<u8>,
     unquoted: Vec<u8>,
     ends: Box<[usize]>,
 }
 
 impl Splitter {
-    /// For a log in which this byte is between two fields.
+    /// For a log whose fields are separated by this byte.
     pub(super) fn new(separator: u8) -> Self {
         Self {
             separator,
@@ -108,8 +108,8 @@ impl Splitter {
         }
     }
 
-    /// Copies a line without the blanks between a separator and a quote: to a CSV parser the quote
-    /// would be text there.
+    /// Copies a line without the blanks between a separator and a quote. A CSV parser would take a
+    /// quote after a blank for text.
     fn tighten(&mut self, line: &[u8]) {
         let (mut is_quoted, mut begins) = (false, true);
         self.tightened.clear();

@@ -1,4 +1,5 @@
-//! Records become rows, rows become batches, batches are appended; what is not, is counted.
+//! Records become rows, rows become batches, and batches are appended to the log. Rows that could not
+//! be appended are counted as lost.
 
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ impl<M: LogSink> Log<M> {
         self.losses.lost()
     }
 
-    /// Adds the row of a record whose texts come beside it.
+    /// Adds the row of a record, given its texts.
     pub(super) fn add(
         &mut self,
         worker: usize,
@@ -55,17 +56,17 @@ impl<M: LogSink> Log<M> {
         self.batch.bytes().len() >= BATCH_BYTES
     }
 
-    /// Has the log begun before there are rows, so that its troubles are told when they begin.
+    /// Begins the log before there are rows, so that what is wrong with it is reported early.
     pub(super) fn begin(&mut self, now: Instant) {
         if let Err(error) = self.appender.begin() {
             self.losses.failed(0, &error, now);
         }
-        if let Some(complaint) = self.appender.complaint() {
-            self.losses.say(&complaint);
+        if let Some(warning) = self.appender.warning() {
+            self.losses.say(&warning);
         }
     }
 
-    /// Writes the batch. Its rows are in the log or lost afterwards; none is tried again.
+    /// Writes the batch. Its rows are in the log or lost afterwards; none is written again later.
     pub(super) fn write_batch(&mut self, now: Instant) {
         if self.batch.rows() == 0 {
             return;
@@ -80,12 +81,12 @@ impl<M: LogSink> Log<M> {
         }
     }
 
-    /// Counts rows for which the rings had no room.
+    /// Counts rows that were dropped because a ring was full.
     pub(super) fn overrun(&mut self, rows: u64, now: Instant) {
         self.losses.overrun(rows, now);
     }
 
-    /// Goes on in the file that now has the log's name. What was recorded before goes to the old
+    /// Continues in the file that has the log's name now. What was recorded before belongs in the old
     /// one, so the batch must have been written.
     pub(super) fn reopen(&mut self) {
         debug_assert!(self.batch.rows() == 0, "a row must not be torn from its file");

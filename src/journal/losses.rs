@@ -1,4 +1,4 @@
-//! Says that rows are being lost: plainly, but at most once a minute.
+//! Reports that rows are being lost, at most once a minute.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use super::error::JournalError;
 
-/// A full disk fails every batch; its owner needs to hear of it only so often.
-const SAID_EVERY: Duration = Duration::from_secs(60);
+/// A full disk fails every batch; one report in this time is enough.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Counts lost rows and tells of them on `out`, normally standard error.
+/// Counts lost rows and reports them on `out`, normally the console.
 #[derive(Debug)]
 pub(super) struct LossReporter<W> {
     out: W,
     log: String,
     lost: u64,
-    said_at: Option<Instant>,
-    /// The last thing said was that the log cannot be written.
+    reported_at: Option<Instant>,
+    /// The last report was that the log cannot be written.
     failing: bool,
 }
 
 impl<W: Write> LossReporter<W> {
-    /// Speaks of the log by the name `log`.
+    /// Reports call the log `log`.
     pub(super) fn new(out: W, log: String) -> Self {
-        Self { out, log, lost: 0, said_at: None, failing: false }
+        Self { out, log, lost: 0, reported_at: None, failing: false }
     }
 
     /// All rows lost so far.
@@ -35,44 +35,45 @@ impl<W: Write> LossReporter<W> {
     /// The log did not take `rows` rows.
     pub(super) fn failed(&mut self, rows: u64, error: &io::Error, now: Instant) {
         self.lost += rows;
-        if self.is_time_to_speak(now) {
+        if self.is_due(now) {
             self.failing = true;
             self.say(&format!("cannot be written: {error}"));
         }
     }
 
-    /// The rings had no room for `rows` rows.
+    /// `rows` rows were dropped because a ring was full.
     pub(super) fn overrun(&mut self, rows: u64, now: Instant) {
         self.lost += rows;
-        if self.is_time_to_speak(now) {
+        if self.is_due(now) {
             self.say(&"is not written fast enough");
         }
     }
 
-    /// A batch was written whole: worth a word only if the last one was that it could not be.
+    /// A batch was written whole, which is reported only if the last report was that one was not.
     pub(super) fn written(&mut self) {
         if mem::take(&mut self.failing) {
             self.say(&"can be written again");
         }
     }
 
-    /// A new file was asked for and there is none.
+    /// The log could not be reopened.
     pub(super) fn not_reopened(&mut self, error: &JournalError) {
         self.say(&format!("stays in the old file: {error}"));
     }
 
-    fn is_time_to_speak(&mut self, now: Instant) -> bool {
-        let is_time = self.said_at.is_none_or(|at| now.saturating_duration_since(at) >= SAID_EVERY);
-        if is_time {
-            self.said_at = Some(now);
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due =
+            self.reported_at.is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL);
+        if is_due {
+            self.reported_at = Some(now);
         }
-        is_time
+        is_due
     }
 
-    /// Says something of the log, which is a sentence with its name.
+    /// Reports something of the log; `what` completes the sentence "the log `x` …".
     pub(super) fn say(&mut self, what: &dyn fmt::Display) {
         let Self { out, log, lost, .. } = self;
-        // Nobody is left to tell if even this cannot be written.
+        // There is nowhere to report that even this cannot be written.
         let line = format!("tidegate: the log `{log}` {what} (rows lost so far: {lost})\n");
         let _ = out.write_all(line.as_bytes());
     }

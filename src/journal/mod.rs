@@ -47,7 +47,7 @@ pub use escape::marked;
 pub use file::{STANDARD_OUTPUT, check, is_held};
 pub use line::LineError;
 pub use sender::{LINE_BYTES_MAX, RecordSender};
-pub use tail::{Fate, Sight, Tail, TailError};
+pub use tail::{FileState, FileStatus, Tail, TailError};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,8 +60,8 @@ use crate::console::Console;
 use columns::Run;
 use file::LogFile;
 use log::Log;
-use ring::Room;
-use sender::Tally;
+use ring::Capacity;
+use sender::Counters;
 use sink::LogSink;
 use writer::{Writer, Written};
 
@@ -70,43 +70,43 @@ use writer::{Writer, Written};
 pub struct Options {
     /// The CSV file, `/dev/stdout`, or `None` for no log at all.
     pub path: Option<PathBuf>,
-    /// What stands beside a log that is a file, in [`meta_path`], if anything.
+    /// The text of the file at [`meta_path`] beside a log that is a file, if there is to be one.
     pub meta: Option<String>,
     /// The `routing_mode` column.
     pub routing_mode: String,
     /// The `connection` column: `persistent` or `non-persistent`, as the flag spells it.
     pub connection: String,
-    /// How many senders to make; a sender's place in the answer is its `worker` column.
+    /// How many senders to make; the index of a sender is the `worker` column of its rows.
     pub workers: usize,
     /// Whether lines given to [`RecordSender::log_line`] are printed.
     pub verbose: bool,
-    /// Where they are, and where the log's troubles are told.
+    /// Where they are printed, and what is wrong with the log.
     pub console: Console,
 }
 
-/// How long the end of the journal waits for a log that takes nothing: a pipe with a stalled
-/// reader. One that takes something is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long [`Journal::close`] waits for a log that takes no bytes, such as a pipe whose reader has
+/// stalled. As long as it takes some, it is waited for.
+const STALL_LIMIT: Duration = Duration::from_secs(1);
 
 /// The handle on the writer thread.
 ///
-/// Dropping it ends the thread as [`Journal::close`] does, without telling the totals.
+/// Dropping it ends the thread as [`Journal::close`] does, without the totals.
 #[derive(Debug)]
 pub struct Journal {
-    orders: Arc<Orders>,
-    tallies: Vec<Arc<Tally>>,
+    control: Arc<Control>,
+    counters: Vec<Arc<Counters>>,
     thread: Option<WriterThread>,
     moved_aside: Option<PathBuf>,
 }
 
-/// The thread, and the word that it has written all.
+/// The thread, and the channel on which it sends what it has written when it ends.
 #[derive(Debug)]
 struct WriterThread {
     handle: Thread,
     ended: Receiver<Written>,
 }
 
-/// What became of all requests; `rows + lost == requests` unless there is no log.
+/// Counts of all requests; `rows + lost == requests` unless there is no log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Requests recorded by all senders.
@@ -115,16 +115,16 @@ pub struct Totals {
     pub errors: u64,
     /// Rows that are whole in the log. Without a log: 0.
     pub rows: u64,
-    /// Rows for which a ring or the disk had no room. Without a log: 0.
+    /// Rows that were dropped because a ring or the disk was full. Without a log: 0.
     pub lost: u64,
 }
 
-/// What the handle asks of the writer thread.
+/// What the handle and the writer thread share.
 #[derive(Debug, Default)]
-struct Orders {
+struct Control {
     reopen: AtomicBool,
     close: AtomicBool,
-    /// Rows that are whole in the log so far: what the thread answers while it works.
+    /// Rows that are whole in the log so far.
     rows: AtomicU64,
 }
 
@@ -133,12 +133,12 @@ impl Journal {
     /// a log nor `verbose` there is no thread, and the senders only count.
     ///
     /// # Errors
-    /// When the log cannot be written, another process writes it, or the file is no log.
+    /// When the log cannot be written, another process writes it, or the file is not a log.
     pub fn start(options: Options) -> Result<(Self, Vec<RecordSender>), JournalError> {
         let log = options.path.as_deref();
         let log = log.map(|path| LogFile::create(path, options.meta.clone())).transpose()?;
         let moved_aside = log.as_ref().and_then(LogFile::moved_aside).map(Path::to_owned);
-        let (mut journal, senders) = Self::start_on(log, options, sender::ROOM)?;
+        let (mut journal, senders) = Self::start_on(log, options, sender::CAPACITY)?;
         journal.moved_aside = moved_aside;
         Ok((journal, senders))
     }
@@ -146,7 +146,7 @@ impl Journal {
     fn start_on<M>(
         sink: Option<M>,
         options: Options,
-        room: Room,
+        capacity: Capacity,
     ) -> Result<(Self, Vec<RecordSender>), JournalError>
     where
         M: LogSink + Send + 'static,
@@ -154,24 +154,24 @@ impl Journal {
         let Options { routing_mode, connection, workers, verbose, console, .. } = options;
         let logs = sink.is_some();
         let (senders, consumers): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| RecordSender::new(logs, verbose, room)).unzip();
-        let tallies: Vec<_> = senders.iter().map(RecordSender::tally).collect();
-        let orders = Arc::<Orders>::default();
-        let mut journal = Self { orders, tallies, thread: None, moved_aside: None };
+            (0..workers).map(|_| RecordSender::new(logs, verbose, capacity)).unzip();
+        let counters: Vec<_> = senders.iter().map(RecordSender::counters).collect();
+        let control = Arc::<Control>::default();
+        let mut journal = Self { control, counters, thread: None, moved_aside: None };
         if logs || verbose {
             let run = Run::new(&routing_mode, &connection);
             let writer = Writer {
                 consumers: consumers.into_iter().flatten().collect(),
-                tallies: journal.tallies.clone(),
+                counters: journal.counters.clone(),
                 log: sink.map(|sink| Log::new(sink, run, console)),
                 console,
             };
-            let orders = Arc::clone(&journal.orders);
+            let control = Arc::clone(&journal.control);
             let (end, ended) = sync_channel(1);
             let thread = thread::Builder::new().name("journal".to_owned());
             let spawned = thread.spawn(move || {
-                // Nobody listens any more if it took too long.
-                let _ = end.send(writer.run(&orders));
+                // The receiver is gone if it took too long.
+                let _ = end.send(writer.run(&control));
             });
             let handle = spawned.map_err(JournalError::Thread)?.thread().clone();
             journal.thread = Some(WriterThread { handle, ended });
@@ -185,37 +185,37 @@ impl Journal {
         self.moved_aside.as_deref()
     }
 
-    /// Writes out all that was recorded, ends the thread and tells what became of the requests.
+    /// Writes out all that was recorded, ends the thread and returns the totals.
     ///
     /// The senders have to be dropped or idle: a record made meanwhile may be in neither count. A
-    /// log that is a pipe with a stalled reader is waited for as long as it takes something every
-    /// second; what it did not take is lost.
+    /// log that is a pipe is waited for as long as it takes some bytes every second; the rows that it
+    /// did not take are lost.
     #[must_use]
     pub fn close(mut self) -> Totals {
         self.end()
     }
 
     fn end(&mut self) -> Totals {
-        self.orders.close.store(true, Ordering::Release);
+        self.control.close.store(true, Ordering::Release);
         self.wake();
-        let requests = self.tallies.iter().map(|tally| tally.requests()).sum();
-        let errors = self.tallies.iter().map(|tally| tally.errors()).sum();
+        let requests = self.counters.iter().map(|counters| counters.requests()).sum();
+        let errors = self.counters.iter().map(|counters| counters.errors()).sum();
         let written = self.thread.take().map(|thread| self.await_end(&thread.ended, requests));
         let Written { rows, lost } = written.unwrap_or_default();
         Totals { requests, errors, rows, lost }
     }
 
-    /// Waits for the thread's last word as long as it gets on.
+    /// Waits for the end of the thread as long as it makes progress.
     fn await_end(&self, ended: &Receiver<Written>, requests: u64) -> Written {
-        let mut rows = self.orders.rows.load(Ordering::Acquire);
+        let mut rows = self.control.rows.load(Ordering::Acquire);
         loop {
-            match ended.recv_timeout(PATIENCE) {
+            match ended.recv_timeout(STALL_LIMIT) {
                 Ok(written) => return written,
                 Err(RecvTimeoutError::Disconnected) => return Written::default(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let before = rows;
-            rows = self.orders.rows.load(Ordering::Acquire);
+            rows = self.control.rows.load(Ordering::Acquire);
             if rows == before {
                 return Written { rows, lost: requests.saturating_sub(rows) };
             }
@@ -231,21 +231,20 @@ impl Journal {
     /// A handle that can be given to the thread that listens to signals.
     #[must_use]
     pub fn reopener(&self) -> Reopener {
-        Reopener(Arc::clone(&self.orders))
+        Reopener(Arc::clone(&self.control))
     }
 }
 
-/// Has the writer thread look at the log's path again.
+/// Makes the writer thread open the log's path again.
 #[derive(Clone, Debug)]
-pub struct Reopener(Arc<Orders>);
+pub struct Reopener(Arc<Control>);
 
 impl Reopener {
-    /// Goes on in a new file if the old one was renamed (SIGHUP, after a rotation).
+    /// Continues in a new file if the old one was renamed (SIGHUP, after a rotation).
     ///
-    /// Returns at once; the thread obeys in its next round, and first writes what was recorded
+    /// Returns at once; the thread acts in its next round, and first writes what was recorded
     /// before to the old file. No row is lost or in both. If the new file cannot be written, the
-    /// old one is kept and the reason said on standard error. Until this is called the renamed file
-    /// is written on.
+    /// old one is kept and the reason printed. Until this is called, rows go to the renamed file.
     pub fn reopen(&self) {
         self.0.reopen.store(true, Ordering::Release);
     }

@@ -1,8 +1,8 @@
-//! The way from one worker to the writer thread: entries of one size, and their texts beside them.
+//! A queue from one worker to the writer thread: entries of one size, and the texts of each.
 //!
-//! Two rings of the same pair travel together so that an entry stays a plain typed value while its
-//! texts take only the bytes they have. An entry goes in whole or not at all, and is seen only
-//! after its texts. Neither end ever waits, and neither knows what an entry means.
+//! It consists of two rings, so that an entry is a plain typed value while its texts take only the
+//! bytes they have. An entry is pushed with all of its texts or not at all, and is visible only after
+//! its texts. Neither end ever waits, and neither knows what an entry means.
 
 use rtrb::RingBuffer;
 
@@ -28,24 +28,24 @@ struct Slot<T> {
     text_bytes: [usize; TEXTS],
 }
 
-/// How much a ring can hold.
+/// How much fits into a ring.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     pub(super) entries: usize,
     /// For the texts of all entries together.
     pub(super) text_bytes: usize,
 }
 
 /// Makes the two ends of a ring.
-pub(super) fn ring<T: Copy>(room: Room) -> (Producer<T>, Consumer<T>) {
-    let (entries_in, entries_out) = RingBuffer::new(room.entries);
-    let (texts_in, texts_out) = RingBuffer::new(room.text_bytes);
+pub(super) fn ring<T: Copy>(capacity: Capacity) -> (Producer<T>, Consumer<T>) {
+    let (entries_in, entries_out) = RingBuffer::new(capacity.entries);
+    let (texts_in, texts_out) = RingBuffer::new(capacity.text_bytes);
     let producer = Producer { entries: entries_in, texts: texts_in };
     (producer, Consumer { entries: entries_out, texts: texts_out })
 }
 
 impl<T: Copy> Producer<T> {
-    /// Puts an entry and its texts in; `false` if there is no room for all of it.
+    /// Pushes an entry and its texts; `false` if not all of it fits.
     #[must_use]
     pub(super) fn push(&mut self, entry: T, texts: [&[u8]; TEXTS]) -> bool {
         let text_bytes = texts.map(<[u8]>::len);
@@ -62,37 +62,37 @@ impl<T: Copy> Producer<T> {
             }
         }
         chunk.commit_all();
-        // The room was there a moment ago, and the other end can only make more.
+        // It was not full a moment ago, and the consumer only removes entries.
         self.entries.push(Slot { entry, text_bytes }).is_ok()
     }
 
-    /// Whether half of either ring is taken: the sign to leave out what matters less.
+    /// Whether half of either ring is taken, so that what matters less should be left out.
     pub(super) fn is_half_full(&self) -> bool {
-        !has_room(&self.entries, self.entries.buffer().capacity() / 2)
-            || !has_room(&self.texts, self.texts.buffer().capacity() / 2)
+        !has_free(&self.entries, self.entries.buffer().capacity() / 2)
+            || !has_free(&self.texts, self.texts.buffer().capacity() / 2)
     }
 }
 
-/// Copies a text into the beginning of a space, and gives the rest of it.
+/// Copies a text to the beginning of `space`, and returns the rest of that.
 fn put<'s>(text: &[u8], space: &'s mut [u8]) -> &'s mut [u8] {
     let (place, rest) = space.split_at_mut(text.len());
     place.copy_from_slice(text);
     rest
 }
 
-/// Looks at the other end's cache line only if the room known of does not do.
-fn has_room<T>(ring: &rtrb::Producer<T>, count: usize) -> bool {
+/// Reads the consumer's cache line only if the free slots known so far are too few.
+fn has_free<T>(ring: &rtrb::Producer<T>, count: usize) -> bool {
     ring.cached_slots() >= count || ring.slots() >= count
 }
 
 impl<T: Copy> Consumer<T> {
-    /// How many entries can be taken now; more may have come in by then.
+    /// How many entries can be taken now; more may have been pushed by then.
     pub(super) fn len(&self) -> usize {
         self.entries.slots()
     }
 
-    /// Shows the oldest entry and its texts, and takes them out. What is split at the end of the
-    /// ring is put together in `scratch`.
+    /// Calls `look` with the oldest entry and its texts in their place, and removes them. Texts that
+    /// are split at the end of the ring are joined in `scratch`.
     pub(super) fn take<R>(
         &mut self,
         scratch: &mut Vec<u8>,
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn entries_come_out_whole_and_in_order_across_every_wrap() {
-        let (mut producer, mut consumer) = ring::<usize>(Room { entries: 3, text_bytes: 12 });
+        let (mut producer, mut consumer) = ring::<usize>(Capacity { entries: 3, text_bytes: 12 });
         for turn in 0..200 {
             let first = vec![b'a'; turn % 5];
             let second = vec![b'b'; turn % 7];
@@ -145,11 +145,11 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_whole() {
-        let (mut producer, mut consumer) = ring::<u8>(Room { entries: 2, text_bytes: 4 });
+        let (mut producer, mut consumer) = ring::<u8>(Capacity { entries: 2, text_bytes: 4 });
         assert!(producer.push(1, [b"ab", b"c", b""]));
-        assert!(!producer.push(2, [b"d", b"", b"e"]), "two bytes of text where one has room");
+        assert!(!producer.push(2, [b"d", b"", b"e"]), "two bytes of text where one fits");
         assert!(producer.push(3, [b"", b"", b"f"]));
-        assert!(!producer.push(4, [b"", b"", b""]), "no room for a third entry");
+        assert!(!producer.push(4, [b"", b"", b""]), "a third entry does not fit");
         assert_eq!(pop(&mut consumer), Some((1, [&b"ab"[..], b"c", b""].map(<[u8]>::to_vec))));
         assert_eq!(pop(&mut consumer), Some((3, [&b""[..], b"", b"f"].map(<[u8]>::to_vec))));
         assert_eq!(pop(&mut consumer), None);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn half_full_by_entries_or_by_text() {
-        let (mut producer, mut consumer) = ring::<u8>(Room { entries: 4, text_bytes: 8 });
+        let (mut producer, mut consumer) = ring::<u8>(Capacity { entries: 4, text_bytes: 8 });
         assert!(!producer.is_half_full());
         assert!(producer.push(1, [b"12345", b"", b""]));
         assert!(producer.is_half_full(), "three bytes left of eight");

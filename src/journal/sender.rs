@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::columns::Record;
-use super::ring::{self, Consumer, Producer, Room};
+use super::ring::{self, Capacity, Consumer, Producer};
 
-/// Longer lines are cut, so that each goes through a pipe in one piece.
+/// Longer lines are cut, so that each is written to a pipe as a whole.
 pub const LINE_BYTES_MAX: usize = 1024;
 
-/// How far a worker can be ahead of the writer thread: 160 ms at 100,000 requests a second, with
-/// 128 bytes of texts each.
-pub(super) const ROOM: Room = Room { entries: 16 * 1024, text_bytes: 2 * 1024 * 1024 };
+/// How far a worker can be ahead of the writer thread: 160 ms at 100,000 requests a second with 128
+/// bytes of text each.
+pub(super) const CAPACITY: Capacity = Capacity { entries: 16 * 1024, text_bytes: 2 * 1024 * 1024 };
 
 /// What travels to the writer thread. The texts go beside it.
 #[derive(Clone, Copy, Debug)]
@@ -24,17 +24,17 @@ pub(super) enum Entry {
     Line,
 }
 
-/// A worker's counts. It alone writes them; anyone may read them at any time.
-// Alone on its cache lines, so that workers do not slow each other.
+/// A worker's counters. It alone writes them; any thread may read them at any time.
+// Alone on its cache lines, so that workers do not slow each other down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(super) struct Tally {
+pub(super) struct Counters {
     requests: AtomicU64,
     errors: AtomicU64,
     dropped: AtomicU64,
 }
 
-impl Tally {
+impl Counters {
     /// Requests recorded.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
@@ -45,7 +45,7 @@ impl Tally {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// Records for which the ring had no room.
+    /// Records that were dropped because the ring was full.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -56,14 +56,14 @@ fn increment(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-/// One worker's way into the journal.
+/// One worker's handle on the journal.
 ///
-/// Nothing here waits, allocates or makes a system call: what finds the ring full is dropped and,
-/// if it was a record, counted as lost. There is nothing to flush: an entry costs two stores to
-/// cache lines that the writer thread looks at every 50 ms.
+/// Nothing here waits, allocates or makes a system call: an entry is dropped if the ring is full and,
+/// if it is a record, counted as lost. Nothing needs to be flushed, because the writer thread reads
+/// the rings every 50 ms.
 #[derive(Debug)]
 pub struct RecordSender {
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
     producer: Option<Producer<Entry>>,
     logs: bool,
     verbose: bool,
@@ -72,34 +72,38 @@ pub struct RecordSender {
 
 impl RecordSender {
     /// Makes a sender and, if anything is to be written, the other end of its ring.
-    pub(super) fn new(logs: bool, verbose: bool, room: Room) -> (Self, Option<Consumer<Entry>>) {
-        let (producer, consumer) = (logs || verbose).then(|| ring::ring(room)).unzip();
+    pub(super) fn new(
+        logs: bool,
+        verbose: bool,
+        capacity: Capacity,
+    ) -> (Self, Option<Consumer<Entry>>) {
+        let (producer, consumer) = (logs || verbose).then(|| ring::ring(capacity)).unzip();
         let line = String::with_capacity(if verbose { LINE_BYTES_MAX } else { 0 });
-        (Self { tally: Arc::default(), producer, logs, verbose, line }, consumer)
+        (Self { counters: Arc::default(), producer, logs, verbose, line }, consumer)
     }
 
     /// The counts of this sender, which outlive it.
-    pub(super) fn tally(&self) -> Arc<Tally> {
-        Arc::clone(&self.tally)
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
     }
 
     /// Counts an ended request and hands its row to the writer thread.
     pub fn record(&mut self, record: &Record<'_>) {
-        increment(&self.tally.requests);
+        increment(&self.counters.requests);
         if record.status >= 400 || record.fault.is_some() {
-            increment(&self.tally.errors);
+            increment(&self.counters.errors);
         }
         let Some(producer) = self.producer.as_mut().filter(|_| self.logs) else { return };
         let (record, texts) = record.split();
         if !producer.push(Entry::Row(record), texts) {
-            increment(&self.tally.dropped);
+            increment(&self.counters.dropped);
         }
     }
 
     /// Prints a line on the console if the journal is verbose; formats nothing if it is not.
     ///
-    /// The line is dropped if the ring is half full, for rows matter more, or if the console has no
-    /// room for it. Of more than [`LINE_BYTES_MAX`] bytes the first ones are printed.
+    /// The line is dropped if the ring is half full, because rows matter more, or if the console's
+    /// queue is full. Of more than [`LINE_BYTES_MAX`] bytes the first ones are printed.
     pub fn log_line(&mut self, line: fmt::Arguments<'_>) {
         let Some(producer) = self.producer.as_mut().filter(|_| self.verbose) else { return };
         if producer.is_half_full() {
@@ -113,13 +117,13 @@ impl RecordSender {
     /// Requests recorded by this sender.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.tally.requests()
+        self.counters.requests()
     }
 
     /// Those of them that were answered 4xx or 5xx or had a fault.
     #[must_use]
     pub fn errors(&self) -> u64 {
-        self.tally.errors()
+        self.counters.errors()
     }
 }
 
@@ -128,12 +132,12 @@ struct Bounded<'l>(&'l mut String);
 
 impl fmt::Write for Bounded<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = LINE_BYTES_MAX - self.0.len();
-        if text.len() <= room {
+        let capacity = LINE_BYTES_MAX - self.0.len();
+        if text.len() <= capacity {
             self.0.push_str(text);
             return Ok(());
         }
-        let cut = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let cut = (0..=capacity).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         self.0.push_str(&text[..cut]);
         Err(fmt::Error)
     }

@@ -1,6 +1,6 @@
 //! Appending whole rows to something that may take only part of them.
 //!
-//! A disk that fills takes as much as it has room for. What it took of the last row is taken back,
+//! A disk that is nearly full takes as many bytes as fit. The part of a row at the end is truncated,
 //! so that the log always ends with a whole row. This file knows no paths and no threads.
 
 use std::io::{self, Write};
@@ -12,20 +12,20 @@ pub(super) trait LogSink: Write {
     /// What to call it in a message.
     fn name(&self) -> String;
 
-    /// Has what must stand before the next row written, if it is not there. Called in every round.
+    /// Writes what must stand before the next row, unless it is there. Called in every round.
     fn begin(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// What else is wrong with it, told once.
-    fn complaint(&mut self) -> Option<String> {
+    /// What else is wrong with it; returned once.
+    fn warning(&mut self) -> Option<String> {
         None
     }
 
-    /// Takes back the last `count` bytes that were written.
+    /// Removes the last `count` bytes that were written.
     fn truncate_tail(&mut self, count: u64) -> io::Result<()>;
 
-    /// Goes on in the file that now has the name; keeps to the old one if that fails.
+    /// Continues in the file that has the name now; keeps the old one if that fails.
     fn reopen(&mut self) -> Result<(), JournalError>;
 }
 
@@ -33,11 +33,11 @@ pub(super) trait LogSink: Write {
 #[derive(Debug)]
 pub(super) struct Appender<M> {
     sink: M,
-    /// Part of a row stands at the end and could not be taken back.
+    /// Part of a row is at the end and could not be removed.
     torn: bool,
 }
 
-/// How much of a batch is in the log.
+/// How many rows of a batch are in the log.
 #[derive(Debug)]
 pub(super) struct Appended {
     pub(super) rows: u64,
@@ -71,9 +71,9 @@ impl<M: LogSink> Appender<M> {
         self.sink.begin()
     }
 
-    /// See [`LogSink::complaint`].
-    pub(super) fn complaint(&mut self) -> Option<String> {
-        self.sink.complaint()
+    /// See [`LogSink::warning`].
+    pub(super) fn warning(&mut self) -> Option<String> {
+        self.sink.warning()
     }
 
     /// See [`LogSink::reopen`].
@@ -81,7 +81,8 @@ impl<M: LogSink> Appender<M> {
         self.sink.reopen()
     }
 
-    /// Writes as much as goes; a torn row before it is ended first, so that only it is unreadable.
+    /// Writes as much as possible. A torn row before it is ended first, so that only that row is
+    /// unreadable.
     fn write(&mut self, batch: &[u8]) -> (usize, Option<io::Error>) {
         if self.torn {
             if let (_, Some(error)) = write_as_much(&mut self.sink, b"\n") {
@@ -114,19 +115,19 @@ fn lines(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// A disk that takes `room` bytes, at most `gulp` at once.
+    /// A disk with space for `space` bytes, which takes at most `at_once` in one write.
     struct Disk {
         bytes: Vec<u8>,
-        room: usize,
-        gulp: usize,
-        can_take_back: bool,
+        space: usize,
+        at_once: usize,
+        can_truncate: bool,
         writes: usize,
         interruptions: usize,
     }
 
-    fn disk(room: usize) -> Disk {
-        let gulp = usize::MAX;
-        Disk { bytes: vec![], room, gulp, can_take_back: true, writes: 0, interruptions: 0 }
+    fn disk(space: usize) -> Disk {
+        let at_once = usize::MAX;
+        Disk { bytes: vec![], space, at_once, can_truncate: true, writes: 0, interruptions: 0 }
     }
 
     impl Write for Disk {
@@ -136,7 +137,7 @@ mod tests {
                 self.interruptions -= 1;
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let count = bytes.len().min(self.gulp).min(self.room - self.bytes.len());
+            let count = bytes.len().min(self.at_once).min(self.space - self.bytes.len());
             if count == 0 {
                 return Err(io::ErrorKind::StorageFull.into());
             }
@@ -155,7 +156,7 @@ mod tests {
         }
 
         fn truncate_tail(&mut self, count: u64) -> io::Result<()> {
-            if !self.can_take_back {
+            if !self.can_truncate {
                 return Err(io::ErrorKind::Unsupported.into());
             }
             let count = usize::try_from(count).expect("small");
@@ -181,17 +182,17 @@ mod tests {
 
     #[test]
     fn wherever_the_disk_fills_the_log_ends_with_a_whole_row() {
-        for room in 0..BATCH.len() {
-            for gulp in [1, 3, usize::MAX] {
-                let mut appender = Appender::new(Disk { gulp, ..disk(room) });
+        for space in 0..BATCH.len() {
+            for at_once in [1, 3, usize::MAX] {
+                let mut appender = Appender::new(Disk { at_once, ..disk(space) });
                 let outcome = appender.append(BATCH, 3);
-                let rows = lines(&BATCH[..room]);
-                assert_eq!((outcome.rows, outcome.lost), (rows, 3 - rows), "room for {room}");
+                let rows = lines(&BATCH[..space]);
+                assert_eq!((outcome.rows, outcome.lost), (rows, 3 - rows), "space for {space}");
                 assert!(outcome.error.is_some());
                 let log = &appender.sink.bytes;
                 assert!(BATCH.starts_with(log) && (log.is_empty() || log.ends_with(b"\n")));
 
-                appender.sink.room = 100;
+                appender.sink.space = 100;
                 let outcome = appender.append(b"four\n", 1);
                 assert_eq!((outcome.rows, outcome.lost), (1, 0));
                 assert!(appender.sink.bytes.ends_with(b"four\n"));
@@ -200,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_row_that_cannot_be_taken_back_spoils_no_other() {
-        let mut appender = Appender::new(Disk { can_take_back: false, ..disk(6) });
+    fn a_torn_row_that_cannot_be_truncated_spoils_no_other() {
+        let mut appender = Appender::new(Disk { can_truncate: false, ..disk(6) });
         let outcome = appender.append(BATCH, 3);
         assert_eq!((outcome.rows, outcome.lost), (1, 2));
         assert_eq!(appender.sink.bytes, b"one\ntw");
@@ -209,7 +210,7 @@ mod tests {
         let outcome = appender.append(b"four\n", 1);
         assert_eq!((outcome.rows, outcome.lost), (0, 1), "not even a line end fits");
 
-        appender.sink.room = 100;
+        appender.sink.space = 100;
         assert_eq!(appender.append(b"five\n", 1).rows, 1);
         assert_eq!(appender.append(b"six\n", 1).rows, 1);
         assert_eq!(appender.sink.bytes, b"one\ntw\nfive\nsix\n");

@@ -1,9 +1,9 @@
-//! Follows a log while it is written, and hands out its rows as they come.
+//! Follows a log while it is written, and returns its rows as they come.
 //!
 //! A tail reads in blocks of one size, so that it needs the same memory for any file, and may begin
-//! near the end of one that is too long to read whole. One that is compressed with gzip is read
-//! whole. It opens the log for reading only, takes no lock and never waits. Which file to follow,
-//! and what it means that one was cut, replaced or deleted, is for its user to decide.
+//! near the end of a long one. A file that is compressed with gzip is read as a whole. The log is
+//! opened for reading only, without a lock, and reading never waits. Its user decides which file to
+//! follow, and what to do when it was truncated, replaced or deleted.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -18,16 +18,16 @@ use super::input::Input;
 use super::layout::Layout;
 use super::line::{BLOCK_BYTES, LineError, Splitter};
 
-/// A log that is open for reading, and the place up to which it was read.
+/// A log that is open for reading, and the position up to which it was read.
 #[derive(Debug)]
 pub struct Tail {
     input: Input,
     layout: Layout,
     skipped_bytes: u64,
     block: Box<[u8]>,
-    /// The part of `block` that was read from the file and not handed out.
+    /// The part of `block` that was read from the file and not returned yet.
     unread: Range<usize>,
-    /// Whether what comes next, up to a line end, belongs to a line that is not wanted.
+    /// Whether the bytes up to the next line end are to be discarded.
     discarding: bool,
     splitter: Splitter,
 }
@@ -39,34 +39,34 @@ pub enum TailError {
     #[error(transparent)]
     Unreadable(#[from] io::Error),
     /// It is a folder, a pipe or a device.
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     NotAFile,
     /// Its first line has not been written to its end yet.
     #[error("it has no header yet")]
     Empty,
-    /// It begins as no log does.
+    /// It is not a log.
     #[error(transparent)]
     NotALog(#[from] NotALog),
 }
 
-/// What has become of a file that is being followed.
+/// What has happened to a file that is being followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum FileState {
     /// It is where it was.
-    Kept,
+    Same,
     /// It is shorter than what was already read of it.
-    Cut,
-    /// Its path names another file.
+    Truncated,
+    /// Its path leads to another file.
     Replaced,
-    /// Its path names nothing.
+    /// Its path leads nowhere.
     Deleted,
 }
 
-/// A look at a file that is being followed.
+/// The state of a file that is being followed.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight {
-    /// What has become of it.
-    pub fate: Fate,
+pub struct FileStatus {
+    /// What has happened to it.
+    pub state: FileState,
     /// Its length in bytes.
     pub length: u64,
     /// When it was last written.
@@ -74,13 +74,13 @@ pub struct Sight {
 }
 
 impl Tail {
-    /// Opens a log and reads its header. Of rows that are there already only those in its last
+    /// Opens a log and reads its header. Of the rows that are there already, those in the last
     /// `backlog_bytes` are read, or all if that is `None`.
     ///
     /// # Errors
     /// When there is no log at `path`, or not yet.
     pub fn open(path: &Path, backlog_bytes: Option<u64>) -> Result<Self, TailError> {
-        // Opening a pipe would wait for its writer, so it is asked first.
+        // Opening a pipe would wait for its writer.
         if !fs::metadata(path)?.is_file() {
             return Err(TailError::NotAFile);
         }
@@ -92,7 +92,7 @@ impl Tail {
             return Err(if is_full { NotALog::found(&block).into() } else { TailError::Empty });
         };
         let rows_begin = dialect.rows_begin as u64;
-        // Where something begins in what is packed is not known before it is unpacked.
+        // A position in a packed file is only known after unpacking it.
         let begin = match backlog_bytes.filter(|_| !input.is_packed()) {
             Some(bytes) => input.metadata()?.len().saturating_sub(bytes).max(rows_begin),
             None => rows_begin,
@@ -135,10 +135,10 @@ impl Tail {
     }
 
     /// The row in the next whole line that was read; `None` if there is no such line. A last line
-    /// without its end is kept until the rest is there. Blank lines and comments are passed over.
+    /// without its end is kept until the rest is there. Blank lines and comments are skipped.
     ///
     /// # Errors
-    /// When the line is no row. The next one is tried at the next call.
+    /// When the line is not a row. The next call continues with the line after it.
     pub fn next_row(&mut self) -> Option<Result<Row<'_>, LineError>> {
         loop {
             let line = match self.next_line()? {
@@ -162,17 +162,17 @@ impl Tail {
         Ok(Row::parse(&self.layout, line)?)
     }
 
-    /// Takes the log for ended: a last line without its end is handed out, too. To be called when
+    /// Ends the log: a last line without its end is returned, too. To be called when
     /// [`Tail::read_on`] found nothing more.
     pub fn end(&mut self) {
-        // A full block without a line end would have been given up as too long.
+        // A full block without a line end would have been discarded as too long.
         if let Some(free) = self.block.get_mut(self.unread.end) {
             *free = b'\n';
             self.unread.end += 1;
         }
     }
 
-    /// Where the next whole line stands in the block, its end included.
+    /// The range of the next whole line in the block, its end included.
     fn next_line(&mut self) -> Option<Result<Range<usize>, LineError>> {
         loop {
             let start = self.unread.start;
@@ -192,25 +192,25 @@ impl Tail {
         }
     }
 
-    /// Looks at the file, and at what `path`, from which it was opened, names now.
+    /// Compares the file with the one that `path`, from which it was opened, leads to now.
     ///
     /// # Errors
-    /// When the operating system does not tell.
-    pub fn look(&self, path: &Path) -> io::Result<Sight> {
+    /// When the operating system returns one.
+    pub fn status(&self, path: &Path) -> io::Result<FileStatus> {
         let open = self.input.metadata()?;
-        let fate = match fs::metadata(path) {
-            Ok(named) if identity(&named) != identity(&open) => Fate::Replaced,
-            Ok(_) if open.len() < self.offset() => Fate::Cut,
-            Ok(_) => Fate::Kept,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Fate::Deleted,
+        let state = match fs::metadata(path) {
+            Ok(named) if identity(&named) != identity(&open) => FileState::Replaced,
+            Ok(_) if open.len() < self.offset() => FileState::Truncated,
+            Ok(_) => FileState::Same,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => FileState::Deleted,
             Err(error) => return Err(error),
         };
-        Ok(Sight { fate, length: open.len(), modified: open.modified()? })
+        Ok(FileStatus { state, length: open.len(), modified: open.modified()? })
     }
 }
 
-/// The layout that a line tells which is no row but a header: of a log that was cut, or of one log
-/// behind another.
+/// The layout of a header between rows: of a log that was truncated, or of another log appended to
+/// the first.
 fn header_in_between(line: &[u8], splitter: &mut Splitter) -> Option<Layout> {
     // Nearly all lines are rows, and those begin with a digit.
     if line.first().is_some_and(u8::is_ascii_digit) {
@@ -219,7 +219,7 @@ fn header_in_between(line: &[u8], splitter: &mut Splitter) -> Option<Layout> {
     Layout::find(&splitter.split(line).ok()?)
 }
 
-/// Tells files of one machine apart.
+/// Identifies a file on this machine.
 fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }

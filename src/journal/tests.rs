@@ -261,7 +261,8 @@ fn a_log_that_takes_nothing_any_more_does_not_keep_the_program_from_its_end() {
     let gated = Gated::default();
     gated.set_shut(true);
     let (journal, mut senders) =
-        Journal::start_on(Some(gated.clone()), options(None, 1), sender::ROOM).expect("started");
+        Journal::start_on(Some(gated.clone()), options(None, 1), sender::CAPACITY)
+            .expect("started");
     for _ in 0..3 {
         senders[0].record(&record(b"/"));
     }
@@ -274,16 +275,16 @@ fn a_log_that_takes_nothing_any_more_does_not_keep_the_program_from_its_end() {
 fn what_finds_the_ring_full_is_counted_and_the_rest_is_written() {
     let gated = Gated::default();
     gated.set_shut(true);
-    let room = Room { entries: 100, text_bytes: 10_000 };
+    let capacity = Capacity { entries: 100, text_bytes: 10_000 };
     let (journal, mut senders) =
-        Journal::start_on(Some(gated.clone()), options(None, 1), room).expect("started");
+        Journal::start_on(Some(gated.clone()), options(None, 1), capacity).expect("started");
     senders[0].record(&record(b"/first"));
     poll_until("the thread to be held up", || gated.is_waiting());
     for _ in 0..250 {
         senders[0].record(&record(b"/next"));
     }
     gated.set_shut(false);
-    poll_until("room in the ring", || logged(&gated.text()).len() == 101);
+    poll_until("capacity in the ring", || logged(&gated.text()).len() == 101);
     senders[0].record(&record(b"/last"));
     drop(senders);
     assert_eq!(journal.close(), Totals { requests: 252, errors: 0, rows: 102, lost: 150 });
@@ -296,9 +297,9 @@ fn rows_and_lost_are_all_requests_however_slow_the_disk() {
     const WORKERS: usize = 4;
     const REQUESTS: usize = 20_000;
     let gated = Gated::default();
-    let room = Room { entries: 256, text_bytes: 4096 };
+    let capacity = Capacity { entries: 256, text_bytes: 4096 };
     let (journal, senders) =
-        Journal::start_on(Some(gated.clone()), options(None, WORKERS), room).expect("started");
+        Journal::start_on(Some(gated.clone()), options(None, WORKERS), capacity).expect("started");
     let workers: Vec<_> = senders
         .into_iter()
         .enumerate()
@@ -334,7 +335,7 @@ fn senders_may_be_dropped_in_any_order() {
     for reversed in [false, true] {
         let gated = Gated::default();
         let (journal, mut senders) =
-            Journal::start_on(Some(gated.clone()), options(None, 5), sender::ROOM)
+            Journal::start_on(Some(gated.clone()), options(None, 5), sender::CAPACITY)
                 .expect("started");
         if reversed {
             senders.reverse();
@@ -410,13 +411,13 @@ fn lines_are_not_even_formatted_unless_verbose() {
     }
     let gated = Gated::default();
     let (_journal, mut senders) =
-        Journal::start_on(Some(gated), options(None, 1), sender::ROOM).expect("started");
+        Journal::start_on(Some(gated), options(None, 1), sender::CAPACITY).expect("started");
     senders[0].log_line(format_args!("{Costly}"));
 }
 
 #[test]
 fn a_line_is_cut_between_characters() {
-    let (mut sender, consumer) = RecordSender::new(false, true, sender::ROOM);
+    let (mut sender, consumer) = RecordSender::new(false, true, sender::CAPACITY);
     let long = "ü".repeat(LINE_BYTES_MAX);
     sender.log_line(format_args!("x{long}{long}"));
     sender.log_line(format_args!("{}", 2));
@@ -431,8 +432,8 @@ fn a_line_is_cut_between_characters() {
 
 #[test]
 fn lines_leave_half_of_the_ring_to_rows() {
-    let room = Room { entries: 8, text_bytes: 1000 };
-    let (mut sender, consumer) = RecordSender::new(true, true, room);
+    let capacity = Capacity { entries: 8, text_bytes: 1000 };
+    let (mut sender, consumer) = RecordSender::new(true, true, capacity);
     for _ in 0..8 {
         sender.log_line(format_args!("line"));
     }
@@ -442,5 +443,5 @@ fn lines_leave_half_of_the_ring_to_rows() {
     }
     assert!((4..8).contains(&lines), "{lines}");
     assert_eq!(consumer.expect("another end").len(), 8);
-    assert_eq!(sender.tally().dropped(), 0);
+    assert_eq!(sender.counters().dropped(), 0);
 }

@@ -1,25 +1,25 @@
-//! What a field says in digits: a whole number, a span of milliseconds.
+//! Parses numbers: whole numbers, milliseconds.
 //!
-//! Nearly all fields have the form that we write, or the one that most tools do; these are read
-//! digit by digit, which is quick and exact. The rest is left to parsers that know every form.
+//! Nearly all fields have the form that we or most tools write. These are read digit by digit, which
+//! is fast and exact; other forms are left to general parsers.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Up to here a double holds every whole number.
+/// Below this, a double represents every whole number exactly.
 const EXACT_BELOW: f64 = (1_u64 << 53) as f64;
 
-/// What tools write where a value is missing.
+/// What tools write for a missing value.
 const MISSING: [&[u8]; 8] = [b"-", b"na", b"n/a", b"nan", b"nat", b"nil", b"none", b"null"];
 
-/// Whether a field says that there is nothing to say.
+/// Whether a field stands for a missing value.
 pub(super) fn is_missing(field: &[u8]) -> bool {
     field.is_empty()
         || field.len() <= 4
             && (field == b"<NA>" || MISSING.iter().any(|word| field.eq_ignore_ascii_case(word)))
 }
 
-/// A number without sign and fraction; `200.0` is one, too.
+/// A whole number that is not negative; `200.0` is one, too.
 pub(super) fn whole<T: TryFrom<u64>>(field: &[u8]) -> Option<T> {
     let any = || number(field).filter(|it| it.fract() == 0.0 && (0.0..EXACT_BELOW).contains(it));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
@@ -27,7 +27,7 @@ pub(super) fn whole<T: TryFrom<u64>>(field: &[u8]) -> Option<T> {
     T::try_from(number).ok()
 }
 
-/// A status code, which may have its reason behind it: `200 OK`.
+/// A status code, maybe with a reason phrase: `200 OK`.
 pub(super) fn status(field: &[u8]) -> Option<u16> {
     let code = memchr::memchr(b' ', field).map_or(field, |end| &field[..end]);
     whole(code).filter(|code| (100..=999).contains(code))
@@ -41,8 +41,8 @@ pub(super) fn millis(field: &[u8]) -> Option<Duration> {
     })
 }
 
-/// A number with a decimal point or comma. Where there are both, the last is the decimal sign and
-/// the others part groups of digits.
+/// A number with a decimal point or comma. If there are both, the last is the decimal sign and the
+/// others separate groups of digits.
 fn number(field: &[u8]) -> Option<f64> {
     let text = str::from_utf8(field).ok()?.trim();
     let Some(comma) = text.rfind(',') else { return text.parse().ok() };
@@ -54,12 +54,12 @@ fn number(field: &[u8]) -> Option<f64> {
     plain.parse().ok()
 }
 
-/// What has another form than the usual one, maybe with spaces around it.
+/// A value in any form that its type parses, maybe with spaces around it.
 pub(super) fn parse<T: FromStr>(field: &[u8]) -> Option<T> {
     str::from_utf8(field).ok()?.trim().parse().ok()
 }
 
-/// The number that digits, at least one, make.
+/// The number that one or more digits make.
 pub(super) fn digits(text: &[u8]) -> Option<u64> {
     let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
     let (first, rest) = text.split_first()?;

@@ -5,23 +5,23 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use super::Orders;
+use super::Control;
 use super::clock::Clock;
 use super::log::Log;
 use super::ring::Consumer;
-use super::sender::{Entry, Tally};
+use super::sender::{Counters, Entry};
 use super::sink::LogSink;
 use crate::console::Console;
 
-/// How long the thread rests between two rounds. Rows are to be at most 100 ms behind, so half of
-/// that is left for the round itself.
-const REST: Duration = Duration::from_millis(50);
+/// The pause between two rounds. Rows are written at most 100 ms after the end of their request, so
+/// half of that is left for the round itself.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// The writer thread's state. The place of an consumer is the number of its worker.
+/// The writer thread's state. The index of a consumer is the number of its worker.
 #[derive(Debug)]
 pub(super) struct Writer<M> {
     pub(super) consumers: Vec<Consumer<Entry>>,
-    pub(super) tallies: Vec<Arc<Tally>>,
+    pub(super) counters: Vec<Arc<Counters>>,
     pub(super) log: Option<Log<M>>,
     pub(super) console: Console,
 }
@@ -34,20 +34,20 @@ pub(super) struct Written {
 }
 
 impl<M: LogSink> Writer<M> {
-    /// Works until it is told to close and everything recorded before that is written.
-    pub(super) fn run(mut self, orders: &Orders) -> Written {
+    /// Works until [`Control`] says to close and everything recorded before that is written.
+    pub(super) fn run(mut self, control: &Control) -> Written {
         let mut dropped_before = 0;
         loop {
-            // Looked at before the round, so that the last round sees all that came before them.
-            let close = orders.close.load(Ordering::Acquire);
-            let reopen = orders.reopen.swap(false, Ordering::AcqRel);
+            // Read before the round, so that the last round sees all that was recorded before.
+            let close = control.close.load(Ordering::Acquire);
+            let reopen = control.reopen.swap(false, Ordering::AcqRel);
             let clock = Clock::read();
             if let Some(log) = &mut self.log {
                 log.begin(clock.now);
             }
-            self.empty_rings(&clock, orders);
+            self.empty_rings(&clock, control);
             if let Some(log) = &mut self.log {
-                let dropped = self.tallies.iter().map(|tally| tally.dropped()).sum();
+                let dropped = self.counters.iter().map(|counters| counters.dropped()).sum();
                 if dropped > dropped_before {
                     log.overrun(dropped - dropped_before, clock.now);
                     dropped_before = dropped;
@@ -60,13 +60,13 @@ impl<M: LogSink> Writer<M> {
                 let written = |log: &Log<M>| Written { rows: log.rows(), lost: log.lost() };
                 return self.log.as_ref().map(written).unwrap_or_default();
             }
-            thread::park_timeout(REST);
+            thread::park_timeout(PAUSE);
         }
     }
 
-    /// Takes out what is in the rings now; what comes in meanwhile has to wait, or one busy worker
-    /// could keep the thread from the others.
-    fn empty_rings(&mut self, clock: &Clock, orders: &Orders) {
+    /// Takes what is in the rings now. What is pushed meanwhile waits for the next round, otherwise
+    /// one busy worker could keep the thread from the others.
+    fn empty_rings(&mut self, clock: &Clock, control: &Control) {
         let mut scratch = Vec::new();
         let mut lines = Vec::new();
         for (worker, consumer) in self.consumers.iter_mut().enumerate() {
@@ -81,13 +81,13 @@ impl<M: LogSink> Writer<M> {
                 });
                 if let Some(log) = self.log.as_mut().filter(|log| log.is_batch_full()) {
                     log.write_batch(clock.now);
-                    orders.rows.store(log.rows(), Ordering::Release);
+                    control.rows.store(log.rows(), Ordering::Release);
                 }
             }
         }
         if let Some(log) = &mut self.log {
             log.write_batch(clock.now);
-            orders.rows.store(log.rows(), Ordering::Release);
+            control.rows.store(log.rows(), Ordering::Release);
         }
         self.console.offer(&lines);
     }

@@ -11,7 +11,7 @@ const GET: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// A connection, what was sent over it, and the clock.
 struct Scene {
     connection: Connection,
-    board: Board,
+    cache: SnapshotCache,
     source: Source,
     hosts: Hosts,
     has_stream: bool,
@@ -29,7 +29,7 @@ impl Scene {
         let source = Source::new(PathBuf::from("x.csv"), None);
         Self {
             connection: Connection::new(now),
-            board: Board::new(&source),
+            cache: SnapshotCache::new(&source),
             source,
             hosts: Hosts::new([127, 0, 0, 1].into(), &[]),
             has_stream: true,
@@ -51,8 +51,8 @@ impl Scene {
     /// Goes on as far as it can, the client taking at most `taken` bytes at a time.
     fn go_on(&mut self, taken: usize) -> &mut Self {
         let local = [127, 0, 0, 1].into();
-        let (board, hosts, has_stream) = (&self.board, &self.hosts, self.has_stream);
-        let service = Service { board, hosts, local, has_stream };
+        let (cache, hosts, has_stream) = (&self.cache, &self.hosts, self.has_stream);
+        let service = Service { cache, hosts, local, has_stream };
         while self.connection.has_pending() || self.connection.advance(service, self.now) {
             let bytes = self.connection.pending().concat();
             let count = bytes.len().min(taken);
@@ -157,15 +157,15 @@ fn a_stream_has_each_edition_once_and_no_deadline_unless_it_is_not_read() {
     scene.receive(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").go_on(999);
     scene.go_on(999);
     assert_eq!((scene.sent.matches("\ndata: ").count(), scene.patience()), (1, None));
-    scene.board.publish(&scene.source, SystemTime::UNIX_EPOCH);
+    scene.cache.publish(&scene.source, SystemTime::UNIX_EPOCH);
     scene.wait(1).go_on(999);
     assert_eq!((scene.sent.matches("\ndata: ").count(), scene.patience()), (2, None));
     // An event that the client does not take is not followed by others.
     for _ in 0..3 {
-        scene.board.publish(&scene.source, SystemTime::UNIX_EPOCH);
+        scene.cache.publish(&scene.source, SystemTime::UNIX_EPOCH);
         let local = [127, 0, 0, 1].into();
-        let (board, hosts) = (&scene.board, &scene.hosts);
-        let service = Service { board, hosts, local, has_stream: true };
+        let (cache, hosts) = (&scene.cache, &scene.hosts);
+        let service = Service { cache, hosts, local, has_stream: true };
         if !scene.connection.has_pending() {
             assert!(scene.connection.advance(service, scene.now));
         }

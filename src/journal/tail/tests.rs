@@ -33,8 +33,8 @@ impl Log {
         Tail::open(&self.path, None).unwrap()
     }
 
-    fn fate(&self, tail: &Tail) -> Fate {
-        tail.look(&self.path).unwrap().fate
+    fn state(&self, tail: &Tail) -> FileState {
+        tail.status(&self.path).unwrap().state
     }
 }
 
@@ -263,17 +263,17 @@ fn the_fate_of_the_file_is_seen() {
     let log = Log::with(header() + &row(200));
     let mut tail = log.tail();
     statuses(&mut tail);
-    assert_eq!(log.fate(&tail), Fate::Kept);
+    assert_eq!(log.state(&tail), FileState::Same);
     log.append(row(201));
-    assert_eq!(log.fate(&tail), Fate::Kept);
+    assert_eq!(log.state(&tail), FileState::Same);
 
     OpenOptions::new().write(true).open(&log.path).unwrap().set_len(10).unwrap();
-    assert_eq!(log.fate(&tail), Fate::Cut);
+    assert_eq!(log.state(&tail), FileState::Truncated);
 
     let tail = Tail::open(&Log::with(header()).path, None).unwrap();
-    assert_eq!(log.fate(&tail), Fate::Replaced);
+    assert_eq!(log.state(&tail), FileState::Replaced);
     fs::remove_file(&log.path).unwrap();
-    assert_eq!(log.fate(&tail), Fate::Deleted);
+    assert_eq!(log.state(&tail), FileState::Deleted);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn a_renamed_file_is_read_to_its_end() {
     log.append(row(201));
     fs::rename(&log.path, log.folder.path().join("old.csv")).unwrap();
     fs::write(&log.path, header() + &row(300)).unwrap();
-    assert_eq!(log.fate(&tail), Fate::Replaced);
+    assert_eq!(log.state(&tail), FileState::Replaced);
     assert_eq!(statuses(&mut tail), [201]);
 }
 

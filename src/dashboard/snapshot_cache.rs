@@ -1,8 +1,8 @@
-//! Where the thread that reads the log meets the one that answers.
+//! What the thread that reads the log and the one that answers requests share.
 //!
-//! The reader publishes at a steady pace, whatever the pace of the rows, and a window's JSON is
-//! made at most once per publication, by whoever asks first. So any number of browsers costs as
-//! much as one, and none of them can hold up the reader.
+//! The reader publishes at a steady rate, whatever the rate of the rows, and the JSON of a window is
+//! made at most once per publication, for the first request. So any number of browsers costs as much
+//! as one, and none of them can delay the reader.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use super::window::Window;
 
 /// What was published last, as JSON for one window.
 #[derive(Clone, Debug)]
-pub(super) struct Edition {
+pub(super) struct Published {
     /// Counts the publications.
     pub(super) number: u64,
     pub(super) json: Arc<str>,
@@ -22,12 +22,12 @@ pub(super) struct Edition {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Board {
-    state: Mutex<Published>,
+pub(super) struct SnapshotCache {
+    state: Mutex<Shared>,
 }
 
 #[derive(Debug)]
-struct Published {
+struct Shared {
     model: Model,
     status: Status,
     stem: Option<String>,
@@ -38,9 +38,9 @@ struct Published {
     made: [Option<Arc<str>>; Window::ALL.len()],
 }
 
-impl Board {
+impl SnapshotCache {
     pub(super) fn new(source: &Source) -> Self {
-        let state = Published {
+        let state = Shared {
             model: Model::new(None),
             status: source.status().clone(),
             stem: None,
@@ -51,15 +51,15 @@ impl Board {
         Self { state: Mutex::new(state) }
     }
 
-    /// Gives the reader the model, for rows that were there at `now`. It should not keep it for
-    /// longer than a block of rows takes.
+    /// Gives the reader the model, for rows that were there at `now`. It holds a lock meanwhile, so
+    /// `work` should be short: a block of rows.
     pub(super) fn with_model<T>(&self, now: SystemTime, work: impl FnOnce(&mut Model) -> T) -> T {
         let mut state = self.lock();
         state.at_us = micros(now);
         work(&mut state.model)
     }
 
-    /// Has everyone see what is known by now.
+    /// Publishes what is known by now.
     pub(super) fn publish(&self, source: &Source, now: SystemTime) {
         let mut state = self.lock();
         state.at_us = micros(now);
@@ -72,17 +72,17 @@ impl Board {
     }
 
     /// What was published last.
-    pub(super) fn latest(&self, window: Window) -> Edition {
-        self.lock().edition(window)
+    pub(super) fn latest(&self, window: Window) -> Published {
+        self.lock().published(window)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Published> {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Published {
-    fn edition(&mut self, window: Window) -> Edition {
+impl Shared {
+    fn published(&mut self, window: Window) -> Published {
         let made = &mut self.made[window as usize];
         let json = made.get_or_insert_with(|| {
             let (model, status, stem) = (&self.model, &self.status, self.stem.as_deref());
@@ -90,7 +90,7 @@ impl Published {
             // Numbers, strings and lists of them are always JSON.
             serde_json::to_string(&snapshot).unwrap_or_default().into()
         });
-        Edition { number: self.number, json: Arc::clone(json) }
+        Published { number: self.number, json: Arc::clone(json) }
     }
 }
 
@@ -111,14 +111,14 @@ mod tests {
     #[test]
     fn rows_that_came_since_the_last_publication_are_of_no_later_time_than_it_tells() {
         let source = Source::new(PathBuf::from("x.csv"), None);
-        let board = Board::new(&source);
+        let cache = SnapshotCache::new(&source);
         let (published, read) = (Duration::from_millis(900), Duration::from_millis(1_100));
-        board.publish(&source, UNIX_EPOCH + published);
-        board.with_model(UNIX_EPOCH + read, |model| {
+        cache.publish(&source, UNIX_EPOCH + published);
+        cache.with_model(UNIX_EPOCH + read, |model| {
             model.feed(Ok(row(1_050_000, "http://a", Duration::from_millis(1))));
         });
         let told: serde_json::Value =
-            serde_json::from_str(&board.latest(Window::Minute).json).unwrap();
+            serde_json::from_str(&cache.latest(Window::Minute).json).unwrap();
         assert_eq!(told["window"]["end"], "now");
         assert_eq!(told["window"]["to_ms"], 1_100);
     }
