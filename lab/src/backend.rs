@@ -12,20 +12,18 @@ mod profile;
 mod request;
 mod script;
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
 pub use profile::Profile;
 pub use script::Behaviour;
 
+use super::acceptor::Acceptor;
 use conversation::{Conversation, Ending};
 use script::Script;
 use tidegate::endpoint::Endpoint;
 use tidegate::health::Question;
-use tidegate::reactor::{
-    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Waker,
-};
+use tidegate::reactor::{Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, Waker};
 
 /// `OPTIONS *` is answered at once and takes no place in the cycle.
 pub const HEALTH: Question = Question {
@@ -35,8 +33,9 @@ pub const HEALTH: Question = Question {
     ends: b"",
 };
 
-const LISTENER: Key = Key::fixed(0, 0);
 const CLIENTS: u8 = 1;
+
+const UNFINISHED: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
@@ -46,9 +45,6 @@ const STEPS_PER_TURN: usize = 16;
 /// Bytes read at once; what of them must be kept stays with the conversation.
 const READ_BYTES: usize = 64 * 1024;
 
-/// How long accepting rests when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// How long a client may take to notice that its connection is over.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -56,14 +52,12 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Backend {
     poller: Poller,
-    listener: Listener,
-    /// Rings when accepting, stopped for want of descriptors, is to be tried again.
-    accept_again: LazyTimer,
+    acceptor: Acceptor,
     clients: Slots<Client>,
     script: Script,
     buffer: Vec<u8>,
-    /// Clients that have used up their steps and have work left.
-    unfinished: VecDeque<Key>,
+    /// One list: the clients that have used up their steps and have work left.
+    unfinished: Lists,
 }
 
 #[derive(Debug)]
@@ -73,8 +67,6 @@ struct Client {
     /// When the request at hand is answered, or when lingering ends.
     due: Option<Instant>,
     is_lingering: bool,
-    /// Whether its key is among the unfinished.
-    is_queued: bool,
 }
 
 /// What became of a client's turn.
@@ -95,23 +87,21 @@ impl Backend {
     /// When the address is taken or not ours, or there are no descriptors left.
     pub fn bind(endpoint: &Endpoint, behaviour: &Behaviour) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let listener = Listener::bind(endpoint)?;
-        listener.register(LISTENER, &poller)?;
+        let acceptor = Acceptor::bind(endpoint, &poller)?;
         Ok(Self {
             poller,
-            listener,
-            accept_again: LazyTimer::default(),
+            acceptor,
             clients: Slots::new(CLIENTS),
             script: Script::new(behaviour),
             buffer: vec![0; READ_BYTES],
-            unfinished: VecDeque::new(),
+            unfinished: Lists::new(1),
         })
     }
 
     /// Where it listens, with the port the kernel chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.listener.endpoint()
+        self.acceptor.endpoint()
     }
 
     /// What makes [`run`](Self::run) return, from another thread.
@@ -127,19 +117,17 @@ impl Backend {
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            let now = self.poller.turn(&mut events, !self.unfinished.is_empty())?;
-            for _ in 0..self.unfinished.len() {
-                self.drive_next_unfinished(now);
+            let unfinished = self.unfinished.len(UNFINISHED);
+            let now = self.poller.turn(&mut events, unfinished > 0)?;
+            for _ in 0..unfinished {
+                if let Some(key) = self.unfinished.pop_first(UNFINISHED) {
+                    self.drive(key, now);
+                }
             }
             for event in &events {
                 match *event {
                     Event::Woken => return Ok(()),
-                    Event::Ready { key: LISTENER, .. } => self.accept(now),
-                    Event::Expired { key: LISTENER, at } => {
-                        if self.accept_again.fired(at) {
-                            self.accept(now);
-                        }
-                    }
+                    event if self.acceptor.is_meant(event) => self.accept(now),
                     Event::Ready { key, readiness } => self.ready(key, readiness, now),
                     Event::Expired { key, .. } => self.expired(key, now),
                 }
@@ -148,20 +136,11 @@ impl Backend {
     }
 
     fn accept(&mut self, now: Instant) {
-        loop {
-            match self.listener.accept() {
-                Ok(Some((socket, _))) => {
-                    // A socket the kernel will not watch is closed, which tells the client.
-                    let _ = self.clients.try_insert_with(|key| {
-                        Stream::accepted(socket, key, &self.poller).map(Client::new)
-                    });
-                }
-                Ok(None) => return,
-                Err(_) => {
-                    let again = Some(now + ACCEPT_PAUSE);
-                    return self.accept_again.set(again, LISTENER, self.poller.timers());
-                }
-            }
+        while let Some(transport) = self.acceptor.next(now, &mut self.poller) {
+            // A socket that the kernel does not watch is closed, which the client notices.
+            let _ = self.clients.try_insert_with(|key| {
+                Stream::accepted(transport, key, &self.poller).map(Client::new)
+            });
         }
     }
 
@@ -184,14 +163,6 @@ impl Backend {
         }
     }
 
-    fn drive_next_unfinished(&mut self, now: Instant) {
-        let Some(key) = self.unfinished.pop_front() else { return };
-        if let Some(client) = self.clients.get_mut(key) {
-            client.is_queued = false;
-            self.drive(key, now);
-        }
-    }
-
     fn drive(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let had_due = client.due;
@@ -201,11 +172,8 @@ impl Backend {
                 self.clients.remove(key);
                 return;
             }
-            Ok(Turn::Unfinished) if !client.is_queued => {
-                client.is_queued = true;
-                self.unfinished.push_back(key);
-            }
-            Ok(Turn::Unfinished | Turn::Waits) => {}
+            Ok(Turn::Unfinished) => self.unfinished.push(UNFINISHED, key),
+            Ok(Turn::Waits) => {}
         }
         if let Some(due) = client.due.filter(|_| client.due != had_due) {
             self.poller.timers().wake_at(key, due);
@@ -215,13 +183,7 @@ impl Backend {
 
 impl Client {
     fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            conversation: Conversation::new(),
-            due: None,
-            is_lingering: false,
-            is_queued: false,
-        }
+        Self { stream, conversation: Conversation::new(), due: None, is_lingering: false }
     }
 
     /// Does what can be done now, one system call per step.

@@ -4,6 +4,7 @@
 //! proxy; what it knows of one it reads from flags, ports, signals and exit statuses, as its users
 //! do.
 
+mod acceptor;
 pub mod backend;
 pub mod bench;
 mod child;

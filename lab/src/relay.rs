@@ -5,17 +5,18 @@
 //! proxy costs beyond it is the price of understanding HTTP. It has no timeouts and no log.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::acceptor::Acceptor;
 use tidegate::endpoint::Endpoint;
-use tidegate::reactor::{
-    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Transport, Waker,
-};
+use tidegate::reactor::{Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, Transport};
 
-const LISTENER: Key = Key::fixed(0, 0);
 const ENDS: u8 = 1;
+
+const UNFINISHED: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
@@ -24,22 +25,17 @@ const READS_PER_TURN: usize = 16;
 
 const READ_BYTES: usize = 64 * 1024;
 
-/// How long accepting rests when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// A relay that listens.
 #[derive(Debug)]
 pub struct Relay {
     poller: Poller,
-    listener: Listener,
-    /// Rings when accepting, stopped for want of descriptors, is to be tried again.
-    accept_again: LazyTimer,
+    acceptor: Acceptor,
     /// Connections go to each in turn.
     upstreams: VecDeque<Endpoint>,
     ends: Slots<End>,
     buffer: Vec<u8>,
-    /// Ends that have used up their reads and may have more to give.
-    unfinished: VecDeque<Key>,
+    /// One list: the ends that have used up their reads and may have more to give.
+    unfinished: Lists,
 }
 
 /// One of the two connections of a pair.
@@ -54,8 +50,6 @@ struct End {
     has_ended: bool,
     /// Whether its peer was told that the other end's has.
     is_finished: bool,
-    /// Whether its key is among the unfinished.
-    is_queued: bool,
 }
 
 /// The pair is broken or has nothing more to say.
@@ -69,68 +63,51 @@ impl Relay {
     /// When the address is taken or not ours, or there are no descriptors left.
     pub fn bind(endpoint: &Endpoint, upstreams: Vec<Endpoint>) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let listener = Listener::bind(endpoint)?;
-        listener.register(LISTENER, &poller)?;
+        let acceptor = Acceptor::bind(endpoint, &poller)?;
         Ok(Self {
             poller,
-            listener,
-            accept_again: LazyTimer::default(),
+            acceptor,
             upstreams: upstreams.into(),
             ends: Slots::new(ENDS),
             buffer: vec![0; READ_BYTES],
-            unfinished: VecDeque::new(),
+            unfinished: Lists::new(1),
         })
     }
 
     /// Where it listens, with the port the kernel chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.listener.endpoint()
+        self.acceptor.endpoint()
     }
 
-    /// What makes [`run`](Self::run) return, from another thread.
-    #[must_use]
-    pub fn stopper(&self) -> Waker {
-        self.poller.waker()
-    }
-
-    /// Relays until stopped; connections are then cut off.
+    /// Relays until the process ends.
     ///
     /// # Errors
     /// Only if the operating system refuses to wait for events.
-    pub fn run(mut self) -> io::Result<()> {
+    pub fn run(mut self) -> io::Result<Infallible> {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            let now = self.poller.turn(&mut events, !self.unfinished.is_empty())?;
-            for _ in 0..self.unfinished.len() {
-                self.pump_next_unfinished();
+            let unfinished = self.unfinished.len(UNFINISHED);
+            let now = self.poller.turn(&mut events, unfinished > 0)?;
+            for _ in 0..unfinished {
+                if let Some(key) = self.unfinished.pop_first(UNFINISHED) {
+                    self.pump(key);
+                }
             }
             for event in &events {
                 match *event {
-                    Event::Woken => return Ok(()),
-                    Event::Ready { key: LISTENER, .. } => self.accept(now),
+                    event if self.acceptor.is_meant(event) => self.accept(now),
                     Event::Ready { key, readiness } => self.ready(key, readiness),
-                    Event::Expired { at, .. } => {
-                        if self.accept_again.fired(at) {
-                            self.accept(now);
-                        }
-                    }
+                    Event::Expired { .. } | Event::Woken => {}
                 }
             }
         }
     }
 
     fn accept(&mut self, now: Instant) {
-        loop {
-            match self.listener.accept() {
-                // A client whose pair can't be made is closed, which tells it.
-                Ok(Some((transport, _))) => drop(self.pair(transport)),
-                Ok(None) => return,
-                Err(_) => {
-                    let again = Some(now + ACCEPT_PAUSE);
-                    return self.accept_again.set(again, LISTENER, self.poller.timers());
-                }
-            }
+        while let Some(transport) = self.acceptor.next(now, &mut self.poller) {
+            // A client without an upstream connection is closed.
+            let _ = self.pair(transport);
         }
     }
 
@@ -173,19 +150,11 @@ impl Relay {
         }
     }
 
-    fn pump_next_unfinished(&mut self) {
-        let Some(key) = self.unfinished.pop_front() else { return };
-        if let Some(end) = self.ends.get_mut(key) {
-            end.is_queued = false;
-            self.pump(key);
-        }
-    }
-
     /// Passes on what one end has to give, and ends the pair when that is over.
     fn pump(&mut self, key: Key) {
         match self.pass_on(key) {
             Ok(false) => {}
-            Ok(true) => self.queue(key),
+            Ok(true) => self.unfinished.push(UNFINISHED, key),
             Err(Over) => {
                 if let Some(end) = self.ends.remove(key)
                     && let Some(other) = end.other
@@ -193,14 +162,6 @@ impl Relay {
                     self.ends.remove(other);
                 }
             }
-        }
-    }
-
-    fn queue(&mut self, key: Key) {
-        if let Some(end) = self.ends.get_mut(key)
-            && !mem::replace(&mut end.is_queued, true)
-        {
-            self.unfinished.push_back(key);
         }
     }
 
@@ -245,14 +206,7 @@ impl Relay {
 
 impl End {
     fn new(stream: Stream, other: Option<Key>) -> Self {
-        Self {
-            stream,
-            other,
-            unsent: Vec::new(),
-            has_ended: false,
-            is_finished: false,
-            is_queued: false,
-        }
+        Self { stream, other, unsent: Vec::new(), has_ended: false, is_finished: false }
     }
 
     /// Sends `bytes`, and keeps what isn't taken. Nothing may be unsent.

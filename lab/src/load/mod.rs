@@ -27,10 +27,14 @@ pub use target::Target;
 use answer::{Answer, Answers};
 use schedule::Schedule;
 use ticker::Ticker;
-use tidegate::reactor::{Event, Key, Poller, Readiness, Received, Slots, Stream, descriptors};
+use tidegate::reactor::{
+    Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, descriptors,
+};
 
 const TICKER: Key = Key::fixed(0, 0);
 const CONNECTIONS: u8 = 1;
+
+const IDLE: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
@@ -118,8 +122,8 @@ struct Load {
     /// Intended starts of requests that wait for a connection.
     waiting: VecDeque<Instant>,
     connections: Slots<Connection>,
-    /// Connections that wait for a request, the one used last on top.
-    idle: Vec<Key>,
+    /// One list: the connections that wait for a request, the one used last at its end.
+    idle: Lists,
     latencies: Histogram<u64>,
     errors: u64,
     bytes: u64,
@@ -158,7 +162,7 @@ impl Load {
             schedule,
             waiting: VecDeque::new(),
             connections: Slots::new(CONNECTIONS),
-            idle: Vec::new(),
+            idle: Lists::new(1),
             latencies,
             errors: 0,
             bytes: 0,
@@ -177,7 +181,7 @@ impl Load {
             let stream = Stream::connect(&address.into(), key, poller)?;
             io::Result::Ok(Connection { stream, answers: Answers::default(), asked: None, sent: 0 })
         })?;
-        self.idle.push(key);
+        self.idle.push(IDLE, key);
         Ok(())
     }
 
@@ -234,7 +238,7 @@ impl Load {
             self.ticker.set(next - now)?;
         }
         while !self.waiting.is_empty()
-            && let Some(key) = self.idle.pop()
+            && let Some(key) = self.idle.pop_last(IDLE)
         {
             // One that was closed while idle has been replaced.
             let Some(connection) = self.connections.get_mut(key) else { continue };
@@ -265,7 +269,7 @@ impl Load {
                     self.count(answer.status, now - asked);
                 }
                 if answer.keep_alive {
-                    self.idle.push(key);
+                    self.idle.push(IDLE, key);
                     return Ok(());
                 }
                 self.connections.remove(key);
@@ -275,7 +279,7 @@ impl Load {
                 let was_asked = connection.asked.is_some();
                 self.errors += u64::from(was_asked);
                 self.connections.remove(key);
-                self.idle.retain(|idle| *idle != key);
+                self.idle.remove(key);
                 self.open()
             }
         }
