@@ -7,9 +7,8 @@
 mod acceptor;
 pub mod backend;
 pub mod bench;
-mod child;
-pub mod leash;
 pub mod load;
+pub mod parent_death;
 pub mod ports;
 mod process;
 pub mod relay;

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 
-use super::child::{Child, Output, describe};
+use super::process::{Process, describe};
 use super::report::per_second;
 use super::setup;
 use super::signals::Signals;
-use super::stack::{BACKENDS, Plan, Programs, Stack, StackError, check_ports, system};
+use super::stack::{BACKENDS, Output, Plan, Programs, Stack, StackError, check_ports, system};
 use tidegate::balance::Policy;
 use tidegate::journal::{is_held, meta_path};
 
@@ -252,7 +252,7 @@ impl Run<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Done, ScenariosError> {
         let console = create(&self.files.console)?;
-        let mut stack = Stack::new(signals, self.programs, Output::Labelled(console));
+        let mut stack = Stack::new(signals, self.programs, Output::File(console));
         let load = self.put_under_load(&mut stack, progress);
         // What went wrong first explains what went wrong after it.
         let stopped = stack.stop();
@@ -278,11 +278,11 @@ impl Run<'_> {
         if let Some(signal) = stack.rise(self.plan)? {
             return Err(ScenariosError::Stopped(signal));
         }
-        let output = Output::Plain(create(&self.files.wrk)?);
         let time = format!("-d{}s", self.load.as_secs());
         let args = ["-t4", "-c100", &time, "--latency", &self.plan.proxy_url()].map(OsString::from);
-        let mut wrk = Child::start("wrk", self.programs.lab(), Path::new("wrk"), &args, &output)
-            .map_err(system("start wrk"))?;
+        let (lab, output) = (self.programs.lab(), self.files.wrk.clone());
+        let mut wrk =
+            Process::start(lab, Path::new("wrk"), &args, output).map_err(system("start wrk"))?;
         let started = now();
         loop {
             if let Some(signal) = stack.wait(TICK)? {

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::child::Output;
 use super::setup;
 use super::signals::Signals;
-use super::stack::{Plan, Programs, Stack, StackError, check_plan, check_ports, system};
+use super::stack::{Output, Plan, Programs, Stack, StackError, check_plan, check_ports, system};
 use tidegate::console::Console;
 
 /// What becomes of the stack when a backend or the dashboard ends by itself. Without its proxy it

@@ -9,8 +9,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use super::super::child::describe;
-use super::super::process::Process;
+use super::super::process::{Process, describe};
 use super::super::signals::{Notice, Signals};
 use super::contender::{Contender, Transport};
 use super::job::Job;

@@ -8,8 +8,8 @@ use std::process::ExitStatus;
 use thiserror::Error;
 
 use super::START_PATIENCE;
-use crate::child::describe;
 use crate::ports::Owner;
+use crate::process::describe;
 
 /// Why the stack is not up, or no longer.
 #[derive(Debug, Error)]

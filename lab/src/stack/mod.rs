@@ -4,6 +4,7 @@
 //! It knows how they are started and watched, and not what for: `up` shows them to a person, and
 //! the scenarios put load on them.
 
+mod child;
 mod error;
 mod plan;
 mod programs;
@@ -14,12 +15,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use child::Child;
+pub(super) use child::Output;
 pub use error::StackError;
 pub(super) use error::system;
 pub use plan::Plan;
 pub(super) use programs::Programs;
 
-use super::child::{Child, Output};
 use super::ports;
 use super::signals::{Notice, Signals};
 
