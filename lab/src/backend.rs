@@ -1,10 +1,10 @@
-//! The test backend: an HTTP server that greets, after pretending to work for a while.
+//! The test backend: an HTTP server that answers with a short text after a delay.
 //!
-//! One thread and one event loop serve thousands of requests that all wait: a delay is an entry in
-//! the poller's timer heap. Without a delay a request costs one read and one write, which is what
-//! makes it a yardstick for the proxy in front of it.
+//! One thread and one event loop serve thousands of requests that all wait, because a delay is an
+//! entry in the poller's timer heap. Without a delay a request costs one read and one write, so
+//! that a bench measures the proxy and not the backend.
 //!
-//! It is a server for a test bench: it has no timeouts of its own and sends no `Date`.
+//! It has no timeouts of its own and sends no `Date`.
 
 mod conversation;
 mod output;
@@ -25,7 +25,7 @@ use tidegate::endpoint::Endpoint;
 use tidegate::health::Question;
 use tidegate::reactor::{Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, Waker};
 
-/// `OPTIONS *` is answered at once and takes no place in the cycle.
+/// `OPTIONS *` is answered without a delay, and is not counted in the cycle of delays.
 pub const HEALTH: Question = Question {
     server: "backend",
     bytes: b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -39,10 +39,10 @@ const UNFINISHED: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
-/// System calls made for one client before the others get their turn.
+/// System calls made for one client before the next client is served.
 const STEPS_PER_TURN: usize = 16;
 
-/// Bytes read at once; what of them must be kept stays with the conversation.
+/// Bytes read at once; the conversation keeps those that it needs later.
 const READ_BYTES: usize = 64 * 1024;
 
 /// How long a client may take to notice that its connection is over.
@@ -64,17 +64,17 @@ pub struct Backend {
 struct Client {
     stream: Stream,
     conversation: Conversation,
-    /// When the request at hand is answered, or when lingering ends.
+    /// When the current request is to be answered, or lingering to end.
     due: Option<Instant>,
     is_lingering: bool,
 }
 
-/// What became of a client's turn.
+/// The result of serving one client for a while.
 #[derive(Debug, PartialEq, Eq)]
 enum Turn {
-    /// An event or a timer will tell when there is more to do.
+    /// There is nothing to do before the next event or timer.
     Waits,
-    /// There is more to do at once.
+    /// There is more to do now.
     Unfinished,
     /// The connection is to be closed.
     Over,
@@ -84,7 +84,7 @@ impl Backend {
     /// Listens on `endpoint`; connections are answered once it [`run`](Self::run)s.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or there are no descriptors left.
+    /// The address is taken or not one of this machine, or there are no descriptors left.
     pub fn bind(endpoint: &Endpoint, behaviour: &Behaviour) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
         let acceptor = Acceptor::bind(endpoint, &poller)?;
@@ -104,7 +104,7 @@ impl Backend {
         self.acceptor.endpoint()
     }
 
-    /// What makes [`run`](Self::run) return, from another thread.
+    /// Makes [`run`](Self::run) return, from another thread.
     #[must_use]
     pub fn stopper(&self) -> Waker {
         self.poller.waker()
@@ -151,7 +151,7 @@ impl Backend {
         }
     }
 
-    /// A client has at most one wake-up pending: it sets the next when the last has come.
+    /// A client has at most one wake-up pending: the next is set when the last has happened.
     fn expired(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.due = None;
@@ -167,7 +167,7 @@ impl Backend {
         let Some(client) = self.clients.get_mut(key) else { return };
         let had_due = client.due;
         match client.advance(&mut self.script, &mut self.buffer, now) {
-            // A broken connection is of no more interest than a finished one.
+            // A broken connection is removed like a finished one.
             Ok(Turn::Over) | Err(_) => {
                 self.clients.remove(key);
                 return;
@@ -225,13 +225,13 @@ impl Client {
         Ok(Turn::Unfinished)
     }
 
-    /// Notes when the request at hand is due, if it is new.
+    /// Notes when the current request is to be answered, if that is not yet known.
     fn await_delay(&mut self, now: Instant) {
         self.due = self.due.or_else(|| self.conversation.delay().map(|delay| now + delay));
     }
 
-    /// Closes a connection that is over, and says whether that is done; a lingering one passes over
-    /// what the client still sends until the client closes or time is up.
+    /// Closes a connection that is over; whether that is done. A lingering one drops what the
+    /// client still sends, until the client closes or time is up.
     fn close(&mut self, ending: Ending, buffer: &mut [u8], now: Instant) -> io::Result<bool> {
         if ending == Ending::Plain {
             return Ok(true);

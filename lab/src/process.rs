@@ -102,7 +102,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It has not been waited for, so no other group has its id. It fails only if all have ended.
+        // It has not been waited for, so no other group has its id. It fails only if all have
+        // ended.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }

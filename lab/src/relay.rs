@@ -1,8 +1,8 @@
-//! A blind byte relay: the least that a proxy of connections can do.
+//! A byte relay: the lower limit of what a proxy can cost.
 //!
-//! Every client connection gets an upstream connection of its own, and bytes are passed on as they
-//! come, on the same reactor as the proxy: four system calls per request and nothing else. What a
-//! proxy costs beyond it is the price of understanding HTTP. It has no timeouts and no log.
+//! Every client connection has an upstream connection of its own, and bytes are forwarded without
+//! parsing them, on the same reactor as the proxy: four system calls per request. What a proxy
+//! costs beyond that is the cost of HTTP. The relay has no timeouts and no log.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ const UNFINISHED: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
-/// Reads made of one connection before the others get their turn.
+/// Reads from one connection before the next one is served.
 const READS_PER_TURN: usize = 16;
 
 const READ_BYTES: usize = 64 * 1024;
@@ -30,11 +30,11 @@ const READ_BYTES: usize = 64 * 1024;
 pub struct Relay {
     poller: Poller,
     acceptor: Acceptor,
-    /// Connections go to each in turn.
+    /// They get connections in turn.
     upstreams: VecDeque<Endpoint>,
     ends: Slots<End>,
     buffer: Vec<u8>,
-    /// One list: the ends that have used up their reads and may have more to give.
+    /// One list: the ends that have used up their reads and may have more bytes.
     unfinished: Lists,
 }
 
@@ -42,25 +42,25 @@ pub struct Relay {
 #[derive(Debug)]
 struct End {
     stream: Stream,
-    /// The other connection; `None` only until that is made.
+    /// The other connection; `None` only until it is made.
     other: Option<Key>,
-    /// Bytes of the other end that this one did not take yet.
+    /// Bytes from the other end that the socket did not take yet.
     unsent: Vec<u8>,
-    /// Whether its peer has finished sending.
+    /// Whether its peer has ended the stream.
     has_ended: bool,
-    /// Whether its peer was told that the other end's has.
+    /// Whether the stream to its peer has been ended.
     is_finished: bool,
 }
 
-/// The pair is broken or has nothing more to say.
+/// The pair is broken, or both streams have ended.
 struct Over;
 
 impl Relay {
-    /// Listens on `endpoint`; bytes are passed on to and from `upstreams`, a connection to each in
-    /// turn, once it [`run`](Self::run)s.
+    /// Listens on `endpoint`; once it [`run`](Self::run)s, bytes are forwarded to and from
+    /// `upstreams`, which get connections in turn.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or there are no descriptors left.
+    /// The address is taken or not one of this machine, or there are no descriptors left.
     pub fn bind(endpoint: &Endpoint, upstreams: Vec<Endpoint>) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
         let acceptor = Acceptor::bind(endpoint, &poller)?;
@@ -144,13 +144,13 @@ impl Relay {
         let other = end.other;
         let has_room = !end.unsent.is_empty() && end.stream.can_write();
         self.pump(key);
-        // What waits for room here holds back the other end's reads.
+        // While bytes are unsent here, nothing is read from the other end.
         if has_room && let Some(other) = other {
             self.pump(other);
         }
     }
 
-    /// Passes on what one end has to give, and ends the pair when that is over.
+    /// Forwards what one end has received, and closes the pair when that is over.
     fn pump(&mut self, key: Key) {
         match self.pass_on(key) {
             Ok(false) => {}
@@ -165,7 +165,7 @@ impl Relay {
         }
     }
 
-    /// Moves bytes from the end `key` to the other one; whether there may be more at once.
+    /// Forwards bytes from the end `key` to the other one; whether there may be more now.
     fn pass_on(&mut self, key: Key) -> Result<bool, Over> {
         for _ in 0..READS_PER_TURN {
             let Some(other) = self.ends.get(key).and_then(|end| end.other) else {
@@ -194,7 +194,7 @@ impl Relay {
         Ok(true)
     }
 
-    /// Tells the other end's peer that no more will come; over when that goes for both.
+    /// Ends the stream to the other end's peer; over when both have ended.
     fn finish(&mut self, key: Key, other: Key) -> Result<bool, Over> {
         let Some(to) = self.ends.get_mut(other) else { return Err(Over) };
         to.stream.finish().map_err(|_| Over)?;
@@ -209,14 +209,14 @@ impl End {
         Self { stream, other, unsent: Vec::new(), has_ended: false, is_finished: false }
     }
 
-    /// Sends `bytes`, and keeps what isn't taken. Nothing may be unsent.
+    /// Sends `bytes`, and keeps those that the socket does not take. Nothing may be unsent.
     fn send(&mut self, bytes: &[u8]) -> Result<(), Over> {
         let taken = self.stream.write([bytes, &[]]).map_err(|_| Over)?.unwrap_or(0);
         self.unsent.extend_from_slice(&bytes[taken..]);
         Ok(())
     }
 
-    /// Sends what is unsent; whether all of it is gone.
+    /// Sends what is unsent; whether the socket took all of it.
     fn flush(&mut self) -> Result<bool, Over> {
         if self.unsent.is_empty() {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! Runs whose figures are known, and what is said of who is best.
+//! Runs with known figures, and the verdicts on them.
 
 use jiff::Timestamp;
 
