@@ -117,7 +117,7 @@ fn connections_go_to_each_upstream_in_turn() {
 }
 
 #[test]
-fn a_client_of_nobody_is_closed() {
+fn a_client_without_an_upstream_is_closed() {
     let (listener, address) = listen();
     drop(listener);
     let relay = Running::to(&[address]);
