@@ -1,10 +1,10 @@
-//! The test backend: an HTTP server that greets, after pretending to work for a while.
+//! The test backend: an HTTP server that answers with a short text after a delay.
 //!
-//! One thread and one event loop serve thousands of requests that all wait: a delay is an entry in
-//! the poller's timer heap. Without a delay a request costs one read and one write, which is what
-//! makes it a yardstick for the proxy in front of it.
+//! One thread and one event loop serve thousands of requests that all wait, because a delay is an
+//! entry in the poller's timer heap. Without a delay a request costs one read and one write, so
+//! that a bench measures the proxy and not the backend.
 //!
-//! It is a server for a test bench: it has no timeouts of its own and sends no `Date`.
+//! It has no timeouts of its own and sends no `Date`.
 
 mod conversation;
 mod output;
@@ -12,22 +12,20 @@ mod profile;
 mod request;
 mod script;
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
 pub use profile::Profile;
 pub use script::Behaviour;
 
+use super::acceptor::Acceptor;
 use conversation::{Conversation, Ending};
 use script::Script;
 use tidegate::endpoint::Endpoint;
 use tidegate::health::Question;
-use tidegate::reactor::{
-    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Waker,
-};
+use tidegate::reactor::{Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, Waker};
 
-/// `OPTIONS *` is answered at once and takes no place in the cycle.
+/// `OPTIONS *` is answered without a delay, and is not counted in the cycle of delays.
 pub const HEALTH: Question = Question {
     server: "backend",
     bytes: b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -35,19 +33,17 @@ pub const HEALTH: Question = Question {
     ends: b"",
 };
 
-const LISTENER: Key = Key::fixed(0, 0);
 const CLIENTS: u8 = 1;
+
+const UNFINISHED: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
-/// System calls made for one client before the others get their turn.
+/// System calls made for one client before the next client is served.
 const STEPS_PER_TURN: usize = 16;
 
-/// Bytes read at once; what of them must be kept stays with the conversation.
+/// Bytes read at once; the conversation keeps those that it needs later.
 const READ_BYTES: usize = 64 * 1024;
-
-/// How long accepting rests when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a client may take to notice that its connection is over.
 const LINGER: Duration = Duration::from_secs(2);
@@ -56,33 +52,29 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Backend {
     poller: Poller,
-    listener: Listener,
-    /// Rings when accepting, stopped for want of descriptors, is to be tried again.
-    accept_again: LazyTimer,
+    acceptor: Acceptor,
     clients: Slots<Client>,
     script: Script,
     buffer: Vec<u8>,
-    /// Clients that have used up their steps and have work left.
-    unfinished: VecDeque<Key>,
+    /// One list: the clients that have used up their steps and have work left.
+    unfinished: Lists,
 }
 
 #[derive(Debug)]
 struct Client {
     stream: Stream,
     conversation: Conversation,
-    /// When the request at hand is answered, or when lingering ends.
+    /// When the current request is to be answered, or lingering to end.
     due: Option<Instant>,
     is_lingering: bool,
-    /// Whether its key is among the unfinished.
-    is_queued: bool,
 }
 
-/// What became of a client's turn.
+/// The result of serving one client for a while.
 #[derive(Debug, PartialEq, Eq)]
 enum Turn {
-    /// An event or a timer will tell when there is more to do.
+    /// There is nothing to do before the next event or timer.
     Waits,
-    /// There is more to do at once.
+    /// There is more to do now.
     Unfinished,
     /// The connection is to be closed.
     Over,
@@ -92,29 +84,27 @@ impl Backend {
     /// Listens on `endpoint`; connections are answered once it [`run`](Self::run)s.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or there are no descriptors left.
+    /// The address is taken or not one of this machine, or there are no descriptors left.
     pub fn bind(endpoint: &Endpoint, behaviour: &Behaviour) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let listener = Listener::bind(endpoint)?;
-        listener.register(LISTENER, &poller)?;
+        let acceptor = Acceptor::bind(endpoint, &poller)?;
         Ok(Self {
             poller,
-            listener,
-            accept_again: LazyTimer::default(),
+            acceptor,
             clients: Slots::new(CLIENTS),
             script: Script::new(behaviour),
             buffer: vec![0; READ_BYTES],
-            unfinished: VecDeque::new(),
+            unfinished: Lists::new(1),
         })
     }
 
     /// Where it listens, with the port the kernel chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.listener.endpoint()
+        self.acceptor.endpoint()
     }
 
-    /// What makes [`run`](Self::run) return, from another thread.
+    /// Makes [`run`](Self::run) return, from another thread.
     #[must_use]
     pub fn stopper(&self) -> Waker {
         self.poller.waker()
@@ -127,19 +117,17 @@ impl Backend {
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            let now = self.poller.turn(&mut events, !self.unfinished.is_empty())?;
-            for _ in 0..self.unfinished.len() {
-                self.drive_next_unfinished(now);
+            let unfinished = self.unfinished.len(UNFINISHED);
+            let now = self.poller.turn(&mut events, unfinished > 0)?;
+            for _ in 0..unfinished {
+                if let Some(key) = self.unfinished.pop_first(UNFINISHED) {
+                    self.drive(key, now);
+                }
             }
             for event in &events {
                 match *event {
                     Event::Woken => return Ok(()),
-                    Event::Ready { key: LISTENER, .. } => self.accept(now),
-                    Event::Expired { key: LISTENER, at } => {
-                        if self.accept_again.fired(at) {
-                            self.accept(now);
-                        }
-                    }
+                    event if self.acceptor.is_meant(event) => self.accept(now),
                     Event::Ready { key, readiness } => self.ready(key, readiness, now),
                     Event::Expired { key, .. } => self.expired(key, now),
                 }
@@ -148,20 +136,11 @@ impl Backend {
     }
 
     fn accept(&mut self, now: Instant) {
-        loop {
-            match self.listener.accept() {
-                Ok(Some((socket, _))) => {
-                    // A socket the kernel will not watch is closed, which tells the client.
-                    let _ = self.clients.try_insert_with(|key| {
-                        Stream::accepted(socket, key, &self.poller).map(Client::new)
-                    });
-                }
-                Ok(None) => return,
-                Err(_) => {
-                    let again = Some(now + ACCEPT_PAUSE);
-                    return self.accept_again.set(again, LISTENER, self.poller.timers());
-                }
-            }
+        while let Some(transport) = self.acceptor.next(now, &mut self.poller) {
+            // A socket that the kernel does not watch is closed, which the client notices.
+            let _ = self.clients.try_insert_with(|key| {
+                Stream::accepted(transport, key, &self.poller).map(Client::new)
+            });
         }
     }
 
@@ -172,7 +151,7 @@ impl Backend {
         }
     }
 
-    /// A client has at most one wake-up pending: it sets the next when the last has come.
+    /// A client has at most one wake-up pending: the next is set when the last has happened.
     fn expired(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.due = None;
@@ -184,28 +163,17 @@ impl Backend {
         }
     }
 
-    fn drive_next_unfinished(&mut self, now: Instant) {
-        let Some(key) = self.unfinished.pop_front() else { return };
-        if let Some(client) = self.clients.get_mut(key) {
-            client.is_queued = false;
-            self.drive(key, now);
-        }
-    }
-
     fn drive(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let had_due = client.due;
         match client.advance(&mut self.script, &mut self.buffer, now) {
-            // A broken connection is of no more interest than a finished one.
+            // A broken connection is removed like a finished one.
             Ok(Turn::Over) | Err(_) => {
                 self.clients.remove(key);
                 return;
             }
-            Ok(Turn::Unfinished) if !client.is_queued => {
-                client.is_queued = true;
-                self.unfinished.push_back(key);
-            }
-            Ok(Turn::Unfinished | Turn::Waits) => {}
+            Ok(Turn::Unfinished) => self.unfinished.push(UNFINISHED, key),
+            Ok(Turn::Waits) => {}
         }
         if let Some(due) = client.due.filter(|_| client.due != had_due) {
             self.poller.timers().wake_at(key, due);
@@ -215,13 +183,7 @@ impl Backend {
 
 impl Client {
     fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            conversation: Conversation::new(),
-            due: None,
-            is_lingering: false,
-            is_queued: false,
-        }
+        Self { stream, conversation: Conversation::new(), due: None, is_lingering: false }
     }
 
     /// Does what can be done now, one system call per step.
@@ -263,13 +225,13 @@ impl Client {
         Ok(Turn::Unfinished)
     }
 
-    /// Notes when the request at hand is due, if it is new.
+    /// Notes when the current request is to be answered, if that is not yet known.
     fn await_delay(&mut self, now: Instant) {
         self.due = self.due.or_else(|| self.conversation.delay().map(|delay| now + delay));
     }
 
-    /// Closes a connection that is over, and says whether that is done; a lingering one passes over
-    /// what the client still sends until the client closes or time is up.
+    /// Closes a connection that is over; whether that is done. A lingering one drops what the
+    /// client still sends, until the client closes or time is up.
     fn close(&mut self, ending: Ending, buffer: &mut [u8], now: Instant) -> io::Result<bool> {
         if ending == Ending::Plain {
             return Ok(true);

@@ -1,14 +1,13 @@
-//! Tools around the proxy: what it is measured against and with.
+//! Tools that run, load, measure and compare the proxy.
 //!
-//! Everything here works on processes and files from outside. The lab never looks into a running
-//! proxy; what it knows of one it reads from flags, ports, signals and exit statuses, as its users
-//! do.
+//! They treat a proxy as its users do: as a process with flags, ports, signals, files and an exit
+//! status. None of them uses the inside of a running proxy.
 
+mod acceptor;
 pub mod backend;
 pub mod bench;
-mod child;
-pub mod leash;
 pub mod load;
+pub mod parent_death;
 pub mod ports;
 mod process;
 pub mod relay;

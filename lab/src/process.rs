@@ -1,29 +1,30 @@
-//! A program that ends with the lab, with its output in a file, on cores of its own if need be.
+//! A program that the lab runs: in a process group of its own, and ended with the lab.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::leash;
+use super::parent_death;
 
 /// Lines of output that are quoted when a program fails.
 const QUOTED_LINES: usize = 5;
 
-/// A running program. It and its children are killed when this value is dropped, and they end when
-/// the lab dies.
+/// A running program. It and its children are killed when this value is dropped, and end when the
+/// lab dies.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: process::Child,
+    pub(super) child: process::Child,
+    /// The file that it writes to, unless its output is piped.
     output: PathBuf,
 }
 
 impl Process {
-    /// Starts `program` with what it says in the file `output`.
+    /// Starts `program` with its output in the file `output`.
     ///
     /// # Errors
     /// It could not be started.
@@ -35,18 +36,21 @@ impl Process {
     ) -> io::Result<Self> {
         let stdout = File::create(&output)?;
         let stderr = stdout.try_clone()?;
-        let child = leash::command(lab, program, args)
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(stderr)
-            .process_group(0)
-            .spawn()?;
-        Ok(Self { child, output })
+        Ok(Self { child: spawn(lab, program, args, [stdout.into(), stderr.into()])?, output })
     }
 
-    /// Starts `program` on `cores`.
+    /// Starts `program` with its output in pipes, which are in `child`.
     ///
-    /// `taskset` puts it there, since it does so for any program before it has made a thread.
+    /// # Errors
+    /// It could not be started.
+    pub(super) fn start_piped(lab: &Path, program: &Path, args: &[OsString]) -> io::Result<Self> {
+        let child = spawn(lab, program, args, [Stdio::piped(), Stdio::piped()])?;
+        Ok(Self { child, output: PathBuf::new() })
+    }
+
+    /// Starts `program` on `cores`, with its output in the file `output`.
+    ///
+    /// `taskset` pins it, because that works for any program and before it starts a thread.
     ///
     /// # Errors
     /// It could not be started.
@@ -71,24 +75,24 @@ impl Process {
         self.child.try_wait()
     }
 
-    /// Asks it to end, which gives a server time to wait for its own children.
+    /// Asks it to end, so that a server can finish its requests and wait for its own children.
     pub(super) fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        // The child has not been waited for, so its id can't be anybody else's.
-        // It fails only for one that has ended already.
+        // The child has not been waited for, so no other process has its id.
+        // It fails only if the child has ended already.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// All it has said.
+    /// All that it has written.
     pub(super) fn output(&self) -> String {
         fs::read(&self.output)
             .map_or(String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The last of what it has said, in one line.
+    /// The last lines that it has written, in one line.
     pub(super) fn last_lines(&self) -> String {
         let output = self.output();
         let lines: Vec<_> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -98,13 +102,35 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Not yet waited for, so the group can't be anybody else's. Failure means that it is gone.
+        // It has not been waited for, so no other group has its id. It fails only if all have
+        // ended.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
 
+/// Starts a program in a process group of its own: Ctrl-C reaches only the lab, which stops its
+/// children in the order that loses no request.
+fn spawn(
+    lab: &Path,
+    program: &Path,
+    args: &[OsString],
+    [stdout, stderr]: [Stdio; 2],
+) -> io::Result<process::Child> {
+    let mut command = parent_death::command(lab, program, args);
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0).spawn()
+}
+
 /// Cores as `taskset` and others take them: `0,2`.
 pub(super) fn list(cores: &[usize]) -> String {
     cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// How a process ended, as the end of a sentence that begins with its name.
+pub(super) fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => format!("ended: {status}"),
+    }
 }

@@ -1,136 +1,113 @@
-//! A blind byte relay: the least that a proxy of connections can do.
+//! A byte relay: the lower limit of what a proxy can cost.
 //!
-//! Every client connection gets an upstream connection of its own, and bytes are passed on as they
-//! come, on the same reactor as the proxy: four system calls per request and nothing else. What a
-//! proxy costs beyond it is the price of understanding HTTP. It has no timeouts and no log.
+//! Every client connection has an upstream connection of its own, and bytes are forwarded without
+//! parsing them, on the same reactor as the proxy: four system calls per request. What a proxy
+//! costs beyond that is the cost of HTTP. The relay has no timeouts and no log.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::acceptor::Acceptor;
 use tidegate::endpoint::Endpoint;
-use tidegate::reactor::{
-    Event, Key, LazyTimer, Listener, Poller, Readiness, Received, Slots, Stream, Transport, Waker,
-};
+use tidegate::reactor::{Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, Transport};
 
-const LISTENER: Key = Key::fixed(0, 0);
 const ENDS: u8 = 1;
+
+const UNFINISHED: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
-/// Reads made of one connection before the others get their turn.
+/// Reads from one connection before the next one is served.
 const READS_PER_TURN: usize = 16;
 
 const READ_BYTES: usize = 64 * 1024;
-
-/// How long accepting rests when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A relay that listens.
 #[derive(Debug)]
 pub struct Relay {
     poller: Poller,
-    listener: Listener,
-    /// Rings when accepting, stopped for want of descriptors, is to be tried again.
-    accept_again: LazyTimer,
-    /// Connections go to each in turn.
+    acceptor: Acceptor,
+    /// They get connections in turn.
     upstreams: VecDeque<Endpoint>,
     ends: Slots<End>,
     buffer: Vec<u8>,
-    /// Ends that have used up their reads and may have more to give.
-    unfinished: VecDeque<Key>,
+    /// One list: the ends that have used up their reads and may have more bytes.
+    unfinished: Lists,
 }
 
 /// One of the two connections of a pair.
 #[derive(Debug)]
 struct End {
     stream: Stream,
-    /// The other connection; `None` only until that is made.
+    /// The other connection; `None` only until it is made.
     other: Option<Key>,
-    /// Bytes of the other end that this one did not take yet.
+    /// Bytes from the other end that the socket did not take yet.
     unsent: Vec<u8>,
-    /// Whether its peer has finished sending.
+    /// Whether its peer has ended the stream.
     has_ended: bool,
-    /// Whether its peer was told that the other end's has.
+    /// Whether the stream to its peer has been ended.
     is_finished: bool,
-    /// Whether its key is among the unfinished.
-    is_queued: bool,
 }
 
-/// The pair is broken or has nothing more to say.
+/// The pair is broken, or both streams have ended.
 struct Over;
 
 impl Relay {
-    /// Listens on `endpoint`; bytes are passed on to and from `upstreams`, a connection to each in
-    /// turn, once it [`run`](Self::run)s.
+    /// Listens on `endpoint`; once it [`run`](Self::run)s, bytes are forwarded to and from
+    /// `upstreams`, which get connections in turn.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or there are no descriptors left.
+    /// The address is taken or not one of this machine, or there are no descriptors left.
     pub fn bind(endpoint: &Endpoint, upstreams: Vec<Endpoint>) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let listener = Listener::bind(endpoint)?;
-        listener.register(LISTENER, &poller)?;
+        let acceptor = Acceptor::bind(endpoint, &poller)?;
         Ok(Self {
             poller,
-            listener,
-            accept_again: LazyTimer::default(),
+            acceptor,
             upstreams: upstreams.into(),
             ends: Slots::new(ENDS),
             buffer: vec![0; READ_BYTES],
-            unfinished: VecDeque::new(),
+            unfinished: Lists::new(1),
         })
     }
 
     /// Where it listens, with the port the kernel chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.listener.endpoint()
+        self.acceptor.endpoint()
     }
 
-    /// What makes [`run`](Self::run) return, from another thread.
-    #[must_use]
-    pub fn stopper(&self) -> Waker {
-        self.poller.waker()
-    }
-
-    /// Relays until stopped; connections are then cut off.
+    /// Relays until the process ends.
     ///
     /// # Errors
     /// Only if the operating system refuses to wait for events.
-    pub fn run(mut self) -> io::Result<()> {
+    pub fn run(mut self) -> io::Result<Infallible> {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
-            let now = self.poller.turn(&mut events, !self.unfinished.is_empty())?;
-            for _ in 0..self.unfinished.len() {
-                self.pump_next_unfinished();
+            let unfinished = self.unfinished.len(UNFINISHED);
+            let now = self.poller.turn(&mut events, unfinished > 0)?;
+            for _ in 0..unfinished {
+                if let Some(key) = self.unfinished.pop_first(UNFINISHED) {
+                    self.pump(key);
+                }
             }
             for event in &events {
                 match *event {
-                    Event::Woken => return Ok(()),
-                    Event::Ready { key: LISTENER, .. } => self.accept(now),
+                    event if self.acceptor.is_meant(event) => self.accept(now),
                     Event::Ready { key, readiness } => self.ready(key, readiness),
-                    Event::Expired { at, .. } => {
-                        if self.accept_again.fired(at) {
-                            self.accept(now);
-                        }
-                    }
+                    Event::Expired { .. } | Event::Woken => {}
                 }
             }
         }
     }
 
     fn accept(&mut self, now: Instant) {
-        loop {
-            match self.listener.accept() {
-                // A client whose pair can't be made is closed, which tells it.
-                Ok(Some((transport, _))) => drop(self.pair(transport)),
-                Ok(None) => return,
-                Err(_) => {
-                    let again = Some(now + ACCEPT_PAUSE);
-                    return self.accept_again.set(again, LISTENER, self.poller.timers());
-                }
-            }
+        while let Some(transport) = self.acceptor.next(now, &mut self.poller) {
+            // A client without an upstream connection is closed.
+            let _ = self.pair(transport);
         }
     }
 
@@ -167,25 +144,17 @@ impl Relay {
         let other = end.other;
         let has_room = !end.unsent.is_empty() && end.stream.can_write();
         self.pump(key);
-        // What waits for room here holds back the other end's reads.
+        // While bytes are unsent here, nothing is read from the other end.
         if has_room && let Some(other) = other {
             self.pump(other);
         }
     }
 
-    fn pump_next_unfinished(&mut self) {
-        let Some(key) = self.unfinished.pop_front() else { return };
-        if let Some(end) = self.ends.get_mut(key) {
-            end.is_queued = false;
-            self.pump(key);
-        }
-    }
-
-    /// Passes on what one end has to give, and ends the pair when that is over.
+    /// Forwards what one end has received, and closes the pair when that is over.
     fn pump(&mut self, key: Key) {
         match self.pass_on(key) {
             Ok(false) => {}
-            Ok(true) => self.queue(key),
+            Ok(true) => self.unfinished.push(UNFINISHED, key),
             Err(Over) => {
                 if let Some(end) = self.ends.remove(key)
                     && let Some(other) = end.other
@@ -196,15 +165,7 @@ impl Relay {
         }
     }
 
-    fn queue(&mut self, key: Key) {
-        if let Some(end) = self.ends.get_mut(key)
-            && !mem::replace(&mut end.is_queued, true)
-        {
-            self.unfinished.push_back(key);
-        }
-    }
-
-    /// Moves bytes from the end `key` to the other one; whether there may be more at once.
+    /// Forwards bytes from the end `key` to the other one; whether there may be more now.
     fn pass_on(&mut self, key: Key) -> Result<bool, Over> {
         for _ in 0..READS_PER_TURN {
             let Some(other) = self.ends.get(key).and_then(|end| end.other) else {
@@ -233,7 +194,7 @@ impl Relay {
         Ok(true)
     }
 
-    /// Tells the other end's peer that no more will come; over when that goes for both.
+    /// Ends the stream to the other end's peer; over when both have ended.
     fn finish(&mut self, key: Key, other: Key) -> Result<bool, Over> {
         let Some(to) = self.ends.get_mut(other) else { return Err(Over) };
         to.stream.finish().map_err(|_| Over)?;
@@ -245,24 +206,17 @@ impl Relay {
 
 impl End {
     fn new(stream: Stream, other: Option<Key>) -> Self {
-        Self {
-            stream,
-            other,
-            unsent: Vec::new(),
-            has_ended: false,
-            is_finished: false,
-            is_queued: false,
-        }
+        Self { stream, other, unsent: Vec::new(), has_ended: false, is_finished: false }
     }
 
-    /// Sends `bytes`, and keeps what isn't taken. Nothing may be unsent.
+    /// Sends `bytes`, and keeps those that the socket does not take. Nothing may be unsent.
     fn send(&mut self, bytes: &[u8]) -> Result<(), Over> {
         let taken = self.stream.write([bytes, &[]]).map_err(|_| Over)?.unwrap_or(0);
         self.unsent.extend_from_slice(&bytes[taken..]);
         Ok(())
     }
 
-    /// Sends what is unsent; whether all of it is gone.
+    /// Sends what is unsent; whether the socket took all of it.
     fn flush(&mut self) -> Result<bool, Over> {
         if self.unsent.is_empty() {
             return Ok(true);

@@ -1,10 +1,10 @@
-//! The six scenarios of the experiment: each policy over each kind of connections, one after the
-//! other, each on a fresh stack under the same load.
+//! The six scenarios of the experiment: each policy with each connection mode, one after the other,
+//! each with a new stack under the same load.
 //!
-//! It leaves four files for each in a folder: the proxy's log and what stands beside it, what `wrk`
-//! printed, and what the programs said. Files of an earlier run are moved away first, and those of
-//! a scenario that was interrupted are removed, so that what lies there afterwards is of one run
-//! and whole. Only where something failed the files stay, for they tell what.
+//! For each it writes four files to a folder: the proxy's log and its description, the output of
+//! `wrk`, and that of the other programs. Files of an earlier run are moved away first, and those
+//! of an interrupted scenario are removed, so that the folder has the files of one run only. After
+//! a failure the files stay, because they may contain the reason.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,29 +16,29 @@ use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 
-use super::child::{Child, Output, describe};
+use super::process::{Process, describe};
 use super::report::per_second;
 use super::setup;
 use super::signals::Signals;
-use super::stack::{BACKENDS, Plan, Programs, Stack, StackError, check_ports, system};
+use super::stack::{BACKENDS, Output, Plan, Programs, Stack, StackError, check_ports, system};
 use tidegate::balance::Policy;
 use tidegate::journal::{is_held, meta_path};
 
-/// Both kinds of upstream connections, in the order of the scenarios.
+/// Both connection modes, in the order of the scenarios.
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
 
 /// Where files of earlier runs go, inside the folder.
 const OLD: &str = "old";
 
-/// How often somebody is told how far it is.
+/// How often progress is reported.
 const TICK: Duration = Duration::from_millis(200);
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
 pub struct Scenarios {
-    /// How long each is under load, in seconds.
+    /// Seconds of load for each.
     pub seconds: u32,
-    /// Where the files go.
+    /// The folder for the files.
     pub folder: PathBuf,
     /// Where the proxy listens.
     pub listen: SocketAddr,
@@ -46,22 +46,22 @@ pub struct Scenarios {
     pub backend_ports: [u16; BACKENDS.len()],
 }
 
-/// Who is told how far it is.
+/// What is called with the progress.
 pub trait Progress {
     /// Earlier files were moved to this folder.
     fn moved(&mut self, to: &Path);
     /// A scenario begins.
     fn begins(&mut self, name: &str);
-    /// So long have scenarios been under load now, all together.
+    /// The time under load of all scenarios so far.
     fn tick(&mut self, under_load: Duration);
-    /// A scenario is over.
+    /// A scenario has ended.
     fn ends(&mut self, done: &Done);
 }
 
-/// A scenario that was run to its end.
+/// A complete scenario.
 #[derive(Clone, Debug)]
 pub struct Done {
-    /// Its name, with which those of its files begin.
+    /// Its name, with which the names of its files begin.
     pub name: String,
     /// The proxy's log.
     pub log: PathBuf,
@@ -69,43 +69,43 @@ pub struct Done {
     pub totals: Totals,
     /// Requests per second as `wrk` counted them.
     pub per_second: Option<f64>,
-    /// What `wrk` has to say of connections and statuses; nothing if all went well.
+    /// Errors of connections and statuses that `wrk` printed.
     pub complaints: Vec<String>,
 }
 
 impl Done {
-    /// Whether every request succeeded and has its row.
+    /// Whether every request succeeded and has a row.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.totals.are_clean() && self.complaints.is_empty()
     }
 }
 
-/// What a proxy says at its end.
+/// The totals that a proxy prints at its end.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Totals {
-    /// Requests of which a byte arrived.
+    /// Requests of which at least a byte arrived.
     pub requests: u64,
-    /// Those with a status of 4xx or 5xx, or a fault.
+    /// Those with a status of 400 or more, or a fault.
     pub errors: u64,
-    /// Rows that were written.
+    /// Rows written.
     pub rows: u64,
-    /// Rows that could not be.
+    /// Rows that could not be written.
     pub lost: u64,
 }
 
 /// Why the scenarios were not all run.
 #[derive(Debug, Error)]
 pub enum ScenariosError {
-    /// There is no load without it.
+    /// `wrk` is not installed.
     #[error("there is no wrk, which makes the load; ./scripts/setup installs it")]
     NoWrk,
-    /// A file can't be made, moved or read.
+    /// A file can't be created, moved or read.
     #[error("can't {what} `{}`: {source}", .path.display())]
     File {
         /// What could not be done.
         what: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -113,21 +113,21 @@ pub enum ScenariosError {
     /// A log of an earlier run is still written.
     #[error("a proxy is writing `{}`; stop it, or name another folder with --logs", .0.display())]
     InUse(PathBuf),
-    /// The stack did not come up, or fell.
+    /// The stack did not start, or a part of it ended.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// The load could not be made.
+    /// `wrk` failed.
     #[error("wrk {how}; what it said is in `{}`", .said.display())]
     Wrk {
-        /// Its exit status in words.
+        /// Its exit status as text.
         how: String,
-        /// What it said.
+        /// The file with its output.
         said: PathBuf,
     },
     /// The proxy ended without its totals.
     #[error("the proxy did not say how many requests there were; see `{}`", .0.display())]
     NoTotals(PathBuf),
-    /// Somebody wants it to stop.
+    /// A signal stopped it.
     #[error("stopped by a signal; finished scenarios keep their files, this one's were removed")]
     Stopped(i32),
 }
@@ -142,14 +142,14 @@ fn all() -> impl Iterator<Item = (Policy, &'static str)> {
 }
 
 fn name(policy: Policy, connections: &str) -> String {
-    // As the proxy names its log.
+    // As in the name of the proxy's log.
     format!("{policy}_{}", connections.replace('-', "_"))
 }
 
-/// Runs all six. The results come in their order.
+/// Runs all six, and returns their results in order.
 ///
 /// # Errors
-/// One could not be run to its end. Nothing that was started is left running.
+/// One could not be completed. Nothing is left running.
 pub fn run(
     scenarios: &Scenarios,
     progress: &mut dyn Progress,
@@ -196,8 +196,7 @@ impl Scenarios {
             listen: self.listen,
             backend_ports: self.backend_ports,
             dashboard_port: None,
-            // When its time is over, wrk closes its connections on what is in flight. That is no
-            // hang-up of the kind that is worth a row with an error.
+            // At its end wrk closes connections with requests in flight. Those are no errors.
             proxy_flags: ["--client-half-close", "allow", "--log"]
                 .map(OsString::from)
                 .into_iter()
@@ -228,17 +227,17 @@ impl Files {
 
     fn remove(&self) {
         for file in [&self.log, &meta_path(&self.log), &self.wrk, &self.console] {
-            // One that was not made yet is as good as removed.
+            // A file that does not exist yet need not be removed.
             let _ = fs::remove_file(file);
         }
     }
 }
 
-/// One scenario on its way.
+/// One scenario that runs.
 struct Run<'a> {
     /// How long it is under load.
     load: Duration,
-    /// How long those before it were.
+    /// How long those before it were under load.
     before: Duration,
     plan: &'a Plan,
     files: Files,
@@ -252,18 +251,18 @@ impl Run<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Done, ScenariosError> {
         let console = create(&self.files.console)?;
-        let mut stack = Stack::new(signals, self.programs, Output::Labelled(console));
+        let mut stack = Stack::new(signals, self.programs, Output::File(console));
         let load = self.put_under_load(&mut stack, progress);
-        // What went wrong first explains what went wrong after it.
+        // The first error is the cause of later ones.
         let stopped = stack.stop();
         load?;
         stopped.map_err(|error| match error {
-            // The first signal of somebody who came when the load was over.
+            // The load was over, so this was the first signal.
             StackError::Hurried(signal) => ScenariosError::Stopped(signal),
             error => error.into(),
         })?;
         let Files { name, log, wrk, console } = &self.files;
-        let totals = Totals::said(&read(console)?);
+        let totals = Totals::find(&read(console)?);
         let totals = totals.ok_or_else(|| ScenariosError::NoTotals(console.clone()))?;
         let said = read(wrk)?;
         let (per_second, complaints) = (per_second(&said), complaints(&said));
@@ -275,14 +274,14 @@ impl Run<'_> {
         stack: &mut Stack<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(), ScenariosError> {
-        if let Some(signal) = stack.rise(self.plan)? {
+        if let Some(signal) = stack.start_all(self.plan)? {
             return Err(ScenariosError::Stopped(signal));
         }
-        let output = Output::Plain(create(&self.files.wrk)?);
         let time = format!("-d{}s", self.load.as_secs());
         let args = ["-t4", "-c100", &time, "--latency", &self.plan.proxy_url()].map(OsString::from);
-        let mut wrk = Child::start("wrk", self.programs.lab(), Path::new("wrk"), &args, &output)
-            .map_err(system("start wrk"))?;
+        let (lab, output) = (self.programs.lab(), self.files.wrk.clone());
+        let mut wrk =
+            Process::start(lab, Path::new("wrk"), &args, output).map_err(system("start wrk"))?;
         let started = now();
         loop {
             if let Some(signal) = stack.wait(TICK)? {
@@ -302,8 +301,8 @@ impl Run<'_> {
 }
 
 impl Totals {
-    /// Finds them in what the programs said.
-    fn said(console: &str) -> Option<Self> {
+    /// Finds them in the output of the programs.
+    fn find(console: &str) -> Option<Self> {
         let line = console.lines().rev().find(|line| line.ends_with(" rows lost"))?;
         let (_, counts) = line.split_once("| ")?;
         let mut numbers = counts.split(", ").map(|count| count.split(' ').next()?.parse().ok());
@@ -316,15 +315,14 @@ impl Totals {
     }
 }
 
-/// The lines in which `wrk` tells of connections that broke and of statuses that are no success.
+/// The lines in which `wrk` reports errors of connections and statuses.
 fn complaints(wrk: &str) -> Vec<String> {
     let lines = wrk.lines().map(str::trim);
     let complains = |line: &&str| line.starts_with("Socket errors") || line.starts_with("Non-2xx");
     lines.filter(complains).map(str::to_owned).collect()
 }
 
-/// Moves what an earlier run left in `folder` into a folder of its own below [`OLD`], if there is
-/// anything, and says where that is.
+/// Moves files of an earlier run in `folder` into a new folder below [`OLD`], which is returned.
 fn put_away(folder: &Path) -> Result<Option<PathBuf>, ScenariosError> {
     fs::create_dir_all(folder).map_err(file("make", folder))?;
     let entries = fs::read_dir(folder).map_err(file("read", folder))?;
@@ -351,7 +349,7 @@ fn put_away(folder: &Path) -> Result<Option<PathBuf>, ScenariosError> {
     Ok(Some(old))
 }
 
-/// Makes a folder named after this moment.
+/// Creates a folder named after the current time.
 fn unused_folder(parent: &Path) -> Result<PathBuf, ScenariosError> {
     fs::create_dir_all(parent).map_err(file("make", parent))?;
     let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -368,7 +366,7 @@ fn unused_folder(parent: &Path) -> Result<PathBuf, ScenariosError> {
 }
 
 fn create(path: &Path) -> Result<File, ScenariosError> {
-    // Several programs may write to it, each at its end.
+    // Several programs append to it.
     let opened = OpenOptions::new().append(true).create_new(true).open(path);
     opened.map_err(file("make", path))
 }
@@ -412,11 +410,11 @@ mod tests {
                     proxy     | policy round-robin\n\
                     proxy     | 12 requests, 3 errors, 11 rows, 1 rows lost\n";
         let totals = Totals { requests: 12, errors: 3, rows: 11, lost: 1 };
-        assert_eq!(Totals::said(said), Some(totals));
+        assert_eq!(Totals::find(said), Some(totals));
         assert!(!totals.are_clean());
         assert!(Totals { errors: 0, rows: 12, lost: 0, ..totals }.are_clean());
-        assert_eq!(Totals::said("proxy     | listening\n"), None);
-        assert_eq!(Totals::said("proxy     | many requests, and no rows lost\n"), None);
+        assert_eq!(Totals::find("proxy     | listening\n"), None);
+        assert_eq!(Totals::find("proxy     | many requests, and no rows lost\n"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Installs the programs that running and testing call but cargo can't build.
+//! Installs the programs that the demo and the tests call and that cargo does not build.
 //!
-//! It looks first, and does nothing where nothing is missing. It uses Debian's `apt-get`, as root
-//! or through `sudo`; anywhere else it says exactly what is missing.
+//! If something is missing it calls Debian's `apt-get`, as root or through `sudo`. On other systems
+//! it says what is missing.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::process::Command;
 
 use thiserror::Error;
 
-/// A program that is needed, and the Debian package that has it.
+/// A program, and the Debian package that has it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tool {
     /// Its command.
@@ -28,7 +28,7 @@ impl fmt::Display for Tool {
     }
 }
 
-/// What everyone needs.
+/// What the demo and the tests need.
 pub const TOOLS: [Tool; 5] = [
     Tool { command: "wrk", package: "wrk", purpose: "makes load" },
     Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
@@ -37,8 +37,8 @@ pub const TOOLS: [Tool; 5] = [
     Tool { command: "chromedriver", package: "chromium-driver", purpose: "drives it" },
 ];
 
-/// What only a bench needs. Debian keeps these commands in `/usr/sbin` and, where there is a
-/// service manager, starts them once they are installed.
+/// What only a bench needs. Debian installs these in `/usr/sbin` and starts the servers where there
+/// is a service manager.
 pub const BENCH_TOOLS: [Tool; 3] = [
     Tool { command: "nginx", package: "nginx-light", purpose: "is measured against" },
     Tool { command: "haproxy", package: "haproxy", purpose: "is measured against" },
@@ -62,7 +62,7 @@ pub enum SetupError {
         /// Why it failed.
         source: io::Error,
     },
-    /// It ran, and yet.
+    /// It ran, and something is still missing.
     #[error("still missing after apt-get: {}", list(.0))]
     StillMissing(Vec<Tool>),
 }
@@ -77,7 +77,7 @@ pub fn setup(tools: &[Tool], path: &OsStr, is_root: bool) -> Result<Vec<Tool>, S
         return Ok(missing);
     }
     let prefix = installer(path, is_root, &missing)?;
-    // Lists that are out of date, or a source that doesn't answer, may do no harm.
+    // If this fails, because a source does not answer, the packages may still be installable.
     run(prefix, &["update", "-q"])?;
     let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
     install.extend(packages(&missing));
@@ -88,7 +88,7 @@ pub fn setup(tools: &[Tool], path: &OsStr, is_root: bool) -> Result<Vec<Tool>, S
     }
 }
 
-/// Whether a command is in one of the folders of `path`, written as `PATH` is.
+/// Whether a command is in one of the folders of `path`, which has the format of `PATH`.
 #[must_use]
 pub fn is_installed(path: &OsStr, command: &str) -> bool {
     std::env::split_paths(path).any(|folder| {
@@ -118,7 +118,7 @@ fn installer(
     }
 }
 
-/// Runs the installer. Its exit status is not believed; what is there afterwards counts.
+/// Runs the installer. Its exit status is ignored, because the caller checks what is installed.
 fn run(prefix: &[&str], args: &[&str]) -> Result<(), SetupError> {
     let words = [prefix, args].concat();
     let status =
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_missing_nothing_is_called() {
+    fn if_nothing_is_missing_nothing_is_called() {
         // There is no apt-get in that folder; calling it would fail.
         let folder = folder_with(&["wrk", "curl", "python3"]);
         let installed = setup(THREE, folder.path().as_os_str(), true).expect("nothing to do");

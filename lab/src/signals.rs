@@ -1,4 +1,4 @@
-//! Signals to the lab as a queue that can be waited on with a deadline.
+//! Signals to the lab as a queue that can be waited on with a timeout.
 
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
@@ -9,27 +9,28 @@ use procfs::process::Process;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator;
 
-/// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
+/// A signal this soon after the first is the same one: `timeout` sends it to a program and then to
+/// its group.
 const ECHO: Duration = Duration::from_millis(250);
 
-/// What a signal means to a tool that minds child processes.
+/// What a signal means to a program that has children.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Notice {
-    /// Somebody wants the lab to stop, by this signal.
+    /// The lab is to stop, by this signal.
     Stop(i32),
-    /// Some child may have ended; several endings can share one notice.
+    /// One or several children may have ended.
     ChildEnded,
 }
 
-/// The queue. Signals that arrive before it is asked for are kept.
+/// The queue. Signals are kept in it until they are asked for.
 pub(super) struct Signals(Receiver<Notice>);
 
 impl Signals {
-    /// Takes over SIGINT, SIGTERM and SIGCHLD for the rest of the process's life, and SIGHUP, which
-    /// comes when the terminal is closed, unless `nohup` has it ignored.
+    /// Handles SIGINT, SIGTERM and SIGCHLD from now on, and SIGHUP, which is sent when the terminal
+    /// is closed, unless `nohup` has it ignored.
     ///
     /// # Errors
-    /// No handler could be installed, or no thread started.
+    /// A handler could not be installed, or a thread not started.
     pub(super) fn watch() -> io::Result<Self> {
         let mut signals = iterator::Signals::new([SIGINT, SIGTERM, SIGCHLD])?;
         if !is_ignored(SIGHUP) {
@@ -55,7 +56,7 @@ impl Signals {
         Ok(Self(receiver))
     }
 
-    /// Waits for the next notice; `None` if none came within `patience`.
+    /// Waits for the next notice, for at most `patience`.
     pub(super) fn wait(&self, patience: Duration) -> Option<Notice> {
         self.0.recv_timeout(patience).ok()
     }

@@ -1,23 +1,21 @@
-//! The whole stack in the foreground, for a person: greeted, shown, and stopped by a signal.
+//! The whole stack in the foreground, until a signal stops it.
 
 use std::env;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::child::Output;
 use super::setup;
 use super::signals::Signals;
-use super::stack::{Plan, Programs, Stack, StackError, check_plan, check_ports, system};
+use super::stack::{Output, Plan, Programs, Stack, StackError, check_plan, check_ports, system};
 use tidegate::console::Console;
 
-/// What becomes of the stack when a backend or the dashboard ends by itself. Without its proxy it
-/// is none, and ends.
+/// What happens when a backend or the dashboard ends by itself. If the proxy does, the stack ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Loss {
-    /// It goes on and says so: how the proxy does without a backend is what can be tried.
+    /// The others go on, so that failover can be tried.
     GoesOn,
-    /// It ends, too.
+    /// The stack ends, too.
     EndsIt,
 }
 
@@ -25,8 +23,8 @@ pub enum Loss {
 /// flight while its backends still answer.
 ///
 /// # Errors
-/// It did not come up, the proxy, or with [`Loss::EndsIt`] any child, ended by itself, or it had to
-/// be stopped hastily. Whatever had been started has been stopped.
+/// It did not start, the proxy, or with [`Loss::EndsIt`] any child, ended by itself, or a second
+/// signal stopped it at once. In each case nothing is left running.
 pub fn up(plan: &Plan, loss: Loss) -> Result<(), StackError> {
     let programs = Programs::beside_the_lab()?;
     let signals = Signals::watch().map_err(system("watch signals"))?;
@@ -34,26 +32,26 @@ pub fn up(plan: &Plan, loss: Loss) -> Result<(), StackError> {
     let log = programs.check(plan)?;
     check_ports(plan)?;
     let mut stack = Stack::new(&signals, &programs, Output::Shown);
-    let outcome = stay(&mut stack, plan, log.as_deref(), loss);
+    let outcome = serve(&mut stack, plan, log.as_deref(), loss);
     stack.stop().and(outcome)
 }
 
-/// Starts everything and stays until a signal or the end of a child it can't do without.
-fn stay(
+/// Starts everything, and returns at a signal or at the end of a child that it needs.
+fn serve(
     stack: &mut Stack<'_>,
     plan: &Plan,
     log: Option<&Path>,
     loss: Loss,
 ) -> Result<(), StackError> {
-    if stack.rise(plan)?.is_some() {
+    if stack.start_all(plan)?.is_some() {
         return Ok(());
     }
     if let Some(log) = log
-        && stack.begin_log(log)?.is_some()
+        && stack.await_log(log)?.is_some()
     {
         return Ok(());
     }
-    // Only a file can be looked into while it is written.
+    // The dashboard can only read a log that is a file.
     let log = log.filter(|log| log.is_file());
     let shown = plan.dashboard_port.and_then(|port| Some((log?, port)));
     if let Some((log, port)) = shown
@@ -64,7 +62,7 @@ fn stay(
     let greeting = greeting(plan, shown.map(|(_, port)| port));
     Console::standard().say(&greeting);
     match loss {
-        Loss::GoesOn => stack.outlast(plan, tell_loss).map(drop),
+        Loss::GoesOn => stack.wait_for_proxy(plan, report_loss).map(drop),
         Loss::EndsIt => {
             while stack.wait(Duration::MAX)?.is_none() {}
             Ok(())
@@ -72,8 +70,8 @@ fn stay(
     }
 }
 
-/// Says what is no longer there, and how to have it back.
-fn tell_loss(ended: &StackError, command: Option<String>) {
+/// Says what has ended, and how it can be started again.
+fn report_loss(ended: &StackError, command: Option<String>) {
     let mut text = format!("tidegate-lab: {ended}; the rest goes on\n");
     if let Some(command) = command {
         // Writing to a String can't fail.
@@ -82,7 +80,7 @@ fn tell_loss(ended: &StackError, command: Option<String>) {
     Console::standard().complain(&text);
 }
 
-/// What to open, and what to run next.
+/// What to try next.
 fn greeting(plan: &Plan, dashboard_port: Option<u16>) -> String {
     let url = plan.proxy_url();
     let mut text = format!(

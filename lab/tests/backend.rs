@@ -302,7 +302,7 @@ fn when_descriptors_run_out_the_rest_waits_its_turn() {
 }
 
 #[test]
-fn nobody_reading_what_it_says_is_no_reason_to_stop() {
+fn it_serves_though_its_output_is_closed() {
     // An address of our own, so that no other test is given the port in between.
     let address = TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap();
     let port = address.port().to_string();

@@ -113,7 +113,7 @@ fn a_contender_with_a_wrong_answer_fails_the_bench() {
 }
 
 #[test]
-fn who_is_not_there_is_named_and_left_out() {
+fn a_missing_contender_is_named_and_left_out() {
     let folder = lab_with_proxy("exit 1");
     fs::remove_file(folder.path().join("tidegate")).unwrap();
     let reports = tempfile::tempdir().unwrap();
@@ -160,5 +160,5 @@ fn a_load_tells_its_percentiles_and_writes_them() {
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, free_ports::<1>()[0]));
     let (code, said) = run(&format!("http://{nobody}/"));
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("nobody answers at"), "{said}");
+    assert!(said.contains("no server answers at"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! `tidegate-lab scenarios` as a process: what it leaves behind, and what it never does.
+//! `tidegate-lab scenarios` as a process: the files it writes, and how it stops.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
 //! `tidegate-lab up` and `setup` as processes: what is started, in which order it stops, and that
-//! nothing is ever left behind.
+//! nothing is left running.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -165,7 +165,7 @@ fn there_is_no_dashboard_where_there_is_no_log() {
     assert!(!is_open(port));
 }
 
-/// Kills whoever listens on a port.
+/// Kills the process that listens on a port.
 fn kill_owner(port: u16) {
     let owner = ports::owner(port).unwrap();
     let pid = Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
@@ -276,7 +276,7 @@ fn a_taken_port_is_named_before_anything_starts() {
 }
 
 #[test]
-fn somebody_on_the_other_family_of_localhost_has_the_port_too() {
+fn a_port_that_is_taken_over_ipv6_is_taken() {
     let Ok(held) = TcpListener::bind("[::1]:0") else { return };
     let port = held.local_addr().unwrap().port();
     let [proxy, b, c] = free_ports::<3>();

@@ -1,17 +1,16 @@
-//! One client's connection as a state machine: bytes in, bytes out, and now and then a wait.
+//! One client's connection as a state machine without a socket and a clock.
 //!
-//! It knows no socket and no clock. Its owner feeds it what was read, sends what is
-//! [`pending`](Conversation::pending), waits as long as [`delay`](Conversation::delay) says, and
-//! closes when it is [`over`](Conversation::ending). Requests are answered one after the other in
-//! the order they came, so a pipelined request starts to be worked on when the one before it has
-//! been answered. A request's body is passed over as it comes and never kept.
+//! Its owner passes it the bytes that were read, sends what is [`pending`](Conversation::pending),
+//! waits as long as [`delay`](Conversation::delay) says, and closes when it is
+//! [`over`](Conversation::ending). Requests are answered in order; the delay of a pipelined request
+//! begins when the one before it has been answered. Bodies of requests are dropped as they arrive.
 
 use std::mem;
 use std::time::Duration;
 
 use super::output::Output;
 use super::request::{Asked, Kind, Persistence, Refusal, Request};
-use super::script::{Cue, Script};
+use super::script::{Action, Script};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const PONG: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -28,8 +27,8 @@ const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConne
 pub(super) enum Ending {
     /// At once: the client has ended its stream, too.
     Plain,
-    /// Sending first, receiving later: the client may still be sending, or send something before it
-    /// has read all, and closing on it would make its kernel drop our last answer (RFC 9112 §9.6).
+    /// First for sending and later for receiving: if bytes of the client arrive at a closed socket,
+    /// the client gets a reset, which can destroy the last answer (RFC 9112 §9.6).
     Lingering,
 }
 
@@ -37,8 +36,8 @@ pub(super) enum Ending {
 enum Reading {
     Head,
     Body(Request),
-    /// The request is whole and is being worked on.
-    Working(Asked, Cue),
+    /// The request is complete, and its delay runs.
+    Working(Asked, Action),
     Over(Ending),
 }
 
@@ -46,8 +45,8 @@ enum Reading {
 #[derive(Debug)]
 pub(super) struct Conversation {
     reading: Reading,
-    /// Bytes that came and cannot be dealt with yet: the beginning of a head, or requests that
-    /// wait for their turn. At most a head and one receipt long.
+    /// Bytes that can't be parsed yet: the beginning of a head or of a line between chunks, or
+    /// pipelined requests. At most one of them and as much as is read at once.
     held: Vec<u8>,
     output: Output,
 }
@@ -57,12 +56,12 @@ impl Conversation {
         Self { reading: Reading::Head, held: Vec::new(), output: Output::default() }
     }
 
-    /// Whether bytes from the client are of use now. While not, they are best left in the socket.
+    /// Whether bytes from the client can be used now; else they should stay in the socket.
     pub(super) fn wants_bytes(&self) -> bool {
         matches!(self.reading, Reading::Head | Reading::Body(_)) && !self.output.is_full()
     }
 
-    /// Takes in bytes from the client.
+    /// Takes bytes from the client.
     pub(super) fn receive(&mut self, bytes: &[u8], script: &mut Script) {
         if self.held.is_empty() {
             let used = self.advance(bytes, script);
@@ -73,23 +72,23 @@ impl Conversation {
         }
     }
 
-    /// The client has finished sending; a request it broke off gets no answer.
+    /// The client has ended its stream; a request that is incomplete gets no answer.
     pub(super) fn end(&mut self) {
         self.reading = Reading::Over(Ending::Plain);
     }
 
-    /// How long the request at hand is to be worked on, if there is one.
+    /// The delay of the current request, if there is one.
     pub(super) fn delay(&self) -> Option<Duration> {
         match self.reading {
-            Reading::Working(_, cue) => Some(cue.delay),
+            Reading::Working(_, action) => Some(action.delay),
             _ => None,
         }
     }
 
-    /// The delay has passed: the request at hand is answered.
+    /// The delay has passed: the current request is answered.
     pub(super) fn answer(&mut self, script: &mut Script) {
-        if let Reading::Working(asked, cue) = self.reading {
-            self.reply(asked, cue, script);
+        if let Reading::Working(asked, action) = self.reading {
+            self.reply(asked, action, script);
             self.resume(script);
         }
     }
@@ -116,7 +115,7 @@ impl Conversation {
         }
     }
 
-    /// Goes on with what is held.
+    /// Continues with the bytes that are held.
     fn resume(&mut self, script: &mut Script) {
         let mut held = mem::take(&mut self.held);
         let used = self.advance(&held, script);
@@ -124,7 +123,7 @@ impl Conversation {
         self.held = held;
     }
 
-    /// Deals with as much of `bytes` as can be dealt with now, and returns how much that is.
+    /// Parses as much of `bytes` as possible, and returns how much that is.
     fn advance(&mut self, bytes: &[u8], script: &mut Script) -> usize {
         let mut used = 0;
         loop {
@@ -157,7 +156,7 @@ impl Conversation {
         }
     }
 
-    /// A request is whole.
+    /// A request is complete.
     fn begin(&mut self, asked: Asked, script: &mut Script) {
         if asked.kind == Kind::Ping {
             self.output.push(match asked.persistence {
@@ -168,17 +167,17 @@ impl Conversation {
             self.go_on(asked.persistence);
             return;
         }
-        let cue = script.cue();
-        if cue.delay.is_zero() {
-            self.reply(asked, cue, script);
+        let action = script.next();
+        if action.delay.is_zero() {
+            self.reply(asked, action, script);
         } else {
-            self.reading = Reading::Working(asked, cue);
+            self.reading = Reading::Working(asked, action);
         }
     }
 
-    fn reply(&mut self, asked: Asked, cue: Cue, script: &Script) {
-        let persistence = if cue.close { Persistence::Closing } else { asked.persistence };
-        let reply = script.reply(cue);
+    fn reply(&mut self, asked: Asked, action: Action, script: &Script) {
+        let persistence = if action.close { Persistence::Closing } else { asked.persistence };
+        let reply = script.reply(action);
         self.output.push(reply.head(persistence));
         if asked.kind != Kind::Head {
             let (start, filling) = reply.body();

@@ -1,4 +1,4 @@
-//! The bytes a connection still has to send.
+//! The bytes that a connection has still to send.
 
 use std::ops::Range;
 
@@ -13,11 +13,11 @@ pub(super) struct Output {
     filling: Range<u64>,
 }
 
-/// Answers to pipelined requests are gathered up to about this many bytes.
+/// Answers to pipelined requests are collected up to about this many bytes.
 const ENOUGH_BYTES: usize = 32 * 1024;
 
 impl Output {
-    /// Whether nothing may be pushed before more has been sent: filling comes last, and a client
+    /// Whether nothing may be added before more has been sent: the filling comes last, and a client
     /// that does not read its answers gets no more of them.
     pub(super) fn is_full(&self) -> bool {
         !self.filling.is_empty() || self.rendered.len() >= ENOUGH_BYTES
@@ -27,7 +27,7 @@ impl Output {
         self.rendered.extend_from_slice(bytes);
     }
 
-    /// Has `range` of the pattern follow what has been pushed.
+    /// Adds `range` of the pattern after what has been pushed.
     pub(super) fn fill(&mut self, range: Range<u64>) {
         self.filling = range;
     }

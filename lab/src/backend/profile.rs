@@ -1,4 +1,4 @@
-//! How long a backend pretends to work: a cycle of delays.
+//! The delays of a backend's answers, which are repeated.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use tidegate::time::parse_duration;
 
-/// The delays of successive requests; after the last comes the first again. Never empty.
+/// The delays of successive requests; after the last the first is used again. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile(Vec<Duration>);
 
-/// More would be a slip of the finger; each entry costs a rendered reply.
+/// More would be a typing error; each entry costs a rendered reply.
 const MOST_DELAYS: usize = 10_000;
 
 impl Profile {
-    /// The profile that belongs to a server's name: A is mostly fast with a run of slow answers, B
-    /// and C are steady; any other name behaves as A. Upper and lower case are the same.
+    /// The default profile of a server with this name: A is mostly fast with some slow answers in a
+    /// row, B and C are constant; all other names have that of A. Case does not matter.
     #[must_use]
     pub fn of_server(id: &str) -> Self {
         let millis: &[u64] = match id {
@@ -33,7 +33,8 @@ impl Profile {
     }
 }
 
-/// Reads `10,15,400x3`: milliseconds, decimals allowed, each repeated as often as its `x` says.
+/// Parses `10,15,400x3`: milliseconds, with decimals if need be, each repeated as often as its `x`
+/// says.
 impl FromStr for Profile {
     type Err = String;
 
@@ -64,7 +65,7 @@ impl fmt::Display for Profile {
     }
 }
 
-/// Shows a duration as milliseconds, with as many decimals (three at most) as it needs.
+/// Shows a duration in milliseconds with at most three decimals.
 pub(super) struct Millis(pub(super) Duration);
 
 impl fmt::Display for Millis {

@@ -8,7 +8,7 @@ const MOST_HEAD_BYTES: usize = 16 * 1024;
 /// A head with more fields than this is refused.
 const MOST_FIELDS: usize = 100;
 
-/// A request whose head has been read.
+/// A request whose head has been parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) asked: Asked,
@@ -24,32 +24,32 @@ pub(super) struct Asked {
     pub(super) persistence: Persistence,
 }
 
-/// The kinds of request that are told apart.
+/// The kinds of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Whatever the method, it is greeted.
+    /// Any other, whatever its method.
     Ordinary,
     /// HEAD, which is answered without the body.
     Head,
-    /// `OPTIONS *`, which RFC 9110 §9.3.7 calls a "ping": answered at once, outside the cycle.
+    /// `OPTIONS *`, which RFC 9110 §9.3.7 calls a "ping": answered without a delay.
     Ping,
 }
 
-/// How the connection goes on after the answer (RFC 9112 §9.3).
+/// What becomes of the connection after the answer (RFC 9112 §9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Persistence {
     /// It persists, as HTTP/1.1 assumes.
     Assumed,
-    /// It persists, which an HTTP/1.0 client asked for and must be told.
+    /// It persists, as an HTTP/1.0 client asked for; the answer must say so.
     Agreed,
     /// It is closed.
     Closing,
 }
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is no HTTP/1 request.
+    /// It is no valid HTTP/1 request.
     Malformed,
     /// Its head exceeds the limits.
     TooLarge,
@@ -62,7 +62,7 @@ impl From<String> for Refusal {
 }
 
 impl Request {
-    /// Reads the head that `bytes` begin with; `None` if it is not whole yet.
+    /// Parses the head that `bytes` begin with; `None` if it is incomplete.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Refusal> {
         let (head, head_bytes) = match Head::read(bytes)? {
             Some((head, length)) if length <= MOST_HEAD_BYTES => (head, length),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_apart() {
+    fn kinds_are_distinguished() {
         for (line, kind) in [
             ("GET / HTTP/1.1", Kind::Ordinary),
             ("POST /* HTTP/1.1", Kind::Ordinary),

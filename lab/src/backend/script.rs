@@ -1,8 +1,8 @@
-//! What the backend answers, decided and rendered before the first request comes.
+//! What the backend answers, rendered before the first request.
 //!
-//! A reply is two slices and a number: a head for each way the connection can go on, the start of
-//! the body, and the body's length. What is longer than the start is filled from one pattern that
-//! all replies share, so that a body of a gigabyte takes no memory.
+//! A reply has a head for each kind of persistence, the start of the body, and the body's length.
+//! The rest of a body comes from one pattern that all replies share, so that a body of a gigabyte
+//! takes no memory.
 
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -11,34 +11,34 @@ use std::time::Duration;
 use super::profile::{Millis, Profile};
 use super::request::Persistence;
 
-/// How a backend is to behave.
+/// What a backend does.
 #[derive(Debug, Clone)]
 pub struct Behaviour {
     /// The name it answers with.
     pub id: String,
-    /// How long it pretends to work.
+    /// The delays of its answers.
     pub profile: Profile,
     /// The status of its answers, 200 to 599.
     pub status: u16,
     /// The length its bodies are cut or padded to, in bytes; the text's own length if `None`.
     pub body_size: Option<u64>,
-    /// Every so manyth request is answered 500.
+    /// Every nth request is answered 500.
     pub fail_every: Option<NonZeroU64>,
-    /// After every so manyth response the connection is closed.
+    /// After every nth response the connection is closed.
     pub close_every: Option<NonZeroU64>,
 }
 
-/// What is to be done about one request.
+/// What to do with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cue {
-    /// How long to pretend to work.
+pub(super) struct Action {
+    /// How long to wait before the answer.
     pub(super) delay: Duration,
     /// Whether the connection is closed afterwards.
     pub(super) close: bool,
     reply: usize,
 }
 
-/// A behaviour and how far it has got: one cycle for the whole process.
+/// A behaviour, and its position in the cycle of delays, which all connections share.
 #[derive(Debug)]
 pub(super) struct Script {
     /// One per delay of the profile, then the failure.
@@ -71,18 +71,18 @@ impl Script {
         }
     }
 
-    /// Counts a request and says what to do about it.
-    pub(super) fn cue(&mut self) -> Cue {
+    /// Counts a request; returns what to do with it.
+    pub(super) fn next(&mut self) -> Action {
         self.requests += 1;
         let position = self.position;
         self.position = (position + 1) % self.delays.len();
         let is_turn = |every: Option<NonZeroU64>| every.is_some_and(|n| self.requests % n == 0);
         let reply = if is_turn(self.fail_every) { self.delays.len() } else { position };
-        Cue { delay: self.delays[position], close: is_turn(self.close_every), reply }
+        Action { delay: self.delays[position], close: is_turn(self.close_every), reply }
     }
 
-    pub(super) fn reply(&self, cue: Cue) -> &Reply {
-        &self.replies[cue.reply]
+    pub(super) fn reply(&self, action: Action) -> &Reply {
+        &self.replies[action.reply]
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) struct Reply {
     length: u64,
 }
 
-/// A body up to this length is rendered whole, so that pipelined answers go out together.
+/// A body up to this length is rendered completely, so that pipelined answers are sent together.
 const RENDERED_BYTES: u64 = 4096;
 
 impl Reply {
@@ -133,19 +133,20 @@ impl Reply {
         }
     }
 
-    /// The start of the body, and the range of it that [`filling`] is to supply.
+    /// The start of the body, and the range of it that [`filling`] supplies.
     pub(super) fn body(&self) -> (&[u8], Range<u64>) {
         (&self.start, self.start.len() as u64..self.length)
     }
 }
 
-/// 64 bytes that name their place, so that a shifted or torn body shows.
+/// 64 bytes, each of them another one, so that a shifted or truncated body is found.
 const TILE: [u8; 64] = *b"\nABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghijklmnopqrstuvwxyz.";
 
-/// Long enough that the system call that sends it is a small part of the copying.
+/// Long enough for the system call to cost little compared with the copying.
 static PATTERN: [[u8; 64]; 4096] = [TILE; 4096];
 
-/// The first bytes of what fills a body in `range`: all of them, or as many as come in one piece.
+/// The bytes of a body in `range`: all of them, or as many from its start as the pattern has in one
+/// piece.
 pub(super) fn filling(range: Range<u64>) -> &'static [u8] {
     let pattern = PATTERN.as_flattened();
     let length = pattern.len() as u64;
@@ -156,7 +157,7 @@ pub(super) fn filling(range: Range<u64>) -> &'static [u8] {
     &pattern[at..end]
 }
 
-/// The phrases of the statuses people test with; a client ignores them (RFC 9112 §4).
+/// The reason phrases of common statuses; clients ignore them (RFC 9112 §4).
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -212,8 +213,8 @@ mod tests {
         let mut script = Script::new(&behaviour("10,2.5,0x2"));
         let texts: Vec<String> = (0..6)
             .map(|_| {
-                let cue = script.cue();
-                format!("{} {:?}", shown(&body(script.reply(cue))), cue.delay)
+                let action = script.next();
+                format!("{} {:?}", shown(&body(script.reply(action))), action.delay)
             })
             .collect();
         assert_eq!(
@@ -230,10 +231,10 @@ mod tests {
     }
 
     #[test]
-    fn heads_say_how_the_connection_goes_on() {
+    fn heads_say_whether_the_connection_persists() {
         let mut script = Script::new(&behaviour("10"));
-        let cue = script.cue();
-        let reply = script.reply(cue);
+        let action = script.next();
+        let reply = script.reply(action);
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
                     Content-Length: 31\r\n";
         for (persistence, more) in [
@@ -250,20 +251,20 @@ mod tests {
     fn bodies_have_exactly_the_size_asked_for() {
         for size in [0, 1, 31, 32, 4095, 4096, 4097, 262_143, 262_144, 262_145, 600_000] {
             let mut script = Script::new(&Behaviour { body_size: Some(size), ..behaviour("10") });
-            let cue = script.cue();
-            let body = body(script.reply(cue));
+            let action = script.next();
+            let body = body(script.reply(action));
             assert_eq!(body.len() as u64, size);
             let text = "Hello from A – simulated 10ms".as_bytes();
             for (index, byte) in body.iter().enumerate() {
                 assert_eq!(*byte, text.get(index).copied().unwrap_or(TILE[index % 64]));
             }
-            let head = shown(script.reply(cue).head(Persistence::Assumed));
+            let head = shown(script.reply(action).head(Persistence::Assumed));
             assert!(head.contains(&format!("Content-Length: {size}\r\n")));
         }
     }
 
     #[test]
-    fn failures_and_closes_come_when_they_should_and_do_not_shift_the_cycle() {
+    fn failures_and_closes_happen_in_time_and_do_not_shift_the_cycle() {
         let mut script = Script::new(&Behaviour {
             fail_every: NonZeroU64::new(2),
             close_every: NonZeroU64::new(3),
@@ -271,9 +272,9 @@ mod tests {
         });
         let mut seen = Vec::new();
         for _ in 0..6 {
-            let cue = script.cue();
-            let head = shown(script.reply(cue).head(Persistence::Assumed));
-            seen.push((cue.delay.as_millis(), head[9..12].to_owned(), cue.close));
+            let action = script.next();
+            let head = shown(script.reply(action).head(Persistence::Assumed));
+            seen.push((action.delay.as_millis(), head[9..12].to_owned(), action.close));
         }
         let expected = [
             (1, "200", false),
@@ -291,10 +292,10 @@ mod tests {
         for (status, length) in [(204, None), (304, None), (205, Some("Content-Length: 0\r\n"))] {
             let behaviour = Behaviour { status, body_size: Some(100), ..behaviour("0") };
             let mut script = Script::new(&behaviour);
-            let cue = script.cue();
-            let head = shown(script.reply(cue).head(Persistence::Assumed));
+            let action = script.next();
+            let head = shown(script.reply(action).head(Persistence::Assumed));
             assert!(length.map_or(!head.contains("Content-"), |length| head.contains(length)));
-            assert_eq!(body(script.reply(cue)), b"");
+            assert_eq!(body(script.reply(action)), b"");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who is measured, and how each is started for the same job.
+//! The programs that are measured, and how each is started for the same job.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,15 +14,15 @@ use tidegate::endpoint::Endpoint;
 /// A program that proxies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Program {
-    /// Ours, with a policy.
+    /// Tidegate, with a policy.
     Tidegate(&'static str),
-    /// The same on hyper, with a client.
+    /// The rival on hyper, with a client.
     Hyper(&'static str),
     /// nginx.
     Nginx,
     /// `HAProxy`.
     Haproxy,
-    /// The relay, which knows no HTTP.
+    /// The relay, which does not parse HTTP.
     Relay,
 }
 
@@ -35,16 +35,16 @@ pub enum Transport {
     Unix,
 }
 
-/// A program in one of the ways to run it.
+/// A program with one set of flags.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Contender {
     /// Its name on the command line and in the results.
     pub name: &'static str,
-    /// What runs.
+    /// The program.
     pub program: Program,
     /// Whether it logs every request.
     pub logs: bool,
-    /// Event loops, each with a core.
+    /// Event loops, each on a core of its own.
     pub workers: usize,
     /// How it reaches its backends.
     pub transport: Transport,
@@ -98,7 +98,7 @@ const TRANSPORTS: [Contender; 8] = [
 ];
 
 impl LineUp {
-    /// Who that is.
+    /// Its description.
     #[must_use]
     pub fn contenders(self) -> Vec<Contender> {
         match self {
@@ -126,7 +126,7 @@ impl Program {
         }
     }
 
-    /// Whether it is built here, and so lies beside the lab.
+    /// Whether it is built by this workspace, and so is in the folder of the lab.
     #[must_use]
     pub fn is_ours(self) -> bool {
         !matches!(self, Self::Nginx | Self::Haproxy)
@@ -134,7 +134,7 @@ impl Program {
 }
 
 impl Contender {
-    /// The arguments that have its program do `job`; configurations are written to the job's
+    /// The arguments with which its program does `job`; configurations are written to the job's
     /// folder.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Contender {
         job.file(self.name, "log")
     }
 
-    /// What tidegate and the rival take alike.
+    /// The arguments that tidegate and the rival have in common.
     fn flags(&self, job: &Job<'_>, policy: &str, log: Option<PathBuf>) -> Vec<OsString> {
         let connections = if job.is_fresh { "non-persistent" } else { "persistent" };
         let mut flags: Vec<OsString> = vec![

@@ -1,11 +1,11 @@
-//! `HAProxy`, set up for the same job: balance over keep-alive connections or fresh ones.
+//! The configuration of `HAProxy` for the same job.
 
 use std::fmt::Write;
 
 use super::job::Job;
 
-/// A configuration as one who wants speed would write it. Its log goes to its standard output,
-/// which is a file here; it has no other way to a file.
+/// A configuration for speed. The log goes to standard output, which is a file here, because
+/// `HAProxy` can't open a log file.
 pub(super) fn config(workers: usize, logs: bool, job: &Job<'_>) -> String {
     let target = if logs { "\n  log stdout format raw local0" } else { "" };
     let log = if logs { "\n  log global\n  option httplog" } else { "" };

@@ -1,21 +1,21 @@
-//! The job of a workload, which every contender is told in its own words.
+//! The job of a workload, which every contender gets in its own configuration.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tidegate::endpoint::Endpoint;
 
-/// Upstreams of every proxy: as many as in a real set, so that balancing has something to do. They
-/// may be the same backend, so that the load's cores are not crowded.
+/// Upstreams of every proxy, several so that it has to choose. They may be the same backend, so
+/// that there are not too many processes on the load's cores.
 const UPSTREAMS: usize = 3;
 
 /// What a contender is to do.
 #[derive(Clone, Debug)]
 pub(super) struct Job<'a> {
     pub(super) listen: SocketAddr,
-    /// The backends there are.
+    /// The backends.
     pub(super) backends: &'a [Endpoint],
-    /// Whether every request has a fresh connection.
+    /// Whether every request has a new connection.
     pub(super) is_fresh: bool,
     /// The cores of its workers.
     pub(super) cores: &'a [usize],
@@ -24,7 +24,7 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The upstreams to balance over.
+    /// The upstreams.
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &Endpoint> {
         self.backends.iter().cycle().take(UPSTREAMS)
     }

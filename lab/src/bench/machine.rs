@@ -1,15 +1,15 @@
-//! Where it was measured, and with which versions.
+//! The machine, and the versions of the programs.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The facts of the machine that figures depend on.
+/// What the figures depend on.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
     /// The processor's name.
     pub processor: String,
-    /// How many cores may be used.
+    /// How many cores the bench may use.
     pub cores: usize,
     /// The kernel's release.
     pub kernel: String,
@@ -18,7 +18,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This machine, and the versions of programs by the argument that has them say it.
+    /// This machine, and the versions of programs, each with the argument for printing it.
     pub(super) fn this(cores: usize, programs: &[(&Path, &str)]) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let processor = processor(&read("/proc/cpuinfo")).to_owned();
@@ -33,7 +33,7 @@ fn processor(cpuinfo: &str) -> &str {
     model.map_or("unknown processor", |(_, name)| name.trim())
 }
 
-/// What a program says first of itself, on whichever stream: wrk and nginx say it on stderr.
+/// The first line that a program prints; wrk and nginx print it to standard error.
 fn version(program: &Path, flag: &str) -> Option<String> {
     let output = Command::new(program).arg(flag).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
@@ -41,7 +41,7 @@ fn version(program: &Path, flag: &str) -> Option<String> {
     Some(plain_version(text.lines().next()?))
 }
 
-/// Without the praise that some add to their version.
+/// The version without what some programs print after it.
 fn plain_version(line: &str) -> String {
     let line = line.trim().trim_start_matches("nginx version: ");
     let end = line.find(" - ").or_else(|| line.find(" Copyright")).or_else(|| line.find(" ["));

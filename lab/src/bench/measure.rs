@@ -9,8 +9,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use super::super::child::describe;
-use super::super::process::Process;
+use super::super::process::{Process, describe};
 use super::super::signals::{Notice, Signals};
 use super::contender::{Contender, Transport};
 use super::job::Job;
@@ -29,31 +28,31 @@ use tidegate::endpoint::{Endpoint, UnixName};
 /// How long a program may take until it accepts connections.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to wait between two attempts to reach it.
+/// How long to wait between two attempts to connect to it.
 const START_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long it may take to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a load may take beyond the time it is told to.
+/// How long a load may take beyond its planned time.
 const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Who wants to know how far it is.
+/// What is called with the progress.
 pub trait Progress {
-    /// So many turns there will be.
+    /// The number of all turns.
     fn announce(&mut self, turns: u64);
-    /// A contender has its turn.
+    /// A contender's turn begins.
     fn turn(&mut self, workload: &Workload, contender: &Contender);
-    /// A workload is done.
+    /// A workload has been measured.
     fn measured(&mut self, measured: &Measured);
 }
 
-/// All it takes to run a plan.
+/// What running a plan needs.
 pub(super) struct Bench<'a> {
     pub(super) plan: &'a Plan,
     pub(super) tools: Tools,
     pub(super) signals: Signals,
-    /// For configurations, logs and what programs say.
+    /// For configurations, logs and the output of programs.
     pub(super) folder: &'a Path,
     pub(super) allowed: Vec<usize>,
 }
@@ -137,7 +136,7 @@ impl Bench<'_> {
         for round in 0..self.plan.rounds {
             let count = field.len();
             for turn in 0..count {
-                // Each round begins with somebody else.
+                // Each round begins with another contender.
                 let (entry, running, place) = &mut field[(turn + round as usize) % count];
                 progress.turn(workload, &entry.contender);
                 let Some(one) = running.as_mut().filter(|_| entry.failure.is_none()) else {
@@ -152,7 +151,7 @@ impl Bench<'_> {
         let mut entries = Vec::new();
         for (mut entry, running, _) in field {
             if let Some(running) = running {
-                // One that has ended by itself has failed, and has no peak.
+                // A process that ended by itself has failed, and has no peak.
                 entry.peak_resident_bytes = running.tree.peak_resident_bytes().unwrap_or(0);
                 self.stop(running.process)?;
             }
@@ -161,7 +160,7 @@ impl Bench<'_> {
         Ok(Measured { workload: *workload, place, entries })
     }
 
-    /// Has a program end; one that doesn't is killed.
+    /// Terminates a program; if it does not end, it is killed.
     fn stop(&self, mut process: Process) -> Result<(), BenchError> {
         process.terminate();
         self.wait(&mut process, now() + STOP_PATIENCE).map(drop)
@@ -198,7 +197,7 @@ impl Bench<'_> {
         Ok(processes)
     }
 
-    /// Starts a contender and has it answer once; what it does wrong is the inner error.
+    /// Starts a contender and checks one answer; the inner error is a failure of the contender.
     fn start(
         &self,
         contender: &Contender,
@@ -238,8 +237,7 @@ impl Bench<'_> {
         Ok(Ok(Running { process, tree, address: listen, answer_bytes: answer.bytes }))
     }
 
-    /// Waits until somebody accepts connections at `endpoint`; the inner error says why nobody
-    /// does.
+    /// Waits until connections to `endpoint` are accepted; the inner error says why they are not.
     fn reach(
         &self,
         process: &mut Process,
@@ -260,7 +258,7 @@ impl Bench<'_> {
         Ok(Ok(()))
     }
 
-    /// One turn; what the contender does wrong is the inner error.
+    /// One turn; the inner error is a failure of the contender.
     fn round(
         &self,
         contender: &mut Running,
@@ -315,7 +313,7 @@ impl Bench<'_> {
         let args = steady::args(workload, rate_per_s, address, seconds, &figures);
         let (lab, _) = self.load(&self.tools.lab, &args, place)?;
         let text = fs::read_to_string(&figures).unwrap_or_default();
-        // What an earlier round wrote must not be taken for what this one saw.
+        // The next round must not read these figures.
         let _ = fs::remove_file(&figures);
         steady::parse(&text)
             .ok_or_else(|| BenchError::Failed { name: "the load", output: lab.last_lines() })
@@ -357,7 +355,7 @@ impl Bench<'_> {
     }
 }
 
-/// Processor time that a contender used so far, and what its cores did.
+/// The processor time of a contender so far, and what its cores did.
 fn used(contender: &Running, place: &Place) -> io::Result<(Duration, Cores)> {
     Ok((contender.tree.processor_time()?, Cores::now(&place.proxy)?))
 }
@@ -374,8 +372,8 @@ fn judge(answer: &Answer, expected: &Answer) -> Option<String> {
     (answer.body != expected.body).then(|| "another body than the backend's".to_owned())
 }
 
-/// What is wrong with the answers that the load got. It counts bytes as they come, so at its end
-/// one answer per connection may be there in part.
+/// What is wrong with the answers to the load. Its bytes include incomplete answers, one per
+/// connection at most.
 fn find_fault(load: &Load, answer_bytes: usize, workload: &Workload) -> Option<String> {
     if load.errors > 0 {
         return Some(format!("{} of {} requests failed", load.errors, load.requests));
@@ -390,7 +388,7 @@ fn find_fault(load: &Load, answer_bytes: usize, workload: &Workload) -> Option<S
     (!is_right).then(|| format!("answers of {mean:.1} bytes instead of {answer_bytes}"))
 }
 
-/// Has a backend listen there and answer as the workload wants it.
+/// The arguments with which a backend listens there and answers as the workload needs it.
 fn backend_args(workload: &Workload, endpoint: &Endpoint) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["--profile".into(), "0".into(), "--listen".into()];
     match endpoint {
@@ -404,7 +402,7 @@ fn backend_args(workload: &Workload, endpoint: &Endpoint) -> Vec<OsString> {
         args.extend(["--body-size".into(), bytes.to_string().into()]);
     }
     if workload.is_fresh {
-        // Who passes bytes on without a look at them has fresh connections, too.
+        // So the relay, which does not parse the answers, has new connections, too.
         args.extend(["--close-every".into(), "1".into()]);
     }
     args
@@ -420,7 +418,7 @@ fn connect(endpoint: &Endpoint) -> io::Result<()> {
 /// Ports of the loopback that were free a moment ago.
 fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
     let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    // All are held until the last is found.
+    // All are held until the last is found, so that they are different.
     let held = (0..count).map(bind).collect::<io::Result<Vec<_>>>()?;
     held.iter().map(TcpListener::local_addr).collect()
 }

@@ -1,12 +1,11 @@
-//! How much processor time a request costs here, and in the proxies people would use instead.
+//! How much processor time a request costs in tidegate and in other proxies.
 //!
-//! All contenders of a workload are started, each on the cores that are kept for the proxy, and
-//! wait. Then each in turn is put under load for a few seconds, round after round, so that whatever
-//! else the machine does meets them alike; compared are medians of one run, never of two. Load and
-//! backends have the other cores.
+//! All contenders of a workload are started, each on the cores that are reserved for the proxy.
+//! Then each in turn is put under load for a few seconds, round after round, so that other activity
+//! of the machine affects all of them. Only medians of one run are compared. Load and backends have
+//! the other cores.
 //!
-//! A contender is judged by its answers first: one that gives a wrong one, or breaks a connection,
-//! has failed, however fast it is.
+//! A contender that gives a wrong answer or breaks a connection has failed, however fast it is.
 
 mod contender;
 mod haproxy;
@@ -50,16 +49,16 @@ use tools::Tools;
 pub struct Plan {
     /// The kinds of load, in order.
     pub workloads: Vec<Workload>,
-    /// Names of contenders; if there are none, all.
+    /// Names of contenders; all if there are none.
     pub contenders: Vec<String>,
-    /// How often each contender has its turn in a workload.
+    /// Rounds per workload, in each of which every contender has one turn.
     pub rounds: u32,
-    /// How long a turn is.
+    /// The length of a turn.
     pub seconds: u32,
 }
 
 impl Plan {
-    /// Who takes part in `workload`.
+    /// The contenders of `workload`.
     fn contenders(&self, workload: &Workload) -> Vec<Contender> {
         let is_wanted = |contender: &Contender| {
             self.contenders.is_empty() || self.contenders.iter().any(|name| name == contender.name)
@@ -71,7 +70,7 @@ impl Plan {
 /// Why there are no results.
 #[derive(Debug, Error)]
 pub enum BenchError {
-    /// A program is not there without which nothing can be measured.
+    /// A program is missing that every measurement needs.
     #[error("there is no {0}; {1}")]
     NoProgram(PathBuf, &'static str),
     /// No contender is left.
@@ -82,10 +81,10 @@ pub enum BenchError {
     Failed {
         /// Which one.
         name: &'static str,
-        /// What it said last.
+        /// The last lines of its output.
         output: String,
     },
-    /// The system doesn't let the lab run or watch programs.
+    /// A system call failed.
     #[error("can't {what}: {source}")]
     System {
         /// What could not be done.
@@ -93,7 +92,7 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
-    /// Somebody wants it to stop.
+    /// A signal stopped it.
     #[error("stopped by a signal")]
     Stopped(i32),
 }
@@ -102,10 +101,10 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> BenchError {
     move |source| BenchError::System { what, source }
 }
 
-/// Runs `plan` with files in `folder`, which must exist, and tells `progress` of it.
+/// Runs `plan` with files in `folder`, which must exist, and reports to `progress`.
 ///
 /// # Errors
-/// It could not be run. What contenders do wrong is among the results.
+/// It could not be run. Failures of contenders are in the results.
 pub fn bench(
     plan: &Plan,
     folder: &Path,

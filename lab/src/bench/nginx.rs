@@ -1,12 +1,12 @@
-//! nginx, set up for the same job: balance over keep-alive connections or fresh ones.
+//! The configuration of nginx for the same job.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use super::job::Job;
 
-/// A configuration as one who wants speed would write it: buffers large enough that no body goes
-/// through a file, connections that last, a log that is written in batches.
+/// A configuration for speed: buffers that are large enough for bodies not to be written to files,
+/// connections that are kept alive, a log that is written in batches.
 pub(super) fn config(workers: usize, log: Option<&Path>, job: &Job<'_>) -> String {
     let log = log.map_or("off".to_owned(), |path| {
         format!("{} combined buffer=64k flush=100ms", path.display())
@@ -65,8 +65,8 @@ http {{
     )
 }
 
-/// Cores as nginx takes them: a binary number with one digit per core, the first core last. Left
-/// alone, its workers would leave the cores they were put on.
+/// Cores as nginx takes them: a binary number with one digit per core, the first core last. Without
+/// it its workers would not stay on the cores to which they were pinned.
 fn mask(cores: &[usize]) -> String {
     let last = cores.iter().copied().max().unwrap_or(0);
     (0..=last).rev().map(|core| if cores.contains(&core) { '1' } else { '0' }).collect()

@@ -1,30 +1,30 @@
-//! Which cores are whose: the proxy's are its own, where there are enough.
+//! Which cores the proxy, the load and the backends run on.
 
-/// A division of the cores.
+/// The cores of each.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Place {
-    /// Of the proxy under test, one per worker.
+    /// The cores of the proxy that is measured, one per worker.
     pub proxy: Vec<usize>,
-    /// Of the load and the backends.
+    /// The cores of the load and the backends.
     pub load: Vec<usize>,
 }
 
 impl Place {
-    /// Gives a proxy with so many workers the last of the cores and the rest to the load; all of
-    /// them where no core would be left.
+    /// A proxy with so many workers gets the last cores, and the load the others. If none would be
+    /// left, both get all.
     pub(super) fn new(allowed: &[usize], workers: usize) -> Self {
         let (load, proxy) = allowed.split_at(allowed.len().saturating_sub(workers));
         let load = if load.is_empty() { allowed } else { load };
         Self { proxy: proxy.to_vec(), load: load.to_vec() }
     }
 
-    /// Whether the load disturbs the proxy.
+    /// Whether the proxy shares its cores with the load.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.proxy.iter().any(|core| self.load.contains(core))
     }
 
-    /// How many backends it takes to keep up with the load: one for every two cores.
+    /// How many backends the load needs: one for every two of its cores.
     pub(super) fn backends(&self) -> usize {
         (self.load.len() / 2).clamp(1, 3)
     }

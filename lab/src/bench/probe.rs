@@ -1,4 +1,4 @@
-//! Single requests: whether an answer is the right one, and connections that are then left idle.
+//! Single requests: to check an answer, and to open connections that are then idle.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,10 +8,10 @@ use strict::{Body, Messages, NoMore};
 
 use super::workload::Workload;
 
-/// For an answer that is due at once.
+/// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One whole answer.
+/// A complete answer.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -20,10 +20,10 @@ pub(super) struct Answer {
     pub(super) bytes: usize,
 }
 
-/// Asks once what `workload` asks all the time. The connection may be used again.
+/// Sends one request of `workload`. The connection can be used again.
 ///
 /// # Errors
-/// There is no whole answer, or none with a length.
+/// There is no complete answer with a length.
 pub(super) fn ask(address: SocketAddr, workload: &Workload) -> io::Result<(Answer, TcpStream)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -32,7 +32,7 @@ pub(super) fn ask(address: SocketAddr, workload: &Workload) -> io::Result<(Answe
     Ok((answer, stream))
 }
 
-/// Opens `workload`'s idle connections; each has been used once.
+/// Opens the idle connections of `workload`, and sends one request over each.
 ///
 /// # Errors
 /// The first failure of any.

@@ -1,4 +1,4 @@
-//! What was measured, before anyone draws a table of it.
+//! The results of a bench.
 
 use super::contender::{Contender, Program, Transport};
 use super::machine::Machine;
@@ -7,66 +7,66 @@ use super::seen::Load;
 use super::stats::Spread;
 use super::workload::Workload;
 
-/// From this share of its cores on, a proxy was what limited the requests.
+/// If a proxy uses at least this share of its cores, it limits the requests per second.
 const SATURATED: f64 = 0.95;
 
-/// From this share on, other programs on the proxy's cores make a figure worthless.
+/// If other programs use at least this share of a proxy's cores, its figures are not valid.
 const DISTURBED: f64 = 0.05;
 
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Results {
-    /// Where.
+    /// The machine.
     pub machine: Machine,
     /// Rounds per contender, and seconds of each.
     pub rounds: (u32, u32),
-    /// Who was left out, and why.
+    /// The contenders that were left out, with the reasons.
     pub left_out: Vec<String>,
-    /// In the order in which they were run.
+    /// The workloads, in the order in which they were measured.
     pub workloads: Vec<Measured>,
 }
 
 /// One workload.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// What was asked.
+    /// The workload.
     pub workload: Workload,
-    /// Where a contender with one worker ran.
+    /// The cores of a contender with one worker.
     pub place: Place,
-    /// By contender.
+    /// One entry per contender.
     pub entries: Vec<Entry>,
 }
 
 /// One contender in one workload.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Who.
+    /// The contender.
     pub contender: Contender,
-    /// Its whole rounds.
+    /// Its complete rounds.
     pub rounds: Vec<Round>,
-    /// What it did wrong, if it did; it was then asked no more.
+    /// Its failure, if it has one; it was not measured any further then.
     pub failure: Option<String>,
-    /// The most memory it had resident.
+    /// Its peak resident memory.
     pub peak_resident_bytes: u64,
     /// Whether it shared its cores with the load.
     pub is_shared: bool,
 }
 
-/// One contender under load for some seconds.
+/// One turn of a contender.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Round {
-    /// What the load saw.
+    /// What the clients saw.
     pub load: Load,
     /// Processor time of all the contender's threads and processes, per request.
     pub cpu_us_per_request: f64,
     /// The share of its cores that the contender used, 0 to 1.
     pub share: f64,
-    /// The share of its cores that others used, 0 to 1.
+    /// The share of its cores that other programs used, 0 to 1.
     pub others: f64,
 }
 
 impl Results {
-    /// Everything that was done wrong.
+    /// All failures.
     pub fn failures(&self) -> impl Iterator<Item = String> {
         self.workloads.iter().flat_map(|measured| {
             let name = measured.workload.name;
@@ -85,7 +85,7 @@ impl Measured {
         self.entries.iter().find(|entry| entry.contender.name == contender)
     }
 
-    /// The entry that others of its `transport` are compared with: `program` with one worker and
+    /// The entry with which others of its `transport` are compared: `program` with one worker and
     /// without a log.
     #[must_use]
     pub fn yardstick(&self, program: Program, transport: Transport) -> Option<&Entry> {
@@ -98,7 +98,7 @@ impl Measured {
         })
     }
 
-    /// How an entry's processor time per request compares with the yardstick's.
+    /// An entry's processor time per request as a multiple of that of another.
     #[must_use]
     pub fn ratio(&self, entry: &Entry, program: Program) -> Option<f64> {
         Some(entry.cpu()?.ratio_to(self.yardstick(program, entry.contender.transport)?.cpu()?))
@@ -146,14 +146,13 @@ impl Entry {
         self.spread(|round| round.share)
     }
 
-    /// Whether the requests per second are what the contender can do; else they are what the load
-    /// can.
+    /// Whether the contender limited the requests per second; else the load did.
     #[must_use]
     pub fn is_saturated(&self) -> bool {
         self.share().is_some_and(|share| share.median >= SATURATED)
     }
 
-    /// Whether others used its cores too much for its figures to be good.
+    /// Whether other programs used its cores too much for its figures to be valid.
     #[must_use]
     pub fn is_disturbed(&self) -> bool {
         let others = self.spread(|round| round.others);

@@ -1,18 +1,18 @@
-//! What the clients saw, whichever program they were.
+//! What the clients of a load saw.
 
 use std::time::Duration;
 
-/// What one contender's clients saw in one round.
+/// What the clients of one contender saw in one round.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Load {
-    /// Whole answers.
+    /// Complete answers.
     pub requests: u64,
-    /// How long it lasted.
+    /// The length of the load.
     pub duration: Duration,
     /// All bytes received.
     pub bytes: u64,
-    /// Connections that failed or broke, answers that didn't come in time, and statuses of 400 or
-    /// more.
+    /// Connections that failed or broke, answers that did not arrive in time, and statuses of 400
+    /// or more.
     pub errors: u64,
     /// Half of the answers took no longer, in µs.
     pub p50_us: f64,

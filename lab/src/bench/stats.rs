@@ -1,4 +1,4 @@
-//! A few rounds as one figure and its spread.
+//! The median and the range of a few rounds.
 
 /// The median of some rounds, with the lowest and the highest of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,7 +26,7 @@ impl Spread {
         Some(Self { min, median, max })
     }
 
-    /// How this median compares with another one.
+    /// This median as a multiple of another one.
     #[must_use]
     pub fn ratio_to(self, other: Self) -> f64 {
         self.median / other.median

@@ -1,4 +1,4 @@
-//! The load that asks at a fixed rate: `tidegate-lab load`, which writes what it saw as JSON.
+//! The load at a fixed rate: `tidegate-lab load`, which writes its figures as JSON.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::seen::Load;
 use super::workload::Workload;
 
-/// The arguments that put `workload` on `address` at `rate_per_s`, with the figures in `output`.
+/// The arguments for `workload` at `address` and `rate_per_s`, with the figures in `output`.
 pub(super) fn args(
     workload: &Workload,
     rate_per_s: u32,
@@ -32,7 +32,7 @@ pub(super) fn args(
     ]
 }
 
-/// Reads what it wrote.
+/// Parses the figures.
 pub(super) fn parse(text: &str) -> Option<Load> {
     let document: Value = serde_json::from_str(text).ok()?;
     let count = |name: &str| document[name].as_u64();

@@ -1,4 +1,4 @@
-//! Where the programs are that a bench runs.
+//! The programs that a bench runs.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use super::contender::Program;
 use super::machine::Machine;
 use super::{BenchError, system};
 
-/// Where Debian keeps servers; only root's `PATH` has it.
+/// Where Debian installs servers; only root has it in `PATH`.
 const SERVERS: &str = "/usr/sbin";
 
-/// The programs. Those that must be there are.
+/// The programs that every bench needs.
 #[derive(Debug)]
 pub(super) struct Tools {
     pub(super) lab: PathBuf,
@@ -33,7 +33,7 @@ impl Tools {
         Ok(Self { lab, backend, wrk: on_path("wrk")? })
     }
 
-    /// The program of a contender, if it is there.
+    /// The program of a contender, if it is installed.
     pub(super) fn program(&self, program: Program) -> Option<PathBuf> {
         if program.is_ours() {
             let path = self.lab.with_file_name(program.executable());
@@ -43,7 +43,7 @@ impl Tools {
         }
     }
 
-    /// Why a contender takes no part, for people.
+    /// Why a contender is left out.
     pub(super) fn absence(program: Program) -> String {
         let name = program.executable();
         if program.is_ours() {

@@ -1,4 +1,4 @@
-//! What a program used of the machine.
+//! Processor time and memory of a program.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ impl Tree {
     /// The tree below `root` as it is now; it must not be starting processes any more.
     pub(super) fn of(root: u32) -> io::Result<Self> {
         let processes = all_processes().map_err(io::Error::other)?;
-        // A process that ends meanwhile is none of ours.
+        // A process that ends meanwhile is not in the tree.
         let stats = processes.filter_map(|process| process.ok()?.stat().ok());
         let parents: Vec<_> = stats.map(|stat| (stat.pid, stat.ppid)).collect();
         Ok(Self { pids: descendants(root.cast_signed(), &parents) })
@@ -49,7 +49,7 @@ impl Tree {
         Ok(peaks.map_err(io::Error::other)?.iter().sum())
     }
 
-    /// What `look` sees of each thread, except for those that end meanwhile.
+    /// The results of `look` for all threads, except for those that end meanwhile.
     fn threads<T>(&self, look: impl Fn(Task) -> Result<T, ProcError>) -> io::Result<Vec<T>> {
         let mut seen = Vec::new();
         for pid in &self.pids {
@@ -66,7 +66,7 @@ impl Tree {
     }
 }
 
-/// What some cores did since they were started, in the kernel's ticks.
+/// How long some cores have been busy and idle, in the kernel's ticks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Cores {
     busy: u64,
@@ -95,7 +95,7 @@ impl Cores {
         sum
     }
 
-    /// The share of the time between `earlier` and now in which the cores worked, 0 to 1.
+    /// The share of the time between `earlier` and now in which the cores were busy, 0 to 1.
     pub(super) fn busy_since(self, earlier: Self) -> f64 {
         let busy = self.busy.saturating_sub(earlier.busy);
         let idle = self.idle.saturating_sub(earlier.idle);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn of_this_process_there_is_something_to_tell() {
+    fn this_process_has_figures() {
         let tree = Tree::of(process::id()).expect("proc");
         assert!(tree.pids.contains(&process::id().cast_signed()));
         assert!(tree.processor_time().expect("figures") > Duration::ZERO);

@@ -1,39 +1,39 @@
-//! What is asked of the contenders.
+//! The kinds of load.
 
-/// One kind of load, put on one contender after the other.
+/// One kind of load.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Workload {
     /// Its name on the command line and in the results.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub title: &'static str,
-    /// Who takes part.
+    /// The contenders.
     pub line_up: LineUp,
-    /// Connections that ask as fast as they are answered.
+    /// Connections that send the next request as soon as they have an answer.
     pub connections: u32,
-    /// Connections that are open and ask nothing.
+    /// Idle connections.
     pub idle: u32,
     /// Bytes of the requests' bodies; 0 is a GET.
     pub request_bytes: usize,
-    /// Bytes of the answers' bodies; the greeting's if `None`.
+    /// Bytes of the answers' bodies; the backend's default if `None`.
     pub response_bytes: Option<usize>,
-    /// Whether every request has a fresh connection, on both sides of the proxy.
+    /// Whether every request has a new connection, on both sides of the proxy.
     pub is_fresh: bool,
-    /// Requests per second, asked whatever becomes of the answers; if `None`, each connection asks
-    /// as soon as it is answered.
+    /// Requests per second, sent regardless of the answers; if `None`, each connection sends the
+    /// next request as soon as it has an answer.
     pub rate_per_s: Option<u32>,
 }
 
-/// Who takes part in a workload.
+/// The contenders of a workload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LineUp {
-    /// Everyone: each policy, each client of the rival, with a log and without.
+    /// All: each policy, each client of the rival, with a log and without.
     Everyone,
-    /// One of each program: ours with its log, the others without theirs.
+    /// One of each program: tidegate with a log, the others without.
     OneOfEach,
     /// One worker and two.
     Workers,
-    /// Backends behind ports, and behind Unix sockets.
+    /// Backends at ports, and at Unix sockets.
     Transports,
 }
 
@@ -123,7 +123,7 @@ pub const WORKLOADS: [Workload; 11] = [
     },
 ];
 
-/// Those of a quick run.
+/// The workloads of a quick run.
 pub const QUICK: [&str; 4] = ["small-64", "response-100k", "fresh", "steady"];
 
 #[cfg(test)]

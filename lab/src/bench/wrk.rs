@@ -1,7 +1,7 @@
-//! The load that asks as fast as it is answered: `wrk`, told what to send and how to report it.
+//! The load that sends requests as fast as they are answered: `wrk`.
 //!
-//! wrk's own report is rounded for people. A script has it say the exact figures in one line, at
-//! its end; nothing of the script runs while it measures.
+//! wrk rounds the figures that it prints. A script has it print the exact ones in one line at its
+//! end; the script does nothing while it measures.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::seen::Load;
 use super::workload::Workload;
 
-/// What begins the line with the figures.
+/// The beginning of the line with the figures.
 const MARK: &str = "figures:";
 
-/// Reads what wrk printed.
+/// Parses the output of wrk.
 pub(super) fn parse(output: &str) -> Option<Load> {
     let line = output.lines().find_map(|line| line.strip_prefix(MARK))?;
     let mut load = Load::default();
@@ -75,7 +75,7 @@ pub(super) fn script(workload: &Workload) -> String {
     script
 }
 
-/// The arguments that put `workload` on `address`.
+/// The arguments for `workload` at `address`.
 pub(super) fn args(
     workload: &Workload,
     address: SocketAddr,

@@ -10,7 +10,7 @@ pub(super) struct Answer {
     pub(super) keep_alive: bool,
 }
 
-/// What came is no response, or more than one.
+/// The bytes are no response, or more than one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Broken;
 
@@ -23,14 +23,14 @@ impl From<String> for Broken {
 /// The responses on one connection, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// What was received and could not be read yet.
+    /// Bytes that were received and can't be parsed yet.
     held: Vec<u8>,
     /// The response whose body is being read.
     current: Option<(Answer, Body)>,
 }
 
 impl Answers {
-    /// Takes what was received: the response, if it is whole now.
+    /// Takes what was received; the response, if it is complete now.
     pub(super) fn receive(&mut self, input: &[u8]) -> Result<Option<Answer>, Broken> {
         if self.held.is_empty() {
             let (used, answer) = self.read(input)?;
@@ -90,7 +90,7 @@ mod tests {
 
     const KEPT: Answer = Answer { status: 200, keep_alive: true };
 
-    /// Feeds an answer whole, byte by byte, and in two at every place, three times over.
+    /// Passes a response on whole, byte by byte, and cut at every place, three times in a row.
     fn feed(text: &str) -> Result<Option<Answer>, Broken> {
         let text = text.as_bytes();
         let mut cuts: Vec<Vec<&[u8]>> = vec![vec![text], text.chunks(1).collect()];

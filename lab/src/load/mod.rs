@@ -1,9 +1,9 @@
-//! An open-loop client: it asks at a fixed rate, whatever becomes of the answers.
+//! An open-loop client: it sends requests at a fixed rate, regardless of the answers.
 //!
-//! A client that waits for an answer before it asks again asks less while a server stalls, and so
-//! hardly notices the stall. Here every request has an intended start, and its latency counts from
-//! that: what could not be sent in time, since all connections were waiting, has waited too. (Gil
-//! Tene calls what is thereby avoided "coordinated omission".)
+//! A client that waits for an answer before its next request sends fewer requests while a server
+//! stalls, and so hardly measures the stall (Gil Tene: "coordinated omission"). Here every request
+//! has an intended start, from which its latency counts, also if it was sent later because all
+//! connections were waiting.
 //!
 //! It runs on one thread, on the proxy's reactor.
 
@@ -27,70 +27,74 @@ pub use target::Target;
 use answer::{Answer, Answers};
 use schedule::Schedule;
 use ticker::Ticker;
-use tidegate::reactor::{Event, Key, Poller, Readiness, Received, Slots, Stream, descriptors};
+use tidegate::reactor::{
+    Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, descriptors,
+};
 
 const TICKER: Key = Key::fixed(0, 0);
 const CONNECTIONS: u8 = 1;
+
+const IDLE: usize = 0;
 
 const EVENTS_PER_TURN: usize = 1024;
 
 const READ_BYTES: usize = 64 * 1024;
 
-/// How long answers are awaited after the last request.
+/// How long to wait for answers after the last request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often progress is told.
+/// How often progress is reported.
 const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
 
-/// Latencies are told to three digits, up to a minute.
+/// Latencies have three digits and are at most a minute.
 const DIGITS: u8 = 3;
 const LONGEST_US: u64 = 60_000_000;
 
-/// What to ask, and how.
+/// What to send.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Whom.
+    /// The URL.
     pub target: Target,
     /// Requests per second, at least one.
     pub per_second: u32,
     /// Connections, at least one; each has one request at a time.
     pub connections: u32,
-    /// For how long.
+    /// How long to send requests.
     pub seconds: u32,
 }
 
-/// How far a load is.
+/// The progress of a load.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Progress {
-    /// Since its beginning.
+    /// The time since it began.
     pub elapsed: Duration,
-    /// Requests that are due so far.
+    /// Requests that were due so far.
     pub asked: u64,
-    /// Those of them with a good answer.
+    /// Those of them that got a status below 400.
     pub answered: u64,
     /// Those of them whose connection broke, or that got a status of 400 or more.
     pub errors: u64,
 }
 
-/// Why nothing was asked.
+/// Why no request was sent.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The name has no address.
     #[error("{0} has no address")]
     NoAddress(String),
-    /// Nobody is there.
-    #[error("nobody answers at {0}: {1}")]
+    /// No connection was accepted.
+    #[error("no server answers at {0}: {1}")]
     Unreachable(SocketAddr, io::Error),
-    /// The system refuses.
+    /// A system call failed.
     #[error(transparent)]
     System(#[from] io::Error),
 }
 
-/// Asks as planned, and tells what came of it; `progress` is told each second how far it is. What
-/// that takes, the load is held up.
+/// Sends requests as planned and returns the result; `progress` is called every second, and delays
+/// the load for as long as it runs.
 ///
 /// # Errors
-/// The target can't be reached at the start. What fails later is counted.
+/// The target does not accept a connection at the start. Later failures are counted.
 pub fn load(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, LoadError> {
     descriptors::raise_limit()?;
     let address = reachable(&plan.target)?;
@@ -118,8 +122,8 @@ struct Load {
     /// Intended starts of requests that wait for a connection.
     waiting: VecDeque<Instant>,
     connections: Slots<Connection>,
-    /// Connections that wait for a request, the one used last on top.
-    idle: Vec<Key>,
+    /// One list: the connections that wait for a request, the one used last at its end.
+    idle: Lists,
     latencies: Histogram<u64>,
     errors: u64,
     bytes: u64,
@@ -129,13 +133,13 @@ struct Load {
 struct Connection {
     stream: Stream,
     answers: Answers,
-    /// The intended start of the request that is on its way.
+    /// The intended start of the request in flight.
     asked: Option<Instant>,
-    /// Bytes of it that are sent.
+    /// How many bytes of it have been sent.
     sent: usize,
 }
 
-/// What a connection's turn brought.
+/// The result of serving one connection.
 enum Turn {
     Waits,
     Answered(Answer),
@@ -158,7 +162,7 @@ impl Load {
             schedule,
             waiting: VecDeque::new(),
             connections: Slots::new(CONNECTIONS),
-            idle: Vec::new(),
+            idle: Lists::new(1),
             latencies,
             errors: 0,
             bytes: 0,
@@ -177,7 +181,7 @@ impl Load {
             let stream = Stream::connect(&address.into(), key, poller)?;
             io::Result::Ok(Connection { stream, answers: Answers::default(), asked: None, sent: 0 })
         })?;
-        self.idle.push(key);
+        self.idle.push(IDLE, key);
         Ok(())
     }
 
@@ -185,7 +189,7 @@ impl Load {
         let begin = self.poller.now();
         let mut next_telling = begin;
         let end = begin + Duration::from_secs(plan.seconds.into()) + PATIENCE;
-        // The ticker ends the waiting while requests are to be started, this does afterwards.
+        // The ticker wakes the loop while there are requests to start, this one afterwards.
         self.poller.timers().wake_at(TICKER, end);
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         while !self.is_done() {
@@ -229,14 +233,14 @@ impl Load {
             self.waiting.push_back(start);
             has_started = true;
         }
-        // Until something starts, the ticker is still set for it.
+        // If nothing was started, the ticker is still set for the next start.
         if has_started && let Some(next) = self.schedule.next() {
             self.ticker.set(next - now)?;
         }
         while !self.waiting.is_empty()
-            && let Some(key) = self.idle.pop()
+            && let Some(key) = self.idle.pop_last(IDLE)
         {
-            // One that was closed while idle has been replaced.
+            // A connection that was closed while idle has been replaced.
             let Some(connection) = self.connections.get_mut(key) else { continue };
             connection.asked = self.waiting.pop_front();
             connection.sent = 0;
@@ -253,10 +257,10 @@ impl Load {
         Ok(())
     }
 
-    /// Does what can be done on one connection.
+    /// Sends and receives on one connection as much as possible.
     fn advance(&mut self, key: Key, now: Instant) -> io::Result<()> {
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
-        // A connection that fails counts as one that ends.
+        // A connection that fails is treated like one that ends.
         let turn = connection.advance(&self.request, &mut self.buffer, &mut self.bytes);
         match turn.unwrap_or(Turn::Over) {
             Turn::Waits => Ok(()),
@@ -265,7 +269,7 @@ impl Load {
                     self.count(answer.status, now - asked);
                 }
                 if answer.keep_alive {
-                    self.idle.push(key);
+                    self.idle.push(IDLE, key);
                     return Ok(());
                 }
                 self.connections.remove(key);
@@ -275,7 +279,7 @@ impl Load {
                 let was_asked = connection.asked.is_some();
                 self.errors += u64::from(was_asked);
                 self.connections.remove(key);
-                self.idle.retain(|idle| *idle != key);
+                self.idle.remove(key);
                 self.open()
             }
         }
@@ -292,7 +296,7 @@ impl Load {
 }
 
 impl Connection {
-    /// Sends and receives what it can, and adds to `bytes` what came.
+    /// Sends and receives as much as possible, and adds to `bytes` what it received.
     fn advance(&mut self, request: &[u8], buffer: &mut [u8], bytes: &mut u64) -> io::Result<Turn> {
         if self.asked.is_some() && self.sent < request.len() && self.stream.can_write() {
             self.sent += self.stream.write([&request[self.sent..], &[]])?.unwrap_or(0);
@@ -303,7 +307,7 @@ impl Connection {
                 Received::End => {
                     return Ok(self.answers.end().map_or(Turn::Over, Turn::Answered));
                 }
-                // Nothing is owed to who has not asked.
+                // There is no request to which these bytes could be the answer.
                 Received::Bytes(_) if self.asked.is_none() => return Ok(Turn::Over),
                 Received::Bytes(count) => {
                     *bytes += count as u64;

@@ -1,4 +1,4 @@
-//! What came of a load, for people and for programs.
+//! The result of a load, for people and for programs.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::Plan;
 
 const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 
-/// The outcome of a load.
+/// The result of a load.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Requests whose connection broke, or that got a status of 400 or more.
@@ -19,20 +19,20 @@ pub struct Report {
     pub unanswered: u64,
     /// From the first intended start to the end.
     pub took: Duration,
-    /// All that was received.
+    /// Bytes received.
     pub bytes: u64,
-    /// Of whole answers, in µs, counted from the intended start.
+    /// Latencies of complete answers in µs, from the intended start.
     pub latencies: Histogram<u64>,
 }
 
 impl Report {
-    /// Whether every request got a good answer.
+    /// Whether every request got a status below 400.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.errors == 0 && self.unanswered == 0
     }
 
-    /// The report for programs, with what was asked.
+    /// The report for programs, with the plan.
     #[must_use]
     pub fn json(&self, plan: &Plan) -> String {
         let percentiles = PERCENTILES.map(|percentile| {

@@ -1,4 +1,4 @@
-//! When requests are meant to start: evenly, whatever becomes of them.
+//! The intended starts of requests: at equal intervals, regardless of the answers.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,12 @@ impl Schedule {
         Self { begin, per_second, next: 0, total: u64::from(per_second) * u64::from(seconds) }
     }
 
-    /// When the next request is meant to start; `None` after the last.
+    /// The intended start of the next request; `None` after the last.
     pub(super) fn next(&self) -> Option<Instant> {
         (self.next < self.total).then(|| self.start(self.next))
     }
 
-    /// Takes the next request if its time has come: when that was.
+    /// The next start, if it is due; it is then taken.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Instant> {
         let start = self.next().filter(|start| *start <= now)?;
         self.next += 1;
@@ -33,12 +33,12 @@ impl Schedule {
         self.next
     }
 
-    /// All starts there are.
+    /// The number of all starts.
     pub(super) fn total(&self) -> u64 {
         self.total
     }
 
-    /// Counted from the beginning each time, so that no error adds up.
+    /// Computed from the beginning each time, so that errors don't add up.
     fn start(&self, index: u64) -> Instant {
         let nanos = u128::from(index) * 1_000_000_000 / u128::from(self.per_second);
         self.begin + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! Whom to ask what: a URL as far as a GET over HTTP needs it.
+//! A URL, as far as a GET over HTTP needs it.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};

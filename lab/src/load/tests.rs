@@ -100,10 +100,10 @@ fn connections_that_break_are_errors_and_the_load_goes_on() {
 }
 
 #[test]
-fn nobody_there_is_told_at_once() {
+fn a_missing_server_is_reported_at_once() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let error = load(&plan(&url, 50, 2), &mut |_| ()).expect_err("nobody");
-    assert!(error.to_string().starts_with("nobody answers at 127.0.0.1:"), "{error}");
+    assert!(error.to_string().starts_with("no server answers at 127.0.0.1:"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! A timer that is exact to microseconds, where `epoll_wait` knows milliseconds only.
+//! A timer with a resolution of microseconds; that of `epoll_wait` is a millisecond.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,8 +25,7 @@ impl Ticker {
         Ok(Self { timer })
     }
 
-    /// Has the key woken after so long. Setting it also takes back what it told before, so it is
-    /// never read.
+    /// Wakes the key after so long. Setting it clears its readiness, so it is never read.
     pub(super) fn set(&self, after: Duration) -> io::Result<()> {
         // Zero would disarm it.
         let after = after.max(Duration::from_nanos(1));

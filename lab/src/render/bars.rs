@@ -1,6 +1,6 @@
-//! Bars: one line for each of those compared, one panel for each figure they are compared by.
+//! Bar charts: one line for each run, one panel for each figure.
 //!
-//! Every bar has its figure behind it, so there are no axes.
+//! The figure is written after each bar, so there are no axes.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -12,19 +12,19 @@ pub(super) const WIDTH: i32 = 1040;
 pub(super) const ROW: i32 = 26;
 const HEAD: i32 = 30;
 
-/// Room for the names on the left, between panels, and for the figure behind the longest bar.
+/// Pixels for the names on the left, between panels, and for the figure after the longest bar.
 pub(super) const NAMES: i32 = 220;
 const GAP: i32 = 28;
 const FIGURE: i32 = 64;
 
-/// Who is compared.
+/// The name and the colour of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) ink: Ink,
 }
 
-/// One figure of all of them.
+/// One figure of all runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Panel {
     /// The figure and its unit.
@@ -33,13 +33,13 @@ pub(crate) struct Panel {
     pub(crate) bars: Vec<Option<Bar>>,
 }
 
-/// One figure of one of them.
+/// One figure of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
     pub(crate) value: f64,
-    /// The lowest and the highest of which `value` is in the middle.
+    /// The lowest and the highest value, if `value` is a median.
     pub(crate) range: Option<(f64, f64)>,
-    /// The figure in words.
+    /// The figure as text.
     pub(crate) text: String,
 }
 
@@ -107,7 +107,7 @@ pub(super) fn middle(row: usize) -> i32 {
     i32::try_from(row).unwrap_or(0) * ROW + ROW / 2
 }
 
-/// A share of a length; nothing if the share is none.
+/// A share of a length; 0 if the share is not finite.
 #[expect(clippy::cast_possible_truncation, reason = "a share of a length is a length")]
 pub(super) fn pixels(share: f64, length: i32) -> i32 {
     if share.is_finite() { (share * f64::from(length)).round() as i32 } else { 0 }

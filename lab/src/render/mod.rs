@@ -1,7 +1,6 @@
-//! What the lab's results look like to people: tables as text, and pages that stand alone.
+//! Tables, plots and pages for the results of benches and reports.
 //!
-//! It draws what it is given and knows neither benches nor logs. A page needs no script, no font
-//! and nothing from elsewhere, so that it can be mailed and is still there in ten years.
+//! A page has no script and no font and loads nothing, so that a single file can be sent and kept.
 
 mod bars;
 mod ink;

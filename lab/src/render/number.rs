@@ -1,6 +1,6 @@
-//! Numbers as people write them.
+//! Numbers for people.
 
-/// A whole number with its thousands apart.
+/// A whole number with its thousands separated.
 #[must_use]
 pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         for (number, text) in [
             (0.0, "0"),
             (999.4, "999"),

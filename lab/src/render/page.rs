@@ -1,4 +1,4 @@
-//! One self-contained page: no script, no font, nothing from elsewhere.
+//! A page that loads nothing: no script, no font, no image.
 
 use std::fmt::Write;
 
@@ -31,11 +31,12 @@ const STYLE: &str = "
   pre { white-space: pre-wrap; color: var(--quiet) } svg text { font-family: inherit }
 ";
 
-/// A page that is written from its top to its end. What is handed over as HTML must be escaped.
+/// A page that is written from its beginning to its end. Text in HTML that is passed to it must be
+/// escaped.
 pub(crate) struct Page(String);
 
 impl Page {
-    /// Begins with a headline.
+    /// Begins a page with a headline.
     pub(crate) fn new(title: &str) -> Self {
         let title = escape(title);
         let (colours, rules) = (COLOURS.concat(), rules());
@@ -58,8 +59,7 @@ impl Page {
         let _ = writeln!(self.0, "<p>{}</p>", escape(text));
     }
 
-    /// Adds a plot. `label` says what it shows to those who can't see it, `caption` to those who
-    /// can, if there is need to.
+    /// Adds a plot. `label` describes it for screen readers; `caption` is shown unless it is empty.
     pub(crate) fn plot(&mut self, label: &str, caption: &str, svg: &str) {
         self.0 += "<figure>\n";
         if !caption.is_empty() {
@@ -76,7 +76,7 @@ impl Page {
         let _ = writeln!(self.0, "<div role=\"img\" aria-label=\"{label}\">{svg}</div>");
     }
 
-    /// Adds a part with its own headline.
+    /// Adds a section with a headline.
     pub(crate) fn section(&mut self, title: &str, fill: impl FnOnce(&mut Self)) {
         let _ = writeln!(self.0, "<section>\n<h2>{}</h2>", escape(title));
         fill(self);
@@ -90,7 +90,7 @@ impl Page {
     }
 }
 
-/// Text that comes from elsewhere can hold anything.
+/// Text as HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! Wholes and their parts: one line for each whole, as long as the others, cut by share.
+//! Shares: one bar of the same length for each run, divided into its parts.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -7,7 +7,7 @@ use super::bars::{Line, NAMES, ROW, WIDTH, middle, names, pixels};
 use super::ink::Ink;
 use super::plot::Drawn;
 
-/// A part narrower than this has no room for its figure.
+/// A part that is narrower than this is drawn without its figure.
 const FIGURE: i32 = 46;
 
 /// A part of a whole.
@@ -15,11 +15,11 @@ const FIGURE: i32 = 46;
 pub(crate) struct Part {
     /// 0 to 1.
     pub(crate) share: f64,
-    /// By this it has its colour.
+    /// The number of its colour.
     pub(crate) index: usize,
 }
 
-/// The wholes, one per line, as an SVG; `None` if they have no parts.
+/// The bars, one per line, as an SVG; `None` if they have no parts.
 pub(crate) fn parts(lines: &[Line], wholes: &[Vec<Part>]) -> Option<String> {
     wholes.iter().flatten().find(|part| part.share > 0.0)?;
     let mut svg = String::new();

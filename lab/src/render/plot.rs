@@ -10,7 +10,7 @@ type Failure<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::Erro
 pub(super) type Drawn<'a> = Result<(), Failure<'a>>;
 pub(super) type Begun<'a> = Result<DrawingArea<SVGBackend<'a>, Shift>, Failure<'a>>;
 
-/// One curve: its points, its colour, and how much of it shows, 0 to 1.
+/// One curve: its points, its colour, and its opacity, 0 to 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
     pub(crate) points: Vec<(f64, f64)>,
@@ -29,7 +29,7 @@ pub(crate) struct Scale {
     pub(crate) y_title: &'static str,
     pub(crate) x: (f64, f64),
     pub(crate) y: (f64, f64),
-    /// Whether the same way on the x axis is always the same factor.
+    /// Whether the x axis is logarithmic.
     pub(crate) is_logarithmic: bool,
 }
 
@@ -79,7 +79,7 @@ where
     root.present()
 }
 
-/// A number without the zeros it does not need.
+/// A number without trailing zeros.
 fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_no_zeros_too_many() {
+    fn figures_have_no_trailing_zeros() {
         for (value, text) in [(0.0, "0"), (0.5, "0.5"), (100.0, "100"), (0.125, "0.125")] {
             assert_eq!(plain(value), text);
         }

@@ -1,17 +1,17 @@
-//! A table, on a terminal, in a text and in a page.
+//! Tables for a terminal, for Markdown and for a page.
 
 use std::fmt::Write;
 
 use super::page::escape;
 
-/// Figures under their heads. The first column names what the others are figures of.
+/// A table. The first column names the rows; the others are figures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
-    /// What it shows; only a page says it.
+    /// A description, for a page only.
     pub(crate) caption: String,
-    /// One per column.
+    /// The heads of the columns.
     pub(crate) heads: Vec<String>,
-    /// In order, each with a cell per column.
+    /// The rows in order.
     pub(crate) rows: Vec<Row>,
 }
 
@@ -20,12 +20,12 @@ pub(crate) struct Table {
 pub(crate) struct Row {
     /// One per column.
     pub(crate) cells: Vec<String>,
-    /// Whether it must not be overlooked.
+    /// Whether it is highlighted in a page.
     pub(crate) is_marked: bool,
 }
 
 impl Table {
-    /// Aligned by spaces, a line each.
+    /// As text, with columns aligned by spaces.
     pub(crate) fn text(&self) -> String {
         let lines = || [&self.heads].into_iter().chain(self.rows.iter().map(|row| &row.cells));
         let width = |column: usize| {
@@ -49,7 +49,7 @@ impl Table {
         text
     }
 
-    /// As Markdown. Nothing in it is escaped, for it is made of our own words and figures.
+    /// As Markdown. Cells are not escaped, so they must be texts of the lab's own.
     pub(crate) fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let rule = format!("|---|{}\n", "---:|".repeat(self.heads.len().saturating_sub(1)));
@@ -57,7 +57,7 @@ impl Table {
         line(&self.heads) + &rule + &rows.collect::<String>()
     }
 
-    /// As HTML, with what a screen reader needs to say which figure is whose.
+    /// As HTML, with row and column heads for screen readers.
     pub(crate) fn html(&self) -> String {
         let mut html = "<div class=\"scroll\" tabindex=\"0\"><table>\n".to_owned();
         if !self.caption.is_empty() {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up_whatever_they_hold() {
+    fn columns_are_aligned() {
         assert_eq!(
             table().text(),
             "name         × one  µs\n\

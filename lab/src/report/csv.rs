@@ -1,4 +1,4 @@
-//! The figures as a table for programs. Shares are 0 to 1; what is not known is empty.
+//! The figures as a table for programs. Shares are 0 to 1; unknown cells are empty.
 
 use std::io;
 

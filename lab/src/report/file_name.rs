@@ -1,18 +1,18 @@
-//! How the file of a log is named.
+//! Names of logs.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// How the name of a log ends.
+/// The ending of a log's name.
 const ENDS: [&str; 4] = [".csv", ".csv.gz", ".tsv", ".tsv.gz"];
 
-/// What of a file's name says that it may be a log.
+/// The ending by which a file may be a log.
 pub(super) fn end(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
     ENDS.into_iter().find(|end| name.ends_with(end))
 }
 
-/// A file's name without what says that it is a log.
+/// A file's name without the ending of a log.
 pub(super) fn stem(path: &Path) -> String {
     let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     let length = end(path).map(|end| name.len() - end.len());

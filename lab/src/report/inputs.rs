@@ -1,4 +1,4 @@
-//! Which files a report is of, and what each is called.
+//! The files of a report, and their names.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,11 +10,11 @@ use super::file_name::{end, stem};
 use super::run::{Run, Unread};
 use super::{Report, ReportError, plain};
 
-/// What a run left is moved into a folder of this name by the next one.
+/// The folder to which a run moves the files of the run before it.
 const OLD: &str = "old";
 
-/// Reads every log of `places`, each once. Those of a folder are put in order; others stay as they
-/// were named.
+/// Reads every log of `places`, each once. Those of a folder are sorted; the order of `places` is
+/// kept.
 pub(super) fn read(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, ReportError> {
     let report = Report { runs: Vec::new(), left_out: Vec::new() };
     let mut inputs = Inputs { seconds, known: HashSet::new(), report };
@@ -35,13 +35,13 @@ pub(super) fn read(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, R
 
 struct Inputs {
     seconds: Option<f64>,
-    /// Device and inode of what was read: a file may be named twice, or have several names.
+    /// Device and inode of the files read, because a file may be named twice or have several names.
     known: HashSet<(u64, u64)>,
     report: Report,
 }
 
 impl Inputs {
-    /// What was named must be a log, but need not have rows if another has.
+    /// A file that was named must be a log, but may have no rows if another has some.
     fn file(&mut self, path: &Path) -> Result<(), ReportError> {
         match self.run(path, &stem(path)) {
             Ok(run) => self.report.runs.extend(run),
@@ -53,12 +53,12 @@ impl Inputs {
         Ok(())
     }
 
-    /// A file of a folder that is no log was not asked for by name, so it is only told of.
+    /// A file of a folder may be no log; then it is left out.
     fn folder(&mut self, folder: &Path) -> Result<(), ReportError> {
         let mut paths = Vec::new();
         let listed = self.find(folder, &mut paths);
         listed.map_err(|source| ReportError::Folder { path: folder.to_owned(), source })?;
-        // A log is called by its own name rather than by a link's.
+        // A log is named by its own name and not by a link's.
         paths.sort_by_cached_key(|path| (path.is_symlink(), path.clone()));
         let mut runs = Vec::new();
         for path in paths {
@@ -73,8 +73,8 @@ impl Inputs {
         Ok(())
     }
 
-    /// Finds the files that may be logs. Links to folders are not followed, for they may lead in
-    /// a circle, and what is old is looked at if it is asked for.
+    /// Finds the files that may be logs. Links to folders are not followed, because they may form a
+    /// loop, and folders of earlier runs only if they are named.
     fn find(&mut self, folder: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -96,7 +96,7 @@ impl Inputs {
     fn run(&mut self, path: &Path, label: &str) -> Result<Option<Run>, Unread> {
         let is_new = match fs::metadata(path) {
             Ok(file) => self.known.insert((file.dev(), file.ino())),
-            // Reading it tells what is wrong.
+            // Reading it gives the reason.
             Err(_) => true,
         };
         is_new.then(|| Run::read(path, label, self.seconds)).transpose()

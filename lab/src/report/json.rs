@@ -20,7 +20,7 @@ pub(super) fn document(report: &Report) -> String {
     format!("{document:#}\n")
 }
 
-/// Who is best by a figure; no names if the runs are too short to tell.
+/// The best runs by a figure; none if the runs are too short to tell.
 fn best(verdict: &Verdict<'_>) -> Value {
     json!({ "figure": verdict.criterion.key, "names": verdict.leaders() })
 }

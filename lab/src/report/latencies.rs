@@ -1,27 +1,27 @@
-//! All latencies of a run, of which every quantile is exact.
+//! All latencies of a run, so that every quantile is exact.
 //!
-//! A latency and the second of the day in which it ended are packed into one word, day by day, so
-//! that ten million rows are 80 MB whatever they hold. Sorted by that word they are in order of
-//! time and, within it, of latency; with the time taken off they are in order of latency.
+//! A latency and the second of the day in which it ended are packed into one word, so that ten
+//! million rows take 80 MB. Sorted by that word they are in the order of time, and within a second
+//! in the order of latency; sorted without the time they are in the order of latency.
 
 use std::collections::BTreeMap;
 
 use tidegate::journal::Span;
 
-/// The lower bits are the latency in microseconds, up to 4 years; the upper ones the second.
+/// The lower bits are the latency in microseconds, up to 4 years, the upper bits the second.
 const LATENCY_BITS: u32 = 47;
 const LATENCY_MAX: u64 = (1 << LATENCY_BITS) - 1;
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
-/// Stands for the second of a row that is shown in no part.
+/// In place of the second of a row that belongs to no part.
 const NOWHERE: u64 = (1 << (u64::BITS - LATENCY_BITS)) - 1;
 
 /// A line over time has at most this many points.
 const SLOTS_MAX: u64 = 240;
 
-/// Latencies as they come.
+/// Latencies that are still being collected.
 #[derive(Debug, Default)]
 pub(super) struct Latencies {
     days: BTreeMap<i64, Vec<u64>>,
@@ -29,7 +29,7 @@ pub(super) struct Latencies {
     sum_us: u128,
 }
 
-/// A part of a run: from which second after its beginning, and its latencies in order.
+/// A part of a run: its first second since the run began, and its latencies in ascending order.
 pub(super) struct Part<'a> {
     pub(super) second: u64,
     pub(super) sorted: Sorted<'a>,
@@ -53,13 +53,13 @@ impl Latencies {
         self.count
     }
 
-    /// In milliseconds; `None` of nothing.
+    /// The mean in milliseconds; `None` if there are no latencies.
     pub(super) fn mean_ms(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum_us as f64 / (self.count as f64 * 1000.0))
     }
 
-    /// Shows `look` the rows in `span` part by part, then all there are, and forgets them. Nothing
-    /// is shown of nothing.
+    /// Calls `look` with the rows in `span`, part by part, and then with all rows. It is not called
+    /// if there are none.
     pub(super) fn look<T>(
         self,
         span: Span,
@@ -80,7 +80,7 @@ impl Latencies {
                 let number = number(day * DAY_SECONDS + of_day);
                 *packed = number << LATENCY_BITS | *packed & LATENCY_MAX;
             }
-            // There is nearly always one day, which need not be copied.
+            // Nearly always there is one day, which is not copied.
             if all.is_empty() { all = packed } else { all.append(&mut packed) }
         }
         all.sort_unstable();
@@ -113,8 +113,8 @@ impl Sorted<'_> {
     }
 
     /// The quantile at so many thousandths, 0 to 1000, in milliseconds: linear between the two
-    /// ranks next to it (Hyndman and Fan, 1996, definition 7), as pandas has it. It is
-    /// computed in integers and rounded once.
+    /// nearest ranks (Hyndman and Fan, 1996, definition 7), as in pandas. It is computed in
+    /// integers and rounded once.
     pub(super) fn quantile_ms(self, per_mille: u64) -> f64 {
         let place = (self.0.len() as u64 - 1) * per_mille;
         let (rank, beyond) = (place / 1000, place % 1000);
@@ -140,7 +140,7 @@ mod tests {
         latencies
     }
 
-    /// The span of rows none of which has an odd time.
+    /// The span of rows whose times are all plausible.
     fn span(rows: &[(i64, u64)]) -> Span {
         let mut days = Days::default();
         for row in rows {

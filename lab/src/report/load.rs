@@ -1,9 +1,9 @@
-//! When a run was under load, as its rows tell.
+//! When a run was under load.
 //!
-//! A row says when a request ended and how long it took, so when it was dispatched. The load begins
-//! with the first dispatch and ends with the last. What ends later was in flight at the end, one
-//! row for each connection that asked; counted over a time in which nobody asked any more, it would
-//! make every rate too high, and most where requests are slow. These rows are the *drain*.
+//! A row has the time when a request ended and its latency, and so the time of its dispatch. The
+//! load begins with the first dispatch and ends with the last. Requests that end later were in
+//! flight at the end, one for each connection of the clients. If they were counted, every rate
+//! would be too high, the more so the slower the requests are. These rows are the *drain*.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -11,22 +11,22 @@ use std::collections::{BTreeMap, BinaryHeap};
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
 
-/// See the module. Days are kept apart, so that a day of odd times can be left out.
+/// See the module. Days are separate, so that one with implausible times can be left out.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     days: BTreeMap<i64, Day>,
-    /// Whether any time has a fraction of a second. Without one, most rows of the last second would
-    /// seem to end after the last dispatch.
+    /// Whether any time has a fraction of a second. If none has, most rows of the last second seem
+    /// to end after the last dispatch.
     is_fine: bool,
 }
 
 #[derive(Debug)]
 struct Day {
     first_ended_us: i64,
-    /// When the row was dispatched that ended first.
+    /// The dispatch of the row that ended first.
     begin_us: i64,
     last_dispatch_us: i64,
-    /// When rows ended that ended after the last dispatch; the earliest on top.
+    /// The ends of rows after the last dispatch, the earliest on top.
     drain: BinaryHeap<Reverse<i64>>,
 }
 
@@ -46,7 +46,7 @@ impl UnderLoad {
 }
 
 impl Load {
-    /// Counts a row; of one without a latency it is not known when it was dispatched.
+    /// Counts a row. Without a latency its dispatch is unknown.
     pub(super) fn add(&mut self, ended_us: i64, latency_us: Option<u64>) {
         self.is_fine |= ended_us % SECOND_US != 0;
         let dispatched_us = latency_us.map(|latency| ended_us.saturating_sub_unsigned(latency));
@@ -75,9 +75,8 @@ impl Load {
 
     /// The time under load among the `rows` rows that ended from `first_us` to `last_us`.
     ///
-    /// `None` where no drain can be told from the load: at most one row ended after the last
-    /// dispatch, so requests came one by one; or most did, so they came all at once; or the times
-    /// are of whole seconds.
+    /// `None` if there is no drain: at most one row ended after the last dispatch, so requests were
+    /// sent one by one; or most did, so they were sent all at once; or times are whole seconds.
     pub(super) fn between(&self, first_us: i64, last_us: i64, rows: u64) -> Option<UnderLoad> {
         let days = first_us.div_euclid(DAY_US)..=last_us.div_euclid(DAY_US);
         let days = || self.days.range(days.clone()).map(|(_, day)| day);
@@ -107,8 +106,8 @@ mod tests {
         load.between(first, last, rows.len() as u64)
     }
 
-    /// What `connections` write that ask one after the other until `until`, each answered after
-    /// as many milliseconds as `latency` says for its number.
+    /// The rows of `connections` that send one request after the other until `until`, each with the
+    /// latency in milliseconds that `latency` returns for its number.
     fn closed_loop(connections: u64, until: u64, latency: impl Fn(u64) -> u64) -> Vec<(i64, u64)> {
         let mut rows = Vec::new();
         let mut next: BinaryHeap<_> = (0..connections).map(|it| Reverse((0, it))).collect();
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_that_of_who_asks_whatever_the_tail() {
+    fn the_rate_is_that_of_the_load_regardless_of_slow_answers() {
         // Two policies of the same mean: one has a ninth of its answers after 400 ms.
         let even = closed_loop(100, 30_000, |_| 200);
         let uneven = closed_loop(100, 30_000, |it| if it % 9 == 0 { 400 } else { 175 });

@@ -1,9 +1,8 @@
-//! What logs say about the runs that wrote them, side by side: how many requests, how fast, how
-//! even, and where they went.
+//! The report: logs of runs compared by requests per second, latency, errors, and the share of each
+//! backend.
 //!
-//! Only files are read, our logs or any with the same five columns. Every figure is exact:
-//! quantiles are of all rows, not of a sample or of buckets. What a run was meant to show is not
-//! known here, nor who is right.
+//! It reads logs of tidegate, and others with the same five columns. Every figure is exact:
+//! quantiles are those of all rows, not of a sample or of buckets.
 
 mod csv;
 mod file_name;
@@ -32,7 +31,7 @@ pub use run::{Backend, Latency, Run, Slot};
 pub use tables::text;
 pub(super) use wrk::per_second;
 
-/// Runs side by side.
+/// Runs to be compared.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// In the order in which they are shown.
@@ -44,7 +43,7 @@ pub struct Report {
 /// Why there is no report.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    /// A file that was named is not there, or is no log.
+    /// A file that was named does not exist, or is no log.
     #[error("can't read the log {}: {source}", path.display())]
     Log {
         /// The file.
@@ -60,12 +59,12 @@ pub enum ReportError {
         /// The system's reason.
         source: io::Error,
     },
-    /// Nothing that was named has a row.
+    /// None of the files has a row.
     #[error("there is no log with rows in {}{}", .places.join(", "), reasons(.left_out))]
     NoLog {
         /// What was named.
         places: Vec<String>,
-        /// The files that were looked at, each with the reason why nothing of it is told.
+        /// The files that were found, each with the reason why it is left out.
         left_out: Vec<String>,
     },
 }
@@ -75,9 +74,8 @@ fn reasons(left_out: &[String]) -> String {
     lines.concat()
 }
 
-/// Reads `places`: logs, and folders, of which every CSV file in them and in the folders below is
-/// taken, unless that is called `old`. A run's rate is over `seconds` if given, else over the time
-/// in which its rows show load.
+/// Reads `places`: logs, and folders with all CSV files in and below them, except in folders named
+/// `old`. A run's rate is that over `seconds` if given, else that over the time under load.
 ///
 /// # Errors
 /// A file that was named can't be read or is no log, or no log is left.
@@ -87,8 +85,8 @@ pub fn report(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, Report
     Ok(report)
 }
 
-/// Writes `report.csv`, `report.json` and `report.html` into `folder`, which is made if it isn't
-/// there; returns their paths.
+/// Writes `report.csv`, `report.json` and `report.html` into `folder`, which is created if need be;
+/// returns their paths.
 ///
 /// # Errors
 /// A file can't be written.
@@ -101,7 +99,7 @@ pub fn write(report: &Report, folder: &Path) -> io::Result<[PathBuf; 3]> {
     Ok(paths)
 }
 
-/// Text from a log or a path, fit to be shown: short, and without what would command a terminal.
+/// Text from a log or a path for a terminal: shortened, and without control characters.
 fn plain(text: &str) -> String {
     const CHARS_MAX: usize = 100;
     let shown = |character: char| if character.is_control() { '\u{fffd}' } else { character };

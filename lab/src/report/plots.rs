@@ -6,8 +6,8 @@ use super::verdict;
 use super::written::{millis, per_second};
 use crate::render::{Bar, Curve, Ink, Line, Panel, Part, Scale, bars, curves, parts};
 
-/// Shorter latencies are drawn as this, in milliseconds: a logarithmic scale has no 0, and tools
-/// that count whole milliseconds have.
+/// Shorter latencies are drawn as this one, in milliseconds. A log with whole milliseconds has 0,
+/// which a logarithmic scale has not.
 const SHORTEST_MS: f64 = 0.05;
 
 /// Each run has the same colour in all plots.
@@ -48,7 +48,7 @@ pub(super) fn distribution(report: &Report, backends: &[String]) -> Option<Strin
     parts(&lines(report), &wholes.collect::<Vec<_>>())
 }
 
-/// How many percent of the requests took no longer than so many milliseconds.
+/// The distribution of latencies: the percentage of requests that took at most so long.
 pub(super) fn cumulative(report: &Report) -> Option<String> {
     let latencies = || report.runs.iter().filter_map(|run| run.latency.as_ref());
     let shortest = latencies().filter_map(|it| it.curve.first()).map(|point| point.0);
@@ -89,7 +89,7 @@ pub(super) fn over_time(report: &Report) -> Vec<(&Run, Option<String>)> {
         let slots = &run.latency.as_ref()?.slots;
         let curve = |opacity, of: fn(&Slot) -> f64| {
             let points = slots.iter().map(|slot| (slot.second, of(slot)));
-            // The last slot lasts, too; a run of one would not be seen else.
+            // The last slot has a length, too; without it a run of one slot would not be visible.
             let end = slots.last().map(|slot| (slot.second + 1.0, of(slot)));
             Curve { points: points.chain(end).collect(), ink: ink(index), opacity }
         };

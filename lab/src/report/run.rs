@@ -1,4 +1,4 @@
-//! One run's figures, and the name by which it is told from the others.
+//! The figures of one run, and its name.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,51 +12,51 @@ use tidegate::journal::{Span, TailError};
 /// The kinds of connections, in the order in which they are shown.
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
 
-/// The thousandths at which the distribution is drawn: every 0.5 %, and more at its end.
+/// The thousandths at which the distribution is drawn: every 0.5 %, and more near 100 %.
 fn curve_places() -> impl Iterator<Item = u64> {
     (0..990).step_by(5).chain(990..=1000)
 }
 
-/// What one log says.
+/// The figures of one log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Its configuration as the rows name it, else the file's name.
+    /// The configuration in the rows, else the file's name.
     pub name: String,
     /// The log.
     pub path: PathBuf,
-    /// The log without its ending, as it was found below the folder that was named.
+    /// The path below the folder that was named, without the ending.
     pub label: String,
-    /// The balancing policy, if all rows name the same.
+    /// The policy, if it is the same in all rows.
     pub routing_mode: Option<String>,
-    /// `persistent` or `non-persistent`, if all rows say the same.
+    /// `persistent` or `non-persistent`, if it is the same in all rows.
     pub connection: Option<String>,
-    /// Whether rows of more than one configuration are in it.
+    /// Whether it has rows of several configurations.
     pub is_mixed: bool,
     /// Rows.
     pub requests: u64,
-    /// The rows of them with a status of 400 or more, or a fault.
+    /// Those of them with a status of 400 or more, or a fault.
     pub errors: u64,
-    /// The rows of them that no backend got.
+    /// Those of them that were sent to no backend.
     pub undispatched: u64,
-    /// How long it was under load, outliers aside; 0 if there are no two rows of different times.
+    /// How long it was under load, without outliers; 0 if all rows have the same time.
     pub seconds: f64,
-    /// How many rows ended in that time: all but outliers and the drain, or all but the drain if
-    /// its length was given.
+    /// The rows that ended in that time: all except outliers and the drain, or all except the drain
+    /// if the time was given.
     pub timed_requests: u64,
     /// The rows that were in flight when the load stopped, and ended after it.
     pub drain_rows: u64,
-    /// The rows of them whose clients left, as they do when a measurement is over: in no error and
-    /// in no latency.
+    /// Those of them whose clients left, as clients do when a measurement is over. They are counted
+    /// neither as errors nor in latencies.
     pub left_at_end: u64,
-    /// The rows whose time is odd, see [`Days`](tidegate::journal::Days).
+    /// The rows with implausible times, see [`Days`](tidegate::journal::Days).
     pub outliers: Option<Span>,
     /// Requests per second as wrk counted them.
     pub wrk_per_second: Option<f64>,
-    /// Of the rows that have one; `None` if none does.
+    /// The latencies; `None` if no row has one.
     pub latency: Option<Latency>,
-    /// By name.
+    /// The backends, sorted by name.
     pub backends: Vec<Backend>,
-    /// Lines that are no rows, and are in no figure.
+    /// Lines that are no rows, and are not counted.
     pub broken: u64,
     /// What is wrong with the first of them.
     pub first_broken: Option<String>,
@@ -69,24 +69,24 @@ pub struct Latency {
     pub count: usize,
     /// Their mean.
     pub mean_ms: f64,
-    /// Quantiles, linear between ranks.
+    /// The median, linear between ranks.
     pub p50_ms: f64,
-    /// See [`Latency::p50_ms`].
+    /// A quantile like [`Latency::p50_ms`].
     pub p95_ms: f64,
-    /// See [`Latency::p50_ms`].
+    /// A quantile like [`Latency::p50_ms`].
     pub p99_ms: f64,
     /// The longest.
     pub max_ms: f64,
-    /// The distribution: a latency, and how many percent take no longer.
+    /// The distribution: latencies, each with the percentage of requests that took at most so long.
     pub curve: Vec<(f64, f64)>,
-    /// How it changed.
+    /// The latencies over time.
     pub slots: Vec<Slot>,
 }
 
-/// One second of a run under load, or a few if it is long.
+/// A second of a run, or several if the run is long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
-    /// Since the first one.
+    /// Seconds since the first one.
     pub second: f64,
     /// How many latencies there are.
     pub count: usize,
@@ -98,38 +98,38 @@ pub struct Slot {
     pub p95_ms: f64,
 }
 
-/// What one backend got of a run.
+/// One backend's part of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backend {
-    /// As the log names it.
+    /// Its name in the log.
     pub name: String,
     /// Rows.
     pub requests: u64,
-    /// The rows of them that are errors.
+    /// Those of them that are errors.
     pub errors: u64,
-    /// Of the rows that have a latency; `None` if none does.
+    /// The mean latency; `None` if no row has one.
     pub mean_ms: Option<f64>,
 }
 
-/// Why there are no figures of a file.
+/// Why a file has no figures.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unread {
     /// It is no log, or can't be read.
     #[error(transparent)]
     NotALog(#[from] TailError),
-    /// It has a header and nothing else.
+    /// It has only a header.
     #[error("it has no rows")]
     NoRows,
-    /// All its rows say that they are no load.
+    /// All its rows are health checks.
     #[error("all its {0} rows are health probes")]
     ProbesAlone(u64),
-    /// It has lines, none of which is a row.
+    /// It has lines, but no rows.
     #[error("none of its {lines} lines is a row; the first: {first}")]
     BrokenAlone { lines: u64, first: String },
 }
 
 impl Run {
-    /// Reads the log at `path`, which lasted for `seconds` if that is known.
+    /// Reads the log at `path`, of a run that was under load for `seconds`, if that is known.
     pub(super) fn read(path: &Path, label: &str, seconds: Option<f64>) -> Result<Self, Unread> {
         let tally = Tally::of(path)?;
         let first_broken = tally.first_broken.as_ref().map(|error| plain(&error.to_string()));
@@ -178,7 +178,7 @@ impl Run {
         })
     }
 
-    /// The rows whose time is odd.
+    /// The rows with implausible times.
     #[must_use]
     pub fn outlier_rows(&self) -> u64 {
         self.outliers.map_or(0, |outliers| outliers.rows)
@@ -196,14 +196,13 @@ impl Run {
         if self.requests == 0 { 0.0 } else { count as f64 / self.requests as f64 }
     }
 
-    /// What one backend got, if anything.
+    /// One backend's part, if it has one.
     #[must_use]
     pub fn backend(&self, name: &str) -> Option<&Backend> {
         self.backends.iter().find(|backend| backend.name == name)
     }
 
-    /// By this, runs of a folder are in the order in which they are told of: the kind of
-    /// connections, then the policy.
+    /// The key by which the runs of a folder are sorted: the connection mode, then the policy.
     pub(super) fn rank(&self) -> (usize, usize) {
         let of = |label: &Option<String>, names: &[&str]| {
             let place = names.iter().position(|name| label.as_deref() == Some(*name));
@@ -249,8 +248,8 @@ fn latency(tally: Tally, span: Span) -> Option<Latency> {
     Some(Latency { slots, ..latency })
 }
 
-/// Adds its file's name to each of several runs of one name, and to one from a folder below that
-/// which was named; the whole path where that does not tell them apart.
+/// Makes names unique: the file's name is added to runs of the same name and to those from folders
+/// below the one that was named, or the path where the file's name is the same, too.
 pub(super) fn tell_apart(runs: &mut [Run]) {
     let plain_names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
     let is_below = |run: &Run| run.label.contains('/');
@@ -258,7 +257,7 @@ pub(super) fn tell_apart(runs: &mut [Run]) {
     lengthen(runs, &plain_names, |run| plain(&run.path.to_string_lossy()), |_| false);
 }
 
-/// Adds to the plain name what is `longer`, where names are the same or it has to be.
+/// Adds `longer` to a name if another run has the same, or if it is required.
 fn lengthen(
     runs: &mut [Run],
     plain_names: &[String],

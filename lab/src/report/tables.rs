@@ -1,4 +1,4 @@
-//! The figures as tables, the same on a terminal and in the page.
+//! The figures as tables, for a terminal and for the page.
 
 use jiff::Timestamp;
 
@@ -22,10 +22,10 @@ const HEADS: [&str; 10] = [
     "errors",
 ];
 
-/// The head of the column for requests that no backend got.
+/// The head of the column for requests that were sent to no backend.
 const NO_BACKEND: &str = "no backend";
 
-/// Everything, for a terminal.
+/// All tables, for a terminal.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut text = figures(report).text();
@@ -50,7 +50,7 @@ pub fn text(report: &Report) -> String {
     text
 }
 
-/// Who is best at what, and what that means, where there is somebody to be better than.
+/// The best runs by each figure, if there are several runs.
 pub(super) fn verdicts(report: &Report) -> Vec<String> {
     let mut sentences: Vec<_> = verdict::verdicts(report).iter().map(Verdict::text).collect();
     if !sentences.is_empty() {
@@ -86,7 +86,7 @@ pub(super) fn figures(report: &Report) -> Table {
     }
 }
 
-/// How each run's requests were spread.
+/// The share of each backend in the requests of each run.
 pub(super) fn shares(report: &Report) -> Table {
     let names = backends(report);
     let has_undispatched = report.runs.iter().any(|run| run.undispatched > 0);
@@ -124,12 +124,12 @@ pub(super) fn backends(report: &Report) -> Vec<String> {
     names
 }
 
-/// A backend without what is the same for all.
+/// A backend's name without what all names have in common.
 pub(super) fn short(name: &str) -> &str {
     name.strip_prefix("http://").unwrap_or(name)
 }
 
-/// What has to be known to read the figures.
+/// Notes on the figures.
 pub(super) fn remarks(report: &Report) -> Vec<String> {
     let mut remarks = Vec::new();
     for run in &report.runs {
@@ -168,7 +168,7 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
     remarks
 }
 
-/// How many rows of a run ended after the load, and which of them were not answered.
+/// How many rows of a run ended after the load, and how many of them were not answered.
 fn drain(run: &Run) -> String {
     let rows = format!("{} of {}", thousands(run.drain_rows as f64), run.name);
     match run.left_at_end {
@@ -180,7 +180,7 @@ fn drain(run: &Run) -> String {
     }
 }
 
-/// Says that there are rows with odd times, which are in all figures but those of time.
+/// A note on rows with implausible times, which are in all figures except those over time.
 fn odd_times(outliers: Span) -> String {
     let date = |us| Timestamp::from_microsecond(us).map(|it| it.strftime("%F %T").to_string());
     let (first, last) = (date(outliers.first_us), date(outliers.last_us));
@@ -200,7 +200,7 @@ fn nothing() -> String {
     "–".to_owned()
 }
 
-/// A number of a run's requests with the share it is.
+/// A number of requests, with its share of all requests of the run.
 fn count(run: &Run, count: u64) -> String {
     let number = thousands(count as f64);
     if count == 0 { number } else { format!("{number} ({})", percent(run.share(count))) }

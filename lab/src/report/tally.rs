@@ -1,4 +1,4 @@
-//! One log, counted row by row.
+//! Counts one log row by row.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,11 +9,11 @@ use super::plain;
 use tidegate::balance::MAX_BACKENDS;
 use tidegate::journal::{Days, LineError, Row, Tail, TailError};
 
-/// The name under which backends are counted that are more than a proxy can have.
+/// The name under which further backends are counted if a log has more than a proxy can have.
 const MORE_BACKENDS: &str = "more backends";
 
-/// The status of a request whose client left before it was answered, and the fault of one whose
-/// client left at any time.
+/// The status of a request whose client left before the answer, and the fault of one whose client
+/// left at any time.
 const CLIENT_LEFT: u16 = 499;
 const CLIENT_GONE: &str = "client_gone";
 
@@ -28,14 +28,14 @@ pub(super) struct Tally {
     pub(super) latencies: Latencies,
     pub(super) days: Days,
     load: Load,
-    /// The time under load, if it can be told from what came after.
+    /// The time under load, if there is a drain.
     pub(super) under_load: Option<UnderLoad>,
-    /// Requests whose clients left, until it is known whether the load was over.
+    /// Requests whose clients left, until it is known whether that was after the load.
     left: Vec<Timed>,
-    /// How many left when it was. That is the end of a measurement and no error, and how long they
-    /// had waited says nothing.
+    /// How many clients left after the load. That is the end of a measurement and no error, and
+    /// their latencies mean nothing.
     pub(super) left_at_end: u64,
-    /// Rows that are no load, and in no figure.
+    /// Rows of health checks, which are not counted.
     pub(super) probes: u64,
     pub(super) routing_mode: Label,
     pub(super) connection: Label,
@@ -43,7 +43,7 @@ pub(super) struct Tally {
     pub(super) first_broken: Option<LineError>,
 }
 
-/// When a request ended, how long it took, and the place of its backend.
+/// When a request ended, its latency, and the index of its backend.
 #[derive(Debug)]
 struct Timed {
     ended_us: i64,
@@ -51,26 +51,26 @@ struct Timed {
     place: Option<usize>,
 }
 
-/// What one backend got.
+/// One backend's part.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     pub(super) name: String,
     pub(super) requests: u64,
     pub(super) errors: u64,
-    /// How many of the requests have a latency, and all those together in microseconds.
+    /// How many of the requests have a latency, and the sum of the latencies in microseconds.
     pub(super) latencies: u64,
     pub(super) sum_us: u128,
 }
 
-/// What all rows say in a column.
+/// The values of a column in all rows.
 #[derive(Debug, Default)]
 pub(super) enum Label {
     /// There is no row.
     #[default]
     Unknown,
-    /// The same in each; `None` if none has it.
+    /// The same in all; `None` if it is empty in all.
     Same(Option<String>),
-    /// More than one thing.
+    /// Several.
     Mixed,
 }
 
@@ -83,7 +83,7 @@ impl Label {
         }
     }
 
-    /// What all rows say, if they agree on something.
+    /// The value, if it is the same in all rows.
     pub(super) fn agreed(&self) -> Option<String> {
         let Self::Same(Some(text)) = self else { return None };
         Some(plain(text))
@@ -104,7 +104,7 @@ impl Tally {
         Ok(tally)
     }
 
-    /// Judges the requests whose clients left, now that all rows are known.
+    /// Counts the requests whose clients left, now that all rows are known.
     fn settle(&mut self) {
         let span = self.days.span();
         self.under_load =
@@ -152,7 +152,7 @@ impl Tally {
         }
     }
 
-    /// Counts an outcome.
+    /// Counts a request.
     fn count(&mut self, request: &Timed, is_error: bool) {
         self.errors += u64::from(is_error);
         if let Some(latency_us) = request.latency_us {
@@ -165,7 +165,7 @@ impl Tally {
         backend.sum_us += u128::from(request.latency_us.unwrap_or(0));
     }
 
-    /// The place of a backend, which is made when it is first named.
+    /// The index of a backend, which is added if it is new.
     fn place(&mut self, url: &str) -> usize {
         if let Some(&known) = self.places.get(url) {
             return known;

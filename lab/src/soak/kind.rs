@@ -18,7 +18,7 @@ pub(super) enum Kind {
     Head,
     /// An upload that waits for 100 Continue.
     Continue,
-    /// A client that ends its stream behind its request, and reads on.
+    /// A client that ends its stream after its request, and reads on.
     HalfClosed,
     /// A client that ends its stream within its request, and reads on.
     Incomplete,

@@ -42,7 +42,7 @@ impl Pattern {
         }
     }
 
-    /// Whether `bytes` are the next ones; if not, `at` is behind the first that differs.
+    /// Whether `bytes` are the next ones; if not, `at` is after the first that differs.
     pub(super) fn matches(&mut self, bytes: &[u8]) -> bool {
         bytes.iter().all(|byte| *byte == self.next())
     }

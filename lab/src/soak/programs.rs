@@ -20,7 +20,7 @@ use tidegate::journal::{LineError, Row, Tail};
 const ORIGIN_HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The proxies' flags beside policy and connection mode: shorter timeouts, so that each of them
-/// happens; backends that were slow are tried again; and clients that end their stream behind a
+/// happens; backends that were slow are tried again; and clients that end their stream after a
 /// request, as some do here, are answered.
 const PROXY_FLAGS: [&str; 14] = [
     "--workers",

@@ -22,7 +22,7 @@ pub(super) enum Delimiter {
 pub(super) enum Behaviour {
     /// It answers.
     Plain,
-    /// It sends `Connection: close`, and closes the connection behind its response.
+    /// It sends `Connection: close`, and closes the connection after its response.
     Closing,
     /// It sends its response in pieces, with pauses.
     Slow,

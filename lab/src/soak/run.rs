@@ -318,7 +318,7 @@ impl<'a> Run<'a> {
         &mut self,
         read: impl Fn(&mut Proxy, &[String], &mut dyn FnMut(Read)) -> std::io::Result<()>,
     ) -> Result<(), SoakError> {
-        // The judge must have all claims before it is closed behind the last log.
+        // The judge must have all claims before it is closed after the last log.
         self.take_outcomes();
         let Self { proxies, backends, judge, outages, .. } = self;
         for (index, proxy) in proxies.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Why a stack is not up, in words that name the program and a way out.
+//! Why a stack does not run. Messages name the program and what to do.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,25 +8,25 @@ use std::process::ExitStatus;
 use thiserror::Error;
 
 use super::START_PATIENCE;
-use crate::child::describe;
 use crate::ports::Owner;
+use crate::process::describe;
 
-/// Why the stack is not up, or no longer.
+/// Why the stack does not run, or no longer.
 #[derive(Debug, Error)]
 pub enum StackError {
-    /// A program that belongs beside the lab isn't there.
+    /// A program that should be beside the lab's is missing.
     #[error("there is no {}; `cargo build --release` builds it", .0.display())]
     NoProgram(PathBuf),
-    /// The proxy refuses its flags; it has said why.
-    #[error("the proxy refuses to run so")]
+    /// The proxy refuses its flags, and has said why.
+    #[error("the proxy does not accept these flags")]
     Refused,
-    /// A flag has the proxy say something and end.
-    #[error("with these flags the proxy says something and ends; run `tidegate` itself with them")]
+    /// With one of its flags the proxy prints something and ends.
+    #[error("with these flags the proxy does not serve; run `tidegate` itself with them")]
     NoServer,
-    /// One port is to be used twice.
-    #[error("port {0} is named twice; every program needs its own")]
+    /// One port is given twice.
+    #[error("port {0} is named twice; every program needs a port of its own")]
     PortTwice(u16),
-    /// Somebody else has the port.
+    /// Another process has the port.
     #[error("port {port} for {name} is taken{}; stop that, or choose others, such as {way_out}",
         .owner.as_ref().map_or(String::new(), |owner| format!(" by {owner}")))]
     PortTaken {
@@ -34,12 +34,12 @@ pub enum StackError {
         port: u16,
         /// What it is for.
         name: String,
-        /// Who has it, if that can be seen.
+        /// The process that has it, if that can be seen.
         owner: Option<Owner>,
-        /// The flag that chooses others, with some that are free.
+        /// The flag for other ports, with some that are free.
         way_out: String,
     },
-    /// The port can't be had for another reason.
+    /// It is not possible to listen on the port for another reason.
     #[error("can't listen on port {port} for {name}: {source}")]
     Port {
         /// The port.
@@ -49,7 +49,7 @@ pub enum StackError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The system doesn't let the lab run or watch programs.
+    /// A system call failed.
     #[error("can't {what}: {source}")]
     System {
         /// What could not be done.
@@ -65,7 +65,7 @@ pub enum StackError {
         /// How.
         status: ExitStatus,
     },
-    /// A child runs and can't be reached.
+    /// A child runs and accepts no connections.
     #[error("{name} doesn't answer at {address} after {START_PATIENCE:?}")]
     Silent {
         /// Which one.
@@ -76,7 +76,7 @@ pub enum StackError {
     /// The proxy runs and has no log.
     #[error("the proxy makes no log `{}` within {START_PATIENCE:?}", .0.display())]
     NoLog(PathBuf),
-    /// A second signal came while the first was obeyed.
+    /// A second signal came before the end that the first asked for.
     #[error("stopped at once by a second signal; what was in flight is lost")]
     Hurried(i32),
 }

@@ -1,9 +1,9 @@
 //! The whole stack as child processes: three backends, the proxy, the dashboard. They are started
-//! in this order and stopped in the reverse, so that what is in flight is still answered.
+//! in this order and stopped in the reverse, so that requests in flight are still answered.
 //!
-//! It knows how they are started and watched, and not what for: `up` shows them to a person, and
-//! the scenarios put load on them.
+//! `up` runs it in the foreground, and the scenarios put load on it.
 
+mod child;
 mod error;
 mod plan;
 mod programs;
@@ -14,12 +14,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use child::Child;
+pub(super) use child::Output;
 pub use error::StackError;
 pub(super) use error::system;
 pub use plan::Plan;
 pub(super) use programs::Programs;
 
-use super::child::{Child, Output};
 use super::ports;
 use super::signals::{Notice, Signals};
 
@@ -29,16 +30,16 @@ pub const BACKENDS: [&str; 3] = ["A", "B", "C"];
 /// The name of the proxy among the children.
 pub const PROXY: &str = "proxy";
 
-/// How long a child may take until it answers.
+/// How long a child may take to accept connections.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to wait between two attempts to reach it.
+/// How long to wait between two attempts to connect to it.
 const START_PAUSE: Duration = Duration::from_millis(20);
 
-/// Names a port that two programs would have.
+/// Checks that no port is given twice.
 ///
 /// # Errors
-/// There is one.
+/// One is.
 pub(super) fn check_plan(plan: &Plan) -> Result<(), StackError> {
     let mut ports = plan.backend_ports.to_vec();
     ports.push(plan.listen.port());
@@ -50,14 +51,14 @@ pub(super) fn check_plan(plan: &Plan) -> Result<(), StackError> {
     Ok(())
 }
 
-/// Names a taken port before anything is started.
+/// Checks all ports before anything is started.
 ///
 /// # Errors
-/// A port is taken, named twice or can't be had.
+/// A port is given twice, is taken, or can't be listened on.
 pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
     check_plan(plan)?;
     for (id, port) in BACKENDS.into_iter().zip(plan.backend_ports) {
-        // The proxy goes to `localhost`, so somebody else's port counts in both families.
+        // The proxy connects to `localhost`, which can be IPv4 or IPv6.
         ports::probe_localhost(port)
             .map_err(|source| unavailable(port, &backend_name(id), "--backend-ports", source))?;
     }
@@ -81,7 +82,7 @@ fn unavailable(port: u16, name: &str, flag: &'static str, source: io::Error) -> 
     StackError::PortTaken { port, name, owner: ports::owner(port), way_out }
 }
 
-/// The children in the order they were started, and what is heard of them.
+/// The children in the order in which they were started.
 pub(super) struct Stack<'a> {
     signals: &'a Signals,
     programs: &'a Programs,
@@ -90,7 +91,7 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// None is running yet; what they will say goes to `output`.
+    /// None is running yet; their output will go to `output`.
     pub(super) fn new(signals: &'a Signals, programs: &'a Programs, output: Output) -> Self {
         Self { signals, programs, output, children: Vec::new() }
     }
@@ -98,8 +99,8 @@ impl<'a> Stack<'a> {
     /// Starts the backends and the proxy; the signal, if one came first.
     ///
     /// # Errors
-    /// One could not be started, ended, or doesn't answer. What runs must still be stopped.
-    pub(super) fn rise(&mut self, plan: &Plan) -> Result<Option<i32>, StackError> {
+    /// One could not be started, ended, or accepts no connections. The others must be stopped.
+    pub(super) fn start_all(&mut self, plan: &Plan) -> Result<Option<i32>, StackError> {
         let backends: Vec<_> = BACKENDS.into_iter().zip(plan.backend_ports).collect();
         for (id, port) in &backends {
             let args = backend_args(id, *port).map(OsString::from);
@@ -115,12 +116,12 @@ impl<'a> Stack<'a> {
         self.reach(PROXY, plan.proxy_address())
     }
 
-    /// Waits until the proxy has made its log, which it does once it has its port; the signal, if
-    /// one came first.
+    /// Waits until the proxy has created its log, which it does once it listens; the signal, if one
+    /// came first.
     ///
     /// # Errors
-    /// The proxy ended, or makes none.
-    pub(super) fn begin_log(&mut self, log: &Path) -> Result<Option<i32>, StackError> {
+    /// The proxy ended, or creates none.
+    pub(super) fn await_log(&mut self, log: &Path) -> Result<Option<i32>, StackError> {
         let deadline = now() + START_PATIENCE;
         while !log.exists() {
             if let Some(signal) = self.wait(START_PAUSE)? {
@@ -133,10 +134,10 @@ impl<'a> Stack<'a> {
         Ok(None)
     }
 
-    /// Starts a dashboard that shows `log`; the signal, if one came before it answers.
+    /// Starts a dashboard that shows `log`; the signal, if one came before it accepts connections.
     ///
     /// # Errors
-    /// As [`Stack::rise`].
+    /// As [`Stack::start_all`].
     pub(super) fn show(&mut self, log: &Path, port: u16) -> Result<Option<i32>, StackError> {
         let args = ["--listen".into(), "127.0.0.1".into(), "--port".into(), port.to_string()];
         let mut args = args.map(OsString::from).to_vec();
@@ -152,8 +153,8 @@ impl<'a> Stack<'a> {
         Ok(())
     }
 
-    /// Waits until somebody accepts connections at `address`; the signal, if one came first. It
-    /// sends nothing, for every request counts: in a backend's profile and in the proxy's log.
+    /// Waits until connections to `address` are accepted; the signal, if one came first. It sends
+    /// no request, which would be counted in a backend's profile and in the proxy's log.
     fn reach(&mut self, name: &str, address: SocketAddr) -> Result<Option<i32>, StackError> {
         let deadline = now() + START_PATIENCE;
         while TcpStream::connect_timeout(&address, START_PATIENCE).is_err() {
@@ -167,7 +168,7 @@ impl<'a> Stack<'a> {
         Ok(None)
     }
 
-    /// Waits for a notice, at most for `patience`: the signal, if somebody wants it to stop.
+    /// Waits for a notice, for at most `patience`: the signal, if it is to stop.
     ///
     /// # Errors
     /// A child has ended by itself.
@@ -179,15 +180,15 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// As [`Stack::wait`], for as long as it takes, but without the backends and the dashboard:
-    /// `tell` is told of each that has ended, and with what command it is started again.
+    /// As [`Stack::wait`], without a timeout, but backends and the dashboard may end: `report` is
+    /// called with each, and with the command that starts it again.
     ///
     /// # Errors
     /// The proxy has ended by itself.
-    pub(super) fn outlast(
+    pub(super) fn wait_for_proxy(
         &mut self,
         plan: &Plan,
-        mut tell: impl FnMut(&StackError, Option<String>),
+        mut report: impl FnMut(&StackError, Option<String>),
     ) -> Result<i32, StackError> {
         loop {
             match self.signals.wait(Duration::MAX) {
@@ -197,7 +198,7 @@ impl<'a> Stack<'a> {
                     while let Some(ended) = self.take_ended()? {
                         match &ended {
                             StackError::Ended { name, .. } if name != PROXY => {
-                                tell(&ended, self.command_of(name, plan));
+                                report(&ended, self.command_of(name, plan));
                             }
                             _ => return Err(ended),
                         }
@@ -214,7 +215,7 @@ impl<'a> Stack<'a> {
         Some(format!("{} {}", self.programs.backend.display(), backend_args(id, port).join(" ")))
     }
 
-    /// Finds a child that has ended, and forgets it: how it ended.
+    /// Removes a child that has ended, and returns how it ended.
     fn take_ended(&mut self) -> Result<Option<StackError>, StackError> {
         for index in 0..self.children.len() {
             let child = &mut self.children[index];
@@ -229,7 +230,7 @@ impl<'a> Stack<'a> {
     /// Stops the children one after the other, the last started first.
     ///
     /// # Errors
-    /// One ended badly, or a second signal came; then the rest is killed.
+    /// One failed, or a second signal came, after which the others are killed.
     pub(super) fn stop(mut self) -> Result<(), StackError> {
         let mut outcome = Ok(());
         while let Some(mut child) = self.children.pop() {

@@ -1,4 +1,4 @@
-//! What a stack is made of, and where.
+//! What a stack runs, and where.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,15 +9,15 @@ use tidegate::balance::Policy;
 /// What to run, and where.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How the proxy chooses.
+    /// The proxy's policy.
     pub policy: Policy,
-    /// How the proxy uses upstream connections, as its flag has it.
+    /// The proxy's connection mode, as its flag spells it.
     pub connections: String,
     /// Where the proxy listens.
     pub listen: SocketAddr,
     /// Where the backends listen on localhost.
     pub backend_ports: [u16; BACKENDS.len()],
-    /// Where the dashboard listens on localhost, if there is to be one.
+    /// Where the dashboard listens on localhost, if it is to run.
     pub dashboard_port: Option<u16>,
     /// Further flags of the proxy.
     pub proxy_flags: Vec<OsString>,
@@ -39,7 +39,7 @@ impl Plan {
         args
     }
 
-    /// Where a client on this machine reaches the proxy.
+    /// Where a client on this machine connects to the proxy.
     pub(super) fn proxy_address(&self) -> SocketAddr {
         let ip = match self.listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -49,7 +49,7 @@ impl Plan {
         SocketAddr::new(ip, self.listen.port())
     }
 
-    /// The proxy's address as people write it.
+    /// The proxy's URL for people.
     #[must_use]
     pub fn proxy_url(&self) -> String {
         let address = self.proxy_address();

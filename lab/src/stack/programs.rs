@@ -1,4 +1,4 @@
-//! The programs of a stack, which lie beside the lab's own.
+//! The programs of a stack, which are in the folder of the lab's own.
 
 use std::env;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// # Errors
-    /// One isn't there.
+    /// One is missing.
     pub(crate) fn beside_the_lab() -> Result<Self, StackError> {
         let lab = env::current_exe().map_err(system("find the lab's own program"))?;
         let sibling = |name: &str| {
@@ -35,8 +35,7 @@ impl Programs {
         &self.lab
     }
 
-    /// Has the proxy judge its flags, for it knows them best. Returns the path of its log as it
-    /// says it, if it will write one.
+    /// Has the proxy check its flags. Returns the path of its log, if it will write one.
     ///
     /// # Errors
     /// It refuses them, or would not serve with them.
@@ -48,7 +47,7 @@ impl Programs {
             .output()
             .map_err(system(&what))?;
         if !output.status.success() {
-            // Nobody is left to tell when the stream is gone.
+            // If the stream is closed, there is no other place for it.
             let _ = io::stderr().write_all(&output.stderr);
             return Err(StackError::Refused);
         }

@@ -19,6 +19,8 @@ mod worker;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crossbeam_utils::CachePadded;
+
 pub use latency::Latencies;
 pub use traffic::{AnswerClass, FAULT_LABELS_MAX, Traffic};
 pub use worker::WorkerMetrics;
@@ -31,14 +33,14 @@ use traffic::TrafficCounters;
 /// All counters of a proxy, to be read.
 #[derive(Debug)]
 pub struct Metrics {
-    workers: Box<[Arc<Block>]>,
+    /// Each is alone on its cache lines, as are the counters of each backend, so that workers do not
+    /// slow each other.
+    workers: Box<[Arc<CachePadded<Block>>]>,
     registry: Arc<Registry>,
 }
 
 /// What one worker counts.
-// Alone on its cache lines, so that workers do not slow each other.
 #[derive(Debug, Default)]
-#[repr(align(128))]
 struct Block {
     accepted: Counter,
     clients: Counter,
@@ -51,17 +53,16 @@ struct Block {
 
 #[derive(Debug, Default)]
 struct Backends {
-    present: HashMap<BackendId, Arc<BackendCounters>>,
+    present: HashMap<BackendId, Arc<CachePadded<BackendCounters>>>,
     /// Of those that are gone, while the worker can still count: the row of a request comes after
     /// its lease, as late as its client likes.
-    leaving: Vec<Arc<BackendCounters>>,
+    leaving: Vec<Arc<CachePadded<BackendCounters>>>,
     /// Of those that are no more.
     retired: BackendSnapshot,
 }
 
 /// What one worker counts of one backend.
 #[derive(Debug, Default)]
-#[repr(align(128))]
 struct BackendCounters {
     traffic: TrafficCounters,
     opened: Counter,
@@ -144,7 +145,8 @@ impl Metrics {
             let Backends { present, leaving, retired } = &mut *block.backends();
             let gone = present.extract_if(|id, _| self.registry.stage(*id) == Stage::Gone);
             leaving.extend(gone.map(|(_, counters)| counters));
-            let is_over = |counters: &mut Arc<BackendCounters>| Arc::get_mut(counters).is_some();
+            let is_over =
+                |counters: &mut Arc<CachePadded<BackendCounters>>| Arc::get_mut(counters).is_some();
             for counters in leaving.extract_if(.., is_over) {
                 retired.add(&counters);
             }
@@ -185,7 +187,7 @@ impl Metrics {
 
 impl Block {
     /// The counters of a backend, made with the first call.
-    fn enter(&self, backend: BackendId) -> Arc<BackendCounters> {
+    fn enter(&self, backend: BackendId) -> Arc<CachePadded<BackendCounters>> {
         Arc::clone(self.backends().present.entry(backend).or_default())
     }
 

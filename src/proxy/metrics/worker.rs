@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use super::{AnswerClass, BackendCounters, Block};
 use crate::balance::BackendId;
 use crate::journal::Record;
@@ -10,7 +12,7 @@ use crate::journal::Record;
 /// of a backend.
 #[derive(Clone, Debug)]
 pub struct WorkerMetrics {
-    block: Arc<Block>,
+    block: Arc<CachePadded<Block>>,
     /// The counters of the backends that were met, by slot.
     known: Vec<Known>,
 }
@@ -19,11 +21,11 @@ pub struct WorkerMetrics {
 struct Known {
     /// None for a slot of which no backend was met.
     id: Option<BackendId>,
-    counters: Arc<BackendCounters>,
+    counters: Arc<CachePadded<BackendCounters>>,
 }
 
 impl WorkerMetrics {
-    pub(super) fn new(block: Arc<Block>) -> Self {
+    pub(super) fn new(block: Arc<CachePadded<Block>>) -> Self {
         Self { block, known: Vec::new() }
     }
 

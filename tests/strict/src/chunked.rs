@@ -49,7 +49,7 @@ pub enum Decoder {
     Size,
     /// So many bytes of a chunk.
     Data(u64),
-    /// The end of line behind a chunk.
+    /// The end of line after a chunk.
     DataEnd,
     /// A trailer, or the empty line that is the last.
     Trailer,
@@ -64,7 +64,7 @@ pub enum Part<'a> {
     Framing,
     /// Data of a chunk.
     Data(&'a [u8]),
-    /// A line behind the last chunk.
+    /// A line after the last chunk.
     Trailer(&'a [u8]),
 }
 

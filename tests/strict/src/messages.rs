@@ -29,7 +29,7 @@ impl From<String> for NoMore {
     }
 }
 
-/// A stream of messages. As [`Read`] it gives the bytes behind what was read of them.
+/// A stream of messages. As [`Read`] it gives the bytes after the last one that was read.
 #[derive(Debug)]
 pub struct Messages<S> {
     stream: S,
@@ -73,7 +73,7 @@ impl<S: Read> Messages<S> {
         }
     }
 
-    /// The next bytes of a body; `None` behind its last one.
+    /// The next bytes of a body; `None` after its last one.
     ///
     /// # Errors
     /// It goes on, and there is no more of it.

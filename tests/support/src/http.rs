@@ -134,7 +134,7 @@ impl Connection {
         (rest, end.map(drop).map_err(|error| error.kind()))
     }
 
-    /// The body behind `head`, which is that of a request, or of a response to anything but HEAD.
+    /// The body after `head`, which is that of a request, or of a response to anything but HEAD.
     pub fn body(&mut self, head: &str) -> Vec<u8> {
         let (head, _) = Head::read(head.as_bytes()).unwrap().unwrap();
         let is_response = head.start_line().starts_with("HTTP/");

@@ -143,7 +143,7 @@ impl Process {
         })
     }
 
-    /// The next line with these words in it, on either stream, behind those that were waited for
+    /// The next line with these words in it, on either stream, after those that were waited for
     /// before.
     pub fn line(&mut self, words: &str) -> String {
         let mut lines = self.transcript.lines();

@@ -40,7 +40,7 @@ fn send(conversation: &mut Conversation, script: &mut Script, most: usize) -> St
     }
 }
 
-/// Feeds pieces as an owner would: only when wanted, and passing delays at once.
+/// Passes pieces on as an owner would, but without waiting for delays.
 fn converse<'p>(script: &mut Script, pieces: impl IntoIterator<Item = &'p [u8]>) -> Outcome {
     let mut conversation = Conversation::new();
     let mut outcome = Outcome::default();
@@ -67,7 +67,7 @@ struct Outcome {
     ending: Option<Ending>,
 }
 
-/// Feeds `bytes` whole, byte by byte and at every split, and expects the same every time.
+/// Passes `bytes` whole, byte by byte and cut at every place, and expects the same every time.
 fn everyhow(profile: &str, bytes: &str, expected: &Outcome) {
     let bytes = bytes.as_bytes();
     assert_eq!(converse(&mut script(profile), [bytes]), *expected);

@@ -1,4 +1,4 @@
-//! Every round as a row, for whoever wants to do sums of their own.
+//! Every round as a row, for other evaluations.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! What the proxy is meant to reach, held against what was measured. A goal that is not met is told
-//! and fails nothing: only wrong answers do.
+//! The goals of the proxy, compared with the results. A goal that is missed is reported, but only
+//! wrong answers fail a bench.
 
 use super::super::results::{Entry, Measured, Results};
 use crate::render::{Row, Table, thousands};
@@ -11,7 +11,7 @@ pub(super) enum Bound {
     AtLeast,
 }
 
-/// What is said of each goal.
+/// The texts for a goal's state.
 const HEADS: [&str; 4] = ["goal", "limit", "figure", "verdict"];
 
 /// One goal.
@@ -20,7 +20,7 @@ pub(super) struct Goal {
     pub(super) what: String,
     pub(super) bound: Bound,
     pub(super) limit: f64,
-    /// `None` if a contender it takes was not measured, or not under the conditions it takes.
+    /// `None` if a contender that it needs was not measured, or not under the conditions it needs.
     pub(super) figure: Option<f64>,
 }
 
@@ -37,7 +37,7 @@ const RATIOS: [(&str, &str, &str, f64); 9] = [
     ("fresh", "tidegate", "haproxy", 0.87),
 ];
 
-/// Twenty times the 1,400 requests/s per core of the Python program that this one replaces.
+/// Twenty times the 1,400 requests/s per core of the Python original.
 const PER_CORE: f64 = 28_000.0;
 
 /// Two workers' requests/s as a multiple of one's.
@@ -47,7 +47,7 @@ const TWO_WORKERS: f64 = 1.7;
 const IDLE_BYTES: f64 = 1024.0;
 
 impl Goal {
-    /// Whether it is met; `None` if that is not known.
+    /// Whether it is met; `None` if that is unknown.
     pub(super) fn is_met(&self) -> Option<bool> {
         self.figure.map(|figure| match self.bound {
             Bound::AtMost => figure <= self.limit,

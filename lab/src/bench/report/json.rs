@@ -1,4 +1,4 @@
-//! The summary of each contender for programs.
+//! The summary of each contender, for programs.
 
 use serde_json::{Value, json};
 

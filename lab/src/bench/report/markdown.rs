@@ -1,4 +1,4 @@
-//! Results as Markdown, to be put into a page as they are.
+//! Results as Markdown, for `docs/performance.md`.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::goals::table as goals;
 use super::rows::{remarks, rows};
 use super::table::summary;
 
-/// Where it was measured, a table per workload, and the goals.
+/// The machine, a table per workload, and the goals.
 pub(super) fn document(results: &Results) -> String {
     let mut text = String::new();
     for line in summary(results).lines() {

@@ -17,8 +17,8 @@ use super::results::Results;
 
 pub use table::{goals, summary, table};
 
-/// Writes `bench.csv`, `bench.json`, `bench.md` and `bench.html` into `folder`, which is made if it
-/// isn't there; returns their paths.
+/// Writes `bench.csv`, `bench.json`, `bench.md` and `bench.html` into `folder`, which is created if
+/// need be; returns their paths.
 ///
 /// # Errors
 /// A file can't be written.

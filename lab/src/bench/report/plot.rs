@@ -4,7 +4,7 @@ use super::super::contender::Program;
 use super::super::results::{Entry, Measured};
 use crate::render::{Bar, Ink, Line, Panel, bars};
 
-/// Processor time per request as an SVG; `None` if nobody has a figure.
+/// Processor time per request as an SVG; `None` if no contender has a figure.
 pub(super) fn processor_time(measured: &Measured) -> Option<String> {
     let entries = || measured.entries.iter().filter(|entry| entry.cpu().is_some());
     let title = "processor µs per request: median, lowest and highest round".to_owned();

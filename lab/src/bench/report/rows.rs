@@ -1,11 +1,11 @@
-//! A workload as a table, the same in every form that people read.
+//! The table of a workload, which is the same on a terminal, in Markdown and in the page.
 
 use super::super::contender::Program;
 use super::super::results::{Entry, Measured};
 use super::super::stats::Spread;
 use crate::render::{Row, Table, thousands};
 
-/// The columns. Figures are medians; what follows in brackets is the lowest and the highest.
+/// The columns. Figures are medians, with the lowest and the highest in brackets.
 const COLUMNS: [&str; 11] = [
     "contender",
     "processor µs/request",
@@ -42,7 +42,7 @@ fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
         |us: Option<Spread>| us.map_or_else(nothing, |us| format!("{:.2}", us.median / 1000.0));
     let mebibytes = entry.peak_resident_bytes as f64 / f64::from(1 << 20);
     let name = entry.contender.name;
-    // At a fixed rate nobody was asked for more.
+    // At a fixed rate the load is never faster.
     let is_own_limit = measured.workload.rate_per_s.is_some() || entry.is_saturated();
     [
         if entry.failure.is_some() { format!("{name} FAILED") } else { name.to_owned() },
@@ -62,7 +62,7 @@ fn row(measured: &Measured, entry: &Entry) -> [String; COLUMNS.len()] {
     ]
 }
 
-/// Where the load was the limit, all that is known is that the contender can do that much.
+/// If the load was the limit, the contender could do this much or more.
 fn per_second(rate: Spread, is_saturated: bool) -> String {
     if is_saturated {
         let (min, max) = (thousands(rate.min), thousands(rate.max));
@@ -72,7 +72,7 @@ fn per_second(rate: Spread, is_saturated: bool) -> String {
     }
 }
 
-/// What has to be known to read the rows of `measured`.
+/// Notes on the rows of `measured`.
 pub(super) fn remarks(measured: &Measured) -> Vec<String> {
     let mut remarks = Vec::new();
     let (place, entries) = (&measured.place, &measured.entries);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::results::{Measured, Results};
 use super::rows::{remarks, rows};
 
-/// A workload's table, with a headline and what has to be known to read it.
+/// A workload's table, with a headline and notes.
 #[must_use]
 pub fn table(measured: &Measured) -> String {
     let workload = &measured.workload;
@@ -17,13 +17,13 @@ pub fn table(measured: &Measured) -> String {
     text
 }
 
-/// What the proxy is meant to reach, and whether it does.
+/// The goals, and whether they are met.
 #[must_use]
 pub fn goals(results: &Results) -> String {
     super::goals::table(results).text()
 }
 
-/// Where and how it was measured, and who was left out.
+/// The machine, the rounds, and the contenders that were left out.
 #[must_use]
 pub fn summary(results: &Results) -> String {
     let machine = &results.machine;

@@ -26,7 +26,7 @@ use setup::SetupFlags;
 use soak::{OriginFlags, SoakFlags};
 use tidegate::console::Console;
 use tidegate::usage::{self, Advice};
-use tidegate_lab::leash;
+use tidegate_lab::parent_death;
 use tidegate_lab::soak::origin;
 use tidegate_lab::stack::StackError;
 use up::UpFlags;
@@ -102,8 +102,8 @@ enum Task {
     #[command(name = origin::SUBCOMMAND, hide = true)]
     Origin(OriginFlags),
     /// Become a program that ends with its parent
-    #[command(name = leash::SUBCOMMAND, hide = true)]
-    Leash {
+    #[command(name = parent_death::SUBCOMMAND, hide = true)]
+    EndWithParent {
         parent: u32,
         program: PathBuf,
         #[arg(last = true)]
@@ -128,8 +128,8 @@ fn run(task: Task) -> ExitCode {
         Task::Relay(flags) => flags.run(),
         Task::Soak(flags) => flags.run(),
         Task::Origin(flags) => flags.run(),
-        Task::Leash { parent, program, args } => {
-            let error = leash::become_program(parent, &program, &args);
+        Task::EndWithParent { parent, program, args } => {
+            let error = parent_death::become_program(parent, &program, &args);
             fail(1, &format!("can't run {}: {error}", program.display()))
         }
     }

@@ -1,4 +1,4 @@
-//! How far a long task is: a bar where somebody watches a terminal, else lines of plain text.
+//! The progress of a long task: a bar on a terminal, else lines of plain text.
 //!
 //! Both go to standard error, so that standard output has the results alone.
 
@@ -19,7 +19,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// For a task of `total` units; the bar is drawn as `template` says.
+    /// For a task of `total` units, with a bar in the format `template`.
     pub(crate) fn new(total: u64, unit: &'static str, step: u64, template: &str) -> Self {
         let bar = ProgressBar::new(total);
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -28,24 +28,24 @@ impl Meter {
         Self { bar, unit, step: step.max(1), next: 0 }
     }
 
-    /// For a task of so many seconds, a line of which every tenth is worth.
+    /// For a task of so many seconds, with a line for every tenth.
     pub(crate) fn of_seconds(total: u64, tenth_of: u64) -> Self {
         const LONGEST_STEP: u64 = 60;
         let template = "{bar:30} {percent} % {eta} left  {msg}";
         Self::new(total, "s", (tenth_of / 10).min(LONGEST_STEP), template)
     }
 
-    /// A part of the task begins, which is worth a line.
+    /// A part of the task begins, and has a line.
     pub(crate) fn begin(&mut self, position: u64, words: &str) {
         self.next = position;
         self.at(position, words);
     }
 
-    /// So far it is.
+    /// Shows the position.
     pub(crate) fn at(&mut self, position: u64, words: &str) {
         if self.bar.is_hidden() {
             if let Some(line) = self.line(position, words) {
-                // Nobody is left to tell when the stream is gone.
+                // If the stream is closed, there is no other place for it.
                 let _ = io::stderr().write_all(line.as_bytes());
             }
             return;
@@ -64,7 +64,7 @@ impl Meter {
         Some(format!("{position} of {total} {}: {words}\n", self.unit))
     }
 
-    /// Says a result as soon as it is known.
+    /// Prints a result while the progress is shown.
     pub(crate) fn say(&self, text: &str) {
         self.bar.suspend(|| say(text));
     }

@@ -1,5 +1,6 @@
 //! `relay` on the command line.
 
+use std::convert::Infallible;
 use std::io;
 use std::process::ExitCode;
 
@@ -28,13 +29,11 @@ pub(crate) struct RelayFlags {
 
 impl RelayFlags {
     pub(crate) fn run(&self) -> ExitCode {
-        match self.relay() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, &format!("the relay can't serve {}: {error}", self.listen)),
-        }
+        let Err(error) = self.relay();
+        fail(1, &format!("the relay can't serve {}: {error}", self.listen))
     }
 
-    fn relay(&self) -> io::Result<()> {
+    fn relay(&self) -> io::Result<Infallible> {
         if let Some(core) = self.pin {
             cores::pin_current_thread(core).map_err(io::Error::other)?;
         }

@@ -1,4 +1,4 @@
-//! Runs whose figures are known, and what is said of who is best.
+//! Runs with known figures, and the verdicts on them.
 
 use jiff::Timestamp;
 
@@ -65,7 +65,7 @@ fn left(log: &str, first: usize, count: usize) -> String {
 }
 
 #[test]
-fn who_leaves_when_the_load_stops_is_no_error_and_has_no_latency() {
+fn a_client_that_leaves_after_the_load_is_no_error_and_has_no_latency() {
     let log = log("round-robin", 100, |_| 200);
     // In the log that began with a header, the last 100 of 5,000 rows are the drain.
     let report = of(&[("run.csv", &left(&log, 4901, 97))]);
@@ -79,7 +79,7 @@ fn who_leaves_when_the_load_stops_is_no_error_and_has_no_latency() {
 }
 
 #[test]
-fn who_leaves_under_load_is_an_error() {
+fn a_client_that_leaves_under_load_is_an_error() {
     let log = log("round-robin", 100, |_| 200);
     let run = of(&[("run.csv", &left(&log, 2000, 97))]).runs.remove(0);
     assert_eq!((run.errors, run.left_at_end), (97, 0));
@@ -107,7 +107,7 @@ fn no_long_tail_makes_a_rate_higher() {
 }
 
 #[test]
-fn who_is_best_at_what_is_told_by_wrk_where_it_counted_all() {
+fn runs_are_compared_by_wrks_figure_if_all_have_it() {
     let (slow, fast) = (log("round-robin", 100, uneven), log("adaptive_ewma", 100, |_| 150));
     let mut files = vec![("slow.csv", slow.as_str()), ("fast.csv", &fast)];
     files.push(("slow_wrk.txt", "Requests/sec:   900.00\n"));
@@ -144,7 +144,7 @@ fn a_figure_of_wrk_within_noise_is_a_tie() {
 }
 
 #[test]
-fn of_short_runs_nobody_is_best() {
+fn of_short_runs_none_is_best() {
     let rows = |policy: &str, ms: u64| log(policy, 2, |number| if number > 9 { 9999 } else { ms });
     let report = of(&[("a.csv", &rows("round-robin", 9)), ("b.csv", &rows("adaptive_sma", 900))]);
     let said = text(&report);
