@@ -108,7 +108,6 @@ impl ExchangeHarness {
         let settings = settings(policy);
         let options = Options {
             policy,
-            resample_after: None,
             cooldown: settings.cooldown,
             cooldown_max: settings.cooldown_max,
             probe_timeout: settings.probe_timeout,
