@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! bin/                                thin programs: flags, one call, an exit code
-//! dashboard/                          a live page over the log
+//! control/  |  dashboard/             settings become a plan; a live page over the log
 //! proxy/                              connects sockets, HTTP and balancing
 //! journal/                            one CSV schema for writer and readers
 //! reactor/  |  http/  |  balance/     know nothing of each other; health
@@ -16,6 +16,7 @@
 pub mod balance;
 pub mod buffer;
 pub mod console;
+pub mod control;
 pub mod dashboard;
 pub mod endpoint;
 pub mod health;

@@ -7,7 +7,7 @@
 use std::env;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, Error, Parser};
+use clap::{Arg, ArgMatches, Command, Error, Parser};
 use strsim::osa_distance;
 
 /// The suggestion for a word that is no flag or subcommand of this program.
@@ -24,9 +24,16 @@ pub struct Advice {
 /// Parses the command line; ends the program if it is wrong, or if help was asked for.
 #[must_use]
 pub fn parse<P: Parser>(advice: &[Advice]) -> P {
-    P::try_parse().unwrap_or_else(|error| {
+    let matches = matches(P::command(), advice);
+    P::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut P::command()).exit())
+}
+
+/// The command line of a program without a [`Parser`].
+#[must_use]
+pub fn matches(program: Command, advice: &[Advice]) -> ArgMatches {
+    program.clone().try_get_matches().unwrap_or_else(|error| {
         let typed: Vec<_> = env::args().collect();
-        explain(error, P::command(), &typed, advice).exit()
+        explain(error, program, &typed, advice).exit()
     })
 }
 

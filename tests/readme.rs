@@ -20,6 +20,7 @@ use support::commands::sections;
 use support::ports::{free_ports, is_open, until_closed};
 use support::process::Process;
 use tempfile::TempDir;
+use tidegate::control::describe;
 use tidegate::journal;
 
 /// The documents whose commands are run here.
@@ -249,48 +250,25 @@ fn the_commands_of_every_document_are_run_somewhere() {
     assert_eq!(found, known.collect());
 }
 
-/// The flags that `--help` lists, as tables, one for each group.
-fn flags_of_help() -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegate")).arg("--help").output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    let (_, groups) = help.split_once("--version\n").expect("what comes before the groups");
-    let (_, groups) = groups.split_once("\n\n").expect("the first group");
-    let (groups, _) = groups.split_once("\nEXAMPLES\n").expect("what follows the flags");
-    // Each group and flag, with the words that are further in.
-    let mut entries: Vec<(&str, String)> = Vec::new();
-    for line in groups.lines().filter(|line| !line.is_empty()) {
-        match entries.last_mut() {
-            Some((_, words)) if line.starts_with("       ") => {
-                words.extend([" ", line.trim()]);
-            }
-            _ => entries.push((line.trim(), String::new())),
-        }
-    }
-    let rows = entries.iter().map(|(name, words)| match name.strip_suffix(':') {
-        Some(group) => format!("\n**{group}**\n\n| flag | default | what it says |\n|---|---|---|"),
-        None => row(name, words),
-    });
-    rows.collect::<Vec<_>>().join("\n") + "\n"
-}
-
-/// One flag as a row, without its possible values.
-fn row(flag: &str, words: &str) -> String {
-    let (text, default) = words.split_once("[default: ").unwrap_or((words, ""));
-    let text = text.split("Possible values:").next().unwrap().trim();
-    let flag = flag.replace('|', "\\|");
-    let default = match default.trim_end_matches(']') {
-        "" => String::new(),
-        default => format!("`{}` ", default.replace(' ', "` `")),
-    };
-    format!("| `{flag}` | {default}| {text} |")
-}
+/// The tables of flags are between these lines.
+const FLAGS: [&str; 2] = [
+    "<!-- Written by `UPDATE_DOCUMENTS=1 cargo test --test readme flags` -->\n",
+    "<!-- Until here -->\n",
+];
 
 #[test]
-fn the_table_of_flags_is_the_programs_help() {
-    let table = flags_of_help();
-    assert!(table.matches("| `--").count() > 20, "{table}");
-    let page = read("docs/flags.md");
-    assert!(page.contains(&table), "docs/flags.md should have this table:\n{table}");
+fn the_table_of_flags_is_that_of_the_settings() {
+    const PAGE: &str = "docs/flags.md";
+    let page = read(PAGE);
+    let (before, rest) = page.split_once(FLAGS[0]).expect("the table's begin");
+    let (table, after) = rest.split_once(FLAGS[1]).expect("the table's end");
+    let expected = format!("\n{}\n", describe::markdown());
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        let page = [before, FLAGS[0], &expected, FLAGS[1], after].concat();
+        fs::write(root().join(PAGE), page).unwrap();
+    } else {
+        assert_eq!(table, expected, "UPDATE_DOCUMENTS=1 writes it");
+    }
 }
 
 #[test]

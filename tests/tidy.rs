@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 6] = [
     &["health", "reactor", "http", "balance"],
     &["journal"],
     &["proxy"],
-    &["lab", "dashboard"],
+    &["control", "dashboard", "lab"],
     &["bin"],
 ];
 

@@ -1,7 +1,6 @@
 //! The steps of a request between two sockets, each as something that can be done again and again.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{Choice, Membership, Options, Outcome, Policy, Tried};
@@ -17,10 +16,7 @@ use tidegate::proxy::Peer;
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Action, Context, Exchange, Phase, Side};
 use tidegate::proxy::metrics::Metrics;
-use tidegate::proxy::settings::{
-    Address, Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse,
-};
-use tidegate::proxy::trusted::TrustedProxies;
+use tidegate::proxy::settings::{Limits, Settings};
 
 /// A path's name, and what makes the step that is counted.
 pub(crate) type Path = (&'static str, fn() -> Step);
@@ -216,7 +212,11 @@ fn record(now: Instant) -> Record<'static> {
 /// with the exchange worked as a worker does it.
 fn exchange() -> Step {
     let mut now = start();
-    let settings = settings();
+    let settings = Settings {
+        pseudonym: "tidegate-0a1b2c3d".to_owned(),
+        limits: Limits { head_bytes: HEAD_BYTES, headers: FIELDS, ..Limits::default() },
+        ..Settings::default()
+    };
     let mut balancer = membership(Policy::RoundRobin, now).balancer();
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
@@ -269,50 +269,4 @@ fn send(exchange: &mut Exchange, to: Side, context: &mut Context<'_>) {
 fn release_buffers(exchange: &mut Exchange, context: &mut Context<'_>) {
     exchange.release_buffers(context.free);
     std::hint::black_box(exchange.deadline(&context.settings.timeouts));
-}
-
-fn settings() -> Settings {
-    let seconds = Duration::from_secs;
-    let upstream = |index| Backend {
-        url: format!("http://localhost:{}", 8081 + index),
-        address: Address::Tcp { host: "localhost".to_owned(), port: 8081 + index },
-    };
-    Settings {
-        policy: Policy::RoundRobin,
-        upstream_reuse: UpstreamReuse::Persistent,
-        pseudonym: "tidegate-0a1b2c3d".to_owned(),
-        listen: Vec::new(),
-        backends: (0..BACKENDS).map(upstream).collect(),
-        trusted: TrustedProxies::default(),
-        workers: 1,
-        cores: Vec::new(),
-        resample_after: None,
-        cooldown: Duration::from_millis(500),
-        cooldown_max: seconds(5),
-        probe_timeout: seconds(5),
-        half_close: HalfClose::Cancel,
-        timeouts: Timeouts {
-            connect: seconds(1),
-            response: Some(seconds(60)),
-            stream: Some(seconds(60)),
-            tunnel: Some(seconds(3600)),
-            header: seconds(10),
-            body: seconds(30),
-            client_idle: seconds(75),
-            upstream_idle: seconds(30),
-            shutdown_delay: Duration::ZERO,
-            drain: seconds(10),
-        },
-        limits: Limits {
-            head_bytes: HEAD_BYTES,
-            headers: FIELDS,
-            body_bytes: None,
-            body_rate: NonZeroU64::new(10),
-            connections: 10_240,
-            pool: 512,
-            attempts: 3,
-            retry_percent: 20,
-        },
-        verbose: false,
-    }
 }

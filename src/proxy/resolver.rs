@@ -226,8 +226,7 @@ mod tests {
     use crate::balance::tests::{ids, reused};
 
     fn backend(host: &str) -> Backend {
-        let address = Address::Tcp { host: host.to_owned(), port: 8081 };
-        Backend { url: format!("http://{host}:8081"), address }
+        Backend::tcp(host, 8081)
     }
 
     fn addresses<const N: usize>(texts: [&str; N]) -> Vec<Endpoint> {

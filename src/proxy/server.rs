@@ -8,7 +8,7 @@ use super::accept_balancer::AcceptBalancer;
 use super::backends::{BackendError, Backends};
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
-use super::settings::{Listen, Settings};
+use super::settings::{Listen, Plan, Settings};
 use super::worker::{Shared, Worker};
 use crate::balance::{InvalidOptions, Options};
 use crate::endpoint::Endpoint;
@@ -98,16 +98,17 @@ impl Bound {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn bind(settings: Settings) -> Result<Self, StartError> {
+    pub fn bind(plan: Plan) -> Result<Self, StartError> {
+        let settings = plan.settings;
         let mut loops = Vec::new();
-        for _ in 0..settings.workers.max(1) {
+        for _ in 0..settings.workers().max(1) {
             loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
         }
         let mailboxes = Mailboxes::new(loops.iter().map(|(poller, _)| poller.waker()));
         let mailboxes = Arc::new(mailboxes);
         let (listen, now) = (settings.listen.clone(), loops[0].0.now());
         let mut backends = Backends::new(options(&settings), Arc::clone(&mailboxes), listen, now)?;
-        for backend in &settings.backends {
+        for backend in &plan.backends {
             backends.add(backend)?;
         }
         let mut endpoints = Vec::new();
@@ -150,7 +151,7 @@ impl Bound {
         for (index, ((poller, listeners), sender)) in
             self.loops.into_iter().zip(senders).enumerate()
         {
-            let core = shared.settings.cores.get(index).copied();
+            let core = shared.settings.core(index);
             let balancer = self.backends.balancer();
             let worker = Worker::new(index, listeners, shared.clone(), balancer, sender, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));

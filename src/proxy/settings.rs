@@ -1,9 +1,9 @@
-//! What a worker runs by: one validated value, never changed while it is in use.
+//! What the proxy runs with: the settings, and the plan, which has the backends as well.
 //!
-//! The command line makes it, every worker reads it, and a new one can be handed over later. It
-//! knows nothing of how a flag is spelled.
+//! These are plain values with their defaults. Names, formats and help are in `control::table`.
 
-use std::fmt::{self, Write};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +11,97 @@ use std::time::Duration;
 use super::trusted::TrustedProxies;
 use crate::balance::Policy;
 use crate::endpoint::Endpoint;
-use crate::reactor::DEFAULT_MODE;
-use crate::time::format_duration;
+use crate::reactor::{DEFAULT_MODE, cores};
+
+/// The whole configuration. `control::plan` makes it and checks it as a whole.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// All settings.
+    pub settings: Settings,
+    /// The backends, in the order of the configuration.
+    pub backends: Vec<Backend>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let backends = [8081, 8082, 8083].map(|port| Backend::tcp("localhost", port));
+        Self { settings: Settings::default(), backends: backends.into() }
+    }
+}
+
+/// One backend as configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Backend {
+    /// The URL as given; it names the backend in the CSV.
+    pub url: String,
+    /// Where it is reached.
+    pub address: Address,
+}
+
+impl Backend {
+    /// The backend at a port of a host.
+    #[must_use]
+    pub fn tcp(host: &str, port: u16) -> Self {
+        let address = Address::Tcp { host: host.to_owned(), port };
+        Self { url: format!("http://{address}"), address }
+    }
+}
+
+/// Where a backend is reached.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Address {
+    /// A port of a host.
+    Tcp {
+        /// Its name, or an IP address without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix socket: a path, or `@` and an abstract name.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Where the proxy listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// The address.
+    pub endpoint: Endpoint,
+    /// The permissions of a Unix socket's file: those can connect whom they let write.
+    pub mode: u32,
+}
+
+impl Listen {
+    /// A port of all IPv4 addresses.
+    #[must_use]
+    pub fn all_ipv4(port: u16) -> Self {
+        Endpoint::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).into()
+    }
+}
+
+impl From<Endpoint> for Listen {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { endpoint, mode: DEFAULT_MODE }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.endpoint {
+            Endpoint::Tcp(address) => address.fmt(f),
+            Endpoint::Unix(name) => write!(f, "{name} mode={:04o}", self.mode),
+        }
+    }
+}
 
 /// How a connection to an upstream is used.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -26,7 +115,7 @@ pub enum UpstreamReuse {
 impl UpstreamReuse {
     /// The name on the command line and in the CSV.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Persistent => "persistent",
             Self::NonPersistent => "non-persistent",
@@ -44,62 +133,15 @@ pub enum HalfClose {
     Allow,
 }
 
-impl HalfClose {
-    /// The name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cancel => "cancel",
-            Self::Allow => "allow",
-        }
-    }
-}
-
-/// One backend as configured.
+/// The cores that workers stay on.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Backend {
-    /// The URL as given; it names the backend in the CSV.
-    pub url: String,
-    /// Where it listens.
-    pub address: Address,
-}
-
-/// Where a backend listens, as configured.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Address {
-    /// At a TCP port.
-    Tcp {
-        /// Host name or address, without brackets.
-        host: String,
-        /// TCP port.
-        port: u16,
-    },
-    /// At a Unix socket: a path, or `@` and an abstract name.
-    Unix(PathBuf),
-}
-
-/// A place to listen at.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Listen {
-    /// The address.
-    pub endpoint: Endpoint,
-    /// The permissions of a Unix socket's file: those can connect whom they let write.
-    pub mode: u32,
-}
-
-impl From<Endpoint> for Listen {
-    fn from(endpoint: Endpoint) -> Self {
-        Self { endpoint, mode: DEFAULT_MODE }
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.endpoint {
-            Endpoint::Tcp(address) => address.fmt(f),
-            Endpoint::Unix(name) => write!(f, "{name} mode={:04o}", self.mode),
-        }
-    }
+pub enum Pin {
+    /// The system chooses, and may move a worker.
+    None,
+    /// One for each worker. A plan has [`Pin::Cores`] instead.
+    Auto,
+    /// These, in the order of the workers.
+    Cores(Vec<usize>),
 }
 
 /// Every duration after which the proxy stops waiting.
@@ -123,11 +165,30 @@ pub struct Timeouts {
     pub client_idle: Duration,
     /// For an idle pooled upstream connection.
     pub upstream_idle: Duration,
-    /// How long the proxy lets clients in after it is asked to stop, so that those who send them
-    /// learn of it first.
+    /// How long the proxy accepts clients after it is asked to stop, so that a load balancer in
+    /// front of it learns of it first.
     pub shutdown_delay: Duration,
     /// For what is in flight then.
     pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connect: seconds(1),
+            response: Some(seconds(60)),
+            stream: Some(seconds(60)),
+            tunnel: Some(seconds(3600)),
+            header: seconds(10),
+            body: seconds(30),
+            client_idle: seconds(75),
+            upstream_idle: seconds(30),
+            shutdown_delay: Duration::ZERO,
+            // A container engine kills 10 s after it asked to stop; the log takes a while, too.
+            drain: seconds(8),
+        }
+    }
 }
 
 /// Every amount beyond which the proxy refuses or holds back.
@@ -142,7 +203,7 @@ pub struct Limits {
     /// Bytes per second that a request's body must keep up once `Timeouts::body` is used up; `None`
     /// asks for none.
     pub body_rate: Option<NonZeroU64>,
-    /// Client connections per worker; beyond it, idle ones make room, or accepting stops.
+    /// Client connections per worker; at the limit idle ones are closed, or accepting stops.
     pub connections: usize,
     /// Idle upstream connections per backend and worker.
     pub pool: usize,
@@ -152,25 +213,44 @@ pub struct Limits {
     pub retry_percent: u8,
 }
 
-/// All a proxy runs by.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 16 * 1024,
+            headers: 128,
+            body_bytes: None,
+            body_rate: NonZeroU64::new(10),
+            connections: 10_240,
+            pool: 512,
+            attempts: 3,
+            retry_percent: 20,
+        }
+    }
+}
+
+/// All a proxy runs by, except its backends.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How a backend is chosen.
+    /// How a backend is chosen. A plan sets its parameter to one of the next two.
     pub policy: Policy,
+    /// How many response times `adaptive_sma` averages.
+    pub sma_window: usize,
+    /// The weight of the newest response time in `adaptive_ewma`.
+    pub ewma_alpha: f64,
     /// How upstream connections are used.
     pub upstream_reuse: UpstreamReuse,
     /// The name of this process in `Via`, by which it knows requests that come back to it.
     pub pseudonym: String,
     /// Where to listen.
     pub listen: Vec<Listen>,
-    /// The backends.
-    pub backends: Vec<Backend>,
     /// The proxies in front of this one that are believed.
     pub trusted: TrustedProxies,
-    /// Event loops, one thread each.
-    pub workers: usize,
-    /// The core of each worker, in order; empty leaves the choice to the system.
-    pub cores: Vec<usize>,
+    /// The log; `None` is no log. A plan replaces `<policy>` and `<connections>` in it.
+    pub log: Option<PathBuf>,
+    /// Event loops, one thread each; `None` is one per core. A plan has a number.
+    pub workers: Option<usize>,
+    /// The cores of the workers.
+    pub pin: Pin,
     /// How long a backend may go unobserved before it gets one probe.
     pub resample_after: Option<Duration>,
     /// How long a backend that refuses connections is left alone at first.
@@ -189,78 +269,48 @@ pub struct Settings {
     pub verbose: bool,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::RoundRobin,
+            sma_window: 3,
+            ewma_alpha: 0.2,
+            upstream_reuse: UpstreamReuse::Persistent,
+            pseudonym: "tidegate".to_owned(),
+            listen: vec![Listen::all_ipv4(9090)],
+            trusted: TrustedProxies::default(),
+            log: Some("logs/<policy>_<connections>.csv".into()),
+            workers: None,
+            pin: Pin::None,
+            resample_after: None,
+            cooldown: Duration::from_millis(500),
+            cooldown_max: Duration::from_secs(5),
+            probe_timeout: Duration::from_secs(5),
+            half_close: HalfClose::Cancel,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            verbose: false,
+        }
+    }
+}
+
 impl Settings {
-    /// The `Host` for a request that came without one: HTTP/1.0 allows that, HTTP/1.1 does not.
+    /// How many event loops there are.
     #[must_use]
-    pub fn default_host(&self) -> &str {
-        match self.backends.first() {
-            Some(Backend { address: Address::Unix(_), .. }) => "localhost",
-            Some(Backend { url, .. }) => url.strip_prefix("http://").unwrap_or(url),
-            None => "",
+    pub fn workers(&self) -> usize {
+        match (self.workers, &self.pin) {
+            (Some(workers), _) => workers,
+            (None, Pin::Cores(cores)) => cores.len(),
+            (None, Pin::None | Pin::Auto) => cores::available(),
         }
     }
 
-    fn describe_policy(&self) -> String {
-        let parameters = self.policy.parameters();
-        let parts = parameters.iter().map(|(name, value)| format!(", {name} {value}"));
-        self.policy.to_string() + &parts.collect::<String>()
-    }
-
-    /// The settings as lines of `name value`, for `--check`.
+    /// The core that a worker stays on, if it is known.
     #[must_use]
-    pub fn describe(&self) -> String {
-        let or = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
-        let join = |values: Vec<String>| values.join(", ");
-        let (timeouts, limits) = (&self.timeouts, &self.limits);
-        let lines = [
-            ("policy", self.describe_policy()),
-            ("connections", self.upstream_reuse.name().to_owned()),
-            ("listen", join(self.listen.iter().map(ToString::to_string).collect())),
-            ("upstream", join(self.backends.iter().map(|u| u.url.clone()).collect())),
-            (
-                "trusted-proxy",
-                match self.trusted.origins() {
-                    [] => "none".to_owned(),
-                    origins => join(origins.iter().map(ToString::to_string).collect()),
-                },
-            ),
-            ("workers", self.workers.to_string()),
-            (
-                "pin",
-                match self.cores.as_slice() {
-                    [] => "none".to_owned(),
-                    cores => join(cores.iter().map(ToString::to_string).collect()),
-                },
-            ),
-            ("resample-after", or(self.resample_after.map(format_duration), "off")),
-            ("cooldown", format_duration(self.cooldown)),
-            ("cooldown-max", format_duration(self.cooldown_max)),
-            ("probe-timeout", format_duration(self.probe_timeout)),
-            ("client-half-close", self.half_close.name().to_owned()),
-            ("connect-timeout", format_duration(timeouts.connect)),
-            ("response-timeout", or(timeouts.response.map(format_duration), "off")),
-            ("stream-timeout", or(timeouts.stream.map(format_duration), "off")),
-            ("tunnel-timeout", or(timeouts.tunnel.map(format_duration), "off")),
-            ("header-timeout", format_duration(timeouts.header)),
-            ("body-timeout", format_duration(timeouts.body)),
-            ("client-idle-timeout", format_duration(timeouts.client_idle)),
-            ("upstream-idle-timeout", format_duration(timeouts.upstream_idle)),
-            ("shutdown-delay", format_duration(timeouts.shutdown_delay)),
-            ("drain-timeout", format_duration(timeouts.drain)),
-            ("max-head-bytes", limits.head_bytes.to_string()),
-            ("max-headers", limits.headers.to_string()),
-            ("max-body-bytes", or(limits.body_bytes.map(|b| b.to_string()), "off")),
-            ("min-body-rate", or(limits.body_rate.map(|rate| format!("{rate} B/s")), "off")),
-            ("max-connections", format!("{} per worker", limits.connections)),
-            ("pool-size", format!("{} per backend and worker", limits.pool)),
-            ("max-attempts", limits.attempts.to_string()),
-            ("retry-budget", format!("{} % of requests", limits.retry_percent)),
-        ];
-        let mut text = String::new();
-        for (name, value) in lines {
-            // Writing to a String can't fail.
-            let _ = writeln!(text, "{name:<22} {value}");
+    pub fn core(&self, worker: usize) -> Option<usize> {
+        match &self.pin {
+            Pin::Cores(cores) => cores.get(worker).copied(),
+            Pin::None | Pin::Auto => None,
         }
-        text
     }
 }

@@ -122,21 +122,9 @@ impl fmt::Display for Origin {
 
 /// All such proxies.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<Origin>);
+pub struct TrustedProxies(pub Vec<Origin>);
 
 impl TrustedProxies {
-    /// Those that come from any of these.
-    #[must_use]
-    pub fn new(origins: Vec<Origin>) -> Self {
-        Self(origins)
-    }
-
-    /// Where they come from.
-    #[must_use]
-    pub fn origins(&self) -> &[Origin] {
-        &self.0
-    }
-
     /// Whether a client is one of them.
     #[must_use]
     pub fn trusts(&self, client: Client) -> bool {

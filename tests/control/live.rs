@@ -8,24 +8,22 @@ use tidegate::console::Console;
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal};
 use tidegate::proxy::metrics::{Metrics, Snapshot};
-use tidegate::proxy::settings::{Address, Backend, Settings};
+use tidegate::proxy::settings::{Backend, Plan, Settings};
 use tidegate::proxy::{Backends, Bound, Server, Stopper};
 
 /// The backend at this address.
 pub fn backend(address: SocketAddr) -> Backend {
-    Backend {
-        url: format!("http://{address}"),
-        address: Address::Tcp { host: address.ip().to_string(), port: address.port() },
-    }
+    Backend::tcp(&address.ip().to_string(), address.port())
 }
 
-/// Settings for a proxy of one worker in front of these backends.
-pub fn settings(backends: &[SocketAddr]) -> Settings {
-    Settings {
+/// The plan of a proxy of one worker in front of these backends.
+pub fn plan(backends: &[SocketAddr]) -> Plan {
+    let settings = Settings {
         listen: vec![Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 0))).into()],
-        backends: backends.iter().map(|address| backend(*address)).collect(),
-        ..rig::settings(0, Policy::RoundRobin)
-    }
+        workers: Some(1),
+        ..rig::settings(Policy::RoundRobin)
+    };
+    Plan { settings, backends: backends.iter().map(|address| backend(*address)).collect() }
 }
 
 /// A proxy that serves until it is dropped.
@@ -37,11 +35,11 @@ pub struct Live {
 }
 
 impl Live {
-    pub fn start(settings: &Settings) -> Self {
-        let bound = Bound::bind(settings.clone()).expect("the proxy starts");
+    pub fn start(plan: &Plan) -> Self {
+        let bound = Bound::bind(plan.clone()).expect("the proxy starts");
         let Endpoint::Tcp(address) = bound.endpoints()[0] else { panic!("another kind") };
         let stopper = bound.stopper();
-        let server = bound.start(senders(settings)).expect("workers");
+        let server = bound.start(senders(plan)).expect("workers");
         let metrics = server.metrics();
         Self { server: Some(server), stopper, metrics, address }
     }
@@ -75,13 +73,13 @@ impl Drop for Live {
 }
 
 /// Of a journal without a log, one for each worker.
-pub fn senders(settings: &Settings) -> Vec<journal::RecordSender> {
+pub fn senders(plan: &Plan) -> Vec<journal::RecordSender> {
     let (_, senders) = Journal::start(journal::Options {
         path: None,
         meta: None,
         routing_mode: String::new(),
         connection: String::new(),
-        workers: settings.workers,
+        workers: plan.settings.workers(),
         verbose: false,
         console: Console::standard(),
     })

@@ -9,7 +9,7 @@ use std::thread;
 use tidegate::balance::BackendId;
 use tidegate::proxy::metrics::AnswerClass;
 
-use crate::live::{Live, backend, settings};
+use crate::live::{Live, backend, plan};
 use support::clock::{hear, until};
 use support::http::{Connection, get};
 use support::origin::{Origin, ok};
@@ -32,9 +32,9 @@ fn no_request_fails_while_a_thousand_backends_are_added_and_removed() {
     const CHANGES: usize = 1000;
     const CLIENTS: usize = 4;
     let origins: Vec<Origin> = (0..8).map(|_| Origin::echoing_targets()).collect();
-    let mut settings = settings(&[]);
-    settings.workers = 2;
-    let mut proxy = Live::start(&settings);
+    let mut plan = plan(&[]);
+    plan.settings.workers = Some(2);
+    let mut proxy = Live::start(&plan);
     let mut active: VecDeque<BackendId> =
         origins[..2].iter().map(|origin| add(&mut proxy, origin)).collect();
     let (address, is_over, requests) = (proxy.address, AtomicBool::new(false), AtomicU64::new(0));
@@ -92,7 +92,7 @@ fn a_backend_that_is_removed_finishes_what_it_has_and_its_idle_connections_close
         ended.send(()).unwrap();
     });
     let staying = Origin::echoing_targets();
-    let mut proxy = Live::start(&settings(&[]));
+    let mut proxy = Live::start(&plan(&[]));
     let id = add(&mut proxy, &leaving);
     assert_eq!(get(proxy.address, "/").text(), "leaving");
     let mut slow = Connection::connect(proxy.address);
@@ -125,7 +125,7 @@ fn a_client_whose_bound_connection_went_with_its_backend_is_balanced_as_any_othe
         })
     };
     let [first, second] = ["first", "second"].map(serve);
-    let mut proxy = Live::start(&settings(&[]));
+    let mut proxy = Live::start(&plan(&[]));
     let id = add(&mut proxy, &first);
     let mut client = Connection::connect(proxy.address);
     let bound = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: NTLM x\r\n\r\n";
@@ -144,7 +144,7 @@ fn a_client_whose_bound_connection_went_with_its_backend_is_balanced_as_any_othe
 #[test]
 fn the_next_backend_in_a_slot_gets_none_of_the_connections_of_the_one_before() {
     let [old, new] = [(); 2].map(|()| Origin::echoing_targets());
-    let mut proxy = Live::start(&settings(&[]));
+    let mut proxy = Live::start(&plan(&[]));
     // All slots are used in turn, so this one is the first to be used again.
     let first = add(&mut proxy, &old);
     assert_eq!(get(proxy.address, "/old").text(), "/old");
@@ -166,7 +166,7 @@ fn the_next_backend_in_a_slot_gets_none_of_the_connections_of_the_one_before() {
 #[test]
 fn without_a_backend_requests_are_refused_until_there_is_one() {
     let origin = Origin::echoing_targets();
-    let mut proxy = Live::start(&settings(&[]));
+    let mut proxy = Live::start(&plan(&[]));
     assert_eq!(get(proxy.address, "/").status, 503);
     add(&mut proxy, &origin);
     until("the first answer", || (get(proxy.address, "/").status == 200).then_some(()));

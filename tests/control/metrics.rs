@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidegate::proxy::metrics::AnswerClass;
 
-use crate::live::{Live, settings};
+use crate::live::{Live, plan};
 use support::clock::until;
 use support::http::Connection;
 use support::origin::{Origin, Silent, ok};
@@ -12,9 +12,9 @@ use support::origin::{Origin, Silent, ok};
 #[test]
 fn requests_connections_and_latencies_are_counted_while_it_runs() {
     let origin = Origin::echoing_targets();
-    let mut settings = settings(&[origin.address]);
-    settings.workers = 2;
-    let mut proxy = Live::start(&settings);
+    let mut plan = plan(&[origin.address]);
+    plan.settings.workers = Some(2);
+    let mut proxy = Live::start(&plan);
     let mut clients: Vec<Connection> = (0..4).map(|_| Connection::connect(proxy.address)).collect();
     for client in &mut clients {
         for _ in 0..5 {
@@ -62,7 +62,7 @@ fn retries_and_faults_are_counted_for_the_backend_that_was_tried_last() {
         }),
         Silent::reserve(),
     );
-    let proxy = Live::start(&settings(&[silent.address, origin.address]));
+    let proxy = Live::start(&plan(&[silent.address, origin.address]));
     let mut client = Connection::connect(proxy.address);
     assert_eq!(client.get("/").text(), "whole");
     client.send("GET /broken HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use crate::live::{Live, settings};
+use crate::live::{Live, plan};
 use support::clock::{hear, until};
 use support::http::{Connection, get};
 use support::origin::{Origin, ok};
@@ -28,16 +28,16 @@ fn a_timeout_that_changes_counts_for_the_next_request_and_breaks_none_in_flight(
             connection.send(ok("done"));
         }
     });
-    let mut settings = settings(&[origin.address]);
-    settings.timeouts.response = None;
-    let mut proxy = Live::start(&settings);
+    let mut plan = plan(&[origin.address]);
+    plan.settings.timeouts.response = None;
+    let mut proxy = Live::start(&plan);
     let mut before = Connection::connect(proxy.address);
     before.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     hear(&comes);
     // With another one served, no event of the first is left by which its timer would be set anew.
     assert_eq!(get(proxy.address, "/").text(), "done");
-    settings.timeouts.response = Some(Duration::from_millis(20));
-    proxy.configure(&settings);
+    plan.settings.timeouts.response = Some(Duration::from_millis(20));
+    proxy.configure(&plan.settings);
     assert_eq!(get(proxy.address, "/never").status, 504);
     go.send(()).unwrap();
     assert_eq!(before.answer().text(), "done");
@@ -46,13 +46,13 @@ fn a_timeout_that_changes_counts_for_the_next_request_and_breaks_none_in_flight(
 #[test]
 fn a_limit_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() {
     let origin = Origin::echoing_targets();
-    let mut settings = settings(&[origin.address]);
-    let mut proxy = Live::start(&settings);
+    let mut plan = plan(&[origin.address]);
+    let mut proxy = Live::start(&plan);
     let mut before = Connection::connect(proxy.address);
     before.send(format!("{POST}half"));
     until("a request in progress", || (proxy.counted().outstanding == 1).then_some(()));
-    settings.limits.body_bytes = Some(7);
-    proxy.configure(&settings);
+    plan.settings.limits.body_bytes = Some(7);
+    proxy.configure(&plan.settings);
     until("a refusal", || {
         let mut after = Connection::connect(proxy.address);
         after.send(format!("{POST}complete"));
@@ -60,8 +60,8 @@ fn a_limit_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() 
     });
     before.send("half");
     assert_eq!(before.answer().status, 200, "the length of a body is judged once");
-    settings.limits.body_bytes = None;
-    proxy.configure(&settings);
+    plan.settings.limits.body_bytes = None;
+    proxy.configure(&plan.settings);
     until("an upload", || {
         let mut again = Connection::connect(proxy.address);
         again.send(format!("{POST}complete"));
@@ -72,17 +72,17 @@ fn a_limit_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() 
 #[test]
 fn a_limit_of_connections_that_is_raised_lets_those_in_that_wait() {
     let origin = Origin::echoing_targets();
-    let mut settings = settings(&[origin.address]);
-    settings.limits.connections = 1;
-    let mut proxy = Live::start(&settings);
+    let mut plan = plan(&[origin.address]);
+    plan.settings.limits.connections = 1;
+    let mut proxy = Live::start(&plan);
     let mut first = Connection::connect(proxy.address);
     // One that has sent a part of a head is not idle, so its slot is not given away.
     first.send("GET /first HTTP/1.1\r\n");
     until("the first one's head", || (proxy.counted().outstanding == 1).then_some(()));
     let mut second = Connection::connect(proxy.address);
     second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
-    settings.limits.connections = 2;
-    proxy.configure(&settings);
+    plan.settings.limits.connections = 2;
+    proxy.configure(&plan.settings);
     assert_eq!(second.answer().text(), "/second");
     first.send("Host: a\r\n\r\n");
     assert_eq!(first.answer().text(), "/first");

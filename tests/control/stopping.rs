@@ -4,29 +4,29 @@ use std::thread;
 
 use tidegate::proxy::Bound;
 
-use crate::live::{Live, senders, settings};
+use crate::live::{Live, plan, senders};
 use support::http::{Connection, get};
 use support::origin::Origin;
 
 #[test]
 fn a_stop_before_the_start_is_not_lost() {
-    let mut settings = settings(&[Origin::echoing_targets().address]);
-    settings.workers = 3;
-    let bound = Bound::bind(settings.clone()).expect("the proxy starts");
+    let mut plan = plan(&[Origin::echoing_targets().address]);
+    plan.settings.workers = Some(3);
+    let bound = Bound::bind(plan.clone()).expect("the proxy starts");
     bound.stopper().stop();
-    bound.start(senders(&settings)).expect("workers").join().expect("an end");
+    bound.start(senders(&plan)).expect("workers").join().expect("an end");
 }
 
 #[test]
 fn a_stop_while_it_starts_is_not_lost() {
     let origin = Origin::echoing_targets();
-    let mut settings = settings(&[origin.address]);
-    settings.workers = 2;
+    let mut plan = plan(&[origin.address]);
+    plan.settings.workers = Some(2);
     for _ in 0..20 {
-        let bound = Bound::bind(settings.clone()).expect("the proxy starts");
+        let bound = Bound::bind(plan.clone()).expect("the proxy starts");
         let stopper = bound.stopper();
         let stopping = thread::spawn(move || stopper.stop());
-        bound.start(senders(&settings)).expect("workers").join().expect("an end");
+        bound.start(senders(&plan)).expect("workers").join().expect("an end");
         stopping.join().unwrap();
     }
 }
@@ -34,12 +34,12 @@ fn a_stop_while_it_starts_is_not_lost() {
 #[test]
 fn settings_and_a_stop_can_follow_one_another_in_any_order() {
     let origin = Origin::echoing_targets();
-    let settings = settings(&[origin.address]);
-    let mut proxy = Live::start(&settings);
+    let plan = plan(&[origin.address]);
+    let mut proxy = Live::start(&plan);
     assert_eq!(get(proxy.address, "/a").text(), "/a");
     let mut idle = Connection::connect(proxy.address);
     for _ in 0..1000 {
-        proxy.configure(&settings);
+        proxy.configure(&plan.settings);
     }
     assert_eq!(idle.get("/b").text(), "/b");
     proxy.stop();

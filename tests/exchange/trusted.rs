@@ -8,7 +8,7 @@ use super::*;
 /// The rig's client, 192.0.2.7, is such a proxy, and so are those of 10.0.0.0/8.
 fn trusting(rig: &mut ExchangeHarness) {
     let networks = ["192.0.2.0/28", "10.0.0.0/8"].map(|text| text.parse().expect("a network"));
-    rig.settings.trusted = TrustedProxies::new(networks.to_vec());
+    rig.settings.trusted = TrustedProxies(networks.to_vec());
 }
 
 fn get(fields: &str) -> String {

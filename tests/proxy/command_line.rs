@@ -4,8 +4,11 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
+use rustix::process::Signal;
+use serde_json::json;
+use support::clock::until;
 use support::origin::{Origin, Silent};
-use support::process::{Process, Proxy, run};
+use support::process::{Process, Proxy, run, run_with, tidegate};
 
 #[test]
 fn a_wrong_flag_is_named_with_what_would_be_right() {
@@ -157,12 +160,68 @@ fn check_prints_the_settings_and_does_not_listen() {
         let line = ended.stdout.lines().find(|line| line.starts_with(name));
         line.and_then(|line| line.split_once(char::is_whitespace)).unwrap().1.trim().to_owned()
     };
-    assert_eq!(of("policy "), "adaptive_ewma, alpha 0.5");
+    assert_eq!((of("policy "), of("ewma-alpha ")), ("adaptive_ewma".into(), "0.5".into()));
     assert_eq!(of("listen "), listen);
     assert_eq!(of("response-timeout "), "1m");
     assert_eq!(of("log "), log);
     assert!(of("http://localhost:8081 ").contains(":8081"), "{}", ended.stdout);
     assert!(!std::path::Path::new(log).exists());
+}
+
+#[test]
+fn check_prints_the_plan_for_programs() {
+    let flags = ["--check", "--json", "--log", "none", "--port", "0"];
+    let ended = run(&[&flags[..], &["--upstream", "http://127.0.0.1:8081"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let plan: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let backend = json!({ "url": "http://127.0.0.1:8081", "addresses": ["127.0.0.1:8081"] });
+    assert_eq!(plan["backends"], json!([backend]));
+    let settings = &plan["settings"];
+    assert_eq!(settings["listen"], json!(["0.0.0.0:0"]));
+    assert_eq!(settings["response-timeout"], "1m");
+    assert_eq!(settings["max-headers"], 128);
+    assert_eq!(run(&["--json"]).code, Some(2), "alone it means nothing");
+}
+
+#[test]
+fn the_environment_gives_settings_and_flags_win() {
+    let variables = [
+        ("TIDEGATE_POLICY", "adaptive_sma"),
+        ("TIDEGATE_UPSTREAM", "http://127.0.0.1:8081,http://127.0.0.1:8082"),
+        ("TIDEGATE_BODY_TIMEOUT", "7s"),
+        ("TIDEGATE_LOG", "none"),
+    ];
+    let ended = run_with(&variables, &["--check", "--body-timeout", "9s"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for line in [
+        "policy                 adaptive_sma\n",
+        "upstream               http://127.0.0.1:8081, http://127.0.0.1:8082\n",
+        "body-timeout           9s\n",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}{}", ended.stdout);
+    }
+    // One that serves has the settings, too.
+    let origin = Origin::echoing_targets();
+    let url = format!("http://{}", origin.address);
+    let variables = [("TIDEGATE_LISTEN", "127.0.0.1:0"), ("TIDEGATE_UPSTREAM", &url)];
+    let mut proxy = Process::spawn(tidegate(&["--log", "none"]).envs(variables));
+    until("the proxy listens", || proxy.stdout().contains(&url).then_some(()));
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.ended().code(), Some(0), "{}", proxy.stderr());
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    for (name, text, words) in [
+        ("TIDEGATE_RESPONSE_TIMEOUT", "5", "TIDEGATE_RESPONSE_TIMEOUT: invalid value '5': `5` is"),
+        ("TIDEGATE_RESPONS_TIMEOUT", "5s", "did you mean TIDEGATE_RESPONSE_TIMEOUT?\n"),
+    ] {
+        let ended = run_with(&[(name, text)], &["--check"]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
 }
 
 #[test]
@@ -208,6 +267,9 @@ fn version_and_help_tell_what_it_is() {
     for words in ["EXAMPLES", "SIGHUP", "EXIT STATUS", "[default: 10s]", "http://localhost:8083"] {
         assert!(help.stdout.contains(words), "{words}: {}", help.stdout);
     }
+    let summary = run(&["-h"]);
+    assert_eq!(summary.code, Some(0));
+    assert!(summary.stdout.contains("--upstream") && summary.stdout.lines().count() <= 42);
 }
 
 #[test]

@@ -99,6 +99,9 @@ fn the_configuration_is_written_beside_the_log() {
     let started: jiff::Timestamp = meta["started"].as_str().unwrap().parse().unwrap();
     assert!((before..=jiff::Timestamp::now()).contains(&started), "{started}");
     meta.as_object_mut().unwrap().remove("started");
+    let settings = meta.as_object_mut().unwrap().remove("settings").unwrap();
+    let shown = ["policy", "sma-window", "workers", "body-timeout"].map(|name| &settings[name]);
+    assert_eq!(shown, [&json!("adaptive_sma"), &json!(7), &json!(2), &json!("30s")]);
     let expected = json!({
         "format": 1, "policy": "adaptive_sma", "parameters": { "window": 7 },
         "failure_sample_ms": 10_000, "resample_after_ms": null, "connections": "persistent",

@@ -1,8 +1,7 @@
-//! `tidegate`: the proxy. Flags in, one call, an exit code out.
+//! `tidegate`: the proxy. Settings in, one call, an exit code out.
 
-mod flags;
+mod help;
 mod signals;
-mod values;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,24 +10,31 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use flags::{ADVICE, Flags};
+use help::{ADVICE, EVERYTHING, MORE};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use signals::Watch;
 use tidegate::console::Console;
+use tidegate::control::command_line::{self, Form, Mode};
+use tidegate::control::meta::describe_run;
+use tidegate::control::plan::plan;
+use tidegate::control::setting::Given;
+use tidegate::control::{describe, environment};
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
-use tidegate::proxy::settings::Settings;
-use tidegate::proxy::{self, Bound, HEALTH, StartError, describe_run};
+use tidegate::proxy::settings::{Plan, Settings};
+use tidegate::proxy::{self, Bound, HEALTH, StartError};
 use tidegate::reactor::descriptors;
 use tidegate::usage;
 
-/// A flag, an upstream or a path is wrong.
+/// A setting, an upstream or a path is wrong.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
-    let flags: Flags = usage::parse(&ADVICE);
+    let command = command_line::command().after_help(MORE).after_long_help(EVERYTHING);
+    let matches = usage::matches(command, &ADVICE);
     let console = Console::standard();
-    let code = match run(&flags, console) {
+    let code = match run(command_line::read(&matches), command_line::mode(&matches), console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => ExitCode::from(code),
     };
@@ -36,21 +42,24 @@ fn main() -> ExitCode {
     code
 }
 
-fn run(flags: &Flags, console: Console) -> Result<(), u8> {
-    let settings = flags.settings().map_err(|error| fail(console, MISUSE, &error))?;
-    if flags.mode.health {
-        return HEALTH.ask(&settings.listen[0].endpoint).map_err(|error| fail(console, 1, &error));
+fn run(flags: Vec<Given>, mode: Mode, console: Console) -> Result<(), u8> {
+    let variables =
+        environment::read(std::env::vars_os()).map_err(|error| fail(console, MISUSE, &error))?;
+    let plan = plan(&[flags, variables]).map_err(|error| fail(console, MISUSE, &error))?;
+    match mode {
+        Mode::Serve => serve(&plan, console),
+        Mode::Check(form) => check(&plan, form, console),
+        Mode::Health => {
+            let listen = &plan.settings.listen[0].endpoint;
+            HEALTH.ask(listen).map_err(|error| fail(console, 1, &error))
+        }
     }
-    if flags.mode.check {
-        return check(flags, &settings, console);
-    }
-    serve(flags, &settings, console)
 }
 
 /// Runs the proxy until it is stopped.
-fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {
-    let log = flags.log(settings);
-    let is_log_on_stdout = log.as_deref() == Some(Path::new(STANDARD_OUTPUT));
+fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
+    let settings = &plan.settings;
+    let is_log_on_stdout = settings.log.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     // Nothing but rows goes to standard output then.
     let console = if is_log_on_stdout { Console::on_stderr() } else { console };
     // Signals come first: one that arrives while starting must not be lost.
@@ -58,17 +67,17 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
         .map_err(|error| fail(console, 1, &format!("can't listen to signals: {error}")))?;
     raise_descriptors(settings, console);
     watch.begins("resolving the names of the upstreams");
-    let bound = Bound::bind(settings.clone()).map_err(|error| match error {
+    let bound = Bound::bind(plan.clone()).map_err(|error| match error {
         StartError::Backend(_) | StartError::Balance(_) => fail(console, MISUSE, &error),
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");
     let (journal, senders) = Journal::start(Options {
-        path: log.clone(),
-        meta: Some(describe_run(settings, Timestamp::now())),
+        path: settings.log.clone(),
+        meta: Some(describe_run(plan, Timestamp::now())),
         routing_mode: settings.policy.to_string(),
         connection: settings.upstream_reuse.name().to_owned(),
-        workers: settings.workers,
+        workers: settings.workers(),
         verbose: settings.verbose,
         console,
     })
@@ -78,7 +87,7 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     let server = bound
         .start(senders)
         .map_err(|error| fail(console, 1, &format!("can't start a worker: {error}")))?;
-    console.say(&greeting(settings, &endpoints, log.as_deref()));
+    console.say(&greeting(plan, &endpoints));
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
@@ -91,31 +100,38 @@ fn serve(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8>
     outcome.map_err(|error| fail(console, 1, &error))
 }
 
-fn check(flags: &Flags, settings: &Settings, console: Console) -> Result<(), u8> {
+/// Prints the plan, if a proxy could start with it.
+fn check(plan: &Plan, form: Form, console: Console) -> Result<(), u8> {
+    let Plan { settings, backends } = plan;
     let mut located = Vec::new();
-    for backend in &settings.backends {
+    for backend in backends {
         let addresses = proxy::resolve(backend).map_err(|error| fail(console, MISUSE, &error))?;
         proxy::refuse_circle(backend, &addresses, &settings.listen)
             .map_err(|error| fail(console, MISUSE, &error))?;
-        located.push((&backend.url, addresses));
+        located.push((backend.url.as_str(), addresses));
     }
-    let mut text = settings.describe();
-    let log = flags.log(settings);
-    if let Some(Err(error)) = log.as_deref().map(journal::check) {
+    if let Some(Err(error)) = settings.log.as_deref().map(journal::check) {
         return Err(fail(console, MISUSE, &error));
     }
-    let log = log.map_or("none".to_owned(), |path| path.display().to_string());
-    let mut line = |name: &str, value: &str| {
-        // Writing to a String can't fail.
-        let _ = writeln!(text, "{name:<22} {value}");
-    };
-    line("log", &log);
-    for (url, addresses) in located {
-        let list: Vec<String> = addresses.iter().map(what_is_at).collect();
-        line(url, &list.join(", "));
-    }
-    console.say(&text);
+    console.say(&match form {
+        Form::Text => describe::text(plan) + &located.iter().map(found).collect::<String>(),
+        Form::Json => {
+            let backends: Value = located
+                .iter()
+                .map(|(url, addresses)| {
+                    let addresses = addresses.iter().map(ToString::to_string);
+                    json!({ "url": url, "addresses": addresses.collect::<Vec<_>>() })
+                })
+                .collect();
+            format!("{:#}\n", json!({ "settings": describe::json(plan), "backends": backends }))
+        }
+    });
     Ok(())
+}
+
+/// A backend's URL and what was found there, as a line.
+fn found((url, addresses): &(&str, Vec<Endpoint>)) -> String {
+    describe::line(url, &addresses.iter().map(what_is_at).collect::<Vec<_>>().join(", "))
 }
 
 /// An address, or what there is at the path of a Unix socket.
@@ -136,7 +152,7 @@ fn raise_descriptors(settings: &Settings, console: Console) {
     const OTHERS: u64 = 1024;
     let connections = settings.limits.connections as u64;
     match descriptors::raise_limit() {
-        Ok(limit) if limit < connections + OTHERS => complain(
+        Ok(limit) if limit < connections.saturating_add(OTHERS) => complain(
             console,
             &format!(
                 "only {limit} file descriptors may be open, too few for {connections} \
@@ -150,23 +166,25 @@ fn raise_descriptors(settings: &Settings, console: Console) {
     }
 }
 
-fn greeting(settings: &Settings, endpoints: &[Endpoint], log: Option<&Path>) -> String {
+fn greeting(plan: &Plan, endpoints: &[Endpoint]) -> String {
+    let Plan { settings, backends } = plan;
     // Writing to a String can't fail.
     let mut text = String::new();
     for endpoint in endpoints {
         let scheme = if matches!(endpoint, Endpoint::Tcp(_)) { "http://" } else { "" };
         let _ = writeln!(text, "listening on {scheme}{endpoint}");
     }
+    let log = settings.log.as_ref();
     let log = log.map_or("no log".to_owned(), |path| format!("log {}", path.display()));
     let _ = writeln!(
         text,
         "policy {}, {} connections, {} workers, {log}",
         settings.policy,
         settings.upstream_reuse.name(),
-        settings.workers
+        settings.workers()
     );
-    for upstream in &settings.backends {
-        let _ = writeln!(text, "upstream {}", upstream.url);
+    for backend in backends {
+        let _ = writeln!(text, "upstream {}", backend.url);
     }
     text
 }

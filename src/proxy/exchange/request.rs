@@ -4,6 +4,7 @@ use super::action::{Context, Phase, StreamEnd};
 use super::request_context::{Expects, Persistence, RequestContext, Serves};
 use super::state::{Request, Response};
 use super::{CloseMode, Exchange};
+use crate::balance::{Balancer, Member};
 use crate::http::{
     ArrivingHead, BodyCodec, BodyOut, Framing, Headers, Name, RequestHead, RequestHop,
     TrailerRules, Version, authenticates_connection, connection_named, forwarded_for, has_passed,
@@ -29,6 +30,12 @@ fn is_health_agent(head: &[u8], headers: &Headers) -> bool {
         field.name.of(head).eq_ignore_ascii_case(b"User-Agent")
             && field.value.of(head) == HEALTH_AGENT
     })
+}
+
+/// The `Host` for a request that came without one: HTTP/1.0 allows that, HTTP/1.1 does not.
+fn default_host(balancer: &Balancer) -> &str {
+    let name = balancer.roster().members().first().map_or("", Member::name);
+    name.strip_prefix("http://").unwrap_or("localhost")
 }
 
 impl Exchange {
@@ -126,7 +133,7 @@ impl Exchange {
             peer: context.peer.ip_text(),
             pseudonym: settings.pseudonym.as_str(),
             is_trusted,
-            default_host: settings.default_host(),
+            default_host: default_host(context.balancer),
             close: settings.upstream_reuse == UpstreamReuse::NonPersistent,
         };
         rewrite_request(out, head, headers, request, &hop);

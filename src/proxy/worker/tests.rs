@@ -7,15 +7,14 @@ use std::thread;
 use super::accept::ACCEPTS_PER_TURN;
 use super::pump::ROUNDS_PER_TURN;
 use super::*;
-use crate::balance::{Membership, Options, Policy};
+use crate::balance::{Membership, Options};
 use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::endpoint::Endpoint;
 use crate::journal::{self, Journal};
 use crate::proxy::connection::RESTED;
 use crate::proxy::resolver::resolve;
-use crate::proxy::settings::{Address, Backend, HalfClose, Limits, Timeouts, UpstreamReuse};
-use crate::proxy::trusted::TrustedProxies;
+use crate::proxy::settings::{Backend, Limits, Timeouts};
 
 /// An answer of the proxy's own, so that no backend is needed.
 const ASK: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
@@ -26,25 +25,11 @@ const TURNS: usize = 50;
 /// Long enough for any machine; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn settings(backend: SocketAddr) -> Settings {
-    let upstream = Backend {
-        url: format!("http://{backend}"),
-        address: Address::Tcp { host: "127.0.0.1".into(), port: backend.port() },
-    };
+fn settings() -> Settings {
     Settings {
-        policy: Policy::RoundRobin,
-        upstream_reuse: UpstreamReuse::Persistent,
-        pseudonym: "tidegate".to_owned(),
-        listen: Vec::new(),
-        backends: vec![upstream],
-        trusted: TrustedProxies::default(),
-        workers: 1,
-        cores: Vec::new(),
-        resample_after: None,
         cooldown: PATIENCE,
         cooldown_max: PATIENCE,
         probe_timeout: PATIENCE,
-        half_close: HalfClose::Cancel,
         timeouts: Timeouts {
             connect: PATIENCE,
             response: Some(PATIENCE),
@@ -54,20 +39,11 @@ fn settings(backend: SocketAddr) -> Settings {
             body: PATIENCE,
             client_idle: PATIENCE,
             upstream_idle: PATIENCE,
-            shutdown_delay: Duration::ZERO,
             drain: PATIENCE,
+            ..Timeouts::default()
         },
-        limits: Limits {
-            head_bytes: 16 * 1024,
-            headers: 100,
-            body_bytes: None,
-            connections: 10_240,
-            pool: 256,
-            attempts: 3,
-            retry_percent: 20,
-            body_rate: None,
-        },
-        verbose: false,
+        limits: Limits { body_rate: None, ..Limits::default() },
+        ..Settings::default()
     }
 }
 
@@ -83,7 +59,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let backend = TcpListener::bind("127.0.0.1:0").unwrap();
-        let settings = Arc::new(settings(backend.local_addr().unwrap()));
+        let settings = Arc::new(settings());
+        let upstream = Backend::tcp("127.0.0.1", backend.local_addr().unwrap().port());
         let poller = Poller::new(1024).unwrap();
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let Endpoint::Tcp(address) = *listener.endpoint() else { panic!("{listener:?}") };
@@ -97,8 +74,8 @@ impl Bench {
         let mailboxes = Arc::new(Mailboxes::new([poller.waker()]));
         let mut membership = Membership::new(options, poller.now()).unwrap();
         let resolver = Resolver::new();
-        let id = membership.add(&settings.backends[0].url).unwrap();
-        resolver.add(id, &settings.backends[0], resolve(&settings.backends[0]).unwrap());
+        let id = membership.add(&upstream.url).unwrap();
+        resolver.add(id, &upstream, resolve(&upstream).unwrap());
         let metrics = Arc::new(Metrics::new(1, membership.registry()));
         let shared = Shared {
             metrics: Arc::clone(&metrics),

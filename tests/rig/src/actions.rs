@@ -120,7 +120,7 @@ impl ExchangeHarness {
         let client = self.peer.client();
         let record = self.exchange.record(client, self.now);
         assert_eq!(record.ended, self.now);
-        assert!(record.client == client || !self.settings.trusted.origins().is_empty());
+        assert!(record.client == client || !self.settings.trusted.0.is_empty());
         self.client_told = Some(record.client);
         let row = Row::of(&record);
         self.act(tidegate::proxy::exchange::Exchange::reported);

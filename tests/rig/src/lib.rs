@@ -17,7 +17,7 @@ use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{
     AttemptId, CloseMode, Context, Exchange, MAX_ATTEMPTS, Phase, StreamEnd,
 };
-use tidegate::proxy::settings::{Backend, Settings};
+use tidegate::proxy::settings::Settings;
 
 mod actions;
 mod backends;
@@ -105,18 +105,17 @@ impl ExchangeHarness {
     #[expect(clippy::disallowed_methods, reason = "no other source of a first instant")]
     pub fn with(backends: usize, policy: Policy) -> Self {
         let now = Instant::now();
-        let settings = settings(backends, policy);
+        let settings = settings(policy);
         let options = Options {
             policy,
-            resample_after: None,
             cooldown: settings.cooldown,
             cooldown_max: settings.cooldown_max,
             probe_timeout: settings.probe_timeout,
             ..Options::default()
         };
         let mut membership = Membership::new(options, now).expect("valid options");
-        let mut add = |backend: &Backend| membership.add(&backend.url).expect("a slot");
-        let ids = settings.backends.iter().map(&mut add).collect();
+        let mut add = |place| membership.add(&peers::name(place)).expect("a slot");
+        let ids = (0..backends).map(&mut add).collect();
         let server = || Server { dials: vec![Dial::Answers], pool: Vec::new() };
         Self {
             exchange: Exchange::new(now),

@@ -2,17 +2,13 @@
 //! and the settings it runs by.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::Policy;
 use tidegate::journal::Record;
 use tidegate::proxy;
 use tidegate::proxy::exchange::StreamEnd;
-use tidegate::proxy::settings::{
-    Address, Backend, HalfClose, Limits, Settings, Timeouts, UpstreamReuse,
-};
-use tidegate::proxy::trusted::TrustedProxies;
+use tidegate::proxy::settings::{Limits, Settings, Timeouts};
 
 /// Whose bytes are meant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -191,7 +187,12 @@ impl Row {
     }
 }
 
-/// The place of a backend among those of [`settings`], which its port tells.
+/// The name of a backend, by its place.
+pub(crate) fn name(place: usize) -> String {
+    format!("http://b:{}", usize::from(FIRST_PORT) + place)
+}
+
+/// The place of a backend, which the port in its name tells.
 fn place(name: &str) -> u16 {
     let port = name.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
     port.and_then(|port| port.checked_sub(FIRST_PORT)).expect("a backend of this harness")
@@ -208,51 +209,22 @@ pub fn peer(client: &str) -> proxy::Peer {
     proxy::Peer::new(client.parse().expect("a client"))
 }
 
-/// Defaults like those of the flags, and timeouts that can be told from each other.
+/// The defaults, but with timeouts that can be told from each other.
 #[must_use]
-pub fn settings(backends: usize, policy: Policy) -> Settings {
-    let upstream = |index| {
-        let port = FIRST_PORT + index;
-        let address = Address::Tcp { host: "b".to_owned(), port };
-        Backend { url: format!("http://b:{port}"), address }
-    };
+pub fn settings(policy: Policy) -> Settings {
     let seconds = Duration::from_secs;
     Settings {
         policy,
-        upstream_reuse: UpstreamReuse::Persistent,
-        pseudonym: "tidegate".to_owned(),
-        listen: Vec::new(),
-        backends: (0..u16::try_from(backends).expect("few")).map(upstream).collect(),
-        trusted: TrustedProxies::default(),
-        workers: 1,
-        cores: Vec::new(),
-        resample_after: None,
-        cooldown: Duration::from_millis(500),
-        cooldown_max: seconds(5),
-        probe_timeout: seconds(5),
-        half_close: HalfClose::Cancel,
         timeouts: Timeouts {
-            connect: seconds(1),
             response: Some(seconds(10)),
             stream: Some(seconds(20)),
             tunnel: Some(seconds(75)),
             header: seconds(5),
-            body: seconds(30),
             client_idle: seconds(70),
-            upstream_idle: seconds(30),
-            shutdown_delay: Duration::ZERO,
             drain: seconds(10),
+            ..Timeouts::default()
         },
-        limits: Limits {
-            head_bytes: 16 * 1024,
-            headers: 100,
-            body_bytes: None,
-            connections: 10_240,
-            pool: 256,
-            attempts: 3,
-            retry_percent: 20,
-            body_rate: NonZeroU64::new(10),
-        },
-        verbose: false,
+        limits: Limits { headers: 100, ..Limits::default() },
+        ..Settings::default()
     }
 }

@@ -306,7 +306,12 @@ pub struct Ended {
 
 /// Runs the proxy with `flags` until it ends by itself.
 pub fn run(flags: &[&str]) -> Ended {
-    let mut process = Process::spawn(&mut tidegate(flags));
+    run_with(&[], flags)
+}
+
+/// As [`run`], with these environment variables.
+pub fn run_with(variables: &[(&str, &str)], flags: &[&str]) -> Ended {
+    let mut process = Process::spawn(tidegate(flags).envs(variables.iter().copied()));
     let code = process.ended().code();
     Ended { code, stdout: process.stdout(), stderr: process.stderr() }
 }

@@ -1,17 +1,19 @@
-//! What stands in `<log>.meta.json`: how the run was set up, for readers of its log.
+//! The content of `<log>.meta.json`: the configuration of the run, for readers of its log.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::settings::Settings;
+use super::describe;
 use crate::balance::Options;
+use crate::proxy::settings::Plan;
 
 /// Raised when a reader would misunderstand what is written now.
 const FORMAT: u32 = 1;
 
-/// The text for a run with `settings` that started at `started`.
+/// The text for a run of `plan` that started at `started`.
 #[must_use]
-pub fn describe_run(settings: &Settings, started: Timestamp) -> String {
+pub fn describe_run(plan: &Plan, started: Timestamp) -> String {
+    let Plan { settings, backends } = plan;
     let parameters: Value = settings
         .policy
         .parameters()
@@ -20,7 +22,7 @@ pub fn describe_run(settings: &Settings, started: Timestamp) -> String {
         .collect();
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).ok();
     let backends: Vec<Value> =
-        settings.backends.iter().map(|upstream| json!({ "url": upstream.url })).collect();
+        backends.iter().map(|backend| json!({ "url": backend.url })).collect();
     let meta = json!({
         "format": FORMAT,
         "started": started.to_string(),
@@ -29,8 +31,9 @@ pub fn describe_run(settings: &Settings, started: Timestamp) -> String {
         "failure_sample_ms": millis(Options::default().failure_sample),
         "resample_after_ms": settings.resample_after.and_then(millis),
         "connections": settings.upstream_reuse.name(),
-        "workers": settings.workers,
+        "workers": settings.workers(),
         "backends": backends,
+        "settings": describe::json(plan),
     });
     meta.to_string() + "\n"
 }

@@ -1,0 +1,52 @@
+//! The parts of the help that are not about one flag.
+
+use tidegate::usage::Advice;
+
+/// Below the summary of `-h`.
+pub(crate) const MORE: &str = "\
+tidegate --help has the other flags, the environment, examples, signals and exit codes.";
+
+/// Below the flags of `--help`.
+pub(crate) const EVERYTHING: &str = "\
+VALUES
+  Durations are written as 500ms, 2s, 1m or 1h.
+
+ENVIRONMENT
+  Each flag but --port has a variable: TIDEGATE_RESPONSE_TIMEOUT=5s is --response-timeout 5s, and
+  TIDEGATE_POLICY the policy. A flag wins over its variable. The values of a flag that may be
+  repeated are separated by commas. A variable for a flag without a value is true or false.
+
+EXAMPLES
+  tidegate
+      round-robin over http://localhost:8081, :8082 and :8083, on port 9090
+  tidegate adaptive_ewma --connections non-persistent
+  tidegate adaptive_sma --listen 127.0.0.1:8080 --upstream http://a:80 --upstream http://b:80
+  tidegate adaptive_ewma --workers 2 --pin auto --log none
+  tidegate --listen unix:/run/tidegate.sock --upstream unix:/run/app.sock
+  tidegate --check --upstream http://a:80
+
+SIGNALS
+  SIGTERM, SIGINT   finish what is in flight and exit; a second one exits at once
+  SIGHUP, SIGUSR1   reopen the log
+
+EXIT STATUS
+  0             stopped by a signal, or --check and --health found all well
+  1             could not start, or --health got no answer
+  2             a setting, an upstream or the log's path is wrong
+  128 + signal  ended at once by a second signal";
+
+/// What other proxies call what has another name here.
+pub(crate) const ADVICE: [Advice; 4] = [
+    Advice {
+        task: "",
+        words: &["backend", "backends", "server", "target"],
+        tip: "backends are named with '--upstream http://host:port'",
+    },
+    Advice {
+        task: "",
+        words: &["bind", "address", "host"],
+        tip: "where to listen is said with '--listen <ADDR:PORT>'",
+    },
+    Advice { task: "", words: &["threads", "cores"], tip: "threads are '--workers <N|auto>'" },
+    Advice { task: "", words: &["csv", "output"], tip: "rows go to '--log <FILE|none>'" },
+];

@@ -1,0 +1,128 @@
+//! From texts to the plan: which source wins, and whether the settings fit together.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use super::setting::{Change, Given, Refusal, Setting};
+use super::table;
+use crate::balance::MAX_BACKENDS;
+use crate::proxy::settings::{Pin, Plan, Settings};
+use crate::reactor::cores;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A value is not accepted.
+    #[error("{place}: invalid value '{text}': {reason}")]
+    Value {
+        /// Where it is given.
+        place: String,
+        /// The value.
+        text: String,
+        /// What is accepted.
+        reason: String,
+    },
+    /// There are more backends than the balancer takes.
+    #[error("--upstream: {0} are too many, {MAX_BACKENDS} is the most")]
+    TooManyBackends(usize),
+    /// The first ejection would be longer than the longest.
+    #[error("--cooldown must not be longer than --cooldown-max")]
+    Cooldown,
+    /// The system does not say which cores there are.
+    #[error("--pin: the system doesn't tell its cores: {0}")]
+    NoCores(io::Error),
+    /// This process may not use the core.
+    #[error("--pin: there is no core {core} to run on; the allowed ones are {allowed:?}")]
+    NoSuchCore {
+        /// The core.
+        core: usize,
+        /// The cores that it may use.
+        allowed: Vec<usize>,
+    },
+    /// There are fewer cores than workers.
+    #[error("--pin names too few cores for {workers} workers ({cores}); name one for each")]
+    TooFewCores {
+        /// How many workers there are.
+        workers: usize,
+        /// How many cores are named.
+        cores: usize,
+    },
+}
+
+/// Makes a plan of the defaults and the sources. The first source that gives a setting wins.
+///
+/// # Errors
+/// The first value that is not accepted, or does not fit another one.
+pub fn plan(sources: &[Vec<Given>]) -> Result<Plan, PlanError> {
+    let mut plan = Plan::default();
+    for setting in table::all() {
+        let mut given = sources.iter().flatten();
+        let Some(given) = given.find(|given| given.setting.name == setting.name) else { continue };
+        let Given { texts, place, .. } = given;
+        setting.part.read(texts, &mut plan).map_err(|Refusal { text, reason }| {
+            PlanError::Value { place: place.clone(), text, reason }
+        })?;
+    }
+    settle(plan)
+}
+
+/// The settings that differ between two plans and take effect only at a restart.
+#[must_use]
+pub fn needs_restart(now: &Plan, new: &Plan) -> Vec<&'static str> {
+    let changed = |setting: &&Setting| {
+        setting.change == Change::Restart && setting.part.show(now) != setting.part.show(new)
+    };
+    table::all().filter(changed).map(|setting| setting.name).collect()
+}
+
+/// Checks and completes what depends on more than one setting, or on this machine.
+fn settle(mut plan: Plan) -> Result<Plan, PlanError> {
+    /// The name of this process in `Via`. It is the same in all its plans.
+    static PSEUDONYM: LazyLock<String> =
+        LazyLock::new(|| format!("tidegate-{:08x}", fastrand::u32(..)));
+
+    if plan.backends.len() > MAX_BACKENDS {
+        return Err(PlanError::TooManyBackends(plan.backends.len()));
+    }
+    let settings = &mut plan.settings;
+    if settings.cooldown > settings.cooldown_max {
+        return Err(PlanError::Cooldown);
+    }
+    settings.policy = settings.policy.with(settings.sma_window, settings.ewma_alpha);
+    settings.log = settings.log.take().map(|path| named_after(path, settings));
+    settings.pseudonym.clone_from(&PSEUDONYM);
+    place(settings)?;
+    Ok(plan)
+}
+
+/// The log's path, with the names of settings replaced by their values.
+fn named_after(path: PathBuf, settings: &Settings) -> PathBuf {
+    let Some(text) = path.to_str() else { return path };
+    let connections = settings.upstream_reuse.name().replace('-', "_");
+    let text = text.replace("<policy>", settings.policy.name());
+    text.replace("<connections>", &connections).into()
+}
+
+/// Decides how many workers there are, and their cores.
+fn place(settings: &mut Settings) -> Result<(), PlanError> {
+    let workers = settings.workers();
+    settings.workers = Some(workers);
+    let allowed = cores::allowed().map_err(PlanError::NoCores)?;
+    match &mut settings.pin {
+        Pin::None => {}
+        Pin::Auto => {
+            settings.pin = Pin::Cores(allowed.into_iter().cycle().take(workers).collect());
+        }
+        Pin::Cores(list) => {
+            if let Some(&core) = list.iter().find(|core| !allowed.contains(core)) {
+                return Err(PlanError::NoSuchCore { core, allowed });
+            }
+            if list.len() < workers {
+                return Err(PlanError::TooFewCores { workers, cores: list.len() });
+            }
+            list.truncate(workers);
+        }
+    }
+    Ok(())
+}

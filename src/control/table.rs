@@ -1,0 +1,363 @@
+//! The table of settings: command line, environment, `--check` and documents are made from it.
+//!
+//! To add a setting, add a field with its default to `proxy/settings.rs` and an entry here.
+
+use std::num::NonZeroU64;
+
+use super::format::{
+    Choice, Cidr, Fraction, List, ListenAddress, Log, Or, PinList, PolicyName, Port, Switch, Time,
+    Upstream, at_least, between,
+};
+use super::setting::{At, Change, Group, Setting, Spelling};
+use crate::balance::MAX_WINDOW;
+use crate::proxy::settings::{HalfClose, UpstreamReuse};
+
+/// A place in the plan, and the format of its value.
+macro_rules! at {
+    ($($place:tt).+, $format:expr) => {
+        &At { format: $format, get: |it| &it.$($place).+, get_mut: |it| &mut it.$($place).+ }
+    };
+}
+
+/// The columns that most settings share. A new value takes effect while the proxy runs.
+const RUNNING: Setting = Setting {
+    name: "",
+    spelling: Spelling::Long,
+    value: "",
+    unit: "",
+    brief: "",
+    help: "",
+    change: Change::Running,
+    part: at!(settings.verbose, Switch),
+};
+
+/// Like [`RUNNING`], but a new value takes effect at a restart.
+const RESTART: Setting = Setting { change: Change::Restart, ..RUNNING };
+
+/// All settings, in the order of the table.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    GROUPS.iter().flat_map(|group| group.settings)
+}
+
+/// The table.
+pub static GROUPS: &[Group] = &[
+    Group { heading: "Proxying", settings: PROXYING },
+    Group { heading: "Balancing", settings: BALANCING },
+    Group { heading: "Cores", settings: CORES },
+    Group { heading: "Timeouts", settings: TIMEOUTS },
+    Group { heading: "Limits", settings: LIMITS },
+    Group { heading: OTHER, settings: OTHERS },
+];
+
+/// The heading of the last group.
+pub(super) const OTHER: &str = "Other";
+
+static PROXYING: &[Setting] = &[
+    Setting {
+        name: "upstream",
+        value: "URL|unix:PATH",
+        brief: "A backend, http://host[:port]; may be repeated",
+        help: "A backend: `http://host[:port]`, or `unix:/path/to/socket`; may be repeated",
+        part: at!(backends, List(Upstream)),
+        ..RUNNING
+    },
+    Setting {
+        name: "listen",
+        value: "ADDR:PORT|unix:PATH",
+        brief: "Address to listen on; may be repeated",
+        help: "Address to listen on; may be repeated. `[::]:9090` accepts IPv4 as well. The file \
+               of a Unix socket has mode 0666, or as in `'unix:/run/tidegate.sock mode=0660'`",
+        part: at!(settings.listen, List(ListenAddress)),
+        ..RESTART
+    },
+    Setting {
+        name: "port",
+        spelling: Spelling::InPlaceOf("listen"),
+        value: "N",
+        brief: "Port to listen on: short for --listen 0.0.0.0:N",
+        help: "Port to listen on at every IPv4 address: short for `--listen 0.0.0.0:N`",
+        part: at!(settings.listen, Port),
+        ..RESTART
+    },
+    Setting {
+        name: "connections",
+        value: "MODE",
+        brief: "Upstream: persistent or non-persistent",
+        help: "How upstream connections are used. persistent: kept alive and reused. \
+               non-persistent: one per request; the client's connection is closed after it, too",
+        part: at!(
+            settings.upstream_reuse,
+            Choice(&[
+                (UpstreamReuse::Persistent.name(), UpstreamReuse::Persistent),
+                (UpstreamReuse::NonPersistent.name(), UpstreamReuse::NonPersistent),
+            ])
+        ),
+        ..RESTART
+    },
+    Setting {
+        name: "client-half-close",
+        value: "MEANING",
+        help: "What it means that a client closes its sending side before it has its response. \
+               cancel: it has left; its request is cancelled at the backend and logged as 499. \
+               allow: it still reads, as `nc -N` does; its request is answered",
+        part: at!(
+            settings.half_close,
+            Choice(&[("cancel", HalfClose::Cancel), ("allow", HalfClose::Allow)])
+        ),
+        ..RUNNING
+    },
+    Setting {
+        name: "trusted-proxy",
+        value: "CIDR|unix:",
+        brief: "Proxy whose X-Forwarded-* fields are kept; may be repeated",
+        help: "Address or network of proxies in front of this one, or `unix:` for those that \
+               connect to a Unix socket; may be repeated. Their `X-Forwarded-*` and `Forwarded` \
+               fields are kept, those of other clients are replaced",
+        part: at!(settings.trusted.0, List(Cidr)),
+        ..RUNNING
+    },
+    Setting {
+        name: "log",
+        value: "FILE|none",
+        brief: "CSV file with one row per request, - for standard output",
+        help: "CSV file with one row per request, `-` for standard output, or `none`. \
+               `<policy>` and `<connections>` in its name become the values of these settings",
+        part: at!(settings.log, Or("none", Log)),
+        ..RESTART
+    },
+];
+
+static BALANCING: &[Setting] = &[
+    Setting {
+        name: "policy",
+        spelling: Spelling::Positional,
+        value: "POLICY",
+        brief: "round-robin, adaptive_sma or adaptive_ewma",
+        help: "How a backend is chosen. round-robin: each in turn. adaptive_sma: the one with the \
+               lowest mean of its last response times. adaptive_ewma: the one with the lowest \
+               exponentially weighted moving average of its response times",
+        part: at!(settings.policy, PolicyName),
+        ..RESTART
+    },
+    Setting {
+        name: "sma-window",
+        value: "N",
+        brief: "Response times averaged by adaptive_sma",
+        help: "How many response times of a backend `adaptive_sma` averages",
+        part: at!(settings.sma_window, between(1, MAX_WINDOW)),
+        ..RUNNING
+    },
+    Setting {
+        name: "ewma-alpha",
+        value: "X",
+        brief: "Weight of the newest response time in adaptive_ewma",
+        help: "Weight of the newest response time in `adaptive_ewma`",
+        part: at!(settings.ewma_alpha, Fraction),
+        ..RUNNING
+    },
+    Setting {
+        name: "resample-after",
+        value: "DURATION|off",
+        help: "How long a backend may go without a response before an adaptive policy sends it \
+               one request to measure it again",
+        part: at!(settings.resample_after, Or("off", Time::Positive)),
+        ..RUNNING
+    },
+    Setting {
+        name: "cooldown",
+        value: "DURATION",
+        help: "How long a backend that refuses connections is ejected at first; doubled each \
+               time it fails again",
+        part: at!(settings.cooldown, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "cooldown-max",
+        value: "DURATION",
+        help: "How long a backend that refuses connections is ejected at most",
+        part: at!(settings.cooldown_max, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "probe-timeout",
+        value: "DURATION",
+        help: "How long one request that measures a backend, the first or one after an ejection, \
+               keeps others from it at most",
+        part: at!(settings.probe_timeout, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "max-attempts",
+        value: "N",
+        help: "Attempts per request, the one that replaces a stale pooled connection included",
+        part: at!(settings.limits.attempts, at_least(1)),
+        ..RUNNING
+    },
+    Setting {
+        name: "retry-budget",
+        value: "PERCENT",
+        unit: "% of requests",
+        help: "Retries per hundred requests, but at least 3 a second; 0 allows none",
+        part: at!(settings.limits.retry_percent, between(0, 100)),
+        ..RUNNING
+    },
+];
+
+static CORES: &[Setting] = &[
+    Setting {
+        name: "workers",
+        value: "N|auto",
+        brief: "Event loops, one thread each",
+        help: "Event loops, one thread each. `auto`: one per core that may be used, or per core \
+               that --pin lists",
+        part: at!(settings.workers, Or("auto", between(1, 1024))),
+        ..RESTART
+    },
+    Setting {
+        name: "pin",
+        value: "auto|none|LIST",
+        brief: "Cores of the workers; auto: one each",
+        help: "Cores the workers stay on: `auto` for one each, `none`, or a list such as 0,2",
+        part: at!(settings.pin, PinList),
+        ..RESTART
+    },
+];
+
+static TIMEOUTS: &[Setting] = &[
+    Setting {
+        name: "connect-timeout",
+        value: "DURATION",
+        brief: "To connect to a backend, per address",
+        help: "To connect to a backend, per address",
+        part: at!(settings.timeouts.connect, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "response-timeout",
+        value: "DURATION|off",
+        brief: "Until a response head arrives; then 504",
+        help: "For a backend that has the request to send the head of its response, and to take \
+               more of a request that it has not taken whole; then the client gets 504",
+        part: at!(settings.timeouts.response, Or("off", Time::Positive)),
+        ..RUNNING
+    },
+    Setting {
+        name: "stream-timeout",
+        value: "DURATION|off",
+        help: "For the next byte of a response's body",
+        part: at!(settings.timeouts.stream, Or("off", Time::Positive)),
+        ..RUNNING
+    },
+    Setting {
+        name: "tunnel-timeout",
+        value: "DURATION|off",
+        help: "For a tunnel, such as a WebSocket, in which no byte moves",
+        part: at!(settings.timeouts.tunnel, Or("off", Time::Positive)),
+        ..RUNNING
+    },
+    Setting {
+        name: "header-timeout",
+        value: "DURATION",
+        help: "For the whole head of a request, and for the first byte of a new connection",
+        part: at!(settings.timeouts.header, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "body-timeout",
+        value: "DURATION",
+        help: "For the client's next progress while it sends a body or reads a response",
+        part: at!(settings.timeouts.body, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "client-idle-timeout",
+        value: "DURATION",
+        help: "For an idle client connection",
+        part: at!(settings.timeouts.client_idle, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "upstream-idle-timeout",
+        value: "DURATION",
+        help: "For an idle upstream connection in the pool",
+        part: at!(settings.timeouts.upstream_idle, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "shutdown-delay",
+        value: "DURATION",
+        brief: "To go on accepting once told to stop",
+        help: "How long a proxy that is told to stop goes on accepting clients, while --health \
+               fails already, so that a load balancer in front of it learns of it",
+        part: at!(settings.timeouts.shutdown_delay, Time::Any),
+        ..RUNNING
+    },
+    Setting {
+        name: "drain-timeout",
+        value: "DURATION",
+        brief: "For requests in flight at the stop",
+        help: "For what is in flight when the proxy stops",
+        part: at!(settings.timeouts.drain, Time::Any),
+        ..RUNNING
+    },
+];
+
+static LIMITS: &[Setting] = &[
+    Setting {
+        name: "max-head-bytes",
+        value: "BYTES",
+        help: "Size of a request's or a response's head",
+        part: at!(settings.limits.head_bytes, between(256, 65_535)),
+        ..RUNNING
+    },
+    Setting {
+        name: "max-headers",
+        value: "N",
+        help: "Header fields of a request or a response",
+        part: at!(settings.limits.headers, between(1, 4096)),
+        ..RUNNING
+    },
+    Setting {
+        name: "max-body-bytes",
+        value: "BYTES|off",
+        brief: "Size of a request's body",
+        help: "Size of a request's body",
+        part: at!(settings.limits.body_bytes, Or("off", at_least(0))),
+        ..RUNNING
+    },
+    Setting {
+        name: "min-body-rate",
+        value: "BYTES|off",
+        unit: "B/s",
+        help: "Bytes per second that a request's body must keep up once --body-timeout has passed",
+        part: at!(settings.limits.body_rate, Or("off", at_least(NonZeroU64::MIN))),
+        ..RUNNING
+    },
+    Setting {
+        name: "max-connections",
+        value: "N",
+        unit: "per worker",
+        brief: "Client connections per worker",
+        help: "Client connections per worker; at the limit idle ones are closed, or accepting \
+               pauses",
+        part: at!(settings.limits.connections, at_least(1)),
+        ..RUNNING
+    },
+    Setting {
+        name: "pool-size",
+        value: "N",
+        unit: "per backend and worker",
+        help: "Idle upstream connections kept per backend and worker",
+        part: at!(settings.limits.pool, at_least(0)),
+        ..RUNNING
+    },
+];
+
+static OTHERS: &[Setting] = &[Setting {
+    name: "verbose",
+    spelling: Spelling::Short('v'),
+    brief: "Print a line per decision",
+    help: "Print a line per decision",
+    part: at!(settings.verbose, Switch),
+    ..RESTART
+}];
