@@ -56,6 +56,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
+
 use crate::console::Console;
 use columns::Run;
 use file::LogFile;
@@ -94,7 +96,7 @@ const STALL_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Journal {
     control: Arc<Control>,
-    counters: Vec<Arc<Counters>>,
+    counters: Vec<Arc<CachePadded<Counters>>>,
     thread: Option<WriterThread>,
     moved_aside: Option<PathBuf>,
 }

@@ -4,6 +4,8 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbeam_utils::CachePadded;
+
 use super::columns::Record;
 use super::ring::{self, Capacity, Consumer, Producer};
 
@@ -25,9 +27,7 @@ pub(super) enum Entry {
 }
 
 /// A worker's counters. It alone writes them; any thread may read them at any time.
-// Alone on its cache lines, so that workers do not slow each other down.
 #[derive(Debug, Default)]
-#[repr(align(128))]
 pub(super) struct Counters {
     requests: AtomicU64,
     errors: AtomicU64,
@@ -63,7 +63,8 @@ fn increment(counter: &AtomicU64) {
 /// the rings every 50 ms.
 #[derive(Debug)]
 pub struct RecordSender {
-    counters: Arc<Counters>,
+    /// Alone on its cache lines, so that workers do not slow each other down.
+    counters: Arc<CachePadded<Counters>>,
     producer: Option<Producer<Entry>>,
     logs: bool,
     verbose: bool,
@@ -83,7 +84,7 @@ impl RecordSender {
     }
 
     /// The counts of this sender, which outlive it.
-    pub(super) fn counters(&self) -> Arc<Counters> {
+    pub(super) fn counters(&self) -> Arc<CachePadded<Counters>> {
         Arc::clone(&self.counters)
     }
 
@@ -112,18 +113,6 @@ impl RecordSender {
         self.line.clear();
         let _cut = Bounded(&mut self.line).write_fmt(line);
         let _dropped = producer.push(Entry::Line, [self.line.as_bytes(), b"", b""]);
-    }
-
-    /// Requests recorded by this sender.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.counters.requests()
-    }
-
-    /// Those of them that were answered 4xx or 5xx or had a fault.
-    #[must_use]
-    pub fn errors(&self) -> u64 {
-        self.counters.errors()
     }
 }
 

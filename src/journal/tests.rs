@@ -224,8 +224,8 @@ fn errors_are_4xx_5xx_and_faults_per_sender_and_in_all() {
         senders[0].record(&Record { status, fault, ..record(b"/") });
     }
     senders[1].record(&Record { status: 499, ..record(b"/") });
-    assert_eq!((senders[0].requests(), senders[0].errors()), (5, 3));
-    assert_eq!((senders[1].requests(), senders[1].errors()), (1, 1));
+    assert_eq!((senders[0].counters().requests(), senders[0].counters().errors()), (5, 3));
+    assert_eq!((senders[1].counters().requests(), senders[1].counters().errors()), (1, 1));
     assert_eq!(journal.close(), Totals { requests: 6, errors: 4, rows: 0, lost: 0 });
 }
 
@@ -367,11 +367,12 @@ fn reopening_under_load_loses_and_doubles_no_row() {
         .map(|(worker, mut sender)| {
             let rotations = Arc::clone(&rotations);
             thread::spawn(move || {
-                while sender.requests() < ROTATIONS * REQUESTS_PER_ROTATION {
+                while sender.counters().requests() < ROTATIONS * REQUESTS_PER_ROTATION {
                     let started = rotations.load(Ordering::Relaxed) + 1;
-                    if sender.requests() < started * REQUESTS_PER_ROTATION {
-                        sender
-                            .record(&record(format!("/{worker}/{}", sender.requests()).as_bytes()));
+                    if sender.counters().requests() < started * REQUESTS_PER_ROTATION {
+                        sender.record(&record(
+                            format!("/{worker}/{}", sender.counters().requests()).as_bytes(),
+                        ));
                     }
                     thread::yield_now();
                 }

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
+
 use super::Control;
 use super::clock::Clock;
 use super::log::Log;
@@ -21,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Writer<M> {
     pub(super) consumers: Vec<Consumer<Entry>>,
-    pub(super) counters: Vec<Arc<Counters>>,
+    pub(super) counters: Vec<Arc<CachePadded<Counters>>>,
     pub(super) log: Option<Log<M>>,
     pub(super) console: Console,
 }

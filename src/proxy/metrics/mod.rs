@@ -33,8 +33,8 @@ use traffic::TrafficCounters;
 /// All counters of a proxy, to be read.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Each is alone on its cache lines, as are the counters of each backend, so that workers do not
-    /// slow each other.
+    /// Each is alone on its cache lines, as are the counters of each backend, so that workers do
+    /// not slow each other.
     workers: Box<[Arc<CachePadded<Block>>]>,
     registry: Arc<Registry>,
 }
