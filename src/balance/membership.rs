@@ -99,6 +99,15 @@ impl Membership {
         Arc::clone(&self.registry)
     }
 
+    /// Makes sure that so many backends can join.
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    pub fn reserve(&self, count: usize) -> Result<(), RegistryFull> {
+        let slots = self.registry.len();
+        if count <= self.free.len() { Ok(()) } else { Err(RegistryFull { slots }) }
+    }
+
     /// A backend joins. It gets requests from those workers that hold a roster with it.
     ///
     /// # Errors
@@ -134,6 +143,9 @@ impl Membership {
     /// # Errors
     /// A parameter of the policy is out of its range.
     pub fn set_options(&mut self, options: Options) -> Result<(), InvalidOptions> {
+        if options == self.options {
+            return Ok(());
+        }
         if options.policy != self.options.policy {
             self.selector = options.policy.selector(self.registry.len())?;
         }

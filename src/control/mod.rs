@@ -7,6 +7,7 @@
 
 mod backend;
 pub mod command_line;
+pub mod controller;
 pub mod describe;
 pub mod environment;
 mod format;

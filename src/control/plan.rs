@@ -67,13 +67,12 @@ pub fn plan(sources: &[Vec<Given>]) -> Result<Plan, PlanError> {
     settle(plan)
 }
 
-/// The settings that differ between two plans and take effect only at a restart.
+/// The settings that differ between two plans, of those of which a new value takes effect then.
 #[must_use]
-pub fn needs_restart(now: &Plan, new: &Plan) -> Vec<&'static str> {
-    let changed = |setting: &&Setting| {
-        setting.change == Change::Restart && setting.part.show(now) != setting.part.show(new)
-    };
-    table::all().filter(changed).map(|setting| setting.name).collect()
+pub fn changed(now: &Plan, new: &Plan, effect: Change) -> Vec<&'static str> {
+    let differs = |setting: &&Setting| setting.part.show(now) != setting.part.show(new);
+    let settings = table::all().filter(|setting| setting.change == effect);
+    settings.filter(differs).map(|setting| setting.name).collect()
 }
 
 /// Checks and completes what depends on more than one setting, or on this machine.

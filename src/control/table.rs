@@ -300,6 +300,13 @@ static TIMEOUTS: &[Setting] = &[
         part: at!(settings.timeouts.drain, Time::Any),
         ..RUNNING
     },
+    Setting {
+        name: "backend-drain-timeout",
+        value: "DURATION",
+        help: "For what is in flight at a backend that is removed while the proxy runs",
+        part: at!(settings.timeouts.backend_drain, Time::Any),
+        ..RUNNING
+    },
 ];
 
 static LIMITS: &[Setting] = &[

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use serde_json::json;
 
 use super::environment::EnvironmentError;
-use super::plan::{needs_restart, plan};
+use super::plan::{changed, plan};
 use super::setting::{Change, Given, Setting, Spelling, as_text};
 use super::{command_line, describe, environment, table};
 use crate::proxy::settings::{HalfClose, Listen, Plan};
@@ -245,8 +245,9 @@ fn a_change_that_takes_a_restart_is_known() {
     let old = planned(&["--workers", "1", "--pin", "none"], &[]).expect("a plan");
     let flags = ["--workers", "2", "--port", "1", "--body-timeout", "1s"];
     let new = planned(&flags, &[]).expect("a plan");
-    assert_eq!(needs_restart(&old, &new), ["listen", "workers"]);
-    assert!(needs_restart(&old, &old).is_empty());
+    assert_eq!(changed(&old, &new, Change::Restart), ["listen", "workers"]);
+    assert_eq!(changed(&old, &new, Change::Running), ["body-timeout"]);
+    assert!(changed(&old, &old, Change::Restart).is_empty());
     let of = |change| table::all().filter(|it| it.change == change).count();
     assert!(of(Change::Running) > 10 && of(Change::Restart) > 5);
 }

@@ -1,7 +1,7 @@
 //! The state of one client connection: bytes in, answers out, one after the other.
 //!
-//! It has no socket, and time is an argument, so that what it waits for, and how long, can be tested
-//! without either.
+//! It has no socket, and time is an argument, so that what it waits for, and how long, can be
+//! tested without either.
 
 use std::mem;
 use std::net::IpAddr;

@@ -1,8 +1,8 @@
-//! The file that a proxy writes beside its log, with what no row can say: the parameters of its policy,
-//! and all backends, with requests or without.
+//! The file that a proxy writes beside its log, with what no row can say: the parameters of its
+//! policy, and all backends, with requests or without.
 //!
-//! The file has the log's name with `.meta.json` after it. Logs of other tools have none; then the page
-//! says that this is not known.
+//! The file has the log's name with `.meta.json` after it. Logs of other tools have none; then the
+//! page says that this is not known.
 
 use std::fs::File;
 use std::io::Read;
@@ -54,8 +54,8 @@ impl Description {
         Some(read).filter(|read| !read.policy.is_empty())
     }
 
-    /// Whether it can belong to a log with this routing mode. A file may be left over from another log
-    /// of the same name.
+    /// Whether it can belong to a log with this routing mode. A file may be left over from another
+    /// log of the same name.
     pub(super) fn is_of(&self, routing_mode: &str) -> bool {
         let policy = |name: &str| name.parse().map(Policy::name);
         self.policy == routing_mode

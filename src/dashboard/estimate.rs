@@ -1,6 +1,6 @@
-//! Moving averages of the latencies in a log that does not say why a backend was chosen: one of another
-//! tool, with five columns. The parameters of its policy are not known, so these averages have those of
-//! the Python original, and the page says so.
+//! Moving averages of the latencies in a log that does not say why a backend was chosen: one of
+//! another tool, with five columns. The parameters of its policy are not known, so these averages
+//! have those of the Python original, and the page says so.
 
 use std::collections::VecDeque;
 use std::time::Duration;

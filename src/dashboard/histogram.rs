@@ -1,10 +1,10 @@
 //! How often each latency occurred, for quantiles.
 //!
 //! The buckets are log-linear, 256 per doubling, so that quantiles are right within 0.4 % from a
-//! microsecond to hours. A bucket that contains a whole millisecond is represented by it: many tools
-//! write whole milliseconds, and up to 262 ms each has a bucket of its own. Only buckets that were hit
-//! are kept, because a dashboard holds one histogram per backend and second, and most of them have few
-//! latencies.
+//! microsecond to hours. A bucket that contains a whole millisecond is represented by it: many
+//! tools write whole milliseconds, and up to 262 ms each has a bucket of its own. Only buckets that
+//! were hit are kept, because a dashboard holds one histogram per backend and second, and most of
+//! them have few latencies.
 
 /// Each power of two is divided into this many buckets, and up to the double of it each
 /// microsecond has its own.

@@ -1,8 +1,8 @@
 //! Which hosts a request may name.
 //!
-//! The name of another site can be made to resolve to the loopback (DNS rebinding). A page of that site
-//! could then read the log's paths here, because the browser takes this server for its own. So only
-//! names are answered that no other site can have.
+//! The name of another site can be made to resolve to the loopback (DNS rebinding). A page of that
+//! site could then read the log's paths here, because the browser takes this server for its own. So
+//! only names are answered that no other site can have.
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -1,8 +1,8 @@
 //! The live dashboard: a page over the log, and the figures on it as JSON.
 //!
-//! It is a program of its own that knows the proxy only by the log that it writes. So it can show the
-//! log of any proxy, of another machine or of last week, and nothing it does can slow down a request.
-//! It never writes, and needs the same memory whatever the log's length.
+//! It is a program of its own that knows the proxy only by the log that it writes. So it can show
+//! the log of any proxy, of another machine or of last week, and nothing it does can slow down a
+//! request. It never writes, and needs the same memory whatever the log's length.
 //!
 //! ```text
 //! source ─► tail ─► model ─► snapshot_cache ─► snapshot as JSON ─► answer, stream

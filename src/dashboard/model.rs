@@ -1,7 +1,7 @@
 //! Everything the dashboard knows of a log, counted row by row.
 //!
-//! Its size depends on the number of backends, up to a limit, and not on the number of rows. It knows
-//! neither files nor clocks: times are those of the rows.
+//! Its size depends on the number of backends, up to a limit, and not on the number of rows. It
+//! knows neither files nor clocks: times are those of the rows.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -233,8 +233,8 @@ impl Model {
         }
     }
 
-    /// Finds out whether the log is being written. If so, the present is shown, even if there are more
-    /// rows of last week.
+    /// Finds out whether the log is being written. If so, the present is shown, even if there are
+    /// more rows of last week.
     pub(super) fn settle(&mut self, now_us: i64) {
         let mut times: Vec<_> = self.latest.iter().map(|request| request.timestamp_us).collect();
         times.sort_unstable();

@@ -1,8 +1,8 @@
 //! The dashboard as a server: one thread that reads the log, and one that answers.
 //!
-//! The latter runs on the proxy's reactor: a connection costs a descriptor and no thread, and there are
-//! never more connections than descriptors, apart from those that the log needs. When all are taken,
-//! the connection that is idle for longest is closed for the next one.
+//! The latter runs on the proxy's reactor: a connection costs a descriptor and no thread, and there
+//! are never more connections than descriptors, apart from those that the log needs. When all are
+//! taken, the connection that is idle for longest is closed for the next one.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,7 +1,8 @@
-//! The JSON for the page and `/data`: figures of the model and the state of the source, for one window.
+//! The JSON for the page and `/data`: figures of the model and the state of the source, for one
+//! window.
 //!
-//! Latencies are in milliseconds, times in milliseconds since 1970 UTC, shares between 0 and 1, and what
-//! is unknown is null.
+//! Latencies are in milliseconds, times in milliseconds since 1970 UTC, shares between 0 and 1, and
+//! what is unknown is null.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ use super::window::Window;
 /// How many of the latest requests are listed.
 const LISTED_REQUESTS: usize = 50;
 
-/// How many backends have lines: those with the most requests in the window. More lines could not be
-/// told apart.
+/// How many backends have lines: those with the most requests in the window. More lines could not
+/// be told apart.
 const LINES_MAX: usize = 32;
 
 /// Over how many seconds the present rate is taken, without the newest second, which is not over.

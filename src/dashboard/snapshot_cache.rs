@@ -1,8 +1,8 @@
 //! What the thread that reads the log and the one that answers requests share.
 //!
-//! The reader publishes at a steady rate, whatever the rate of the rows, and the JSON of a window is
-//! made at most once per publication, for the first request. So any number of browsers costs as much
-//! as one, and none of them can delay the reader.
+//! The reader publishes at a steady rate, whatever the rate of the rows, and the JSON of a window
+//! is made at most once per publication, for the first request. So any number of browsers costs as
+//! much as one, and none of them can delay the reader.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,8 +1,8 @@
 //! Where the rows come from: one log, or the newest of a folder.
 //!
-//! A source decides which file is followed, and until when: it may be truncated or replaced, or a newer
-//! run may begin. An error of the file system becomes a sentence on the page, and the source tries again
-//! later; nothing here ends the dashboard.
+//! A source decides which file is followed, and until when: it may be truncated or replaced, or a
+//! newer run may begin. An error of the file system becomes a sentence on the page, and the source
+//! tries again later; nothing here ends the dashboard.
 
 use std::fs;
 use std::io;
@@ -310,8 +310,8 @@ impl Status {
         self.message = message;
     }
 
-    /// The same for a log whose last request ended so many seconds ago. The file may have been written
-    /// later, with the row of a health check.
+    /// The same for a log whose last request ended so many seconds ago. The file may have been
+    /// written later, with the row of a health check.
     pub(super) fn without_requests(&self, seconds: u64) -> Self {
         let mut status = self.clone();
         let may_be_idle = matches!(self.state, State::Live | State::Idle);

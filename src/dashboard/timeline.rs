@@ -1,10 +1,10 @@
 //! Requests and latencies by time slot and lane.
 //!
-//! Times are those of the rows and never a clock's: a log of last week is shown like one of now. The
-//! number of slots is limited; when they are used up, a timeline either drops its oldest slot or makes
-//! all slots twice as long. The range that is shown is set from outside, so that an outlier displaces
-//! no other row. Slots outside of it are kept for a while, because that range may become the one that
-//! is shown.
+//! Times are those of the rows and never a clock's: a log of last week is shown like one of now.
+//! The number of slots is limited; when they are used up, a timeline either drops its oldest slot
+//! or makes all slots twice as long. The range that is shown is set from outside, so that an
+//! outlier displaces no other row. Slots outside of it are kept for a while, because that range may
+//! become the one that is shown.
 
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
@@ -102,8 +102,8 @@ impl Timeline {
         }
     }
 
-    /// Counts a request in a lane, at a time in seconds since 1970. With [`WhenFull::Forget`], what is
-    /// too old is dropped at once.
+    /// Counts a request in a lane, at a time in seconds since 1970. With [`WhenFull::Forget`], what
+    /// is too old is dropped at once.
     pub(super) fn add(&mut self, second: i64, lane: usize, latency: Option<u64>, is_error: bool) {
         let index = second.div_euclid(self.slot_seconds);
         let at = self.slots.partition_point(|slot| slot.index <= index).checked_sub(1);

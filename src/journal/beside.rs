@@ -1,6 +1,7 @@
 //! The file beside a log with what no row can say: the settings of the run.
 //!
-//! Its text is given. This file only writes it, as a whole or not at all, and moves it with its log.
+//! Its text is given. This file only writes it, as a whole or not at all, and moves it with its
+//! log.
 
 use std::fs;
 use std::io;

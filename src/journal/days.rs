@@ -2,8 +2,8 @@
 //!
 //! A clock that was wrong for a moment writes a row of 1970 or of 2099. Such rows are requests like
 //! the others, but a time span or an axis that included them would be useless. So *outliers* are
-//! separated: rows more than a day from the median row and from every row that is not an outlier. The
-//! second condition keeps a log of several days whole.
+//! separated: rows more than a day from the median row and from every row that is not an outlier.
+//! The second condition keeps a log of several days whole.
 //!
 //! Rows are counted per day and not kept, so memory depends on the number of days in a log.
 

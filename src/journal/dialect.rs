@@ -1,9 +1,9 @@
-//! The format of a log, detected from its beginning: what separates its fields, whether and where it
-//! has a header, the index of each column, whether dates begin with the day.
+//! The format of a log, detected from its beginning: what separates its fields, whether and where
+//! it has a header, the index of each column, whether dates begin with the day.
 //!
-//! Our own logs have one format; those of spreadsheets, data frames and other proxies have others. A
-//! log is recognised by the names in its header, whatever their form. What can't be read is refused
-//! with what was expected and what was found.
+//! Our own logs have one format; those of spreadsheets, data frames and other proxies have others.
+//! A log is recognised by the names in its header, whatever their form. What can't be read is
+//! refused with what was expected and what was found.
 
 use super::columns::{COLUMNS, CONTRACT_COLUMNS};
 use super::layout::Layout;

@@ -1,9 +1,9 @@
-//! How text is written into a cell: escaped if it is not plain, and so that a spreadsheet does not take
-//! it for a formula.
+//! How text is written into a cell: escaped if it is not plain, and so that a spreadsheet does not
+//! take it for a formula.
 //!
-//! Text that begins like a formula, or with the mark itself, gets the mark in front; a reader removes
-//! one mark. So what is read is what was written. Text of logs without marks is read as it is unless it
-//! begins with one.
+//! Text that begins like a formula, or with the mark itself, gets the mark in front; a reader
+//! removes one mark. So what is read is what was written. Text of logs without marks is read as it
+//! is unless it begins with one.
 
 use std::borrow::Cow;
 
@@ -26,9 +26,9 @@ pub(super) fn unmarked(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(&[MARK]).unwrap_or(cell)
 }
 
-/// Text that is not plain as a cell: in quotes (RFC 4180 §2), with its bytes outside printable ASCII
-/// percent-encoded (RFC 3986 §2.1), so that line ends and broken UTF-8 do not get into the log, and
-/// with the mark if it needs one.
+/// Text that is not plain as a cell: in quotes (RFC 4180 §2), with its bytes outside printable
+/// ASCII percent-encoded (RFC 3986 §2.1), so that line ends and broken UTF-8 do not get into the
+/// log, and with the mark if it needs one.
 #[cold]
 pub(super) fn escape(text: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -70,8 +70,8 @@ pub(super) static PLAIN: [bool; 256] = {
     plain
 };
 
-/// Whether eight bytes are such bytes, tested all at once: the high bit of the first byte in `odd` that
-/// is not plain is set.
+/// Whether eight bytes are such bytes, tested all at once: the high bit of the first byte in `odd`
+/// that is not plain is set.
 #[inline]
 fn is_plain_word(word: [u8; 8]) -> bool {
     const fn all(byte: u8) -> u64 {

@@ -3,9 +3,9 @@
 //! Rows of two runs are never mixed and no file is ever overwritten. A path may also be standard
 //! output, a pipe or a device; those are written as they are: not locked, moved or truncated.
 //!
-//! Other programs may truncate the file while it is written, as a log rotation by copying does. So a
-//! file is *begun* whenever it is shorter than it was left: with a header, unless it has one. What
-//! could not be begun because the disk was full is begun later.
+//! Other programs may truncate the file while it is written, as a log rotation by copying does. So
+//! a file is *begun* whenever it is shorter than it was left: with a header, unless it has one.
+//! What could not be begun because the disk was full is begun later.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -195,10 +195,10 @@ impl LogSink for LogFile {
     }
 }
 
-/// Writes what must stand before the next row of a file that was left `left` bytes long, and returns
-/// its length. Nothing is written unless the file was truncated or is new. Otherwise a torn last line
-/// gets its end, and the file a header if it does not begin with one. Rows that were written after
-/// the truncation and before this call are above the header.
+/// Writes what must stand before the next row of a file that was left `left` bytes long, and
+/// returns its length. Nothing is written unless the file was truncated or is new. Otherwise a torn
+/// last line gets its end, and the file a header if it does not begin with one. Rows that were
+/// written after the truncation and before this call are above the header.
 fn begin(file: &mut File, left: Option<u64>) -> io::Result<u64> {
     let length = file.metadata()?.len();
     if left.is_some_and(|left| length >= left) {

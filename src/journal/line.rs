@@ -1,8 +1,8 @@
 //! Splits one line of a log into its fields.
 //!
-//! Each line is split by itself, so that a quote which is not closed breaks its own line and not the
-//! rest of the log. Few lines have quotes. Those without are split at their separators; the others go
-//! through a CSV parser. The separator is given; what the fields mean is not known here.
+//! Each line is split by itself, so that a quote which is not closed breaks its own line and not
+//! the rest of the log. Few lines have quotes. Those without are split at their separators; the
+//! others go through a CSV parser. The separator is given; what the fields mean is not known here.
 
 use super::error::RowError;
 

@@ -1,5 +1,5 @@
-//! Records become rows, rows become batches, and batches are appended to the log. Rows that could not
-//! be appended are counted as lost.
+//! Records become rows, rows become batches, and batches are appended to the log. Rows that could
+//! not be appended are counted as lost.
 
 use std::time::Instant;
 
@@ -86,8 +86,8 @@ impl<M: LogSink> Log<M> {
         self.losses.overrun(rows, now);
     }
 
-    /// Continues in the file that has the log's name now. What was recorded before belongs in the old
-    /// one, so the batch must have been written.
+    /// Continues in the file that has the log's name now. What was recorded before belongs in the
+    /// old one, so the batch must have been written.
     pub(super) fn reopen(&mut self) {
         debug_assert!(self.batch.rows() == 0, "a row must not be torn from its file");
         if let Err(error) = self.appender.reopen() {

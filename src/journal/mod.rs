@@ -190,8 +190,8 @@ impl Journal {
     /// Writes out all that was recorded, ends the thread and returns the totals.
     ///
     /// The senders have to be dropped or idle: a record made meanwhile may be in neither count. A
-    /// log that is a pipe is waited for as long as it takes some bytes every second; the rows that it
-    /// did not take are lost.
+    /// log that is a pipe is waited for as long as it takes some bytes every second; the rows that
+    /// it did not take are lost.
     #[must_use]
     pub fn close(mut self) -> Totals {
         self.end()

@@ -1,8 +1,8 @@
 //! A queue from one worker to the writer thread: entries of one size, and the texts of each.
 //!
 //! It consists of two rings, so that an entry is a plain typed value while its texts take only the
-//! bytes they have. An entry is pushed with all of its texts or not at all, and is visible only after
-//! its texts. Neither end ever waits, and neither knows what an entry means.
+//! bytes they have. An entry is pushed with all of its texts or not at all, and is visible only
+//! after its texts. Neither end ever waits, and neither knows what an entry means.
 
 use rtrb::RingBuffer;
 
@@ -91,8 +91,8 @@ impl<T: Copy> Consumer<T> {
         self.entries.slots()
     }
 
-    /// Calls `look` with the oldest entry and its texts in their place, and removes them. Texts that
-    /// are split at the end of the ring are joined in `scratch`.
+    /// Calls `look` with the oldest entry and its texts in their place, and removes them. Texts
+    /// that are split at the end of the ring are joined in `scratch`.
     pub(super) fn take<R>(
         &mut self,
         scratch: &mut Vec<u8>,

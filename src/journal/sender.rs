@@ -58,9 +58,9 @@ fn increment(counter: &AtomicU64) {
 
 /// One worker's handle on the journal.
 ///
-/// Nothing here waits, allocates or makes a system call: an entry is dropped if the ring is full and,
-/// if it is a record, counted as lost. Nothing needs to be flushed, because the writer thread reads
-/// the rings every 50 ms.
+/// Nothing here waits, allocates or makes a system call: an entry is dropped if the ring is full
+/// and, if it is a record, counted as lost. Nothing needs to be flushed, because the writer thread
+/// reads the rings every 50 ms.
 #[derive(Debug)]
 pub struct RecordSender {
     /// Alone on its cache lines, so that workers do not slow each other down.

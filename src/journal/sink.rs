@@ -1,7 +1,8 @@
 //! Appending whole rows to something that may take only part of them.
 //!
-//! A disk that is nearly full takes as many bytes as fit. The part of a row at the end is truncated,
-//! so that the log always ends with a whole row. This file knows no paths and no threads.
+//! A disk that is nearly full takes as many bytes as fit. The part of a row at the end is
+//! truncated, so that the log always ends with a whole row. This file knows no paths and no
+//! threads.
 
 use std::io::{self, Write};
 

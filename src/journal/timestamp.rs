@@ -1,8 +1,9 @@
 //! Parses a time in any of the forms that occur in logs.
 //!
-//! Our own form is read digit by digit, three times as fast as a general parser reads it. The others
-//! are those of spreadsheets, web servers and programming languages: seconds since 1970 and finer
-//! units, dates in any order, names of months, AM and PM, offsets. A time without an offset is UTC.
+//! Our own form is read digit by digit, three times as fast as a general parser reads it. The
+//! others are those of spreadsheets, web servers and programming languages: seconds since 1970 and
+//! finer units, dates in any order, names of months, AM and PM, offsets. A time without an offset
+//! is UTC.
 
 use jiff::{Timestamp, civil, tz};
 

@@ -1,7 +1,7 @@
 //! Parses numbers: whole numbers, milliseconds.
 //!
-//! Nearly all fields have the form that we or most tools write. These are read digit by digit, which
-//! is fast and exact; other forms are left to general parsers.
+//! Nearly all fields have the form that we or most tools write. These are read digit by digit,
+//! which is fast and exact; other forms are left to general parsers.
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,4 +1,10 @@
-//! Which backends a running proxy has.
+//! The backends of a running proxy and the settings of its workers: the one handle that changes
+//! them.
+//!
+//! A backend is located before it is added, because asking for the addresses of a name blocks. One
+//! that is removed gets no new requests, and each worker closes its idle connections. It is gone
+//! when its last lease has ended and all workers have taken a roster without it; then its slot is
+//! free. What is still in flight when its drain limit is over is cut.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,90 +13,93 @@ use super::circle::{CircleError, refuse_circle};
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
 use super::resolver::{ResolveError, Resolver, resolve};
-use super::settings::{Backend, Listen};
-use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, Options, RegistryFull};
+use super::settings::{Backend, Listen, Settings};
+use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, RegistryFull};
+use crate::endpoint::Endpoint;
+use crate::reactor::Waker;
 
-/// Why a backend can't be added.
+/// A backend that can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum BackendError {
+pub enum LocateError {
     /// It has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    /// It is the proxy itself.
+    /// It is this proxy itself.
     #[error(transparent)]
     Circle(#[from] CircleError),
-    /// There are too many.
+}
+
+/// A change that can't be made. Nothing of it was done.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The balancer refuses its options.
+    #[error(transparent)]
+    Options(#[from] InvalidOptions),
+    /// There are too many backends.
     #[error(transparent)]
     Full(#[from] RegistryFull),
 }
 
-/// The one owner of the backends: what it adds and drains, it hands to all workers.
-///
-/// Several changes are published together. A backend that is drained gets no new request from a
-/// worker that has been told; it is gone when [`Backends::collect`] names it, and until then it
-/// finishes what it has.
+/// A backend and where it is reached.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// As configured.
+    pub backend: Backend,
+    /// Its addresses, at least one.
+    pub addresses: Vec<Endpoint>,
+}
+
+impl Located {
+    /// Asks where a backend is reached by a proxy that listens on these addresses. This blocks.
+    ///
+    /// # Errors
+    /// If it has no address, or is the proxy itself.
+    pub fn new(backend: &Backend, listen: &[Listen]) -> Result<Self, LocateError> {
+        let addresses = resolve(backend)?;
+        refuse_circle(backend, &addresses, listen)?;
+        Ok(Self { backend: backend.clone(), addresses })
+    }
+}
+
+/// See the module's description.
 #[derive(Debug)]
 pub struct Backends {
     membership: Membership,
-    resolver: Arc<Resolver>,
-    mailboxes: Arc<Mailboxes>,
-    metrics: Arc<Metrics>,
-    listen: Vec<Listen>,
+    pub(super) resolver: Arc<Resolver>,
+    pub(super) mailboxes: Arc<Mailboxes>,
+    pub(super) metrics: Arc<Metrics>,
+    active: Vec<(BackendId, Backend)>,
+    draining: Vec<Draining>,
+}
+
+/// A backend that was removed and is not gone yet.
+#[derive(Debug)]
+struct Draining {
+    id: BackendId,
+    /// When what it has in flight is cut.
+    until: Instant,
 }
 
 impl Backends {
-    /// None yet, of a proxy that listens on these addresses.
-    ///
-    /// # Errors
-    /// The balancer refuses its options.
+    /// The backends of workers that do not run yet, and that are woken by these.
     pub(super) fn new(
-        options: Options,
-        mailboxes: Arc<Mailboxes>,
-        listen: Vec<Listen>,
+        settings: &Settings,
+        located: Vec<Located>,
+        wakers: Vec<Waker>,
         now: Instant,
-    ) -> Result<Self, InvalidOptions> {
-        let membership = Membership::new(options, now)?;
-        let metrics = Arc::new(Metrics::new(mailboxes.len(), membership.registry()));
-        Ok(Self { membership, resolver: Arc::new(Resolver::new()), mailboxes, metrics, listen })
-    }
-
-    /// Resolves a backend, which blocks, and adds it.
-    ///
-    /// # Errors
-    /// See [`BackendError`].
-    pub fn add(&mut self, backend: &Backend) -> Result<BackendId, BackendError> {
-        let addresses = resolve(backend)?;
-        refuse_circle(backend, &addresses, &self.listen)?;
-        let id = self.membership.add(&backend.url)?;
-        self.resolver.add(id, backend, addresses);
-        Ok(id)
-    }
-
-    /// Has a backend finish what it has and get nothing new. Whether it was active.
-    pub fn drain(&mut self, id: BackendId) -> bool {
-        self.membership.drain(id)
-    }
-
-    /// Balances in another way. What a policy has learnt is kept as long as that policy and its
-    /// parameters stay.
-    ///
-    /// # Errors
-    /// The balancer refuses its options.
-    pub(super) fn set_options(&mut self, options: Options) -> Result<(), InvalidOptions> {
-        self.membership.set_options(options)
-    }
-
-    /// Tells all workers which backends there are now, and how to balance.
-    pub fn publish(&mut self) {
-        let roster = self.membership.roster();
-        self.mailboxes.send_all(|| Command::Roster(Arc::clone(&roster)));
-    }
-
-    /// The drained backends that nothing refers to any more since the last call.
-    pub fn collect(&mut self) -> Vec<BackendId> {
-        let gone = self.membership.collect();
-        self.metrics.retire();
-        gone
+    ) -> Result<Self, ChangeError> {
+        let membership = Membership::new(settings.balancing(), now)?;
+        membership.reserve(located.len())?;
+        let mut backends = Self {
+            metrics: Arc::new(Metrics::new(wakers.len(), membership.registry())),
+            membership,
+            resolver: Arc::new(Resolver::new()),
+            mailboxes: Arc::new(Mailboxes::new(wakers)),
+            active: Vec::new(),
+            draining: Vec::new(),
+        };
+        backends.add(located)?;
+        Ok(backends)
     }
 
     /// The balancer of one more worker.
@@ -98,11 +107,205 @@ impl Backends {
         self.membership.balancer()
     }
 
-    pub(super) fn resolver(&self) -> Arc<Resolver> {
-        Arc::clone(&self.resolver)
+    /// Has all workers run by these settings, with some backends added and some removed.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub fn change(
+        &mut self,
+        settings: &Arc<Settings>,
+        added: Vec<Located>,
+        removed: &[Backend],
+        now: Instant,
+    ) -> Result<(), ChangeError> {
+        // Those that are gone by now have slots to give.
+        self.collect(now);
+        self.membership.reserve(added.len())?;
+        self.membership.set_options(settings.balancing())?;
+        self.add(added)?;
+        let until = now + settings.timeouts.backend_drain;
+        for backend in removed {
+            if let Some(place) = self.active.iter().position(|(_, active)| active == backend) {
+                let (id, _) = self.active.remove(place);
+                self.membership.drain(id);
+                self.draining.push(Draining { id, until });
+            }
+        }
+        self.mailboxes.send_all(|| Command::Settings(Arc::clone(settings)));
+        let roster = self.membership.roster();
+        self.mailboxes.send_all(|| Command::Roster(Arc::clone(&roster)));
+        Ok(())
     }
 
-    pub(super) fn metrics(&self) -> Arc<Metrics> {
+    fn add(&mut self, located: Vec<Located>) -> Result<(), RegistryFull> {
+        for Located { backend, addresses } in located {
+            let id = self.membership.add(&backend.url)?;
+            self.resolver.add(id, &backend, addresses);
+            self.active.push((id, backend));
+        }
+        Ok(())
+    }
+
+    /// Frees the slots of backends that are gone, and cuts what is in flight at those that should
+    /// be; tells how many are draining still.
+    pub fn collect(&mut self, now: Instant) -> usize {
+        let gone = self.membership.collect();
+        if !gone.is_empty() {
+            self.draining.retain(|draining| !gone.contains(&draining.id));
+            self.metrics.retire();
+        }
+        let due = self.draining.iter().filter(|draining| draining.until <= now);
+        let due: Vec<BackendId> = due.map(|draining| draining.id).collect();
+        if !due.is_empty() {
+            self.mailboxes.send_all(|| Command::Cut(due.clone()));
+        }
+        self.draining.len()
+    }
+
+    /// Has the proxy accept no client any more after its shutdown delay, and end when what is in
+    /// flight has ended.
+    pub fn stop(&self) {
+        self.mailboxes.send_all(|| Command::Drain);
+    }
+
+    /// What the workers count.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::{Choice, Lease, Policy, Tried};
+    use crate::proxy::worker::tests::settings;
+    use crate::reactor::Poller;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    /// Backends, and their workers as far as they can be told from others.
+    struct Rig {
+        backends: Backends,
+        settings: Arc<Settings>,
+        balancers: Vec<Balancer>,
+        _pollers: Vec<Poller>,
+        now: Instant,
+    }
+
+    fn located(port: u16) -> Located {
+        let endpoint = Endpoint::from(SocketAddr::from(([127, 0, 0, 1], port)));
+        Located { backend: Backend::tcp("127.0.0.1", port), addresses: vec![endpoint] }
+    }
+
+    impl Rig {
+        /// Two workers and backends at these ports.
+        fn new(ports: &[u16]) -> Self {
+            let pollers: Vec<_> = (0..2).map(|_| Poller::new(1).expect("a poller")).collect();
+            let wakers = pollers.iter().map(Poller::waker).collect();
+            let settings = Arc::new(settings());
+            let located = ports.iter().copied().map(located).collect();
+            let now = pollers[0].now();
+            let mut backends = Backends::new(&settings, located, wakers, now).expect("valid");
+            let balancers = (0..2).map(|_| backends.balancer()).collect();
+            Self { backends, settings, balancers, _pollers: pollers, now }
+        }
+
+        fn change(&mut self, added: &[u16], removed: &[u16]) -> Result<(), ChangeError> {
+            let added = added.iter().copied().map(located).collect();
+            let removed: Vec<_> = removed.iter().map(|port| located(*port).backend).collect();
+            self.backends.change(&self.settings, added, &removed, self.now)
+        }
+
+        /// A worker does what it was told; which backends are to be cut.
+        fn obey(&mut self, worker: usize) -> Vec<BackendId> {
+            let mut cut = Vec::new();
+            for command in self.backends.mailboxes.take(worker) {
+                match command {
+                    Command::Roster(roster) => self.balancers[worker].set_roster(roster),
+                    Command::Cut(backends) => cut = backends,
+                    _ => {}
+                }
+            }
+            cut
+        }
+
+        fn lease(&mut self, worker: usize) -> Lease {
+            match self.balancers[worker].acquire(&Tried::default(), self.now) {
+                Choice::Go(lease) => lease,
+                Choice::Nobody => panic!("a backend"),
+            }
+        }
+
+        fn draining(&mut self) -> usize {
+            self.backends.collect(self.now)
+        }
+    }
+
+    #[test]
+    fn a_backend_is_gone_when_all_workers_know_and_its_last_lease_has_ended() {
+        let mut rig = Rig::new(&[1]);
+        let lease = rig.lease(1);
+        rig.change(&[2], &[1]).expect("a change");
+        assert_eq!(rig.draining(), 1);
+        rig.obey(0);
+        rig.obey(1);
+        assert_eq!(rig.draining(), 1, "it has a request");
+        let other = rig.lease(1);
+        assert_ne!(other.backend(), lease.backend());
+        rig.balancers[1].release(lease);
+        assert_eq!(rig.draining(), 0);
+        rig.balancers[1].release(other);
+        rig.change(&[], &[2]).expect("a change");
+        rig.obey(0);
+        assert_eq!(rig.draining(), 1, "a worker does not know yet");
+        rig.balancers.pop();
+        assert_eq!(rig.draining(), 0, "one that has ended need not know");
+    }
+
+    #[test]
+    fn what_outlasts_the_limit_that_held_at_the_removal_is_cut() {
+        let mut rig = Rig::new(&[1, 2]);
+        let limit = rig.settings.timeouts.backend_drain;
+        let (lease, other) = (rig.lease(0), rig.lease(0));
+        let id = lease.backend();
+        rig.change(&[], &[1, 2]).expect("a change");
+        Arc::make_mut(&mut rig.settings).timeouts.backend_drain = Duration::ZERO;
+        rig.change(&[], &[]).expect("a change");
+        rig.now += limit.saturating_sub(Duration::from_nanos(1));
+        assert_eq!(rig.draining(), 2);
+        assert_eq!(rig.obey(0), []);
+        rig.now += Duration::from_nanos(1);
+        assert_eq!(rig.draining(), 2);
+        assert_eq!(rig.obey(1).len(), 2, "each worker is told");
+        assert!(rig.obey(0).contains(&id));
+        rig.balancers[0].release(lease);
+        rig.balancers[0].release(other);
+        assert_eq!(rig.draining(), 0);
+        assert_eq!(rig.obey(0), []);
+    }
+
+    #[test]
+    fn a_change_that_can_t_be_made_changes_nothing() {
+        let mut rig = Rig::new(&[1]);
+        let many: Vec<u16> = (1..=1024).collect();
+        assert!(matches!(rig.change(&many, &[1]), Err(ChangeError::Full(_))));
+        Arc::make_mut(&mut rig.settings).policy = Policy::AdaptiveSma { window: 0 };
+        assert!(matches!(rig.change(&[2], &[1]), Err(ChangeError::Options(_))));
+        assert!(rig.backends.mailboxes.take(0).is_empty(), "nobody was told");
+        let lease = rig.lease(0);
+        rig.balancers[0].release(lease);
+        assert_eq!((rig.draining(), rig.backends.active.len()), (0, 1));
+    }
+
+    #[test]
+    fn one_of_two_backends_of_the_same_name_can_be_removed() {
+        let mut rig = Rig::new(&[1, 1]);
+        rig.change(&[], &[1]).expect("a change");
+        rig.obey(0);
+        rig.obey(1);
+        let lease = rig.lease(0);
+        assert_eq!((rig.draining(), rig.backends.active.len()), (0, 1));
+        rig.balancers[0].release(lease);
     }
 }

@@ -33,7 +33,7 @@ fn place(address: &Endpoint) -> (String, &'static str) {
 ///
 /// # Errors
 /// The first one.
-pub fn refuse_circle(
+pub(super) fn refuse_circle(
     backend: &Backend,
     addresses: &[Endpoint],
     listen: &[Listen],

@@ -62,6 +62,8 @@ pub enum Fault {
     ResponseTruncated,
     /// The proxy was stopped and `--drain-timeout` ran out.
     Stopped,
+    /// The backend was removed and `--backend-drain-timeout` expired.
+    BackendRemoved,
     /// The proxy found itself in a state that it can't be in.
     Internal,
 }
@@ -100,7 +102,8 @@ impl Fault {
             | Self::ConnectTimeout
             | Self::ConnectUnreachable
             | Self::ResourceExhausted
-            | Self::Stopped => 503,
+            | Self::Stopped
+            | Self::BackendRemoved => 503,
             Self::ResponseTimeout
             | Self::StreamTimeout
             | Self::TunnelTimeout
@@ -154,6 +157,7 @@ impl Fault {
             Self::TooManyInterim => "too_many_interim",
             Self::ResponseTruncated => "response_truncated",
             Self::Stopped => "stopped",
+            Self::BackendRemoved => "backend_removed",
             Self::Internal => "internal",
         }
     }
@@ -188,6 +192,7 @@ impl Fault {
             Self::TooManyInterim => "the backend sent more interim responses than are passed on",
             Self::ResponseTruncated => "the backend's answer ended early",
             Self::Stopped => "the proxy is stopping",
+            Self::BackendRemoved => "the backend was removed before it had answered",
             Self::Internal => "the proxy has made a mistake, please report it",
         }
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::settings::Settings;
-use crate::balance::Roster;
+use crate::balance::{BackendId, Roster};
 use crate::endpoint::Client;
 use crate::reactor::{Transport, Waker};
 
@@ -25,8 +25,10 @@ pub(super) enum Command {
     Drain,
     /// Run by these settings from now on.
     Settings(Arc<Settings>),
-    /// Choose from these backends from now on.
+    /// Choose from this roster from now on.
     Roster(Arc<Roster>),
+    /// End what is in flight at these backends: it has had its time.
+    Cut(Vec<BackendId>),
     /// Give a connection slot and a descriptor back, because another worker lacks one.
     Capacity,
     /// Serve this client, which another worker accepted. It is counted as this worker's already.
@@ -177,6 +179,7 @@ pub(super) mod tests {
             Command::Drain => 'd',
             Command::Settings(_) => 's',
             Command::Roster(_) => 'r',
+            Command::Cut(_) => 'x',
             Command::Capacity => 'c',
             Command::Client(_) => 'n',
         };

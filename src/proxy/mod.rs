@@ -5,7 +5,7 @@
 //! [`settings`].
 
 mod accept_balancer;
-mod backends;
+pub mod backends;
 pub mod budget;
 mod circle;
 mod connection;
@@ -22,12 +22,11 @@ pub mod settings;
 pub mod trusted;
 mod worker;
 
-pub use backends::{BackendError, Backends};
-pub use circle::{CircleError, refuse_circle};
+pub use circle::CircleError;
 pub use fault::Fault;
 pub use peer::Peer;
-pub use resolver::{AddressCursor, ResolveError, resolve};
-pub use server::{Bound, Server, StartError, Stopper};
+pub use resolver::{AddressCursor, ResolveError};
+pub use server::{Bound, Server, StartError};
 
 use crate::health::Question;
 

@@ -27,7 +27,7 @@ pub struct ResolveError {
 ///
 /// # Errors
 /// If there is none.
-pub fn resolve(backend: &Backend) -> Result<Vec<Endpoint>, ResolveError> {
+pub(super) fn resolve(backend: &Backend) -> Result<Vec<Endpoint>, ResolveError> {
     let refuse = |reason: String| ResolveError { url: backend.url.clone(), reason };
     let addresses = look_up(backend).map_err(|error| refuse(error.to_string()))?;
     if addresses.is_empty() {

@@ -1,16 +1,12 @@
 //! The proxy as a whole: its listeners, its workers, and how they are stopped.
 
 use std::io;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use super::accept_balancer::AcceptBalancer;
-use super::backends::{BackendError, Backends};
-use super::mailbox::{Command, Mailboxes};
-use super::metrics::Metrics;
-use super::settings::{Listen, Plan, Settings};
+use super::backends::{Backends, ChangeError, LocateError, Located};
+use super::settings::{Listen, Plan};
 use super::worker::{Shared, Worker};
-use crate::balance::{InvalidOptions, Options};
+use crate::balance::Balancer;
 use crate::endpoint::Endpoint;
 use crate::journal::RecordSender;
 use crate::reactor::{Listener, Poller, cores};
@@ -29,12 +25,12 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// An upstream can't be one of the proxy's backends.
+    /// An upstream can't be used.
     #[error(transparent)]
-    Backend(#[from] BackendError),
-    /// The balancer refuses its options.
+    Locate(#[from] LocateError),
+    /// Upstreams and settings don't fit.
     #[error(transparent)]
-    Balance(#[from] InvalidOptions),
+    Change(#[from] ChangeError),
     /// The system gives no event loop.
     #[error("can't make an event loop: {0}; are file descriptors used up?")]
     Poller(#[from] io::Error),
@@ -68,48 +64,38 @@ fn listen_advice(error: &io::Error, endpoint: &Endpoint) -> String {
     }
 }
 
-fn options(settings: &Settings) -> Options {
-    Options {
-        policy: settings.policy,
-        resample_after: settings.resample_after,
-        cooldown: settings.cooldown,
-        cooldown_max: settings.cooldown_max,
-        probe_timeout: settings.probe_timeout,
-        ..Options::default()
-    }
-}
-
 /// A proxy that has its upstreams' addresses and its listeners, and serves nobody yet.
 ///
 /// What can go wrong with a start has gone wrong before this exists, so a log is not begun for
 /// nothing.
 #[derive(Debug)]
 pub struct Bound {
-    settings: Settings,
-    backends: Backends,
-    /// One poller per worker, and its share of the listeners.
-    loops: Vec<(Poller, Vec<Listener>)>,
+    shared: Shared,
+    loops: Vec<Loop>,
     endpoints: Vec<Endpoint>,
-    mailboxes: Arc<Mailboxes>,
+}
+
+/// What a worker begins with that is its own.
+#[derive(Debug)]
+struct Loop {
+    poller: Poller,
+    listeners: Vec<Listener>,
+    balancer: Balancer,
 }
 
 impl Bound {
-    /// Resolves the upstreams and binds the listeners.
+    /// Resolves the upstreams and binds the listeners. What comes beside it changes the backends
+    /// and the settings of the proxy, and stops it, even before it is started.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn bind(plan: Plan) -> Result<Self, StartError> {
-        let settings = plan.settings;
+    pub fn bind(plan: &Plan) -> Result<(Self, Backends), StartError> {
+        let settings = &plan.settings;
+        let located = plan.backends.iter().map(|it| Located::new(it, &settings.listen));
+        let located = located.collect::<Result<Vec<_>, _>>()?;
         let mut loops = Vec::new();
         for _ in 0..settings.workers().max(1) {
             loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
-        }
-        let mailboxes = Mailboxes::new(loops.iter().map(|(poller, _)| poller.waker()));
-        let mailboxes = Arc::new(mailboxes);
-        let (listen, now) = (settings.listen.clone(), loops[0].0.now());
-        let mut backends = Backends::new(options(&settings), Arc::clone(&mailboxes), listen, now)?;
-        for backend in &plan.backends {
-            backends.add(backend)?;
         }
         let mut endpoints = Vec::new();
         for Listen { endpoint, mode } in &settings.listen {
@@ -120,7 +106,14 @@ impl Bound {
                 listeners.push(listener);
             }
         }
-        Ok(Self { settings, backends, loops, endpoints, mailboxes })
+        let wakers = loops.iter().map(|(poller, _)| poller.waker()).collect();
+        let mut backends = Backends::new(settings, located, wakers, loops[0].0.now())?;
+        let loops = loops.into_iter().map(|(poller, listeners)| {
+            let balancer = backends.balancer();
+            Loop { poller, listeners, balancer }
+        });
+        let loops = loops.collect();
+        Ok((Self { shared: Shared::new(settings.clone(), &backends), loops, endpoints }, backends))
     }
 
     /// The addresses listened on, ports filled in where 0 was asked for.
@@ -129,31 +122,17 @@ impl Bound {
         &self.endpoints
     }
 
-    /// A handle that stops the proxy, even before it is started.
-    #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.mailboxes))
-    }
-
     /// Starts one thread per sender; there must be one sender for each worker.
     ///
     /// # Errors
     /// When the system gives no thread or can't watch a listener.
-    pub fn start(mut self, senders: Vec<RecordSender>) -> io::Result<Server> {
-        let shared = Shared {
-            resolver: self.backends.resolver(),
-            accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&self.mailboxes))),
-            mailboxes: Arc::clone(&self.mailboxes),
-            metrics: self.backends.metrics(),
-            settings: Arc::new(self.settings),
-        };
+    pub fn start(self, senders: Vec<RecordSender>) -> io::Result<Server> {
         let mut workers = Vec::new();
-        for (index, ((poller, listeners), sender)) in
-            self.loops.into_iter().zip(senders).enumerate()
-        {
-            let core = shared.settings.core(index);
-            let balancer = self.backends.balancer();
-            let worker = Worker::new(index, listeners, shared.clone(), balancer, sender, poller)?;
+        for (index, (own, sender)) in self.loops.into_iter().zip(senders).enumerate() {
+            let core = self.shared.settings.core(index);
+            let Loop { poller, listeners, balancer } = own;
+            let shared = self.shared.clone();
+            let worker = Worker::new(index, listeners, shared, balancer, sender, poller)?;
             let thread = thread::Builder::new().name(format!("worker-{index}"));
             workers.push(thread.spawn(move || {
                 if let Some(core) = core {
@@ -162,54 +141,17 @@ impl Bound {
                 worker.run()
             })?);
         }
-        Ok(Server { backends: self.backends, workers, mailboxes: self.mailboxes })
+        Ok(Server { workers })
     }
 }
 
 /// A running proxy.
 #[derive(Debug)]
 pub struct Server {
-    backends: Backends,
-    mailboxes: Arc<Mailboxes>,
     workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
-/// Stops a running proxy from another thread.
-#[derive(Clone, Debug)]
-pub struct Stopper(Arc<Mailboxes>);
-
-impl Stopper {
-    /// Has the proxy let nobody new in after its shutdown delay, and end when what is in flight has
-    /// ended.
-    pub fn stop(&self) {
-        self.0.send_all(|| Command::Drain);
-    }
-}
-
 impl Server {
-    /// Has all workers run by these settings from now on.
-    ///
-    /// # Errors
-    /// The balancer refuses its options; then nothing changes.
-    pub fn configure(&mut self, settings: Settings) -> Result<(), InvalidOptions> {
-        self.backends.set_options(options(&settings))?;
-        self.backends.publish();
-        let settings = Arc::new(settings);
-        self.mailboxes.send_all(|| Command::Settings(Arc::clone(&settings)));
-        Ok(())
-    }
-
-    /// What it counts, to be read while it runs and when it has ended.
-    #[must_use]
-    pub fn metrics(&self) -> Arc<Metrics> {
-        self.backends.metrics()
-    }
-
-    /// Which backends it has, to be changed while it runs.
-    pub fn backends(&mut self) -> &mut Backends {
-        &mut self.backends
-    }
-
     /// Waits until all workers have ended.
     ///
     /// # Errors

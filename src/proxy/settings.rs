@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::trusted::TrustedProxies;
-use crate::balance::Policy;
+use crate::balance::{Options, Policy};
 use crate::endpoint::Endpoint;
 use crate::reactor::{DEFAULT_MODE, cores};
 
@@ -170,6 +170,8 @@ pub struct Timeouts {
     pub shutdown_delay: Duration,
     /// For what is in flight then.
     pub drain: Duration,
+    /// For what is in flight at a backend that is removed while the proxy runs.
+    pub backend_drain: Duration,
 }
 
 impl Default for Timeouts {
@@ -187,6 +189,7 @@ impl Default for Timeouts {
             shutdown_delay: Duration::ZERO,
             // A container engine kills 10 s after it asked to stop; the log takes a while, too.
             drain: seconds(8),
+            backend_drain: seconds(3600),
         }
     }
 }
@@ -295,6 +298,19 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How backends are chosen, as the balancer is told.
+    #[must_use]
+    pub fn balancing(&self) -> Options {
+        Options {
+            policy: self.policy,
+            resample_after: self.resample_after,
+            cooldown: self.cooldown,
+            cooldown_max: self.cooldown_max,
+            probe_timeout: self.probe_timeout,
+            ..Options::default()
+        }
+    }
+
     /// How many event loops there are.
     #[must_use]
     pub fn workers(&self) -> usize {

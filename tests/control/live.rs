@@ -2,55 +2,50 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate::balance::Policy;
 use tidegate::console::Console;
+use tidegate::control::controller::Controller;
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal};
 use tidegate::proxy::metrics::{Metrics, Snapshot};
-use tidegate::proxy::settings::{Backend, Plan, Settings};
-use tidegate::proxy::{Backends, Bound, Server, Stopper};
+use tidegate::proxy::settings::{Backend, Plan};
+use tidegate::proxy::{Bound, Server};
 
-/// The backend at this address.
-pub fn backend(address: SocketAddr) -> Backend {
-    Backend::tcp(&address.ip().to_string(), address.port())
+/// A plan for a proxy of one worker in front of these backends. Connections rest for longer than a
+/// test waits.
+pub fn plan(backends: &[SocketAddr]) -> Plan {
+    let mut settings = rig::settings(Policy::RoundRobin);
+    settings.workers = Some(1);
+    settings.listen = vec![Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 0))).into()];
+    settings.timeouts.upstream_idle = Duration::from_secs(3600);
+    Plan { settings, backends: backends.iter().map(backend).collect() }
 }
 
-/// The plan of a proxy of one worker in front of these backends.
-pub fn plan(backends: &[SocketAddr]) -> Plan {
-    let settings = Settings {
-        listen: vec![Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 0))).into()],
-        workers: Some(1),
-        ..rig::settings(Policy::RoundRobin)
-    };
-    Plan { settings, backends: backends.iter().map(|address| backend(*address)).collect() }
+pub fn backend(address: &SocketAddr) -> Backend {
+    Backend::tcp(&address.ip().to_string(), address.port())
 }
 
 /// A proxy that serves until it is dropped.
 pub struct Live {
     server: Option<Server>,
-    stopper: Stopper,
     metrics: Arc<Metrics>,
+    pub controller: Controller,
     pub address: SocketAddr,
 }
 
 impl Live {
     pub fn start(plan: &Plan) -> Self {
-        let bound = Bound::bind(plan.clone()).expect("the proxy starts");
+        let (bound, controller, metrics) = bound(plan);
         let Endpoint::Tcp(address) = bound.endpoints()[0] else { panic!("another kind") };
-        let stopper = bound.stopper();
         let server = bound.start(senders(plan)).expect("workers");
-        let metrics = server.metrics();
-        Self { server: Some(server), stopper, metrics, address }
+        Self { server: Some(server), metrics, controller, address }
     }
 
-    pub fn configure(&mut self, settings: &Settings) {
-        let server = self.server.as_mut().expect("it runs");
-        server.configure(settings.clone()).expect("valid settings");
-    }
-
-    pub fn backends(&mut self) -> &mut Backends {
-        self.server.as_mut().expect("it runs").backends()
+    /// Has it run by another plan.
+    pub fn apply(&self, plan: &Plan) {
+        self.controller.apply(plan.clone()).expect("a plan that can be applied");
     }
 
     pub fn counted(&self) -> Snapshot {
@@ -59,7 +54,7 @@ impl Live {
 
     /// Stops it, and waits until it has ended.
     pub fn stop(&mut self) {
-        self.stopper.stop();
+        self.controller.stop();
         if let Some(server) = self.server.take() {
             server.join().expect("workers that end well");
         }
@@ -70,6 +65,13 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A proxy that does not serve yet.
+pub fn bound(plan: &Plan) -> (Bound, Controller, Arc<Metrics>) {
+    let (bound, backends) = Bound::bind(plan).expect("the proxy starts");
+    let metrics = backends.metrics();
+    (bound, Controller::start(plan.clone(), backends).expect("a controller"), metrics)
 }
 
 /// Of a journal without a log, one for each worker.

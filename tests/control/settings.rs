@@ -30,14 +30,14 @@ fn a_timeout_that_changes_counts_for_the_next_request_and_breaks_none_in_flight(
     });
     let mut plan = plan(&[origin.address]);
     plan.settings.timeouts.response = None;
-    let mut proxy = Live::start(&plan);
+    let proxy = Live::start(&plan);
     let mut before = Connection::connect(proxy.address);
     before.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     hear(&comes);
     // With another one served, no event of the first is left by which its timer would be set anew.
     assert_eq!(get(proxy.address, "/").text(), "done");
     plan.settings.timeouts.response = Some(Duration::from_millis(20));
-    proxy.configure(&plan.settings);
+    proxy.apply(&plan);
     assert_eq!(get(proxy.address, "/never").status, 504);
     go.send(()).unwrap();
     assert_eq!(before.answer().text(), "done");
@@ -47,12 +47,12 @@ fn a_timeout_that_changes_counts_for_the_next_request_and_breaks_none_in_flight(
 fn a_limit_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() {
     let origin = Origin::echoing_targets();
     let mut plan = plan(&[origin.address]);
-    let mut proxy = Live::start(&plan);
+    let proxy = Live::start(&plan);
     let mut before = Connection::connect(proxy.address);
     before.send(format!("{POST}half"));
     until("a request in progress", || (proxy.counted().outstanding == 1).then_some(()));
     plan.settings.limits.body_bytes = Some(7);
-    proxy.configure(&plan.settings);
+    proxy.apply(&plan);
     until("a refusal", || {
         let mut after = Connection::connect(proxy.address);
         after.send(format!("{POST}complete"));
@@ -61,7 +61,7 @@ fn a_limit_that_changes_counts_for_the_next_request_and_breaks_none_in_flight() 
     before.send("half");
     assert_eq!(before.answer().status, 200, "the length of a body is judged once");
     plan.settings.limits.body_bytes = None;
-    proxy.configure(&plan.settings);
+    proxy.apply(&plan);
     until("an upload", || {
         let mut again = Connection::connect(proxy.address);
         again.send(format!("{POST}complete"));
@@ -74,7 +74,7 @@ fn a_limit_of_connections_that_is_raised_lets_those_in_that_wait() {
     let origin = Origin::echoing_targets();
     let mut plan = plan(&[origin.address]);
     plan.settings.limits.connections = 1;
-    let mut proxy = Live::start(&plan);
+    let proxy = Live::start(&plan);
     let mut first = Connection::connect(proxy.address);
     // One that has sent a part of a head is not idle, so its slot is not given away.
     first.send("GET /first HTTP/1.1\r\n");
@@ -82,7 +82,7 @@ fn a_limit_of_connections_that_is_raised_lets_those_in_that_wait() {
     let mut second = Connection::connect(proxy.address);
     second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
     plan.settings.limits.connections = 2;
-    proxy.configure(&plan.settings);
+    proxy.apply(&plan);
     assert_eq!(second.answer().text(), "/second");
     first.send("Host: a\r\n\r\n");
     assert_eq!(first.answer().text(), "/first");

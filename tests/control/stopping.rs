@@ -2,9 +2,7 @@
 
 use std::thread;
 
-use tidegate::proxy::Bound;
-
-use crate::live::{Live, plan, senders};
+use crate::live::{Live, bound, plan, senders};
 use support::http::{Connection, get};
 use support::origin::Origin;
 
@@ -12,8 +10,8 @@ use support::origin::Origin;
 fn a_stop_before_the_start_is_not_lost() {
     let mut plan = plan(&[Origin::echoing_targets().address]);
     plan.settings.workers = Some(3);
-    let bound = Bound::bind(plan.clone()).expect("the proxy starts");
-    bound.stopper().stop();
+    let (bound, controller, _) = bound(&plan);
+    controller.stop();
     bound.start(senders(&plan)).expect("workers").join().expect("an end");
 }
 
@@ -23,9 +21,8 @@ fn a_stop_while_it_starts_is_not_lost() {
     let mut plan = plan(&[origin.address]);
     plan.settings.workers = Some(2);
     for _ in 0..20 {
-        let bound = Bound::bind(plan.clone()).expect("the proxy starts");
-        let stopper = bound.stopper();
-        let stopping = thread::spawn(move || stopper.stop());
+        let (bound, controller, _) = bound(&plan);
+        let stopping = thread::spawn(move || controller.stop());
         bound.start(senders(&plan)).expect("workers").join().expect("an end");
         stopping.join().unwrap();
     }
@@ -39,7 +36,7 @@ fn settings_and_a_stop_can_follow_one_another_in_any_order() {
     assert_eq!(get(proxy.address, "/a").text(), "/a");
     let mut idle = Connection::connect(proxy.address);
     for _ in 0..1000 {
-        proxy.configure(&plan.settings);
+        proxy.apply(&plan);
     }
     assert_eq!(idle.get("/b").text(), "/b");
     proxy.stop();

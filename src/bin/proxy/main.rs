@@ -16,14 +16,16 @@ use serde_json::{Value, json};
 use signals::Watch;
 use tidegate::console::Console;
 use tidegate::control::command_line::{self, Form, Mode};
+use tidegate::control::controller::Controller;
 use tidegate::control::meta::describe_run;
 use tidegate::control::plan::plan;
 use tidegate::control::setting::Given;
 use tidegate::control::{describe, environment};
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
+use tidegate::proxy::backends::Located;
 use tidegate::proxy::settings::{Plan, Settings};
-use tidegate::proxy::{self, Bound, HEALTH, StartError};
+use tidegate::proxy::{Bound, HEALTH, StartError};
 use tidegate::reactor::descriptors;
 use tidegate::usage;
 
@@ -67,8 +69,8 @@ fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
         .map_err(|error| fail(console, 1, &format!("can't listen to signals: {error}")))?;
     raise_descriptors(settings, console);
     watch.begins("resolving the names of the upstreams");
-    let bound = Bound::bind(plan.clone()).map_err(|error| match error {
-        StartError::Backend(_) | StartError::Balance(_) => fail(console, MISUSE, &error),
+    let (bound, backends) = Bound::bind(plan).map_err(|error| match error {
+        StartError::Locate(_) | StartError::Change(_) => fail(console, MISUSE, &error),
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");
@@ -83,15 +85,15 @@ fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
     })
     .map_err(|error| fail(console, MISUSE, &error))?;
     let endpoints = bound.endpoints().to_vec();
-    watch.serves(bound.stopper(), journal.reopener());
-    let server = bound
-        .start(senders)
-        .map_err(|error| fail(console, 1, &format!("can't start a worker: {error}")))?;
+    let metrics = backends.metrics();
+    let can_t_start = |error| fail(console, 1, &format!("can't start a thread: {error}"));
+    let controller = Controller::start(plan.clone(), backends).map_err(can_t_start)?;
+    watch.serves(controller, journal.reopener());
+    let server = bound.start(senders).map_err(can_t_start)?;
     console.say(&greeting(plan, &endpoints));
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
-    let metrics = server.metrics();
     let outcome = server.join();
     let Totals { rows, lost, .. } = journal.close();
     let traffic = metrics.snapshot().total.traffic;
@@ -102,14 +104,10 @@ fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
 
 /// Prints the plan, if a proxy could start with it.
 fn check(plan: &Plan, form: Form, console: Console) -> Result<(), u8> {
-    let Plan { settings, backends } = plan;
-    let mut located = Vec::new();
-    for backend in backends {
-        let addresses = proxy::resolve(backend).map_err(|error| fail(console, MISUSE, &error))?;
-        proxy::refuse_circle(backend, &addresses, &settings.listen)
-            .map_err(|error| fail(console, MISUSE, &error))?;
-        located.push((backend.url.as_str(), addresses));
-    }
+    let settings = &plan.settings;
+    let located = plan.backends.iter().map(|backend| Located::new(backend, &settings.listen));
+    let located: Vec<Located> =
+        located.collect::<Result<_, _>>().map_err(|error| fail(console, MISUSE, &error))?;
     if let Some(Err(error)) = settings.log.as_deref().map(journal::check) {
         return Err(fail(console, MISUSE, &error));
     }
@@ -118,9 +116,9 @@ fn check(plan: &Plan, form: Form, console: Console) -> Result<(), u8> {
         Form::Json => {
             let backends: Value = located
                 .iter()
-                .map(|(url, addresses)| {
+                .map(|Located { backend, addresses }| {
                     let addresses = addresses.iter().map(ToString::to_string);
-                    json!({ "url": url, "addresses": addresses.collect::<Vec<_>>() })
+                    json!({ "url": backend.url, "addresses": addresses.collect::<Vec<_>>() })
                 })
                 .collect();
             format!("{:#}\n", json!({ "settings": describe::json(plan), "backends": backends }))
@@ -130,8 +128,8 @@ fn check(plan: &Plan, form: Form, console: Console) -> Result<(), u8> {
 }
 
 /// A backend's URL and what was found there, as a line.
-fn found((url, addresses): &(&str, Vec<Endpoint>)) -> String {
-    describe::line(url, &addresses.iter().map(what_is_at).collect::<Vec<_>>().join(", "))
+fn found(Located { backend, addresses }: &Located) -> String {
+    describe::line(&backend.url, &addresses.iter().map(what_is_at).collect::<Vec<_>>().join(", "))
 }
 
 /// An address, or what there is at the path of a Unix socket.

@@ -10,8 +10,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
 use tidegate::console::Console;
+use tidegate::control::controller::Controller;
 use tidegate::journal::Reopener;
-use tidegate::proxy::Stopper;
 
 /// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
 const ECHO: Duration = Duration::from_millis(250);
@@ -20,7 +20,7 @@ const ECHO: Duration = Duration::from_millis(250);
 enum Stage {
     /// It does this, and serves nobody yet: it can be ended where it stands.
     Starting(&'static str),
-    Serving(Stopper, Reopener),
+    Serving(Controller, Reopener),
 }
 
 /// Listens to signals on a thread of its own.
@@ -44,8 +44,8 @@ impl Watch {
     }
 
     /// From now on the proxy ends in order.
-    pub(crate) fn serves(&self, stopper: Stopper, reopener: Reopener) {
-        *lock(&self.0) = Stage::Serving(stopper, reopener);
+    pub(crate) fn serves(&self, controller: Controller, reopener: Reopener) {
+        *lock(&self.0) = Stage::Serving(controller, reopener);
     }
 }
 
@@ -82,7 +82,7 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, console: Console) {
 /// Ends a proxy that serves in order, and one that does not at once.
 fn stop(signal: i32, stage: &Stage, console: Console) {
     match stage {
-        Stage::Serving(stopper, _) => stopper.stop(),
+        Stage::Serving(controller, _) => controller.stop(),
         Stage::Starting(what) => {
             let name = signal_name(signal).unwrap_or("a signal");
             console.say(&format!("stopped by {name} while {what}"));

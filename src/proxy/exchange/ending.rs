@@ -45,11 +45,20 @@ impl Exchange {
 
     /// The proxy has waited long enough for what is in flight.
     pub fn stop(&mut self, context: &mut Context<'_>) {
+        self.give_up(Fault::Stopped, context);
+    }
+
+    /// A backend with an attempt under way was removed, and its drain limit expired.
+    pub fn backend_removed(&mut self, context: &mut Context<'_>) {
+        self.give_up(Fault::BackendRemoved, context);
+    }
+
+    fn give_up(&mut self, reason: Fault, context: &mut Context<'_>) {
         if self.is_idle() {
             self.hang_up(CloseMode::Close);
         } else {
             self.about.persistence.close();
-            self.fail(Fault::Stopped, context);
+            self.fail(reason, context);
         }
         self.work(context);
     }
@@ -213,8 +222,9 @@ impl Exchange {
         }
         self.name_unparsed();
         let fault = *self.record.fault.get_or_insert(fault);
-        // Where it was the proxy that stopped, what the client got of its answer stands.
-        if fault != Fault::Stopped || !self.record.is_answer_begun() {
+        // Where it was the proxy that ended it, what the client got of its answer stands.
+        let is_ours = matches!(fault, Fault::Stopped | Fault::BackendRemoved);
+        if !is_ours || !self.record.is_answer_begun() {
             self.record.status = 499;
         }
         self.forget_all();

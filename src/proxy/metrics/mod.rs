@@ -136,7 +136,7 @@ impl Metrics {
     /// thread.
     #[must_use]
     pub fn worker(&self, index: usize) -> WorkerMetrics {
-        WorkerMetrics::new(Arc::clone(&self.workers[index]))
+        WorkerMetrics::new(Arc::clone(&self.workers[index]), Arc::clone(&self.registry))
     }
 
     /// Of backends that are gone, the counts remain in the totals alone.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use super::{AnswerClass, BackendCounters, Block};
-use crate::balance::BackendId;
+use crate::balance::{BackendId, Registry, Stage};
 use crate::journal::Record;
 
 /// Counts for one worker. Nothing here waits or takes a lock, but the first thing that is counted
@@ -13,8 +13,11 @@ use crate::journal::Record;
 #[derive(Clone, Debug)]
 pub struct WorkerMetrics {
     block: Arc<CachePadded<Block>>,
+    registry: Arc<Registry>,
     /// The counters of the backends that were met, by slot.
     known: Vec<Known>,
+    /// What stands for none.
+    vacant: Known,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -25,8 +28,8 @@ struct Known {
 }
 
 impl WorkerMetrics {
-    pub(super) fn new(block: Arc<CachePadded<Block>>) -> Self {
-        Self { block, known: Vec::new() }
+    pub(super) fn new(block: Arc<CachePadded<Block>>, registry: Arc<Registry>) -> Self {
+        Self { block, registry, known: Vec::new(), vacant: Known::default() }
     }
 
     /// Counts a request that ended, and whose last attempt was sent to `backend`.
@@ -65,6 +68,15 @@ impl WorkerMetrics {
         self.of(backend).open.subtract(1);
     }
 
+    /// Lets go of the counters of backends that are gone, so that their memory is free.
+    pub fn forget_gone(&mut self) {
+        for known in &mut self.known {
+            if known.id.is_some_and(|id| self.registry.stage(id) == Stage::Gone) {
+                *known = self.vacant.clone();
+            }
+        }
+    }
+
     fn of(&mut self, id: BackendId) -> &BackendCounters {
         let slot = id.slot();
         if self.known.get(slot).is_none_or(|known| known.id != Some(id)) {
@@ -77,7 +89,7 @@ impl WorkerMetrics {
     fn meet(&mut self, id: BackendId) {
         let slot = id.slot();
         if slot >= self.known.len() {
-            self.known.resize(slot + 1, Known::default());
+            self.known.resize(slot + 1, self.vacant.clone());
         }
         self.known[slot] = Known { id: Some(id), counters: self.block.enter(id) };
     }

@@ -8,7 +8,7 @@ use super::super::exchange::Phase;
 use super::super::mailbox::Command;
 use super::super::settings::Settings;
 use super::{DELAY_END, DRAIN_END, QUIET, Worker};
-use crate::balance::Roster;
+use crate::balance::{BackendId, Roster};
 use crate::http::Headers;
 
 impl Worker {
@@ -19,6 +19,7 @@ impl Worker {
                 Command::Drain => self.leave(now),
                 Command::Settings(settings) => self.configure(settings),
                 Command::Roster(roster) => self.take_roster(roster),
+                Command::Cut(backends) => self.cut(&backends, now),
                 Command::Capacity => self.make_room_for_others(now),
                 Command::Client(newcomer) => self.admit_all([newcomer], now),
             }
@@ -38,7 +39,7 @@ impl Worker {
 
     /// Chooses from these backends from now on. Connections that rest and lead to others are closed
     /// before the membership learns of it: what is then gone has none.
-    pub(super) fn take_roster(&mut self, roster: Arc<Roster>) {
+    fn take_roster(&mut self, roster: Arc<Roster>) {
         for link in self.upstreams.keys().collect::<Vec<_>>() {
             let upstream = self.upstreams.get(link);
             if upstream.is_some_and(|u| u.client.is_none() && !roster.contains(u.backend)) {
@@ -46,6 +47,24 @@ impl Worker {
             }
         }
         self.context.balancer.set_roster(roster);
+        self.context.metrics.forget_gone();
+        self.upstreams.forget_gone();
+    }
+
+    /// Ends what is in flight at these backends.
+    fn cut(&mut self, backends: &[BackendId], now: Instant) {
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            let Some(in_flight) = &mut client.in_flight else { continue };
+            let mut links = in_flight.links.iter();
+            if links.any(|(_, link)| {
+                self.upstreams.get(link).is_some_and(|u| backends.contains(&u.backend))
+            }) {
+                let exchange = &mut in_flight.exchange;
+                exchange.backend_removed(&mut self.context.lend(now, &client.peer));
+                self.pump(key, now);
+            }
+        }
     }
 
     /// Serves on for the shutdown delay.

@@ -11,7 +11,7 @@ mod commands;
 mod pump;
 mod room;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod upstreams;
 
 use std::io;
@@ -21,6 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 use self::accept::Listeners;
 use self::upstreams::Upstreams;
 use super::accept_balancer::AcceptBalancer;
+use super::backends::Backends;
 use super::budget::RetryBudget;
 use super::connection::{Client, InFlight, Links, Standing};
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
@@ -64,13 +65,26 @@ const SPARE_EXCHANGES: usize = 1024;
 const QUIET: Duration = Duration::from_millis(250);
 
 /// What all workers share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) resolver: Arc<Resolver>,
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) accept_balancer: Arc<AcceptBalancer>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+impl Shared {
+    /// What workers share that have these backends.
+    pub(super) fn new(settings: Settings, backends: &Backends) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            resolver: Arc::clone(&backends.resolver),
+            accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&backends.mailboxes))),
+            mailboxes: Arc::clone(&backends.mailboxes),
+            metrics: backends.metrics(),
+        }
+    }
 }
 
 /// What a worker lends to its exchanges, beside the time.

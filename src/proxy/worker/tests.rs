@@ -7,13 +7,12 @@ use std::thread;
 use super::accept::ACCEPTS_PER_TURN;
 use super::pump::ROUNDS_PER_TURN;
 use super::*;
-use crate::balance::{Membership, Options};
 use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::endpoint::Endpoint;
 use crate::journal::{self, Journal};
+use crate::proxy::backends::Located;
 use crate::proxy::connection::RESTED;
-use crate::proxy::resolver::resolve;
 use crate::proxy::settings::{Backend, Limits, Timeouts};
 
 /// An answer of the proxy's own, so that no backend is needed.
@@ -25,7 +24,7 @@ const TURNS: usize = 50;
 /// Long enough for any machine; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn settings() -> Settings {
+pub(in crate::proxy) fn settings() -> Settings {
     Settings {
         cooldown: PATIENCE,
         cooldown_max: PATIENCE,
@@ -59,31 +58,16 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let backend = TcpListener::bind("127.0.0.1:0").unwrap();
-        let settings = Arc::new(settings());
+        let settings = settings();
         let upstream = Backend::tcp("127.0.0.1", backend.local_addr().unwrap().port());
         let poller = Poller::new(1024).unwrap();
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let Endpoint::Tcp(address) = *listener.endpoint() else { panic!("{listener:?}") };
-        let options = Options {
-            policy: settings.policy,
-            resample_after: None,
-            cooldown: settings.cooldown,
-            cooldown_max: settings.cooldown_max,
-            ..Options::default()
-        };
-        let mailboxes = Arc::new(Mailboxes::new([poller.waker()]));
-        let mut membership = Membership::new(options, poller.now()).unwrap();
-        let resolver = Resolver::new();
-        let id = membership.add(&upstream.url).unwrap();
-        resolver.add(id, &upstream, resolve(&upstream).unwrap());
-        let metrics = Arc::new(Metrics::new(1, membership.registry()));
-        let shared = Shared {
-            metrics: Arc::clone(&metrics),
-            resolver: Arc::new(resolver),
-            accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&mailboxes))),
-            mailboxes,
-            settings,
-        };
+        let located = vec![Located::new(&upstream, &[]).unwrap()];
+        let wakers = vec![poller.waker()];
+        let mut backends = Backends::new(&settings, located, wakers, poller.now()).unwrap();
+        let (shared, balancer) = (Shared::new(settings, &backends), backends.balancer());
+        let metrics = Arc::clone(&shared.metrics);
         let (journal, mut senders) = Journal::start(journal::Options {
             path: None,
             meta: None,
@@ -95,7 +79,7 @@ impl Bench {
         })
         .unwrap();
         let sender = senders.remove(0);
-        let worker = Worker::new(0, vec![listener], shared, membership.balancer(), sender, poller);
+        let worker = Worker::new(0, vec![listener], shared, balancer, sender, poller);
         let worker = worker.unwrap();
         Self { worker, address, backend, metrics, _journal: journal }
     }

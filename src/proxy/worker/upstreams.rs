@@ -34,6 +34,11 @@ impl Upstreams {
         self.table.get_mut(link)
     }
 
+    /// See [`WorkerMetrics::forget_gone`].
+    pub(super) fn forget_gone(&mut self) {
+        self.metrics.forget_gone();
+    }
+
     /// Takes one out; dropped, it is closed.
     pub(super) fn remove(&mut self, link: Key) -> Option<Upstream> {
         let upstream = self.table.remove(link)?;

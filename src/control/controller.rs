@@ -1,0 +1,245 @@
+//! The one owner of what a running proxy is configured by. All that changes its settings or its
+//! backends goes through here, whichever source it comes from.
+//!
+//! A new plan is applied as a whole or not at all. What differs is found out here: backends to be
+//! added, which are located first, on the caller's thread; backends to be removed; and settings.
+//! Backends that were removed are looked after by a thread of its own until they are gone.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use super::plan::changed;
+use super::setting::Change;
+use crate::proxy::backends::{Backends, ChangeError, LocateError, Located};
+use crate::proxy::settings::{Backend, Plan};
+
+/// How often backends that were removed are looked after, as long as there are any.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why a plan can't be applied. The one before stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// These settings are read at the start only.
+    #[error("--{} can't change while the proxy runs; restart it", .0.join(", --"))]
+    Restart(Vec<&'static str>),
+    /// A new backend can't be used.
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// Backends and settings don't fit.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+/// What a plan changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// The URLs of backends that get requests from now on.
+    pub added: Vec<String>,
+    /// The URLs of those that get none any more.
+    pub removed: Vec<String>,
+    /// The names of other settings that have a new value.
+    pub settings: Vec<&'static str>,
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            ("added", self.added.join(", ")),
+            ("removed", self.removed.join(", ")),
+            ("changed", self.settings.join(", ")),
+        ];
+        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+        let parts: Vec<String> = parts.map(|(what, names)| format!("{what} {names}")).collect();
+        f.write_str(if parts.is_empty() { "nothing changed" } else { "" })?;
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// See the module's description. Each clone is a handle on the same.
+#[derive(Clone, Debug)]
+pub struct Controller(Arc<Owned>);
+
+#[derive(Debug)]
+struct Owned {
+    /// The plan in force. Locked while another one is applied, names being resolved included.
+    plan: Mutex<Plan>,
+    /// Never locked for long.
+    backends: Mutex<Backends>,
+    collector: OnceLock<Thread>,
+}
+
+impl Controller {
+    /// Takes over a proxy that was bound by this plan.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(plan: Plan, backends: Backends) -> io::Result<Self> {
+        let (plan, backends) = (Mutex::new(plan), Mutex::new(backends));
+        let owned = Arc::new(Owned { plan, backends, collector: OnceLock::new() });
+        let weak = Arc::downgrade(&owned);
+        let thread = thread::Builder::new().name("controller".to_owned());
+        let thread = thread.spawn(move || collect(&weak))?;
+        let _ = owned.collector.set(thread.thread().clone());
+        Ok(Self(owned))
+    }
+
+    /// Has the proxy run by another plan. This blocks while the names of new backends are resolved.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub fn apply(&self, plan: Plan) -> Result<Changes, ApplyError> {
+        let mut current = lock(&self.0.plan);
+        let restart = changed(&current, &plan, Change::Restart);
+        if !restart.is_empty() {
+            return Err(ApplyError::Restart(restart));
+        }
+        let (added, removed) = difference(&current.backends, &plan.backends);
+        let listen = &plan.settings.listen;
+        let located = added.iter().map(|backend| Located::new(backend, listen));
+        let located = located.collect::<Result<Vec<_>, _>>()?;
+        let mut changes = Changes {
+            added: urls(&added),
+            removed: urls(&removed),
+            settings: changed(&current, &plan, Change::Running),
+        };
+        changes.settings.retain(|name| *name != "upstream");
+        let settings = Arc::new(plan.settings.clone());
+        lock(&self.0.backends).change(&settings, located, &removed, read_clock())?;
+        *current = plan;
+        self.0.wake();
+        Ok(changes)
+    }
+
+    /// Has the proxy accept no client any more after its shutdown delay, and end when what is in
+    /// flight has ended.
+    pub fn stop(&self) {
+        lock(&self.0.backends).stop();
+    }
+
+    /// Backends that were removed and are not gone yet: something is in flight at them.
+    #[must_use]
+    pub fn draining(&self) -> usize {
+        lock(&self.0.backends).collect(read_clock())
+    }
+}
+
+impl Owned {
+    fn wake(&self) {
+        if let Some(collector) = self.collector.get() {
+            collector.unpark();
+        }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It finds nothing to look after, and ends.
+        self.wake();
+    }
+}
+
+/// Looks after backends that were removed, as long as there is a handle.
+fn collect(owned: &Weak<Owned>) {
+    while let Some(owned) = owned.upgrade() {
+        let draining = lock(&owned.backends).collect(read_clock());
+        drop(owned);
+        if draining == 0 { thread::park() } else { thread::park_timeout(LOOK) }
+    }
+}
+
+/// The backends of `new` that are not in `now`, and the other way round. One that is named twice is
+/// two.
+fn difference(now: &[Backend], new: &[Backend]) -> (Vec<Backend>, Vec<Backend>) {
+    let mut removed = now.to_vec();
+    let mut added = Vec::new();
+    for backend in new {
+        match removed.iter().position(|other| other == backend) {
+            Some(place) => drop(removed.remove(place)),
+            None => added.push(backend.clone()),
+        }
+    }
+    (added, removed)
+}
+
+fn urls(backends: &[Backend]) -> Vec<String> {
+    backends.iter().map(|backend| backend.url.clone()).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a drain limit is not on the request path")]
+fn read_clock() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Endpoint;
+    use crate::proxy::Bound;
+
+    fn backends(ports: &[u16]) -> Vec<Backend> {
+        ports.iter().map(|port| Backend::tcp("localhost", *port)).collect()
+    }
+
+    #[test]
+    fn what_is_in_one_plan_and_not_in_the_other_differs_however_often_and_in_any_order() {
+        for (now, new, added, removed) in [
+            (&[1, 2][..], &[2, 1][..], &[][..], &[][..]),
+            (&[1, 2], &[2, 3], &[3], &[1]),
+            (&[], &[1, 1], &[1, 1], &[]),
+            (&[1, 1, 2], &[1], &[], &[1, 2]),
+            (&[1], &[1, 2, 1], &[2, 1], &[]),
+        ] {
+            let (added, removed) = (backends(added), backends(removed));
+            assert_eq!(difference(&backends(now), &backends(new)), (added, removed), "{now:?}");
+        }
+    }
+
+    #[test]
+    fn changes_are_told_in_one_line() {
+        let mut changes = Changes::default();
+        assert_eq!(changes.to_string(), "nothing changed");
+        changes.removed = vec!["http://a:1".to_owned()];
+        changes.settings = vec!["body-timeout", "pool-size"];
+        assert_eq!(changes.to_string(), "removed http://a:1; changed body-timeout, pool-size");
+        changes.added = vec!["http://b:1".to_owned(), "http://c:1".to_owned()];
+        assert!(
+            changes.to_string().starts_with("added http://b:1, http://c:1; removed http://a:1")
+        );
+    }
+
+    fn controller() -> (Bound, Controller) {
+        let mut plan = Plan { backends: backends(&[1]), ..Plan::default() };
+        plan.settings.listen = vec!["127.0.0.1:0".parse::<Endpoint>().expect("ok").into()];
+        let (bound, backends) = Bound::bind(&plan).expect("a proxy");
+        (bound, Controller::start(plan, backends).expect("a controller"))
+    }
+
+    #[test]
+    fn a_stop_waits_for_no_plan_whose_names_are_being_resolved() {
+        let (_bound, controller) = controller();
+        let resolving = lock(&controller.0.plan);
+        controller.stop();
+        assert_eq!(controller.draining(), 0);
+        drop(resolving);
+    }
+
+    #[test]
+    fn its_thread_ends_with_the_last_handle() {
+        let (_bound, controller) = controller();
+        let owned = Arc::downgrade(&controller.0);
+        drop(controller.clone());
+        assert!(owned.upgrade().is_some());
+        drop(controller);
+        // The thread may look at it just now.
+        while owned.upgrade().is_some() {
+            thread::yield_now();
+        }
+    }
+}
