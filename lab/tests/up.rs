@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
@@ -277,9 +277,9 @@ fn a_taken_port_is_named_before_anything_starts() {
 
 #[test]
 fn a_port_that_is_taken_over_ipv6_is_taken() {
-    let Ok(held) = TcpListener::bind("[::1]:0") else { return };
-    let port = held.local_addr().unwrap().port();
-    let [proxy, b, c] = free_ports::<3>();
+    // A port that is free over IPv4, so that none of the others is the same one.
+    let [port, proxy, b, c] = free_ports::<4>();
+    let Ok(_held) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)) else { return };
     let list = format!("{port},{b},{c}");
     let places = ["--port", &proxy.to_string(), "--backend-ports", &list];
     let (code, said) = run(&[&["up", "--no-dashboard"], &places[..]].concat());
