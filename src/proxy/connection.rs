@@ -43,6 +43,11 @@ impl Links {
         AttemptId::ALL.into_iter().zip(self.0).filter_map(|(id, link)| Some((id, link?)))
     }
 
+    /// The attempt that has this connection.
+    pub(super) fn attempt_of(&self, link: Key) -> Option<AttemptId> {
+        self.iter().find(|(_, own)| *own == link).map(|(attempt, _)| attempt)
+    }
+
     pub(super) fn set(&mut self, attempt: AttemptId, link: Key) {
         self.0[attempt.index()] = Some(link);
     }

@@ -44,6 +44,11 @@ impl Pool {
         self.idle.remove(key);
     }
 
+    /// Whether a connection is here.
+    pub(super) fn contains(&self, key: Key) -> bool {
+        self.idle.list_of(key).is_some()
+    }
+
     /// The connection that is missed least: of the backend that has most, the one idle longest.
     pub(super) fn spare(&self) -> Option<Key> {
         let fullest = (0..MAX_BACKENDS).max_by_key(|slot| self.idle.len(*slot))?;

@@ -33,6 +33,12 @@ impl LazyTimer {
         }
     }
 
+    /// Whether an entry is queued for `deadline` or before.
+    #[must_use]
+    pub fn covers(&self, deadline: Instant) -> bool {
+        self.queued.is_some_and(|queued| queued <= deadline)
+    }
+
     /// Whether the entry that expired at `at` is the one this timer waits for. A `false` is an
     /// entry long forgotten: nothing is to be done.
     pub fn fired(&mut self, at: Instant) -> bool {

@@ -27,6 +27,13 @@ impl LazyTimers {
         self.by_index[index].set(deadline, key, timers);
     }
 
+    /// Whether the index of `key` is woken no later than `deadline`.
+    #[must_use]
+    pub fn covers(&self, deadline: Instant, key: Key) -> bool {
+        let lazy_timer = self.by_index.get(key.index() as usize);
+        lazy_timer.is_some_and(|lazy_timer| lazy_timer.covers(deadline))
+    }
+
     /// Whether the entry that expired at `at` is the one that the index of `key` waits for; see
     /// [`LazyTimer::fired`]. [`Slots::occupant`](super::Slots::occupant) gives the key that has
     /// this index now.

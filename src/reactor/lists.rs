@@ -96,6 +96,13 @@ impl Lists {
         }
     }
 
+    /// The list that `key` is in.
+    #[must_use]
+    pub fn list_of(&self, key: Key) -> Option<usize> {
+        let entry = self.entries.get(key.index() as usize)?;
+        (entry.key == key && entry.list != NONE).then_some(entry.list as usize)
+    }
+
     /// The number of keys in `list`.
     #[must_use]
     pub fn len(&self, list: usize) -> usize {

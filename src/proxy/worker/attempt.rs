@@ -155,7 +155,7 @@ impl Worker {
             Ok(()) => {}
             Err(error) => {
                 if let Some(InFlight { exchange, links }) = self.in_flight(key)
-                    && let Some((attempt, _)) = links.iter().find(|(_, own)| *own == link)
+                    && let Some(attempt) = links.attempt_of(link)
                 {
                     exchange.dial_failed(attempt, connect_failure(&error));
                     self.work(key, now);

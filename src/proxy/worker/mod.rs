@@ -8,6 +8,7 @@
 mod accept;
 mod attempt;
 mod commands;
+mod invariants;
 mod pump;
 mod room;
 #[cfg(test)]
@@ -238,6 +239,7 @@ impl Worker {
         let without_request = self.order.len(IDLE) + self.order.len(LEAVING);
         let open = self.clients.len();
         self.context.metrics.clients(open, open.saturating_sub(without_request));
+        self.check();
         Ok(())
     }
 

@@ -57,13 +57,24 @@ impl Worker {
         if received {
             self.work(key, now);
         }
-        let acted = self.run_actions(key, now);
+        let acted = self.act(key, now);
         let sent = self.send(key, now);
-        if acted || sent {
+        if sent {
             self.work(key, now);
-            self.run_actions(key, now);
+            self.act(key, now);
         }
         received || acted || sent
+    }
+
+    /// Does what the exchange demands, until it demands nothing more; whether there was anything. A
+    /// connection that fails at once leads to another one.
+    fn act(&mut self, key: Key, now: Instant) -> bool {
+        let mut any = false;
+        while self.run_actions(key, now) {
+            self.work(key, now);
+            any = true;
+        }
+        any
     }
 
     /// Reads once from each socket of a client's exchange.

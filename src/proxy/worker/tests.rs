@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::journal::{self, Journal};
 use crate::proxy::backends::Located;
 use crate::proxy::connection::RESTED;
-use crate::proxy::settings::{Backend, Limits, Timeouts};
+use crate::proxy::settings::{Address, Backend, Limits, Timeouts};
 
 /// An answer of the proxy's own, so that no backend is needed.
 const ASK: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
@@ -58,12 +58,17 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = backend.local_addr().unwrap().port();
+        Self::before(&[Backend::tcp("127.0.0.1", port)], backend)
+    }
+
+    /// A worker before these backends.
+    fn before(upstreams: &[Backend], backend: TcpListener) -> Self {
         let settings = settings();
-        let upstream = Backend::tcp("127.0.0.1", backend.local_addr().unwrap().port());
         let poller = Poller::new(1024).unwrap();
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let Endpoint::Tcp(address) = *listener.endpoint() else { panic!("{listener:?}") };
-        let located = vec![Located::new(&upstream, &[]).unwrap()];
+        let located = upstreams.iter().map(|it| Located::new(it, &[]).unwrap()).collect();
         let wakers = vec![poller.waker()];
         let mut backends = Backends::new(&settings, located, wakers, poller.now()).unwrap();
         let (shared, balancer) = (Shared::new(settings, &backends), backends.balancer());
@@ -253,4 +258,23 @@ fn nothing_is_sent_over_a_bound_connection_before_it_is_known_to_be_alive() {
         got.extend(read(&mut next));
         got.starts_with(b"POST /") && got.ends_with(b"\r\n\r\nbody")
     });
+}
+
+#[test]
+fn backends_that_can_not_be_reached_are_tried_without_a_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = ["a", "b", "c"].map(|name| {
+        let path = folder.path().join(name);
+        Backend { url: format!("unix:{}", path.display()), address: Address::Unix(path) }
+    });
+    let mut bench = Bench::before(&missing, TcpListener::bind("127.0.0.1:0").unwrap());
+    let mut client = bench.client();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    bench.until("an answer", |bench| bench.answered() == 1);
+    let mut got = Vec::new();
+    bench.until("its bytes", |_| {
+        got.extend(read(&mut client));
+        got.ends_with(b"\n")
+    });
+    assert!(got.starts_with(b"HTTP/1.1 503 "), "{}", got.escape_ascii());
 }
