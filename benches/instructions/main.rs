@@ -2,13 +2,15 @@
 //! on a machine too busy to time it.
 //!
 //! `cachegrind` counts, each path in a process of its own, done `TIMES` times and twice as often;
-//! the difference has nothing of starting and preparing in it. Counts repeat to a fraction of a
+//! the difference has nothing of starting and preparing in it. The whole proxy is counted last, by
+//! `callgrind` (`whole`). Counts repeat to a fraction of a
 //! percent, but they are no time, know nothing of the kernel, and change with the compiler. So they
 //! are compared with a baseline only where somebody asks for it: `scripts/bench --instructions`.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "it measures, or it stops")]
 
 mod paths;
+mod whole;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -65,7 +67,9 @@ fn run(path: &str, times: u64) -> ExitCode {
 type Count = (&'static str, u64);
 
 fn count_all() -> Option<Vec<Count>> {
-    PATHS.iter().map(|(name, _)| Some((*name, count(name)?))).collect()
+    let paths = PATHS.iter().map(|(name, _)| Some((*name, count(name)?)));
+    let whole = std::iter::once_with(|| Some(("whole proxy, its worker", whole::count()?)));
+    paths.chain(whole).collect()
 }
 
 /// Instructions for doing a path once.

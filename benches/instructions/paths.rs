@@ -39,7 +39,7 @@ pub(crate) const PATHS: [Path; 11] = [
     ("exchange, keep-alive", exchange),
 ];
 
-const SMALL: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost:9090\r\n\r\n";
+pub(crate) const SMALL: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost:9090\r\n\r\n";
 
 const BROWSER: &[u8] = b"GET /search?q=tide&page=2 HTTP/1.1\r\n\
     Host: www.example.org\r\n\
@@ -53,7 +53,7 @@ const BROWSER: &[u8] = b"GET /search?q=tide&page=2 HTTP/1.1\r\n\
     Cookie: session=7d1f0b6c5e; theme=dark; consent=yes\r\n\
     Referer: https://www.example.org/\r\n\r\n";
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\n\
+pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\n\
     Hello\n";
 
 const DATE: &[u8] = b"Thu, 01 Jan 2026 00:00:00 GMT";
@@ -61,7 +61,7 @@ const PEER: &[u8] = b"127.0.0.1";
 const CLIENT: Client = Client::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000));
 const HEAD_BYTES: usize = 16 * 1024;
 const FIELDS: usize = 100;
-const BACKENDS: u16 = 3;
+pub(crate) const BACKENDS: u16 = 3;
 
 fn request_head(head: &'static [u8]) -> Step {
     let mut headers = Headers::new(FIELDS);

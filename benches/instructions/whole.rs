@@ -1,0 +1,79 @@
+//! A request through the whole proxy: the program itself under the counter, between a client and
+//! backends that are not. What is counted is its worker's thread in user space, with all that lies
+//! between two calls of the system.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::fs;
+
+use rustix::process::Signal;
+use support::http::Connection;
+use support::origin::Origin;
+use support::process::Proxy;
+
+use crate::paths::{ANSWER, BACKENDS, SMALL};
+
+/// Clients that ask at the same time, so that a turn has work for several.
+const CLIENTS: usize = 64;
+
+/// Requests of each of them before it is counted twice as often.
+const TIMES: u64 = 100;
+
+/// Instructions of the worker for one request.
+pub(crate) fn count() -> Option<u64> {
+    let (once, twice) = (instructions(TIMES)?, instructions(2 * TIMES)?);
+    let requests = TIMES * CLIENTS as u64;
+    Some((twice.checked_sub(once)? + requests / 2) / requests)
+}
+
+/// Those of the thread that needs most of them. The journal's needs far less than the worker.
+fn instructions(times: u64) -> Option<u64> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let origins: Vec<_> = (0..BACKENDS).map(|_| Origin::serve(answer_all)).collect();
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--separate-threads=yes", "--quiet"]);
+    command.arg(format!("--callgrind-out-file={}", folder.path().join("counts").display()));
+    command.arg(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(["--listen", "127.0.0.1:0", "--workers", "1", "--log"]);
+    command.arg(folder.path().join("log.csv"));
+    for origin in &origins {
+        command.args(["--upstream", &format!("http://{}", origin.address)]);
+    }
+    let proxy = Proxy::spawn(&mut command);
+    ask(proxy.addresses[0], times);
+    proxy.process.signal(Signal::TERM);
+    let (status, said) = proxy.process.ends();
+    if !status.success() {
+        eprintln!("the proxy can't be counted:\n{said}");
+        return None;
+    }
+    totals(folder.path()).max()
+}
+
+fn answer_all(mut connection: Connection) {
+    while connection.head().is_some() {
+        connection.send(ANSWER);
+    }
+}
+
+/// Each client asks so often; all of them at once, and again when all have their answers.
+fn ask(proxy: SocketAddr, times: u64) {
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Connection::connect(proxy)).collect();
+    for _ in 0..times {
+        clients.iter_mut().for_each(|client| client.send(SMALL));
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+        }
+    }
+}
+
+/// What the counter wrote of each thread.
+fn totals(folder: &Path) -> impl Iterator<Item = u64> {
+    let files = fs::read_dir(folder).expect("the folder").flatten();
+    let counts = files.filter(|file| file.file_name().as_encoded_bytes().starts_with(b"counts"));
+    counts.filter_map(|file| {
+        let text = fs::read_to_string(file.path()).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("totals: ")?.parse().ok())
+    })
+}
