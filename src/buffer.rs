@@ -59,14 +59,26 @@ impl Buffer {
         &mut block[self.end.min(BLOCK_BYTES)..BLOCK_BYTES]
     }
 
+    /// Whether [`Buffer::space`] is not empty.
+    #[must_use]
+    pub fn has_space(&self) -> bool {
+        self.end < BLOCK_BYTES || self.is_empty() || self.can_compact()
+    }
+
+    /// Whether moving the bytes to the front wins enough.
+    fn can_compact(&self) -> bool {
+        let dead = self.start + (self.raw - self.ready);
+        let stuck = self.end >= BLOCK_BYTES && self.start == self.ready;
+        dead >= BLOCK_BYTES / 4 || stuck && dead > 0
+    }
+
     /// Moves the bytes to the front where that wins much, or where the raw ones have no other way
     /// to grow.
     fn compact(&mut self) {
-        let dead = self.start + (self.raw - self.ready);
-        let stuck = self.end >= BLOCK_BYTES && self.start == self.ready;
-        let Some(block) = self.block.as_mut().filter(|_| dead >= BLOCK_BYTES / 4 || stuck) else {
+        if !self.can_compact() {
             return;
-        };
+        }
+        let Some(block) = self.block.as_mut() else { return };
         block.copy_within(self.start..self.ready, 0);
         let ready = self.ready - self.start;
         block.copy_within(self.raw..self.end, ready);
@@ -84,6 +96,18 @@ impl Buffer {
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         self.block.as_ref().map_or(&[], |block| &block[self.raw..self.end])
+    }
+
+    /// How much that is.
+    #[must_use]
+    pub fn raw_len(&self) -> usize {
+        self.end - self.raw
+    }
+
+    /// Whether anything is ready to be sent.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        self.start != self.ready
     }
 
     /// What is ready to be sent.

@@ -53,7 +53,8 @@ const BROWSER: &[u8] = b"GET /search?q=tide&page=2 HTTP/1.1\r\n\
     Cookie: session=7d1f0b6c5e; theme=dark; consent=yes\r\n\
     Referer: https://www.example.org/\r\n\r\n";
 
-pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\n\
+pub(crate) const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\n\
     Hello\n";
 
 const DATE: &[u8] = b"Thu, 01 Jan 2026 00:00:00 GMT";
@@ -268,5 +269,7 @@ fn send(exchange: &mut Exchange, to: Side, context: &mut Context<'_>) {
 /// What a worker does with an exchange that has to wait.
 fn release_buffers(exchange: &mut Exchange, context: &mut Context<'_>) {
     exchange.release_buffers(context.free);
-    std::hint::black_box(exchange.deadline(&context.settings.timeouts));
+    if !exchange.is_idle() {
+        std::hint::black_box(exchange.begin_waits(context));
+    }
 }

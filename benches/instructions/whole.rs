@@ -2,10 +2,10 @@
 //! backends that are not. What is counted is its worker's thread in user space, with all that lies
 //! between two calls of the system.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::fs;
 
 use rustix::process::Signal;
 use support::http::Connection;
@@ -61,7 +61,9 @@ fn answer_all(mut connection: Connection) {
 fn ask(proxy: SocketAddr, times: u64) {
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| Connection::connect(proxy)).collect();
     for _ in 0..times {
-        clients.iter_mut().for_each(|client| client.send(SMALL));
+        for client in &mut clients {
+            client.send(SMALL);
+        }
         for client in &mut clients {
             assert_eq!(client.answer().status, 200);
         }

@@ -102,14 +102,16 @@ struct Repeated(u64, u32);
 /// The length that all elements of all `Content-Length` fields agree upon.
 fn length(head: &[u8], headers: &Headers) -> Result<Option<Repeated>, HeadError> {
     let mut agreed = None;
-    for element in headers.values(head, Name::ContentLength).flat_map(elements) {
-        let length = decimal(element).filter(|length| *length <= LONGEST_BODY);
-        let length = length.ok_or(HeadError::BadLength)?;
-        agreed = match agreed {
-            None => Some(Repeated(length, 1)),
-            Some(Repeated(same, times)) if same == length => Some(Repeated(same, times + 1)),
-            Some(_) => return Err(HeadError::BadLength),
-        };
+    for value in headers.values(head, Name::ContentLength) {
+        for element in elements(value) {
+            let length = decimal(element).filter(|length| *length <= LONGEST_BODY);
+            let length = length.ok_or(HeadError::BadLength)?;
+            agreed = match agreed {
+                None => Some(Repeated(length, 1)),
+                Some(Repeated(same, times)) if same == length => Some(Repeated(same, times + 1)),
+                Some(_) => return Err(HeadError::BadLength),
+            };
+        }
     }
     Ok(agreed)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::exchange::{AttemptId, ConnectFailure, Exchange, MAX_ATTEMPTS};
+use super::exchange::{AttemptId, AttemptIds, ConnectFailure, Exchange, MAX_ATTEMPTS};
 use super::peer::Peer;
 use super::resolver::AddressCursor;
 use crate::balance::BackendId;
@@ -35,12 +35,22 @@ pub(super) struct InFlight {
 
 /// The upstream connections of an exchange's attempts.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Links([Option<Key>; MAX_ATTEMPTS]);
+pub(super) struct Links {
+    by_attempt: [Option<Key>; MAX_ATTEMPTS],
+    /// The attempts that have one.
+    open: AttemptIds,
+}
 
 impl Links {
     /// The attempts that have a connection, each with its own.
     pub(super) fn iter(&self) -> impl Iterator<Item = (AttemptId, Key)> + use<> {
-        AttemptId::ALL.into_iter().zip(self.0).filter_map(|(id, link)| Some((id, link?)))
+        let Self { by_attempt, open } = *self;
+        open.filter_map(move |id| Some((id, by_attempt[id.index()]?)))
+    }
+
+    /// The connection of an attempt.
+    pub(super) fn get(&self, attempt: AttemptId) -> Option<Key> {
+        self.by_attempt[attempt.index()]
     }
 
     /// The attempt that has this connection.
@@ -49,11 +59,13 @@ impl Links {
     }
 
     pub(super) fn set(&mut self, attempt: AttemptId, link: Key) {
-        self.0[attempt.index()] = Some(link);
+        self.by_attempt[attempt.index()] = Some(link);
+        self.open.insert(attempt);
     }
 
     pub(super) fn take(&mut self, attempt: AttemptId) -> Option<Key> {
-        self.0[attempt.index()].take()
+        self.open.remove(attempt);
+        self.by_attempt[attempt.index()].take()
     }
 }
 
@@ -92,7 +104,7 @@ impl Upstream {
     /// Whether a connection that rests can serve another request. Events have told of what came
     /// before this turn; its work may have taken a while since.
     pub(super) fn is_usable(&self, now: Instant) -> bool {
-        let has_rested = now.duration_since(self.idle_since) >= RESTED;
+        let has_rested = self.idle_since + RESTED <= now;
         let has_word = self.stream.can_read() || has_rested && self.stream.has_unread();
         // Timers come last in a turn, so its time may be up.
         now < self.idle_until && !has_word

@@ -43,7 +43,7 @@ impl Pipe {
 
     /// Puts bytes behind everything that is ready.
     pub(super) fn push_behind(&mut self, bytes: &[u8]) {
-        if self.body.ready().is_empty() && self.tail.is_empty() {
+        if !self.body.has_ready() && self.tail.is_empty() {
             self.head.extend_from_slice(bytes);
         } else {
             self.tail.extend_from_slice(bytes);
@@ -100,6 +100,11 @@ impl Pipe {
         [&self.head[to.of_head..], self.body.ready()]
     }
 
+    /// How much of the head is still to be sent to a receiver.
+    pub(super) fn pending_head(&self, to: Cursor) -> usize {
+        self.head.len() - to.of_head
+    }
+
     /// Whether what is pending is all there is, with nothing to follow it.
     pub(super) fn is_all_pending(&self) -> bool {
         self.tail.is_empty()
@@ -107,7 +112,7 @@ impl Pipe {
 
     /// Whether there is nothing to send to a receiver.
     pub(super) fn is_drained(&self, to: Cursor) -> bool {
-        to.of_head == self.head.len() && self.body.ready().is_empty()
+        to.of_head == self.head.len() && !self.body.has_ready()
     }
 
     /// The first `count` pending bytes were sent to a receiver.
@@ -134,7 +139,7 @@ impl Pipe {
 
     /// Whether all there is is kept, so that several receivers can have it at once.
     pub(super) fn is_kept(&self) -> bool {
-        self.gone == 0 && self.body.ready().is_empty() && self.tail.is_empty()
+        self.gone == 0 && !self.body.has_ready() && self.tail.is_empty()
     }
 
     /// Frees the part of the head that was sent to the only receiver, which can't be sent again

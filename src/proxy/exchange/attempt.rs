@@ -151,7 +151,7 @@ impl Attempt {
 
     /// Whether nothing of an answer has come, not even an interim one.
     pub(super) fn is_silent(&self) -> bool {
-        self.buffer.raw().is_empty() && matches!(self.answer, Answer::Awaited { interim: 0, .. })
+        self.buffer.raw_len() == 0 && matches!(self.answer, Answer::Awaited { interim: 0, .. })
     }
 }
 
@@ -159,32 +159,55 @@ impl Attempt {
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     slots: [Option<Attempt>; MAX_ATTEMPTS],
-    out: Ids,
+    out: AttemptIds,
     winner: Option<AttemptId>,
 }
 
 /// A set of names, of which most operations find one or none.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Ids(u8);
+pub struct AttemptIds(u8);
 
-impl Ids {
+impl AttemptIds {
+    /// Every name there may be.
+    const ALL: Self = Self((1 << MAX_ATTEMPTS) - 1);
+
     fn of(id: AttemptId) -> Self {
         Self(1 << id.0)
     }
 
-    pub(super) fn without(self, id: AttemptId) -> Self {
-        Self(self.0 & !Self::of(id).0)
+    fn minus(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// All but one.
+    #[must_use]
+    pub fn without(self, id: AttemptId) -> Self {
+        self.minus(Self::of(id))
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, id: AttemptId) {
+        self.0 |= Self::of(id).0;
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: AttemptId) {
+        *self = self.without(id);
     }
 }
 
 #[expect(clippy::copy_iterator, reason = "it is a byte, and each user has its own")]
-impl Iterator for Ids {
+impl Iterator for AttemptIds {
     type Item = AttemptId;
 
     fn next(&mut self) -> Option<AttemptId> {
-        let first = AttemptId::ALL.get(self.0.trailing_zeros() as usize).copied()?;
-        *self = self.without(first);
-        Some(first)
+        if self.0 == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a byte has eight bits")]
+        let first = self.0.trailing_zeros() as u8;
+        self.0 &= self.0 - 1;
+        Some(AttemptId(first))
     }
 }
 
@@ -208,14 +231,14 @@ impl Attempts {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.out == Ids::default()
+        self.out == AttemptIds::default()
     }
 
     pub(super) fn len(&self) -> usize {
         self.out.0.count_ones() as usize
     }
 
-    pub(super) fn ids(&self) -> Ids {
+    pub(super) fn ids(&self) -> AttemptIds {
         self.out
     }
 
@@ -233,14 +256,14 @@ impl Attempts {
 
     /// Gives an attempt a name, if one is free.
     pub(super) fn insert(&mut self, lease: Lease, now: Instant) -> Result<AttemptId, Lease> {
-        let Some(id) = Ids(!self.out.0).next() else { return Err(lease) };
+        let Some(id) = AttemptIds::ALL.minus(self.out).next() else { return Err(lease) };
         self.slots[id.index()] = Some(Attempt::new(lease, now));
-        self.out.0 |= Ids::of(id).0;
+        self.out.insert(id);
         Ok(id)
     }
 
     pub(super) fn remove(&mut self, id: AttemptId) -> Option<Attempt> {
-        self.out = self.out.without(id);
+        self.out.remove(id);
         self.winner = self.winner.filter(|winner| *winner != id);
         self.slots[id.index()].take()
     }
@@ -274,11 +297,11 @@ mod tests {
 
     #[test]
     fn a_set_of_names_is_walked_in_order() {
-        let mut ids = Ids(0b1011);
+        let mut ids = AttemptIds(0b1011);
         assert_eq!(ids.collect::<Vec<_>>(), [0, 1, 3].map(|place| AttemptId::ALL[place]));
         ids = ids.without(AttemptId::ALL[0]).without(AttemptId::ALL[2]);
         assert_eq!(ids.map(AttemptId::index).collect::<Vec<_>>(), [1, 3]);
-        assert_eq!(Ids::default().next(), None);
-        assert_eq!(Ids(0xf0).next(), None, "there are no more names");
+        assert_eq!(AttemptIds::default().next(), None);
+        assert_eq!(AttemptIds::ALL.collect::<Vec<_>>(), AttemptId::ALL, "there are no more names");
     }
 }

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub use self::action::{
     Action, CloseMode, ConnectFailure, Context, Phase, Side, Source, StreamEnd,
 };
-pub use self::attempt::{AttemptId, MAX_ATTEMPTS};
+pub use self::attempt::{AttemptId, AttemptIds, MAX_ATTEMPTS};
 use self::attempt::{Attempts, Link, Origin};
 use self::request_context::{Expects, RequestContext};
 use self::request_record::RequestRecord;
@@ -59,7 +59,7 @@ use crate::journal::Record;
 ///    [`Action::Hangup`] the exchange is over.
 /// 4. It sends what is pending, and after that goes on with 2.
 ///
-/// When nothing is left to do, it asks for the [`Exchange::deadline`], at which it calls
+/// When nothing is left to do, it says so by [`Exchange::begin_waits`], which tells when to call
 /// [`Exchange::expired`], and gives back blocks by [`Exchange::release_buffers`]. It calls
 /// [`Exchange::expired`], [`Exchange::stop`], [`Exchange::close_idle`], [`Exchange::hedge`],
 /// [`Exchange::abort`] and [`Exchange::reported`] when it has run all actions, and then goes on
@@ -138,7 +138,6 @@ impl Exchange {
         self.up.clear();
         self.actions.clear();
         self.client_end = None;
-        self.awaited = Awaited::default();
         self.forget_request();
     }
 
@@ -162,26 +161,34 @@ impl Exchange {
         self.offered.clear();
         self.tried.clear();
         self.record.clear();
+        self.awaited = Awaited::default();
     }
 
     /// Where bytes from `from` may be received. Empty means: do not read now.
     pub fn space(&mut self, from: Side, free: &mut FreeList) -> &mut [u8] {
+        if !self.wants(from) {
+            return &mut [];
+        }
         match from {
-            Side::Client if self.wants_client() => self.up.body.space(free),
-            Side::Client => &mut [],
-            Side::Upstream(id) if self.attempts.winner() == Some(id) => {
-                if self.wants_response(id) {
-                    self.down.body.space(free)
-                } else {
-                    &mut []
-                }
+            Side::Client => self.up.body.space(free),
+            Side::Upstream(id) if self.attempts.winner() == Some(id) => self.down.body.space(free),
+            Side::Upstream(id) => {
+                self.attempts.get_mut(id).map_or(&mut [], |attempt| attempt.buffer.space(free))
             }
-            Side::Upstream(id) => match self.attempts.get_mut(id) {
-                Some(attempt) if attempt.is_readable() && !attempt.is_held() => {
-                    attempt.buffer.space(free)
-                }
-                _ => &mut [],
-            },
+        }
+    }
+
+    /// Whether there is space for bytes from `from`.
+    #[must_use]
+    pub fn wants(&self, from: Side) -> bool {
+        match from {
+            Side::Client => self.wants_client() && self.up.body.has_space(),
+            Side::Upstream(id) if self.attempts.winner() == Some(id) => {
+                self.wants_response(id) && self.down.body.has_space()
+            }
+            Side::Upstream(id) => self.attempts.get(id).is_some_and(|attempt| {
+                attempt.is_readable() && !attempt.is_held() && attempt.buffer.has_space()
+            }),
         }
     }
 
@@ -273,6 +280,18 @@ impl Exchange {
         }
     }
 
+    /// Whether anything should be sent to `to` now.
+    #[must_use]
+    pub fn has_pending(&self, to: Side) -> bool {
+        match to {
+            Side::Client => !self.down.is_drained(self.delivered),
+            Side::Upstream(id) => self
+                .attempts
+                .get(id)
+                .is_some_and(|attempt| attempt.is_writable() && !self.up.is_drained(attempt.sent)),
+        }
+    }
+
     /// Whether the client's stream ends as soon as what is pending for it was sent.
     #[must_use]
     pub fn ends_client(&self) -> bool {
@@ -321,6 +340,12 @@ impl Exchange {
         self.work(context);
     }
 
+    /// Whether there is something that a worker must do.
+    #[must_use]
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// What a worker must do next, in order.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
@@ -365,7 +390,7 @@ impl Exchange {
     pub fn is_untouched(&self) -> bool {
         let request = self.states.request();
         let is_new = matches!(request, Request::Head(arriving) if arriving.is_untouched());
-        is_new && self.is_idle() && self.up.body.raw().is_empty() && self.actions.is_empty()
+        is_new && self.is_idle() && self.up.body.raw_len() == 0 && self.actions.is_empty()
     }
 
     /// Bytes of memory in use for what is on its way; blocks count whole.
@@ -392,7 +417,6 @@ impl Exchange {
         self.upstream_work(context);
         self.client_work(context);
         self.settle(context);
-        self.note_new_waits(context);
         self.check(context.now);
     }
 

@@ -41,7 +41,7 @@ fn default_host(balancer: &Balancer) -> &str {
 impl Exchange {
     /// Works on what the client sent, and on its end.
     pub(super) fn client_work(&mut self, context: &mut Context<'_>) {
-        let count = self.up.body.raw().len();
+        let count = self.up.body.raw_len();
         if count > 0 {
             match self.states.request() {
                 Request::Head(_) => self.request_head(context),
@@ -164,7 +164,7 @@ impl Exchange {
         }
         if framing != Framing::None {
             self.patience = context.settings.timeouts.body;
-            if !self.up.body.raw().is_empty() {
+            if self.up.body.raw_len() > 0 {
                 self.about.expects = Expects::Nothing;
             }
             self.request_body(context);
@@ -179,10 +179,10 @@ impl Exchange {
 
     fn request_body(&mut self, context: &mut Context<'_>) {
         let Some(codec) = self.states.request_body_mut() else { return };
-        let before = self.up.body.raw().len();
+        let before = self.up.body.raw_len();
         let mut rules = TrailerRules { headers: context.headers, named: &self.request_named };
         let outcome = self.up.advance(codec, &mut rules);
-        self.record.request_bytes += (before - self.up.body.raw().len()) as u64;
+        self.record.request_bytes += (before - self.up.body.raw_len()) as u64;
         let limit = context.settings.limits.body_bytes;
         let too_large = limit.is_some_and(|limit| codec.chunked_data_bytes() > limit);
         match outcome {

@@ -75,7 +75,7 @@ impl Exchange {
     /// before it has.
     pub(super) fn is_client_behind(&self) -> bool {
         matches!(self.states.response(), Response::Awaited)
-            && self.down.pending(self.delivered)[0].len() > BLOCK_BYTES
+            && self.down.pending_head(self.delivered) > BLOCK_BYTES
     }
 
     /// Works on one head; true when it was an interim one and the next may already be there.
@@ -272,7 +272,7 @@ impl Exchange {
 
     /// Works on what the winner sent behind its head.
     fn response_rest(&mut self, id: AttemptId, context: &mut Context<'_>) {
-        let count = self.down.body.raw().len();
+        let count = self.down.body.raw_len();
         if count == 0 {
             return;
         }
@@ -307,7 +307,7 @@ impl Exchange {
     /// Bytes behind the end of a response belong to nobody (RFC 9112 §6.3), and a connection that
     /// carries them can't be trusted with another request.
     fn drop_surplus(&mut self, id: AttemptId) {
-        if !self.down.body.raw().is_empty() {
+        if self.down.body.raw_len() > 0 {
             self.down.body.discard_all();
             if let Some(attempt) = self.attempts.get_mut(id) {
                 attempt.reuse = Reuse::No;

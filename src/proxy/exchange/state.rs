@@ -115,6 +115,35 @@ impl Response {
 const WHOLE: (u8, u8) = (2, 9);
 const FIRST: (u8, u8) = (0, 0);
 
+/// The table: for each place of a response and each standing of the attempts, one bit for each
+/// place of a request.
+const TABLE: [[u8; 3]; 12] = {
+    const HEAD: u8 = 1;
+    const BODY: u8 = 1 << 1;
+    const DONE: u8 = 1 << 2;
+    const TUNNEL: u8 = 1 << 3 | 1 << 4;
+    const LINGER: u8 = 1 << 5;
+    const CLOSED: u8 = 1 << 6;
+    const PASSING: u8 = BODY | DONE;
+    const PIPED: u8 = TUNNEL | CLOSED;
+    const OVER: u8 = DONE | LINGER | CLOSED;
+    // No attempts, racing ones, one that has won.
+    [
+        [HEAD | PASSING, 0, 0],
+        [0, PASSING, 0],
+        [0, 0, PASSING],
+        [0, 0, PIPED],
+        [0, 0, PIPED],
+        [OVER, 0, PASSING | PIPED],
+        [OVER, 0, 0],
+        [OVER, 0, 0],
+        [OVER, 0, 0],
+        [OVER, 0, 0],
+        [OVER, 0, 0],
+        [OVER, 0, 0],
+    ]
+};
+
 /// Both halves. Whoever has it can read the states and work on what they carry; another state is
 /// entered by the functions of that name alone.
 #[derive(Debug)]
@@ -190,30 +219,8 @@ impl States {
 
     /// Whether the table holds the states and these attempts.
     pub(super) fn is_in_table(&self, attempts: Standing) -> bool {
-        use Request as Req;
-        match (&self.response, attempts) {
-            (Response::Idle, Standing::None) => {
-                matches!(self.request, Req::Head(_) | Req::Body(_) | Req::Done)
-            }
-            (Response::Awaited, Standing::Racing) | (Response::Body(_), Standing::Won) => {
-                matches!(self.request, Req::Body(_) | Req::Done)
-            }
-            (Response::Tunnel | Response::TunnelEnding, Standing::Won) => {
-                matches!(self.request, Req::Tunnel | Req::TunnelEnding | Req::Closed)
-            }
-            (Response::Done, Standing::Won) => {
-                !matches!(self.request, Req::Head(_) | Req::Linger { .. })
-            }
-            (
-                Response::Done
-                | Response::Reply
-                | Response::Aborted(_)
-                | Response::Reporting(_)
-                | Response::Over,
-                Standing::None,
-            ) => matches!(self.request, Req::Done | Req::Linger { .. } | Req::Closed),
-            _ => false,
-        }
+        let (request, response) = self.places();
+        TABLE[usize::from(response)][attempts as usize] & 1 << request != 0
     }
 
     /// The request's head, while that is waited for.

@@ -1,7 +1,7 @@
 //! What an exchange waits for, and until when.
 //!
 //! No timer is ever set or cleared: each deadline follows from the states and from when a side last
-//! moved, so none can be forgotten. A worker asks for the earliest one after each event.
+//! moved, so none can be forgotten. A worker asks for the earliest one when it has done all it can.
 
 use std::time::{Duration, Instant};
 
@@ -140,8 +140,14 @@ impl Exchange {
             && self.attempts.all().all(|attempt| self.up.is_drained(attempt.sent))
     }
 
-    /// A wait that began with this event counts from now, not from when that side last moved.
-    pub(super) fn note_new_waits(&mut self, context: &Context<'_>) {
+    /// All that can be done is done. A wait that begins here counts from now, not from when that
+    /// side last moved. Gives the [`Exchange::deadline`].
+    pub fn begin_waits(&mut self, context: &mut Context<'_>) -> Option<Instant> {
+        self.note_waits(context);
+        self.deadline(&context.settings.timeouts)
+    }
+
+    fn note_waits(&mut self, context: &Context<'_>) {
         let now = context.now;
         let (after, [answer, takes]) = if self.states.is_tunnel() {
             (Awaited { client: Some(ClientWait::Tunnel), reads: None }, [None, None])

@@ -8,7 +8,7 @@ use super::super::exchange::{AttemptId, ConnectFailure, Source};
 use super::super::resolver::AddressCursor;
 use super::super::settings::UpstreamReuse;
 use super::Worker;
-use super::pump::kept;
+use super::upstreams::Upstreams;
 use crate::balance::BackendId;
 use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Key, Stream};
@@ -100,14 +100,18 @@ impl Worker {
             }
             opened = result.map_err(|error| connect_failure(&error));
         }
-        let Some(in_flight) = self.in_flight(key) else { return };
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(in_flight) = &mut client.in_flight else { return };
         in_flight.exchange.dialing(attempt, more);
         match opened {
             Ok(link) => {
                 in_flight.links.set(attempt, link);
                 self.retry_later(link, now);
             }
-            Err(failure) => in_flight.exchange.dial_failed(attempt, failure),
+            Err(failure) => {
+                in_flight.exchange.dial_failed(attempt, failure);
+                in_flight.exchange.work(&mut self.context.lend(now, &client.peer));
+            }
         }
     }
 
@@ -162,7 +166,7 @@ impl Worker {
                 }
             }
         }
-        self.pump(key, now);
+        self.serve_one(key, now);
     }
 
     /// Puts an attempt's connection back into the pool, if it is fit for it.
@@ -205,4 +209,21 @@ impl Worker {
         let link = self.in_flight(key)?.links.take(attempt)?;
         self.upstreams.remove(link)
     }
+}
+
+/// The backend to which a client that asks nothing has a connection of its own. One that ended, or
+/// said what nobody asked for, is closed.
+pub(super) fn kept(
+    client: &mut Client,
+    upstreams: &mut Upstreams,
+    now: Instant,
+) -> Option<BackendId> {
+    let link = client.bound?;
+    let alive = upstreams.get(link).filter(|upstream| upstream.is_usable(now));
+    let backend = alive.map(|upstream| upstream.backend);
+    if backend.is_none() {
+        upstreams.remove(link);
+        client.bound = None;
+    }
+    backend
 }

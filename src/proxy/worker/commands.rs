@@ -62,7 +62,7 @@ impl Worker {
             }) {
                 let exchange = &mut in_flight.exchange;
                 exchange.backend_removed(&mut self.context.lend(now, &client.peer));
-                self.pump(key, now);
+                self.serve_one(key, now);
             }
         }
     }
@@ -102,7 +102,7 @@ impl Worker {
             let Some(client) = self.clients.get_mut(key) else { continue };
             if let Some(in_flight) = &mut client.in_flight {
                 in_flight.exchange.stop(&mut self.context.lend(now, &client.peer));
-                self.pump(key, now);
+                self.serve_one(key, now);
             }
             self.abort(key, now);
         }

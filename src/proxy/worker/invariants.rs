@@ -41,7 +41,7 @@ impl Worker {
             assert_eq!(list, waits, "{key:?} waits for an event");
         }
         for attempt in AttemptId::ALL {
-            let has_link = in_flight.links.iter().any(|(id, _)| id == attempt);
+            let has_link = in_flight.links.get(attempt).is_some();
             assert_eq!(has_link, exchange.lease(attempt).is_some(), "{attempt:?} of {key:?}");
         }
         for (_, link) in in_flight.links.iter() {

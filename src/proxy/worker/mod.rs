@@ -6,11 +6,12 @@
 //! an answer and its timeout in one turn count as an answer.
 
 mod accept;
+mod actions;
 mod attempt;
 mod commands;
 mod invariants;
-mod pump;
 mod room;
+mod stages;
 #[cfg(test)]
 pub(super) mod tests;
 mod upstreams;
@@ -48,8 +49,10 @@ const CLOCK: u8 = 4;
 const DELAY_END: Key = Key::fixed(CLOCK, 0);
 const DRAIN_END: Key = Key::fixed(CLOCK, 1);
 
-/// The list of clients with something to do. Each is there once, however many events and leftovers
-/// put it there, so none gets more of a turn than another.
+/// The lists of clients with something to do: those whose upstreams have sent something, and the
+/// others. Each client is in one of them and there once, however many events and leftovers put it
+/// there, so none gets more of a turn than another.
+const ANSWERED: usize = 3;
 const READY: usize = 0;
 
 /// The list of clients that ask nothing, in the order in which they came to that.
@@ -155,6 +158,8 @@ pub(super) struct Worker {
     /// Clients by what they are to the next turn; those that wait for an event are in no list.
     order: Lists,
     events: Vec<Event>,
+    /// Scratch for the clients that are served together.
+    batch: Vec<Key>,
 }
 
 impl Worker {
@@ -194,8 +199,9 @@ impl Worker {
             },
             mailboxes: shared.mailboxes,
             accept_balancer: shared.accept_balancer,
-            order: Lists::new(3),
+            order: Lists::new(4),
             events: Vec::new(),
+            batch: Vec::new(),
             poller,
         })
     }
@@ -222,12 +228,7 @@ impl Worker {
         if self.mailboxes.has_commands(self.index) {
             self.obey(self.mailboxes.take(self.index), now);
         }
-        // Who has work left after this stands behind those counted here.
-        for _ in 0..self.order.len(READY) {
-            if let Some(key) = self.order.pop_first(READY) {
-                self.pump(key, now);
-            }
-        }
+        self.serve_all(now);
         self.accept_all(now);
         // Only now, for what has come in this turn has not come too late.
         for event in &events {
@@ -250,14 +251,16 @@ impl Worker {
                 CLIENT => {
                     if let Some(client) = self.clients.get_mut(key) {
                         client.stream.note(readiness);
-                        self.order.push(READY, key);
+                        if self.order.list_of(key) != Some(ANSWERED) {
+                            self.order.push(READY, key);
+                        }
                     }
                 }
                 UPSTREAM => {
                     let Some(upstream) = self.upstreams.get_mut(key) else { return };
                     upstream.stream.note(readiness);
                     match upstream.client {
-                        Some(client) => self.order.push(READY, client),
+                        Some(client) => self.order.push(ANSWERED, client),
                         // Nothing is owed to us here: it is the end, or bytes nobody asked for.
                         None if upstream.stream.can_read() => self.drop_resting(key),
                         None => {}
@@ -311,7 +314,7 @@ impl Worker {
         }
         if let Some(in_flight) = at_work {
             in_flight.exchange.expired(&mut self.context.lend(now, &client.peer));
-            self.pump(key, now);
+            self.serve_one(key, now);
         } else {
             self.dismiss(key, now);
         }
@@ -323,7 +326,6 @@ impl Worker {
         if let Some(in_flight) = &mut client.in_flight {
             in_flight.exchange.closed(Side::Client, StreamEnd::Reset);
             self.work(key, now);
-            self.run_actions(key, now);
         }
         self.drop_client(key);
     }

@@ -37,7 +37,7 @@ impl Worker {
         if client.standing == Standing::Served {
             let in_flight = client.in_flight.get_or_insert_with(|| spare(&mut self.spare, now));
             in_flight.exchange.close_idle(&mut self.context.lend(now, &client.peer));
-            self.pump(key, now);
+            self.serve_one(key, now);
         } else {
             self.drop_client(key);
         }

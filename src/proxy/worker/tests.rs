@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use super::accept::ACCEPTS_PER_TURN;
-use super::pump::ROUNDS_PER_TURN;
+use super::stages::ROUNDS_PER_TURN;
 use super::*;
 use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;

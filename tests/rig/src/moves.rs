@@ -44,6 +44,9 @@ impl ExchangeHarness {
             assert!(self.client.finished || self.over.is_some(), "ended without being told to");
         }
         let moved = received || acted || sent;
+        if self.over.is_none() && !moved {
+            self.act(Exchange::begin_waits);
+        }
         if self.over.is_none() && self.exchange.is_untouched() && !moved {
             // A worker keeps no exchange for an idle client.
             self.exchange.reset();
