@@ -1,9 +1,8 @@
 //! Finds where a head ends before anything in it is parsed, so that parsing happens once, over
 //! complete heads, however many reads they took.
 
-use memchr::memchr_iter;
-
 use super::error::HeadError;
+use super::find::find;
 
 /// What every response begins with. A backend that speaks another protocol (TLS, SSH) may never
 /// end a line, and closes or waits for more.
@@ -68,9 +67,10 @@ impl HeadSearch {
         if self.side == Side::Response && !may_begin_response(window) {
             return Err(HeadError::BadStatusLine);
         }
-        let from = self.searched.min(window.len());
-        for feed in memchr_iter(b'\n', &window[from..]).map(|index| from + index) {
-            self.searched = feed + 1;
+        let mut from = self.searched.min(window.len());
+        while let Some(feed) = find(b'\n', &window[from..]).map(|index| from + index) {
+            from = feed + 1;
+            self.searched = from;
             if feed == self.line || window[feed - 1] != b'\r' {
                 return Err(HeadError::BareLineFeed);
             }

@@ -8,9 +8,8 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
         let Some(close) = memchr::memchr(b']', rest) else { return false };
         return is_ip_literal(&rest[..close]) && is_port_suffix(&rest[close + 1..]);
     }
-    let host_end = memchr::memchr(b':', text).unwrap_or(text.len());
-    let (host, port) = text.split_at(host_end);
-    !host.is_empty() && is_registered_name(host) && is_port_suffix(port)
+    let port = after_registered_name(text);
+    port.is_some_and(|port| port.len() < text.len() && is_port_suffix(port))
 }
 
 /// Nothing, or a colon and possibly a number: `port = *DIGIT` may be empty.
@@ -25,17 +24,19 @@ fn is_port_suffix(text: &[u8]) -> bool {
         && number < 1 << 16
 }
 
-/// `reg-name = *( unreserved / pct-encoded / sub-delims )`; IPv4 addresses match it, too.
-fn is_registered_name(mut text: &[u8]) -> bool {
+/// What stands behind `reg-name = *( unreserved / pct-encoded / sub-delims )`, which IPv4 addresses
+/// match, too: nothing, or a colon and more.
+fn after_registered_name(mut text: &[u8]) -> Option<&[u8]> {
     while let Some(at) = text.iter().position(|byte| !NAME_BYTES[usize::from(*byte)]) {
         match &text[at..] {
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 text = rest;
             }
-            _ => return false,
+            port @ [b':', ..] => return Some(port),
+            _ => return None,
         }
     }
-    true
+    Some(&[])
 }
 
 /// [`is_unreserved_or_sub_delim`] as a table, because every request has a host.

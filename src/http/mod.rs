@@ -20,6 +20,7 @@ mod body_codec;
 mod chunks;
 mod connection;
 mod error;
+mod find;
 mod framing;
 mod head;
 mod headers;

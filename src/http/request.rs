@@ -3,6 +3,7 @@
 
 use super::connection::Options;
 use super::error::HeadError;
+use super::find::find;
 use super::framing::{self, Framing};
 use super::headers::Headers;
 use super::host::is_authority;
@@ -90,12 +91,11 @@ pub(super) struct RequestLine {
 impl RequestLine {
     /// `method SP request-target SP HTTP-version CRLF`, with exactly these single spaces.
     pub(super) fn parse(head: &[u8]) -> Result<RequestLine, HeadError> {
-        let feed = memchr::memchr(b'\n', head).ok_or(HeadError::BadRequestLine)?;
+        let feed = find(b'\n', head).ok_or(HeadError::BadRequestLine)?;
         let line = head[..feed].strip_suffix(b"\r").ok_or(HeadError::BareLineFeed)?;
-        let mut spaces = memchr::memchr_iter(b' ', line);
-        let (Some(first), Some(second)) = (spaces.next(), spaces.next()) else {
-            return Err(HeadError::BadRequestLine);
-        };
+        let first = find(b' ', line).ok_or(HeadError::BadRequestLine)?;
+        let second = find(b' ', &line[first + 1..]).ok_or(HeadError::BadRequestLine)?;
+        let second = first + 1 + second;
         if !is_token(&line[..first]) {
             return Err(HeadError::BadRequestLine);
         }

@@ -3,6 +3,7 @@
 
 use super::connection::Options;
 use super::error::HeadError;
+use super::find::find;
 use super::framing::{self, Framing};
 use super::headers::Headers;
 use super::list::{Names, elements, is_text, trim};
@@ -115,7 +116,7 @@ struct StatusLine {
 impl StatusLine {
     /// `HTTP-version SP 3DIGIT SP [ reason-phrase ] CRLF`; many servers omit the second space.
     fn parse(head: &[u8]) -> Result<StatusLine, HeadError> {
-        let feed = memchr::memchr(b'\n', head).ok_or(HeadError::BadStatusLine)?;
+        let feed = find(b'\n', head).ok_or(HeadError::BadStatusLine)?;
         let line = head[..feed].strip_suffix(b"\r").ok_or(HeadError::BareLineFeed)?;
         let Some((version, [b' ', a @ b'1'..=b'9', b, c, rest @ ..])) = line.split_at_checked(8)
         else {
