@@ -169,13 +169,15 @@ impl Exchange {
         if !self.wants(from) {
             return &mut [];
         }
-        match from {
+        let space = match from {
             Side::Client => self.up.body.space(free),
             Side::Upstream(id) if self.attempts.winner() == Some(id) => self.down.body.space(free),
             Side::Upstream(id) => {
-                self.attempts.get_mut(id).map_or(&mut [], |attempt| attempt.buffer.space(free))
+                self.attempts.get_mut(id).map_or(&mut [][..], |attempt| attempt.buffer.space(free))
             }
-        }
+        };
+        debug_assert!(!space.is_empty(), "{from:?} is to be read in vain");
+        space
     }
 
     /// Whether there is space for bytes from `from`.

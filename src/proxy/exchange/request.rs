@@ -133,7 +133,11 @@ impl Exchange {
             peer: context.peer.ip_text(),
             pseudonym: settings.pseudonym.as_str(),
             is_trusted,
-            default_host: default_host(context.balancer),
+            default_host: if request.authority.is_empty() {
+                default_host(context.balancer)
+            } else {
+                ""
+            },
             close: settings.upstream_reuse == UpstreamReuse::NonPersistent,
         };
         rewrite_request(out, head, headers, request, &hop);

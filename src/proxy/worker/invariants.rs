@@ -2,7 +2,7 @@
 //! soaks fail where it does not.
 
 use super::super::exchange::AttemptId;
-use super::{IDLE, LEAVING, READY, Worker};
+use super::{ANSWERED, IDLE, LEAVING, READY, Worker};
 use crate::reactor::Key;
 
 /// With more connections than this nothing is checked, because each check looks at all of them.
@@ -15,6 +15,7 @@ impl Worker {
         if cfg!(debug_assertions) && self.clients.len() + self.upstreams.len() <= MOST_CHECKED {
             self.clients.keys().for_each(|key| self.check_client(key));
             self.upstreams.keys().for_each(|link| self.check_upstream(link));
+            assert!(self.order.is_empty(ANSWERED), "an answer is left lying");
             assert!(self.order.len(IDLE) + self.order.len(LEAVING) <= self.clients.len());
         }
     }

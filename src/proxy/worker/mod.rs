@@ -1,9 +1,9 @@
 //! One event loop: moves bytes between the sockets of `reactor` and the exchanges.
 //!
 //! It decides nothing about HTTP or balancing. Within a turn it first notes what happened to all
-//! connections, drops pooled ones that died, and only then works on exchanges, so that no request
-//! is handed to a connection whose end was in the same batch of events. Timers come last, so that
-//! an answer and its timeout in one turn count as an answer.
+//! connections, drops pooled ones that died, and only then serves clients, stage by stage
+//! (`stages`), so that no request is handed to a connection whose end was in the same batch of
+//! events. Timers come last, so that an answer and its timeout in one turn count as an answer.
 
 mod accept;
 mod actions;
@@ -52,14 +52,14 @@ const DRAIN_END: Key = Key::fixed(CLOCK, 1);
 /// The lists of clients with something to do: those whose upstreams have sent something, and the
 /// others. Each client is in one of them and there once, however many events and leftovers put it
 /// there, so none gets more of a turn than another.
-const ANSWERED: usize = 3;
-const READY: usize = 0;
+const ANSWERED: usize = 0;
+const READY: usize = 1;
 
 /// The list of clients that ask nothing, in the order in which they came to that.
-const IDLE: usize = 1;
+const IDLE: usize = 2;
 
 /// Clients that are only read until they end, in the order in which they began to be.
-const LEAVING: usize = 2;
+const LEAVING: usize = 3;
 
 /// Exchanges kept for reuse.
 const SPARE_EXCHANGES: usize = 1024;

@@ -128,6 +128,14 @@ impl Bench {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "no turn tells the time")]
+fn await_without_a_turn(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+    }
+}
+
 /// Reads all there is.
 fn read(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
@@ -277,4 +285,61 @@ fn backends_that_can_not_be_reached_are_tried_without_a_pause() {
         got.ends_with(b"\n")
     });
     assert!(got.starts_with(b"HTTP/1.1 503 "), "{}", got.escape_ascii());
+}
+
+#[test]
+fn an_answer_gives_its_connection_to_the_request_that_came_in_the_same_turn() {
+    let mut bench = Bench::new();
+    let (mut first, mut second) = (bench.client(), bench.client());
+    first.write_all(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    bench.until("a connection to the backend", |bench| !bench.worker.upstreams.is_empty());
+    let (mut origin, _) = bench.backend.accept().unwrap();
+    bench.until("both clients", |bench| bench.worker.clients.len() == 2);
+    // The request's event comes first.
+    second.write_all(b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let asking = |bench: &Bench| {
+        let clients = bench.worker.clients.keys().filter_map(|key| bench.worker.clients.get(key));
+        clients.into_iter().any(|client| client.stream.has_unread())
+    };
+    await_without_a_turn("the request", || asking(&bench));
+    origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let link = bench.worker.upstreams.keys().next().unwrap();
+    let upstream = bench.worker.upstreams.get(link).unwrap();
+    await_without_a_turn("the answer", || upstream.stream.has_unread());
+    bench.turn();
+    assert_eq!(
+        bench.worker.upstreams.keys().collect::<Vec<_>>(),
+        [link],
+        "no other one was opened"
+    );
+    assert!(
+        bench.worker.upstreams.get(link).unwrap().client.is_some(),
+        "the second request has it"
+    );
+    bench.until("the first answer", |_| answers(&mut first) == 1);
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_not_served_over_and_over() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    bench.until("a connection to the backend", |bench| !bench.worker.upstreams.is_empty());
+    let (mut origin, _) = bench.backend.accept().unwrap();
+    let sending = thread::spawn(move || {
+        origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").unwrap();
+        // It ends with the proxy's connection.
+        let block = vec![b'x'; BLOCK_BYTES];
+        while origin.write_all(&block).is_ok() {}
+    });
+    bench.until("full buffers", |bench| {
+        let client = bench.worker.clients.keys().next().unwrap();
+        let client = bench.worker.clients.get(client).unwrap();
+        let is_full = client.in_flight.as_ref().is_some_and(|it| {
+            it.links.iter().any(|(id, _)| !it.exchange.wants(Side::Upstream(id)))
+        });
+        is_full && !client.stream.can_write() && bench.worker.order.is_empty(READY)
+    });
+    drop((bench, client));
+    sending.join().unwrap();
 }
