@@ -1,5 +1,6 @@
 //! The request path of balancing: acquire, observe, release.
 
+use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
@@ -73,6 +74,8 @@ pub struct Balancer {
     acknowledged: Acknowledged,
     /// Scratch for a choice.
     candidates: Vec<BackendId>,
+    /// The instant that was counted last: all that happens in a turn happens at one.
+    counted: Cell<Option<(Instant, Nanos)>>,
 }
 
 impl Balancer {
@@ -82,7 +85,18 @@ impl Balancer {
         acknowledged: Acknowledged,
     ) -> Self {
         let candidates = Vec::with_capacity(registry.len());
-        Self { registry, roster, acknowledged, candidates }
+        Self { registry, roster, acknowledged, candidates, counted: Cell::default() }
+    }
+
+    fn nanos(&self, now: Instant) -> Nanos {
+        match self.counted.get() {
+            Some((instant, nanos)) if instant == now => nanos,
+            _ => {
+                let nanos = self.registry.nanos(now);
+                self.counted.set(Some((now, nanos)));
+                nanos
+            }
+        }
     }
 
     /// Chooses from this roster from now on. One that is older than the present one is ignored.
@@ -96,7 +110,7 @@ impl Balancer {
 
     /// Chooses a backend for one attempt, which starts now.
     pub fn acquire(&mut self, tried: &Tried, now: Instant) -> Choice {
-        let now = self.registry.nanos(now);
+        let now = self.nanos(now);
         let Some((id, reason, probe)) = self.choose(tried, now) else { return Choice::Nobody };
         let reason = if tried.is_empty() { reason } else { Reason::Retry };
         Choice::Go(self.lease(id, reason, probe, now))
@@ -105,7 +119,7 @@ impl Balancer {
     /// Takes the backend that a client is bound to, whichever the policy would choose. `None` if
     /// that has left the roster: a bound client does not keep a backend from draining.
     pub fn acquire_bound(&mut self, id: BackendId, now: Instant) -> Option<Lease> {
-        let now = self.registry.nanos(now);
+        let now = self.nanos(now);
         self.roster.contains(id).then(|| self.lease(id, Reason::Only, None, now))
     }
 
@@ -180,7 +194,7 @@ impl Balancer {
     /// Starts the attempt's clock anew: a pooled connection turned out to be stale, and the request
     /// goes to the same backend again. Call it before any outcome is observed.
     pub fn restart(&self, lease: &mut Lease, now: Instant) {
-        (lease.started, lease.excused) = (self.registry.nanos(now), 0);
+        (lease.started, lease.excused) = (self.nanos(now), 0);
     }
 
     /// Learns what became of an attempt, at the first byte of its response or at its failure.
@@ -193,7 +207,7 @@ impl Balancer {
         }
         let Roster { selector, options, backoff, .. } = &*self.roster;
         let slot = self.registry.slot(lease.backend);
-        let now = self.registry.nanos(now);
+        let now = self.nanos(now);
         let record =
             |sample: Nanos| selector.observe(lease.backend, sample.min(LONGEST_SAMPLE), now);
         match outcome {
@@ -263,9 +277,7 @@ impl Balancer {
     pub fn availability(&self, id: BackendId, now: Instant) -> Availability {
         let slot = self.registry.slot(id);
         match slot.stage(id) {
-            Stage::Active => {
-                slot.outage.availability(self.roster.backoff, self.registry.nanos(now))
-            }
+            Stage::Active => slot.outage.availability(self.roster.backoff, self.nanos(now)),
             Stage::Draining | Stage::Gone => Availability::Down,
         }
     }

@@ -71,13 +71,12 @@ impl HeadSearch {
         while let Some(feed) = find(b'\n', &window[from..]).map(|index| from + index) {
             from = feed + 1;
             self.searched = from;
-            if feed == self.line || window[feed - 1] != b'\r' {
-                return Err(HeadError::BareLineFeed);
-            }
-            let line_is_empty = feed == self.line + 1;
-            if !line_is_empty && window[feed - 2] == b'\r' {
-                return Err(HeadError::BareCarriageReturn);
-            }
+            let line_is_empty = match &window[self.line..feed] {
+                [b'\r'] => true,
+                [.., b'\r', b'\r'] => return Err(HeadError::BareCarriageReturn),
+                [.., b'\r'] => false,
+                _ => return Err(HeadError::BareLineFeed),
+            };
             let line_is_first = self.line == self.start;
             self.line = feed + 1;
             match (line_is_empty, line_is_first) {

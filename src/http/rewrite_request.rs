@@ -7,6 +7,7 @@ use super::framing::Framing;
 use super::headers::{Field, Headers};
 use super::name::Name;
 use super::request::{RequestHead, offered_protocols};
+use super::target::Target;
 use super::wire::{self, CRLF};
 
 /// What is sent to the next hop besides the request itself.
@@ -36,15 +37,18 @@ pub fn rewrite_request(
     request: &RequestHead,
     hop: &RequestHop<'_>,
 ) {
-    out.extend_from_slice(request.method_name.of(head));
-    out.push(b' ');
-    request.target.write(out, head, request.method);
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    let authority = request.authority.of(head);
-    let host = if authority.is_empty() { hop.default_host.as_bytes() } else { authority };
-    wire::field(out, "Host: ", host);
+    let unchanged = unchanged(head, request);
+    if unchanged == 0 {
+        out.extend_from_slice(request.method_name.of(head));
+        out.push(b' ');
+        request.target.write(out, head, request.method);
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        let authority = request.authority.of(head);
+        let host = if authority.is_empty() { hop.default_host.as_bytes() } else { authority };
+        wire::field(out, "Host: ", host);
+    }
     let passed = headers.fields().iter().filter(|field| passes(field, request, hop));
-    wire::copy(out, head, passed);
+    wire::copy(out, head, unchanged, passed);
     write_forwarded(out, head, headers, request, hop);
     if let Some(forwards) = request.max_forwards {
         wire::number(out, "Max-Forwards: ", forwards.saturating_sub(1));
@@ -62,6 +66,18 @@ pub fn rewrite_request(
         wire::field(out, "Connection: ", b"close");
     }
     out.extend_from_slice(CRLF);
+}
+
+/// The length of the request line and of `Host` behind it, if they leave as they came.
+fn unchanged(head: &[u8], request: &RequestHead) -> usize {
+    let line = request.version_number.end() + CRLF.len();
+    let is_line = request.version_number.of(head) == b"1.1"
+        && matches!(request.target, Target::Origin(_) | Target::Asterisk(_));
+    let (start, end) = (request.authority.start(), request.authority.end());
+    let is_host = start < end
+        && head.get(line..start) == Some(b"Host: ")
+        && head.get(end..end + CRLF.len()) == Some(CRLF);
+    if is_line && is_host { end + CRLF.len() } else { 0 }
 }
 
 /// Whether a field is forwarded unchanged. Fields that this proxy writes itself are not, and

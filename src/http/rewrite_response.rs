@@ -57,13 +57,19 @@ pub fn rewrite_response(
     response: &ResponseHead,
     hop: &ResponseHop<'_>,
 ) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(response.reason.of(head));
-    out.extend_from_slice(CRLF);
+    // The line as it came, if nothing is missing in it.
+    let is_plain =
+        head.starts_with(b"HTTP/1.1 ") && response.reason.start() == b"HTTP/1.1 200 ".len();
+    let unchanged = if is_plain { response.reason.end() + CRLF.len() } else { 0 };
+    if !is_plain {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(response.reason.of(head));
+        out.extend_from_slice(CRLF);
+    }
     let passed = headers.fields().iter().filter(|field| passes(field, hop.body));
-    wire::copy(out, head, passed);
+    wire::copy(out, head, unchanged, passed);
     if response.status >= 200 {
         if !headers.has(Name::Date) {
             wire::field(out, "Date: ", hop.date);
@@ -117,6 +123,6 @@ fn write_connection(
     wire::field(out, "Connection: ", options);
     if upgrade {
         let upgrades = headers.fields().iter().filter(|field| field.id == Name::Upgrade);
-        wire::copy(out, head, upgrades);
+        wire::copy(out, head, 0, upgrades);
     }
 }

@@ -56,7 +56,7 @@ pub fn rewrite_trailers(
             && !named.contains(name)
             && !FORBIDDEN.into_iter().any(|other| merges(name, other))
     });
-    wire::copy(out, raw, passed);
+    wire::copy(out, raw, 0, passed);
     out.extend_from_slice(CRLF);
     Ok(())
 }

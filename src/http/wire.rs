@@ -24,14 +24,16 @@ pub(super) fn number(out: &mut Vec<u8>, name: &'static str, value: u64) {
     field(out, name, itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Appends received field lines: names and values unchanged, with one space between them. Adjacent
-/// lines that already look like that are appended together.
+/// Appends the first bytes of a head as they are, and then received field lines: names and values
+/// unchanged, with one space between them. What is adjacent and looks like that already is appended
+/// together.
 pub(super) fn copy<'f>(
     out: &mut Vec<u8>,
     head: &[u8],
+    first: usize,
     fields: impl IntoIterator<Item = &'f Field>,
 ) {
-    let mut run = 0..0;
+    let mut run = 0..first;
     for field in fields {
         let (start, end) = (field.name.start(), field.value.end() + CRLF.len());
         let is_plain = head.get(field.name.end()..field.value.start()) == Some(COLON)

@@ -180,6 +180,22 @@ fn of_a_client_without_an_address_none_is_told() {
 }
 
 #[test]
+fn the_host_is_written_alike_however_it_was_received() {
+    let plain = rewrite(head("GET /a HTTP/1.1", "Host: b:80\nX-A: c"), &HOP);
+    assert!(plain.starts_with("GET /a HTTP/1.1\r\nHost: b:80\r\nX-A: c\r\nX-For"), "{plain}");
+    for lines in ["host: b:80\nX-A: c", "Host:b:80\nX-A: c", "Host:  b:80\nX-A: c"] {
+        assert_eq!(rewrite(head("GET /a HTTP/1.1", lines), &HOP), plain, "{lines}");
+    }
+    for lines in ["Host: b:80 \nX-A: c", "Host: b:80\t\nX-A: c", "X-A: c\nHost: b:80"] {
+        assert_eq!(rewrite(head("GET /a HTTP/1.1", lines), &HOP), plain, "{lines}");
+    }
+    let absolute = rewrite(head("GET http://b:80/a HTTP/1.1", "Host: b:80\nX-A: c"), &HOP);
+    assert_eq!(absolute, plain);
+    let only = rewrite(head("GET /a HTTP/1.1", "Host: b:80"), &HOP);
+    assert_eq!(only, plain.replace("X-A: c\r\n", ""));
+}
+
+#[test]
 fn the_forwarded_fields_are_written() {
     let lines = "X-Forwarded-For: 6.6.6.6\nX-A: b\nx-forwarded-for:\nX-Forwarded-For: a, b\n\
                  X-Forwarded-Proto: https\nX-Forwarded-Host: evil\nVia: 1.0 one\n\

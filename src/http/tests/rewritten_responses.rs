@@ -56,6 +56,8 @@ fn the_status_line_is_rewritten_and_the_reason_kept() {
     for (line, rewritten) in [
         ("HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\n"),
         ("HTTP/1.0 200 OK", "HTTP/1.1 200 OK\r\n"),
+        ("HTTP/1.7 200 OK", "HTTP/1.1 200 OK\r\n"),
+        ("HTTP/1.1 200 ", "HTTP/1.1 200 \r\n"),
         ("HTTP/1.1 200", "HTTP/1.1 200 \r\n"),
         ("HTTP/1.1 299 Not  so\tbad", "HTTP/1.1 299 Not  so\tbad\r\n"),
     ] {
