@@ -47,7 +47,6 @@ pub(super) fn ring<T: Copy>(capacity: Capacity) -> (Producer<T>, Consumer<T>) {
 impl<T: Copy> Producer<T> {
     /// Pushes an entry and its texts; `false` if not all of it fits.
     #[must_use]
-    #[inline]
     pub(super) fn push(&mut self, entry: T, texts: [&[u8]; TEXTS]) -> bool {
         let text_bytes = texts.map(<[u8]>::len);
         if self.entries.is_full() {

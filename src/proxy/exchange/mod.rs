@@ -55,9 +55,12 @@ use crate::journal::Record;
 ///    ([`Exchange::pending`], then [`Exchange::sent`]). All of this is only noted.
 /// 2. It calls [`Exchange::work`], which does all that is due.
 /// 3. It runs the actions, [`Exchange::next_action`], in their order and all of them, before it
-///    reports anything but what these led to. After [`Action::Dial`] it goes on with 2, after
-///    [`Action::Hangup`] the exchange is over.
+///    reports anything but what these led to. After an [`Action::Dial`] that failed at once it goes
+///    on with 2, after [`Action::Hangup`] the exchange is over.
 /// 4. It sends what is pending, and after that goes on with 2.
+///
+/// Where something can still be read that the exchange wants ([`Exchange::wants`]), or something
+/// pending ([`Exchange::has_pending`]) can be sent, it begins again.
 ///
 /// When nothing is left to do, it says so by [`Exchange::begin_waits`], which tells when to call
 /// [`Exchange::expired`], and gives back blocks by [`Exchange::release_buffers`]. It calls
