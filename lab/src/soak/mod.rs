@@ -63,7 +63,7 @@ pub struct Progress {
 #[derive(Debug, Error)]
 pub enum SoakError {
     /// A program that should be beside the lab's is missing.
-    #[error("there is no {}; `cargo build --release` builds it", .0.display())]
+    #[error("there is no {}; `./scripts/soak` builds it", .0.display())]
     NoProgram(PathBuf),
     /// A program did not start to serve.
     #[error("{name} does not serve: {output}")]
