@@ -13,13 +13,15 @@ use super::registry::Registry;
 use super::roster::Roster;
 use super::sync::AtomicU64;
 
-/// All slots are taken.
+/// There are not enough free slots.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, thiserror::Error)]
 #[error(
-    "there are {slots} upstreams already, those included that are draining, and no more fit; \
-     remove some, or wait until they have drained"
+    "{taken} upstreams, those included that are draining, and {more} more exceed the limit of \
+     {slots}; remove some, or wait until they have drained"
 )]
 pub struct RegistryFull {
+    taken: usize,
+    more: usize,
     slots: usize,
 }
 
@@ -102,10 +104,14 @@ impl Membership {
     /// Makes sure that so many backends can join.
     ///
     /// # Errors
-    /// When there is no room for them.
+    /// When there are not enough free slots.
     pub fn reserve(&self, count: usize) -> Result<(), RegistryFull> {
+        if count <= self.free.len() { Ok(()) } else { Err(self.full(count)) }
+    }
+
+    fn full(&self, more: usize) -> RegistryFull {
         let slots = self.registry.len();
-        if count <= self.free.len() { Ok(()) } else { Err(RegistryFull { slots }) }
+        RegistryFull { taken: slots - self.free.len(), more, slots }
     }
 
     /// A backend joins. It gets requests from those workers that hold a roster with it.
@@ -113,8 +119,7 @@ impl Membership {
     /// # Errors
     /// When there are as many as there can be.
     pub fn add(&mut self, name: &str) -> Result<BackendId, RegistryFull> {
-        let slots = self.registry.len();
-        let id = self.free.pop_front().ok_or(RegistryFull { slots })?;
+        let id = self.free.pop_front().ok_or_else(|| self.full(1))?;
         self.selector.forget(id);
         self.registry.slot(id).occupy(id);
         self.active.push((id, name.into()));

@@ -289,7 +289,9 @@ mod tests {
     fn a_change_that_can_t_be_made_changes_nothing() {
         let mut rig = Rig::new(&[1]);
         let many: Vec<u16> = (1..=1024).collect();
-        assert!(matches!(rig.change(&many, &[1]), Err(ChangeError::Full(_))));
+        let refused = rig.change(&many, &[1]).expect_err("too many");
+        assert!(matches!(refused, ChangeError::Full(_)), "{refused}");
+        assert!(refused.to_string().starts_with("1 upstreams, "));
         Arc::make_mut(&mut rig.settings).policy = Policy::AdaptiveSma { window: 0 };
         assert!(matches!(rig.change(&[2], &[1]), Err(ChangeError::Options(_))));
         assert!(rig.backends.mailboxes.take(0).is_empty(), "nobody was told");

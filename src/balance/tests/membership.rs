@@ -80,8 +80,8 @@ fn a_slot_is_free_when_no_worker_holds_a_roster_with_it_and_no_lease_is_out() {
     assert_eq!(owner.collect(), [], "one lease is out");
     assert_eq!(
         owner.add("b").unwrap_err().to_string(),
-        "there are 1 upstreams already, those \
-        included that are draining, and no more fit; remove some, or wait until they have drained"
+        "1 upstreams, those included that are draining, and 1 more exceed the limit of 1; \
+         remove some, or wait until they have drained"
     );
     workers[0].release(lease);
     assert_eq!(owner.collect(), [id]);
@@ -248,7 +248,7 @@ fn there_may_be_1024_backends_and_no_more() {
     let ids: Vec<BackendId> =
         (0..MAX_BACKENDS).map(|n| owner.add(&n.to_string()).unwrap()).collect();
     let refusal = owner.add("one more").unwrap_err().to_string();
-    assert!(refusal.starts_with("there are 1024 upstreams already"), "{refusal}");
+    assert!(refusal.starts_with("1024 upstreams, those"), "{refusal}");
     let mut worker = owner.balancer();
     let turns: Vec<BackendId> = (0..MAX_BACKENDS)
         .map(|_| {
