@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// These settings are read at the start only.
-    #[error("--{} can't change while the proxy runs; restart it", .0.join(", --"))]
+    #[error("{} can't change while the proxy runs; restart it", .0.join(", "))]
     Restart(Vec<&'static str>),
     /// A new backend can't be used.
     #[error(transparent)]
@@ -212,6 +212,12 @@ mod tests {
         assert!(
             changes.to_string().starts_with("added http://b:1, http://c:1; removed http://a:1")
         );
+    }
+
+    #[test]
+    fn settings_that_need_a_restart_are_named_as_in_the_table() {
+        let refused = ApplyError::Restart(vec!["policy", "listen"]).to_string();
+        assert!(refused.starts_with("policy, listen can't change"), "{refused}");
     }
 
     fn controller() -> (Bound, Controller) {
