@@ -13,7 +13,7 @@ pub(super) fn parse(text: &str) -> Result<Listen, String> {
     let endpoint: Endpoint = subject.parse().map_err(|error| format!("{error}"))?;
     let mut listen = Listen::from(endpoint);
     for (_, mode) in pairs {
-        if matches!(listen.endpoint, Endpoint::Tcp(_)) {
+        if listen.file().is_none() {
             return Err("only the file of a Unix socket has a mode".to_owned());
         }
         listen.mode = file_mode(mode)?;
@@ -38,7 +38,7 @@ mod tests {
             ("unix:/run/a.sock", "unix:/run/a.sock mode=0666"),
             ("unix:/run/a.sock mode=0660", "unix:/run/a.sock mode=0660"),
             ("unix:/run/a.sock  mode=777", "unix:/run/a.sock mode=0777"),
-            ("unix:@a", "unix:@a mode=0666"),
+            ("unix:@a", "unix:@a"),
         ] {
             assert_eq!(parse(text).map(|listen| listen.to_string()).as_deref(), Ok(shown));
         }
@@ -57,6 +57,7 @@ mod tests {
             ),
             ("unix:/a b", "`b` is not key=value"),
             ("127.0.0.1:80 mode=0660", "only the file of a Unix socket"),
+            ("unix:@a mode=0660", "only the file of a Unix socket"),
         ] {
             let refusal = parse(text).expect_err(text);
             assert!(refusal.contains(reason), "{text}: {refusal}");

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::trusted::TrustedProxies;
@@ -76,7 +76,7 @@ impl fmt::Display for Address {
 pub struct Listen {
     /// The address.
     pub endpoint: Endpoint,
-    /// The permissions of a Unix socket's file: those can connect whom they let write.
+    /// The permissions of a Unix socket's file: users that may write to it may connect.
     pub mode: u32,
 }
 
@@ -85,6 +85,15 @@ impl Listen {
     #[must_use]
     pub fn all_ipv4(port: u16) -> Self {
         Endpoint::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).into()
+    }
+
+    /// The file of a Unix socket that is not abstract.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.endpoint {
+            Endpoint::Tcp(_) => None,
+            Endpoint::Unix(name) => name.path(),
+        }
     }
 }
 
@@ -96,10 +105,8 @@ impl From<Endpoint> for Listen {
 
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.endpoint {
-            Endpoint::Tcp(address) => address.fmt(f),
-            Endpoint::Unix(name) => write!(f, "{name} mode={:04o}", self.mode),
-        }
+        self.endpoint.fmt(f)?;
+        self.file().map_or(Ok(()), |_| write!(f, " mode={:04o}", self.mode))
     }
 }
 
