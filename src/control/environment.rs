@@ -48,7 +48,9 @@ pub fn read(
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         let is_its = |setting: &&Setting| variable(setting).is_some_and(|own| own == name);
         let Some(setting) = table::all().find(is_its) else {
-            refuse_typo(name)?;
+            if !text.to_str().is_some_and(is_service_link) {
+                refuse_typo(name)?;
+            }
             continue;
         };
         let text = text.to_str().ok_or_else(|| EnvironmentError::NoText(name.to_owned()))?;
@@ -57,6 +59,12 @@ pub fn read(
         }
     }
     Ok(given)
+}
+
+/// Whether Kubernetes set the variable: `TIDEGATE_UPSTREAM_PORT` is `tcp://10.0.0.2:80` in each pod
+/// if there is a service named tidegate-upstream.
+fn is_service_link(text: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"].iter().any(|protocol| text.starts_with(protocol))
 }
 
 /// Refuses a name that is similar to that of a setting's variable.

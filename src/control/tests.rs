@@ -179,13 +179,16 @@ fn a_variable_that_is_almost_a_settings_is_refused_and_any_other_left_alone() {
     ] {
         assert!(refusal(&[(name, "1")]).ends_with(meant), "{}", refusal(&[(name, "1")]));
     }
-    // What Kubernetes sets for a service that is named tidegate, and what is not for the proxy.
+    // What Kubernetes sets because a service is named tidegate or tidegate-upstream, and what is
+    // meant for other programs.
     let others = [
         ("TIDEGATE_PORT", "tcp://10.0.0.1:9090"),
         ("TIDEGATE_PORT_9090_TCP", "tcp://10.0.0.1:9090"),
         ("TIDEGATE_PORT_9090_TCP_ADDR", "10.0.0.1"),
         ("TIDEGATE_SERVICE_HOST", "10.0.0.1"),
         ("TIDEGATE_SERVICE_PORT", "9090"),
+        ("TIDEGATE_UPSTREAM_PORT", "tcp://10.0.0.2:80"),
+        ("TIDEGATE_UPSTREAM_SERVICE_PORT", "80"),
         ("TIDEGATE_SKIP_BROWSER", "1"),
         ("RESPONSE_TIMEOUT", "x"),
     ];
