@@ -67,7 +67,7 @@ impl FromStr for Network {
             None => (text, None),
         };
         let given: IpAddr =
-            address.parse().map_err(|_| InvalidNetwork::Address(address.to_owned()))?;
+            address.parse().map_err(|_| InvalidNetwork::Address(text.to_owned()))?;
         let longest = if given.is_ipv4() { 32 } else { 128 };
         let prefix_bits = match prefix {
             None => longest,
@@ -205,7 +205,8 @@ mod tests {
         for (text, reason) in [
             ("", "no address"),
             ("localhost", "`localhost` is no address"),
-            ("10.0.0/8", "`10.0.0` is no address"),
+            ("10.0.0/8", "`10.0.0/8` is no address"),
+            ("unix:/run/a.sock", "`unix:/run/a.sock` is no address"),
             ("[::1]/128", "no address"),
             ("10.0.0.0/33", "`/33` is no prefix, which has 0 to 32 bits"),
             ("10.0.0.0/", "`/` is no prefix"),

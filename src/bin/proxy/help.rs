@@ -9,7 +9,7 @@ tidegate --help has the other flags, the environment, examples, signals and exit
 /// Below the flags of `--help`.
 pub(crate) const EVERYTHING: &str = "\
 VALUES
-  Durations are written as 500ms, 2s, 1m or 1h.
+  Durations are written as 500ms, 2s, 1m or 1h; 24h is the longest.
 
 ENVIRONMENT
   Each flag but --port has a variable: TIDEGATE_RESPONSE_TIMEOUT=5s is --response-timeout 5s, and
