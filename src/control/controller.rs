@@ -7,8 +7,9 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread::{self, Thread};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::plan::changed;
@@ -67,8 +68,9 @@ struct Owned {
     /// The plan in force. Locked while another one is applied, names being resolved included.
     plan: Mutex<Plan>,
     /// Never locked for long.
-    backends: Mutex<Backends>,
-    collector: OnceLock<Thread>,
+    backends: Arc<Mutex<Backends>>,
+    /// Tells the collector that backends were removed. It ends when this is dropped.
+    removed: Sender<()>,
 }
 
 impl Controller {
@@ -77,13 +79,12 @@ impl Controller {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(plan: Plan, backends: Backends) -> io::Result<Self> {
-        let (plan, backends) = (Mutex::new(plan), Mutex::new(backends));
-        let owned = Arc::new(Owned { plan, backends, collector: OnceLock::new() });
-        let weak = Arc::downgrade(&owned);
-        let thread = thread::Builder::new().name("controller".to_owned());
-        let thread = thread.spawn(move || collect(&weak))?;
-        let _ = owned.collector.set(thread.thread().clone());
-        Ok(Self(owned))
+        let (removed, removals) = channel();
+        let backends = Arc::new(Mutex::new(backends));
+        let collected = Arc::clone(&backends);
+        let thread = thread::Builder::new().name("collector".to_owned());
+        thread.spawn(move || collect(&collected, &removals))?;
+        Ok(Self(Arc::new(Owned { plan: Mutex::new(plan), backends, removed })))
     }
 
     /// Has the proxy run by another plan. This blocks while the names of new backends are resolved.
@@ -109,7 +110,8 @@ impl Controller {
         let settings = Arc::new(plan.settings.clone());
         lock(&self.0.backends).change(&settings, located, &removed, read_clock())?;
         *current = plan;
-        self.0.wake();
+        // The collector ends after this handle.
+        let _ = self.0.removed.send(());
         Ok(changes)
     }
 
@@ -126,27 +128,14 @@ impl Controller {
     }
 }
 
-impl Owned {
-    fn wake(&self) {
-        if let Some(collector) = self.collector.get() {
-            collector.unpark();
-        }
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // It finds nothing to look after, and ends.
-        self.wake();
-    }
-}
-
 /// Looks after backends that were removed, as long as there is a handle.
-fn collect(owned: &Weak<Owned>) {
-    while let Some(owned) = owned.upgrade() {
-        let draining = lock(&owned.backends).collect(read_clock());
-        drop(owned);
-        if draining == 0 { thread::park() } else { thread::park_timeout(LOOK) }
+fn collect(backends: &Mutex<Backends>, removals: &Receiver<()>) {
+    while removals.recv().is_ok() {
+        while lock(backends).collect(read_clock()) > 0 {
+            if removals.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+        }
     }
 }
 
@@ -239,12 +228,12 @@ mod tests {
     #[test]
     fn its_thread_ends_with_the_last_handle() {
         let (_bound, controller) = controller();
-        let owned = Arc::downgrade(&controller.0);
+        let backends = Arc::downgrade(&controller.0.backends);
         drop(controller.clone());
-        assert!(owned.upgrade().is_some());
+        assert!(backends.upgrade().is_some());
         drop(controller);
-        // The thread may look at it just now.
-        while owned.upgrade().is_some() {
+        // The thread may look at them just now.
+        while backends.upgrade().is_some() {
             thread::yield_now();
         }
     }
