@@ -26,7 +26,7 @@ pub(super) const LONGEST_SAMPLE: Nanos = 24 * 3600 * 1_000_000_000;
 /// How to balance.
 #[derive(Copy, Clone, PartialEq, Debug)]
 pub struct Options {
-    /// The theory of which backend is best, with its parameters.
+    /// How the best backend is found, with the parameters.
     pub policy: Policy,
     /// How long a backend may go without a sample before an adaptive policy sends it one probe;
     /// `None` for never, which is the published behaviour.

@@ -3,12 +3,12 @@
 //! A [`Membership`], which has one owner, says which backends there are. Each worker has a
 //! [`Balancer`] and in it a [`Roster`], an immutable list of the backends to choose from, which is
 //! swapped as a whole. The balancer hands out a [`Lease`] per attempt, learns from the attempt's
-//! [`Outcome`], and ejects backends that can't be reached. Which backend is best is the theory of a
+//! [`Outcome`], and ejects backends that can't be reached. Which backend is best is decided by a
 //! [`Policy`], one file each, which also owns what it knows of each backend; everything they share
 //! (probes, ejection, what counts as a sample) is decided here once.
 //!
-//! This module refuses to know sockets, HTTP and the clock: time enters as `now`, a backend is a
-//! name and an id. On a request's path nothing is allocated, locked or counted as a reference:
+//! This module does not know sockets, HTTP and the clock: time enters as `now`, a backend is a name
+//! and an id. On a request's path nothing is allocated, locked or counted as a reference:
 //! workers share relaxed atomics in the slots of a [`Registry`] and in the tables of the policy.
 
 mod balancer;

@@ -117,7 +117,7 @@ impl Outage {
             let failures = before.failures.saturating_add(1);
             Some(Ejection { since: micros(now), failures }.pack())
         };
-        // Declined, there is nothing to prolong.
+        // If it is declined, there is nothing to prolong.
         let _ = self.0.fetch_update(Relaxed, Relaxed, prolong);
     }
 

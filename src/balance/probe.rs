@@ -41,7 +41,7 @@ impl Probing {
         let _ = self.0.compare_exchange(probe.0, NONE, Release, Relaxed);
     }
 
-    /// The slot has another occupant, which nobody probes.
+    /// The slot has another occupant, which is not being probed.
     pub(super) fn forget(&self) {
         self.0.store(NONE, Relaxed);
     }

@@ -41,7 +41,7 @@ impl Registry {
         self.slots.len()
     }
 
-    /// The slot of a backend of this registry, whoever has it now.
+    /// The slot of a backend of this registry, which may be another backend's now.
     pub(super) fn slot(&self, id: BackendId) -> &Slot {
         &self.slots[id.slot()]
     }

@@ -4,7 +4,7 @@ use super::options::Options;
 use crate::endpoint::Endpoint;
 use crate::proxy::settings::Listen;
 
-/// The option of a Unix socket that says who may connect to it.
+/// The option of a Unix socket that says which users may connect to it.
 const MODE: &str = "mode";
 
 /// Parses `ADDR:PORT` or `unix:PATH mode=0660`.

@@ -3,7 +3,7 @@
 //! The kernel chooses a listener by a hash of the addresses. That is even for thousands of clients,
 //! but a hundred fall 60 to 40 now and then, and of four, all may fall to one worker while another
 //! sleeps. So a worker that has more clients than its share hands the one it accepted to the
-//! worker that has fewest. No request comes near any of this.
+//! worker that has fewest. That costs nothing per request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use super::mailbox::{Command, Mailboxes, Newcomer};
 /// which with short connections is more than an even load is worth.
 const TOLERATED_SHARE: usize = 8;
 
-/// More clients than any worker has, and room to count some more.
+/// More clients than any worker has, and far enough from overflow to count some more.
 const NEVER_FEWEST: usize = usize::MAX / 2;
 
 /// What the workers know of each other's clients.
@@ -68,7 +68,7 @@ impl AcceptBalancer {
         self.loads[worker].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// `worker` has ended: it takes nobody, and nobody counts on it.
+    /// `worker` has ended: it gets no more clients.
     pub(super) fn retire(&self, worker: usize) {
         self.mailboxes.close(worker);
         self.loads[worker].store(NEVER_FEWEST, Ordering::Relaxed);

@@ -52,12 +52,12 @@ impl RetryBudget {
         let most = RESERVE_PER_SECOND * RESERVE_SECONDS;
         self.reserve = (self.reserve + seconds * RESERVE_PER_SECOND).min(most);
         self.refilled = now;
-        let purse = if self.earned >= 1.0 { &mut self.earned } else { &mut self.reserve };
-        let affordable = *purse >= 1.0;
-        if affordable {
-            *purse -= 1.0;
+        let tokens = if self.earned >= 1.0 { &mut self.earned } else { &mut self.reserve };
+        let is_enough = *tokens >= 1.0;
+        if is_enough {
+            *tokens -= 1.0;
         }
-        affordable
+        is_enough
     }
 }
 

@@ -1,4 +1,4 @@
-//! Upstreams that are the proxy itself: each request to one would come back for ever.
+//! Upstreams that are the proxy itself: each request to one would come back again and again.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ fn takes_tcp(listen: SocketAddr, address: SocketAddr) -> bool {
     if listen.port() != address.port() {
         return false;
     }
-    // Who connects to the wildcard reaches the loopback.
+    // A connection to the wildcard leads to the loopback.
     let ip = reachable(canonical(address)).ip();
     match canonical(listen).ip() {
         IpAddr::V4(own) if own.is_unspecified() => ip.is_ipv4() && is_local(ip),
@@ -85,7 +85,7 @@ fn takes_tcp(listen: SocketAddr, address: SocketAddr) -> bool {
     }
 }
 
-/// An IPv4 address in the clothes of IPv6 is one of IPv4.
+/// An IPv4-mapped IPv6 address is one of IPv4.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

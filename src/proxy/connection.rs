@@ -120,7 +120,7 @@ pub(super) fn connect_failure(error: &std::io::Error) -> ConnectFailure {
     match error.kind() {
         _ if crate::reactor::descriptors::are_exhausted(error) => ConnectFailure::ResourceExhausted,
         AddrInUse | AddrNotAvailable | OutOfMemory => ConnectFailure::ResourceExhausted,
-        // A Unix socket that is not there is a port at which nobody listens.
+        // A Unix socket that is not there is as a port on which no process listens.
         ConnectionRefused | ConnectionReset | NotFound => ConnectFailure::Refused,
         PermissionDenied => ConnectFailure::Denied,
         TimedOut => ConnectFailure::TimedOut,

@@ -64,7 +64,7 @@ fn listen_advice(error: &io::Error, endpoint: &Endpoint) -> String {
     }
 }
 
-/// A proxy that has its upstreams' addresses and its listeners, and serves nobody yet.
+/// A proxy that has its upstreams' addresses and its listeners, and does not serve yet.
 ///
 /// What can go wrong with a start has gone wrong before this exists, so a log is not begun for
 /// nothing.

@@ -1,7 +1,7 @@
-//! Proxies in front of this one, whose word on where a request comes from is taken.
+//! Proxies in front of this one that are believed when they say where a request comes from.
 //!
-//! Anybody can write `X-Forwarded-For`. Each trusted proxy appends who it was asked by, so the
-//! chain is true from its right end up to the first hop that is not trusted, and no further.
+//! Any client can send `X-Forwarded-For`. Each trusted proxy appends the address of its client, so
+//! the chain is true from its right end up to the first hop that is not trusted, and no further.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -99,7 +99,7 @@ impl fmt::Display for Network {
 pub enum Origin {
     /// An address in this network.
     Network(Network),
-    /// A Unix socket, whichever: who may connect to it is said by its file's mode.
+    /// Any Unix socket: the mode of its file says which users may connect.
     Unix,
 }
 

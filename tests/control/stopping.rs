@@ -1,4 +1,4 @@
-//! The word to stop, whenever it comes.
+//! A stop, whenever it comes.
 
 use std::thread;
 

@@ -1,5 +1,5 @@
 //! The exponentially weighted moving average: a backend is as fast as it was, corrected by a part
-//! of each new answer's surprise.
+//! of the difference of each new answer.
 //!
 //! The weight is per sample, not per time: a backend without traffic keeps its estimate for ever.
 

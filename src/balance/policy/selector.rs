@@ -7,7 +7,7 @@ use crate::balance::id::BackendId;
 use crate::balance::lease::Reason;
 use crate::balance::registry::Registry;
 
-/// A theory of which backend is best, with what it has learnt of each.
+/// Decides which backend is best, by what it has learnt of each.
 ///
 /// All workers share it, so it learns through atomics. It keeps a table of its own of the backends,
 /// by slot; a new policy is a new value that knows nothing yet.

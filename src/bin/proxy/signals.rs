@@ -18,7 +18,7 @@ const ECHO: Duration = Duration::from_millis(250);
 
 /// How far the program has come.
 enum Stage {
-    /// It does this, and serves nobody yet: it can be ended where it stands.
+    /// It does this, and does not serve yet: it can be ended at once.
     Starting(&'static str),
     Serving(Controller, Reopener),
 }
@@ -38,7 +38,7 @@ impl Watch {
         Ok(Self(stage))
     }
 
-    /// Tells what the program is about to do that may take long, for who ends it meanwhile.
+    /// Notes what the program is about to do that may take long, to be said if it is ended meanwhile.
     pub(crate) fn begins(&self, what: &'static str) {
         *lock(&self.0) = Stage::Starting(what);
     }
@@ -53,7 +53,7 @@ fn lock(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
     stage.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a person's patience is not on the request path")]
+#[expect(clippy::disallowed_methods, reason = "a stop is not on the request path")]
 fn read_clock() -> Instant {
     Instant::now()
 }

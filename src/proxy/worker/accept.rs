@@ -1,7 +1,7 @@
-//! New clients: how they come in, whom they replace, and when the listeners stay shut.
+//! New clients: how they are accepted, which ones they replace, and when accepting pauses.
 //!
-//! Edge-triggered accept does not tell twice. So a listener at which somebody may still be waiting
-//! is remembered, and tried again when a slot frees, when a timer rings, or in the next turn.
+//! Edge-triggered accept does not tell twice. So a listener at which a connection may still wait is
+//! remembered, and tried again when a slot is free, when a timer fires, or in the next turn.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,18 +18,18 @@ use crate::reactor::{Key, LazyTimers, Listener, Lists, Poller, Stream, Timers};
 /// Connections accepted at one listener in one turn, so that clients already here are served, too.
 pub(super) const ACCEPTS_PER_TURN: usize = 64;
 
-/// How long accepting pauses when places, descriptors or memory have run out.
+/// How long accepting pauses when connection slots, descriptors or memory have run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Between two complaints about the same thing.
+/// Between two warnings about the same thing.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The sockets a worker listens on.
 pub(super) struct Listeners {
     sockets: Vec<Listener>,
-    /// Those at which somebody may stand, each once.
+    /// Those at which a connection may wait, each once.
     pending: Lists,
-    /// Whether somebody may wait outside for a slot.
+    /// Whether a connection may wait there until a slot is free.
     waiting: Vec<bool>,
     /// When to try again after an error: one entry per listener, however often it is tried
     /// meanwhile.
@@ -49,7 +49,7 @@ impl Listeners {
         Ok(Self { sockets: listeners, pending, waiting, retries, warned: None })
     }
 
-    /// A slot is free: listeners at which somebody may wait are tried again.
+    /// A slot is free: listeners at which a connection may wait are tried again.
     pub(super) fn capacity_freed(&mut self) {
         for (key, waiting) in keys().zip(&mut self.waiting) {
             if std::mem::take(waiting) {
@@ -58,7 +58,7 @@ impl Listeners {
         }
     }
 
-    /// Somebody may stand at a listener.
+    /// A connection may wait at a listener.
     pub(super) fn mark_pending(&mut self, listener: Key) {
         self.pending.push(0, listener);
     }
@@ -73,7 +73,8 @@ impl Listeners {
         self.retries.fired(listener, at)
     }
 
-    /// Nobody could be let in: the listener is tried again when a slot frees, or after a pause.
+    /// No connection could be accepted: the listener is tried again when a slot is free, or after a
+    /// pause.
     fn postpone(&mut self, listener: Key, now: Instant, timers: &mut Timers) {
         if let Some(waiting) = self.waiting.get_mut(listener.index() as usize) {
             *waiting = true;
@@ -99,7 +100,7 @@ fn keys() -> impl Iterator<Item = Key> {
 }
 
 impl Worker {
-    /// Lets clients in; what is left over waits for the next turn.
+    /// Accepts clients; what is left over waits for the next turn.
     pub(super) fn accept_all(&mut self, now: Instant) {
         for _ in 0..self.listeners.pending.len(0) {
             if let Some(listener) = self.listeners.pending.pop_first(0)
@@ -132,7 +133,7 @@ impl Worker {
                     self.admit_all(kept, now);
                 }
                 Ok(None) => return false,
-                // The system wants a descriptor before it looks whether there is anybody.
+                // The system wants a descriptor before it looks whether a connection waits.
                 Err(error)
                     if are_exhausted(&error) && !self.listeners.sockets[at].has_waiting() =>
                 {
@@ -145,7 +146,7 @@ impl Worker {
                     freed = true;
                 }
                 Err(error) => {
-                    // Who is idle now makes room when that has lasted a little.
+                    // A client that is idle now is closed when that has lasted a little.
                     let is_passing = !freed && !self.order.is_empty(IDLE);
                     if !is_passing || !are_exhausted(&error) {
                         self.listeners.warn(&error, now);
@@ -157,8 +158,9 @@ impl Worker {
         true
     }
 
-    /// Nobody here can make room for who waits, so others are asked; none of them tells when it
-    /// has. Without anybody who waits, the next event is for who comes.
+    /// No client here can be closed for the connection that waits, so the other workers are asked;
+    /// none of them tells when it has closed one. If no connection waits, an event tells of the
+    /// next one.
     fn postpone(&mut self, listener: Key, now: Instant) -> bool {
         let socket = self.listeners.sockets.get(listener.index() as usize);
         if socket.is_some_and(Listener::has_waiting) {
@@ -168,9 +170,9 @@ impl Worker {
         false
     }
 
-    /// Makes clients of those who were let in and are counted as this worker's.
+    /// Makes clients of connections that were accepted and are counted as this worker's.
     pub(super) fn admit_all(&mut self, all: impl IntoIterator<Item = Newcomer>, now: Instant) {
-        // A head's time begins with the connection, for one without a byte of it is idle as well.
+        // A head's time begins with the connection, because one without a byte of it is idle, too.
         let idle_until = now + self.context.settings.timeouts.header;
         for (transport, client) in all {
             if self.clients.len() >= self.context.settings.limits.connections {
@@ -202,8 +204,8 @@ impl Worker {
         }
     }
 
-    /// Lets in who is already waiting, here or left by another worker, then closes the listeners
-    /// for good.
+    /// Accepts the connections that wait already, here or left by another worker, then closes the
+    /// listeners for good.
     pub(super) fn close_listeners(&mut self, now: Instant) {
         self.obey(self.mailboxes.refuse_clients(self.index), now);
         self.listeners.sockets.iter().for_each(Listener::withdraw);

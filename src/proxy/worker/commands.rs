@@ -37,8 +37,8 @@ impl Worker {
         self.listeners.capacity_freed();
     }
 
-    /// Chooses from these backends from now on. Connections that rest and lead to others are closed
-    /// before the membership learns of it: what is then gone has none.
+    /// Chooses from these backends from now on. Idle connections to others are closed before the
+    /// membership learns of it, so a backend that is gone has none.
     fn take_roster(&mut self, roster: Arc<Roster>) {
         for link in self.upstreams.keys().collect::<Vec<_>>() {
             let upstream = self.upstreams.get(link);
@@ -67,7 +67,7 @@ impl Worker {
         }
     }
 
-    /// Serves on for the shutdown delay.
+    /// Serves for the shutdown delay, then drains.
     fn leave(&mut self, now: Instant) {
         if self.context.phase == Phase::Serving {
             self.context.phase = Phase::Leaving;
@@ -76,7 +76,7 @@ impl Worker {
         }
     }
 
-    /// Lets nobody new in, and finishes what is in flight.
+    /// Accepts no more clients, and finishes what is in flight.
     pub(super) fn drain(&mut self, now: Instant) {
         self.context.phase = Phase::Draining;
         self.close_listeners(now);

@@ -1,7 +1,8 @@
-//! Making room: where places or descriptors are short, who has been idle longest goes first.
+//! Making room: if connection slots or descriptors are short, the client that has been idle longest
+//! is closed first.
 //!
-//! Idle is a client that waits for nothing of ours and of whom nothing has come: between two
-//! requests, or before the first. None of those is closed of whom this turn brought an event.
+//! A client is idle while no request of it is in progress: between two requests, or before the
+//! first. None is closed that had an event in this turn.
 
 use std::time::{Duration, Instant};
 
@@ -11,27 +12,27 @@ use super::super::mailbox::Command;
 use super::{IDLE, LEAVING, Worker, spare};
 use crate::reactor::Key;
 
-/// How long a client is idle before its place may go to another. One that had an answer within the
+/// How long a client is idle before its slot may go to another. One that had an answer within the
 /// last second is likely to ask again at once.
 pub(super) const SETTLED: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// The client that has been idle longest, if that is longer than [`SETTLED`]: who waits outside
-    /// can wait so long, and one inside may have a request on its way.
+    /// The client that has been idle longest, if that is longer than [`SETTLED`]: a connection that
+    /// waits to be accepted can wait so long, and a client may have a request on its way.
     pub(super) fn idle_client(&self, now: Instant) -> Option<Key> {
         self.idle_for(SETTLED, now)
     }
 
-    /// Ends the connection that [`Worker::idle_client`] names, if there is one, so that its place
-    /// is free.
+    /// Ends the connection that [`Worker::idle_client`] names, if there is one, so that its slot is
+    /// free.
     pub(super) fn close_idle(&mut self, now: Instant) {
         if let Some(key) = self.idle_client(now) {
             self.dismiss(key, now);
         }
     }
 
-    /// Ends the connection of a client that asks nothing. One that had an answer is read on, for a
-    /// part of that may still be on its way.
+    /// Ends the connection of a client that asks nothing. One that had an answer is read on, because
+    /// a part of that may still be on its way.
     pub(super) fn dismiss(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if client.standing == Standing::Served {
@@ -70,7 +71,7 @@ impl Worker {
         spare.is_some()
     }
 
-    /// Gives a place and a descriptor back, because another worker has none and needs one.
+    /// Gives a slot and a descriptor back, because another worker has none and needs one.
     pub(super) fn make_room_for_others(&mut self, now: Instant) {
         self.close_idle(now);
         self.drop_leaving();
