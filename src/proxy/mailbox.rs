@@ -1,9 +1,9 @@
 //! Commands to workers: one mailbox and one waker each.
 //!
-//! Whoever has something to tell a worker, be it the one that stops the proxy or another worker,
-//! leaves a [`Command`] in its mailbox and wakes it. An empty mailbox costs the worker one relaxed
-//! load per turn. Of each kind of command but clients only the last one is kept, so a mailbox holds
-//! no more than a worker's share of clients and a handful of words, however long it is not emptied.
+//! The owner of the backends and other workers leave a [`Command`] in a worker's mailbox and wake
+//! it. An empty mailbox costs the worker one relaxed load per turn. Of each kind of command but
+//! clients only the last one is kept, so a mailbox holds no more than a worker's share of clients
+//! and one command of each other kind, however long it is not emptied.
 //! What is sent before a worker runs waits for it; one that ended takes nothing.
 
 use std::mem::discriminant;
