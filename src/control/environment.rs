@@ -8,7 +8,7 @@ use super::table;
 use crate::usage::nearest;
 
 /// The beginning of the name of each variable.
-pub const PREFIX: &str = "TIDEGATE_";
+const PREFIX: &str = "TIDEGATE_";
 
 /// A variable that can't be used.
 #[derive(Debug, thiserror::Error)]

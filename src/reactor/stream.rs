@@ -35,8 +35,6 @@ pub enum Received {
 pub struct Stream {
     transport: Transport,
     known: Readiness,
-    /// The peer's end was read.
-    ended: bool,
     /// We have finished sending.
     finished: bool,
     /// A write was told that the peer broke the connection off.
@@ -69,8 +67,8 @@ impl Stream {
     }
 
     fn new(transport: Transport, key: Key, poller: &Poller) -> io::Result<Self> {
-        let (ended, finished, broken) = (false, false, false);
-        let mut stream = Self { transport, known: Readiness::default(), ended, finished, broken };
+        let (known, finished, broken) = (Readiness::default(), false, false);
+        let mut stream = Self { transport, known, finished, broken };
         stream.begin(key, poller)?;
         Ok(stream)
     }
@@ -153,7 +151,7 @@ impl Stream {
         }
         match self.transport.read(buffer) {
             Ok(0) => {
-                (self.known.readable, self.ended) = (false, true);
+                self.known.readable = false;
                 // The kernel tells of a reset once. If that was to a write, this is no end.
                 if self.broken { Err(Errno::CONNRESET.into()) } else { Ok(Received::End) }
             }
@@ -224,12 +222,6 @@ impl Stream {
     #[must_use]
     pub fn has_unread(&self) -> bool {
         self.transport.has_unread()
-    }
-
-    /// Whether the peer's end was read, so that nothing more will come.
-    #[must_use]
-    pub fn is_ended(&self) -> bool {
-        self.ended
     }
 
     /// Tells the peer that nothing more will be sent; reading goes on. Once is enough.
