@@ -12,9 +12,10 @@ VALUES
   Durations are written as 500ms, 2s, 1m or 1h; 24h is the longest.
 
 ENVIRONMENT
-  Each flag but --port has a variable: TIDEGATE_RESPONSE_TIMEOUT=5s is --response-timeout 5s, and
-  TIDEGATE_POLICY the policy. A flag wins over its variable. The values of a flag that may be
-  repeated are separated by commas. A variable for a flag without a value is true or false.
+  Each flag but --port, --check, --json and --health has a variable: TIDEGATE_RESPONSE_TIMEOUT=5s
+  is --response-timeout 5s, and TIDEGATE_POLICY the policy. A flag wins over its variable. The
+  values of a flag that may be repeated are separated by commas. A variable for a flag without a
+  value is true or false.
 
 EXAMPLES
   tidegate
