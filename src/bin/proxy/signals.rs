@@ -38,7 +38,8 @@ impl Watch {
         Ok(Self(stage))
     }
 
-    /// Notes what the program is about to do that may take long, to be said if it is ended meanwhile.
+    /// Notes what the program is about to do that may take long. If it is ended meanwhile, it says
+    /// that.
     pub(crate) fn begins(&self, what: &'static str) {
         *lock(&self.0) = Stage::Starting(what);
     }
