@@ -20,9 +20,17 @@ impl Pool {
         Self { idle: Lists::new(MAX_BACKENDS), limit }
     }
 
-    /// Keeps at most `limit` connections of each backend from now on.
-    pub(super) fn set_limit(&mut self, limit: usize) {
+    /// Keeps at most `limit` connections of each backend from now on. It forgets those that are too
+    /// many, of each backend the ones idle longest; they are to be closed.
+    pub(super) fn set_limit(&mut self, limit: usize) -> Vec<Key> {
         self.limit = limit;
+        let mut surplus = Vec::new();
+        for slot in 0..MAX_BACKENDS {
+            while self.idle.len(slot) > limit {
+                surplus.extend(self.idle.pop_first(slot));
+            }
+        }
+        surplus
     }
 
     /// The connection that was put back last.
@@ -81,6 +89,19 @@ mod tests {
             [3, 0, 9, 2].map(|at| keys.get(at).copied())
         );
         assert_eq!(pool.spare(), None);
+    }
+
+    #[test]
+    fn a_smaller_limit_leaves_the_connections_used_last() {
+        let (keys, ids, mut pool) = (keys(5), ids(2), Pool::new(3));
+        for (backend, key) in [(0, 0), (0, 1), (1, 2), (0, 3)] {
+            assert!(pool.put(ids[backend], keys[key]));
+        }
+        assert_eq!(pool.set_limit(1), keys[..2]);
+        assert!(!pool.put(ids[1], keys[4]));
+        assert_eq!([0, 1, 0].map(|of| pool.take(ids[of])), [Some(keys[3]), Some(keys[2]), None]);
+        assert_eq!(pool.set_limit(9), []);
+        assert!(pool.put(ids[1], keys[4]));
     }
 
     #[test]

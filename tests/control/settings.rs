@@ -87,3 +87,20 @@ fn a_limit_of_connections_that_is_raised_lets_those_in_that_wait() {
     first.send("Host: a\r\n\r\n");
     assert_eq!(first.answer().text(), "/first");
 }
+
+#[test]
+fn connections_that_a_smaller_pool_has_no_place_for_are_closed() {
+    let (ended, ends) = channel();
+    let origin = Origin::serve(move |mut connection| {
+        while connection.request().is_some() {
+            connection.send(ok("done"));
+        }
+        ended.send(()).unwrap();
+    });
+    let mut plan = plan(&[origin.address]);
+    let proxy = Live::start(&plan);
+    assert_eq!(get(proxy.address, "/").text(), "done");
+    plan.settings.limits.pool = 0;
+    proxy.apply(&plan);
+    hear(&ends);
+}

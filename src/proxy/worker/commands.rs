@@ -31,7 +31,9 @@ impl Worker {
     fn configure(&mut self, settings: Arc<Settings>) {
         self.context.headers = Headers::new(settings.limits.headers);
         self.context.budget.set_percent(settings.limits.retry_percent);
-        self.pool.set_limit(settings.limits.pool);
+        for link in self.pool.set_limit(settings.limits.pool) {
+            self.upstreams.remove(link);
+        }
         self.context.settings = settings;
         // More connections may be allowed now.
         self.listeners.capacity_freed();

@@ -31,8 +31,8 @@ impl Worker {
         }
     }
 
-    /// Ends the connection of a client that asks nothing. One that had an answer is read on, as a
-    /// part of that may still be on its way.
+    /// Ends the connection of a client that asks nothing. One that had an answer is read on,
+    /// because a part of that may still be on its way.
     pub(super) fn dismiss(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if client.standing == Standing::Served {
