@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use super::setting::{Change, Given, Refusal, Setting};
 use super::table;
 use crate::balance::MAX_BACKENDS;
-use crate::proxy::settings::{Pin, Plan, Settings};
+use crate::endpoint::Endpoint;
+use crate::proxy::settings::{Listen, Pin, Plan, Settings};
 use crate::reactor::cores;
 
 /// Why there is no plan.
@@ -26,6 +27,9 @@ pub enum PlanError {
     /// There are more backends than the balancer takes.
     #[error("--upstream: {0} are too many, {MAX_BACKENDS} is the most")]
     TooManyBackends(usize),
+    /// An address to listen on is given more than once.
+    #[error("--listen: {0} is given twice")]
+    ListenTwice(Endpoint),
     /// The first ejection would be longer than the longest.
     #[error("--cooldown must not be longer than --cooldown-max")]
     Cooldown,
@@ -88,11 +92,22 @@ fn settle(mut plan: Plan) -> Result<Plan, PlanError> {
     if settings.cooldown > settings.cooldown_max {
         return Err(PlanError::Cooldown);
     }
+    if let Some(endpoint) = given_twice(&settings.listen) {
+        return Err(PlanError::ListenTwice(endpoint.clone()));
+    }
     settings.policy = settings.policy.with(settings.sma_window, settings.ewma_alpha);
     settings.log = settings.log.take().map(|path| named_after(path, settings));
     settings.pseudonym.clone_from(&PSEUDONYM);
     place(settings)?;
     Ok(plan)
+}
+
+/// An address that is listened on twice. Port 0 stands for another port each time.
+fn given_twice(listen: &[Listen]) -> Option<&Endpoint> {
+    let is_any = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp(it) if it.port() == 0);
+    let endpoints: Vec<&Endpoint> = listen.iter().map(|listen| &listen.endpoint).collect();
+    let twice = |at: usize| !is_any(endpoints[at]) && endpoints[..at].contains(&endpoints[at]);
+    (0..endpoints.len()).find(|at| twice(*at)).map(|at| endpoints[at])
 }
 
 /// The log's path, with the names of settings replaced by their values.

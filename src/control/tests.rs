@@ -10,6 +10,7 @@ use super::plan::{changed, plan};
 use super::setting::{Change, Given, Setting, Spelling, as_text};
 use super::{command_line, describe, environment, table};
 use crate::proxy::settings::{HalfClose, Listen, Plan};
+use crate::reactor::cores;
 
 fn variables(pairs: &[(&str, &str)]) -> Result<Vec<Given>, EnvironmentError> {
     environment::read(pairs.iter().map(|(name, text)| ((*name).into(), OsString::from(text))))
@@ -168,6 +169,28 @@ fn a_wrong_value_is_named_with_its_variable() {
     let bytes = std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]);
     let refused = environment::read([("TIDEGATE_LOG".into(), bytes)]);
     assert!(matches!(refused, Err(EnvironmentError::NoText(name)) if name == "TIDEGATE_LOG"));
+}
+
+#[test]
+fn settings_that_do_not_fit_each_other_are_named() {
+    let many = ["--upstream=http://a"; 1025];
+    let core = format!("--pin={}", cores::allowed().expect("cores")[0]);
+    for (flags, expected) in [
+        (&many[..], "--upstream: 1025 are too many, 1024 is the most"),
+        (&["--cooldown=2s", "--cooldown-max=1s"], "--cooldown must not be longer than"),
+        (
+            &["--listen=[::]:80", "--listen=127.0.0.1:80", "--listen=[::]:80"],
+            "--listen: [::]:80 is given",
+        ),
+        (&["--listen=unix:/a", "--listen=unix:/a mode=0600"], "--listen: unix:/a is given twice"),
+        (&["--workers=2", &core], "--pin names too few cores for 2 workers (1)"),
+        (&["--pin=9999"], "--pin: there is no core 9999 to run on"),
+    ] {
+        let refused = planned(flags, &[]).expect_err("refused");
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+    let two_of_any = ["--listen=127.0.0.1:0", "--listen=127.0.0.1:0"];
+    planned(&two_of_any, &[]).expect("the system chooses two ports");
 }
 
 #[test]
