@@ -173,7 +173,7 @@ fn a_wrong_value_is_named_with_its_variable() {
 
 #[test]
 fn settings_that_do_not_fit_each_other_are_named() {
-    let many = ["--upstream=http://a"; 1025];
+    let many = vec!["--upstream=http://a"; 1025];
     let core = format!("--pin={}", cores::allowed().expect("cores")[0]);
     for (flags, expected) in [
         (&many[..], "--upstream: 1025 are too many, 1024 is the most"),

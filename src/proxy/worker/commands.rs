@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::connection::InFlight;
 use super::super::exchange::Phase;
 use super::super::mailbox::Command;
 use super::super::settings::Settings;
@@ -26,8 +25,8 @@ impl Worker {
         }
     }
 
-    /// Runs by these settings from now on. What was judged by the former ones stands, and a
-    /// timer that is set keeps its deadline until it is next looked at.
+    /// Runs by these settings from now on. What was judged by the former ones stands. What is in
+    /// flight is waited for by the new timeouts; what is idle keeps its deadline.
     fn configure(&mut self, settings: Arc<Settings>) {
         self.context.headers = Headers::new(settings.limits.headers);
         self.context.budget.set_percent(settings.limits.retry_percent);
@@ -35,6 +34,9 @@ impl Worker {
             self.upstreams.remove(link);
         }
         self.context.settings = settings;
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            self.set_client_timer(key);
+        }
         // More connections may be allowed now.
         self.listeners.capacity_freed();
     }
@@ -86,15 +88,13 @@ impl Worker {
         self.poller.timers().wake_at(DRAIN_END, now + timeout);
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
-            let at_work = client.in_flight.as_mut().filter(|it| !it.exchange.is_idle());
-            let deadline = if let Some(InFlight { exchange, .. }) = at_work.map(|it| &mut **it) {
-                exchange.drain(&mut self.context.lend(now, &client.peer));
-                exchange.deadline(&self.context.settings.timeouts)
-            } else {
-                client.idle_until = now + QUIET.min(timeout);
-                Some(client.idle_until)
-            };
-            self.client_timers.set(deadline, key, self.poller.timers());
+            match &mut client.in_flight {
+                Some(in_flight) if !in_flight.exchange.is_idle() => {
+                    in_flight.exchange.drain(&mut self.context.lend(now, &client.peer));
+                }
+                _ => client.idle_until = now + QUIET.min(timeout),
+            }
+            self.set_client_timer(key);
         }
     }
 

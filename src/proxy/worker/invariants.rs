@@ -25,18 +25,16 @@ impl Worker {
         let list = self.order.list_of(key);
         let Some(in_flight) = &client.in_flight else {
             assert!(matches!(list, Some(IDLE | READY)), "{key:?} asks nothing and is in {list:?}");
-            if list == Some(IDLE) {
-                assert!(self.client_timers.covers(client.idle_until, key), "{key:?} may stay");
-            }
+            assert!(list == Some(READY) || self.has_timer(key), "{key:?} may stay");
             return;
         };
         if list == Some(READY) {
             return;
         }
+        assert!(self.has_timer(key), "{key:?} is waited for without end");
         let exchange = &in_flight.exchange;
         if exchange.is_idle() {
             assert_eq!(list, Some(IDLE), "{key:?} asks nothing");
-            assert!(self.client_timers.covers(client.idle_until, key), "{key:?} may stay");
         } else {
             let waits = if exchange.is_lingering() { Some(LEAVING) } else { None };
             assert_eq!(list, waits, "{key:?} waits for an event");
@@ -49,6 +47,11 @@ impl Worker {
             let serves = self.upstreams.get(link).and_then(|upstream| upstream.client);
             assert_eq!(serves, Some(key), "{link:?} serves another");
         }
+    }
+
+    fn has_timer(&self, key: Key) -> bool {
+        let deadline = self.client_deadline(key);
+        deadline.is_none_or(|deadline| self.client_timers.covers(deadline, key))
     }
 
     fn check_upstream(&self, link: Key) {

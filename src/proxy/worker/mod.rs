@@ -302,22 +302,33 @@ impl Worker {
     }
 
     fn client_expired(&mut self, key: Key, now: Instant) {
+        if self.client_deadline(key).is_none_or(|deadline| deadline > now) {
+            return self.set_client_timer(key);
+        }
         let Some(client) = self.clients.get_mut(key) else { return };
-        let timeouts = &self.context.settings.timeouts;
-        let at_work = client.in_flight.as_mut().filter(|it| !it.exchange.is_idle());
-        let deadline = match &at_work {
-            Some(in_flight) => in_flight.exchange.deadline(timeouts),
-            None => Some(client.idle_until),
-        };
-        if deadline.is_none_or(|deadline| deadline > now) {
-            return self.client_timers.set(deadline, key, self.poller.timers());
+        match &mut client.in_flight {
+            Some(in_flight) if !in_flight.exchange.is_idle() => {
+                in_flight.exchange.expired(&mut self.context.lend(now, &client.peer));
+                self.serve_one(key, now);
+            }
+            _ => self.dismiss(key, now),
         }
-        if let Some(in_flight) = at_work {
-            in_flight.exchange.expired(&mut self.context.lend(now, &client.peer));
-            self.serve_one(key, now);
-        } else {
-            self.dismiss(key, now);
+    }
+
+    /// Until when a client's request, or the client while it has none, is waited for.
+    fn client_deadline(&self, key: Key) -> Option<Instant> {
+        let client = self.clients.get(key)?;
+        match &client.in_flight {
+            Some(in_flight) if !in_flight.exchange.is_idle() => {
+                in_flight.exchange.deadline(&self.context.settings.timeouts)
+            }
+            _ => Some(client.idle_until),
         }
+    }
+
+    fn set_client_timer(&mut self, key: Key) {
+        let deadline = self.client_deadline(key);
+        self.client_timers.set(deadline, key, self.poller.timers());
     }
 
     /// Ends a client's connection whatever its state; a request in flight gets its row.
