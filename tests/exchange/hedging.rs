@@ -51,6 +51,21 @@ fn whichever_answers_first_wins_and_the_other_is_cancelled_once() {
 }
 
 #[test]
+fn an_attempt_at_a_backend_that_is_removed_ends_and_the_request_only_with_the_last() {
+    let mut rig = two(GET);
+    let ids = rig.ids.clone();
+    rig.remove(&ids[..1]);
+    assert_eq!(outstanding(&rig), [0, 1]);
+    rig.sends(SECOND, OK);
+    assert_eq!((rig.client_got().as_str(), rig.row().fault), (OK_FORWARDED, None));
+    let mut rig = two(GET);
+    rig.remove(&ids);
+    assert_eq!(outstanding(&rig), [0, 0]);
+    let row = rig.row();
+    assert_eq!((row.status, row.fault), (503, Some("backend_removed")));
+}
+
+#[test]
 fn both_get_the_whole_request_each_at_its_own_pace() {
     let put = forwarded("PUT / HTTP/1.1", "", "Content-Length: 3\r\n", "abc");
     for (request, sent) in [(GET, GET_FORWARDED), (PUT, put.as_str())] {

@@ -45,20 +45,11 @@ impl Exchange {
 
     /// The proxy has waited long enough for what is in flight.
     pub fn stop(&mut self, context: &mut Context<'_>) {
-        self.give_up(Fault::Stopped, context);
-    }
-
-    /// A backend with an attempt under way was removed, and its drain limit expired.
-    pub fn backend_removed(&mut self, context: &mut Context<'_>) {
-        self.give_up(Fault::BackendRemoved, context);
-    }
-
-    fn give_up(&mut self, reason: Fault, context: &mut Context<'_>) {
         if self.is_idle() {
             self.hang_up(CloseMode::Close);
         } else {
             self.about.persistence.close();
-            self.fail(reason, context);
+            self.fail(Fault::Stopped, context);
         }
         self.work(context);
     }

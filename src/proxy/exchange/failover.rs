@@ -10,7 +10,7 @@ use super::action::{Action, CloseMode, ConnectFailure, Context, Source};
 use super::attempt::{Answer, AttemptId, Link, MAX_ATTEMPTS};
 use super::request_context::Serves;
 use super::state::{Request, Response};
-use crate::balance::{Choice, Lease, Outcome};
+use crate::balance::{BackendId, Choice, Lease, Outcome};
 use crate::proxy::fault::Fault;
 
 impl Exchange {
@@ -173,6 +173,17 @@ impl Exchange {
     fn try_another(&mut self, id: AttemptId, context: &mut Context<'_>) {
         self.end_attempt(id, close(id, CloseMode::Close), context);
         self.dispatch(context);
+    }
+
+    /// Ends the attempts at backends that were removed and whose drain limit expired.
+    pub fn backends_removed(&mut self, removed: &[BackendId], context: &mut Context<'_>) {
+        for id in self.attempts.ids() {
+            let backend = self.attempts.get(id).map(|attempt| attempt.lease.backend());
+            if backend.is_some_and(|backend| removed.contains(&backend)) {
+                self.attempt_fails(id, Fault::BackendRemoved, context);
+            }
+        }
+        self.work(context);
     }
 
     /// What an attempt met ends it, and the request if no other one is out.

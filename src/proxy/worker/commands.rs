@@ -60,12 +60,10 @@ impl Worker {
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
             let Some(in_flight) = &mut client.in_flight else { continue };
-            let mut links = in_flight.links.iter();
-            if links.any(|(_, link)| {
-                self.upstreams.get(link).is_some_and(|u| backends.contains(&u.backend))
-            }) {
-                let exchange = &mut in_flight.exchange;
-                exchange.backend_removed(&mut self.context.lend(now, &client.peer));
+            in_flight
+                .exchange
+                .backends_removed(backends, &mut self.context.lend(now, &client.peer));
+            if in_flight.exchange.has_actions() {
                 self.serve_one(key, now);
             }
         }

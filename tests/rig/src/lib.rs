@@ -238,6 +238,12 @@ impl ExchangeHarness {
         began
     }
 
+    /// The drain limit of these backends expires.
+    pub fn remove(&mut self, backends: &[BackendId]) {
+        self.act(|exchange, context| exchange.backends_removed(backends, context));
+        self.run();
+    }
+
     /// The connection that serves the exchange; of several, the first attempt's.
     #[must_use]
     pub fn attached(&self) -> Option<usize> {

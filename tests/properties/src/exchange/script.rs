@@ -14,6 +14,7 @@
 //! | `bNUMBER` | at most so many bytes are taken at once |
 //! | `D`, `S` | the proxy begins to stop; it has waited long enough |
 //! | `h` | another attempt begins, if it may |
+//! | `rNUMBER` | all backends but the first so many are removed, and have had their time |
 //! | `nNUMBER` | of several backends in use, steps are of the one with this place from now on |
 
 use rig::{Dial, ExchangeHarness, Peer, Socket};
@@ -71,6 +72,10 @@ impl Player<'_> {
             b'd' | b'e' => rig.servers[usize::from(kind - b'd')].dials = dials(rest),
             b'p' | b'q' => rig.pool(usize::from(kind - b'p')),
             b'h' => drop(rig.hedge()),
+            b'r' => {
+                let removed: Vec<_> = rig.ids.iter().copied().skip(number(rest)).collect();
+                rig.remove(&removed);
+            }
             b'n' => self.place = number(rest),
             _ => self.backend_step(kind, rest),
         }
