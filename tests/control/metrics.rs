@@ -77,4 +77,7 @@ fn retries_and_faults_are_counted_for_the_backend_that_was_tried_last() {
         all.backends.values().map(|backend| backend.traffic.requests()).collect();
     requests.sort_unstable();
     assert_eq!(requests, [0, 2], "one was only dialled");
+    let failed = all.backends.values().filter(|backend| backend.traffic.requests() == 0);
+    let failed: Vec<_> = failed.flat_map(|backend| backend.failed_attempts.clone()).collect();
+    assert_eq!(failed, [("connect_refused", 1)], "that is counted where it happened");
 }

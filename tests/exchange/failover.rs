@@ -127,6 +127,28 @@ fn what_a_backend_lost_in_silence_goes_to_another_if_that_does_no_harm() {
 }
 
 #[test]
+fn a_failure_is_counted_at_each_backend_after_which_another_one_was_tried() {
+    let mut rig = rig([Dial::Refuses, Dial::Answers, Dial::Answers]);
+    rig.client(GET);
+    rig.upstream_ends(StreamEnd::Reset);
+    rig.upstream_ends(StreamEnd::Reset);
+    assert_eq!(rig.failures, [(0, "connect_refused"), (1, "upstream_closed")]);
+    let row = rig.row();
+    assert_eq!(
+        (row.backend, row.fault),
+        (Some(2), Some("upstream_closed")),
+        "the row has the last"
+    );
+    // That a pooled connection has become stale is no failure.
+    let mut rig = self::rig([Dial::Answers; 3]);
+    rig.pool(0);
+    rig.client(GET);
+    rig.upstream_ends(StreamEnd::Finished);
+    rig.upstream(OK);
+    assert_eq!((rig.row().attempts, rig.failures.len()), (2, 0));
+}
+
+#[test]
 fn what_may_be_sent_again_is_limited() {
     let mut rig = rig([Dial::Answers; 3]);
     rig.budget = RetryBudget::new(0, rig.now);

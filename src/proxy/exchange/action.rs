@@ -7,6 +7,7 @@ use crate::balance::{BackendId, Balancer};
 use crate::buffer::FreeList;
 use crate::http::Headers;
 use crate::proxy::budget::RetryBudget;
+use crate::proxy::fault::Fault;
 use crate::proxy::peer::Peer;
 use crate::proxy::resolver::AddressCursor;
 use crate::proxy::settings::Settings;
@@ -106,6 +107,13 @@ pub enum Action {
     Refresh {
         /// The backend.
         backend: BackendId,
+    },
+    /// Count that an attempt at this backend failed, and that the request goes on with another one.
+    CountFailure {
+        /// The backend.
+        backend: BackendId,
+        /// What went wrong.
+        fault: Fault,
     },
     /// Put the attempt's connection back into the pool.
     Recycle {

@@ -119,7 +119,7 @@ impl Exchange {
             self.actions.push_back(Action::Refresh { backend: attempt.lease.backend() });
         }
         if self.may_try_another(context) {
-            self.try_another(id, context);
+            self.try_another(id, fault, context);
         } else {
             self.attempt_fails(id, fault, context);
         }
@@ -148,11 +148,12 @@ impl Exchange {
         }
         let Some(attempt) = self.attempts.get_mut(id) else { return false };
         if is_stale {
+            // That is no failure of the backend.
             context.balancer.restart(&mut attempt.lease, context.now);
             self.connect(id, Source::Fresh, context);
         } else {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
-            self.try_another(id, context);
+            self.try_another(id, Fault::UpstreamClosed, context);
         }
         true
     }
@@ -170,9 +171,16 @@ impl Exchange {
     }
 
     /// Goes to a backend that was not tried yet.
-    fn try_another(&mut self, id: AttemptId, context: &mut Context<'_>) {
+    fn try_another(&mut self, id: AttemptId, fault: Fault, context: &mut Context<'_>) {
+        self.count_failure(id, fault);
         self.end_attempt(id, close(id, CloseMode::Close), context);
         self.dispatch(context);
+    }
+
+    fn count_failure(&mut self, id: AttemptId, fault: Fault) {
+        let Some(attempt) = self.attempts.get(id) else { return };
+        let backend = attempt.lease.backend();
+        self.actions.push_back(Action::CountFailure { backend, fault });
     }
 
     /// Ends the attempts at backends that were removed and whose drain limit expired.
@@ -193,6 +201,7 @@ impl Exchange {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
         }
         if self.attempts.len() > 1 {
+            self.count_failure(id, fault);
             self.end_attempt(id, close(id, CloseMode::Close), context);
         } else {
             self.fail(fault, context);

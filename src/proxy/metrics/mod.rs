@@ -10,6 +10,7 @@
 //! the totals.
 
 mod counter;
+mod faults;
 mod latency;
 #[cfg(test)]
 mod tests;
@@ -21,12 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
+pub use faults::{FAULT_LABELS_MAX, Faults};
 pub use latency::Latencies;
-pub use traffic::{AnswerClass, FAULT_LABELS_MAX, Traffic};
+pub use traffic::{AnswerClass, Traffic};
 pub use worker::WorkerMetrics;
 
 use crate::balance::{BackendId, Registry, Stage};
 use counter::Counter;
+use faults::{FaultCounters, merge_faults};
 use latency::LatencyCounters;
 use traffic::TrafficCounters;
 
@@ -65,6 +68,7 @@ struct Backends {
 #[derive(Debug, Default)]
 struct BackendCounters {
     traffic: TrafficCounters,
+    failed_attempts: FaultCounters,
     opened: Counter,
     open: Counter,
     latencies: LatencyCounters,
@@ -91,6 +95,9 @@ pub struct Snapshot {
 pub struct BackendSnapshot {
     /// The requests whose last attempt was sent to it.
     pub traffic: Traffic,
+    /// Attempts at it that failed while their request went on with another attempt, by what went
+    /// wrong. They are not among the faults of requests.
+    pub failed_attempts: Faults,
     /// How long those requests took from dispatch to the backend's last byte, as `latency_ms` in
     /// the log; tunnels are left out.
     pub latencies: Latencies,
@@ -111,6 +118,7 @@ impl BackendSnapshot {
 
     fn add(&mut self, counters: &BackendCounters) {
         self.traffic.add(&counters.traffic);
+        counters.failed_attempts.sum_into(&mut self.failed_attempts);
         self.latencies.add(&counters.latencies);
         self.opened += counters.opened.get();
         self.open += counters.open.get();
@@ -118,6 +126,7 @@ impl BackendSnapshot {
 
     fn merge(&mut self, other: &Self) {
         self.traffic.merge(&other.traffic);
+        merge_faults(&mut self.failed_attempts, &other.failed_attempts);
         self.latencies.merge(&other.latencies);
         self.opened += other.opened;
         self.open += other.open;

@@ -1,13 +1,8 @@
 //! What became of requests: of all, or of those that a backend had.
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
-
 use super::counter::Counter;
+use super::faults::{FaultCounters, Faults, merge_faults};
 use crate::journal::Record;
-
-/// Labels of faults for which there is a counter; there are fewer, see the tests of `Fault`.
-pub const FAULT_LABELS_MAX: usize = 192;
 
 /// What kind of answer a client got.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,24 +48,7 @@ pub(super) struct TrafficCounters {
     retries: Counter,
     /// Answers below 400 with a fault: those that broke off.
     broken: Counter,
-    /// Made with the first fault.
-    faults: OnceLock<Box<FaultCounters>>,
-}
-
-/// In the order in which labels were seen first.
-#[derive(Debug)]
-struct FaultCounters([FaultCounter; FAULT_LABELS_MAX]);
-
-#[derive(Debug, Default)]
-struct FaultCounter {
-    label: OnceLock<&'static str>,
-    count: Counter,
-}
-
-impl Default for FaultCounters {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| FaultCounter::default()))
-    }
+    faults: FaultCounters,
 }
 
 impl TrafficCounters {
@@ -92,12 +70,7 @@ impl TrafficCounters {
         if status < 400 {
             self.broken.add(1);
         }
-        let FaultCounters(counters) = &**self.faults.get_or_init(Box::default);
-        // The first one that is free becomes the label's.
-        let counter = counters.iter().find(|one| *one.label.get_or_init(|| label) == label);
-        if let Some(counter) = counter {
-            counter.count.add(1);
-        }
+        self.faults.add(label);
     }
 }
 
@@ -114,7 +87,7 @@ pub struct Traffic {
     /// Attempts beyond the first of their request.
     pub retries: u64,
     /// Requests by the label of what went wrong.
-    pub faults: BTreeMap<&'static str, u64>,
+    pub faults: Faults,
 }
 
 impl Traffic {
@@ -126,10 +99,7 @@ impl Traffic {
         self.request_bytes += counters.request_bytes.get();
         self.response_bytes += counters.response_bytes.get();
         self.retries += counters.retries.get();
-        for counter in counters.faults.get().iter().flat_map(|faults| &faults.0) {
-            let Some(label) = counter.label.get() else { break };
-            *self.faults.entry(label).or_default() += counter.count.get();
-        }
+        counters.faults.sum_into(&mut self.faults);
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -140,9 +110,7 @@ impl Traffic {
         self.request_bytes += other.request_bytes;
         self.response_bytes += other.response_bytes;
         self.retries += other.retries;
-        for (label, count) in &other.faults {
-            *self.faults.entry(label).or_default() += count;
-        }
+        merge_faults(&mut self.faults, &other.faults);
     }
 
     /// Requests that ended.

@@ -45,6 +45,11 @@ impl WorkerMetrics {
         }
     }
 
+    /// An attempt at `backend` failed, and its request went on with another attempt.
+    pub fn attempt_failed(&mut self, backend: BackendId, label: &'static str) {
+        self.of(backend).failed_attempts.add(label);
+    }
+
     /// A client's connection was accepted.
     pub fn accepted(&self) {
         self.block.accepted.add(1);

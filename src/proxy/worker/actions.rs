@@ -16,6 +16,9 @@ impl Worker {
                     self.dial(key, attempt, (backend, source), now);
                 }
                 Action::Refresh { backend } => self.resolver.request_refresh(backend),
+                Action::CountFailure { backend, fault } => {
+                    self.context.metrics.attempt_failed(backend, fault.label());
+                }
                 Action::Recycle { attempt, idle } => self.recycle(key, attempt, idle, now),
                 Action::Keep { attempt, idle } => self.keep(key, attempt, idle, now),
                 Action::Close { attempt, how } => {

@@ -23,6 +23,9 @@ impl ExchangeHarness {
         match action {
             Action::Dial { attempt, backend, source } => self.dial(attempt, backend, source),
             Action::Refresh { backend } => self.refreshed.push(self.place(backend)),
+            Action::CountFailure { backend, fault } => {
+                self.failures.push((self.place(backend), fault.label()));
+            }
             Action::Recycle { attempt, idle } => {
                 let link = self.links[attempt.index()].take().expect("a connection to put back");
                 let connection = &mut self.connections[link];

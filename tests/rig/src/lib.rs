@@ -70,6 +70,8 @@ pub struct ExchangeHarness {
     pub links: [Option<usize>; MAX_ATTEMPTS],
     /// Backends whose names were to be looked up again.
     pub refreshed: Vec<usize>,
+    /// Attempts that failed while their request went on: the backend, and what went wrong.
+    pub failures: Vec<(usize, &'static str)>,
     /// Which of them is kept for the client alone, and the backend it leads to.
     kept: Option<(usize, BackendId)>,
     /// The backend demanded last.
@@ -136,6 +138,7 @@ impl ExchangeHarness {
             links: [None; MAX_ATTEMPTS],
             refreshed: Vec::new(),
             kept: None,
+            failures: Vec::new(),
             demanded: None,
             write_bytes: usize::MAX,
             rows: Vec::new(),
