@@ -38,6 +38,8 @@ const WINDOWS = {
 };
 
 const POLICIES = {
+  adaptive: () => "prefers the least response time to expect, by its last ones and what is in flight",
+  "least-conn": () => "prefers the fewest requests and tunnels",
   "round-robin": () => "takes the backends in turn",
   adaptive_sma: ({ window }) => `prefers the lowest mean of the last ${window} response times`,
   adaptive_ewma: ({ alpha }) =>

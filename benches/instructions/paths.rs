@@ -25,13 +25,16 @@ pub(crate) type Path = (&'static str, fn() -> Step);
 pub(crate) type Step = Box<dyn FnMut()>;
 
 /// In the order in which a request meets them; the last is all of them but the row's writing.
-pub(crate) const PATHS: [Path; 11] = [
+pub(crate) const PATHS: [Path; 14] = [
     ("request head, small", || request_head(SMALL)),
     ("request head, browser's", || request_head(BROWSER)),
     ("request rewritten", request_rewritten),
     ("select, round-robin", || select(Policy::RoundRobin)),
     ("select, adaptive_sma", || select(Policy::AdaptiveSma { window: 3 })),
     ("select, adaptive_ewma", || select(Policy::AdaptiveEwma { alpha: 0.2 })),
+    ("select, least-conn", || select(Policy::LeastConn)),
+    ("select, adaptive", || select(Policy::Adaptive)),
+    ("select, adaptive, of 1024", || select_of(1024, Policy::Adaptive)),
     ("response head and rewrite", response_head),
     ("framing, 8 chunks", chunks),
     ("metrics, request counted", metrics),
@@ -130,10 +133,10 @@ fn start() -> Instant {
     Instant::now()
 }
 
-fn membership(policy: Policy, now: Instant) -> Membership {
+fn membership(backends: u16, policy: Policy, now: Instant) -> Membership {
     let options = Options { policy, ..Options::default() };
     let mut membership = Membership::new(options, now).expect("valid options");
-    for index in 0..BACKENDS {
+    for index in 0..backends {
         membership.add(&format!("http://localhost:{}", 8081 + index)).expect("a slot");
     }
     membership
@@ -141,9 +144,22 @@ fn membership(policy: Policy, now: Instant) -> Membership {
 
 /// A choice, what comes of it, and its end.
 fn select(policy: Policy) -> Step {
+    select_of(BACKENDS, policy)
+}
+
+/// The same among so many backends, all of which were measured.
+fn select_of(backends: u16, policy: Policy) -> Step {
     let mut now = start();
-    let mut balancer = membership(policy, now).balancer();
+    let mut membership = membership(backends, policy, now);
+    let mut balancer = membership.balancer();
     let tried = Tried::default();
+    for member in membership.roster().members() {
+        let Choice::Go(mut lease) = balancer.acquire_bound(member.id(), now) else {
+            panic!("a backend")
+        };
+        balancer.observe(&mut lease, Outcome::Answered, now + Duration::from_micros(100));
+        balancer.release(lease);
+    }
     Box::new(move || {
         let Choice::Go(mut lease) = balancer.acquire(&tried, now) else { panic!("a backend") };
         now += Duration::from_micros(100);
@@ -155,7 +171,7 @@ fn select(policy: Policy) -> Step {
 /// A request over a pooled connection as a worker counts it.
 fn metrics() -> Step {
     let now = start();
-    let mut membership = membership(Policy::RoundRobin, now);
+    let mut membership = membership(BACKENDS, Policy::RoundRobin, now);
     let backend = membership.roster().members()[0].id();
     let mut worker = Metrics::new(1, membership.registry()).worker(0);
     let record = record(now);
@@ -218,7 +234,7 @@ fn exchange() -> Step {
         limits: Limits { head_bytes: HEAD_BYTES, headers: FIELDS, ..Limits::default() },
         ..Settings::default()
     };
-    let mut balancer = membership(Policy::RoundRobin, now).balancer();
+    let mut balancer = membership(BACKENDS, Policy::RoundRobin, now).balancer();
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
     let mut headers = Headers::new(FIELDS);

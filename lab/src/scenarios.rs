@@ -138,7 +138,7 @@ pub fn names() -> impl Iterator<Item = String> {
 }
 
 fn all() -> impl Iterator<Item = (Policy, &'static str)> {
-    CONNECTIONS.into_iter().flat_map(|mode| Policy::ALL.map(|policy| (policy, mode)))
+    CONNECTIONS.into_iter().flat_map(|mode| Policy::PUBLISHED.map(|policy| (policy, mode)))
 }
 
 fn name(policy: Policy, connections: &str) -> String {

@@ -1,4 +1,4 @@
-//! The request path of balancing: acquire, observe, release.
+//! What a worker does with its leases: observe, park, release. `choice.rs` gives them out.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
 use std::time::{Duration, Instant};
 
-use super::clock::{Nanos, nanos};
+use super::availability::{Availability, Cause};
+use super::candidate::Candidate;
+use super::clock::Nanos;
 use super::id::{BackendId, Tried};
-use super::lease::{Lease, Outcome, Reason};
+use super::lease::{Lease, Outcome};
+use super::load::Held;
 use super::membership::{Acknowledged, NO_ROSTER};
-use super::outage::Availability;
-use super::policy::Policy;
-use super::probe::Probe;
+use super::policy::{Answers, Sample};
 use super::registry::Registry;
 use super::roster::{Member, Roster};
-use super::slot::Stage;
+use super::slot::{Slot, Stage};
 
 /// Bytes after which no more backends are listed in an explanation.
 const EXPLAINED_BYTES: usize = 800;
@@ -23,59 +24,24 @@ const EXPLAINED_BYTES: usize = 800;
 /// No sample counts for more. It keeps sums and averages of samples far from their limits.
 pub(super) const LONGEST_SAMPLE: Nanos = 24 * 3600 * 1_000_000_000;
 
-/// How to balance.
-#[derive(Copy, Clone, PartialEq, Debug)]
-pub struct Options {
-    /// How the best backend is found, with the parameters.
-    pub policy: Policy,
-    /// How long a backend may go without a sample before an adaptive policy sends it one probe;
-    /// `None` for never, which is the published behaviour.
-    pub resample_after: Option<Duration>,
-    /// How long a backend is ejected that could not be reached for the first time.
-    pub cooldown: Duration,
-    /// The longest ejection; each failed probe doubles the last one up to this.
-    pub cooldown_max: Duration,
-    /// The sample that a failure counts as. No timeout of the proxy has a part in it, so that
-    /// policies choose alike whatever those are.
-    pub failure_sample: Duration,
-    /// How long a probe keeps other requests from its backend at most.
-    pub probe_timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            policy: Policy::RoundRobin,
-            resample_after: None,
-            cooldown: Duration::from_millis(500),
-            cooldown_max: Duration::from_secs(5),
-            failure_sample: Duration::from_secs(10),
-            probe_timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What came of asking for a backend.
-#[must_use = "a lease counts as in flight until it is released"]
-#[derive(Debug)]
-pub enum Choice {
-    /// The request goes to this one.
-    Go(Lease),
-    /// Every backend was tried, or there is none.
-    Nobody,
-}
+/// A request that is in flight for so long may be parked.
+const PARKED_AFTER: Nanos = 1_000_000_000;
 
 /// Chooses backends for one worker and learns from what became of the requests.
 #[derive(Debug)]
 pub struct Balancer {
-    registry: Arc<Registry>,
-    roster: Arc<Roster>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) roster: Arc<Roster>,
     /// Tells the membership which roster this is.
     acknowledged: Acknowledged,
-    /// Scratch for a choice.
-    candidates: Vec<BackendId>,
+    /// What this worker knows of the answers of all backends.
+    pub(super) answers: Answers,
+    /// The instant of the choice before, when it told the others last.
+    pub(super) turn: Nanos,
     /// The instant that was counted last: all that happens in a turn happens at one.
     counted: Cell<Option<(Instant, Nanos)>>,
+    /// Scratch for a choice.
+    pub(super) candidates: Vec<Candidate>,
 }
 
 impl Balancer {
@@ -85,10 +51,12 @@ impl Balancer {
         acknowledged: Acknowledged,
     ) -> Self {
         let candidates = Vec::with_capacity(registry.len());
-        Self { registry, roster, acknowledged, candidates, counted: Cell::default() }
+        let (answers, turn) = (Answers::default(), Nanos::MAX);
+        let counted = Cell::default();
+        Self { registry, roster, acknowledged, answers, turn, counted, candidates }
     }
 
-    fn nanos(&self, now: Instant) -> Nanos {
+    pub(super) fn nanos(&self, now: Instant) -> Nanos {
         match self.counted.get() {
             Some((instant, nanos)) if instant == now => nanos,
             _ => {
@@ -102,133 +70,114 @@ impl Balancer {
     /// Chooses from this roster from now on. One that is older than the present one is ignored.
     pub fn set_roster(&mut self, roster: Arc<Roster>) {
         if roster.version() > self.roster.version() {
+            if !Arc::ptr_eq(&roster.selector, &self.roster.selector) {
+                (self.answers, self.turn) = (Answers::default(), Nanos::MAX);
+            }
             self.roster = roster;
             // What was done under the roster before happened before this is read.
             self.acknowledged.store(self.roster.version(), Release);
         }
     }
 
-    /// Chooses a backend for one attempt, which starts now.
-    pub fn acquire(&mut self, tried: &Tried, now: Instant) -> Choice {
-        let now = self.nanos(now);
-        let Some((id, reason, probe)) = self.choose(tried, now) else { return Choice::Nobody };
-        let reason = if tried.is_empty() { reason } else { Reason::Retry };
-        Choice::Go(self.lease(id, reason, probe, now))
-    }
-
-    /// Takes the backend that a client is bound to, whichever the policy would choose. `None` if
-    /// that has left the roster: a bound client does not keep a backend from draining.
-    pub fn acquire_bound(&mut self, id: BackendId, now: Instant) -> Option<Lease> {
-        let now = self.nanos(now);
-        self.roster.contains(id).then(|| self.lease(id, Reason::Only, None, now))
-    }
-
-    fn lease(
-        &self,
-        backend: BackendId,
-        reason: Reason,
-        probe: Option<Probe>,
-        started: Nanos,
-    ) -> Lease {
-        let slot = self.registry.slot(backend);
-        debug_assert_ne!(slot.stage(backend), Stage::Gone, "{backend:?} is in a roster");
-        Lease {
-            backend,
-            reason,
-            in_flight: slot.begin(),
-            estimate: self.roster.selector.estimate(backend),
-            started,
-            probe,
-            excused: 0,
-            observed: None,
-        }
-    }
-
-    /// The first backend that deserves a probe, else the policy's choice among those that take
-    /// requests, else the one that will be the first to take requests again.
-    fn choose(&mut self, tried: &Tried, now: Nanos) -> Option<(BackendId, Reason, Option<Probe>)> {
-        let Self { registry, roster, candidates, .. } = self;
-        let (registry, roster) = (&**registry, &**roster);
-        let selector = &*roster.selector;
-        let is_adaptive = selector.is_adaptive();
-        let resample_after = roster.options.resample_after.map_or(Nanos::MAX, nanos);
-        candidates.clear();
-        for member in roster.members() {
-            let id = member.id();
-            if tried.contains(id) {
-                continue;
-            }
-            let slot = registry.slot(id);
-            let reason = match slot.outage.availability(roster.backoff, now) {
-                Availability::Up => {
-                    candidates.push(id);
-                    if !is_adaptive {
-                        continue;
-                    }
-                    selector.lacks_sample(id, resample_after, now)
-                }
-                Availability::Probing => Some(Reason::Trial),
-                Availability::Ejected | Availability::Down => None,
-            };
-            if let Some(reason) = reason
-                && let Some(probe) = slot.probing.claim(now, nanos(roster.options.probe_timeout))
-            {
-                return Some((id, reason, Some(probe)));
-            }
-        }
-        let (id, reason) = match candidates.as_mut_slice() {
-            [] => (self.soonest_due(tried)?, Reason::Cooling),
-            [only] => (*only, Reason::Only),
-            candidates => selector.select(candidates, registry, now)?,
-        };
-        Some((id, reason, None))
-    }
-
-    /// Of backends that are all ejected, the one whose time is over first.
-    fn soonest_due(&self, tried: &Tried) -> Option<BackendId> {
-        let untried = self.roster.members().iter().map(Member::id);
-        let due = |id: &BackendId| self.registry.slot(*id).outage.due(self.roster.backoff);
-        untried.filter(|id| !tried.contains(*id)).min_by_key(due)
-    }
-
     /// Starts the attempt's clock anew: a pooled connection turned out to be stale, and the request
     /// goes to the same backend again. Call it before any outcome is observed.
     pub fn restart(&self, lease: &mut Lease, now: Instant) {
+        self.unpark(lease);
         (lease.started, lease.excused) = (self.nanos(now), 0);
+    }
+
+    /// Parks a request that has been in flight for a second and was overtaken: a younger one to its
+    /// backend was answered. It waits for something else than the backend's speed, as a long poll
+    /// does, so it is not counted as in flight any more. Whether it is parked now; if not, ask
+    /// again in a second.
+    pub fn park(&self, lease: &mut Lease, now: Instant) -> bool {
+        let age = self.nanos(now).saturating_sub(lease.started);
+        let slot = self.registry.slot(lease.backend);
+        if lease.held == Held::InFlight && age >= PARKED_AFTER && slot.has_overtaken(lease.started)
+        {
+            self.hold(lease, Held::Parked);
+        }
+        lease.held == Held::Parked
+    }
+
+    /// A request that was parked counts as in flight again.
+    pub fn unpark(&self, lease: &mut Lease) {
+        if lease.held == Held::Parked {
+            self.hold(lease, Held::InFlight);
+        }
+    }
+
+    /// The request has become a tunnel, which counts as such from now on. Its answer must have been
+    /// observed.
+    pub fn becomes_tunnel(&self, lease: &mut Lease) {
+        self.hold(lease, Held::Tunnel);
+    }
+
+    fn hold(&self, lease: &mut Lease, held: Held) {
+        self.registry.slot(lease.backend).load.shift(lease.held, held);
+        lease.held = held;
     }
 
     /// Learns what became of an attempt, at the first byte of its response or at its failure.
     ///
-    /// The first outcome counts, and after [`Outcome::Answered`] also one [`Outcome::Failed`], as
-    /// when the response breaks off; any other one changes nothing.
-    pub fn observe(&self, lease: &mut Lease, outcome: Outcome, now: Instant) {
+    /// The first outcome counts, and after an answer also one [`Outcome::Failed`], as when the
+    /// response breaks off; any other one changes nothing.
+    pub fn observe(&mut self, lease: &mut Lease, outcome: Outcome, now: Instant) {
         if !lease.admits(outcome) {
             return;
         }
-        let Roster { selector, options, backoff, .. } = &*self.roster;
-        let slot = self.registry.slot(lease.backend);
         let now = self.nanos(now);
-        let record =
-            |sample: Nanos| selector.observe(lease.backend, sample.min(LONGEST_SAMPLE), now);
+        let took = now.saturating_sub(lease.started).saturating_sub(lease.excused);
+        let sample = Sample {
+            backend: lease.backend,
+            outcome,
+            took: took.min(LONGEST_SAMPLE),
+            in_flight: lease.in_flight,
+            now,
+        };
+        self.roster.selector.ranking.observe(&sample, &mut self.answers);
+        let slot = self.registry.slot(lease.backend);
+        let rules = self.roster.rules;
         match outcome {
-            Outcome::Answered => {
-                record(now.saturating_sub(lease.started).saturating_sub(lease.excused));
-                slot.outage.answered(lease.started);
+            Outcome::Answered | Outcome::Declined => {
+                slot.answered(lease.started);
+                slot.standing.answered(lease.started, now);
             }
             Outcome::Failed => {
-                record(nanos(options.failure_sample));
-                slot.outage.failed(*backoff, lease.started, now);
+                if slot.standing.failed(rules, lease.started, now) {
+                    self.eject(slot, now);
+                }
             }
-            Outcome::Unreachable => slot.outage.unreachable(*backoff, lease.started, now),
+            Outcome::Unreachable => slot.standing.unreachable(rules, lease.started, now),
+            Outcome::Abandoned => {}
         }
         self.yield_probe(lease);
     }
 
+    /// Ejects a backend that failed often enough, if not too many take no requests already.
+    fn eject(&self, slot: &Slot, now: Nanos) {
+        let Roster { rules, options, .. } = &*self.roster;
+        let members = self.roster.members();
+        self.registry.one_at_a_time(|| {
+            let standing = |member: &Member| &self.registry.slot(member.id).standing;
+            let is_out =
+                |member: &&Member| standing(member).availability(*rules, now) != Availability::Up;
+            let out = members.iter().filter(is_out).count();
+            if 100 * (out + 1) <= usize::from(options.max_ejected_percent) * members.len() {
+                slot.standing.eject(*rules, now);
+            }
+        });
+    }
+
     /// Ends an attempt, at the upstream's last byte or when it is given up. One without an outcome
-    /// (the client left, or the error was our own) leaves no trace: its probe is free again.
+    /// (the error was our own) leaves no trace: its probe is free again.
     pub fn release(&self, mut lease: Lease) {
         self.yield_probe(&mut lease);
-        self.registry.slot(lease.backend).end();
+        let slot = self.registry.slot(lease.backend);
+        if matches!(lease.observed, Some(Outcome::Answered | Outcome::Declined)) {
+            slot.standing.succeeded();
+        }
+        slot.load.end(lease.held);
         std::mem::forget(lease);
     }
 
@@ -269,7 +218,7 @@ impl Balancer {
     /// if the policy measures nothing.
     #[must_use]
     pub fn estimate(&self, id: BackendId) -> Option<Duration> {
-        self.roster.selector.estimate(id).map(Duration::from_nanos)
+        self.roster.selector.ranking.estimate(id).map(Duration::from_nanos)
     }
 
     /// Whether a backend takes requests.
@@ -277,8 +226,18 @@ impl Balancer {
     pub fn availability(&self, id: BackendId, now: Instant) -> Availability {
         let slot = self.registry.slot(id);
         match slot.stage(id) {
-            Stage::Active => slot.outage.availability(self.roster.backoff, self.nanos(now)),
+            Stage::Active => slot.standing.availability(self.roster.rules, self.nanos(now)),
             Stage::Draining | Stage::Gone => Availability::Down,
+        }
+    }
+
+    /// Why a backend takes requests, or none.
+    #[must_use]
+    pub fn cause(&self, id: BackendId) -> Cause {
+        let slot = self.registry.slot(id);
+        match slot.stage(id) {
+            Stage::Active => slot.standing.cause(),
+            Stage::Draining | Stage::Gone => Cause::Removed,
         }
     }
 
@@ -289,7 +248,8 @@ impl Balancer {
     pub fn explain(&self, lease: &Lease, now: Instant) -> String {
         let mut line = self.roster.options.policy.to_string();
         let members = self.roster.members();
-        let mut known = if self.roster.selector.is_adaptive() { members.iter() } else { [].iter() };
+        let mut known =
+            if self.roster.selector.ranking.is_adaptive() { members.iter() } else { [].iter() };
         while line.len() < EXPLAINED_BYTES
             && let Some(member) = known.next()
         {

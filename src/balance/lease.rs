@@ -4,22 +4,28 @@ use std::time::Duration;
 
 use super::clock::{Nanos, nanos};
 use super::id::BackendId;
+use super::load::Held;
 use super::probe::Probe;
 
 /// What became of an attempt.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum Outcome {
-    /// The first byte of a final response came that is none of 502, 503, 504 and 508. The time it
-    /// took is the sample.
+    /// The first byte of a final response came that is none of those below. The time it took is the
+    /// sample.
     Answered,
-    /// A reset, a timeout, nonsense, or a 502, 503, 504 or 508 of the backend. The sample is
-    /// [`super::Options::failure_sample`], however short the failure took: a backend that fails
-    /// fast must not attract requests. It also prolongs an ejection that the attempt was to end.
+    /// The same, of a 429 or a 5xx that is no failure. It is an answer, but if it came fast, that
+    /// does not tell of a fast backend.
+    Declined,
+    /// A reset, a timeout, nonsense, or a 502, 503, 504 or 508 of the backend. However short that
+    /// took, it counts as a long time: a backend that fails fast must not attract requests. Several
+    /// in a row eject the backend, and one prolongs an ejection that the attempt was to end.
     Failed,
-    /// The connect was refused or timed out at every address. The backend is ejected; there is no
-    /// sample, because nothing was measured. Never report an error of our own (no file descriptor,
-    /// no local port) as this: such an attempt is released without an outcome.
+    /// The connect was refused or timed out at every address. The backend is ejected. Never report
+    /// an error of our own (no file descriptor, no local port) as this: such an attempt is released
+    /// without an outcome.
     Unreachable,
+    /// The client left while it waited for the response. That it waited so long is known.
+    Abandoned,
 }
 
 /// Why a backend was chosen. Of several reasons that hold, it is the first in this order: what
@@ -32,13 +38,13 @@ pub enum Reason {
     First,
     /// To probe one that was ejected, or whose last sample is too old.
     Trial,
-    /// All are ejected or being probed, and its ejection ends first.
+    /// All are ejected, being probed or down, and its ejection ends first.
     Cooling,
     /// No other takes requests, or the client is bound to it.
     Only,
-    /// Its estimate is the lowest.
+    /// Its score is the least: the latency expected of it, or what else the policy goes by.
     Best,
-    /// It took its turn among those with the lowest estimate.
+    /// It took its turn among those with the least score.
     Tie,
     /// It took its turn among all.
     Turn,
@@ -71,6 +77,8 @@ impl Reason {
 pub struct Lease {
     pub(super) backend: BackendId,
     pub(super) reason: Reason,
+    /// As what it counts.
+    pub(super) held: Held,
     pub(super) in_flight: u32,
     pub(super) estimate: Option<Nanos>,
     /// When the attempt began; its sample is measured from here.
@@ -96,7 +104,8 @@ impl Lease {
         self.reason
     }
 
-    /// The backend's requests in flight when it was chosen, this one included.
+    /// The backend's requests in flight when it was chosen, this one included, and without those
+    /// that were parked and tunnels.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
@@ -115,13 +124,13 @@ impl Lease {
         self.excused = nanos(spent);
     }
 
-    /// Whether `outcome` counts. The first one does; after [`Outcome::Answered`] one failure does,
-    /// too: a backend that answers at once and breaks off in the middle is not a fast one.
+    /// Whether `outcome` counts. The first one does; after an answer one failure does, too: a
+    /// backend that answers at once and breaks off in the middle is not a fast one.
     pub(super) fn admits(&mut self, outcome: Outcome) -> bool {
         let counts = match self.observed {
             None => true,
-            Some(Outcome::Answered) => outcome == Outcome::Failed,
-            Some(Outcome::Failed | Outcome::Unreachable) => false,
+            Some(Outcome::Answered | Outcome::Declined) => outcome == Outcome::Failed,
+            Some(Outcome::Failed | Outcome::Unreachable | Outcome::Abandoned) => false,
         };
         if counts {
             self.observed = Some(outcome);

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Instant;
 
-use super::balancer::{Balancer, Options};
+use super::balancer::Balancer;
+use super::check::Verdict;
+use super::clock::Nanos;
 use super::id::{BackendId, MAX_BACKENDS};
 use super::invalid::InvalidOptions;
+use super::options::Options;
+#[cfg(test)]
+use super::policy::Ranking;
 use super::policy::Selector;
 use super::registry::Registry;
-use super::roster::Roster;
+use super::role::Role;
+use super::roster::{Added, Roster};
 use super::sync::AtomicU64;
 
 /// There are not enough free slots.
@@ -42,11 +48,11 @@ pub struct Membership {
     /// The next occupant of each slot that is free; the slot that has been free longest comes
     /// first.
     free: VecDeque<BackendId>,
-    active: Vec<(BackendId, Arc<str>)>,
+    active: Vec<Added>,
     draining: Vec<Draining>,
     workers: Vec<Acknowledged>,
     options: Options,
-    selector: Arc<dyn Selector>,
+    selector: Arc<Selector>,
     /// Grows with each change of what is in a roster.
     version: u64,
     /// The roster that was made last, which may be of an earlier version.
@@ -114,23 +120,61 @@ impl Membership {
         RegistryFull { taken: slots - self.free.len(), more, slots }
     }
 
-    /// A backend joins. It gets requests from those workers that hold a roster with it.
+    /// A backend joins that is like any other, and was there from the beginning.
     ///
     /// # Errors
     /// When there are as many as there can be.
     pub fn add(&mut self, name: &str) -> Result<BackendId, RegistryFull> {
+        self.join(name, Role::default(), 0)
+    }
+
+    /// A backend joins now. It gets requests from those workers that hold a roster with it.
+    ///
+    /// # Errors
+    /// When there are as many as there can be.
+    pub fn add_as(
+        &mut self,
+        name: &str,
+        role: Role,
+        now: Instant,
+    ) -> Result<BackendId, RegistryFull> {
+        self.join(name, role, self.registry.nanos(now))
+    }
+
+    fn join(&mut self, name: &str, role: Role, now: Nanos) -> Result<BackendId, RegistryFull> {
         let id = self.free.pop_front().ok_or_else(|| self.full(1))?;
-        self.selector.forget(id);
-        self.registry.slot(id).occupy(id);
-        self.active.push((id, name.into()));
+        self.selector.ranking.forget(id);
+        self.registry.slot(id).occupy(id, now);
+        self.active.push(Added { id, name: name.into(), role });
         self.version += 1;
         Ok(id)
+    }
+
+    /// A backend is configured in another way from the next roster on; whether it is active. What
+    /// was learnt of it stays.
+    pub fn set_role(&mut self, id: BackendId, role: Role) -> bool {
+        let Some(added) = self.active.iter_mut().find(|added| added.id == id) else {
+            return false;
+        };
+        if added.role != role {
+            added.role = role;
+            self.version += 1;
+        }
+        true
+    }
+
+    /// The active check of a backend has come to another verdict, which holds in all workers at
+    /// once. It is no news of a backend that left.
+    pub fn checked(&mut self, id: BackendId, verdict: Verdict, now: Instant) {
+        if self.active.iter().any(|added| added.id == id) {
+            self.registry.slot(id).standing.checked(verdict, self.registry.nanos(now));
+        }
     }
 
     /// A backend is to leave: rosters are without it from now on, and what it has in flight may
     /// end. Whether it was active.
     pub fn drain(&mut self, id: BackendId) -> bool {
-        let Some(place) = self.active.iter().position(|(active, _)| *active == id) else {
+        let Some(place) = self.active.iter().position(|added| added.id == id) else {
             return false;
         };
         self.active.remove(place);
@@ -157,6 +201,14 @@ impl Membership {
         self.options = options;
         self.version += 1;
         Ok(())
+    }
+
+    /// Has another policy in place of that of the options.
+    #[cfg(test)]
+    pub(super) fn set_ranking<T: Ranking + 'static>(&mut self, ranking: impl Fn(usize) -> T) {
+        let slots = self.registry.len();
+        self.selector = Arc::new(Selector::new(ranking(slots), slots));
+        self.version += 1;
     }
 
     /// The backends that are active, to be handed to each worker after a change.
@@ -186,7 +238,7 @@ impl Membership {
         let held = self.workers.iter().map(|worker| worker.load(Acquire)).min();
         let is_gone = |draining: &mut Draining| {
             held.is_none_or(|held| draining.left <= held)
-                && self.registry.slot(draining.id).in_flight() == 0
+                && self.registry.slot(draining.id).load.get().total() == 0
         };
         let gone: Vec<BackendId> =
             self.draining.extract_if(.., is_gone).map(|draining| draining.id).collect();

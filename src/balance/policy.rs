@@ -1,7 +1,10 @@
 //! The policies by name: the one place where a policy is registered.
 
+mod adaptive;
 mod adaptive_ewma;
 mod adaptive_sma;
+mod fleet;
+mod least_conn;
 mod lowest;
 mod per_slot;
 mod rotation;
@@ -11,12 +14,22 @@ mod selector;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::invalid::InvalidOptions;
+#[cfg(test)]
+pub(super) use adaptive::{Adaptive, Times};
+#[cfg(not(test))]
+use adaptive::{Adaptive, Times};
 use adaptive_ewma::AdaptiveEwma;
 use adaptive_sma::AdaptiveSma;
+pub(super) use fleet::Answers;
+use least_conn::LeastConn;
+use lowest::FAILURE_SAMPLE;
 use round_robin::RoundRobin;
-pub(super) use selector::Selector;
+#[cfg(test)]
+pub(super) use selector::Ranking;
+pub(super) use selector::{Sample, Selector, View};
 
 /// A policy and its parameters. Displayed by its canonical name; parsed from that with its default
 /// parameters, a dash and an underscore being the same.
@@ -34,11 +47,21 @@ pub enum Policy {
         /// The weight of each new sample, above 0 and at most 1.
         alpha: f64,
     },
+    /// The fewest leases.
+    LeastConn,
+    /// The least latency, as it will be with one request more.
+    Adaptive,
 }
 
 impl Policy {
     /// All policies with their default parameters.
-    pub const ALL: [Self; 3] =
+    pub const ALL: [Self; 5] = {
+        let [round_robin, sma, ewma] = Self::PUBLISHED;
+        [round_robin, sma, ewma, Self::LeastConn, Self::Adaptive]
+    };
+
+    /// Those that are kept as they were published, to be compared with.
+    pub const PUBLISHED: [Self; 3] =
         [Self::RoundRobin, Self::AdaptiveSma { window: 3 }, Self::AdaptiveEwma { alpha: 0.2 }];
 
     /// The canonical name.
@@ -48,6 +71,8 @@ impl Policy {
             Self::RoundRobin => "round-robin",
             Self::AdaptiveSma { .. } => "adaptive_sma",
             Self::AdaptiveEwma { .. } => "adaptive_ewma",
+            Self::LeastConn => "least-conn",
+            Self::Adaptive => "adaptive",
         }
     }
 
@@ -55,29 +80,48 @@ impl Policy {
     #[must_use]
     pub fn with(self, window: usize, alpha: f64) -> Self {
         match self {
-            Self::RoundRobin => self,
+            Self::RoundRobin | Self::LeastConn | Self::Adaptive => self,
             Self::AdaptiveSma { .. } => Self::AdaptiveSma { window },
             Self::AdaptiveEwma { .. } => Self::AdaptiveEwma { alpha },
         }
+    }
+
+    /// How long a backend may go without a sample before it gets a probe, if nothing else is said.
+    /// The published policies never look again at a backend that was once slow.
+    #[must_use]
+    pub fn resample_after(self) -> Option<Duration> {
+        (self == Self::Adaptive).then_some(Duration::from_secs(60))
+    }
+
+    /// What a failure counts as, if that is always the same.
+    #[must_use]
+    pub fn failure_sample(self) -> Option<Duration> {
+        Self::PUBLISHED.map(Self::name).contains(&self.name()).then_some(FAILURE_SAMPLE)
     }
 
     /// The names of its parameters, and their values, which are numbers.
     #[must_use]
     pub fn parameters(self) -> Vec<(&'static str, String)> {
         match self {
-            Self::RoundRobin => Vec::new(),
+            Self::RoundRobin | Self::LeastConn | Self::Adaptive => Vec::new(),
             Self::AdaptiveSma { window } => vec![("window", window.to_string())],
             Self::AdaptiveEwma { alpha } => vec![("alpha", alpha.to_string())],
         }
     }
 
     /// A new one, which knows nothing of the backends in these slots yet.
-    pub(super) fn selector(self, slots: usize) -> Result<Arc<dyn Selector>, InvalidOptions> {
-        Ok(match self {
-            Self::RoundRobin => Arc::new(RoundRobin::new(slots)),
-            Self::AdaptiveSma { window } => Arc::new(AdaptiveSma::policy(window, slots)?),
-            Self::AdaptiveEwma { alpha } => Arc::new(AdaptiveEwma::policy(alpha, slots)?),
-        })
+    pub(super) fn selector(self, slots: usize) -> Result<Arc<Selector>, InvalidOptions> {
+        Ok(Arc::new(match self {
+            Self::RoundRobin => Selector::new(RoundRobin, slots),
+            Self::AdaptiveSma { window } => {
+                Selector::new(AdaptiveSma::policy(window, slots)?, slots)
+            }
+            Self::AdaptiveEwma { alpha } => {
+                Selector::new(AdaptiveEwma::policy(alpha, slots)?, slots)
+            }
+            Self::LeastConn => Selector::new(LeastConn, slots),
+            Self::Adaptive => Selector::new(Adaptive::new(slots, Times::DEFAULT), slots),
+        }))
     }
 }
 
@@ -121,6 +165,9 @@ mod tests {
         for text in ["adaptive_sma", "adaptive-sma"] {
             assert_eq!(text.parse(), Ok(Policy::AdaptiveSma { window: 3 }));
         }
+        for text in ["least_conn", "least-conn"] {
+            assert_eq!(text.parse(), Ok(Policy::LeastConn));
+        }
         for text in ["adaptive_ewma", "adaptive-ewma"] {
             assert_eq!(text.parse(), Ok(Policy::AdaptiveEwma { alpha: 0.2 }));
         }
@@ -129,7 +176,8 @@ mod tests {
     #[test]
     fn the_names_shown_are_the_canonical_ones_and_are_read_back() {
         let shown = Policy::ALL.map(|policy| policy.to_string());
-        assert_eq!(shown, ["round-robin", "adaptive_sma", "adaptive_ewma"]);
+        let names = ["round-robin", "adaptive_sma", "adaptive_ewma", "least-conn", "adaptive"];
+        assert_eq!(shown, names);
         assert_eq!(shown.map(|name| name.parse()), Policy::ALL.map(Ok));
         assert_eq!(format!("{:>12}|", Policy::RoundRobin), " round-robin|");
     }
@@ -138,14 +186,17 @@ mod tests {
     fn parameters_are_those_that_were_set() {
         let told = Policy::ALL.map(|policy| policy.with(7, 0.5).parameters());
         let parameter = |name, value: &str| vec![(name, value.to_owned())];
-        assert_eq!(told, [vec![], parameter("window", "7"), parameter("alpha", "0.5")]);
+        let none = Vec::new;
+        let expected =
+            [none(), parameter("window", "7"), parameter("alpha", "0.5"), none(), none()];
+        assert_eq!(told, expected);
     }
 
     #[test]
     fn a_refusal_names_the_policies() {
-        for text in ["", "random", "Round-Robin", "adaptive", " adaptive_sma"] {
+        for text in ["", "random", "Round-Robin", "adaptive_", " adaptive_sma"] {
             let refusal = text.parse::<Policy>().expect_err(text).to_string();
-            let names = "round-robin, adaptive_sma, adaptive_ewma";
+            let names = "round-robin, adaptive_sma, adaptive_ewma, least-conn, adaptive";
             assert_eq!(refusal, format!("`{text}` is not a policy; the policies are {names}"));
         }
     }

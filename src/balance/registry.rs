@@ -1,5 +1,6 @@
 //! The slots of all backends, shared by all workers.
 
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
@@ -7,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::clock::{Epoch, Nanos};
 use super::id::BackendId;
 use super::slot::{Slot, Stage};
+use super::sync::AtomicU32;
 
 /// What is known of each backend whatever the policy: relaxed atomics, because each word stands on
 /// its own. A decision made from a view some nanoseconds old is as good as one made those
@@ -15,12 +17,14 @@ use super::slot::{Slot, Stage};
 pub struct Registry {
     slots: Box<[CachePadded<Slot>]>,
     epoch: Epoch,
+    /// Whether a worker decides just now whether a backend may be ejected.
+    ejecting: AtomicU32,
 }
 
 impl Registry {
     pub(super) fn new(slots: usize, epoch: Instant) -> Self {
         let slots = (0..slots).map(|_| CachePadded::new(Slot::vacant())).collect();
-        Self { slots, epoch: Epoch(epoch) }
+        Self { slots, epoch: Epoch(epoch), ejecting: AtomicU32::new(0) }
     }
 
     /// How far this backend has come.
@@ -29,11 +33,12 @@ impl Registry {
         self.slot(id).stage(id)
     }
 
-    /// The leases held on this backend; `None` once it is gone.
+    /// The leases held on this backend, those of parked requests and tunnels included; `None` once
+    /// it is gone.
     #[must_use]
     pub fn in_flight(&self, id: BackendId) -> Option<u32> {
         let slot = self.slot(id);
-        (slot.stage(id) != Stage::Gone).then(|| slot.in_flight())
+        (slot.stage(id) != Stage::Gone).then(|| slot.load.get().total())
     }
 
     /// The number of slots.
@@ -44,6 +49,15 @@ impl Registry {
     /// The slot of a backend of this registry, which may be another backend's now.
     pub(super) fn slot(&self, id: BackendId) -> &Slot {
         &self.slots[id.slot()]
+    }
+
+    /// Does `work` unless another worker does such work at the same moment. So what it finds does
+    /// not change meanwhile.
+    pub(super) fn one_at_a_time(&self, work: impl FnOnce()) {
+        if self.ejecting.swap(1, Acquire) == 0 {
+            work();
+            self.ejecting.store(0, Release);
+        }
     }
 
     pub(super) fn nanos(&self, now: Instant) -> Nanos {

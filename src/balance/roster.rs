@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::balancer::Options;
+use super::availability::Rules;
 use super::id::BackendId;
-use super::outage::Backoff;
+use super::options::Options;
 use super::policy::Selector;
+use super::role::{Role, Tier};
 
 /// One backend of a roster.
 #[derive(Clone, Debug)]
@@ -13,6 +14,10 @@ pub struct Member {
     pub(super) id: BackendId,
     pub(super) name: Arc<str>,
     pub(super) label: Box<str>,
+    pub(super) role: Role,
+    pub(super) weight: f64,
+    /// `1 / √weight`.
+    pub(super) handicap: f64,
 }
 
 impl Member {
@@ -33,6 +38,20 @@ impl Member {
     pub fn label(&self) -> &str {
         &self.label
     }
+
+    /// How it is configured beside the others.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+}
+
+/// A backend that is active, as the membership knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Added {
+    pub(super) id: BackendId,
+    pub(super) name: Arc<str>,
+    pub(super) role: Role,
 }
 
 /// The active backends in the order of their addition, and the options in force. It never changes:
@@ -44,42 +63,53 @@ pub struct Roster {
     /// The place of each slot's backend among the members, if it has one.
     places: Box<[Option<u16>]>,
     pub(super) options: Options,
-    pub(super) backoff: Backoff,
-    pub(super) selector: Arc<dyn Selector>,
+    pub(super) rules: Rules,
+    pub(super) selector: Arc<Selector>,
+    /// Backups come last.
+    tiers: Box<[Tier]>,
 }
 
 impl Roster {
     pub(super) fn new(
         version: u64,
-        backends: &[(BackendId, Arc<str>)],
+        backends: &[Added],
         slots: usize,
         options: Options,
-        selector: Arc<dyn Selector>,
+        selector: Arc<Selector>,
     ) -> Self {
-        let names: Vec<&str> = backends.iter().map(|(_, name)| &**name).collect();
-        let member = |((id, name), label): (&(BackendId, Arc<str>), String)| Member {
-            id: *id,
-            name: Arc::clone(name),
+        let names: Vec<&str> = backends.iter().map(|added| &*added.name).collect();
+        let member = |(added, label): (&Added, String)| Member {
+            id: added.id,
+            name: Arc::clone(&added.name),
             label: label.into(),
+            role: added.role,
+            weight: f64::from(added.role.weight),
+            handicap: f64::from(added.role.weight).sqrt().recip(),
         };
         let mut places = vec![None; slots].into_boxed_slice();
-        for (place, (id, _)) in (0..).zip(backends) {
-            places[id.slot()] = Some(place);
+        for (place, added) in (0..).zip(backends) {
+            places[added.id.slot()] = Some(place);
         }
-        let backoff = Backoff { first: options.cooldown, longest: options.cooldown_max };
+        let is_used = |tier: &Tier| backends.iter().any(|added| added.role.tier == *tier);
         Self {
             version,
             members: backends.iter().zip(labels(&names)).map(member).collect(),
             places,
             options,
-            backoff,
+            rules: options.rules(),
             selector,
+            tiers: [Tier::Primary, Tier::Backup].into_iter().filter(is_used).collect(),
         }
     }
 
     /// Grows with each change.
     pub(super) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The tiers that have backends, in the order in which they are chosen from.
+    pub(super) fn tiers(&self) -> &[Tier] {
+        &self.tiers
     }
 
     /// The backends in order.

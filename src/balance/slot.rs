@@ -1,11 +1,13 @@
 //! What all workers know of one backend.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
+use super::availability::Standing;
+use super::clock::Nanos;
 use super::id::BackendId;
-use super::outage::Outage;
+use super::load::LoadNow;
 use super::probe::Probing;
-use super::sync::AtomicU32;
+use super::sync::{AtomicU32, AtomicU64};
 
 /// How far a backend has come from its addition to its removal.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -24,11 +26,13 @@ pub enum Stage {
 pub(super) struct Slot {
     /// The occupant's generation and its stage. Only the membership writes it.
     occupant: AtomicU32,
-    /// Leases held.
-    in_flight: AtomicU32,
+    /// The leases held.
+    pub(super) load: LoadNow,
+    /// When the youngest request that was answered had been sent.
+    youngest_answered: AtomicU64,
     /// The attempt under way, if there is one, that was sent to learn of this backend.
     pub(super) probing: Probing,
-    pub(super) outage: Outage,
+    pub(super) standing: Standing,
 }
 
 const STAGE_BITS: u32 = 2;
@@ -44,16 +48,18 @@ impl Slot {
     pub(super) fn vacant() -> Self {
         Self {
             occupant: AtomicU32::new(GONE),
-            in_flight: AtomicU32::new(0),
+            load: LoadNow::default(),
+            youngest_answered: AtomicU64::new(0),
             probing: Probing::default(),
-            outage: Outage::default(),
+            standing: Standing::default(),
         }
     }
 
     /// Begins anew with this backend. Nothing may refer to the slot.
-    pub(super) fn occupy(&self, id: BackendId) {
+    pub(super) fn occupy(&self, id: BackendId, now: Nanos) {
         self.probing.forget();
-        self.outage.forget();
+        self.standing.begin(now);
+        self.youngest_answered.store(0, Relaxed);
         self.occupant.store(occupant(id, ACTIVE), Relaxed);
     }
 
@@ -76,19 +82,16 @@ impl Slot {
         }
     }
 
-    /// Leases held. Who reads none has seen all that was done under those that were.
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Acquire)
+    /// A request sent at `started` was answered. A worker that overwrites a later instant with an
+    /// earlier one delays parking until the next answer, and does no other harm.
+    pub(super) fn answered(&self, started: Nanos) {
+        if started > self.youngest_answered.load(Relaxed) {
+            self.youngest_answered.store(started, Relaxed);
+        }
     }
 
-    /// A lease is given out: the number of leases with it.
-    pub(super) fn begin(&self) -> u32 {
-        self.in_flight.fetch_add(1, Relaxed) + 1
-    }
-
-    /// A lease is given back. Nothing of this slot is touched under it any more.
-    pub(super) fn end(&self) {
-        let before = self.in_flight.fetch_sub(1, Release);
-        debug_assert!(before > 0, "more leases were given back than given out");
+    /// Whether a request was answered that had been sent after `started`.
+    pub(super) fn has_overtaken(&self, started: Nanos) -> bool {
+        self.youngest_answered.load(Relaxed) > started
     }
 }

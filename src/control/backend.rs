@@ -2,19 +2,63 @@
 
 use std::net::Ipv6Addr;
 
+use serde_json::{Map, Value as Json};
+
+use super::format::{Format, between};
 use super::options::Options;
+use crate::balance::{MAX_IN_FLIGHT, MAX_WEIGHT, Role, Tier};
 use crate::endpoint::{UNIX, UnixName};
 use crate::proxy::settings::{Address, Backend};
 
-/// The options of a backend. There are none yet.
-const KEYS: [&str; 0] = [];
+const WEIGHT: &str = "weight";
+const LIMIT: &str = "max-in-flight";
+const BACKUP: &str = "backup";
 
 const FORM: &str = "give http://host, http://host:port or unix:/path/to/socket";
 
-/// Parses `URL key=value …`.
+/// Parses `URL weight=N max-in-flight=N backup`.
 pub(super) fn parse(text: &str) -> Result<Backend, String> {
-    let Options { subject: url, pairs: _ } = Options::read(text, &KEYS)?;
-    Ok(Backend { url: url.to_owned(), address: address(url)? })
+    let Options { subject: url, pairs } = Options::read(text, &[WEIGHT, LIMIT], &[BACKUP])?;
+    let mut role = Role::default();
+    for (key, value) in pairs {
+        let number = |most| {
+            let number = between(1, most).read(value.unwrap_or_default());
+            number.map_err(|reason| format!("{key}: {reason}"))
+        };
+        match key {
+            WEIGHT => role.weight = number(MAX_WEIGHT)?,
+            LIMIT => role.max_in_flight = Some(number(MAX_IN_FLIGHT)?),
+            _ => role.tier = Tier::Backup,
+        }
+    }
+    Ok(Backend { url: url.to_owned(), address: address(url)?, role })
+}
+
+/// The text that is parsed to this backend.
+pub(super) fn show(backend: &Backend) -> String {
+    let options = options(backend.role).into_iter().map(|(key, value)| match value {
+        Some(value) => format!(" {key}={value}"),
+        None => format!(" {key}"),
+    });
+    backend.url.clone() + &options.collect::<String>()
+}
+
+/// The same for the log's description.
+pub(super) fn describe(backend: &Backend) -> Json {
+    let mut described = Map::from_iter([("url".to_owned(), Json::from(backend.url.as_str()))]);
+    for (key, value) in options(backend.role) {
+        described.insert(key.to_owned(), value.map_or(Json::Bool(true), Json::from));
+    }
+    described.into()
+}
+
+/// The options that differ from the defaults.
+fn options(role: Role) -> Vec<(&'static str, Option<u32>)> {
+    let weight = Some(role.weight).filter(|weight| *weight != Role::default().weight);
+    let weight = weight.map(|weight| (WEIGHT, Some(weight)));
+    let limit = role.max_in_flight.map(|limit| (LIMIT, Some(limit)));
+    let backup = (role.tier == Tier::Backup).then_some((BACKUP, None));
+    weight.into_iter().chain(limit).chain(backup).collect()
 }
 
 /// Parses `http://host[:port]`, with the default port 80, or `unix:/path`.
@@ -75,6 +119,8 @@ fn host_and_port(authority: &str) -> Result<(String, &str), String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -102,6 +148,27 @@ mod tests {
     }
 
     #[test]
+    fn an_upstream_has_a_weight_a_limit_and_may_be_a_backup() {
+        let plain = Role::default();
+        for (text, role) in [
+            ("http://a weight=3", Role { weight: 3, ..plain }),
+            ("http://a max-in-flight=8", Role { max_in_flight: Some(8), ..plain }),
+            ("http://a backup", Role { tier: Tier::Backup, ..plain }),
+            (
+                "unix:/a weight=1000 max-in-flight=1000000 backup",
+                Role { weight: 1000, max_in_flight: Some(1_000_000), tier: Tier::Backup },
+            ),
+        ] {
+            let parsed = parse(text).expect(text);
+            assert_eq!((parsed.role, show(&parsed)), (role, text.to_owned()));
+        }
+        let described = describe(&parse("http://a weight=3 backup").expect("both"));
+        assert_eq!(described, json!({ "url": "http://a", "weight": 3, "backup": true }));
+        let reordered = parse("http://a backup weight=1").expect("any order");
+        assert_eq!(show(&reordered), "http://a backup");
+    }
+
+    #[test]
     fn an_upstream_that_is_none_is_refused_with_the_reason() {
         for (text, reason) in [
             ("", "http://"),
@@ -122,7 +189,11 @@ mod tests {
             ("http://[::1]x", "http://host"),
             ("http://a,b", "host name"),
             ("http://a b", "`b` is not key=value"),
-            ("http://a weight=3", "`weight` is not an option"),
+            ("http://a wight=3", "did you mean weight?"),
+            ("http://a weight=0", "weight: give a number from 1 to 1000"),
+            ("http://a weight=", "weight: give a number from 1 to 1000"),
+            ("http://a max-in-flight=0", "max-in-flight: give a number from 1 to 1000000"),
+            ("http://a backup=yes", "`backup` has no value"),
             ("unix:", "missing"),
             ("unix:/a b", "`b` is not key=value"),
             ("unix:/ä", "'ä'"),

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::plan::changed;
-use super::setting::Change;
-use crate::proxy::backends::{Backends, ChangeError, LocateError, Located};
+use super::setting;
+use crate::proxy::backends::{Backends, Change, ChangeError, LocateError, Located};
 use crate::proxy::settings::{Backend, Plan};
 
 /// How often backends that were removed are looked after, as long as there are any.
@@ -41,6 +41,8 @@ pub struct Changes {
     pub added: Vec<String>,
     /// The URLs of those that get none any more.
     pub removed: Vec<String>,
+    /// The URLs of those whose weight or another option is a new one.
+    pub adjusted: Vec<String>,
     /// The names of other settings that have a new value.
     pub settings: Vec<&'static str>,
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Changes {
         let parts = [
             ("added", self.added.join(", ")),
             ("removed", self.removed.join(", ")),
+            ("adjusted", self.adjusted.join(", ")),
             ("changed", self.settings.join(", ")),
         ];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
@@ -93,22 +96,24 @@ impl Controller {
     /// See [`ApplyError`].
     pub fn apply(&self, plan: Plan) -> Result<Changes, ApplyError> {
         let mut current = lock(&self.0.plan);
-        let restart = changed(&current, &plan, Change::Restart);
+        let restart = changed(&current, &plan, setting::Change::Restart);
         if !restart.is_empty() {
             return Err(ApplyError::Restart(restart));
         }
-        let (added, removed) = difference(&current.backends, &plan.backends);
+        let Difference { added, removed, adjusted } = difference(&current.backends, &plan.backends);
         let listen = &plan.settings.listen;
         let located = added.iter().map(|backend| Located::new(backend, listen));
         let located = located.collect::<Result<Vec<_>, _>>()?;
         let mut changes = Changes {
             added: urls(&added),
             removed: urls(&removed),
-            settings: changed(&current, &plan, Change::Running),
+            adjusted: adjusted.iter().map(|(_, backend)| backend.url.clone()).collect(),
+            settings: changed(&current, &plan, setting::Change::Running),
         };
         changes.settings.retain(|name| *name != "upstream");
         let settings = Arc::new(plan.settings.clone());
-        lock(&self.0.backends).change(&settings, located, &removed, read_clock())?;
+        let change = Change { added: located, removed, adjusted };
+        lock(&self.0.backends).change(&settings, change, read_clock())?;
         *current = plan;
         // The collector ends after this handle.
         let _ = self.0.removed.send(());
@@ -139,18 +144,34 @@ fn collect(backends: &Mutex<Backends>, removals: &Receiver<()>) {
     }
 }
 
-/// The backends of `new` that are not in `now`, and the other way round. One that is named twice is
-/// two.
-fn difference(now: &[Backend], new: &[Backend]) -> (Vec<Backend>, Vec<Backend>) {
-    let mut removed = now.to_vec();
-    let mut added = Vec::new();
+/// How the backends of two plans differ.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Difference {
+    added: Vec<Backend>,
+    removed: Vec<Backend>,
+    /// The same servers, as they were configured and as they are.
+    adjusted: Vec<(Backend, Backend)>,
+}
+
+/// What makes `new` of `now`. A backend that is named twice is two.
+fn difference(now: &[Backend], new: &[Backend]) -> Difference {
+    let mut difference = Difference { removed: now.to_vec(), ..Difference::default() };
+    let Difference { added, removed, adjusted } = &mut difference;
+    // First those that stay as they are, so that no other one takes their place.
+    let mut others = Vec::new();
     for backend in new {
         match removed.iter().position(|other| other == backend) {
             Some(place) => drop(removed.remove(place)),
+            None => others.push(backend),
+        }
+    }
+    for backend in others {
+        match removed.iter().position(|other| other.is_same_server(backend)) {
+            Some(place) => adjusted.push((removed.remove(place), backend.clone())),
             None => added.push(backend.clone()),
         }
     }
-    (added, removed)
+    difference
 }
 
 fn urls(backends: &[Backend]) -> Vec<String> {
@@ -169,6 +190,7 @@ fn read_clock() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::Role;
     use crate::endpoint::Endpoint;
     use crate::proxy::Bound;
 
@@ -186,8 +208,29 @@ mod tests {
             (&[1], &[1, 2, 1], &[2, 1], &[]),
         ] {
             let (added, removed) = (backends(added), backends(removed));
-            assert_eq!(difference(&backends(now), &backends(new)), (added, removed), "{now:?}");
+            let expected = Difference { added, removed, adjusted: Vec::new() };
+            assert_eq!(difference(&backends(now), &backends(new)), expected, "{now:?}");
         }
+    }
+
+    #[test]
+    fn one_that_is_only_configured_in_another_way_is_neither_added_nor_removed() {
+        let [one, other] = [1, 3].map(|weight| {
+            let role = Role { weight, ..Role::default() };
+            Backend { role, ..Backend::tcp("localhost", 1) }
+        });
+        let adjusted = |from: &Backend, to: &Backend| Difference {
+            adjusted: vec![(from.clone(), to.clone())],
+            ..Difference::default()
+        };
+        let differ = |now: &[&Backend], new: &[&Backend]| {
+            let [now, new] = [now, new].map(|list| list.iter().copied().cloned().collect());
+            let [now, new]: [Vec<Backend>; 2] = [now, new];
+            difference(&now, &new)
+        };
+        assert_eq!(differ(&[&one], &[&other]), adjusted(&one, &other));
+        assert_eq!(differ(&[&one, &other], &[&other, &other]), adjusted(&one, &other));
+        assert_eq!(differ(&[&one, &other], &[&other, &one]), Difference::default());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::setting::Refusal;
 use super::{backend, listen};
 use crate::balance::Policy;
 use crate::journal::STANDARD_OUTPUT;
-use crate::proxy::settings::{Backend, Listen, Pin};
+use crate::proxy::settings::{Backend, Listen, Pin, Resample};
 use crate::proxy::trusted::Origin;
 use crate::time::{format_duration, parse_duration};
 use crate::usage::or_nearest;
@@ -199,6 +199,32 @@ impl<T: Copy + PartialEq + Send + Sync> Format for Choice<T> {
     }
 }
 
+/// When a backend is measured again.
+pub(super) struct ResampleAfter;
+
+impl Format for ResampleAfter {
+    type Value = Resample;
+
+    fn read(&self, text: &str) -> Result<Resample, String> {
+        match text {
+            "auto" => Ok(Resample::ByPolicy),
+            "off" => Ok(Resample::Never),
+            text => {
+                let more = |reason| format!("{reason}, or `auto`, or `off`");
+                Time::Positive.read(text).map(Resample::After).map_err(more)
+            }
+        }
+    }
+
+    fn show(&self, value: &Resample) -> Json {
+        match value {
+            Resample::ByPolicy => "auto".into(),
+            Resample::Never => "off".into(),
+            Resample::After(limit) => Time::Positive.show(limit),
+        }
+    }
+}
+
 /// `true` or `false`.
 pub(super) struct Switch;
 
@@ -240,7 +266,7 @@ impl Format for Upstream {
     }
 
     fn show(&self, value: &Backend) -> Json {
-        value.url.clone().into()
+        backend::show(value).into()
     }
 }
 

@@ -9,14 +9,14 @@ const MODE: &str = "mode";
 
 /// Parses `ADDR:PORT` or `unix:PATH mode=0660`.
 pub(super) fn parse(text: &str) -> Result<Listen, String> {
-    let Options { subject, pairs } = Options::read(text, &[MODE])?;
+    let Options { subject, pairs } = Options::read(text, &[MODE], &[])?;
     let endpoint: Endpoint = subject.parse().map_err(|error| format!("{error}"))?;
     let mut listen = Listen::from(endpoint);
     for (_, mode) in pairs {
         if listen.file().is_none() {
             return Err("only the file of a Unix socket has a mode".to_owned());
         }
-        listen.mode = file_mode(mode)?;
+        listen.mode = file_mode(mode.unwrap_or_default())?;
     }
     Ok(listen)
 }

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::describe;
-use crate::balance::Options;
+use super::{backend, describe};
 use crate::proxy::settings::Plan;
 
 /// Raised when a reader would misunderstand what is written now.
@@ -21,15 +20,14 @@ pub fn describe_run(plan: &Plan, started: Timestamp) -> String {
         .map(|(name, value)| (name.to_owned(), value.parse().unwrap_or(Value::String(value))))
         .collect();
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).ok();
-    let backends: Vec<Value> =
-        backends.iter().map(|backend| json!({ "url": backend.url })).collect();
+    let backends: Vec<Value> = backends.iter().map(backend::describe).collect();
     let meta = json!({
         "format": FORMAT,
         "started": started.to_string(),
         "policy": settings.policy.name(),
         "parameters": parameters,
-        "failure_sample_ms": millis(Options::default().failure_sample),
-        "resample_after_ms": settings.resample_after.and_then(millis),
+        "failure_sample_ms": settings.policy.failure_sample().and_then(millis),
+        "resample_after_ms": settings.balancing().resample_after.and_then(millis),
         "connections": settings.upstream_reuse.name(),
         "workers": settings.workers(),
         "backends": backends,

@@ -8,7 +8,7 @@ use super::setting::{Change, Given, Refusal, Setting};
 use super::table;
 use crate::balance::MAX_BACKENDS;
 use crate::endpoint::Endpoint;
-use crate::proxy::settings::{Listen, Pin, Plan, Settings};
+use crate::proxy::settings::{Listen, Pin, Plan, Resample, Settings};
 use crate::reactor::cores;
 
 /// Why there is no plan.
@@ -96,6 +96,10 @@ fn settle(mut plan: Plan) -> Result<Plan, PlanError> {
         return Err(PlanError::ListenTwice(endpoint.clone()));
     }
     settings.policy = settings.policy.with(settings.sma_window, settings.ewma_alpha);
+    if settings.resample == Resample::ByPolicy {
+        settings.resample =
+            settings.policy.resample_after().map_or(Resample::Never, Resample::After);
+    }
     settings.log = settings.log.take().map(|path| named_after(path, settings));
     settings.pseudonym.clone_from(&PSEUDONYM);
     place(settings)?;

@@ -5,8 +5,8 @@
 use std::num::NonZeroU64;
 
 use super::format::{
-    Choice, Cidr, Fraction, List, ListenAddress, Log, Or, PinList, PolicyName, Port, Switch, Time,
-    Upstream, at_least, between,
+    Choice, Cidr, Fraction, List, ListenAddress, Log, Or, PinList, PolicyName, Port, ResampleAfter,
+    Switch, Time, Upstream, at_least, between,
 };
 use super::setting::{At, Change, Group, Setting, Spelling};
 use crate::balance::MAX_WINDOW;
@@ -57,7 +57,10 @@ static PROXYING: &[Setting] = &[
         name: "upstream",
         value: "URL|unix:PATH",
         brief: "A backend, http://host[:port]; may be repeated",
-        help: "A backend: `http://host[:port]`, or `unix:/path/to/socket`; may be repeated",
+        help: "A backend: `http://host[:port]`, or `unix:/path/to/socket`; may be repeated. \
+               Options follow it, as in `'http://a:8080 weight=3 max-in-flight=8 backup'`: its \
+               share of the requests, how many it gets at a time in all, and that it gets \
+               requests only while no other backend takes them",
         part: at!(backends, List(Upstream)),
         ..RUNNING
     },
@@ -132,8 +135,10 @@ static BALANCING: &[Setting] = &[
         name: "policy",
         spelling: Spelling::Positional,
         value: "POLICY",
-        brief: "round-robin, adaptive_sma or adaptive_ewma",
-        help: "How a backend is chosen. round-robin: each in turn. adaptive_sma: the one with the \
+        brief: "adaptive, least-conn, round-robin, adaptive_{sma,ewma}",
+        help: "How a backend is chosen. adaptive: the one with the least response time to expect, \
+               by its last ones and what it has in flight. least-conn: the one with the fewest \
+               requests and tunnels. round-robin: each in turn. adaptive_sma: the one with the \
                lowest mean of its last response times. adaptive_ewma: the one with the lowest \
                exponentially weighted moving average of its response times",
         part: at!(settings.policy, PolicyName),
@@ -157,25 +162,49 @@ static BALANCING: &[Setting] = &[
     },
     Setting {
         name: "resample-after",
-        value: "DURATION|off",
+        value: "DURATION|auto|off",
         help: "How long a backend may go without a response before an adaptive policy sends it \
-               one request to measure it again",
-        part: at!(settings.resample_after, Or("off", Time::Positive)),
+               one request to measure it again. auto: 1m under `adaptive`, else off",
+        part: at!(settings.resample, ResampleAfter),
+        ..RUNNING
+    },
+    Setting {
+        name: "eject-after",
+        value: "N|off",
+        help: "Failures in a row after which a backend gets no requests for a while. One that \
+               refuses connections is ejected at once",
+        part: at!(settings.eject_after, Or("off", between(1, u8::MAX))),
+        ..RUNNING
+    },
+    Setting {
+        name: "max-ejected",
+        value: "PERCENT",
+        unit: "% of backends",
+        help: "How many of a hundred backends may be ejected by `--eject-after`",
+        part: at!(settings.max_ejected, between(0, 100)),
         ..RUNNING
     },
     Setting {
         name: "cooldown",
         value: "DURATION",
-        help: "How long a backend that refuses connections is ejected at first; doubled each \
-               time it fails again",
+        help: "How long a backend is ejected at first; doubled each time it fails again. Up to a \
+               tenth less, at random, so that many proxies don't try it together",
         part: at!(settings.cooldown, Time::Positive),
         ..RUNNING
     },
     Setting {
         name: "cooldown-max",
         value: "DURATION",
-        help: "How long a backend that refuses connections is ejected at most",
+        help: "How long a backend is ejected at most",
         part: at!(settings.cooldown_max, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "slow-start",
+        value: "DURATION|off",
+        help: "How long the weight of a backend grows, from a tenth, after it was added or came \
+               back",
+        part: at!(settings.slow_start, Or("off", Time::Positive)),
         ..RUNNING
     },
     Setting {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -47,6 +48,7 @@ fn names_are_unique_and_each_setting_is_explained() {
 fn what_a_setting_shows_is_what_it_reads() {
     for (name, texts) in [
         ("upstream", &["http://a", "http://[::1]:8081", "unix:/run/a.sock"][..]),
+        ("upstream", &["http://a weight=3 max-in-flight=8 backup", "http://b backup"]),
         ("listen", &["127.0.0.1:80", "[::]:9090", "unix:/a.sock mode=0660"]),
         ("connections", &["non-persistent"]),
         ("client-half-close", &["allow"]),
@@ -56,6 +58,12 @@ fn what_a_setting_shows_is_what_it_reads() {
         ("sma-window", &["7"]),
         ("ewma-alpha", &["0.5"]),
         ("resample-after", &["90s"]),
+        ("resample-after", &["auto"]),
+        ("resample-after", &["off"]),
+        ("eject-after", &["5"]),
+        ("eject-after", &["off"]),
+        ("max-ejected", &["0"]),
+        ("slow-start", &["30s"]),
         ("max-attempts", &["5"]),
         ("retry-budget", &["0"]),
         ("workers", &["3"]),
@@ -247,6 +255,26 @@ fn a_plan_is_shown_with_units_and_for_programs_without() {
         assert_eq!(json.get(name), Some(&value), "{name}");
     }
     assert!(!json.contains_key("port"), "listen shows it");
+}
+
+#[test]
+fn when_a_backend_is_measured_again_depends_on_the_policy_unless_it_is_said() {
+    let resample_after = |flags: &[&str]| {
+        let plan = planned(flags, &[]).expect("a plan");
+        (describe::json(&plan)["resample-after"].clone(), plan.settings.balancing().resample_after)
+    };
+    let minute = (json!("1m"), Some(Duration::from_secs(60)));
+    assert_eq!(resample_after(&[]), minute);
+    assert_eq!(resample_after(&["adaptive", "--resample-after", "auto"]), minute);
+    assert_eq!(resample_after(&["adaptive", "--resample-after", "off"]), (json!("off"), None));
+    for policy in ["round-robin", "adaptive_sma", "adaptive_ewma", "least-conn"] {
+        assert_eq!(resample_after(&[policy]), (json!("off"), None), "{policy}");
+    }
+    let five = (json!("5s"), Some(Duration::from_secs(5)));
+    assert_eq!(resample_after(&["adaptive_sma", "--resample-after", "5s"]), five);
+    let setting = table::all().find(|setting| setting.name == "resample-after").expect("there");
+    let refusal = setting.check("x").expect_err("no duration");
+    assert!(refusal.ends_with(", or `auto`, or `off`"), "{refusal}");
 }
 
 #[test]

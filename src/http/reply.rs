@@ -17,6 +17,8 @@ pub struct ReplyOptions<'a> {
     pub head_only: bool,
     /// Whether `Allow` is sent, which a 405 must have and an answer to `OPTIONS` should.
     pub allow: bool,
+    /// After how many seconds the client may try again, if that is known.
+    pub retry_after: Option<u32>,
 }
 
 /// Appends a complete response whose body is `503 Service Unavailable: explanation`. The status
@@ -37,6 +39,9 @@ pub fn reply(out: &mut Vec<u8>, status: u16, explanation: &str, options: &ReplyO
     wire::field(out, "Date: ", options.date);
     if options.allow {
         wire::field(out, "Allow: ", ALLOW.as_bytes());
+    }
+    if let Some(seconds) = options.retry_after {
+        wire::number(out, "Retry-After: ", seconds.into());
     }
     if options.close {
         wire::field(out, "Connection: ", b"close");

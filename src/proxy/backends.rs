@@ -61,6 +61,17 @@ impl Located {
     }
 }
 
+/// How the backends change.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Those that get requests from now on.
+    pub added: Vec<Located>,
+    /// Those that get none any more.
+    pub removed: Vec<Backend>,
+    /// Those that stay, as they were configured and as they are.
+    pub adjusted: Vec<(Backend, Backend)>,
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub struct Backends {
@@ -98,7 +109,7 @@ impl Backends {
             active: Vec::new(),
             draining: Vec::new(),
         };
-        backends.add(located)?;
+        backends.add(located, now)?;
         Ok(backends)
     }
 
@@ -107,25 +118,31 @@ impl Backends {
         self.membership.balancer()
     }
 
-    /// Has all workers run by these settings, with some backends added and some removed.
+    /// Has all workers run by these settings, with these changes of the backends.
     ///
     /// # Errors
     /// See [`ChangeError`].
     pub fn change(
         &mut self,
         settings: &Arc<Settings>,
-        added: Vec<Located>,
-        removed: &[Backend],
+        change: Change,
         now: Instant,
     ) -> Result<(), ChangeError> {
+        let Change { added, removed, adjusted } = change;
         // Those that are gone by now have slots to give.
         self.collect(now);
         self.membership.reserve(added.len())?;
         self.membership.set_options(settings.balancing())?;
-        self.add(added)?;
+        self.add(added, now)?;
+        for (from, to) in adjusted {
+            if let Some((id, active)) = self.active.iter_mut().find(|(_, active)| *active == from) {
+                self.membership.set_role(*id, to.role);
+                *active = to;
+            }
+        }
         let until = now + settings.timeouts.backend_drain;
         for backend in removed {
-            if let Some(place) = self.active.iter().position(|(_, active)| active == backend) {
+            if let Some(place) = self.active.iter().position(|(_, active)| *active == backend) {
                 let (id, _) = self.active.remove(place);
                 self.membership.drain(id);
                 self.draining.push(Draining { id, until });
@@ -137,9 +154,9 @@ impl Backends {
         Ok(())
     }
 
-    fn add(&mut self, located: Vec<Located>) -> Result<(), RegistryFull> {
+    fn add(&mut self, located: Vec<Located>, now: Instant) -> Result<(), RegistryFull> {
         for Located { backend, addresses } in located {
-            let id = self.membership.add(&backend.url)?;
+            let id = self.membership.add_as(&backend.url, backend.role, now)?;
             self.resolver.add(id, &backend, addresses);
             self.active.push((id, backend));
         }
@@ -178,7 +195,7 @@ impl Backends {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::balance::{Choice, Lease, Policy, Tried};
+    use crate::balance::{Choice, Lease, Policy, Role, Tried};
     use crate::proxy::worker::tests::settings;
     use crate::reactor::Poller;
     use std::net::SocketAddr;
@@ -213,8 +230,9 @@ mod tests {
 
         fn change(&mut self, added: &[u16], removed: &[u16]) -> Result<(), ChangeError> {
             let added = added.iter().copied().map(located).collect();
-            let removed: Vec<_> = removed.iter().map(|port| located(*port).backend).collect();
-            self.backends.change(&self.settings, added, &removed, self.now)
+            let removed = removed.iter().map(|port| located(*port).backend).collect();
+            let change = Change { added, removed, adjusted: Vec::new() };
+            self.backends.change(&self.settings, change, self.now)
         }
 
         /// A worker does what it was told; which backends are to be cut.
@@ -231,10 +249,8 @@ mod tests {
         }
 
         fn lease(&mut self, worker: usize) -> Lease {
-            match self.balancers[worker].acquire(&Tried::default(), self.now) {
-                Choice::Go(lease) => lease,
-                Choice::Nobody => panic!("a backend"),
-            }
+            let choice = self.balancers[worker].acquire(&Tried::default(), self.now);
+            choice.lease().expect("a backend")
         }
 
         fn draining(&mut self) -> usize {
@@ -283,6 +299,24 @@ mod tests {
         rig.balancers[0].release(other);
         assert_eq!(rig.draining(), 0);
         assert_eq!(rig.obey(0), []);
+    }
+
+    #[test]
+    fn one_that_is_adjusted_stays_the_same_backend() {
+        let mut rig = Rig::new(&[1]);
+        let lease = rig.lease(0);
+        let from = located(1).backend;
+        let role = Role { max_in_flight: Some(1), ..Role::default() };
+        let to = Backend { role, ..from.clone() };
+        let change = Change { adjusted: vec![(from, to)], ..Change::default() };
+        rig.backends.change(&rig.settings, change, rig.now).expect("a change");
+        rig.obey(0);
+        let choice = rig.balancers[0].acquire(&Tried::default(), rig.now);
+        assert!(matches!(choice, Choice::Wait), "{choice:?}");
+        rig.balancers[0].release(lease);
+        let lease = rig.lease(0);
+        rig.balancers[0].release(lease);
+        assert_eq!((rig.draining(), rig.backends.active.len()), (0, 1));
     }
 
     #[test]

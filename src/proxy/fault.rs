@@ -35,6 +35,8 @@ pub enum Fault {
     ConnectTimeout,
     /// This host has no route to the backend.
     ConnectUnreachable,
+    /// Every backend that takes requests has as many as its `max-in-flight` allows.
+    BackendsFull,
     /// This proxy ran out of descriptors, ports or memory for a connection.
     ResourceExhausted,
     /// The upstream read no more of the request, or sent no complete head, for
@@ -101,6 +103,7 @@ impl Fault {
             | Self::ConnectDenied
             | Self::ConnectTimeout
             | Self::ConnectUnreachable
+            | Self::BackendsFull
             | Self::ResourceExhausted
             | Self::Stopped
             | Self::BackendRemoved => 503,
@@ -118,6 +121,12 @@ impl Fault {
             | Self::TooManyInterim
             | Self::ResponseTruncated => 502,
         }
+    }
+
+    /// After how many seconds the client may try again, if that is known.
+    #[must_use]
+    pub fn retry_after(self) -> Option<u32> {
+        (self == Self::BackendsFull).then_some(1)
     }
 
     /// Whether the backend is at fault, so that this counts as a failure sample.
@@ -144,6 +153,7 @@ impl Fault {
             Self::ConnectDenied => "connect_denied",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectUnreachable => "connect_unreachable",
+            Self::BackendsFull => "backends_full",
             Self::ResourceExhausted => "resource_exhausted",
             Self::ResponseTimeout => "response_timeout",
             Self::StreamTimeout => "stream_timeout",
@@ -178,6 +188,7 @@ impl Fault {
             Self::ConnectDenied => "no backend reachable (permission denied)",
             Self::ConnectTimeout => "no backend reachable (connecting timed out)",
             Self::ConnectUnreachable => "no backend reachable (no route)",
+            Self::BackendsFull => "all backends are at their limits",
             Self::ResourceExhausted => "the proxy has no resources for another connection",
             Self::ResponseTimeout => "the backend did not answer in time",
             Self::StreamTimeout => "the backend's answer made no progress",

@@ -223,6 +223,7 @@ impl LocalResolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::Role;
     use crate::balance::tests::{ids, reused};
 
     fn backend(host: &str) -> Backend {
@@ -253,7 +254,8 @@ mod tests {
     #[test]
     fn a_path_is_taken_as_it_is() {
         let url = "unix:/run/app.sock".to_owned();
-        let found = resolve(&Backend { url, address: Address::Unix("/run/app.sock".into()) });
+        let address = Address::Unix("/run/app.sock".into());
+        let found = resolve(&Backend { url, address, role: Role::default() });
         let found = found.expect("resolves");
         assert_eq!(found, addresses(["unix:/run/app.sock"]));
         let id = ids(1)[0];

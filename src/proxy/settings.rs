@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::trusted::TrustedProxies;
-use crate::balance::{Options, Policy};
+use crate::balance::{Options, Policy, Role};
 use crate::endpoint::Endpoint;
 use crate::reactor::{DEFAULT_MODE, cores};
 
@@ -36,6 +36,8 @@ pub struct Backend {
     pub url: String,
     /// Where it is reached.
     pub address: Address,
+    /// How it is configured beside the others.
+    pub role: Role,
 }
 
 impl Backend {
@@ -43,7 +45,13 @@ impl Backend {
     #[must_use]
     pub fn tcp(host: &str, port: u16) -> Self {
         let address = Address::Tcp { host: host.to_owned(), port };
-        Self { url: format!("http://{address}"), address }
+        Self { url: format!("http://{address}"), address, role: Role::default() }
+    }
+
+    /// Whether both are the same server, however it is configured.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        self.url == other.url && self.address == other.address
     }
 }
 
@@ -138,6 +146,17 @@ pub enum HalfClose {
     Cancel,
     /// The client still reads: its answer is sent.
     Allow,
+}
+
+/// When a backend that went unobserved gets a probe.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Resample {
+    /// When the policy says so. A plan has one of the others instead.
+    ByPolicy,
+    /// Never.
+    Never,
+    /// After so long.
+    After(Duration),
 }
 
 /// The cores that workers stay on.
@@ -262,11 +281,17 @@ pub struct Settings {
     /// The cores of the workers.
     pub pin: Pin,
     /// How long a backend may go unobserved before it gets one probe.
-    pub resample_after: Option<Duration>,
-    /// How long a backend that refuses connections is left alone at first.
+    pub resample: Resample,
+    /// Failures in a row that eject a backend; `None` is no number of them.
+    pub eject_after: Option<u8>,
+    /// How many of a hundred backends may be ejected by failures in a row.
+    pub max_ejected: u8,
+    /// How long a backend is ejected at first.
     pub cooldown: Duration,
-    /// How long it is left alone at most.
+    /// How long it is ejected at most.
     pub cooldown_max: Duration,
+    /// How long the share of a backend grows after it was added or came back; `None` is no time.
+    pub slow_start: Option<Duration>,
     /// How long a probe keeps other requests from its backend at most.
     pub probe_timeout: Duration,
     /// What a client's end of stream means while it waits.
@@ -282,7 +307,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            policy: Policy::RoundRobin,
+            policy: Policy::Adaptive,
             sma_window: 3,
             ewma_alpha: 0.2,
             upstream_reuse: UpstreamReuse::Persistent,
@@ -292,9 +317,12 @@ impl Default for Settings {
             log: Some("logs/<policy>_<connections>.csv".into()),
             workers: None,
             pin: Pin::None,
-            resample_after: None,
+            resample: Resample::ByPolicy,
+            eject_after: Some(3),
+            max_ejected: 50,
             cooldown: Duration::from_millis(500),
             cooldown_max: Duration::from_secs(5),
+            slow_start: None,
             probe_timeout: Duration::from_secs(5),
             half_close: HalfClose::Cancel,
             timeouts: Timeouts::default(),
@@ -310,7 +338,14 @@ impl Settings {
     pub fn balancing(&self) -> Options {
         Options {
             policy: self.policy,
-            resample_after: self.resample_after,
+            resample_after: match self.resample {
+                Resample::ByPolicy => self.policy.resample_after(),
+                Resample::Never => None,
+                Resample::After(limit) => Some(limit),
+            },
+            eject_after: self.eject_after,
+            max_ejected_percent: self.max_ejected,
+            slow_start: self.slow_start.unwrap_or_default(),
             cooldown: self.cooldown,
             cooldown_max: self.cooldown_max,
             probe_timeout: self.probe_timeout,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use tidegate::balance::Role;
 use tidegate::control::controller::ApplyError;
 use tidegate::endpoint::Endpoint;
 use tidegate::proxy::settings::{Address, Backend, Plan};
@@ -254,6 +255,22 @@ fn a_client_that_is_bound_to_a_backend_that_is_removed_goes_to_another() {
 }
 
 #[test]
+fn a_new_limit_of_a_backend_holds_while_its_connections_stay() {
+    let (origin, open) = named("here");
+    let mut plan = plan(&[origin.address]);
+    let proxy = Live::start(&plan);
+    let mut client = Connection::connect(proxy.address);
+    assert_eq!(client.get("/").text(), "here");
+    plan.backends[0].role = Role { weight: 3, max_in_flight: Some(5), ..Role::default() };
+    let changes = proxy.controller.apply(plan.clone()).expect("a plan that can be applied");
+    let url = &plan.backends[0].url;
+    assert_eq!(changes.to_string(), format!("adjusted {url}"));
+    assert_eq!(client.get("/").text(), "here");
+    assert!(is_closed(&open).is_none(), "its connection is used still");
+    assert_eq!(proxy.controller.draining(), 0);
+}
+
+#[test]
 fn a_plan_that_can_t_be_applied_changes_nothing() {
     let (origin, _) = named("here");
     let before = plan(&[origin.address]);
@@ -265,7 +282,8 @@ fn a_plan_that_can_t_be_applied_changes_nothing() {
     assert!(refused.to_string().starts_with("listen can't change"), "{refused}");
     let mut unknown = before.clone();
     let (url, host) = ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned());
-    unknown.backends = vec![Backend { url, address: Address::Tcp { host, port: 80 } }];
+    let address = Address::Tcp { host, port: 80 };
+    unknown.backends = vec![Backend { url, address, role: Role::default() }];
     let refused = proxy.controller.apply(unknown).expect_err("a name without address");
     assert!(matches!(refused, ApplyError::Locate(_)), "{refused}");
     let mut many = before.clone();

@@ -22,6 +22,7 @@ mod hedging;
 mod internal;
 mod keep_alive;
 mod lingering;
+mod outcomes;
 mod pooled;
 mod read;
 mod retries;

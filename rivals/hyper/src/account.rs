@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hyper::body::Body;
 use hyper::{Method, Request, StatusCode, Uri};
-use tidegate::balance::{BackendId, Choice, Lease, Outcome, Tried};
+use tidegate::balance::{BackendId, Lease, Outcome, Tried};
 use tidegate::endpoint::Client;
 use tidegate::journal::Record;
 
@@ -42,10 +42,7 @@ impl Account {
         request: &Request<B>,
     ) -> Self {
         let started = now();
-        let lease = match shared.balancer().acquire(&Tried::default(), started) {
-            Choice::Go(lease) => Some(lease),
-            Choice::Nobody => None,
-        };
+        let lease = shared.balancer().acquire(&Tried::default(), started).lease();
         Self {
             peer,
             method: request.method().clone(),

@@ -1,19 +1,26 @@
 //! The choice that the published adaptive policies share: the lowest estimate wins.
 //!
 //! A plain argmin, kept as published. It herds (all requests go to one backend until its answers
-//! make it the worse one), and never looks again at a backend that was once slow.
+//! make it the worse one), and never looks again at a backend that was once slow. An estimate alone
+//! can't share requests between backends in a proportion; so where weights differ, it is multiplied
+//! by the requests in flight per weight.
 
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
+use super::fleet::Answers;
 use super::per_slot::PerSlot;
-use super::rotation::Rotation;
-use super::selector::Selector;
-use crate::balance::clock::Nanos;
+use super::selector::{Ranking, Sample, View};
+use crate::balance::candidate::{Candidate, weigh_the_same};
+use crate::balance::clock::{Nanos, nanos};
 use crate::balance::id::BackendId;
-use crate::balance::lease::Reason;
-use crate::balance::registry::Registry;
+use crate::balance::lease::{Outcome, Reason};
 use crate::balance::sync::AtomicU64;
+
+/// What a failure counts as, however short it took: a backend that fails fast must not look fast.
+/// No timeout has a part in it, so that the policies choose alike whatever those are.
+pub(super) const FAILURE_SAMPLE: Duration = Duration::from_secs(10);
 
 /// The latency to expect of one backend, learnt from many threads at once.
 pub(super) trait Estimator: Debug + Send + Sync {
@@ -28,10 +35,7 @@ pub(super) trait Estimator: Debug + Send + Sync {
 
 /// Chooses the backend with the lowest estimate. Those that are equal take turns.
 #[derive(Debug)]
-pub(super) struct Lowest<E> {
-    learnt: PerSlot<Learnt<E>>,
-    turns: Rotation,
-}
+pub(super) struct Lowest<E>(PerSlot<Learnt<E>>);
 
 #[derive(Debug)]
 struct Learnt<E> {
@@ -45,57 +49,49 @@ const NEVER: Nanos = Nanos::MAX;
 impl<E: Estimator> Lowest<E> {
     pub(super) fn new(slots: usize, estimator: impl Fn() -> E) -> Self {
         let learnt = || Learnt { estimator: estimator(), observed_at: AtomicU64::new(NEVER) };
-        Self { learnt: PerSlot::new(slots, learnt), turns: Rotation::new(slots) }
+        Self(PerSlot::new(slots, learnt))
     }
 }
 
-impl<E: Estimator> Selector for Lowest<E> {
-    fn select(
-        &self,
-        candidates: &mut [BackendId],
-        _registry: &Registry,
-        _now: Nanos,
-    ) -> Option<(BackendId, Reason)> {
-        let mut lowest = Nanos::MAX;
-        // Those with the lowest estimate so far are moved to the front, in their order.
-        let mut tied = 0;
-        for index in 0..candidates.len() {
-            let id = candidates[index];
+impl<E: Estimator> Ranking for Lowest<E> {
+    fn rank(&self, candidates: &mut [Candidate], view: &View<'_>) -> bool {
+        let has_weights = !weigh_the_same(candidates);
+        let mut lacking = false;
+        for candidate in candidates {
+            let learnt = &self.0[candidate.id];
             // One without an estimate comes last. While nothing is measured, that is all of them.
-            let estimate = self.learnt[id].estimator.estimate().unwrap_or(Nanos::MAX);
-            if estimate < lowest {
-                (lowest, tied) = (estimate, 0);
+            candidate.score = learnt.estimator.estimate().unwrap_or(Nanos::MAX) as f64;
+            if has_weights {
+                candidate.score *= f64::from(candidate.load.in_flight() + 1) / candidate.weight;
             }
-            if estimate == lowest {
-                candidates[tied] = id;
-                tied += 1;
-            }
+            candidate.lacks_sample = match learnt.observed_at.load(Relaxed) {
+                NEVER => Some(Reason::First),
+                at => (view.now.saturating_sub(at) >= view.resample_after).then_some(Reason::Trial),
+            };
+            lacking |= candidate.lacks_sample.is_some();
         }
-        let reason = if tied > 1 { Reason::Tie } else { Reason::Best };
-        candidates.get(self.turns.take(tied)).map(|id| (*id, reason))
+        lacking
     }
 
-    fn observe(&self, backend: BackendId, sample: Nanos, now: Nanos) {
-        let learnt = &self.learnt[backend];
-        learnt.estimator.observe(sample);
+    fn observe(&self, sample: &Sample, _answers: &mut Answers) {
+        let took = match sample.outcome {
+            Outcome::Answered | Outcome::Declined => sample.took,
+            Outcome::Failed => nanos(FAILURE_SAMPLE),
+            Outcome::Unreachable | Outcome::Abandoned => return,
+        };
+        let learnt = &self.0[sample.backend];
+        learnt.estimator.observe(took);
         // A worker whose clock reading is a little older may win: nobody measures by microseconds
         // how long a backend went unobserved.
-        learnt.observed_at.store(now, Relaxed);
+        learnt.observed_at.store(sample.now, Relaxed);
     }
 
     fn estimate(&self, backend: BackendId) -> Option<Nanos> {
-        self.learnt[backend].estimator.estimate()
-    }
-
-    fn lacks_sample(&self, backend: BackendId, limit: Nanos, now: Nanos) -> Option<Reason> {
-        match self.learnt[backend].observed_at.load(Relaxed) {
-            NEVER => Some(Reason::First),
-            at => (now.saturating_sub(at) >= limit).then_some(Reason::Trial),
-        }
+        self.0[backend].estimator.estimate()
     }
 
     fn forget(&self, backend: BackendId) {
-        let learnt = &self.learnt[backend];
+        let learnt = &self.0[backend];
         learnt.estimator.forget();
         learnt.observed_at.store(NEVER, Relaxed);
     }

@@ -1,66 +1,59 @@
-//! Round robin: every backend gets the same number of requests.
+//! Round robin: every backend gets the same number of requests, or one in proportion to its weight.
 
-use super::rotation::Rotation;
-use super::selector::Selector;
-use crate::balance::clock::Nanos;
-use crate::balance::id::BackendId;
+use super::selector::{Ranking, View};
+use crate::balance::candidate::Candidate;
 use crate::balance::lease::Reason;
-use crate::balance::registry::Registry;
 
-/// Takes turns, whatever the backends' latencies.
+/// All are as good, whatever their latencies, so they take turns.
 #[derive(Debug)]
-pub(super) struct RoundRobin {
-    turns: Rotation,
-}
+pub(super) struct RoundRobin;
 
-impl RoundRobin {
-    pub(super) fn new(slots: usize) -> Self {
-        Self { turns: Rotation::new(slots) }
+impl Ranking for RoundRobin {
+    fn rank(&self, candidates: &mut [Candidate], _view: &View<'_>) -> bool {
+        for candidate in candidates {
+            candidate.score = 0.0;
+        }
+        false
     }
-}
 
-impl Selector for RoundRobin {
-    fn select(
-        &self,
-        candidates: &mut [BackendId],
-        _registry: &Registry,
-        _now: Nanos,
-    ) -> Option<(BackendId, Reason)> {
-        candidates.get(self.turns.take(candidates.len())).map(|id| (*id, Reason::Turn))
+    fn reason_of_tie(&self) -> Reason {
+        Reason::Turn
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::balance::tests::{ids, registry};
+    use crate::balance::policy::fleet::Answers;
+    use crate::balance::policy::selector::Selector;
+    use crate::balance::tests::candidates;
 
-    fn turns(policy: &RoundRobin, candidates: &[BackendId], count: usize) -> Vec<Option<usize>> {
-        let registry = registry();
+    fn turns(selector: &Selector, candidates: &[Candidate], count: usize) -> Vec<usize> {
+        let answers = Answers::default();
+        let view = View { now: 0, resample_after: 0, answers: &answers };
         let choose = |_| {
-            let choice = policy.select(&mut candidates.to_vec(), &registry, 0);
-            choice.map(|(id, reason)| {
-                assert_eq!(reason, Reason::Turn);
-                id.slot()
-            })
+            let mut candidates = candidates.to_vec();
+            assert!(!selector.ranking.rank(&mut candidates, &view), "no probe");
+            let (id, reason) = selector.select(&mut candidates).unwrap();
+            assert!(candidates.len() == 1 || reason == Reason::Turn);
+            id.slot()
         };
         (0..count).map(choose).collect()
     }
 
     #[test]
     fn each_candidate_has_its_turn() {
-        let policy = RoundRobin::new(3);
-        assert_eq!(turns(&policy, &ids(3), 5), [0, 1, 2, 0, 1].map(Some));
-        assert_eq!(turns(&policy, &ids(1), 2), [0, 0].map(Some));
-        assert_eq!(turns(&policy, &[], 1), [None]);
+        let policy = Selector::new(RoundRobin, 3);
+        assert_eq!(turns(&policy, &candidates(3), 5), [0, 1, 2, 0, 1]);
+        assert_eq!(turns(&policy, &candidates(1), 2), [0, 0]);
     }
 
     #[test]
     fn those_that_are_no_candidates_are_skipped_and_the_others_stay_equal() {
-        let mut candidates = ids(4);
+        let mut candidates = candidates(4);
         candidates.remove(1);
         let mut served = [0; 4];
-        for slot in turns(&RoundRobin::new(4), &candidates, 300).into_iter().flatten() {
+        for slot in turns(&Selector::new(RoundRobin, 4), &candidates, 300) {
             served[slot] += 1;
         }
         assert_eq!(served, [100, 0, 100, 100]);
@@ -69,7 +62,8 @@ mod tests {
     #[test]
     fn as_many_candidates_as_there_can_be_have_their_turn() {
         let count = crate::balance::MAX_BACKENDS;
-        let expected: Vec<Option<usize>> = (0..count).chain(0..count).map(Some).collect();
-        assert_eq!(turns(&RoundRobin::new(count), &ids(count), 2 * count), expected);
+        let expected: Vec<usize> = (0..count).chain(0..count).collect();
+        let policy = Selector::new(RoundRobin, count);
+        assert_eq!(turns(&policy, &candidates(count), 2 * count), expected);
     }
 }

@@ -1,40 +1,59 @@
-//! What every policy has in common.
+//! The choice by a policy: the least score, and turns among equal ones.
 
 use std::fmt::Debug;
 
+use super::fleet::Answers;
+use super::rotation::Rotation;
+use crate::balance::candidate::Candidate;
 use crate::balance::clock::Nanos;
 use crate::balance::id::BackendId;
-use crate::balance::lease::Reason;
-use crate::balance::registry::Registry;
+use crate::balance::lease::{Outcome, Reason};
+
+/// What became of an attempt, as a policy learns it.
+#[derive(Debug)]
+pub(in crate::balance) struct Sample {
+    pub(in crate::balance) backend: BackendId,
+    pub(in crate::balance) outcome: Outcome,
+    /// From the start of the attempt until now, without the time that its client took.
+    pub(in crate::balance) took: Nanos,
+    /// In flight at the backend when the attempt began, itself included.
+    pub(in crate::balance) in_flight: u32,
+    pub(in crate::balance) now: Nanos,
+}
+
+/// What a choice depends on beside the candidates.
+#[derive(Debug)]
+pub(in crate::balance) struct View<'a> {
+    pub(in crate::balance) now: Nanos,
+    /// How long a backend may go without a sample.
+    pub(in crate::balance) resample_after: Nanos,
+    /// What this worker knows of the answers of all backends.
+    pub(in crate::balance) answers: &'a Answers,
+}
 
 /// Decides which backend is best, by what it has learnt of each.
 ///
 /// All workers share it, so it learns through atomics. It keeps a table of its own of the backends,
 /// by slot; a new policy is a new value that knows nothing yet.
-pub(in crate::balance) trait Selector: Debug + Send + Sync {
-    /// Chooses among `candidates`, all of which take requests; `None` only when there are none.
-    ///
-    /// The list is scratch, in the order of the roster. What is known of a candidate whatever the
-    /// policy, as how many requests it has in flight, the registry tells.
-    fn select(
-        &self,
-        candidates: &mut [BackendId],
-        registry: &Registry,
-        now: Nanos,
-    ) -> Option<(BackendId, Reason)>;
+pub(in crate::balance) trait Ranking: Debug + Send + Sync {
+    /// Gives each candidate its score, and says which of them lack a sample; whether any does.
+    fn rank(&self, candidates: &mut [Candidate], view: &View<'_>) -> bool;
 
-    /// Learns that `backend` took so long to answer, or what a failure counts as.
-    fn observe(&self, _backend: BackendId, _sample: Nanos, _now: Nanos) {}
+    /// Why one of several candidates with the least score was chosen.
+    fn reason_of_tie(&self) -> Reason {
+        Reason::Tie
+    }
+
+    /// Learns what became of an attempt.
+    fn observe(&self, _sample: &Sample, _answers: &mut Answers) {}
+
+    /// Tells other workers what this one knows of the answers of all backends, and the other way
+    /// round. A worker does this once per turn.
+    fn fold(&self, _answers: &mut Answers) {}
 
     /// The latency expected of `backend`; `None` before it was measured, or if the policy measures
     /// nothing.
     fn estimate(&self, _backend: BackendId) -> Option<Nanos> {
-        None
-    }
-
-    /// Why `backend` deserves a probe, if it does: it has no estimate, or had no sample for
-    /// `limit`. Asked only of a policy that decides by estimates.
-    fn lacks_sample(&self, _backend: BackendId, _limit: Nanos, _now: Nanos) -> Option<Reason> {
         None
     }
 
@@ -44,5 +63,74 @@ pub(in crate::balance) trait Selector: Debug + Send + Sync {
     /// Whether the policy decides by estimates.
     fn is_adaptive(&self) -> bool {
         false
+    }
+}
+
+/// A policy in use.
+#[derive(Debug)]
+pub(in crate::balance) struct Selector {
+    pub(in crate::balance) ranking: Box<dyn Ranking>,
+    turns: Rotation,
+}
+
+impl Selector {
+    pub(in crate::balance) fn new(ranking: impl Ranking + 'static, slots: usize) -> Self {
+        Self { ranking: Box::new(ranking), turns: Rotation::new(slots) }
+    }
+
+    /// Chooses among candidates that have their scores. Their order is lost.
+    pub(in crate::balance) fn select(
+        &self,
+        candidates: &mut [Candidate],
+    ) -> Option<(BackendId, Reason)> {
+        let mut least = f64::INFINITY;
+        // Those with the least score so far are moved to the front, in their order.
+        let mut tied = 0;
+        for index in 0..candidates.len() {
+            let score = candidates[index].score;
+            if score > least {
+                continue;
+            }
+            if score < least {
+                (least, tied) = (score, 0);
+            }
+            if tied < index {
+                candidates.swap(tied, index);
+            }
+            tied += 1;
+        }
+        match &candidates[..tied] {
+            [] => None,
+            [best] => Some((best.id, Reason::Best)),
+            tied => Some((self.turns.take(tied)?, self.ranking.reason_of_tie())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::policy::round_robin::RoundRobin;
+    use crate::balance::tests::candidates;
+
+    fn select(scores: &[f64], times: usize) -> Vec<(usize, Reason)> {
+        let selector = Selector::new(RoundRobin, scores.len());
+        let choose = |_| {
+            let mut candidates = candidates(scores.len());
+            for (candidate, score) in candidates.iter_mut().zip(scores) {
+                candidate.score = *score;
+            }
+            let (id, reason) = selector.select(&mut candidates).unwrap();
+            (id.slot(), reason)
+        };
+        (0..times).map(choose).collect()
+    }
+
+    #[test]
+    fn the_least_score_is_chosen_and_equal_ones_take_turns() {
+        assert_eq!(select(&[3.0, 1.0, 2.0], 2), [(1, Reason::Best); 2]);
+        assert_eq!(select(&[1.0, 2.0, 1.0, 1.0], 4), [0, 2, 3, 0].map(|slot| (slot, Reason::Turn)));
+        assert_eq!(select(&[f64::INFINITY; 2], 2), [(0, Reason::Turn), (1, Reason::Turn)]);
+        assert_eq!(Selector::new(RoundRobin, 1).select(&mut []), None);
     }
 }

@@ -57,15 +57,15 @@ fn work(shared: &Shared, worker: usize, mut balancer: Balancer, start: Instant) 
         }
         let number = shared.requests.fetch_add(1, Ordering::Relaxed);
         while held.len() > MOST_HELD || !held.is_empty() && number.is_multiple_of(7) {
-            end(shared, &balancer, held.pop_front().unwrap(), now);
+            end(shared, &mut balancer, held.pop_front().unwrap(), now);
         }
     }
     for lease in held {
-        end(shared, &balancer, lease, now);
+        end(shared, &mut balancer, lease, now);
     }
 }
 
-fn end(shared: &Shared, balancer: &Balancer, mut lease: Lease, now: Instant) {
+fn end(shared: &Shared, balancer: &mut Balancer, mut lease: Lease, now: Instant) {
     let outcome = match lease.in_flight() % 4 {
         0 => Some(Outcome::Failed),
         1 => Some(Outcome::Unreachable),
@@ -110,7 +110,7 @@ fn change(shared: &Shared, owner: &mut Membership) {
 fn a_thousand_additions_and_removals_lose_no_lease_and_use_no_slot_twice() {
     for policy in Policy::ALL {
         let start = epoch();
-        let options = Options { policy, cooldown: ms(1), ..Options::default() };
+        let options = Options { policy, cooldown: ms(1), ..exact() };
         let mut owner = Membership::with_slots(SLOTS, options, start).unwrap();
         let shared = Shared {
             mailboxes: std::array::from_fn(|_| Mutex::default()),

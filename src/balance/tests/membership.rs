@@ -6,7 +6,7 @@ use crate::balance::{MAX_BACKENDS, Roster, Stage};
 /// An owner with so many slots, and the instant of all that happens.
 fn owner(slots: usize, policy: Policy) -> (Membership, Instant) {
     let now = epoch();
-    let options = Options { policy, ..Options::default() };
+    let options = Options { policy, ..exact() };
     (Membership::with_slots(slots, options, now).unwrap(), now)
 }
 
@@ -133,8 +133,8 @@ fn a_stale_id_finds_nothing() {
     assert_eq!((worker.name(stale), worker.name(id)), (None, Some("b")));
     assert_eq!(worker.availability(stale, now), Availability::Down);
     assert_eq!(worker.availability(id, now), Availability::Up);
-    assert!(worker.acquire_bound(stale, now).is_none());
-    let lease = worker.acquire_bound(id, now).unwrap();
+    assert!(worker.acquire_bound(stale, now).lease().is_none());
+    let lease = worker.acquire_bound(id, now).lease().unwrap();
     let registry = owner.registry();
     assert_eq!((registry.in_flight(stale), registry.in_flight(id)), (None, Some(1)));
     assert_eq!((registry.stage(stale), registry.stage(id)), (Stage::Gone, Stage::Active));
@@ -150,10 +150,10 @@ fn a_client_that_is_bound_does_not_keep_its_backend_from_draining() {
     let mut scene = Scene::of(2, Policy::RoundRobin);
     let id = scene.ids()[0];
     scene.membership.drain(id);
-    let lease = scene.balancer.acquire_bound(id, scene.now).unwrap();
+    let lease = scene.balancer.acquire_bound(id, scene.now).lease().unwrap();
     scene.balancer.release(lease);
     scene.balancer.set_roster(scene.membership.roster());
-    assert!(scene.balancer.acquire_bound(id, scene.now).is_none());
+    assert!(scene.balancer.acquire_bound(id, scene.now).lease().is_none());
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn there_may_be_1024_backends_and_no_more() {
 fn what_a_policy_learnt_stays_with_other_options_and_goes_with_another_policy() {
     let mut scene = Scene::measured(SMA, [100, 200, 300]);
     let cooldown = ms(7);
-    let options = Options { policy: SMA, cooldown, ..Options::default() };
+    let options = Options { policy: SMA, cooldown, ..exact() };
     scene.membership.set_options(options).unwrap();
     scene.balancer.set_roster(scene.membership.roster());
     assert_eq!(scene.estimates_ms(), [100, 200, 300].map(Some));

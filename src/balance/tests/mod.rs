@@ -1,21 +1,28 @@
 //! The module as a specification: time is simulated, and nothing here waits.
 
+mod adaptive;
 mod churn;
 mod decisions;
+mod ejection;
+mod limits;
 mod membership;
+mod parked;
 mod properties;
+mod published;
 mod reasons;
 mod threads;
 mod unreachable;
+mod weights;
 mod workload;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::registry::Registry;
+use super::candidate::Candidate;
+use super::load::Load;
 use super::{
     Availability, BackendId, Balancer, Choice, Lease, Member, Membership, Options, Outcome, Policy,
-    Reason, Tried,
+    Reason, Role, Tier, Tried,
 };
 
 pub(super) const SMA: Policy = Policy::AdaptiveSma { window: 3 };
@@ -30,9 +37,28 @@ pub(super) fn epoch() -> Instant {
     Instant::now()
 }
 
-/// A registry in which nobody has done anything.
-pub(super) fn registry() -> Registry {
-    Registry::new(super::MAX_BACKENDS, epoch())
+/// The options of most tests: round robin, and ejections that are exactly as long as they are said
+/// to be.
+fn exact() -> Options {
+    Options {
+        policy: Policy::RoundRobin,
+        resample_after: None,
+        cooldown_jitter_percent: 0,
+        ..Options::default()
+    }
+}
+
+/// Candidates in slots from 0 that differ in nothing else.
+pub(super) fn candidates(count: usize) -> Vec<Candidate> {
+    let candidate = |id| Candidate {
+        id,
+        load: Load::default(),
+        weight: 1.0,
+        handicap: 1.0,
+        score: 0.0,
+        lacks_sample: None,
+    };
+    ids(count).into_iter().map(candidate).collect()
 }
 
 /// Different backends, in slots from 0.
@@ -48,10 +74,7 @@ pub(crate) fn reused() -> [BackendId; 2] {
 
 /// What everyone asks for first.
 fn acquire_from(balancer: &mut Balancer, now: Instant) -> Lease {
-    match balancer.acquire(&Tried::default(), now) {
-        Choice::Go(lease) => lease,
-        Choice::Nobody => panic!("a backend"),
-    }
+    balancer.acquire(&Tried::default(), now).lease().expect("a backend")
 }
 
 /// What a policy went by, or a probe.
@@ -68,7 +91,7 @@ struct Scene {
 
 impl Scene {
     fn of(count: usize, policy: Policy) -> Self {
-        Self::with(count, Options { policy, ..Options::default() })
+        Self::with(count, Options { policy, ..exact() })
     }
 
     fn with(count: usize, options: Options) -> Self {
@@ -80,9 +103,20 @@ impl Scene {
         Self { balancer: membership.balancer(), membership, now }
     }
 
+    /// Backends with these roles.
+    fn with_roles(options: Options, roles: &[Role]) -> Self {
+        let mut scene = Self::with(0, options);
+        for (place, role) in roles.iter().enumerate() {
+            let name = format!("http://localhost:{}", 8081 + place);
+            scene.membership.add_as(&name, *role, scene.now).unwrap();
+        }
+        scene.balancer.set_roster(scene.membership.roster());
+        scene
+    }
+
     /// Three backends that have answered once each, after these times.
     fn measured(policy: Policy, latencies_ms: [u64; 3]) -> Self {
-        Self::measured_with(Options { policy, ..Options::default() }, latencies_ms)
+        Self::measured_with(Options { policy, ..exact() }, latencies_ms)
     }
 
     fn measured_with(options: Options, latencies_ms: [u64; 3]) -> Self {
@@ -109,10 +143,7 @@ impl Scene {
     }
 
     fn acquire_other(&mut self, tried: &Tried) -> Option<Lease> {
-        match self.balancer.acquire(tried, self.now) {
-            Choice::Go(lease) => Some(lease),
-            Choice::Nobody => None,
-        }
+        self.balancer.acquire(tried, self.now).lease()
     }
 
     /// A lease of this backend, which a request gets that has tried all the others.
@@ -126,12 +157,12 @@ impl Scene {
         self.balancer.roster().members().iter().map(Member::id).collect()
     }
 
-    fn observe(&self, lease: &mut Lease, outcome: Outcome) {
+    fn observe(&mut self, lease: &mut Lease, outcome: Outcome) {
         self.balancer.observe(lease, outcome, self.now);
     }
 
     /// The attempt comes to this outcome now and is over.
-    fn finish(&self, mut lease: Lease, outcome: Outcome) {
+    fn finish(&mut self, mut lease: Lease, outcome: Outcome) {
         self.observe(&mut lease, outcome);
         self.balancer.release(lease);
     }

@@ -50,7 +50,7 @@ fn a_backend_is_tried_that_was_ejected_or_whose_sample_is_old() {
         scene.pass(500);
         assert_eq!(next(&mut scene), (0, Reason::Trial), "{policy}");
     }
-    let options = Options { policy: SMA, resample_after: Some(ms(1000)), ..Options::default() };
+    let options = Options { policy: SMA, resample_after: Some(ms(1000)), ..exact() };
     let mut scene = Scene::measured_with(options, [400, 200, 250]);
     scene.pass(550);
     assert_eq!(next(&mut scene), (0, Reason::Trial));
@@ -83,7 +83,7 @@ fn with_all_ejected_the_reason_is_that_its_time_ends_first() {
 fn a_client_s_own_backend_is_the_only_one_for_it() {
     let mut scene = Scene::measured(SMA, [100, 300, 200]);
     let [_, id, _] = scene.ids()[..] else { unreachable!() };
-    let lease = scene.balancer.acquire_bound(id, scene.now).unwrap();
+    let lease = scene.balancer.acquire_bound(id, scene.now).lease().unwrap();
     assert_eq!((lease.backend(), lease.reason()), (id, Reason::Only));
     scene.balancer.release(lease);
 }

@@ -64,7 +64,7 @@ fn workers_that_start_together_send_one_probe_to_each_backend() {
 fn whatever_happens_at_once_nothing_stays_in_flight_and_no_probe_is_stuck() {
     let resample_after = Some(ms(1));
     for policy in Policy::ALL {
-        let mut scene = Scene::with(3, Options { policy, resample_after, ..Options::default() });
+        let mut scene = Scene::with(3, Options { policy, resample_after, ..exact() });
         let start = scene.now;
         on_all_workers(&mut scene.membership, |worker, balancer| {
             let mut now = start;

@@ -5,7 +5,7 @@ use super::*;
 /// Three measured backends, the first the best, of which some have just refused a connection.
 fn with_refusals(policy: Policy, refusing: &[usize]) -> Scene {
     let mut scene = match policy {
-        Policy::RoundRobin => Scene::of(3, policy),
+        Policy::RoundRobin | Policy::LeastConn => Scene::of(3, policy),
         _ => Scene::measured(policy, [10, 200, 250]),
     };
     for &index in refusing {

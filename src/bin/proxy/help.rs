@@ -19,10 +19,11 @@ ENVIRONMENT
 
 EXAMPLES
   tidegate
-      round-robin over http://localhost:8081, :8082 and :8083, on port 9090
+      adaptive over http://localhost:8081, :8082 and :8083, on port 9090
   tidegate adaptive_ewma --connections non-persistent
   tidegate adaptive_sma --listen 127.0.0.1:8080 --upstream http://a:80 --upstream http://b:80
   tidegate adaptive_ewma --workers 2 --pin auto --log none
+  tidegate least-conn --upstream 'http://a:80 weight=3' --upstream 'http://b:80 max-in-flight=8'
   tidegate --listen unix:/run/tidegate.sock --upstream unix:/run/app.sock
   tidegate --check --upstream http://a:80
 

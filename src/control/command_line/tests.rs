@@ -33,14 +33,14 @@ fn the_command_line_is_well_formed() {
 }
 
 #[test]
-fn without_flags_it_is_the_original_experiment() {
+fn without_flags_it_is_the_original_experiment_by_the_best_policy() {
     let Plan { settings, backends } = planned(&[]);
-    assert_eq!(settings.policy, Policy::RoundRobin);
+    assert_eq!(settings.policy, Policy::Adaptive);
     assert_eq!(settings.upstream_reuse, UpstreamReuse::Persistent);
     assert_eq!(settings.listen, [Listen::all_ipv4(9090)]);
     let urls: Vec<_> = backends.iter().map(|backend| backend.url.as_str()).collect();
     assert_eq!(urls, ["http://localhost:8081", "http://localhost:8082", "http://localhost:8083"]);
-    assert_eq!(settings.log, Some("logs/round-robin_persistent.csv".into()));
+    assert_eq!(settings.log, Some("logs/adaptive_persistent.csv".into()));
 }
 
 #[test]
@@ -62,6 +62,9 @@ fn every_policy_is_known_by_both_spellings_and_gets_its_parameter() {
         ("adaptive-sma", Policy::AdaptiveSma { window: 5 }),
         ("adaptive_ewma", Policy::AdaptiveEwma { alpha: 0.5 }),
         ("adaptive-ewma", Policy::AdaptiveEwma { alpha: 0.5 }),
+        ("adaptive", Policy::Adaptive),
+        ("least-conn", Policy::LeastConn),
+        ("least_conn", Policy::LeastConn),
     ] {
         let settings = settings(&[name, "--sma-window", "5", "--ewma-alpha", "0.5"]);
         assert_eq!(settings.policy, policy, "{name}");

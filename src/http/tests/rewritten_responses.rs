@@ -186,7 +186,7 @@ fn a_426_keeps_the_protocols_that_it_requires() {
 }
 
 const OPTIONS: ReplyOptions<'static> =
-    ReplyOptions { close: true, date: DATE, head_only: false, allow: false };
+    ReplyOptions { close: true, date: DATE, head_only: false, allow: false, retry_after: None };
 
 #[test]
 fn a_reply_is_a_whole_response() {
@@ -210,6 +210,7 @@ fn every_reply_satisfies_the_grammar() {
         assert!(out.starts_with(line.as_bytes()));
         assert_eq!(message.values("connection"), [b"close"]);
         assert_eq!(message.values("allow"), [b""; 0]);
+        assert_eq!(message.values("retry-after"), [b""; 0]);
         let mut described = Vec::new();
         reply(&mut described, status, "why", &ReplyOptions { head_only: true, ..OPTIONS });
         assert_eq!(out.strip_suffix(message.body.as_slice()), Some(described.as_slice()));
@@ -222,4 +223,7 @@ fn every_reply_satisfies_the_grammar() {
     for method in ALLOW.split(", ") {
         assert!(request(head(&format!("{method} / HTTP/1.1"), "Host: a")).is_ok());
     }
+    let mut out = Vec::new();
+    reply(&mut out, 503, "why", &ReplyOptions { retry_after: Some(12), ..OPTIONS });
+    assert_eq!(whole_response(&out, "GET").values("retry-after"), [b"12"]);
 }

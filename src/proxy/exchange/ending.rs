@@ -162,6 +162,7 @@ impl Exchange {
             date: context.date,
             head_only: self.about.method == Method::Head,
             allow: matches!(status, 200 | 405),
+            retry_after: self.record.fault.and_then(Fault::retry_after),
         };
         reply(self.down.head(), status, explanation, &options);
         self.record.status = status;
@@ -206,6 +207,7 @@ impl Exchange {
     /// The client left: nothing is owed to anyone but the row. The reset keeps one that comes back
     /// to what the system still holds for it from taking that for whole.
     pub(super) fn abandon(&mut self, fault: Fault, context: &mut Context<'_>) {
+        self.observe_abandoned(context);
         self.end_attempts(self.breaking(), context);
         let is_over = matches!(self.states.response(), Response::Reporting(_) | Response::Over);
         if is_over || self.is_idle() {

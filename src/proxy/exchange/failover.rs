@@ -16,14 +16,17 @@ use crate::proxy::fault::Fault;
 impl Exchange {
     /// Sends the request to a backend that was not tried yet, or where the client is bound to.
     pub(super) fn dispatch(&mut self, context: &mut Context<'_>) {
-        let bound = self.bound.take();
-        let bound = bound.and_then(|id| context.balancer.acquire_bound(id, context.now));
-        if bound.is_some() {
-            self.about.serves = Serves::Client;
-        }
-        let acquire = || context.balancer.acquire(&self.tried, context.now);
-        match bound.map_or_else(acquire, Choice::Go) {
+        let bound = self.bound.take().map(|id| context.balancer.acquire_bound(id, context.now));
+        let choice = match bound {
+            None | Some(Choice::Nobody) => context.balancer.acquire(&self.tried, context.now),
+            Some(own) => {
+                self.about.serves = Serves::Client;
+                own
+            }
+        };
+        match choice {
             Choice::Go(lease) => self.begin_attempt(lease, context),
+            Choice::Wait => self.fail(Fault::BackendsFull, context),
             Choice::Nobody => self.fail(Fault::ConnectRefused, context),
         }
     }
@@ -205,6 +208,17 @@ impl Exchange {
             self.end_attempt(id, close(id, CloseMode::Close), context);
         } else {
             self.fail(fault, context);
+        }
+    }
+
+    /// The client leaves. An attempt that has no response yet took at least so long.
+    pub(super) fn observe_abandoned(&mut self, context: &mut Context<'_>) {
+        let client_awaited = self.body_awaited();
+        for id in self.attempts.ids() {
+            let Some(attempt) = self.attempts.get_mut(id) else { continue };
+            let waited = attempt.timing.answered(client_awaited, context.now);
+            attempt.lease.excuse(waited.excused);
+            context.balancer.observe(&mut attempt.lease, Outcome::Abandoned, waited.at);
         }
     }
 

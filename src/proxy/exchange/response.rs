@@ -238,10 +238,14 @@ impl Exchange {
         attempt.reuse
     }
 
-    fn observe_answer(&mut self, id: AttemptId, status: u16, context: &Context<'_>) {
+    fn observe_answer(&mut self, id: AttemptId, status: u16, context: &mut Context<'_>) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        let has_failed = is_failure(status) || status == 508;
-        let outcome = if has_failed { Outcome::Failed } else { Outcome::Answered };
+        let outcome = match status {
+            508 => Outcome::Failed,
+            status if is_failure(status) => Outcome::Failed,
+            429 | 500..=599 => Outcome::Declined,
+            _ => Outcome::Answered,
+        };
         let Some(answer) = attempt.timing.answer() else { return };
         attempt.lease.excuse(answer.excused);
         context.balancer.observe(&mut attempt.lease, outcome, answer.at);
@@ -323,6 +327,9 @@ impl Exchange {
         context: &mut Context<'_>,
     ) {
         self.observe_answer(id, response.status, context);
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            context.balancer.becomes_tunnel(&mut attempt.lease);
+        }
         self.win(id, context);
         self.record.status = response.status;
         self.write_head(response, BodyOut::None, end, context);

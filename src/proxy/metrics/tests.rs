@@ -101,7 +101,7 @@ fn connections_count_from_their_opening_to_their_end() {
         worker.accepted();
         worker.clients(5, 2);
     }
-    let lease = balancer.acquire_bound(ids[0], start()).expect("a member");
+    let lease = balancer.acquire_bound(ids[0], start()).lease().expect("a member");
     let all = metrics.snapshot();
     let [first, second] = [ids[0], ids[1]].map(|id| &all.backends[&id]);
     let counts = |of: &BackendSnapshot| [of.opened, of.open, of.outstanding, of.idle()];

@@ -7,6 +7,7 @@ use std::thread;
 use super::accept::ACCEPTS_PER_TURN;
 use super::stages::ROUNDS_PER_TURN;
 use super::*;
+use crate::balance::Role;
 use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::endpoint::Endpoint;
@@ -273,7 +274,8 @@ fn backends_that_can_not_be_reached_are_tried_without_a_pause() {
     let folder = tempfile::tempdir().unwrap();
     let missing = ["a", "b", "c"].map(|name| {
         let path = folder.path().join(name);
-        Backend { url: format!("unix:{}", path.display()), address: Address::Unix(path) }
+        let (url, role) = (format!("unix:{}", path.display()), Role::default());
+        Backend { url, address: Address::Unix(path), role }
     });
     let mut bench = Bench::before(&missing, TcpListener::bind("127.0.0.1:0").unwrap());
     let mut client = bench.client();

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use models::balance::{
-    Availability, Balancer, Choice, Lease, Membership, Options, Outcome, Policy, Reason, Roster,
-    Stage, Tried,
+    Availability, Balancer, Choice, Lease, Membership, Options, Outcome, Policy, Reason, Role,
+    Roster, Stage, Tried,
 };
 
 /// What a worker is handed, and when it looks.
@@ -21,19 +21,17 @@ fn epoch() -> Instant {
 }
 
 fn owner(slots: usize, policy: Policy, now: Instant) -> Membership {
-    let options = Options { policy, ..Options::default() };
+    let cooldown_jitter_percent = 0;
+    let options = Options { policy, cooldown_jitter_percent, ..Options::default() };
     Membership::with_slots(slots, options, now).expect("valid options")
 }
 
 fn acquire(worker: &mut Balancer, now: Instant) -> Option<Lease> {
-    match worker.acquire(&Tried::default(), now) {
-        Choice::Go(lease) => Some(lease),
-        Choice::Nobody => None,
-    }
+    worker.acquire(&Tried::default(), now).lease()
 }
 
 /// The end of a request, whose backend is there until then.
-fn end(worker: &Balancer, lease: Option<Lease>, outcome: Outcome, now: Instant) {
+fn end(worker: &mut Balancer, lease: Option<Lease>, outcome: Outcome, now: Instant) {
     let Some(mut lease) = lease else { return };
     worker.observe(&mut lease, outcome, now);
     let stage = worker.registry().stage(lease.backend());
@@ -65,7 +63,7 @@ fn replaced_under_load(policy: Policy, outcome: Outcome) {
         let working = thread::spawn(move || {
             let lease = acquire(&mut worker, now);
             look(&mut worker, &sent);
-            end(&worker, lease, outcome, now);
+            end(&mut worker, lease, outcome, now);
             look(&mut worker, &sent);
             request(&mut worker, outcome, now);
             worker
@@ -97,6 +95,91 @@ fn a_slot_is_used_again_when_nothing_refers_to_it() {
 fn what_was_learnt_of_a_backend_ends_with_it() {
     replaced_under_load(Policy::AdaptiveEwma { alpha: 0.5 }, Outcome::Answered);
     replaced_under_load(Policy::AdaptiveSma { window: 1 }, Outcome::Failed);
+    replaced_under_load(Policy::Adaptive, Outcome::Answered);
+}
+
+#[test]
+fn of_two_workers_one_gets_the_last_place() {
+    loom::model(|| {
+        let now = epoch();
+        let mut owner = owner(1, Policy::LeastConn, now);
+        let role = Role { max_in_flight: Some(1), ..Role::default() };
+        let id = owner.add_as("only", role, now).expect("a slot");
+        let mut here = owner.balancer();
+        let mut there = owner.balancer();
+        let working = thread::spawn(move || {
+            let choice = there.acquire(&Tried::default(), now);
+            (there, choice)
+        });
+        let mine = here.acquire(&Tried::default(), now);
+        let (there, theirs) = working.join().expect("no thread panicked");
+        let leases = match (mine, theirs) {
+            (Choice::Go(lease), Choice::Wait) => (Some(lease), None),
+            (Choice::Wait, Choice::Go(lease)) => (None, Some(lease)),
+            both => panic!("{both:?}"),
+        };
+        leases.0.into_iter().for_each(|lease| here.release(lease));
+        leases.1.into_iter().for_each(|lease| there.release(lease));
+        assert_eq!(owner.registry().in_flight(id), Some(0));
+    });
+}
+
+/// A failure that meets another worker's sample is counted all the same.
+#[test]
+fn no_failure_is_lost_and_none_counts_twice() {
+    loom::model(|| {
+        let now = epoch();
+        let mut owner = owner(1, Policy::Adaptive, now);
+        let id = owner.add("only").expect("a slot");
+        let mut here = owner.balancer();
+        let mut there = owner.balancer();
+        let ms = Duration::from_millis;
+        let mut first = acquire(&mut here, now).expect("a backend");
+        here.observe(&mut first, Outcome::Answered, now + ms(10));
+        here.release(first);
+        let later = now + ms(10);
+        let [mut mine, mut theirs] =
+            [&mut here, &mut there].map(|worker| acquire(worker, later).expect("a backend"));
+        let working = thread::spawn(move || {
+            there.observe(&mut theirs, Outcome::Failed, later);
+            there.release(theirs);
+            there
+        });
+        here.observe(&mut mine, Outcome::Failed, later);
+        here.release(mine);
+        let _there = working.join().expect("no thread panicked");
+        // 10, then 10 + (50 − 10)/2 = 30, then 30 + (150 − 30)/3 = 70.
+        assert_eq!(here.estimate(id), Some(ms(70)));
+    });
+}
+
+#[test]
+fn two_workers_that_tell_what_they_know_of_the_fleet_leave_what_one_of_them_knew() {
+    loom::model(|| {
+        let now = epoch();
+        let mut owner = owner(3, Policy::Adaptive, now);
+        let ids = ["a", "b", "c"].map(|name| owner.add(name).expect("a slot"));
+        let ms = Duration::from_millis;
+        let mut workers = [(); 2].map(|()| owner.balancer());
+        for (worker, (id, latency)) in workers.iter_mut().zip(ids.into_iter().zip([10, 30])) {
+            let mut lease = worker.acquire_bound(id, now).lease().expect("a backend");
+            worker.observe(&mut lease, Outcome::Answered, now + ms(latency));
+            worker.release(lease);
+        }
+        let [mut here, mut there] = workers;
+        // In their next turns both tell it, at the same time.
+        let next = now + ms(30);
+        let working = thread::spawn(move || request(&mut there, Outcome::Abandoned, next));
+        request(&mut here, Outcome::Abandoned, next);
+        working.join().expect("no thread panicked");
+        request(&mut here, Outcome::Abandoned, next + ms(1));
+        // A failure of one that is not measured counts as (5·P + 2·P)/3.
+        let mut lease = here.acquire_bound(ids[2], next + ms(1)).lease().expect("a backend");
+        here.observe(&mut lease, Outcome::Failed, next + ms(1));
+        here.release(lease);
+        let estimate = here.estimate(ids[2]).expect("measured").as_nanos();
+        assert!([23_333_333, 70_000_000].contains(&estimate), "{estimate}");
+    });
 }
 
 #[test]

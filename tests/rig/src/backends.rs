@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate::balance::{Availability, BackendId};
+use tidegate::balance::{Availability, BackendId, Lease, Role};
 
 use crate::ExchangeHarness;
 
@@ -23,6 +23,18 @@ impl ExchangeHarness {
     #[must_use]
     pub fn in_flight(&self, backend: usize) -> u32 {
         self.balancer.registry().in_flight(self.ids[backend]).unwrap_or(0)
+    }
+
+    /// A backend is configured in another way, and the worker is told.
+    pub fn set_role(&mut self, backend: usize, role: Role) {
+        assert!(self.membership.set_role(self.ids[backend], role));
+        self.balancer.set_roster(self.membership.roster());
+    }
+
+    /// A request of another client goes to a backend.
+    pub fn lease(&mut self, backend: usize) -> Lease {
+        let choice = self.balancer.acquire_bound(self.ids[backend], self.now);
+        choice.lease().expect("a backend that has room")
     }
 
     /// A backend is to leave, and the worker is told.

@@ -290,7 +290,8 @@ impl Drop for Process {
 /// The proxy with `flags`, not started yet.
 pub fn tidegate(flags: &[&str]) -> Command {
     let mut command = Command::new(program("tidegate"));
-    command.args(flags);
+    // A test that names no policy can tell which backend comes next.
+    command.env("TIDEGATE_POLICY", "round-robin").args(flags);
     command
 }
 

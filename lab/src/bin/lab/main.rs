@@ -61,7 +61,8 @@ const ADVICE: [Advice; 7] = [
     },
 ];
 
-const POLICIES: [&str; 3] = ["round-robin", "adaptive_sma", "adaptive_ewma"];
+const POLICIES: [&str; 5] =
+    ["round-robin", "adaptive_sma", "adaptive_ewma", "least-conn", "adaptive"];
 
 const ONE_SCENARIO: &str = "all six are run; one alone is run by \
     'tidegate-lab up <POLICY> --connections <MODE>'";

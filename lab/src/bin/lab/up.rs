@@ -33,8 +33,9 @@ EXIT STATUS
 
 #[derive(Args, Debug)]
 pub(crate) struct UpFlags {
-    /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
-    #[arg(value_name = "POLICY", default_value = "round-robin", value_parser = policy_name)]
+    /// How a backend is chosen: adaptive, least-conn, round-robin, `adaptive_sma` or
+    /// `adaptive_ewma`
+    #[arg(value_name = "POLICY", default_value = "adaptive", value_parser = policy_name)]
     policy: Policy,
 
     /// How upstream connections are used

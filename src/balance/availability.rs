@@ -1,0 +1,312 @@
+//! Whether a backend takes requests, and why: one state machine in one word.
+//!
+//! ```text
+//! Up ── refused, or failures in a row ──> Ejected ── its time is over ──> Probing
+//!  ^                                         ^                            │    │
+//!  │                                         └── failed: twice as long ───┘    │
+//!  └── answered ───────────────────────────────────────────────────────────────┘
+//! any of them ── an active check failed ──> Down ── the check passed ──> Up
+//! ```
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::check::Verdict;
+use super::clock::{Nanos, nanos};
+use super::sync::AtomicU64;
+
+/// The least part of its weight that a backend has at the beginning of its slow start.
+const LEAST_SHARE: f64 = 0.1;
+
+/// When a backend is ejected, and for how long: `first`, then twice as long after each failed
+/// probe, at most `longest`.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) first: Duration,
+    pub(super) longest: Duration,
+    /// By how much a time may be shorter than that, so that many proxies don't probe together.
+    pub(super) jitter_percent: u8,
+    /// Failures in a row that eject a backend; `None` for no number of them.
+    pub(super) eject_after: Option<u8>,
+}
+
+impl Rules {
+    /// The end of an ejection. Its jitter follows from when it began, so that all see the same.
+    fn due(self, since: Micros, times: u8) -> Micros {
+        let doubled = 2_u32.saturating_pow(u32::from(times.saturating_sub(1)));
+        let full = micros(nanos(self.first.saturating_mul(doubled).min(self.longest)));
+        let mixed = since.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+        let most = full / 100 * u64::from(self.jitter_percent.min(100));
+        since + full - most / 1024 * mixed
+    }
+}
+
+/// Whether a backend takes requests.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Availability {
+    /// It takes requests.
+    Up,
+    /// It failed: it takes no requests until its time is over.
+    Ejected,
+    /// Its time is over, but it takes one request at a time only, to see whether it is back.
+    Probing,
+    /// It takes no requests, whatever time passes, because its check failed or it was removed.
+    Down,
+}
+
+impl Availability {
+    /// The name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Ejected => "ejected",
+            Self::Probing => "probing",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// Why a backend takes requests, or none.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Cause {
+    /// Up: nothing has happened since it was added.
+    Added,
+    /// Up: it answered a probe.
+    Answered,
+    /// Up: its active check passed.
+    CheckPassed,
+    /// Ejected or being probed: it could not be reached at any of its addresses.
+    Refused,
+    /// Ejected or being probed: it failed several times in a row.
+    Failures,
+    /// Down: its active check failed.
+    CheckFailed,
+    /// Down: it is draining or gone.
+    Removed,
+}
+
+impl Cause {
+    /// The words for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Answered => "answered",
+            Self::CheckPassed => "check passed",
+            Self::Refused => "refused",
+            Self::Failures => "failures",
+            Self::CheckFailed => "check failed",
+            Self::Removed => "removed",
+        }
+    }
+
+    fn bits(self) -> u64 {
+        match self {
+            Self::Added => 0,
+            Self::Answered => 1,
+            Self::CheckPassed => 2,
+            Self::Refused => 3,
+            Self::Failures => 4,
+            Self::CheckFailed => 5,
+            Self::Removed => 6,
+        }
+    }
+
+    fn of_bits(word: u64) -> Self {
+        match word & CAUSE_MASK {
+            0 => Self::Added,
+            1 => Self::Answered,
+            2 => Self::CheckPassed,
+            3 => Self::Refused,
+            4 => Self::Failures,
+            5 => Self::CheckFailed,
+            _ => Self::Removed,
+        }
+    }
+}
+
+/// The state of a backend in one word: the cause in the lowest 3 bits, a count in the next 8, and
+/// since when in the rest. The count is that of failures in a row while it is up, and that of
+/// failures that ejected it while it is not. Zero is up since ever.
+#[derive(Debug, Default)]
+pub(super) struct Standing(AtomicU64);
+
+const CAUSE_BITS: u32 = 3;
+const CAUSE_MASK: u64 = (1 << CAUSE_BITS) - 1;
+const COUNT_BITS: u32 = 8;
+
+/// The causes of being up come first.
+fn is_up(word: u64) -> bool {
+    word & CAUSE_MASK <= Cause::CheckPassed.bits()
+}
+
+/// Microseconds since the epoch, of which 53 bits are enough.
+type Micros = u64;
+
+fn micros(time: Nanos) -> Micros {
+    time / 1_000
+}
+
+#[derive(Copy, Clone)]
+struct State {
+    cause: Cause,
+    count: u8,
+    since: Micros,
+}
+
+impl State {
+    fn unpack(word: u64) -> Self {
+        let [count, ..] = (word >> CAUSE_BITS).to_le_bytes();
+        Self { cause: Cause::of_bits(word), count, since: word >> (CAUSE_BITS + COUNT_BITS) }
+    }
+
+    fn pack(self) -> u64 {
+        let Self { cause, count, since } = self;
+        since << (CAUSE_BITS + COUNT_BITS) | u64::from(count) << CAUSE_BITS | cause.bits()
+    }
+
+    fn is_up(self) -> bool {
+        is_up(self.cause.bits())
+    }
+
+    fn due(self, rules: Rules) -> Option<Micros> {
+        let is_ejected = matches!(self.cause, Cause::Refused | Cause::Failures);
+        is_ejected.then(|| rules.due(self.since, self.count))
+    }
+
+    /// An attempt begun at `started` failed, and this was an ejection whose time was over then. It
+    /// begins anew and takes twice as long. An attempt begun before that tells nothing new: a
+    /// hundred requests refused at the same moment are one outage.
+    fn prolonged(self, rules: Rules, cause: Cause, started: Nanos, now: Nanos) -> Option<Self> {
+        self.due(rules).filter(|due| micros(started) >= *due)?;
+        Some(Self { cause, count: self.count.saturating_add(1), since: micros(now) })
+    }
+}
+
+impl Standing {
+    fn state(&self) -> State {
+        State::unpack(self.0.load(Relaxed))
+    }
+
+    fn change(&self, step: impl Fn(State) -> Option<State>) {
+        let step = |word| step(State::unpack(word)).map(State::pack);
+        // Declined, there is nothing to change.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, step);
+    }
+
+    /// The slot has another occupant, which takes requests from now on.
+    pub(super) fn begin(&self, now: Nanos) {
+        let added = State { cause: Cause::Added, count: 0, since: micros(now) };
+        self.0.store(added.pack(), Relaxed);
+    }
+
+    /// Whether it is up, which nearly all are.
+    pub(super) fn is_up(&self) -> bool {
+        is_up(self.0.load(Relaxed))
+    }
+
+    pub(super) fn availability(&self, rules: Rules, now: Nanos) -> Availability {
+        let state = self.state();
+        match state.due(rules) {
+            Some(due) if micros(now) < due => Availability::Ejected,
+            Some(_) => Availability::Probing,
+            None if state.is_up() => Availability::Up,
+            None => Availability::Down,
+        }
+    }
+
+    pub(super) fn cause(&self) -> Cause {
+        self.state().cause
+    }
+
+    /// When the ejection is over, as a number to be compared; `None` if there is none.
+    pub(super) fn due(&self, rules: Rules) -> Option<Micros> {
+        self.state().due(rules)
+    }
+
+    /// The part of its weight that a backend has `slow_start` after it was added or came back, or
+    /// before.
+    pub(super) fn share(&self, slow_start: Nanos, now: Nanos) -> f64 {
+        let age = now.saturating_sub(self.state().since.saturating_mul(1_000));
+        if age >= slow_start { 1.0 } else { (age as f64 / slow_start as f64).max(LEAST_SHARE) }
+    }
+
+    /// An attempt begun at `started` got no connection: a backend that was up is ejected, because
+    /// nothing listens there.
+    pub(super) fn unreachable(&self, rules: Rules, started: Nanos, now: Nanos) {
+        self.change(|state| {
+            if state.is_up() && micros(started) >= state.since {
+                Some(State { cause: Cause::Refused, count: 1, since: micros(now) })
+            } else {
+                state.prolonged(rules, Cause::Refused, started, now)
+            }
+        });
+    }
+
+    /// An attempt begun at `started` failed. Whether the backend has failed as often in a row as
+    /// ejects it.
+    pub(super) fn failed(&self, rules: Rules, started: Nanos, now: Nanos) -> bool {
+        self.change(|state| {
+            if state.is_up() {
+                let is_new = micros(started) >= state.since;
+                is_new.then(|| State { count: state.count.saturating_add(1), ..state })
+            } else {
+                state.prolonged(rules, Cause::Failures, started, now)
+            }
+        });
+        self.has_failed_enough(rules)
+    }
+
+    fn has_failed_enough(&self, rules: Rules) -> bool {
+        let state = self.state();
+        state.is_up() && rules.eject_after.is_some_and(|limit| state.count >= limit)
+    }
+
+    /// Ejects a backend that has failed often enough in a row.
+    pub(super) fn eject(&self, rules: Rules, now: Nanos) {
+        let ejected = State { cause: Cause::Failures, count: 1, since: micros(now) };
+        let is_due = |state: State| rules.eject_after.is_some_and(|limit| state.count >= limit);
+        self.change(|state| (state.is_up() && is_due(state)).then_some(ejected));
+    }
+
+    /// An attempt begun at `started` was answered: an ejection is over. An answer to a request that
+    /// was sent before the ejection is no proof, because a process that shuts down finishes what it
+    /// has.
+    pub(super) fn answered(&self, started: Nanos, now: Nanos) {
+        let word = self.0.load(Relaxed);
+        let state = State::unpack(word);
+        let is_ejected = matches!(state.cause, Cause::Refused | Cause::Failures);
+        if is_ejected && micros(started) > state.since {
+            let up = State { cause: Cause::Answered, count: 0, since: micros(now) };
+            // If another thread was first, it knew something newer.
+            let _ = self.0.compare_exchange(word, up.pack(), Relaxed, Relaxed);
+        }
+    }
+
+    /// An attempt ended well: failures before it and after it are none in a row.
+    pub(super) fn succeeded(&self) {
+        let word = self.0.load(Relaxed);
+        let state = State::unpack(word);
+        if state.is_up() && state.count > 0 {
+            let _ =
+                self.0.compare_exchange(word, State { count: 0, ..state }.pack(), Relaxed, Relaxed);
+        }
+    }
+
+    /// An active check has come to another verdict. It knows nothing of why requests fail, so one
+    /// that passes ends no ejection.
+    pub(super) fn checked(&self, verdict: Verdict, now: Nanos) {
+        let since = micros(now);
+        self.change(|state| match (verdict, state.cause) {
+            (Verdict::Fails, _) => Some(State { cause: Cause::CheckFailed, count: 0, since }),
+            (Verdict::Passes, Cause::CheckFailed) => {
+                Some(State { cause: Cause::CheckPassed, count: 0, since })
+            }
+            (Verdict::Passes, _) => None,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
