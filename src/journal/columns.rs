@@ -128,8 +128,8 @@ columns! {
     /// never dispatched.
     started("RFC 3339, UTC, microseconds") => started_us: Option<i64> =
         |of| of.record.dispatched.map(|at| of.clock.timestamp_us(at));
-    /// Requests in flight at the backend when it was chosen, this one included; empty if never
-    /// dispatched.
+    /// Requests in flight at the backend when it was chosen, this one included, and tunnels not;
+    /// empty if never dispatched.
     in_flight("") => in_flight: Option<u32> = |of| of.record.in_flight;
     /// Why the backend was chosen, in one of the words below; empty if never dispatched.
     reason("") => reason: Option<&'a str> = |of| of.record.reason;

@@ -250,3 +250,25 @@ fn a_backend_that_fails_fast_is_not_preferred() {
     assert_eq!(failed, 1, "it is measured once");
     assert!(failing.load(Ordering::Relaxed));
 }
+
+#[test]
+fn a_backend_that_accepts_and_closes_at_once_costs_few_requests_under_every_policy() {
+    const REQUESTS: usize = 300;
+    let closing = Origin::serve(|mut connection| drop(connection.request()));
+    let steady = [Origin::echoing_targets(), Origin::echoing_targets()];
+    let addresses = [closing.address, steady[0].address, steady[1].address];
+    for policy in ["round-robin", "adaptive_sma", "adaptive_ewma", "least-conn", "adaptive"] {
+        // It is ejected for longer than this takes.
+        let flags = [policy, "--workers", "1", "--cooldown", "1m", "--cooldown-max", "1m"];
+        let proxy = Proxy::start(&addresses, &flags);
+        let mut client = Connection::connect(proxy.address());
+        let mut failed = 0;
+        for _ in 0..REQUESTS {
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+            let status = client.answer().status;
+            assert!([200, 502].contains(&status), "{policy}: {status}");
+            failed += usize::from(status == 502);
+        }
+        assert!(failed <= 3, "{policy}: {failed} of {REQUESTS}");
+    }
+}
