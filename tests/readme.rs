@@ -24,7 +24,7 @@ use tidegate::control::describe;
 use tidegate::journal;
 
 /// The documents whose commands are run here.
-const RUN_HERE: [&str; 8] = [
+const RUN_HERE: [&str; 9] = [
     "README.md",
     "docs/comparison.md",
     "docs/dashboard.md",
@@ -33,6 +33,7 @@ const RUN_HERE: [&str; 8] = [
     "docs/http.md",
     "docs/log.md",
     "docs/operation.md",
+    "docs/simulate.md",
 ];
 
 /// The documents whose commands are run elsewhere, and where.

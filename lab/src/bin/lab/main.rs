@@ -8,6 +8,7 @@ mod relay;
 mod report;
 mod scenarios;
 mod setup;
+mod simulate;
 mod soak;
 mod up;
 
@@ -23,6 +24,7 @@ use relay::RelayFlags;
 use report::ReportFlags;
 use scenarios::ScenariosFlags;
 use setup::SetupFlags;
+use simulate::SimulateFlags;
 use soak::{OriginFlags, SoakFlags};
 use tidegate::console::Console;
 use tidegate::usage::{self, Advice};
@@ -96,6 +98,9 @@ enum Task {
     Load(LoadFlags),
     /// Relay bytes without parsing them, as the lower limit of a comparison
     Relay(RelayFlags),
+    /// Compare policies in simulated time, in scenarios written as files
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(SimulateFlags),
     /// Run clients and backends that misbehave, and account for every request
     #[command(after_help = soak::EXAMPLES)]
     Soak(SoakFlags),
@@ -127,6 +132,7 @@ fn run(task: Task) -> ExitCode {
         Task::Bench(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
+        Task::Simulate(flags) => flags.run(),
         Task::Soak(flags) => flags.run(),
         Task::Origin(flags) => flags.run(),
         Task::EndWithParent { parent, program, args } => {

@@ -1,0 +1,36 @@
+//! What is before the backends of a scenario.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::duration;
+
+/// What is before the backends. Each proxy sees its own requests only.
+#[derive(Copy, Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Proxies {
+    /// How many; a request goes to one of them by chance.
+    pub count: usize,
+    /// Workers of each, which share what they know.
+    pub workers: usize,
+    /// After what time an attempt has failed.
+    #[serde(deserialize_with = "duration")]
+    pub response_timeout: Duration,
+    /// Attempts per request at most.
+    pub max_attempts: usize,
+    /// Failures in a row that eject a backend, under the proxy's policies; 0 for no number.
+    pub eject_after: u8,
+    /// How long the share of a backend grows that is new or comes back, under those policies.
+    #[serde(deserialize_with = "duration")]
+    pub slow_start: Duration,
+}
+
+impl Default for Proxies {
+    /// As the proxy's.
+    fn default() -> Self {
+        let response_timeout = Duration::from_secs(60);
+        let slow_start = Duration::ZERO;
+        Self { count: 1, workers: 1, response_timeout, max_attempts: 3, eject_after: 3, slow_start }
+    }
+}
