@@ -65,3 +65,15 @@ fn a_file_of_one_s_own_is_run_and_what_is_wrong_in_it_is_named() {
     assert!(said.contains("own.toml, line 5: client = 2: unknown field `client`"), "{said}");
     assert!(said.contains("did you mean clients?"), "{said}");
 }
+
+#[test]
+fn all_scenarios_are_one_table_or_one_object() {
+    let args = "all random --seeds 1 --seconds 1";
+    let table = printed(args);
+    let names: Vec<_> = table.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    let figures: Value = serde_json::from_str(&printed(&format!("{args} --json"))).unwrap();
+    assert!(names.len() > 20, "{table}");
+    for name in names {
+        assert_eq!(figures[name]["policies"][0]["policy"], "random", "{name}");
+    }
+}

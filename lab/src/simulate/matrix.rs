@@ -2,7 +2,7 @@
 
 use super::contender::Contender;
 use super::measured::Tally;
-use super::report::figure;
+use super::report::{Report, figure};
 use crate::render::{Row, Table};
 
 /// A table with a row for each scenario.
@@ -20,9 +20,9 @@ impl Matrix {
         Self { table: Table { heads, ..Table::default() } }
     }
 
-    /// One more scenario, with what was measured of each contender.
-    pub fn add<'a>(&mut self, scenario: &str, tallies: impl IntoIterator<Item = &'a Tally>) {
-        let cells = [scenario.to_owned()].into_iter().chain(tallies.into_iter().map(cell));
+    /// One more scenario, with the results of the same contenders.
+    pub fn add(&mut self, scenario: &str, report: &Report) {
+        let cells = [scenario.to_owned()].into_iter().chain(report.tallies().map(cell));
         self.table.rows.push(Row { cells: cells.collect(), is_marked: false });
     }
 

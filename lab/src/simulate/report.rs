@@ -31,6 +31,11 @@ impl<'a> Report<'a> {
         self.rows.push((contender, measured));
     }
 
+    /// What was measured of all requests, by contender.
+    pub(super) fn tallies(&self) -> impl Iterator<Item = &Tally> {
+        self.rows.iter().map(|(_, measured)| &measured.all)
+    }
+
     /// Tables for a terminal: of all requests, then of each focus.
     #[must_use]
     pub fn text(&self) -> String {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use serde_json::{Map, Value};
 use tidegate_lab::scenario::{BUILTIN, Load, ReadError, Scenario};
 use tidegate_lab::simulate::targets::{self, Judge, TARGETS};
 use tidegate_lab::simulate::{Contender, Matrix, Report, simulate};
@@ -115,7 +116,7 @@ impl SimulateFlags {
 
     /// One table of all scenarios of the lab.
     fn run_all(&self, contenders: &[Contender]) -> ExitCode {
-        let mut matrix = Matrix::new(contenders);
+        let (mut matrix, mut figures) = (Matrix::new(contenders), Map::new());
         let mut meter = Meter::new(BUILTIN.len() as u64, "scenarios", 1, "{bar:30} {msg}");
         for (position, (name, _)) in (0..).zip(BUILTIN) {
             meter.at(position, name);
@@ -123,14 +124,19 @@ impl SimulateFlags {
                 Ok(scenario) => scenario,
                 Err(error) => return fail(MISUSE, &error),
             };
-            let run = |contender: &Contender| simulate(&scenario, *contender);
-            match contenders.iter().map(run).collect::<Result<Vec<_>, _>>() {
-                Ok(measured) => matrix.add(name, measured.iter().map(|one| &one.all)),
-                Err(error) => return fail(1, &error),
+            let mut report = Report::new(&scenario);
+            for contender in contenders {
+                match simulate(&scenario, *contender) {
+                    Ok(measured) => report.add(*contender, measured),
+                    Err(error) => return fail(1, &error),
+                }
             }
+            matrix.add(name, &report);
+            figures.insert(name.to_owned(), report.json());
         }
         drop(meter);
-        say(&matrix.text());
+        let figures = Value::Object(figures);
+        say(&if self.json { format!("{figures:#}\n") } else { matrix.text() });
         ExitCode::SUCCESS
     }
 
