@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::availability::{Availability, Cause};
 use super::candidate::Candidate;
-use super::clock::Nanos;
+use super::clock::{Nanos, nanos};
 use super::id::{BackendId, Tried};
 use super::lease::{Lease, Outcome};
 use super::load::Held;
@@ -25,7 +25,7 @@ const EXPLAINED_BYTES: usize = 800;
 pub(super) const LONGEST_SAMPLE: Nanos = 24 * 3600 * 1_000_000_000;
 
 /// A request that is in flight for so long may be parked.
-const PARKED_AFTER: Nanos = 1_000_000_000;
+pub const PARKED_AFTER: Duration = Duration::from_secs(1);
 
 /// Chooses backends for one worker and learns from what became of the requests.
 #[derive(Debug)]
@@ -93,7 +93,9 @@ impl Balancer {
     pub fn park(&self, lease: &mut Lease, now: Instant) -> bool {
         let age = self.nanos(now).saturating_sub(lease.started);
         let slot = self.registry.slot(lease.backend);
-        if lease.held == Held::InFlight && age >= PARKED_AFTER && slot.has_overtaken(lease.started)
+        if lease.held == Held::InFlight
+            && age >= nanos(PARKED_AFTER)
+            && slot.has_overtaken(lease.started)
         {
             self.hold(lease, Held::Parked);
         }

@@ -34,7 +34,7 @@ mod sync;
 pub(crate) mod tests;
 
 pub use availability::{Availability, Cause};
-pub use balancer::Balancer;
+pub use balancer::{Balancer, PARKED_AFTER};
 pub use check::{Check, Verdict};
 pub use choice::Choice;
 pub use id::{BackendId, MAX_BACKENDS, Tried};

@@ -23,6 +23,7 @@ mod internal;
 mod keep_alive;
 mod lingering;
 mod outcomes;
+mod parked;
 mod pooled;
 mod read;
 mod retries;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::action::{ConnectFailure, StreamEnd};
 use super::timing::Timing;
 use super::waits::UpstreamWait;
-use crate::balance::Lease;
+use crate::balance::{Lease, PARKED_AFTER};
 use crate::buffer::Buffer;
 use crate::http::HeadSearch;
 use crate::proxy::pipe::Cursor;
@@ -47,6 +47,8 @@ pub(super) struct Attempt {
     pub(super) moved: Instant,
     /// What it was waiting for after the last event.
     pub(super) awaited: Option<UpstreamWait>,
+    /// When its lease may next be parked. A lease that is parked, or a tunnel's, is not.
+    pub(super) parks_at: Option<Instant>,
 }
 
 /// The upstream connection as the exchange sees it.
@@ -118,6 +120,7 @@ impl Attempt {
             end: None,
             moved: now,
             awaited: None,
+            parks_at: Some(now + PARKED_AFTER),
         }
     }
 
@@ -128,6 +131,7 @@ impl Attempt {
         self.buffer.clear();
         self.sent = Cursor::default();
         self.end = None;
+        self.parks_at = Some(now + PARKED_AFTER);
     }
 
     /// Whether the connection had served another request before.

@@ -329,6 +329,7 @@ impl Exchange {
         self.observe_answer(id, response.status, context);
         if let Some(attempt) = self.attempts.get_mut(id) {
             context.balancer.becomes_tunnel(&mut attempt.lease);
+            attempt.parks_at = None;
         }
         self.win(id, context);
         self.record.status = response.status;

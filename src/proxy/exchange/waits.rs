@@ -9,6 +9,7 @@ use super::action::{CloseMode, Context};
 use super::attempt::{Attempt, Link};
 use super::state::{Request, Response};
 use super::{ConnectFailure, Exchange, Expects};
+use crate::balance::PARKED_AFTER;
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::Timeouts;
 
@@ -192,9 +193,22 @@ impl Exchange {
         }
     }
 
+    /// Parks the leases of attempts that have waited long enough and were overtaken; others are
+    /// looked at again as much later.
+    fn park(&mut self, context: &Context<'_>) {
+        for id in self.attempts.ids() {
+            let Some(attempt) = self.attempts.get_mut(id) else { continue };
+            if attempt.parks_at.is_some_and(|at| at <= context.now) {
+                let is_parked = context.balancer.park(&mut attempt.lease, context.now);
+                attempt.parks_at = (!is_parked).then_some(context.now + PARKED_AFTER);
+            }
+        }
+    }
+
     /// Ends the client's wait if its time has come, else those of attempts. What they lead to is
     /// waited for anew.
     pub(super) fn end_waits(&mut self, context: &mut Context<'_>) {
+        self.park(context);
         let (now, timeouts) = (context.now, &context.settings.timeouts);
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if let Some(wait) = self.awaited.client
@@ -212,8 +226,7 @@ impl Exchange {
         }
         for id in self.attempts.ids() {
             let Some(attempt) = self.attempts.get_mut(id) else { continue };
-            let Some(wait) = attempt.awaited.filter(|_| is_due(deadline_of(attempt, timeouts)))
-            else {
+            let Some(wait) = attempt.awaited.filter(|_| is_due(wait_end(attempt, timeouts))) else {
                 continue;
             };
             match (wait, attempt.link) {
@@ -253,7 +266,12 @@ impl Exchange {
     }
 }
 
+/// When an attempt is looked at, because a wait ends or its lease may be parked.
 fn deadline_of(attempt: &Attempt, timeouts: &Timeouts) -> Option<Instant> {
+    wait_end(attempt, timeouts).into_iter().chain(attempt.parks_at).min()
+}
+
+fn wait_end(attempt: &Attempt, timeouts: &Timeouts) -> Option<Instant> {
     let timeout = match attempt.awaited? {
         UpstreamWait::Connect => Some(timeouts.connect),
         UpstreamWait::Response => timeouts.response,
