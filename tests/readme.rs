@@ -91,7 +91,7 @@ impl Terminals {
         let adapted = ["-d30s", "-d60s", "-d120s"]
             .into_iter()
             .fold(self.with_free_ports(command), |line, time| line.replace(time, "-d1s"))
-            .replace("logs/adaptive_ewma_persistent.csv", &format!("{logs}/rows.csv"))
+            .replace("logs/adaptive_persistent.csv", &format!("{logs}/rows.csv"))
             .replace("/tmp/requests.csv", &format!("{logs}/requests.csv"));
         let log = if command.contains("--log") { "" } else { &log };
         let [proxy, a, b, c, dashboard] =
