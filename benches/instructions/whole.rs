@@ -35,7 +35,7 @@ fn instructions(times: u64) -> Option<u64> {
     command.args(["--tool=callgrind", "--separate-threads=yes", "--quiet"]);
     command.arg(format!("--callgrind-out-file={}", folder.path().join("counts").display()));
     command.arg(env!("CARGO_BIN_EXE_tidegate"));
-    command.args(["--listen", "127.0.0.1:0", "--workers", "1", "--log"]);
+    command.args(["round-robin", "--listen", "127.0.0.1:0", "--workers", "1", "--log"]);
     command.arg(folder.path().join("log.csv"));
     for origin in &origins {
         command.args(["--upstream", &format!("http://{}", origin.address)]);

@@ -59,11 +59,12 @@ const fn unix(name: &'static str, program: Program, logs: bool) -> Contender {
 }
 
 /// Every contender with one worker.
-const EVERYONE: [Contender; 13] = [
+const EVERYONE: [Contender; 14] = [
     one("tidegate", Program::Tidegate("round-robin"), true),
     one("tidegate-no-log", Program::Tidegate("round-robin"), false),
     one("tidegate-sma", Program::Tidegate("adaptive_sma"), true),
     one("tidegate-ewma", Program::Tidegate("adaptive_ewma"), true),
+    one("tidegate-adaptive", Program::Tidegate("adaptive"), true),
     one("hyper", Program::Hyper("own-pool"), true),
     one("hyper-no-log", Program::Hyper("own-pool"), false),
     one("hyper-pooled", Program::Hyper("pooled"), true),
