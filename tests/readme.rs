@@ -24,8 +24,9 @@ use tidegate::control::describe;
 use tidegate::journal;
 
 /// The documents whose commands are run here.
-const RUN_HERE: [&str; 9] = [
+const RUN_HERE: [&str; 10] = [
     "README.md",
+    "docs/balancing.md",
     "docs/comparison.md",
     "docs/dashboard.md",
     "docs/experiment.md",

@@ -5,7 +5,7 @@ use std::fmt;
 use tidegate::usage::or_nearest;
 
 /// Names and texts.
-pub const BUILTIN: [(&str, &str); 26] = [
+pub const BUILTIN: [(&str, &str); 29] = [
     ("original", include_str!("../../scenarios/original.toml")),
     ("uneven", include_str!("../../scenarios/uneven.toml")),
     ("uneven-us", include_str!("../../scenarios/uneven-us.toml")),
@@ -21,6 +21,7 @@ pub const BUILTIN: [(&str, &str); 26] = [
     ("short-slow", include_str!("../../scenarios/short-slow.toml")),
     ("short-pauses", include_str!("../../scenarios/short-pauses.toml")),
     ("drifting", include_str!("../../scenarios/drifting.toml")),
+    ("speeds-up", include_str!("../../scenarios/speeds-up.toml")),
     ("recovers", include_str!("../../scenarios/recovers.toml")),
     ("joins-cold", include_str!("../../scenarios/joins-cold.toml")),
     ("restarts", include_str!("../../scenarios/restarts.toml")),
@@ -28,7 +29,9 @@ pub const BUILTIN: [(&str, &str); 26] = [
     ("fails-fast", include_str!("../../scenarios/fails-fast.toml")),
     ("fails-fast-3s", include_str!("../../scenarios/fails-fast-3s.toml")),
     ("fails-whole", include_str!("../../scenarios/fails-whole.toml")),
+    ("failure-burst", include_str!("../../scenarios/failure-burst.toml")),
     ("hangs", include_str!("../../scenarios/hangs.toml")),
+    ("wrong-answers", include_str!("../../scenarios/wrong-answers.toml")),
     ("background-errors", include_str!("../../scenarios/background-errors.toml")),
     ("four-proxies", include_str!("../../scenarios/four-proxies.toml")),
     ("fleet", include_str!("../../scenarios/fleet.toml")),

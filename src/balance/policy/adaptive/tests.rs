@@ -292,6 +292,32 @@ fn the_score_is_the_latency_times_the_queue_by_the_root_of_the_usual_load() {
 }
 
 #[test]
+fn the_example_in_docs_balancing_is_right() {
+    let mut scene = Scene::new();
+    scene.observe(0, Outcome::Answered, 20, 1);
+    scene.check(0, [20.0, 1.0, 1.0]);
+    scene.observe(1, Outcome::Answered, 50, 1);
+    scene.check(1, [30.0, 3.0, 1.0]);
+    scene.check_mean(35.0);
+    scene.observe(0, Outcome::Answered, 30, 2);
+    scene.check(0, [25.0, 2.0, 1.5]);
+    scene.check_mean(33.333_333_333);
+    scene.observe(1, Outcome::Answered, 300, 2);
+    scene.check(1, [60.0, 4.0, 1.25]);
+    scene.check_mean(62.5);
+    scene.observe(0, Outcome::Failed, 1, 3);
+    scene.check(0, [120.833_333_333, 3.0, 2.0]);
+    scene.check_mean(62.5);
+    close(&scene.scores(&[2, 1]), &[256.326_208_180, 107.331_262_920]);
+    scene.pass(5 * S);
+    close(&scene.scores(&[0, 0]), &[69.212_287_135, 53.665_631_460]);
+    close(&scene.scores(&[0, 1]), &[69.212_287_135, 107.331_262_920]);
+    scene.observe(0, Outcome::Answered, 40, 1);
+    scene.check(0, [77.352_823_570, 2.819_591_979, 1.645_338_756]);
+    scene.check_mean(58.0);
+}
+
+#[test]
 fn while_none_is_measured_the_least_in_flight_wins_and_later_only_the_measured_ones() {
     let mut scene = Scene::new();
     let ranked = scene.ranked(&[2, 0, 1], |_| {});
