@@ -110,8 +110,9 @@ impl Balancer {
     }
 
     /// The request has become a tunnel, which counts as such from now on. Its answer must have been
-    /// observed.
+    /// observed. It is whole, so failures before it and after it are none in a row.
     pub fn becomes_tunnel(&self, lease: &mut Lease) {
+        self.registry.slot(lease.backend).standing.succeeded();
         self.hold(lease, Held::Tunnel);
     }
 

@@ -56,6 +56,18 @@ fn an_answer_in_between_begins_another_row_but_one_that_breaks_off_does_not() {
 }
 
 #[test]
+fn a_tunnel_is_an_answer_when_it_begins() {
+    let mut scene = Scene::of(3, Policy::RoundRobin);
+    fail(&mut scene, 1, 2);
+    let mut tunnel = scene.acquire_only(1);
+    scene.observe(&mut tunnel, Outcome::Answered);
+    scene.balancer.becomes_tunnel(&mut tunnel);
+    fail(&mut scene, 1, 2);
+    assert_eq!(is_up(&scene), [true; 3]);
+    scene.balancer.release(tunnel);
+}
+
+#[test]
 fn what_says_nothing_of_the_backend_is_no_failure() {
     let mut scene = Scene::of(3, Policy::RoundRobin);
     fail(&mut scene, 1, 2);
