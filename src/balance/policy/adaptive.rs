@@ -230,13 +230,21 @@ impl Learnt {
     fn count_waiting(&self, failures: u64, now: Nanos, times: Times, mean: Option<f64>) {
         // After a hundred of them the estimate is as bad as it can be.
         for _ in 0..failures.min(100) {
-            let Some(known) = self.estimate() else { return };
-            let in_flight = known.usual;
+            let in_flight = self.estimate().map_or(1.0, |known| known.usual);
             let evidence = Evidence { outcome: Outcome::Failed, took: 0.0, in_flight, now };
-            if let Some((estimate, _)) = known.next(evidence, times, mean) {
-                self.store(estimate);
-            }
+            self.learn(evidence, times, mean);
         }
+    }
+
+    /// Learns from one attempt: what it counted as; `None` if it told nothing. Only the one writer
+    /// may.
+    fn learn(&self, evidence: Evidence, times: Times, mean: Option<f64>) -> Option<f64> {
+        let (estimate, sample) = match self.estimate() {
+            None => Estimate::first(evidence, mean),
+            Some(known) => known.next(evidence, times, mean),
+        }?;
+        self.store(estimate);
+        Some(sample)
     }
 }
 
@@ -296,15 +304,9 @@ impl Ranking for Adaptive {
         }
         let took = (took as f64).max(times.shortest);
         let evidence = Evidence { outcome, took, in_flight: f64::from(in_flight), now };
-        let counted = match learnt.estimate() {
-            None => Estimate::first(evidence, mean),
-            Some(known) => known.next(evidence, times, mean),
-        };
-        if let Some((estimate, sample)) = counted {
-            learnt.store(estimate);
-            if matches!(outcome, Outcome::Answered | Outcome::Declined) {
-                answers.add(sample);
-            }
+        let counted = learnt.learn(evidence, times, mean);
+        if let (Some(sample), Outcome::Answered | Outcome::Declined) = (counted, outcome) {
+            answers.add(sample);
         }
         learnt.end(now, times, mean);
     }

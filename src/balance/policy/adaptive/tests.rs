@@ -386,6 +386,16 @@ fn an_answer_that_meets_a_writer_is_dropped_and_a_failure_is_counted_by_that_one
 }
 
 #[test]
+fn a_failure_of_an_unmeasured_backend_that_meets_a_writer_is_counted_as_well() {
+    let mut scene = Scene::knowing(10.0, 4.0, 1.0, 20.0);
+    assert!(scene.learnt(1).begin(false));
+    scene.observe(1, Outcome::Failed, 1, 1);
+    scene.learnt(1).end(scene.now, Times::DEFAULT, scene.answers.mean());
+    // (100 + 2·20)/3.
+    scene.check(1, [46.666_666_667, 3.0, 1.0]);
+}
+
+#[test]
 fn no_failure_of_many_threads_is_lost() {
     // Each failure of a backend like the fleet makes it worse; the worst are all alike.
     let scene = Scene::knowing(10.0, 1.0, 1.0, 10.0);
