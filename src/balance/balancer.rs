@@ -140,18 +140,19 @@ impl Balancer {
         };
         self.roster.selector.ranking.observe(&sample, &mut self.answers);
         let slot = self.registry.slot(lease.backend);
-        let rules = self.roster.rules;
         match outcome {
             Outcome::Answered | Outcome::Declined => {
                 slot.answered(lease.started);
                 slot.standing.answered(lease.started, now);
             }
             Outcome::Failed => {
-                if slot.standing.failed(rules, lease.started, now) {
+                if slot.standing.failed(self.roster.rules, lease.started, now) {
                     self.eject(slot, now);
                 }
             }
-            Outcome::Unreachable => slot.standing.unreachable(rules, lease.started, now),
+            Outcome::Unreachable => {
+                slot.standing.unreachable(self.roster.rules, lease.started, now);
+            }
             Outcome::Abandoned => {}
         }
         self.yield_probe(lease);

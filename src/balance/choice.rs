@@ -9,12 +9,13 @@ use std::time::Instant;
 use super::availability::Availability;
 use super::balancer::Balancer;
 use super::candidate::Candidate;
-use super::clock::{Nanos, nanos};
+use super::clock::Nanos;
 use super::id::{BackendId, Tried};
 use super::lease::{Lease, Reason};
 use super::load::{Held, Load};
-use super::policy::View;
+use super::policy::{Answers, View};
 use super::probe::Probe;
+use super::registry::Registry;
 use super::role::Tier;
 use super::roster::{Member, Roster};
 use super::slot::{Slot, Stage};
@@ -49,6 +50,15 @@ enum Pick<'a> {
     Nobody,
 }
 
+/// What a choice depends on.
+struct Chooser<'a> {
+    registry: &'a Registry,
+    roster: &'a Roster,
+    answers: &'a Answers,
+    tried: &'a Tried,
+    now: Nanos,
+}
+
 impl Balancer {
     /// Chooses a backend for one attempt, which starts now.
     pub fn acquire(&mut self, tried: &Tried, now: Instant) -> Choice {
@@ -57,22 +67,21 @@ impl Balancer {
             self.turn = now;
             self.roster.selector.ranking.fold(&mut self.answers);
         }
-        let mut candidates = std::mem::take(&mut self.candidates);
+        let (registry, roster, answers) = (&*self.registry, &*self.roster, &self.answers);
+        let chooser = Chooser { registry, roster, answers, tried, now };
         // A backend that reached its limit since it was looked at is none the next time.
-        let choice = loop {
-            match self.choose(&mut candidates, tried, now) {
+        loop {
+            match chooser.choose(&mut self.candidates) {
                 Pick::Go(member, reason, probe) => {
                     let reason = if tried.is_empty() { reason } else { Reason::Retry };
                     if let Some(lease) = self.lease(member, reason, probe, now) {
-                        break Choice::Go(lease);
+                        return Choice::Go(lease);
                     }
                 }
-                Pick::Wait => break Choice::Wait,
-                Pick::Nobody => break Choice::Nobody,
+                Pick::Wait => return Choice::Wait,
+                Pick::Nobody => return Choice::Nobody,
             }
-        };
-        self.candidates = candidates;
-        choice
+        }
     }
 
     /// Takes the backend that a client is bound to, whichever the policy would choose. Nobody if
@@ -112,20 +121,22 @@ impl Balancer {
             observed: None,
         })
     }
+}
 
+impl<'a> Chooser<'a> {
     /// The first backend that deserves a probe, else the policy's choice among those that take
     /// requests, else the one that will be the first to take requests again.
-    fn choose(&self, candidates: &mut Vec<Candidate>, tried: &Tried, now: Nanos) -> Pick<'_> {
+    fn choose(&self, candidates: &mut Vec<Candidate>) -> Pick<'a> {
         let mut is_full = false;
-        for tier in self.roster.tiers() {
-            if let Some(trial) = self.gather(*tier, candidates, &mut is_full, tried, now) {
+        for tier in [Tier::Primary, Tier::Backup] {
+            if let Some(trial) = self.gather(tier, candidates, &mut is_full) {
                 return trial;
             }
             if !candidates.is_empty() {
-                return self.choose_among(candidates, now);
+                return self.choose_among(candidates);
             }
         }
-        if is_full { Pick::Wait } else { self.soonest_due(tried) }
+        if is_full { Pick::Wait } else { self.soonest_due() }
     }
 
     /// Lists the backends of a tier that take requests, unless one of them takes a probe only and
@@ -135,20 +146,16 @@ impl Balancer {
         tier: Tier,
         candidates: &mut Vec<Candidate>,
         is_full: &mut bool,
-        tried: &Tried,
-        now: Nanos,
-    ) -> Option<Pick<'_>> {
-        let Roster { rules, options, .. } = &*self.roster;
-        let slow_start = nanos(options.slow_start);
+    ) -> Option<Pick<'a>> {
+        let Self { roster, now, .. } = *self;
         candidates.clear();
-        for member in self.roster.members().iter().filter(|member| member.role.tier == tier) {
-            let id = member.id;
-            if tried.contains(id) {
+        for (place, member) in roster.members().iter().enumerate() {
+            if member.role.tier != tier || self.tried.contains(member.id) {
                 continue;
             }
-            let slot = self.registry.slot(id);
+            let slot = self.registry.slot(member.id);
             let is_up = slot.standing.is_up();
-            if !is_up && slot.standing.availability(*rules, now) != Availability::Probing {
+            if !is_up && slot.standing.availability(roster.rules, now) != Availability::Probing {
                 continue;
             }
             let load = slot.load.get();
@@ -157,44 +164,60 @@ impl Balancer {
                 continue;
             }
             if is_up {
-                candidates.push(candidate(member, slot, load, slow_start, now));
-            } else if let Some(probe) = slot.probing.claim(now, nanos(options.probe_timeout)) {
+                candidates.push(self.candidate(place, member, slot, load));
+            } else if let Some(probe) = slot.probing.claim(now, roster.probe_timeout) {
                 return Some(Pick::Go(member, Reason::Trial, Some(probe)));
             }
         }
         None
     }
 
-    fn choose_among(&self, candidates: &mut [Candidate], now: Nanos) -> Pick<'_> {
-        let Roster { selector, options, .. } = &*self.roster;
-        let resample_after = options.resample_after.map_or(Nanos::MAX, nanos);
-        let view = View { now, resample_after, answers: &self.answers };
-        let go = |(id, reason, probe)| match self.roster.member(id) {
+    /// A backend as the policy sees it. Its weight is a part of the configured one during its slow
+    /// start.
+    fn candidate(&self, place: usize, member: &Member, slot: &Slot, load: Load) -> Candidate {
+        let Member { id, weight, handicap, .. } = *member;
+        let mut candidate = Candidate { id, place, load, weight, handicap, score: 0.0, lack: None };
+        let slow_start = self.roster.slow_start;
+        if slow_start > 0 {
+            let share = slot.standing.share(slow_start, self.now);
+            candidate.weight *= share;
+            candidate.handicap /= share.sqrt();
+        }
+        candidate
+    }
+
+    fn choose_among(&self, candidates: &mut [Candidate]) -> Pick<'a> {
+        let Self { roster, now, .. } = *self;
+        let go = |candidate: &Candidate, reason, probe| match roster.members().get(candidate.place)
+        {
             Some(member) => Pick::Go(member, reason, probe),
             None => Pick::Nobody,
         };
-        if selector.ranking.rank(candidates, &view) {
-            let probed = candidates.iter().find_map(|candidate| {
-                let reason = candidate.lacks_sample?;
-                let slot = self.registry.slot(candidate.id);
-                let probe = slot.probing.claim(now, nanos(options.probe_timeout))?;
-                Some((candidate.id, reason, Some(probe)))
-            });
-            if let Some(probed) = probed {
-                return go(probed);
+        let view = View { now, resample_after: roster.resample_after, answers: self.answers };
+        if roster.selector.ranking.rank(candidates, &view) {
+            let probing = |candidate: &Candidate| &self.registry.slot(candidate.id).probing;
+            let limit = roster.probe_timeout;
+            let free = candidates.iter().filter(|other| probing(other).is_free(now, limit));
+            let lacking = free.filter_map(|candidate| Some((candidate.lack?, candidate)));
+            // Where another worker is faster, the next one is probed.
+            while let Some((lack, candidate)) = lacking.clone().min_by_key(|(lack, _)| *lack) {
+                if let Some(probe) = probing(candidate).claim(now, limit) {
+                    return go(candidate, lack.reason(), Some(probe));
+                }
             }
         }
         if let [only] = candidates {
-            return go((only.id, Reason::Only, None));
+            return go(only, Reason::Only, None);
         }
-        let chosen = selector.select(candidates);
-        chosen.map_or(Pick::Nobody, |(id, reason)| go((id, reason, None)))
+        let chosen = roster.selector.select(candidates);
+        chosen.map_or(Pick::Nobody, |(chosen, reason)| go(chosen, reason, None))
     }
 
     /// Of backends that all take no requests, the one whose ejection is over first. Those that a
     /// check took down come last, the one with the least to do first.
-    fn soonest_due(&self, tried: &Tried) -> Pick<'_> {
-        let mut untried = self.roster.members().iter().filter(|member| !tried.contains(member.id));
+    fn soonest_due(&self) -> Pick<'a> {
+        let members = self.roster.members().iter();
+        let mut untried = members.filter(|member| !self.tried.contains(member.id));
         let slot = |member: &Member| self.registry.slot(member.id);
         let has_room = |member: &&Member| {
             let load = slot(member).load.get();
@@ -211,17 +234,4 @@ impl Balancer {
             None => Pick::Nobody,
         }
     }
-}
-
-/// A backend as the policy sees it. Its weight is a part of the configured one during its slow
-/// start.
-fn candidate(member: &Member, slot: &Slot, load: Load, slow_start: Nanos, now: Nanos) -> Candidate {
-    let Member { id, weight, handicap, .. } = *member;
-    let mut candidate = Candidate { id, load, weight, handicap, score: 0.0, lacks_sample: None };
-    if slow_start > 0 {
-        let share = slot.standing.share(slow_start, now);
-        candidate.weight *= share;
-        candidate.handicap /= share.sqrt();
-    }
-    candidate
 }

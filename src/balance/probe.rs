@@ -19,15 +19,23 @@ pub(super) struct Probing(AtomicU64);
 /// No probe is under way.
 const NONE: u64 = 0;
 
+fn is_over(claim: u64, now: Nanos, limit: Nanos) -> bool {
+    claim == NONE || now.saturating_sub(claim - 1) >= limit
+}
+
 impl Probing {
+    /// Whether a probe could begin at `now`.
+    pub(super) fn is_free(&self, now: Nanos, limit: Nanos) -> bool {
+        is_over(self.0.load(Relaxed), now, limit)
+    }
+
     /// Begins a probe at `now`; `None` while another is under way for less than `limit`.
     ///
     /// The caller may have found the probe due just before another probe ended. Then one more
     /// request is a probe, one after the other, which does no harm.
     pub(super) fn claim(&self, now: Nanos, limit: Nanos) -> Option<Probe> {
         let current = self.0.load(Relaxed);
-        let is_over = |since: u64| now.saturating_sub(since - 1) >= limit;
-        if current != NONE && !is_over(current) {
+        if !is_over(current, now, limit) {
             return None;
         }
         // A claim is never that of the one it follows, nor NONE.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::availability::Rules;
+use super::clock::{Nanos, nanos};
 use super::id::BackendId;
 use super::options::Options;
 use super::policy::Selector;
-use super::role::{Role, Tier};
+use super::role::Role;
 
 /// One backend of a roster.
 #[derive(Clone, Debug)]
@@ -64,9 +65,11 @@ pub struct Roster {
     places: Box<[Option<u16>]>,
     pub(super) options: Options,
     pub(super) rules: Rules,
+    /// These three are times of the options; the first one has no end if that is none.
+    pub(super) resample_after: Nanos,
+    pub(super) slow_start: Nanos,
+    pub(super) probe_timeout: Nanos,
     pub(super) selector: Arc<Selector>,
-    /// Backups come last.
-    tiers: Box<[Tier]>,
 }
 
 impl Roster {
@@ -90,26 +93,22 @@ impl Roster {
         for (place, added) in (0..).zip(backends) {
             places[added.id.slot()] = Some(place);
         }
-        let is_used = |tier: &Tier| backends.iter().any(|added| added.role.tier == *tier);
         Self {
             version,
             members: backends.iter().zip(labels(&names)).map(member).collect(),
             places,
             options,
             rules: options.rules(),
+            resample_after: options.resample_after.map_or(Nanos::MAX, nanos),
+            slow_start: nanos(options.slow_start),
+            probe_timeout: nanos(options.probe_timeout),
             selector,
-            tiers: [Tier::Primary, Tier::Backup].into_iter().filter(is_used).collect(),
         }
     }
 
     /// Grows with each change.
     pub(super) fn version(&self) -> u64 {
         self.version
-    }
-
-    /// The tiers that have backends, in the order in which they are chosen from.
-    pub(super) fn tiers(&self) -> &[Tier] {
-        &self.tiers
     }
 
     /// The backends in order.

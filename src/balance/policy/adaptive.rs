@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use super::fleet::{Answers, Fleet};
 use super::per_slot::PerSlot;
 use super::selector::{Ranking, Sample, View};
-use crate::balance::candidate::Candidate;
+use crate::balance::candidate::{Candidate, Lack};
 use crate::balance::clock::Nanos;
 use crate::balance::id::BackendId;
-use crate::balance::lease::{Outcome, Reason};
+use crate::balance::lease::Outcome;
 use crate::balance::sync::AtomicU64;
 
 /// Samples that an estimate is the mean of at least, however old they are.
@@ -264,7 +264,7 @@ impl Ranking for Adaptive {
             let mut rate = f64::from_bits(rate);
             let is_measured = rate > 0.0;
             candidate.score = f64::INFINITY;
-            candidate.lacks_sample = Some(Reason::First);
+            candidate.lack = Some(Lack::Unmeasured);
             if is_measured {
                 let idle = view.now.saturating_sub(at);
                 if idle > self.times.idle
@@ -277,10 +277,10 @@ impl Ranking for Adaptive {
                 }
                 let queue = f64::from(candidate.load.in_flight() + 1);
                 candidate.score = rate * queue * candidate.handicap;
-                candidate.lacks_sample = (idle >= view.resample_after).then_some(Reason::Trial);
+                candidate.lack = (idle >= view.resample_after).then_some(Lack::Since(at));
             }
             measured |= is_measured;
-            lacking |= candidate.lacks_sample.is_some();
+            lacking |= candidate.lack.is_some();
             tunnels += candidate.load.tunnels();
         }
         if !measured {

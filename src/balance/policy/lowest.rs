@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::fleet::Answers;
 use super::per_slot::PerSlot;
 use super::selector::{Ranking, Sample, View};
-use crate::balance::candidate::{Candidate, weigh_the_same};
+use crate::balance::candidate::{Candidate, Lack, weigh_the_same};
 use crate::balance::clock::{Nanos, nanos};
 use crate::balance::id::BackendId;
-use crate::balance::lease::{Outcome, Reason};
+use crate::balance::lease::Outcome;
 use crate::balance::sync::AtomicU64;
 
 /// What a failure counts as, however short it took: a backend that fails fast must not look fast.
@@ -55,7 +55,7 @@ impl<E: Estimator> Lowest<E> {
 
 impl<E: Estimator> Ranking for Lowest<E> {
     fn rank(&self, candidates: &mut [Candidate], view: &View<'_>) -> bool {
-        let has_weights = !weigh_the_same(candidates);
+        let has_weights = !weigh_the_same(&*candidates);
         let mut lacking = false;
         for candidate in candidates {
             let learnt = &self.0[candidate.id];
@@ -64,11 +64,14 @@ impl<E: Estimator> Ranking for Lowest<E> {
             if has_weights {
                 candidate.score *= f64::from(candidate.load.in_flight() + 1) / candidate.weight;
             }
-            candidate.lacks_sample = match learnt.observed_at.load(Relaxed) {
-                NEVER => Some(Reason::First),
-                at => (view.now.saturating_sub(at) >= view.resample_after).then_some(Reason::Trial),
+            candidate.lack = match learnt.observed_at.load(Relaxed) {
+                NEVER => Some(Lack::Unmeasured),
+                at => {
+                    let is_old = view.now.saturating_sub(at) >= view.resample_after;
+                    is_old.then_some(Lack::Since(at))
+                }
             };
-            lacking |= candidate.lacks_sample.is_some();
+            lacking |= candidate.lack.is_some();
         }
         lacking
     }

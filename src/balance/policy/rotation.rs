@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::balance::candidate::{Candidate, weigh_the_same};
-use crate::balance::id::BackendId;
 use crate::balance::sync::AtomicU64;
 
 /// How often a turn was taken among a number of candidates, by that number.
@@ -22,12 +21,16 @@ impl Rotation {
         Self((0..=candidates).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// The one of these candidates whose turn it is, whichever worker asks.
-    pub(super) fn take(&self, candidates: &[Candidate]) -> Option<BackendId> {
-        let turn = self.0[candidates.len()].fetch_add(1, Relaxed);
-        if weigh_the_same(candidates) {
-            let place = usize::try_from(turn.checked_rem(candidates.len() as u64)?).ok()?;
-            return candidates.get(place).map(|candidate| candidate.id);
+    /// The one of these `count` candidates whose turn it is, whichever worker asks.
+    pub(super) fn take<'a>(
+        &self,
+        count: usize,
+        mut candidates: impl Iterator<Item = &'a Candidate> + Clone,
+    ) -> Option<&'a Candidate> {
+        let turn = self.0[count].fetch_add(1, Relaxed);
+        if weigh_the_same(candidates.clone()) {
+            let place = turn.checked_rem(count as u64)?;
+            return candidates.nth(usize::try_from(place).ok()?);
         }
         weighted(turn, candidates)
     }
@@ -37,14 +40,17 @@ impl Rotation {
 /// of nearly the golden ratio, which spreads each candidate's turns evenly; and because a step and
 /// the circle have no common divisor, each point is met once before one is met twice. So the turns
 /// are exactly in proportion to the weights.
-fn weighted(turn: u64, candidates: &[Candidate]) -> Option<BackendId> {
+fn weighted<'a>(
+    turn: u64,
+    candidates: impl Iterator<Item = &'a Candidate> + Clone,
+) -> Option<&'a Candidate> {
     const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
-    let is_whole = candidates.iter().all(|candidate| candidate.weight.fract() == 0.0);
+    let is_whole = candidates.clone().all(|candidate| candidate.weight.fract() == 0.0);
     let steps = if is_whole { 1.0 } else { STEPS };
     // Weights are between a tenth and a thousand.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let arc = |candidate: &Candidate| (candidate.weight * steps) as u64;
-    let circle: u64 = candidates.iter().map(arc).sum::<u64>().max(1);
+    let circle: u64 = candidates.clone().map(arc).sum::<u64>().max(1);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let near = (circle as f64 * GOLDEN_RATIO) as u64;
     let mut steps = near.max(1)..=near + circle;
@@ -53,7 +59,7 @@ fn weighted(turn: u64, candidates: &[Candidate]) -> Option<BackendId> {
     for candidate in candidates {
         match point.checked_sub(arc(candidate)) {
             Some(rest) => point = rest,
-            None => return Some(candidate.id),
+            None => return Some(candidate),
         }
     }
     None
@@ -74,7 +80,9 @@ mod tests {
         for (candidate, weight) in candidates.iter_mut().zip(weights) {
             candidate.weight = *weight;
         }
-        (0..count).map(|_| rotation.take(&candidates).unwrap().slot()).collect()
+        (0..count)
+            .map(|_| rotation.take(weights.len(), candidates.iter()).unwrap().id.slot())
+            .collect()
     }
 
     fn served(turns: &[usize]) -> Vec<usize> {

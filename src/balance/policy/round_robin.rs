@@ -1,7 +1,6 @@
 //! Round robin: every backend gets the same number of requests, or one in proportion to its weight.
 
-use super::selector::{Ranking, View};
-use crate::balance::candidate::Candidate;
+use super::selector::Ranking;
 use crate::balance::lease::Reason;
 
 /// All are as good, whatever their latencies, so they take turns.
@@ -9,13 +8,6 @@ use crate::balance::lease::Reason;
 pub(super) struct RoundRobin;
 
 impl Ranking for RoundRobin {
-    fn rank(&self, candidates: &mut [Candidate], _view: &View<'_>) -> bool {
-        for candidate in candidates {
-            candidate.score = 0.0;
-        }
-        false
-    }
-
     fn reason_of_tie(&self) -> Reason {
         Reason::Turn
     }
@@ -24,8 +16,9 @@ impl Ranking for RoundRobin {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::candidate::Candidate;
     use crate::balance::policy::fleet::Answers;
-    use crate::balance::policy::selector::Selector;
+    use crate::balance::policy::selector::{Selector, View};
     use crate::balance::tests::candidates;
 
     fn turns(selector: &Selector, candidates: &[Candidate], count: usize) -> Vec<usize> {
@@ -34,9 +27,9 @@ mod tests {
         let choose = |_| {
             let mut candidates = candidates.to_vec();
             assert!(!selector.ranking.rank(&mut candidates, &view), "no probe");
-            let (id, reason) = selector.select(&mut candidates).unwrap();
+            let (chosen, reason) = selector.select(&candidates).unwrap();
             assert!(candidates.len() == 1 || reason == Reason::Turn);
-            id.slot()
+            chosen.id.slot()
         };
         (0..count).map(choose).collect()
     }

@@ -36,8 +36,11 @@ pub(in crate::balance) struct View<'a> {
 /// All workers share it, so it learns through atomics. It keeps a table of its own of the backends,
 /// by slot; a new policy is a new value that knows nothing yet.
 pub(in crate::balance) trait Ranking: Debug + Send + Sync {
-    /// Gives each candidate its score, and says which of them lack a sample; whether any does.
-    fn rank(&self, candidates: &mut [Candidate], view: &View<'_>) -> bool;
+    /// Gives each candidate its score, which was 0, and says which of them lack a sample; whether
+    /// any does.
+    fn rank(&self, _candidates: &mut [Candidate], _view: &View<'_>) -> bool {
+        false
+    }
 
     /// Why one of several candidates with the least score was chosen.
     fn reason_of_tie(&self) -> Reason {
@@ -78,32 +81,23 @@ impl Selector {
         Self { ranking: Box::new(ranking), turns: Rotation::new(slots) }
     }
 
-    /// Chooses among candidates that have their scores. Their order is lost.
-    pub(in crate::balance) fn select(
+    /// Chooses among candidates that have their scores.
+    pub(in crate::balance) fn select<'a>(
         &self,
-        candidates: &mut [Candidate],
-    ) -> Option<(BackendId, Reason)> {
-        let mut least = f64::INFINITY;
-        // Those with the least score so far are moved to the front, in their order.
-        let mut tied = 0;
-        for index in 0..candidates.len() {
-            let score = candidates[index].score;
-            if score > least {
-                continue;
+        candidates: &'a [Candidate],
+    ) -> Option<(&'a Candidate, Reason)> {
+        let (mut best, mut tied) = (candidates.first()?, 0);
+        for candidate in candidates {
+            if candidate.score < best.score {
+                (best, tied) = (candidate, 0);
             }
-            if score < least {
-                (least, tied) = (score, 0);
-            }
-            if tied < index {
-                candidates.swap(tied, index);
-            }
-            tied += 1;
+            tied += usize::from(candidate.score <= best.score);
         }
-        match &candidates[..tied] {
-            [] => None,
-            [best] => Some((best.id, Reason::Best)),
-            tied => Some((self.turns.take(tied)?, self.ranking.reason_of_tie())),
+        if tied == 1 {
+            return Some((best, Reason::Best));
         }
+        let least = candidates.iter().filter(|candidate| candidate.score <= best.score);
+        Some((self.turns.take(tied, least)?, self.ranking.reason_of_tie()))
     }
 }
 
@@ -120,8 +114,8 @@ mod tests {
             for (candidate, score) in candidates.iter_mut().zip(scores) {
                 candidate.score = *score;
             }
-            let (id, reason) = selector.select(&mut candidates).unwrap();
-            (id.slot(), reason)
+            let (chosen, reason) = selector.select(&candidates).unwrap();
+            (chosen.id.slot(), reason)
         };
         (0..times).map(choose).collect()
     }
@@ -131,6 +125,6 @@ mod tests {
         assert_eq!(select(&[3.0, 1.0, 2.0], 2), [(1, Reason::Best); 2]);
         assert_eq!(select(&[1.0, 2.0, 1.0, 1.0], 4), [0, 2, 3, 0].map(|slot| (slot, Reason::Turn)));
         assert_eq!(select(&[f64::INFINITY; 2], 2), [(0, Reason::Turn), (1, Reason::Turn)]);
-        assert_eq!(Selector::new(RoundRobin, 1).select(&mut []), None);
+        assert!(Selector::new(RoundRobin, 1).select(&[]).is_none());
     }
 }

@@ -271,6 +271,18 @@ fn a_lone_client_looks_again_after_a_minute() {
 }
 
 #[test]
+fn where_requests_are_rare_each_backend_is_looked_at_in_turn() {
+    let mut scene = Scene::with(3, adaptive());
+    one_by_one(&mut scene, &[ms(10), ms(900), ms(900)], 3);
+    let mut slots = Vec::new();
+    for _ in 0..6 {
+        scene.pass(61_000);
+        slots.extend(one_by_one(&mut scene, &[ms(10); 3], 1));
+    }
+    assert_eq!(slots, [0, 1, 2, 0, 1, 2], "the one that was looked at least recently");
+}
+
+#[test]
 fn a_backend_that_failed_comes_back() {
     // With and without ejection: what the policy alone does is enough.
     for eject_after in [Some(3), None] {

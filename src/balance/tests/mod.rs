@@ -50,13 +50,14 @@ fn exact() -> Options {
 
 /// Candidates in slots from 0 that differ in nothing else.
 pub(super) fn candidates(count: usize) -> Vec<Candidate> {
-    let candidate = |id| Candidate {
+    let candidate = |id: BackendId| Candidate {
         id,
+        place: id.slot(),
         load: Load::default(),
         weight: 1.0,
         handicap: 1.0,
         score: 0.0,
-        lacks_sample: None,
+        lack: None,
     };
     ids(count).into_iter().map(candidate).collect()
 }

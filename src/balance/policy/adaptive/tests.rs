@@ -323,23 +323,23 @@ fn while_none_is_measured_the_least_in_flight_wins_and_later_only_the_measured_o
     let ranked = scene.ranked(&[2, 0, 1], |_| {});
     let scores: Vec<f64> = ranked.iter().map(|candidate| candidate.score).collect();
     close(&scores, &[3.0, 1.0, 2.0]);
-    assert!(ranked.iter().all(|candidate| candidate.lacks_sample == Some(Reason::First)));
+    assert!(ranked.iter().all(|candidate| candidate.lack == Some(Lack::Unmeasured)));
     scene.observe(2, Outcome::Answered, 10, 1);
     let ranked = scene.ranked(&[0, 0, 50], |_| {});
     assert!(ranked[0].score.is_infinite());
-    assert_eq!(ranked.map_lacking(), [Some(Reason::First), Some(Reason::First), None]);
+    assert_eq!(ranked.map_lacking(), [Some(Lack::Unmeasured), Some(Lack::Unmeasured), None]);
     scene.pass(60 * S);
     let ranked = scene.ranked(&[0, 0, 0], |_| {});
-    assert_eq!(ranked.map_lacking()[2], Some(Reason::Trial), "its sample is a minute old");
+    assert_eq!(ranked.map_lacking()[2], Some(Lack::Since(100 * S)), "its sample is a minute old");
 }
 
 trait Lacking {
-    fn map_lacking(&self) -> Vec<Option<Reason>>;
+    fn map_lacking(&self) -> Vec<Option<Lack>>;
 }
 
 impl Lacking for Vec<Candidate> {
-    fn map_lacking(&self) -> Vec<Option<Reason>> {
-        self.iter().map(|candidate| candidate.lacks_sample).collect()
+    fn map_lacking(&self) -> Vec<Option<Lack>> {
+        self.iter().map(|candidate| candidate.lack).collect()
     }
 }
 
