@@ -332,14 +332,17 @@ impl Ranking for Adaptive {
 }
 
 /// A tunnel costs its backend nothing that the score shows. So among those that are nearly the
-/// best, others than those with the fewest tunnels are out.
+/// best, others than those with the fewest tunnels by their weights are out. Which are nearly the
+/// best is asked without weights: else of two idle backends the heavier one would get all tunnels.
 fn prefer_fewest_tunnels(candidates: &mut [Candidate]) {
-    let least = candidates.iter().map(|candidate| candidate.score).fold(f64::INFINITY, f64::min);
-    let is_near = |candidate: &Candidate| candidate.score <= NEARLY * least;
+    let bare = |candidate: &Candidate| candidate.score / candidate.handicap;
+    let tunnels = |candidate: &Candidate| f64::from(candidate.load.tunnels()) / candidate.weight;
+    let least = candidates.iter().map(bare).fold(f64::INFINITY, f64::min);
+    let is_near = |candidate: &Candidate| bare(candidate) <= NEARLY * least;
     let near = candidates.iter().filter(|candidate| is_near(candidate));
-    let fewest = near.map(|candidate| candidate.load.tunnels()).min().unwrap_or(0);
+    let fewest = near.map(tunnels).fold(f64::INFINITY, f64::min);
     for candidate in candidates {
-        if is_near(candidate) && candidate.load.tunnels() > fewest {
+        if is_near(candidate) && tunnels(candidate) > fewest {
             candidate.score = f64::INFINITY;
         }
     }

@@ -146,3 +146,21 @@ fn one_that_comes_back_starts_slowly() {
     let count = scene.next(1_250).iter().filter(|slot| **slot == 0).count();
     assert_eq!(count, 250);
 }
+
+#[test]
+fn tunnels_are_shared_by_weight() {
+    for policy in [Policy::Adaptive, Policy::LeastConn] {
+        let mut scene = weighted(policy, &[2, 1]);
+        let (mut tunnels, mut held) = (Vec::new(), [0; 2]);
+        for _ in 0..30 {
+            let mut lease = scene.acquire();
+            scene.pass(10);
+            scene.observe(&mut lease, Outcome::Answered);
+            scene.balancer.becomes_tunnel(&mut lease);
+            held[lease.backend().slot()] += 1;
+            tunnels.push(lease);
+        }
+        assert_eq!(held, [20, 10], "{policy}");
+        scene.release_all(tunnels);
+    }
+}
