@@ -26,7 +26,7 @@ pub(super) struct Rules {
     pub(super) longest: Duration,
     /// By how much a time may be shorter than that, so that many proxies don't probe together.
     pub(super) jitter_percent: u8,
-    /// Failures in a row that eject a backend; `None` for no number of them.
+    /// Failures in a row that eject a backend; `None` if failures never do.
     pub(super) eject_after: Option<u8>,
 }
 
@@ -128,7 +128,7 @@ impl Cause {
 
 /// The state of a backend in one word: the cause in the lowest 3 bits, a count in the next 8, and
 /// since when in the rest. The count is that of failures in a row while it is up, and that of
-/// failures that ejected it while it is not. Zero is up since ever.
+/// failures that ejected it while it is not. Zero is up from the beginning.
 #[derive(Debug, Default)]
 pub(super) struct Standing(AtomicU64);
 

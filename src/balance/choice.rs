@@ -69,7 +69,7 @@ impl Balancer {
         }
         let (registry, roster, answers) = (&*self.registry, &*self.roster, &self.answers);
         let chooser = Chooser { registry, roster, answers, tried, now };
-        // A backend that reached its limit since it was looked at is none the next time.
+        // A backend that has reached its limit meanwhile is no candidate the next time.
         loop {
             match chooser.choose(&mut self.candidates) {
                 Pick::Go(member, reason, probe) => {

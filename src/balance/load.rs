@@ -56,7 +56,7 @@ impl Load {
 pub(super) struct LoadNow(AtomicU64);
 
 impl LoadNow {
-    /// Who reads no lease has seen all that was done under those that were.
+    /// A reader that finds no lease also sees all that was done under earlier ones.
     pub(super) fn get(&self) -> Load {
         Load(self.0.load(Acquire))
     }

@@ -13,9 +13,9 @@ pub struct Options {
     /// How long a backend may go without a sample before an adaptive policy sends it one probe;
     /// `None` for never, which is the published behaviour.
     pub resample_after: Option<Duration>,
-    /// Failures in a row that eject a backend; `None` for no number of them.
+    /// Failures in a row that eject a backend; `None` if failures never do.
     pub eject_after: Option<u8>,
-    /// The part of the backends that may be ejected by failures in a row. One that refuses
+    /// How many of a hundred backends may be ejected by failures in a row. One that refuses
     /// connections is ejected whatever this is.
     pub max_ejected_percent: u8,
     /// How long a backend is ejected at first.

@@ -96,7 +96,12 @@ impl Policy {
     /// What a failure counts as, if that is always the same.
     #[must_use]
     pub fn failure_sample(self) -> Option<Duration> {
-        Self::PUBLISHED.map(Self::name).contains(&self.name()).then_some(FAILURE_SAMPLE)
+        match self {
+            Self::RoundRobin | Self::AdaptiveSma { .. } | Self::AdaptiveEwma { .. } => {
+                Some(FAILURE_SAMPLE)
+            }
+            Self::LeastConn | Self::Adaptive => None,
+        }
     }
 
     /// The names of its parameters, and their values, which are numbers.

@@ -282,7 +282,7 @@ pub struct Settings {
     pub pin: Pin,
     /// How long a backend may go unobserved before it gets one probe.
     pub resample: Resample,
-    /// Failures in a row that eject a backend; `None` is no number of them.
+    /// Failures in a row that eject a backend; `None` if failures never do.
     pub eject_after: Option<u8>,
     /// How many of a hundred backends may be ejected by failures in a row.
     pub max_ejected: u8,
@@ -290,7 +290,7 @@ pub struct Settings {
     pub cooldown: Duration,
     /// How long it is ejected at most.
     pub cooldown_max: Duration,
-    /// How long the share of a backend grows after it was added or came back; `None` is no time.
+    /// How long the share of a backend grows after it was added or came back; `None` turns it off.
     pub slow_start: Option<Duration>,
     /// How long a probe keeps other requests from its backend at most.
     pub probe_timeout: Duration,

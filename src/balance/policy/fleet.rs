@@ -73,7 +73,7 @@ impl Fleet {
             self.busy.store(0, Release);
             (answers.own, answers.scale, answers.shift) = (0, 1.0, 0.0);
         }
-        // Who sees a count sees a mean.
+        // The count is read first: a mean of as many answers, or more, is there then.
         answers.count = self.answers.load(Acquire) + answers.own;
         answers.mean = f64::from_bits(self.mean.load(Relaxed));
     }
