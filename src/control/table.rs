@@ -332,7 +332,8 @@ static TIMEOUTS: &[Setting] = &[
     Setting {
         name: "backend-drain-timeout",
         value: "DURATION",
-        help: "For what is in flight at a backend that is removed while the proxy runs",
+        help: "For what is in flight at a backend that is removed while the proxy runs, which so \
+               far only a program can do that has the proxy as a library",
         part: at!(settings.timeouts.backend_drain, Time::Any),
         ..RUNNING
     },
