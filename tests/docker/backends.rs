@@ -90,7 +90,9 @@ fn three_containers_serve_behind_a_proxy_and_stop_on_a_signal() {
 #[ignore = "needs a container engine: ./scripts/docker-test"]
 fn a_frozen_container_costs_only_its_own_requests() {
     let _terminals = Terminals::open();
-    let proxy = proxy(&["adaptive_ewma", "--response-timeout", "1s"]);
+    // The end of an ejection would cost one more request.
+    let cooldown = ["--cooldown", "1h", "--cooldown-max", "1h"];
+    let proxy = proxy(&[&["adaptive_ewma", "--response-timeout", "1s"][..], &cooldown].concat());
     let load = Load::begin(proxy.address());
     // The favourite may have changed just before the engine froze it; then this is repeated.
     let (favourite, next) = until("a favourite that is frozen", || {
