@@ -17,7 +17,10 @@ use super::setting;
 use crate::proxy::backends::{Backends, Change, ChangeError, LocateError, Located};
 use crate::proxy::settings::{Backend, Plan};
 
-/// How often backends that were removed are looked after, as long as there are any.
+/// How soon backends are looked after that were just removed, most of which are gone at once.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+
+/// How often they are looked after in the end. The pauses double until then.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Why a plan can't be applied. The one before stays in force.
@@ -129,17 +132,20 @@ impl Controller {
     /// Backends that were removed and are not gone yet: something is in flight at them.
     #[must_use]
     pub fn draining(&self) -> usize {
-        lock(&self.0.backends).collect(read_clock())
+        lock(&self.0.backends).draining()
     }
 }
 
 /// Looks after backends that were removed, as long as there is a handle.
 fn collect(backends: &Mutex<Backends>, removals: &Receiver<()>) {
     while removals.recv().is_ok() {
+        let mut pause = FIRST_LOOK;
         while lock(backends).collect(read_clock()) > 0 {
-            if removals.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected) {
-                return;
-            }
+            pause = match removals.recv_timeout(pause) {
+                Ok(()) => FIRST_LOOK,
+                Err(RecvTimeoutError::Timeout) => LOOK.min(2 * pause),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
         }
     }
 }

@@ -163,6 +163,12 @@ impl Backends {
         Ok(())
     }
 
+    /// Backends that were removed and are not gone yet, as far as [`Backends::collect`] has looked.
+    #[must_use]
+    pub fn draining(&self) -> usize {
+        self.draining.len()
+    }
+
     /// Frees the slots of backends that are gone, and cuts what is in flight at those that should
     /// be; tells how many are draining still.
     pub fn collect(&mut self, now: Instant) -> usize {

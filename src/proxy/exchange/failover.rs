@@ -7,7 +7,7 @@
 
 use super::Exchange;
 use super::action::{Action, CloseMode, ConnectFailure, Context, Source};
-use super::attempt::{Answer, AttemptId, Link, MAX_ATTEMPTS};
+use super::attempt::{Answer, Attempt, AttemptId, Link, MAX_ATTEMPTS};
 use super::request_context::Serves;
 use super::state::{Request, Response};
 use crate::balance::{BackendId, Choice, Lease, Outcome};
@@ -188,9 +188,12 @@ impl Exchange {
 
     /// Ends the attempts at backends that were removed and whose drain limit expired.
     pub fn backends_removed(&mut self, removed: &[BackendId], context: &mut Context<'_>) {
+        let is_at_one = |attempt: &Attempt| removed.contains(&attempt.lease.backend());
+        if !self.attempts.all().any(is_at_one) {
+            return;
+        }
         for id in self.attempts.ids() {
-            let backend = self.attempts.get(id).map(|attempt| attempt.lease.backend());
-            if backend.is_some_and(|backend| removed.contains(&backend)) {
+            if self.attempts.get(id).is_some_and(is_at_one) {
                 self.attempt_fails(id, Fault::BackendRemoved, context);
             }
         }
