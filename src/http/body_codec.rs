@@ -5,8 +5,8 @@
 //! extensions, or loses its framing for a peer that speaks HTTP/1.0. One that ends with the
 //! connection gets chunks for a peer that speaks HTTP/1.1, so that its end can be told from a cut.
 //!
-//! It sees bytes and holds none but trailers: whoever has the bytes does with them what each
-//! [`BodyStep`] says.
+//! It reads bytes and keeps none but trailers. The caller has the bytes and does with them what
+//! each [`BodyStep`] says.
 
 use super::chunks::{Chunks, Part};
 use super::error::{FramingError, HeadError};

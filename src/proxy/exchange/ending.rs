@@ -251,7 +251,7 @@ impl Exchange {
         self.states.cut();
     }
 
-    /// Nothing is sent any more, to nobody.
+    /// Drops what is still to be sent, on both sides.
     fn forget_all(&mut self) {
         self.up.clear();
         self.down.clear();

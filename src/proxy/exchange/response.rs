@@ -135,8 +135,8 @@ impl Exchange {
         })
     }
 
-    /// Passes an interim response on. While several attempts are out it is nobody's business: the
-    /// next one may be another backend's.
+    /// Passes an interim response on. While several attempts are out it is dropped, because
+    /// the next one may be another backend's.
     fn interim_head(
         &mut self,
         id: AttemptId,

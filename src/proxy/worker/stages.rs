@@ -198,7 +198,7 @@ impl Worker {
         }
     }
 
-    /// A client is only read until it ends: whoever waits outside may have its place.
+    /// A client has its last answer and is only read until it ends: its slot is free for another.
     fn leaves(&mut self, key: Key) {
         self.order.push(LEAVING, key);
         let Some(client) = self.clients.get_mut(key) else { return };
