@@ -4,6 +4,7 @@
 //! status. None of them uses the inside of a running proxy.
 
 mod acceptor;
+pub mod arena;
 pub mod backend;
 pub mod bench;
 pub mod load;

@@ -1,0 +1,121 @@
+//! The results of an arena run, as they are kept in `arena.json` and drawn in its page.
+
+use hdrhistogram::Histogram;
+
+use crate::bench::Machine;
+use crate::scenario::Scenario;
+
+/// One run of the arena.
+#[derive(Clone, Debug)]
+pub struct Results {
+    /// The machine.
+    pub machine: Machine,
+    /// Rounds of each contender in each scenario.
+    pub rounds: u32,
+    /// The contenders, in the order in which they are shown.
+    pub contenders: Vec<Entrant>,
+    /// Those that were left out, with the reasons.
+    pub left_out: Vec<String>,
+    /// The scenarios, in the order in which they were run.
+    pub scenarios: Vec<Measured>,
+}
+
+/// A contender, as the report shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entrant {
+    /// Its name, such as `nginx-least-time`.
+    pub name: String,
+    /// What its program says of its version.
+    pub version: String,
+    /// The configuration that it was run with, or its command line.
+    pub configuration: String,
+    /// What was chosen in the configuration and why, in a line each.
+    pub choices: Vec<String>,
+}
+
+/// One scenario.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Its name.
+    pub name: String,
+    /// What was run: with the length and the warm-up that the run used.
+    pub scenario: Scenario,
+    /// One entry per contender, in the order of [`Results::contenders`].
+    pub entries: Vec<Entry>,
+}
+
+/// One contender in one scenario.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The contender's place in [`Results::contenders`].
+    pub contender: usize,
+    /// Its complete rounds.
+    pub rounds: Vec<Round>,
+    /// What the simulator says of the same file, if it knows the contender's policy.
+    pub simulated: Option<Predicted>,
+    /// Its failure, if it has one; it was not run any further then.
+    pub failure: Option<String>,
+}
+
+/// One run of a contender in a scenario.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// All requests whose intended start was after the warm-up.
+    pub all: Tally,
+    /// Those of each focus of the scenario.
+    pub focus: Vec<Tally>,
+    /// The same over time.
+    pub series: Vec<Slice>,
+    /// What was measured, in seconds.
+    pub seconds: f64,
+    /// Requests that each backend received, in the order of `Scenario::each_backend`.
+    pub received: Vec<u64>,
+    /// Processor time of all the contender's threads and processes, per request, in µs.
+    pub cpu_us_per_request: f64,
+    /// How late the client sent, at the 99th percentile, in ms.
+    pub lag_ms: f64,
+    /// Whether it was too late for the round to count, also when it was repeated.
+    pub is_disturbed: bool,
+}
+
+/// What the clients saw of some requests.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Latencies from the intended start to the whole answer or the error, in µs, exact to four
+    /// digits. Long polls are left out.
+    pub latencies: Histogram<u64>,
+    /// Errors by kind, such as `503`, `reset`, `timeout`; no kind is there with 0.
+    pub errors: Vec<(String, u64)>,
+}
+
+/// A part of a round.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// When it begins, in seconds from the beginning of the script, warm-up included.
+    pub from_s: f64,
+    /// What the clients saw of requests whose intended start was in it.
+    pub p50_ms: f64,
+    /// The same.
+    pub p99_ms: f64,
+    /// The same.
+    pub requests: u64,
+    /// The same.
+    pub errors: u64,
+    /// Requests that each backend received in it.
+    pub received: Vec<u64>,
+}
+
+/// What the simulator says.
+#[derive(Clone, Debug)]
+pub struct Predicted {
+    /// The policy that was simulated.
+    pub policy: String,
+    /// In milliseconds: mean, p50, p95, p99, p99.9.
+    pub latency_ms: [f64; 5],
+    /// Requests that ended per second.
+    pub per_second: f64,
+    /// The part of the requests that ended in an error.
+    pub error_part: f64,
+    /// The part of the attempts that each backend got.
+    pub shares: Vec<f64>,
+}
