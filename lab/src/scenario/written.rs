@@ -43,9 +43,9 @@ impl Display for Group {
         line(f, "cores", self.cores)?;
         let script: Vec<Value> = self.script.iter().map(quoted).collect();
         line(f, "script", (!script.is_empty()).then_some(Value::Array(script)))?;
-        let drift = self.drift.map(|drift| {
-            format!("{{ sigma = {}, time = {} }}", drift.sigma, time(drift.time))
-        });
+        let drift = self
+            .drift
+            .map(|drift| format!("{{ sigma = {}, time = {} }}", drift.sigma, time(drift.time)));
         line(f, "drift", drift)?;
         line(f, "errors", (self.errors > 0.0).then_some(self.errors))?;
         line(f, "weight", self.weight)?;
