@@ -42,7 +42,12 @@ const STYLE: &str = "
   .heat .score { font-weight: 650 } .heat .most { color: var(--accent); font-size: 1.3rem }
   .heat .won { font-weight: 700 }
   a { color: var(--accent) } .heat a { color: inherit }
-  @media (width < 50rem) { .heat tbody th small { display: none } }
+  @media (width < 50rem) {
+    body { padding: 1rem .5rem 3rem } section { padding: .8rem .7rem }
+    .heat tbody th small { display: none } .heat th { font-size: .8rem }
+    .heat td { min-width: 3.4rem; padding: .3rem .1rem; font-size: .95rem; white-space: normal }
+    .heat tbody th { min-width: 5.5rem }
+  }
   .bad { color: var(--bad) }
   pre { white-space: pre-wrap; color: var(--quiet) } svg text { font-family: inherit }
 ";
@@ -163,6 +168,20 @@ mod tests {
         let page = page.end();
         assert!(page.contains("<h1>&lt;a&gt;</h1>") && page.contains("<h2>b &amp; c</h2>"));
         assert!(page.contains("<p>&lt;/p&gt;&lt;script&gt;&quot;&#39;</p>\n</section>\n</html>\n"));
+    }
+
+    #[test]
+    fn what_is_hidden_at_first_and_what_a_colour_means_is_text_too() {
+        let mut page = Page::new("x");
+        page.part("a\"", "b", |page| page.details("<c>", true, |page| page.paragraph("d")));
+        page.details("e", false, |_| {});
+        page.legend([(Ink::Series(2), "<f>".to_owned())].into_iter());
+        let page = page.end();
+        assert!(page.contains("<section id=\"a&quot;\">\n<h2>b</h2>\n<details open>"), "{page}");
+        assert!(page.contains("<summary>&lt;c&gt;</summary>\n<p>d</p>\n</details>"), "{page}");
+        assert!(page.contains("<details>\n<summary>e</summary>"), "{page}");
+        let colour = format!("fill=\"{}\"/></svg>&lt;f&gt;</li>", Ink::Series(2).hex());
+        assert!(page.contains(&colour), "{page}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ const UNRANKED: usize = HEATS - 1;
 
 /// The steps in words.
 pub(super) const STEP_NAMES: [&str; HEATS] =
-    ["best, or equal (=)", "up to 1.1 ×", "1.25 ×", "1.5 ×", "2 ×", "4 ×", "more", "not ranked"];
+    ["best, or equal (=)", "≤ 1.1 ×", "≤ 1.25", "≤ 1.5", "≤ 2", "≤ 4", "more", "not ranked"];
 
 /// A contender in a scenario.
 struct Cell {

@@ -71,7 +71,6 @@ fn scenario(page: &mut Page, results: &Results, measured: &Measured, standing: &
     for remark in tables::remarks(contenders, measured, standing) {
         page.paragraph(&remark);
     }
-    page.push(&tables::distribution(contenders, measured).html());
     for index in 0..measured.scenario.focus.len() {
         page.push(&tables::focus(contenders, measured, index).html());
     }
@@ -89,6 +88,9 @@ fn over_time(page: &mut Page, contenders: &[Entrant], measured: &Measured) {
     let scenario = &measured.scenario;
     let events = events(scenario);
     let changes = !events.is_empty() || scenario.backends.iter().any(|it| it.drift.is_some());
+    page.details("Share of each backend", !changes, |page| {
+        page.push(&tables::distribution(contenders, measured).html());
+    });
     page.details("Over time", changes, |page| {
         page.paragraph(OVER_TIME);
         let mut told = String::new();

@@ -163,13 +163,13 @@ fn made_up(scenario: &Scenario, skill: f64, rng: &mut Rng) -> Round {
         };
         let weights: Vec<f64> = scenario.each_backend().enumerate().map(weight).collect();
         let total: f64 = weights.iter().sum();
-        let received = weights.iter().map(|weight| (weight / total * 120.0) as u64).collect();
+        let received = weights.iter().map(|weight| (weight / total * 400.0) as u64).collect();
         let p99_ms = 40.0 * skill * worst * rng.f64().mul_add(0.3, 0.9);
         series.push(Slice {
             from_s: at,
             p50_ms: p99_ms / 6.0,
             p99_ms,
-            requests: 120,
+            requests: 400,
             errors,
             received,
         });

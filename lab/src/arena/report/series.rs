@@ -12,8 +12,8 @@ const LEFT: f64 = 40.0;
 const RIGHT: f64 = WIDTH - 16.0;
 /// The panel of latencies, the panel of shares, and the axis of time.
 const LATENCY: (f64, f64) = (20.0, 142.0);
-const SHARES: (f64, f64) = (152.0, 232.0);
-const HEIGHT: f64 = 264.0;
+const SHARES: (f64, f64) = (160.0, 240.0);
+const HEIGHT: f64 = 268.0;
 /// How wide a letter of a name is, about.
 const LETTER: f64 = 6.2;
 

@@ -65,7 +65,9 @@ pub(super) fn method(rounds: usize) -> String {
         0 => "the lowest to the highest ratio".to_owned(),
         _ => format!("the {}. lowest to the {0}. highest ratio", skipped + 1),
     };
-    format!("from {ends} of {rounds} rounds; it contains the true median with {percent:.0} %")
+    format!(
+        "from {ends} of {rounds} rounds; it contains the true median with a probability of {percent:.0} %"
+    )
 }
 
 #[cfg(test)]
@@ -89,7 +91,10 @@ mod tests {
         let three = Ratio::of(&[1.0, 2.0, 4.0], &[2.0, 2.0, 2.0]);
         assert_eq!(three, ratio(0.5, 1.0, 2.0));
         assert!(three.expect("rounds").is_equal());
-        assert!(method(3).ends_with("of 3 rounds; it contains the true median with 75 %"));
+        assert!(
+            method(3)
+                .ends_with("of 3 rounds; it contains the true median with a probability of 75 %")
+        );
     }
 
     #[test]
