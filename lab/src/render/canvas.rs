@@ -114,8 +114,8 @@ pub(crate) struct Font {
 }
 
 impl Font {
-    pub(crate) const fn new(size: f64, side: Side) -> Self {
-        Self { size, side, is_bold: false }
+    pub(crate) const fn new(pixels: f64, side: Side) -> Self {
+        Self { size: pixels, side, is_bold: false }
     }
 
     pub(crate) const fn bold(self) -> Self {

@@ -7,8 +7,8 @@ use super::seen::Quantile;
 use super::standing::{NOTHING, Place, Standing, Verdict};
 use crate::render::{Canvas, Font, HEATS, Ink, Side, escape, figure};
 
-/// Up to which multiple of the best a cell has the colour of each step after the first, which is that
-/// of the best.
+/// Up to which multiple of the best a cell has the colour of each step after the first, which is
+/// that of the best.
 const STEPS: [f64; 5] = [1.1, 1.25, 1.5, 2.0, 4.0];
 
 /// The step of what is not ranked.
@@ -75,6 +75,14 @@ fn cell(place: &Place) -> Cell {
     Cell { step, ratio: place.times_text(), note: wrong.unwrap_or_else(latency), is_wrong, is_best }
 }
 
+/// What a scenario is compared by, if that is no p99.
+fn other_quantile(standing: &Standing) -> String {
+    match standing.quantile {
+        Quantile::P99 => String::new(),
+        lower => format!(" ({})", lower.name()),
+    }
+}
+
 /// The heat map as a table of a page.
 pub(super) fn html(results: &Results, standings: &[Standing]) -> String {
     let mut html = "<div class=\"scroll\" tabindex=\"0\"><table class=\"heat\">\n<thead><tr>\
@@ -106,10 +114,7 @@ pub(super) fn html(results: &Results, standings: &[Standing]) -> String {
     html += "</tr>\n";
     for (index, (measured, standing)) in results.scenarios.iter().zip(standings).enumerate() {
         let (name, about) = (escape(&measured.name), escape(&measured.scenario.about));
-        let quantile = match standing.quantile {
-            Quantile::P99 => String::new(),
-            lower => format!(" ({})", lower.name()),
-        };
+        let quantile = other_quantile(standing);
         let _ = write!(
             html,
             "<tr><th scope=\"row\"><a href=\"#scenario-{index}\">{name}</a>{quantile}\
@@ -166,7 +171,8 @@ pub(super) fn picture(results: &Results, standings: &[Standing]) -> String {
     canvas.text((MARGIN, MARGIN + HEAD + 24.0), name, Ink::Quiet, &text);
     for (row, (measured, standing)) in results.scenarios.iter().zip(standings).enumerate() {
         let top = MARGIN + HEAD + ROW * (row + 1) as f64;
-        canvas.text((MARGIN, top + 25.0), name.bold(), Ink::Text, &measured.name);
+        let text = format!("{}{}", measured.name, other_quantile(standing));
+        canvas.text((MARGIN, top + 25.0), name.bold(), Ink::Text, &text);
         for (column, cell) in standing.places.iter().map(cell).enumerate() {
             draw(&mut canvas, (left(column), top), &cell);
         }

@@ -18,7 +18,8 @@ const TAILS: &str =
 
 const OVER_TIME: &str = "Above: p99 (and in a paler line p50), in ms, of the requests of each \
     moment; red at its foot: moments with errors. Below: which part of the requests each backend \
-    received, in %. Yellow: what the script does; grey: the warm-up, which counts nowhere else. All contenders have the same scales.";
+    received, in %. Yellow: what the script does; grey: the warm-up, which counts nowhere else. \
+    All contenders have the same scales.";
 
 const SIMULATED: &str = "How much higher what was measured is than what the simulator says of the \
     same file and policy. Beyond 15 % (!) one of the two is wrong, or the simulator does not model \
@@ -52,7 +53,9 @@ pub(super) fn document(results: &Results) -> String {
     });
     page.section("How it was measured", |page| {
         page.paragraph(&text::machine(results));
-        text::rules(results).iter().for_each(|rule| page.paragraph(rule));
+        for rule in text::rules(results) {
+            page.paragraph(&rule);
+        }
     });
     page.end()
 }

@@ -73,7 +73,7 @@ fn scale(canvas: &mut Canvas, axis: &LogAxis, bottom: f64) {
 fn dots(canvas: &mut Canvas, axis: &LogAxis, y: f64, quantiles: [Option<f64>; 4], ink: Ink) {
     let at = |ms: Option<f64>| ms.map(|ms| axis.at(ms));
     let known = || quantiles.into_iter().filter_map(at);
-    if let (Some(first), Some(last)) = (known().next(), known().last()) {
+    if let (Some(first), Some(last)) = (known().next(), known().next_back()) {
         canvas.line(&[(first, y), (last, y)], 3.0, 0.5, ink);
     }
     let [p50, p95, p99, p999] = quantiles.map(at);

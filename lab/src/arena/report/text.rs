@@ -65,7 +65,10 @@ pub(super) fn scenario(results: &Results, measured: &Measured, standing: &Standi
 pub(super) fn winner(results: &Results, standings: &[Standing]) -> String {
     let score = |index: usize| (index, Score::of(standings, index));
     let mut scores: Vec<(usize, Score)> = (0..results.contenders.len()).map(score).collect();
-    scores.sort_by_key(|(_, score)| std::cmp::Reverse(score.wins));
+    let worst = |score: &Score| score.worst.unwrap_or(f64::INFINITY);
+    scores.sort_by(|(_, one), (_, other)| {
+        other.wins.cmp(&one.wins).then(worst(one).total_cmp(&worst(other)))
+    });
     let name = |index: usize| results.contenders[index].name.as_str();
     let Some(((first, best), others)) = scores.split_first() else {
         return "There are no contenders.".to_owned();
@@ -99,8 +102,8 @@ pub(super) fn rules(results: &Results) -> [String; 4] {
          not shown (–). A scenario with too few requests for a p99 is compared by a lower quantile."
             .to_owned(),
         format!(
-            "How many times the best a contender is, is the ratio of these medians. The n-th rounds \
-             of two contenders have the same requests, so the ratios of these pairs are its \
+            "How many times the best a contender is, is the ratio of these medians. The n-th \
+             rounds of two contenders have the same requests, so the ratios of these pairs are its \
              interval: {}. A contender is equal to the best (=) if its interval contains 1.",
             stats::method(rounds)
         ),

@@ -2,7 +2,7 @@
 
 use super::super::heat::Score;
 use super::super::seen::Quantile;
-use super::super::standing::Verdict;
+use super::super::standing::{Place, Verdict};
 use super::*;
 
 fn verdicts(measured: &Measured) -> Vec<Verdict> {
@@ -20,7 +20,7 @@ fn the_best_has_the_lowest_median_and_the_others_are_its_multiples() {
     let ms: Vec<f64> = standing.places.iter().map(|it| it.ms.unwrap().round()).collect();
     assert_eq!(ms, [25.0, 50.0, 90.0]);
     assert_eq!(verdicts(&one)[..2], [Verdict::Best, Verdict::Behind]);
-    let texts: Vec<String> = standing.places.iter().map(|it| it.times_text()).collect();
+    let texts: Vec<String> = standing.places.iter().map(Place::times_text).collect();
     assert_eq!(texts, ["1.00", "2.00", "= 3.60"], "in a round the last was better than the best");
 }
 
