@@ -19,7 +19,8 @@ const STYLE: &str = "
   thead th { color: var(--quiet); font-weight: 600 }
   th:first-child { text-align: left; padding-left: 0 }
   tbody th { font-weight: 600 } tbody tr:last-child > * { border: 0 }
-  .marked > * { background: var(--marked) }
+  tbody th { position: sticky; left: 0; background: var(--card) }
+  .marked > *, .marked > th { background: var(--marked) }
   .scroll { overflow-x: auto } .scroll:focus-visible { outline: 2px solid var(--accent) }
   [role=img] svg { display: block; width: 100%; height: auto }
   .scroll svg { min-width: 42rem } .scroll { margin-bottom: .8rem }
@@ -34,9 +35,9 @@ const STYLE: &str = "
   .heat { border-collapse: separate; border-spacing: 2px; min-width: 0 }
   .heat th, .heat td { border: 0; padding: .3rem .4rem }
   .heat thead th { white-space: normal; text-align: center; vertical-align: bottom; color: inherit }
+  .heat thead th:first-child { text-align: left; padding-left: 0 }
   .heat td { border-radius: .3rem; text-align: center; min-width: 4.6rem; font-size: 1.05rem }
-  .heat tbody th { position: sticky; left: 0; background: var(--card); white-space: normal }
-  .heat tbody th { font-weight: 600; min-width: 6.5rem; text-align: left; padding-left: 0 }
+  .heat tbody th { white-space: normal; min-width: 6.5rem; text-align: left; padding-left: 0 }
   .heat small { display: block; font-size: .75rem; font-weight: 400; line-height: 1.3 }
   .heat tbody th small { color: var(--quiet); width: 17rem }
   .heat .score { font-weight: 650 } .heat .most { color: var(--accent); font-size: 1.3rem }
@@ -45,7 +46,8 @@ const STYLE: &str = "
   @media (width < 50rem) {
     body { padding: 1rem .5rem 3rem } section { padding: .8rem .7rem }
     .heat tbody th small { display: none } .heat th { font-size: .8rem }
-    .heat td { min-width: 3.4rem; padding: .3rem .1rem; font-size: .95rem; white-space: normal }
+    .heat td { min-width: 3.4rem; padding: .3rem .1rem; font-size: .95rem }
+    .heat td small { white-space: normal }
     .heat tbody th { min-width: 5.5rem }
   }
   .bad { color: var(--bad) }

@@ -91,9 +91,9 @@ fn over_time(page: &mut Page, contenders: &[Entrant], measured: &Measured) {
     let scenario = &measured.scenario;
     let events = events(scenario);
     let changes = !events.is_empty() || scenario.backends.iter().any(|it| it.drift.is_some());
-    page.details("Share of each backend", !changes, |page| {
-        page.push(&tables::distribution(contenders, measured).html());
-    });
+    let mut shares = tables::distribution(contenders, measured);
+    let title = std::mem::take(&mut shares.caption);
+    page.details(&title, !changes, |page| page.push(&shares.html()));
     page.details("Over time", changes, |page| {
         page.paragraph(OVER_TIME);
         let mut told = String::new();

@@ -110,6 +110,7 @@ impl Scales {
                 let (from, to) = (self.x(*from), self.x(*to));
                 let area = [from, LATENCY.0, (to - from).max(1.0), height];
                 canvas.rectangle(area, 0.0, Ink::Phase);
+                canvas.line(&[(from, LATENCY.0), (from, SHARES.1)], 1.0, 1.0, Ink::Card);
                 let name = format!("{}: {}", event.backends, event.what);
                 label(canvas, (from, to), &name);
             }

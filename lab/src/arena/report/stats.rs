@@ -2,9 +2,9 @@
 //!
 //! In a round all contenders get the same requests at the same instants, one contender after the
 //! other. So the n-th rounds of two contenders are compared with each other. The interval of these
-//! ratios is that of the sign test, which assumes nothing of their distribution: from the k-th lowest
-//! to the k-th highest, with the largest k at which it contains the true median with 95 %. With less
-//! than six rounds no k does, and the interval is that from the lowest to the highest ratio.
+//! ratios is that of the sign test, which assumes nothing of their distribution: from the k-th
+//! lowest to the k-th highest, with the largest k at which it contains the true median with 95 %.
+//! With less than six rounds no k does, and it is that from the lowest to the highest ratio.
 
 use crate::bench::Spread;
 

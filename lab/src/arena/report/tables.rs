@@ -52,8 +52,8 @@ pub(super) fn shares(measured: &Measured, entry: &Entry) -> Option<Vec<f64>> {
     (total > 0).then(|| sums.iter().map(|sum| *sum as f64 / total as f64).collect())
 }
 
-/// Requests that the backends received beyond those of the clients: attempts that were repeated, and
-/// probes of health. `None` with long polls, which the clients' tallies leave out.
+/// Requests that the backends received beyond those of the clients: attempts that were repeated,
+/// and probes of health. `None` with long polls, which the clients' tallies leave out.
 pub(super) fn extra(measured: &Measured, entry: &Entry) -> Option<u64> {
     let has_polls = measured.scenario.classes.iter().any(|class| class.wait.is_some());
     let received: u64 = entry.rounds.iter().flat_map(|round| &round.received).sum();

@@ -1,9 +1,10 @@
 use serde_json::Value;
 
-use super::sample::{entry, full, measured, results, tally};
 use super::*;
+use sample::{entry, full, measured, results, tally};
 
 mod judging;
+mod sample;
 mod shown;
 
 fn standing(measured: &Measured) -> Standing {

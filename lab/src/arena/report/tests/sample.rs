@@ -5,7 +5,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use hdrhistogram::Histogram;
 
-use super::super::results::{Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally};
+use super::super::super::results::{
+    Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally,
+};
 use crate::bench::Machine;
 use crate::scenario::{Conduct, Scenario, normal};
 
