@@ -7,8 +7,8 @@ use crate::render::{Canvas, Font, Ink, LogAxis, Side, figure};
 
 const WIDTH: f64 = 1040.0;
 /// Where names end, and where the axis begins; between them is the figure that is compared.
-const NAMES: f64 = 180.0;
-const LEFT: f64 = 330.0;
+const NAMES: f64 = 212.0;
+const LEFT: f64 = 350.0;
 /// Where the axis ends; right of it is what is wrong.
 const RIGHT: f64 = WIDTH - 120.0;
 const ROW: f64 = 25.0;
@@ -41,7 +41,7 @@ pub(super) fn picture(
     for (row, ((entry, quantiles), place)) in rows {
         let y = HEAD + ROW * (row as f64 + 0.5);
         let name = contenders.get(entry.contender).map_or("", |it| it.name.as_str());
-        let font = Font::new(15.0, Side::Left);
+        let font = Font::new(14.0, Side::Left);
         let font = if place.verdict.is_best() { font.bold() } else { font };
         canvas.text((NAMES, y + 5.0), font, Ink::Text, name);
         dots(&mut canvas, &axis, y, quantiles, ink(name));

@@ -171,7 +171,7 @@ fn made_up(scenario: &Scenario, skill: f64, rng: &mut Rng) -> Round {
         let weights: Vec<f64> = scenario.each_backend().enumerate().map(weight).collect();
         let total: f64 = weights.iter().sum();
         let received = weights.iter().map(|weight| whole(weight / total * 400.0)).collect();
-        let p99_ms = 40.0 * skill * worst * rng.f64().mul_add(0.3, 0.9);
+        let p99_ms = 4.0 * skill * worst * rng.f64().mul_add(0.3, 0.9);
         series.push(Slice {
             from_s: at,
             p50_ms: p99_ms / 6.0,
@@ -213,7 +213,7 @@ fn predicted(scenario: &Scenario, skill: f64, place: usize) -> Predicted {
     let backends = scenario.each_backend().count();
     Predicted {
         policy: "adaptive".to_owned(),
-        latency_ms: [8.0, 5.0, 21.0, 40.0, 80.0].map(|ms| ms * skill * wrong),
+        latency_ms: [0.8, 0.5, 2.1, 4.0, 8.0].map(|ms| ms * skill * wrong),
         per_second: 1600.0,
         error_part: 0.0,
         shares: vec![1.0 / backends as f64; backends],
