@@ -71,8 +71,11 @@ fn cell(place: &Place) -> Cell {
     let wrong = place.wrong();
     let is_wrong = wrong.is_some();
     let latency = || place.ms.map_or(String::new(), |ms| format!("{} ms", figure(ms)));
-    let is_best = place.verdict.is_best();
-    Cell { step, ratio: place.times_text(), note: wrong.unwrap_or_else(latency), is_wrong, is_best }
+    let mut note = wrong.unwrap_or_else(latency);
+    if place.is_disturbed {
+        note += " !";
+    }
+    Cell { step, ratio: place.times_text(), note, is_wrong, is_best: place.verdict.is_best() }
 }
 
 /// What a scenario is compared by, if that is no p99.

@@ -10,8 +10,9 @@ use super::{heat, simulated, tables, tails, text};
 use crate::render::{Ink, Page, escape};
 
 const HEAT: &str = "Each cell is the p99 of a contender as a multiple of the best in the same \
-    scenario, with the p99 itself or what went wrong below. \
-    Lower is better; = marks who the rounds do not tell from the best.";
+    scenario, with the p99 itself or what went wrong below. Lower is better. =: the rounds do not \
+    tell it from the best; !: the client was late in a round. If a scenario has too few requests \
+    for a p99, a lower quantile is beside its name.";
 
 const TAILS: &str =
     "Bar: p50. Dots: p95, p99 (large) and, if known, p99.9. Further left is faster.";

@@ -44,6 +44,8 @@ pub(super) struct Place {
     pub(super) errors: u64,
     /// The part of the requests that they are.
     pub(super) error_part: f64,
+    /// Whether a round was disturbed.
+    pub(super) is_disturbed: bool,
     pub(super) verdict: Verdict,
 }
 
@@ -140,7 +142,8 @@ impl Standing {
                 other => other,
             };
             let (errors, error_part) = (seen[index].errors(), seen[index].error_part());
-            Place { ms, times, ratio, to_first, errors, error_part, verdict }
+            let is_disturbed = measured.entries[index].rounds.iter().any(|it| it.is_disturbed);
+            Place { ms, times, ratio, to_first, errors, error_part, is_disturbed, verdict }
         };
         Self { quantile, places: (0..seen.len()).map(place).collect() }
     }

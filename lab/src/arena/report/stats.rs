@@ -58,6 +58,9 @@ fn coverage(rounds: usize, skipped: usize) -> f64 {
 
 /// What the interval of so many rounds is, in words.
 pub(super) fn method(rounds: usize) -> String {
+    if rounds < 2 {
+        return "with a single round, that ratio alone".to_owned();
+    }
     let skipped = skipped(rounds);
     let percent = 100.0 * coverage(rounds, skipped).max(0.0);
     let ends = match skipped {
@@ -107,6 +110,7 @@ mod tests {
         }
         let rounds: Vec<f64> = (1..=9).map(f64::from).collect();
         assert_eq!(Ratio::of(&rounds, &[1.0; 9]), Some(ratio(2.0, 5.0, 8.0)));
+        assert_eq!(method(1), "with a single round, that ratio alone");
         assert!(method(9).starts_with("from the 2. lowest to the 2. highest ratio of 9 rounds"));
     }
 

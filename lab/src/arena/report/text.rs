@@ -74,7 +74,7 @@ pub(super) fn winner(results: &Results, standings: &[Standing]) -> String {
         return "There are no contenders.".to_owned();
     };
     let mut text = format!(
-        "{} has the best or an equal p99 in {} of {} scenarios, and at worst {} the best",
+        "{} has the best or an equal tail latency in {} of {} scenarios, and at worst {} the best",
         name(*first),
         best.wins,
         standings.len(),

@@ -113,7 +113,11 @@ fn the_overview_marks_wins_errors_and_failures() {
     assert_eq!(line(overview, "fails-fast-3s"), ["fails-fast-3s", "1.00", "2.00 e"]);
     assert_eq!(line(overview, "other"), ["other", "1.00", "= 1.00 e", "(0.10 e)", "failed"]);
     assert_eq!(line(overview, "best or equal"), ["best or equal, of 2", "2", "1", "0", "0"]);
-    assert!(text.contains("tidegate-adaptive has the best or an equal p99 in 2 of 2 scenarios"));
+    assert!(
+        text.contains(
+            "tidegate-adaptive has the best or an equal tail latency in 2 of 2 scenarios"
+        )
+    );
     assert!(text.contains("left out: caddy-least-conn: there is no <caddy>"), "{text}");
 }
 
@@ -143,6 +147,8 @@ fn the_page_has_everything_and_fetches_nothing() {
 
 #[test]
 fn a_cell_has_the_multiple_and_what_is_wrong_in_the_colour_of_its_step() {
+    let mut disturbed = entry(6, &[21.0; 3], &[]);
+    disturbed.rounds[2].is_disturbed = true;
     let html = page(&results(vec![measured(vec![
         entry(0, &[10.0; 3], &[]),
         entry(1, &[10.9; 3], &[]),
@@ -151,6 +157,7 @@ fn a_cell_has_the_multiple_and_what_is_wrong_in_the_colour_of_its_step() {
         entry(4, &[5.0; 3], &[("503", 1000)]),
         // Slower by half, but as fast in one round.
         entry(5, &[15.0, 15.0, 10.0], &[]),
+        disturbed,
     ])]));
     for (step, text) in [
         (0, "1.00<small>10.0 ms"),
@@ -159,6 +166,7 @@ fn a_cell_has_the_multiple_and_what_is_wrong_in_the_colour_of_its_step() {
         (6, "6.00<small>60.0 ms"),
         (7, "0.50<small class=\"bad\">10.0 % errors"),
         (3, "= 1.50<small>15.0 ms"),
+        (5, "2.10<small>21.0 ms !"),
     ] {
         let cell = format!("background: var(--heat-{step}); color: var(--on-heat-{step})\">{text}");
         assert!(html.contains(&cell), "{cell}");
