@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::plan::changed;
 use super::setting;
 use crate::proxy::backends::{Backends, Change, ChangeError, LocateError, Located};
+use crate::proxy::checks;
 use crate::proxy::settings::{Backend, Plan};
 
 /// How soon backends are looked after that were just removed, most of which are gone at once.
@@ -35,6 +36,9 @@ pub enum ApplyError {
     /// Backends and settings don't fit.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// The backends can't be checked.
+    #[error("can't start the thread of --check-path: {0}; are file descriptors used up?")]
+    Checks(io::Error),
 }
 
 /// What a plan changed.
@@ -90,6 +94,10 @@ impl Controller {
         let collected = Arc::clone(&backends);
         let thread = thread::Builder::new().name("collector".to_owned());
         thread.spawn(move || collect(&collected, &removals))?;
+        if plan.settings.checks.path.is_some() {
+            checks::start(&backends)?;
+            lock(&backends).wake_checks();
+        }
         Ok(Self(Arc::new(Owned { plan: Mutex::new(plan), backends, removed })))
     }
 
@@ -116,7 +124,14 @@ impl Controller {
         changes.settings.retain(|name| *name != "upstream");
         let settings = Arc::new(plan.settings.clone());
         let change = Change { added: located, removed, adjusted };
-        lock(&self.0.backends).change(&settings, change, read_clock())?;
+        if settings.checks.path.is_some() {
+            checks::start(&self.0.backends).map_err(ApplyError::Checks)?;
+        }
+        let mut backends = lock(&self.0.backends);
+        let changed = backends.change(&settings, change, read_clock());
+        backends.wake_checks();
+        drop(backends);
+        changed?;
         *current = plan;
         // The collector ends after this handle.
         let _ = self.0.removed.send(());

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use super::format::{
     Choice, Cidr, Fraction, List, ListenAddress, Log, Or, PinList, PolicyName, Port, ResampleAfter,
-    Switch, Time, Upstream, at_least, between,
+    StatusSet, Switch, Target, Time, Upstream, at_least, between,
 };
 use super::setting::{At, Change, Group, Setting, Spelling};
 use crate::balance::MAX_WINDOW;
@@ -43,6 +43,7 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 pub static GROUPS: &[Group] = &[
     Group { heading: "Proxying", settings: PROXYING },
     Group { heading: "Balancing", settings: BALANCING },
+    Group { heading: "Active checks", settings: CHECKS },
     Group { heading: "Cores", settings: CORES },
     Group { heading: "Timeouts", settings: TIMEOUTS },
     Group { heading: "Limits", settings: LIMITS },
@@ -228,6 +229,55 @@ static BALANCING: &[Setting] = &[
         unit: "% of requests",
         help: "Retries per hundred requests, but at least 3 a second; 0 allows none",
         part: at!(settings.limits.retry_percent, between(0, 100)),
+        ..RUNNING
+    },
+];
+
+static CHECKS: &[Setting] = &[
+    Setting {
+        name: "check-path",
+        value: "PATH|off",
+        brief: "Ask each backend for this again and again, e.g. /healthz",
+        help: "Ask each backend for this path, such as /healthz, again and again. One that fails \
+               gets no requests until it passes; what else the flags below say holds only with \
+               this one",
+        part: at!(settings.checks.path, Or("off", Target)),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-interval",
+        value: "DURATION",
+        help: "From the beginning of a check to that of the backend's next one. Up to a tenth \
+               less, at random, so that backends are not all checked together",
+        part: at!(settings.checks.interval, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-timeout",
+        value: "DURATION",
+        help: "How long a backend has for the head of its answer, connecting included",
+        part: at!(settings.checks.timeout, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-rise",
+        value: "N",
+        help: "Passed checks in a row after which a backend that was down gets requests again",
+        part: at!(settings.checks.rise, between(1, u8::MAX)),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-fall",
+        value: "N",
+        help: "Failed checks in a row after which a backend gets no requests",
+        part: at!(settings.checks.fall, between(1, u8::MAX)),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-status",
+        value: "STATUSES",
+        help: "Statuses with which a check passes: one, a range, or several, as in 200,300-399",
+        part: at!(settings.checks.statuses, StatusSet),
         ..RUNNING
     },
 ];
