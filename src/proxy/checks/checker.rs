@@ -107,7 +107,11 @@ impl Checker {
     /// Checks until the settings don't ask for it any more, or the proxy stops.
     pub(super) fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
-        while let Ok(now) = self.poller.turn(&mut events, false) {
+        loop {
+            let now = match self.poller.turn(&mut events, false) {
+                Ok(now) => now,
+                Err(error) => return self.give_up(&error),
+            };
             for event in &events {
                 match *event {
                     Event::Woken => {
@@ -132,6 +136,14 @@ impl Checker {
                     }
                 }
             }
+        }
+    }
+
+    /// There are no events any more.
+    fn give_up(&self, error: &io::Error) {
+        say(&format!("backends are not checked any more: {error}; restart the proxy"));
+        if let Some(backends) = self.backends.upgrade() {
+            lock(&backends).end_checks(self.poller.now());
         }
     }
 
@@ -291,7 +303,7 @@ impl Checker {
         if let Some(backends) = self.backends.upgrade() {
             lock(&backends).checked(target.id, verdict, now);
         }
-        Console::standard().complain(&format!("tidegate: {text}"));
+        say(&text);
     }
 
     /// Ends a check, whatever it has come to.
@@ -301,6 +313,10 @@ impl Checker {
             self.links.remove(link);
         }
     }
+}
+
+fn say(text: &str) {
+    Console::standard().complain(&format!("tidegate: {text}"));
 }
 
 /// Sends and receives what is possible without waiting, until something follows from it.
