@@ -189,26 +189,44 @@ impl Checker {
 
     fn set_timer(&mut self, key: Key, now: Instant) {
         let Some(Checked { target, talk }) = self.checked.get(key) else { return };
-        let deadline = talk.as_ref().map_or(target.due(), |talk| {
-            let link = talk.link.and_then(|link| self.links.get(link));
-            let is_busy = link.is_some_and(|link| link.stream.is_busy());
-            let deadline = talk.conversation.deadline();
-            if is_busy { deadline.min(now + BUSY_PAUSE) } else { deadline }
+        let deadline = talk.as_ref().map_or(target.due(), |Talk { conversation, link, .. }| {
+            let link = link.and_then(|link| self.links.get(link));
+            let deadline = conversation.deadline();
+            if conversation.is_answered() {
+                deadline.min(target.due())
+            } else if link.is_some_and(|link| link.stream.is_busy()) {
+                deadline.min(now + BUSY_PAUSE)
+            } else {
+                deadline
+            }
         });
         self.lazy_timers.set(Some(deadline), key, self.poller.timers());
     }
 
     /// The timer of a backend fired: a check is due, or has taken long.
     fn look(&mut self, key: Key, now: Instant) {
-        let Some(checked) = self.checked.get_mut(key) else { return };
-        let Some(talk) = &mut checked.talk else {
-            if checked.target.due() <= now {
-                let conversation = checked.target.begin(&self.settings, fastrand::f64(), now);
-                checked.talk = Some(Talk { conversation, cursor: None, link: None });
-                self.dial(key, ConnectFailure::Unreachable, now);
-            }
-            return self.work(key, now);
-        };
+        let Some(Checked { target, talk }) = self.checked.get(key) else { return };
+        // What is left of an answer does not keep the next check waiting.
+        let is_free = talk.as_ref().is_none_or(|talk| talk.conversation.is_answered());
+        if is_free && target.due() <= now {
+            self.begin(key, now);
+        } else {
+            self.look_at_check(key, now);
+        }
+        self.work(key, now);
+    }
+
+    fn begin(&mut self, key: Key, now: Instant) {
+        self.close(key);
+        let Some(Checked { target, talk }) = self.checked.get_mut(key) else { return };
+        let conversation = target.begin(&self.settings, fastrand::f64(), now);
+        *talk = Some(Talk { conversation, cursor: None, link: None });
+        self.dial(key, ConnectFailure::Unreachable, now);
+    }
+
+    /// Does what follows for a check from the time it has taken.
+    fn look_at_check(&mut self, key: Key, now: Instant) {
+        let Some(Checked { target, talk: Some(talk) }) = self.checked.get_mut(key) else { return };
         let is_connecting = talk.conversation.is_connecting();
         match talk.conversation.expire(now) {
             Expiry::NotYet if is_connecting => self.connect_again(key, now),
@@ -217,13 +235,12 @@ impl Checker {
             Expiry::Over => self.close(key),
             Expiry::Failed(fault) => {
                 if is_connecting {
-                    self.resolver.request_refresh(checked.target.id);
+                    self.resolver.request_refresh(target.id);
                 }
                 self.conclude(key, Finding::Faulty(fault), now);
                 self.close(key);
             }
         }
-        self.work(key, now);
     }
 
     /// Begins a connection to the backend's next address, where that to the last one failed.

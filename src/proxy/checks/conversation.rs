@@ -122,6 +122,11 @@ impl Conversation {
         matches!(self.phase, Phase::Connecting(_))
     }
 
+    /// Whether the check has come out, and the rest of the answer is being dropped.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self.phase, Phase::Dropping(_))
+    }
+
     /// Whether the connection may be closed.
     pub(super) fn is_over(&self) -> bool {
         self.phase == Phase::Over

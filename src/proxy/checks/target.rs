@@ -57,7 +57,8 @@ impl Target {
             Some((verdict, format!("{url} is up (passed checks in a row: {rise})")))
         } else {
             let verdict = self.check.result(Verdict::Fails, fall.into())?;
-            let text = format!("{url} is down (failed checks in a row: {fall}; the last: {finding})");
+            let text =
+                format!("{url} is down (failed checks in a row: {fall}; the last: {finding})");
             Some((verdict, text))
         }
     }

@@ -1,15 +1,20 @@
 //! Checks of several backends in simulated time, and what a balancer makes of them.
 
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::conversation::{Conversation, Expiry, Finding};
 use super::target::Target;
 use crate::balance::{
-    Availability, Balancer, BackendId, Cause, Membership, Outcome, Policy, Reason, Role, Tier, Tried,
+    Availability, BackendId, Balancer, Cause, Membership, Outcome, Policy, Reason, Role, Tier,
+    Tried,
 };
+use crate::proxy::backends::{Backends, Change};
 use crate::proxy::fault::Fault;
 use crate::proxy::settings::{Backend, Settings};
 use crate::proxy::worker::tests::settings;
+use crate::reactor::Poller;
 
 /// How a backend behaves when it is checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -346,7 +351,8 @@ fn a_check_measures_nothing() {
 #[test]
 fn a_change_is_told_in_one_line() {
     let rig = Rig::new(1, |settings| settings.checks.fall = 1);
-    let (mut target, checks) = (rig.checked.into_iter().next().expect("one").0, rig.settings.checks);
+    let (mut target, checks) =
+        (rig.checked.into_iter().next().expect("one").0, rig.settings.checks);
     let mut told = |finding| target.take(finding, &checks).map(|(_, text)| text);
     let down = "http://localhost:1 is down (failed checks in a row: 1; the last: ";
     assert_eq!(told(Finding::Status(503)), Some(format!("{down}status 503)")));
@@ -355,4 +361,66 @@ fn a_change_is_told_in_one_line() {
     assert_eq!(told(Finding::Passed), Some(up));
     let timeout = told(Finding::Faulty(Fault::ResponseTimeout));
     assert_eq!(timeout, Some(format!("{down}response_timeout)")));
+}
+
+/// Backends that are checked on a thread.
+fn checked_backends(settings: &Settings) -> Arc<Mutex<Backends>> {
+    let waker = Poller::new(1).expect("a poller").waker();
+    let backends = Backends::new(settings, Vec::new(), vec![waker], start());
+    let backends = Arc::new(Mutex::new(backends.expect("valid options")));
+    super::start(&backends).expect("a thread");
+    super::lock(&backends).wake_checks();
+    backends
+}
+
+/// Waits until something holds that another thread brings about soon.
+fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = start() + seconds(30.0);
+    while !holds() {
+        assert!(start() < deadline, "in vain");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn the_thread_ends_with_the_proxy_whether_it_is_stopped_or_dropped() {
+    let mut settings = settings();
+    settings.checks.path = Some("/healthz".to_owned());
+    // The thread is the only other one that holds them.
+    let held = |backends: &Arc<Mutex<Backends>>| Arc::clone(&super::lock(backends).settings);
+    let stopped = checked_backends(&settings);
+    let of_stopped = held(&stopped);
+    super::lock(&stopped).stop();
+    until(|| Arc::strong_count(&of_stopped) == 2);
+    let dropped = checked_backends(&settings);
+    let of_dropped = held(&dropped);
+    drop(dropped);
+    until(|| Arc::strong_count(&of_dropped) == 1);
+}
+
+#[test]
+fn there_is_one_thread_while_checks_are_on_and_none_while_they_are_off() {
+    let mut settings = settings();
+    settings.checks.path = Some("/healthz".to_owned());
+    let backends = checked_backends(&settings);
+    let held = Arc::clone(&super::lock(&backends).settings);
+    for _ in 0..3 {
+        super::start(&backends).expect("there is one already");
+        super::lock(&backends).wake_checks();
+    }
+    // These, the backends, and one thread.
+    until(|| Arc::strong_count(&held) == 3);
+    let turn = |path: Option<&str>| {
+        let mut settings = settings.clone();
+        settings.checks.path = path.map(str::to_owned);
+        let mut backends = super::lock(&backends);
+        backends.change(&Arc::new(settings), Change::default(), start()).expect("a change");
+        backends.wake_checks();
+    };
+    turn(None);
+    until(|| super::lock(&backends).checks.is_none());
+    until(|| Arc::strong_count(&held) == 1);
+    super::start(&backends).expect("another one");
+    turn(Some("/"));
+    assert!(super::lock(&backends).checks.is_some());
 }

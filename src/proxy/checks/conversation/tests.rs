@@ -100,8 +100,7 @@ fn which_statuses_are_expected_is_a_setting() {
     for (status, found) in
         [(200, Finding::Status(200)), (404, Finding::Passed), (503, Finding::Passed)]
     {
-        let mut conversation =
-            Conversation::new(&Backend::tcp("localhost", 1), &settings, start());
+        let mut conversation = Conversation::new(&Backend::tcp("localhost", 1), &settings, start());
         conversation.sent(1);
         let answer = format!("HTTP/1.1 {status} \r\n\r\n");
         assert_eq!(conversation.receive(answer.as_bytes()), Some(found));
@@ -127,10 +126,7 @@ fn what_could_not_be_passed_on_is_no_pass() {
         ("HTTP/2.0 200 OK\r\n\r\n", HeadError::UnsupportedVersion),
         ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", HeadError::BareLineFeed),
         ("HTTP/1.1 200 OK\r\nno field\r\n\r\n", HeadError::BadField),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-            HeadError::BadLength,
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", HeadError::BadLength),
     ] {
         assert_eq!(finding(answer), faulty(error), "{answer}");
     }
