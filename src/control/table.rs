@@ -43,7 +43,6 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 pub static GROUPS: &[Group] = &[
     Group { heading: "Proxying", settings: PROXYING },
     Group { heading: "Balancing", settings: BALANCING },
-    Group { heading: "Active checks", settings: CHECKS },
     Group { heading: "Cores", settings: CORES },
     Group { heading: "Timeouts", settings: TIMEOUTS },
     Group { heading: "Limits", settings: LIMITS },
@@ -217,30 +216,12 @@ static BALANCING: &[Setting] = &[
         ..RUNNING
     },
     Setting {
-        name: "max-attempts",
-        value: "N",
-        help: "Attempts per request, the one that replaces a stale pooled connection included",
-        part: at!(settings.limits.attempts, at_least(1)),
-        ..RUNNING
-    },
-    Setting {
-        name: "retry-budget",
-        value: "PERCENT",
-        unit: "% of requests",
-        help: "Retries per hundred requests, but at least 3 a second; 0 allows none",
-        part: at!(settings.limits.retry_percent, between(0, 100)),
-        ..RUNNING
-    },
-];
-
-static CHECKS: &[Setting] = &[
-    Setting {
         name: "check-path",
         value: "PATH|off",
-        brief: "Ask each backend for this again and again, e.g. /healthz",
+        brief: "Ask backends for this, leave out those that fail",
         help: "Ask each backend for this path, such as /healthz, again and again. One that fails \
-               gets no requests until it passes; what else the flags below say holds only with \
-               this one",
+               gets no requests until it passes. Without it nothing is checked, whatever the \
+               other flags of checks say",
         part: at!(settings.checks.path, Or("off", Target)),
         ..RUNNING
     },
@@ -278,6 +259,21 @@ static CHECKS: &[Setting] = &[
         value: "STATUSES",
         help: "Statuses with which a check passes: one, a range, or several, as in 200,300-399",
         part: at!(settings.checks.statuses, StatusSet),
+        ..RUNNING
+    },
+    Setting {
+        name: "max-attempts",
+        value: "N",
+        help: "Attempts per request, the one that replaces a stale pooled connection included",
+        part: at!(settings.limits.attempts, at_least(1)),
+        ..RUNNING
+    },
+    Setting {
+        name: "retry-budget",
+        value: "PERCENT",
+        unit: "% of requests",
+        help: "Retries per hundred requests, but at least 3 a second; 0 allows none",
+        part: at!(settings.limits.retry_percent, between(0, 100)),
         ..RUNNING
     },
 ];

@@ -64,6 +64,11 @@ fn what_a_setting_shows_is_what_it_reads() {
         ("eject-after", &["off"]),
         ("max-ejected", &["0"]),
         ("slow-start", &["30s"]),
+        ("check-path", &["/healthz?full=1"]),
+        ("check-path", &["off"]),
+        ("check-interval", &["500ms"]),
+        ("check-rise", &["1"]),
+        ("check-status", &["200,204,300-399"]),
         ("max-attempts", &["5"]),
         ("retry-budget", &["0"]),
         ("workers", &["3"]),
@@ -106,6 +111,8 @@ fn each_setting_changes_its_own_part_and_no_other() {
             "http://z",
             "10.0.0.0/8",
             "10.0.0.1:1",
+            "/z",
+            "404",
             "z.csv",
         ];
         let mut plan = Plan::default();

