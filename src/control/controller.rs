@@ -128,10 +128,11 @@ impl Controller {
             checks::start(&self.0.backends).map_err(ApplyError::Checks)?;
         }
         let mut backends = lock(&self.0.backends);
-        let changed = backends.change(&settings, change, read_clock());
+        let result = backends.change(&settings, change, read_clock());
+        // If nothing has changed, a thread that was started for it ends.
         backends.wake_checks();
         drop(backends);
-        changed?;
+        result?;
         *current = plan;
         // The collector ends after this handle.
         let _ = self.0.removed.send(());

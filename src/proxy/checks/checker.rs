@@ -341,12 +341,11 @@ fn go_on(conversation: &mut Conversation, stream: &mut Stream) -> Progress {
     while stream.can_write() && !conversation.pending().is_empty() {
         match stream.write([conversation.pending(), b""]) {
             Ok(Some(count)) => conversation.sent(count),
-            Ok(None) => break,
             Err(error) if conversation.is_connecting() => {
                 return Progress::Unconnected(connect_failure(&error));
             }
-            // There may be an answer all the same.
-            Err(_) => break,
+            // An event tells when more can be sent; after an error there may be an answer.
+            Ok(None) | Err(_) => break,
         }
     }
     let mut buffer = [0; READ_BYTES];
