@@ -25,6 +25,7 @@ EXAMPLES
   tidegate adaptive_ewma --workers 2 --pin auto --log none
   tidegate least-conn --upstream 'http://a:80 weight=3' --upstream 'http://b:80 max-in-flight=8'
   tidegate --listen unix:/run/tidegate.sock --upstream unix:/run/app.sock
+  tidegate --upstream http://a:80 --upstream http://b:80 --check-path /healthz
   tidegate --check --upstream http://a:80
 
 SIGNALS
