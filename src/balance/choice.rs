@@ -136,7 +136,7 @@ impl<'a> Chooser<'a> {
                 return self.choose_among(candidates);
             }
         }
-        if is_full { Pick::Wait } else { self.choose_in_vain(candidates) }
+        if is_full { Pick::Wait } else { self.choose_last_resort(candidates) }
     }
 
     /// Lists the backends of a tier that take requests, unless one of them takes a probe only and
@@ -216,7 +216,7 @@ impl<'a> Chooser<'a> {
     /// Of backends that all take no requests, the one whose ejection is over first. If there is
     /// none, checks took all of them down, and the policy chooses as if they had not: what they ask
     /// for may be what is wrong.
-    fn choose_in_vain(&self, candidates: &mut Vec<Candidate>) -> Pick<'a> {
+    fn choose_last_resort(&self, candidates: &mut Vec<Candidate>) -> Pick<'a> {
         let Self { roster, .. } = *self;
         let mut is_full = false;
         // The ejected ones, by the ends of their ejections, and what they have to do.

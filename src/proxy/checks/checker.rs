@@ -48,15 +48,16 @@ pub(super) struct Checker {
     lazy_timers: LazyTimers,
 }
 
-/// A backend, and the check of it that is under way.
+/// A backend that is checked.
 #[derive(Debug)]
 struct Checked {
     target: Target,
-    talk: Option<Talk>,
+    current: Option<Current>,
 }
 
+/// The check of a backend that is under way.
 #[derive(Debug)]
-struct Talk {
+struct Current {
     conversation: Conversation,
     /// The address that is tried or was found, once there is one.
     cursor: Option<AddressCursor>,
@@ -182,32 +183,33 @@ impl Checker {
         }
         for backend in active {
             let target = Target::new(backend, interval, fastrand::f64(), now);
-            let key = self.checked.insert_with(|_| Checked { target, talk: None });
+            let key = self.checked.insert_with(|_| Checked { target, current: None });
             self.set_timer(key, now);
         }
     }
 
     fn set_timer(&mut self, key: Key, now: Instant) {
-        let Some(Checked { target, talk }) = self.checked.get(key) else { return };
-        let deadline = talk.as_ref().map_or(target.due(), |Talk { conversation, link, .. }| {
-            let link = link.and_then(|link| self.links.get(link));
-            let deadline = conversation.deadline();
-            if conversation.is_answered() {
-                deadline.min(target.due())
-            } else if link.is_some_and(|link| link.stream.is_busy()) {
-                deadline.min(now + BUSY_PAUSE)
-            } else {
-                deadline
-            }
-        });
+        let Some(Checked { target, current }) = self.checked.get(key) else { return };
+        let deadline =
+            current.as_ref().map_or(target.due(), |Current { conversation, link, .. }| {
+                let link = link.and_then(|link| self.links.get(link));
+                let deadline = conversation.deadline();
+                if conversation.is_answered() {
+                    deadline.min(target.due())
+                } else if link.is_some_and(|link| link.stream.is_busy()) {
+                    deadline.min(now + BUSY_PAUSE)
+                } else {
+                    deadline
+                }
+            });
         self.lazy_timers.set(Some(deadline), key, self.poller.timers());
     }
 
     /// The timer of a backend fired: a check is due, or has taken long.
     fn look(&mut self, key: Key, now: Instant) {
-        let Some(Checked { target, talk }) = self.checked.get(key) else { return };
+        let Some(Checked { target, current }) = self.checked.get(key) else { return };
         // What is left of an answer does not keep the next check waiting.
-        let is_free = talk.as_ref().is_none_or(|talk| talk.conversation.is_answered());
+        let is_free = current.as_ref().is_none_or(|current| current.conversation.is_answered());
         if is_free && target.due() <= now {
             self.begin(key, now);
         } else {
@@ -218,17 +220,19 @@ impl Checker {
 
     fn begin(&mut self, key: Key, now: Instant) {
         self.close(key);
-        let Some(Checked { target, talk }) = self.checked.get_mut(key) else { return };
+        let Some(Checked { target, current }) = self.checked.get_mut(key) else { return };
         let conversation = target.begin(&self.settings, fastrand::f64(), now);
-        *talk = Some(Talk { conversation, cursor: None, link: None });
+        *current = Some(Current { conversation, cursor: None, link: None });
         self.dial(key, ConnectFailure::Unreachable, now);
     }
 
     /// Does what follows for a check from the time it has taken.
     fn look_at_check(&mut self, key: Key, now: Instant) {
-        let Some(Checked { target, talk: Some(talk) }) = self.checked.get_mut(key) else { return };
-        let is_connecting = talk.conversation.is_connecting();
-        match talk.conversation.expire(now) {
+        let Some(Checked { target, current: Some(current) }) = self.checked.get_mut(key) else {
+            return;
+        };
+        let is_connecting = current.conversation.is_connecting();
+        match current.conversation.expire(now) {
             Expiry::NotYet if is_connecting => self.connect_again(key, now),
             Expiry::NotYet => {}
             Expiry::Connect => self.dial(key, ConnectFailure::TimedOut, now),
@@ -245,23 +249,25 @@ impl Checker {
 
     /// Begins a connection to the backend's next address, where that to the last one failed.
     fn dial(&mut self, key: Key, mut failure: ConnectFailure, now: Instant) {
-        let Some(Checked { target, talk: Some(talk) }) = self.checked.get_mut(key) else { return };
-        if let Some(link) = talk.link.take() {
+        let Some(Checked { target, current: Some(current) }) = self.checked.get_mut(key) else {
+            return;
+        };
+        if let Some(link) = current.link.take() {
             self.links.remove(link);
         }
         let (id, poller) = (target.id, &self.poller);
         while failure != ConnectFailure::ResourceExhausted
-            && let Some((cursor, endpoint)) = self.resolver.address(id, talk.cursor)
+            && let Some((cursor, endpoint)) = self.resolver.address(id, current.cursor)
         {
-            talk.cursor = Some(cursor);
-            talk.conversation.dialling(now);
+            current.cursor = Some(cursor);
+            current.conversation.dialling(now);
             let opened = self.links.try_insert_with(|link| {
                 let stream = Stream::connect(endpoint, link, poller)?;
                 Ok::<_, io::Error>(Link { stream, checked: key })
             });
             match opened {
                 Ok(link) => {
-                    talk.link = Some(link);
+                    current.link = Some(link);
                     return;
                 }
                 Err(error) => failure = connect_failure(&error),
@@ -279,8 +285,10 @@ impl Checker {
 
     /// Tries a peer again that was busy.
     fn connect_again(&mut self, key: Key, now: Instant) {
-        let Some(Checked { target, talk: Some(talk) }) = self.checked.get(key) else { return };
-        let (Some(cursor), Some(link)) = (talk.cursor, talk.link) else { return };
+        let Some(Checked { target, current: Some(current) }) = self.checked.get(key) else {
+            return;
+        };
+        let (Some(cursor), Some(link)) = (current.cursor, current.link) else { return };
         let Some(Link { stream, .. }) = self.links.get_mut(link) else { return };
         let Some(endpoint) = self.resolver.address_at(target.id, cursor) else { return };
         if stream.is_busy()
@@ -292,13 +300,15 @@ impl Checker {
 
     /// Moves bytes as long as any can be moved.
     fn work(&mut self, key: Key, now: Instant) {
-        while let Some(Checked { target, talk: Some(talk) }) = self.checked.get_mut(key) {
-            let Some(link) = talk.link.and_then(|link| self.links.get_mut(link)) else { break };
-            let was_connecting = talk.conversation.is_connecting();
-            let progress = go_on(&mut talk.conversation, &mut link.stream);
+        while let Some(Checked { target, current: Some(current) }) = self.checked.get_mut(key) {
+            let Some(link) = current.link.and_then(|link| self.links.get_mut(link)) else {
+                break;
+            };
+            let was_connecting = current.conversation.is_connecting();
+            let progress = go_on(&mut current.conversation, &mut link.stream);
             if was_connecting
-                && !talk.conversation.is_connecting()
-                && let Some(cursor) = talk.cursor
+                && !current.conversation.is_connecting()
+                && let Some(cursor) = current.cursor
             {
                 self.resolver.mark_good(target.id, cursor);
             }
@@ -325,8 +335,8 @@ impl Checker {
 
     /// Ends a check, whatever it has come to.
     fn close(&mut self, key: Key) {
-        let Some(Checked { talk, .. }) = self.checked.get_mut(key) else { return };
-        if let Some(link) = talk.take().and_then(|talk| talk.link) {
+        let Some(Checked { current, .. }) = self.checked.get_mut(key) else { return };
+        if let Some(link) = current.take().and_then(|current| current.link) {
             self.links.remove(link);
         }
     }
