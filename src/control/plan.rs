@@ -58,10 +58,11 @@ pub enum PlanError {
 ///
 /// # Errors
 /// The first value that is not accepted, or does not fit another one.
-pub fn plan(sources: &[Vec<Given>]) -> Result<Plan, PlanError> {
+pub fn plan<'a>(sources: impl IntoIterator<Item = &'a Vec<Given>>) -> Result<Plan, PlanError> {
+    let given: Vec<&Given> = sources.into_iter().flatten().collect();
     let mut plan = Plan::default();
     for setting in table::all() {
-        let mut given = sources.iter().flatten();
+        let mut given = given.iter();
         let Some(given) = given.find(|given| given.setting.name == setting.name) else { continue };
         let Given { texts, place, .. } = given;
         setting.part.read(texts, &mut plan).map_err(|Refusal { text, reason }| {

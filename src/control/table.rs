@@ -49,12 +49,15 @@ pub static GROUPS: &[Group] = &[
     Group { heading: OTHER, settings: OTHERS },
 ];
 
+/// The name of the setting that backends are.
+pub(super) const UPSTREAM: &str = "upstream";
+
 /// The heading of the last group.
 pub(super) const OTHER: &str = "Other";
 
 static PROXYING: &[Setting] = &[
     Setting {
-        name: "upstream",
+        name: UPSTREAM,
         value: "URL|unix:PATH",
         brief: "A backend, http://host[:port]; may be repeated",
         help: "A backend: `http://host[:port]`, or `unix:/path/to/socket`; may be repeated. \
@@ -147,7 +150,6 @@ static BALANCING: &[Setting] = &[
     Setting {
         name: "sma-window",
         value: "N",
-        brief: "Response times averaged by adaptive_sma",
         help: "How many response times of a backend `adaptive_sma` averages",
         part: at!(settings.sma_window, between(1, MAX_WINDOW)),
         ..RUNNING
@@ -155,7 +157,6 @@ static BALANCING: &[Setting] = &[
     Setting {
         name: "ewma-alpha",
         value: "X",
-        brief: "Weight of the newest response time in adaptive_ewma",
         help: "Weight of the newest response time in `adaptive_ewma`",
         part: at!(settings.ewma_alpha, Fraction),
         ..RUNNING
@@ -378,8 +379,7 @@ static TIMEOUTS: &[Setting] = &[
     Setting {
         name: "backend-drain-timeout",
         value: "DURATION",
-        help: "For what is in flight at a backend that is removed while the proxy runs, which so \
-               far only a program can do that has the proxy as a library",
+        help: "For what is in flight at a backend that is removed while the proxy runs",
         part: at!(settings.timeouts.backend_drain, Time::Any),
         ..RUNNING
     },

@@ -20,7 +20,7 @@ fn variables(pairs: &[(&str, &str)]) -> Result<Vec<Given>, EnvironmentError> {
 fn planned(flags: &[&str], pairs: &[(&str, &str)]) -> Result<Plan, String> {
     let matches = command_line::command().get_matches_from([&["tidegate"], flags].concat());
     let variables = variables(pairs).map_err(|error| error.to_string())?;
-    plan(&[command_line::read(&matches), variables]).map_err(|error| error.to_string())
+    plan([&command_line::read(&matches), &variables]).map_err(|error| error.to_string())
 }
 
 fn refusal(pairs: &[(&str, &str)]) -> String {

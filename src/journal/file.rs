@@ -171,7 +171,8 @@ impl LogSink for LogFile {
         Ok(())
     }
 
-    fn reopen(&mut self) -> Result<(), JournalError> {
+    fn reopen(&mut self, meta: Option<String>) -> Result<(), JournalError> {
+        self.meta = meta.or(self.meta.take());
         if self.kind == Kind::Stream {
             return Ok(());
         }

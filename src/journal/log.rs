@@ -88,9 +88,9 @@ impl<M: LogSink> Log<M> {
 
     /// Continues in the file that has the log's name now. What was recorded before belongs in the
     /// old one, so the batch must have been written.
-    pub(super) fn reopen(&mut self) {
+    pub(super) fn reopen(&mut self, meta: Option<String>) {
         debug_assert!(self.batch.rows() == 0, "a row must not be torn from its file");
-        if let Err(error) = self.appender.reopen() {
+        if let Err(error) = self.appender.reopen(meta) {
             self.losses.not_reopened(&error);
         }
     }

@@ -50,9 +50,9 @@ pub use sender::{LINE_BYTES_MAX, RecordSender};
 pub use tail::{FileState, FileStatus, Tail, TailError};
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -125,6 +125,8 @@ pub struct Totals {
 #[derive(Debug, Default)]
 struct Control {
     reopen: AtomicBool,
+    /// The text of the file beside the log from the next reopening on.
+    meta: Mutex<Option<String>>,
     close: AtomicBool,
     /// Rows that are whole in the log so far.
     rows: AtomicU64,
@@ -249,6 +251,12 @@ impl Reopener {
     /// old one is kept and the reason printed. Until this is called, rows go to the renamed file.
     pub fn reopen(&self) {
         self.0.reopen.store(true, Ordering::Release);
+    }
+
+    /// Reopens the log, and replaces the text of the file beside it.
+    pub fn describe(&self, meta: String) {
+        *self.0.meta.lock().unwrap_or_else(PoisonError::into_inner) = Some(meta);
+        self.reopen();
     }
 }
 

@@ -26,8 +26,9 @@ pub(super) trait LogSink: Write {
     /// Removes the last `count` bytes that were written.
     fn truncate_tail(&mut self, count: u64) -> io::Result<()>;
 
-    /// Continues in the file that has the name now; keeps the old one if that fails.
-    fn reopen(&mut self) -> Result<(), JournalError>;
+    /// Continues in the file that has the name now; keeps the old one if that fails. `meta` is the
+    /// text beside it from now on, if there is a new one.
+    fn reopen(&mut self, meta: Option<String>) -> Result<(), JournalError>;
 }
 
 /// Appends rows, and knows whether the last one is whole.
@@ -78,8 +79,8 @@ impl<M: LogSink> Appender<M> {
     }
 
     /// See [`LogSink::reopen`].
-    pub(super) fn reopen(&mut self) -> Result<(), JournalError> {
-        self.sink.reopen()
+    pub(super) fn reopen(&mut self, meta: Option<String>) -> Result<(), JournalError> {
+        self.sink.reopen(meta)
     }
 
     /// Writes as much as possible. A torn row before it is ended first, so that only that row is
@@ -165,7 +166,7 @@ mod tests {
             Ok(())
         }
 
-        fn reopen(&mut self) -> Result<(), JournalError> {
+        fn reopen(&mut self, _meta: Option<String>) -> Result<(), JournalError> {
             Ok(())
         }
     }

@@ -136,7 +136,7 @@ impl LogSink for Gated {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn reopen(&mut self) -> Result<(), JournalError> {
+    fn reopen(&mut self, _meta: Option<String>) -> Result<(), JournalError> {
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ fn matches(args: &[&str]) -> Result<ArgMatches, clap::Error> {
 }
 
 fn planned(args: &[&str]) -> Plan {
-    plan(&[read(&matches(args).expect("valid flags"))]).expect("a plan")
+    plan([&read(&matches(args).expect("valid flags"))]).expect("a plan")
 }
 
 fn settings(args: &[&str]) -> Settings {
@@ -22,7 +22,7 @@ fn settings(args: &[&str]) -> Settings {
 
 fn refusal(args: &[&str]) -> String {
     match matches(args) {
-        Ok(matches) => plan(&[read(&matches)]).expect_err("refused").to_string(),
+        Ok(matches) => plan([&read(&matches)]).expect_err("refused").to_string(),
         Err(error) => error.to_string(),
     }
 }

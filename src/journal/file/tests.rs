@@ -215,7 +215,7 @@ fn a_device_is_written_as_it_is() {
     let mut log = LogFile::create(Path::new("/dev/null"), None).expect("a device");
     log.write_all(b"row\n").expect("written");
     assert!(LogSink::truncate_tail(&mut log, 1).is_err());
-    log.reopen().expect("nothing to do");
+    log.reopen(None).expect("nothing to do");
     LogFile::create(Path::new("/dev/null"), None).expect("no lock on a device");
 }
 
@@ -349,7 +349,7 @@ mod reopening {
     fn goes_on_in_a_new_file_with_a_header() {
         let folder = folder();
         let (mut log, path, old) = rotated(folder.path());
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         log.write_all(b"second\n").expect("written");
         assert_eq!((text(&old), text(&path)), (with_row("first"), with_row("second")));
         assert!(LogFile::create(&path, None).is_err(), "the new file is locked");
@@ -363,7 +363,7 @@ mod reopening {
         fs::create_dir(&inner).expect("a folder");
         let (mut log, path, _) = rotated(&inner);
         fs::remove_dir_all(&inner).expect("removed");
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         assert_eq!(text(&path), header());
     }
 
@@ -378,7 +378,7 @@ mod reopening {
             let folder = folder();
             let (mut log, path, _) = rotated(folder.path());
             fs::write(&path, there).expect("written");
-            log.reopen().expect("reopened");
+            log.reopen(None).expect("reopened");
             log.write_all(b"second\n").expect("written");
             assert_eq!(text(&path), after);
         }
@@ -390,7 +390,7 @@ mod reopening {
         let path = folder.path().join("x.csv");
         let mut log = LogFile::create(&path, None).expect("a log");
         log.write_all(b"row\n").expect("written");
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         assert_eq!(text(&path), with_row("row"));
         assert!(LogFile::create(&path, None).is_err(), "still locked");
     }
@@ -402,7 +402,7 @@ mod reopening {
         let mut log = LogFile::create(&path, None).expect("a log");
         log.write_all(b"row\n").expect("written");
         File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         log.write_all(b"row\n").expect("written");
         assert_eq!(text(&path), with_row("row"));
     }
@@ -412,16 +412,16 @@ mod reopening {
         let folder = folder();
         let (mut log, path, old) = rotated(folder.path());
         fs::write(&path, "something else").expect("written");
-        assert!(matches!(log.reopen(), Err(JournalError::NotALog { .. })));
+        assert!(matches!(log.reopen(None), Err(JournalError::NotALog { .. })));
         fs::remove_file(&path).expect("removed");
 
         let other = LogFile::create(&path, None).expect("another writer");
-        assert!(matches!(log.reopen(), Err(JournalError::Locked { .. })));
+        assert!(matches!(log.reopen(None), Err(JournalError::Locked { .. })));
         drop(other);
 
         fs::remove_file(&path).expect("removed");
         fs::create_dir(&path).expect("a folder");
-        assert!(matches!(log.reopen(), Err(JournalError::Unwritable { .. })));
+        assert!(matches!(log.reopen(None), Err(JournalError::Unwritable { .. })));
 
         log.write_all(b"second\n").expect("written");
         assert_eq!(text(&old), with_row("first\nsecond"));
