@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::plan::changed;
+use super::plan::{changed, needs_restart};
 use super::setting;
 use crate::proxy::backends::{Backends, Change, ChangeError, LocateError, Located};
 use crate::proxy::checks;
@@ -107,7 +107,7 @@ impl Controller {
     /// See [`ApplyError`].
     pub fn apply(&self, plan: Plan) -> Result<Changes, ApplyError> {
         let mut current = lock(&self.0.plan);
-        let restart = changed(&current, &plan, setting::Change::Restart);
+        let restart = needs_restart(&current, &plan);
         if !restart.is_empty() {
             return Err(ApplyError::Restart(restart));
         }
@@ -270,8 +270,8 @@ mod tests {
 
     #[test]
     fn settings_that_need_a_restart_are_named_as_in_the_table() {
-        let refused = ApplyError::Restart(vec!["policy", "listen"]).to_string();
-        assert!(refused.starts_with("policy, listen can't change"), "{refused}");
+        let refused = ApplyError::Restart(vec!["workers", "listen"]).to_string();
+        assert!(refused.starts_with("workers, listen can't change"), "{refused}");
     }
 
     fn controller() -> (Bound, Controller) {

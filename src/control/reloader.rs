@@ -8,6 +8,7 @@ use std::thread;
 
 use super::controller::{ApplyError, Changes, Controller};
 use super::sources::{SourceError, Sources};
+use crate::journal::{self, JournalError};
 use crate::proxy::settings::Plan;
 
 /// Why nothing was changed.
@@ -16,6 +17,9 @@ pub enum ReloadError {
     /// There is no plan.
     #[error(transparent)]
     Sources(#[from] SourceError),
+    /// Its log can't be written.
+    #[error(transparent)]
+    Log(#[from] JournalError),
     /// It can't be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -76,6 +80,7 @@ fn run(
 
 fn reload(sources: &Sources, controller: &Controller) -> Result<Reloaded, ReloadError> {
     let plan = sources.plan()?;
+    plan.settings.log.as_deref().map(journal::check).transpose()?;
     let changes = controller.apply(plan.clone())?;
     Ok(Reloaded { plan, changes })
 }

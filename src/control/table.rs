@@ -98,7 +98,7 @@ static PROXYING: &[Setting] = &[
                 (UpstreamReuse::NonPersistent.name(), UpstreamReuse::NonPersistent),
             ])
         ),
-        ..RESTART
+        ..RUNNING
     },
     Setting {
         name: "client-half-close",
@@ -129,7 +129,7 @@ static PROXYING: &[Setting] = &[
         help: "CSV file with one row per request, `-` for standard output, or `none`. \
                `<policy>` and `<connections>` in its name become the values of these settings",
         part: at!(settings.log, Or("none", Log)),
-        ..RESTART
+        ..RUNNING
     },
 ];
 
@@ -145,7 +145,7 @@ static BALANCING: &[Setting] = &[
                lowest mean of its last response times. adaptive_ewma: the one with the lowest \
                exponentially weighted moving average of its response times",
         part: at!(settings.policy, PolicyName),
-        ..RESTART
+        ..RUNNING
     },
     Setting {
         name: "sma-window",

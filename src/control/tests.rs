@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::environment::EnvironmentError;
-use super::plan::{changed, plan};
+use super::plan::{changed, needs_restart, plan};
 use super::setting::{Change, Given, Setting, Spelling, as_text};
 use super::{command_line, describe, environment, table};
 use crate::proxy::settings::{HalfClose, Listen, Plan};
@@ -310,5 +310,22 @@ fn a_change_that_takes_a_restart_is_known() {
     assert_eq!(changed(&old, &new, Change::Running), ["body-timeout"]);
     assert!(changed(&old, &old, Change::Restart).is_empty());
     let of = |change| table::all().filter(|it| it.change == change).count();
-    assert!(of(Change::Running) > 10 && of(Change::Restart) > 5);
+    assert!(of(Change::Running) > 10 && of(Change::Restart) >= 4);
+}
+
+#[test]
+fn a_log_can_become_another_file_but_not_begin_or_end_without_a_restart() {
+    let log = |path| planned(&["--log", path], &[]).expect("a plan");
+    for (now, new, needs) in [
+        ("a.csv", "a.csv", false),
+        ("a.csv", "b.csv", false),
+        ("a.csv", "none", true),
+        ("none", "a.csv", true),
+        ("a.csv", "-", true),
+        ("-", "a.csv", true),
+        ("-", "-", false),
+    ] {
+        let expected: &[&str] = if needs { &["log"] } else { &[] };
+        assert_eq!(needs_restart(&log(now), &log(new)), expected, "{now} {new}");
+    }
 }

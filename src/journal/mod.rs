@@ -125,8 +125,8 @@ pub struct Totals {
 #[derive(Debug, Default)]
 struct Control {
     reopen: AtomicBool,
-    /// The text of the file beside the log from the next reopening on.
-    meta: Mutex<Option<String>>,
+    /// What the log is to go on as, from the next reopening on.
+    next: Mutex<Option<NextRun>>,
     close: AtomicBool,
     /// Rows that are whole in the log so far.
     rows: AtomicU64,
@@ -253,11 +253,25 @@ impl Reopener {
         self.0.reopen.store(true, Ordering::Release);
     }
 
-    /// Reopens the log, and replaces the text of the file beside it.
-    pub fn describe(&self, meta: String) {
-        *self.0.meta.lock().unwrap_or_else(PoisonError::into_inner) = Some(meta);
+    /// Goes on as another run, in the same log or in another one: rows of requests that end from
+    /// now on are of it. A log that can't be opened is replaced by the one before, with a message.
+    pub fn go_on_as(&self, next: NextRun) {
+        *self.0.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         self.reopen();
     }
+}
+
+/// What changes of a log while it is written.
+#[derive(Clone, Debug)]
+pub struct NextRun {
+    /// As [`Options::path`], for a log that there is.
+    pub path: PathBuf,
+    /// As [`Options::meta`].
+    pub meta: String,
+    /// As [`Options::routing_mode`].
+    pub routing_mode: String,
+    /// As [`Options::connection`].
+    pub connection: String,
 }
 
 impl Drop for Journal {

@@ -55,8 +55,8 @@ impl<M: LogSink> Writer<M> {
                     dropped_before = dropped;
                 }
                 if reopen {
-                    let meta = control.meta.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    log.reopen(meta);
+                    let next = control.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    log.reopen(next);
                 }
             }
             if close {

@@ -23,7 +23,7 @@ use tidegate::control::meta::describe_run;
 use tidegate::control::reloader::{ReloadError, Reloaded, Reloader};
 use tidegate::control::sources::Sources;
 use tidegate::endpoint::Endpoint;
-use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
+use tidegate::journal::{self, Journal, NextRun, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::backends::Located;
 use tidegate::proxy::settings::{Plan, Settings};
 use tidegate::proxy::{Bound, HEALTH, StartError};
@@ -95,10 +95,12 @@ fn serve(plan: &Plan, sources: Sources, console: Console) -> Result<(), u8> {
     let metrics = backends.metrics();
     let can_t_start = |error| fail(console, 1, &format!("can't start a thread: {error}"));
     let controller = Controller::start(plan.clone(), backends).map_err(can_t_start)?;
-    let described = journal.reopener();
+    let log = journal.reopener();
     let tell = move |config: &Path, reloaded: Result<Reloaded, ReloadError>| match reloaded {
         Ok(Reloaded { plan, changes }) => {
-            described.describe(describe_run(&plan, started));
+            if let Some(next) = next_run(&plan, started) {
+                log.go_on_as(next);
+            }
             console.say(&format!("reloaded {}: {changes}", config.display()));
         }
         Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
@@ -116,6 +118,16 @@ fn serve(plan: &Plan, sources: Sources, console: Console) -> Result<(), u8> {
     let (requests, errors) = (traffic.requests(), traffic.errors());
     console.say(&format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost"));
     outcome.map_err(|error| fail(console, 1, &error))
+}
+
+/// What the rows are from now on, if there is a log.
+fn next_run(plan: &Plan, started: Timestamp) -> Option<NextRun> {
+    Some(NextRun {
+        path: plan.settings.log.clone()?,
+        meta: describe_run(plan, started),
+        routing_mode: plan.settings.policy.to_string(),
+        connection: plan.settings.upstream_reuse.name().to_owned(),
+    })
 }
 
 /// Prints the plan, if a proxy could start with it.

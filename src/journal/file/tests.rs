@@ -385,6 +385,24 @@ mod reopening {
     }
 
     #[test]
+    fn goes_on_at_another_place_or_where_it_was_if_there_is_none() {
+        let folder = folder();
+        let [first, second] = ["first.csv", "second.csv"].map(|name| folder.path().join(name));
+        let at = |path: &Path, meta: &str| Some(Place { path: path.into(), meta: meta.into() });
+        let mut log = LogFile::create(&first, Some("1".to_owned())).expect("a log");
+        log.write_all(b"one\n").expect("written");
+        log.reopen(at(&second, "2")).expect("another file");
+        log.write_all(b"two\n").expect("written");
+        fs::write(folder.path().join("other"), "no log\n").expect("written");
+        log.reopen(at(&folder.path().join("other"), "3")).expect_err("no log");
+        log.reopen(at(&second, "4")).expect("the same file");
+        log.write_all(b"three\n").expect("written");
+        assert_eq!(text(&second), with_row("two\nthree"));
+        assert_eq!([&first, &second].map(|log| text(&crate::journal::meta_path(log))), ["1", "4"]);
+        assert!(LogFile::create(&first, None).is_ok(), "the first one is not locked any more");
+    }
+
+    #[test]
     fn does_nothing_if_the_file_is_still_the_same() {
         let folder = folder();
         let path = folder.path().join("x.csv");
