@@ -9,6 +9,10 @@
 //! weight = 3
 //! ```
 
+mod print;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -23,9 +27,11 @@ use super::setting::{Given, Setting, Spelling};
 use super::table::{self, UPSTREAM};
 use crate::usage::or_nearest;
 
+pub use print::print;
+
 /// The name of a backend's table, and of its one key that is no option.
-pub(super) const BACKEND: &str = "backend";
-pub(super) const URL: &str = "url";
+const BACKEND: &str = "backend";
+const URL: &str = "url";
 
 /// Longer files are refused, because they are no configuration.
 const MOST_BYTES: u64 = 16 << 20;
@@ -167,14 +173,14 @@ impl Reader<'_> {
         let DeValue::Array(tables) = value.get_ref() else {
             return self.refuse(at, format!("each backend begins with [[{BACKEND}]]"));
         };
-        let backends = tables.iter().filter_map(|value| match value.get_ref() {
-            DeValue::Table(table) => self.backend(setting, &value.span(), table),
-            _ => {
+        let mut texts = Vec::new();
+        for value in tables {
+            if let DeValue::Table(table) = value.get_ref() {
+                texts.extend(self.backend(setting, &value.span(), table));
+            } else {
                 self.refuse(value.span(), format!("give a table with a `{URL}`"));
-                None
             }
-        });
-        let texts = backends.collect();
+        }
         self.give(setting, texts, &at);
     }
 
@@ -247,6 +253,3 @@ fn unknown(name: &str) -> String {
     let known = table::all().filter(is_in_files).map(|setting| setting.name).chain([BACKEND]);
     or_nearest(&format!("there is no setting `{name}`"), name, known)
 }
-
-#[cfg(test)]
-mod tests;

@@ -112,7 +112,7 @@ fn a_policy_that_changes_holds_from_the_next_request_on() {
         plan.settings.policy = policy;
         proxy.apply(&plan);
         until("choices by the policy", || {
-            let answers = (0..8).map(|_| get(proxy.address, "/").text().to_owned());
+            let answers = (0..8).map(|_| get(proxy.address, "/").text().clone());
             (answers.filter(|answer| answer == "light").count() == light).then_some(())
         });
     }

@@ -111,9 +111,8 @@ fn the_policy_and_the_log_change_and_each_row_is_of_the_one_that_held() {
     let origin = answering("x");
     let folder = tempfile::tempdir().unwrap();
     let log = |name: &str| folder.path().join(name);
-    let with = |policy: &str, name: &str| {
-        format!("policy = '{policy}'\nlog = '{}'", log(name).display())
-    };
+    let with =
+        |policy: &str, name: &str| format!("policy = '{policy}'\nlog = '{}'", log(name).display());
     let mut configured = Configured::start(&with("round-robin", "a.csv"), &[origin.address]);
     let address = configured.proxy.address();
     assert_eq!(get(address, "/1").status, 200);

@@ -18,10 +18,10 @@ use signals::{Serving, Watch};
 use tidegate::console::Console;
 use tidegate::control::command_line::{self, Form, Mode};
 use tidegate::control::controller::Controller;
-use tidegate::control::describe;
 use tidegate::control::meta::describe_run;
 use tidegate::control::reloader::{ReloadError, Reloaded, Reloader};
 use tidegate::control::sources::Sources;
+use tidegate::control::{describe, file};
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal, NextRun, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::backends::Located;
@@ -53,7 +53,7 @@ fn run(matches: &ArgMatches, console: Console) -> Result<(), u8> {
     match command_line::mode(matches) {
         Mode::Serve => serve(&plan, sources, console),
         Mode::PrintConfig => {
-            console.say(&describe::file(&plan));
+            console.say(&file::print(&plan));
             Ok(())
         }
         Mode::Check(form) => check(&plan, form, console),

@@ -98,7 +98,7 @@ fn a_plan_that_is_printed_as_a_file_is_the_same_when_it_is_read() {
     ]);
     for given in [Vec::new(), every_format, parse("a.toml", "backend = []").expect("a file")] {
         let plan = plan([&given]).expect("a plan");
-        let file = describe::file(&plan);
+        let file = print(&plan);
         let again = planned(&file);
         assert_eq!(describe::json(&again), describe::json(&plan), "{file}");
         assert_eq!(again.backends, plan.backends, "{file}");
@@ -108,7 +108,7 @@ fn a_plan_that_is_printed_as_a_file_is_the_same_when_it_is_read() {
 
 #[test]
 fn each_setting_can_be_written_into_a_file_with_its_default() {
-    let file = describe::file(&Plan::default());
+    let file = print(&Plan::default());
     for setting in table::all().filter(|setting| !setting.part.show(&Plan::default()).is_null()) {
         let line = match setting.name {
             UPSTREAM => "[[backend]]\nurl = \"http://localhost:8081\"\n".to_owned(),
