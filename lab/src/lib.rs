@@ -21,4 +21,5 @@ mod signals;
 pub mod simulate;
 pub mod soak;
 pub mod stack;
+mod ticker;
 pub mod up;

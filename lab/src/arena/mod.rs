@@ -1,6 +1,8 @@
 //! The arena: real proxies before real backends that queue, slow down, fail, join and pause, one
 //! after the other in the same scenario, beside what the simulator says of it.
 
+mod backends;
 mod results;
 
+pub use backends::{Accuracy, Backends, Counts};
 pub use results::{Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally};

@@ -11,7 +11,6 @@ mod answer;
 mod report;
 mod schedule;
 mod target;
-mod ticker;
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,9 +23,9 @@ use thiserror::Error;
 pub use report::Report;
 pub use target::Target;
 
+use super::ticker::Ticker;
 use answer::{Answer, Answers};
 use schedule::Schedule;
-use ticker::Ticker;
 use tidegate::reactor::{
     Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, descriptors,
 };
