@@ -2,6 +2,8 @@
 //! after the other in the same scenario, beside what the simulator says of it.
 
 mod backends;
+pub mod contender;
+pub mod report;
 mod results;
 
 pub use backends::{Accuracy, Backends, Counts};
