@@ -10,6 +10,7 @@ mod file;
 mod group;
 mod load;
 mod proxies;
+mod requests;
 mod script;
 mod service;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use file::File;
 pub use group::{Drift, Group};
 pub use load::{Arrivals, Burst, Class, Load};
 pub use proxies::Proxies;
+pub use requests::{Request, Requests, Streams};
 pub use script::{Conduct, Phase, Window};
 pub use service::{PARETO_CUT, Service, exponential, normal};
 

@@ -3,6 +3,7 @@
 use tidegate::balance::{Lease, Tried};
 
 use super::time::Time;
+use crate::scenario::Request as Drawn;
 
 /// The status of what a backend answers unless it is told otherwise.
 pub(super) const OK: u16 = 200;
@@ -12,15 +13,8 @@ pub(super) const OK: u16 = 200;
 pub(super) struct Request {
     /// When it came.
     pub(super) came: Time,
-    /// The index of its class.
-    pub(super) class: usize,
-    /// The seed of its service times, whichever backend serves it.
-    pub(super) noise: u64,
-    /// The proxy, and its worker, that have it.
-    pub(super) proxy: usize,
-    pub(super) worker: usize,
-    /// One bit for each focus that it belongs to.
-    pub(super) focus: u64,
+    /// What it is.
+    pub(super) drawn: Drawn,
     pub(super) tried: Tried,
     pub(super) attempts: usize,
 }

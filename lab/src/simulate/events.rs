@@ -11,8 +11,6 @@ use super::time::Time;
 pub(super) enum Event {
     /// A request comes.
     Arrive,
-    /// The rate of requests changes.
-    Burst,
     /// A phase of this backend's script begins or ends.
     Script(usize),
     /// The speeds of backends drift.

@@ -13,6 +13,11 @@ pub(super) fn nanos(duration: Duration) -> Time {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+pub(super) fn whole(nanos: f64) -> Time {
+    nanos.round() as Time
+}
+
 pub(super) fn duration(time: Time) -> Duration {
     Duration::from_nanos(time)
 }

@@ -8,7 +8,6 @@ use fastrand::Rng;
 use tidegate::balance::Tried;
 
 use super::SimulateError;
-use super::arrivals::{Pace, Streams, class};
 use super::attempts::{Attempts, Key, Request};
 use super::contender::Contender;
 use super::events::{Event, Events};
@@ -16,7 +15,7 @@ use super::measured::Measured;
 use super::proxy::Proxy;
 use super::server::{Change, DRIFT_STEP, Server};
 use super::time::{Time, duration, nanos};
-use crate::scenario::{Conduct, Load, Scenario};
+use crate::scenario::{Conduct, Load, Request as Drawn, Requests, Scenario, Streams};
 
 pub(super) struct World<'a> {
     scenario: &'a Scenario,
@@ -28,8 +27,8 @@ pub(super) struct World<'a> {
     timeouts: VecDeque<(Time, Key)>,
     /// When each attempt may be parked next. Each is looked at once in a second.
     parks: VecDeque<(Time, Key)>,
-    streams: Streams,
-    pace: Option<Pace>,
+    requests: Requests<'a>,
+    drift: Rng,
     servers: Vec<Server<'a>>,
     proxies: Vec<Proxy>,
     attempts: Attempts,
@@ -42,12 +41,12 @@ impl<'a> World<'a> {
         contender: Contender,
         seed: u64,
     ) -> Result<Self, SimulateError> {
-        let mut streams = Streams::new(seed);
+        let Streams { arrivals, requests, mut drift, mut policies } = Streams::new(seed);
         let servers: Vec<Server> =
-            scenario.each_backend().map(|group| Server::new(group, &mut streams.drift)).collect();
+            scenario.each_backend().map(|group| Server::new(group, &mut drift)).collect();
         let mut proxies = Vec::new();
         for _ in 0..scenario.proxies.count {
-            let rng = streams.policies.fork();
+            let rng = policies.fork();
             let mut proxy = Proxy::new(contender, servers.len(), &scenario.proxies, rng)?;
             for (backend, server) in servers.iter().enumerate() {
                 if server.conduct != Some(Conduct::Absent) {
@@ -65,8 +64,8 @@ impl<'a> World<'a> {
             events: Events::default(),
             timeouts: VecDeque::new(),
             parks: VecDeque::new(),
-            streams,
-            pace: Pace::new(scenario.load),
+            requests: Requests::new(scenario, arrivals, requests),
+            drift,
             measured: Measured::new(servers.len(), scenario.focus.len())?,
             servers,
             proxies,
@@ -88,7 +87,8 @@ impl<'a> World<'a> {
         }
         for key in self.attempts.keys() {
             if let Some((request, lease)) = self.attempts.remove(key).and_then(|it| it.waiting) {
-                self.proxies[request.proxy].abandon(request.worker, lease);
+                let Drawn { proxy, worker, .. } = request.drawn;
+                self.proxies[proxy].abandon(worker, lease);
             }
         }
         self.measured.seconds = self.scenario.run.length.as_secs_f64();
@@ -96,17 +96,10 @@ impl<'a> World<'a> {
     }
 
     fn start(&mut self) {
-        match (self.scenario.load, &self.pace) {
-            (Load::Closed { clients }, _) => {
-                (0..clients).for_each(|_| self.events.add(0, Event::Arrive));
-            }
-            (_, Some(pace)) => {
-                let gap = pace.gap(&mut self.streams.arrivals);
-                self.events.add(gap, Event::Arrive);
-                self.events.add(0, Event::Burst);
-            }
-            (_, None) => {}
+        if let Load::Closed { clients } = self.scenario.load {
+            (0..clients).for_each(|_| self.events.add(0, Event::Arrive));
         }
+        self.await_arrival();
         for backend in 0..self.servers.len() {
             self.await_script(backend);
         }
@@ -136,15 +129,9 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) -> Result<(), SimulateError> {
         match event {
             Event::Arrive => self.arrive(),
-            Event::Burst => {
-                let rng = &mut self.streams.arrivals;
-                if let Some(time) = self.pace.as_mut().and_then(|pace| pace.turn(rng)) {
-                    self.events.add(self.now + time, Event::Burst);
-                }
-            }
             Event::Script(backend) => self.follow_script(backend)?,
             Event::Drift => {
-                let rng = &mut self.streams.drift;
+                let rng = &mut self.drift;
                 self.servers.iter_mut().for_each(|server| server.drift(rng));
                 self.events.add(self.now + DRIFT_STEP, Event::Drift);
             }
@@ -154,33 +141,17 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    fn await_arrival(&mut self) {
+        if let Some(at) = self.requests.next_at() {
+            self.events.add(nanos(at), Event::Arrive);
+        }
+    }
+
     fn arrive(&mut self) {
-        if let Some(pace) = &self.pace {
-            let gap = pace.gap(&mut self.streams.arrivals);
-            self.events.add(self.now + gap, Event::Arrive);
-        }
-        let Scenario { proxies, focus, classes, .. } = self.scenario;
-        let rng = &mut self.streams.requests;
-        let any = |rng: &mut Rng, count| if count > 1 { rng.usize(..count) } else { 0 };
-        let (proxy, worker) = (any(rng, proxies.count), any(rng, proxies.workers));
-        let (class, noise) = (class(self.scenario, rng), rng.u64(..));
-        let at = duration(self.now);
-        let mut bits = 0;
-        for (index, focus) in focus.iter().enumerate() {
-            let is_then = focus.during.is_none_or(|window| window.contains(at));
-            let is_of_it = focus.class.as_ref().is_none_or(|name| *name == classes[class].name);
-            bits |= u64::from(is_then && is_of_it) << index;
-        }
-        self.dispatch(Request {
-            came: self.now,
-            class,
-            noise,
-            proxy,
-            worker,
-            focus: bits,
-            tried: Tried::default(),
-            attempts: 0,
-        });
+        let drawn = self.requests.take(duration(self.now));
+        self.await_arrival();
+        let (came, tried) = (self.now, Tried::default());
+        self.dispatch(Request { came, drawn, tried, attempts: 0 });
     }
 
     fn await_script(&mut self, backend: usize) {

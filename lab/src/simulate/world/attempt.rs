@@ -4,11 +4,10 @@ use tidegate::balance::Outcome;
 
 use super::World;
 use crate::scenario::Conduct;
-use crate::simulate::arrivals::whole;
 use crate::simulate::attempts::{Attempt, Key, OK, Request, Stage};
 use crate::simulate::events::Event;
 use crate::simulate::server::Work;
-use crate::simulate::time::{MILLISECOND, SECOND, Time, nanos};
+use crate::simulate::time::{MILLISECOND, SECOND, Time, nanos, whole};
 
 /// A client whose request failed at once sends the next one after this time, because without any
 /// time would stand still.
@@ -28,19 +27,19 @@ impl World<'_> {
     /// Sends a request to a backend, and to another one if that refuses it.
     pub(super) fn dispatch(&mut self, mut request: Request) {
         loop {
-            let proxy = &mut self.proxies[request.proxy];
-            let Some(lease) = proxy.acquire(request.worker, &request.tried, self.now) else {
+            let proxy = &mut self.proxies[request.drawn.proxy];
+            let Some(lease) = proxy.acquire(request.drawn.worker, &request.tried, self.now) else {
                 return self.complete(&request, true);
             };
             let backend = proxy.backend(&lease);
             request.attempts += 1;
             if self.now >= self.begin {
-                self.measured.sent(backend, request.focus);
+                self.measured.sent(backend, request.drawn.focus);
             }
             match self.servers[backend].conduct {
                 Some(Conduct::Refuse | Conduct::Restart) => {
                     request.tried.insert(lease.backend());
-                    proxy.end(request.worker, lease, Outcome::Unreachable, 0, self.now);
+                    proxy.end(request.drawn.worker, lease, Outcome::Unreachable, 0, self.now);
                     if !self.may_retry(&request) {
                         return self.complete(&request, true);
                     }
@@ -57,14 +56,15 @@ impl World<'_> {
 
     fn may_retry(&self, request: &Request) -> bool {
         request.attempts < self.scenario.proxies.max_attempts
-            && self.proxies[request.proxy].has_untried(request.worker, &request.tried)
+            && self.proxies[request.drawn.proxy].has_untried(request.drawn.worker, &request.tried)
     }
 
     /// An attempt reaches its backend, which takes connections.
     fn send(&mut self, mut attempt: Attempt, conduct: Option<Conduct>) {
         let (backend, now) = (attempt.backend, self.now);
-        let Some((Request { class, noise, attempts, .. }, _)) = &attempt.waiting else { return };
-        let (class, noise) = (&self.scenario.classes[*class], noise.wrapping_add(*attempts as u64));
+        let Some((Request { drawn, attempts, .. }, _)) = &attempt.waiting else { return };
+        let class = &self.scenario.classes[drawn.class];
+        let noise = drawn.seed.wrapping_add(*attempts as u64 - 1);
         let timeout = now + nanos(self.scenario.proxies.response_timeout);
         let reception = match (conduct, class.wait) {
             (Some(Conduct::Hang), _) => Reception::Never,
@@ -196,7 +196,7 @@ impl World<'_> {
     fn end(&mut self, attempt: Attempt, outcome: Outcome) -> Option<Request> {
         let (request, lease) = attempt.waiting?;
         let took = self.now - attempt.sent;
-        self.proxies[request.proxy].end(request.worker, lease, outcome, took, self.now);
+        self.proxies[request.drawn.proxy].end(request.drawn.worker, lease, outcome, took, self.now);
         Some(request)
     }
 
@@ -225,7 +225,7 @@ impl World<'_> {
         let Some(Attempt { waiting: Some((request, lease)), .. }) = self.attempts.get(key) else {
             return;
         };
-        if !self.proxies[request.proxy].park(request.worker, lease, self.now) {
+        if !self.proxies[request.drawn.proxy].park(request.drawn.worker, lease, self.now) {
             self.parks.push_back((self.now + SECOND, key));
         }
     }
@@ -233,11 +233,11 @@ impl World<'_> {
     /// A request has ended. Latencies of long polls are not speeds, so they are not counted.
     fn complete(&mut self, request: &Request, is_error: bool) {
         let latency = self.now - request.came;
-        let is_poll = self.scenario.classes[request.class].wait.is_some();
+        let is_poll = self.scenario.classes[request.drawn.class].wait.is_some();
         if request.came >= self.begin && !is_poll {
-            self.measured.ended(latency, is_error, request.focus);
+            self.measured.ended(latency, is_error, request.drawn.focus);
         }
-        if self.pace.is_none() {
+        if self.requests.next_at().is_none() {
             let pause = if latency == 0 { RETRY_PAUSE } else { 0 };
             self.events.add(self.now + pause, Event::Arrive);
         }
