@@ -3,6 +3,7 @@
 
 mod backends;
 pub mod contender;
+mod kept;
 pub mod report;
 mod results;
 

@@ -15,6 +15,7 @@ mod script;
 mod service;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::fs;
 use std::path::Path;

@@ -34,6 +34,21 @@ fn every_scenario_of_the_lab_is_right_and_says_what_it_shows() {
 }
 
 #[test]
+fn every_scenario_is_written_as_it_is_read() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/simulate.md"));
+    let page = page.unwrap();
+    let example = page.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+    let own = SMALL.replace("load = 0.5", "rate = 3.5\narrivals = \"even\"");
+    let own = own.replace("one backend", "\\\"one\\\" \\\\ backend");
+    let texts = BUILTIN.into_iter().map(|(_, text)| text);
+    for text in texts.chain([example, &own]) {
+        let scenario = parse(text).unwrap();
+        let written = scenario.to_string();
+        assert_eq!(parse(&written), Ok(scenario), "{written}");
+    }
+}
+
+#[test]
 fn every_file_in_the_folder_is_one_of_the_scenarios() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let stem = |entry: fs::DirEntry| entry.path().file_stem()?.to_str().map(str::to_owned);
