@@ -4,6 +4,7 @@
 //! and run over sockets. Every unknown key is an error, because a misspelt one would silently
 //! measure something else.
 
+mod arena;
 mod builtin;
 mod error;
 mod file;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use tidegate::time::parse_duration;
 
+pub use arena::Arena;
 pub use builtin::{BUILTIN, UnknownScenario, text_of};
 pub use error::ScenarioError;
 use file::File;
@@ -51,6 +53,8 @@ pub struct Scenario {
     pub focus: Vec<Focus>,
     /// For how long it runs.
     pub run: Run,
+    /// How it is run over sockets instead.
+    pub arena: Arena,
 }
 
 /// A part of the requests that is looked at by itself.
