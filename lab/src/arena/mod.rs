@@ -2,10 +2,20 @@
 //! after the other in the same scenario, beside what the simulator says of it.
 
 mod backends;
+mod bins;
+mod client;
 pub mod contender;
+mod error;
 mod kept;
+mod plan;
+mod probe;
 pub mod report;
 mod results;
+mod round;
+mod run;
 
 pub use backends::{Accuracy, Backends, Counts};
+pub use error::ArenaError;
+pub use plan::{Plan, QUICK, ROUND, SCENARIOS, scenario};
 pub use results::{Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally};
+pub use run::{Progress, run};

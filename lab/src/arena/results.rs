@@ -73,7 +73,9 @@ pub struct Round {
     /// What was measured, in seconds.
     #[serde(with = "number")]
     pub seconds: f64,
-    /// Requests that each backend received, in the order of `Scenario::each_backend`.
+    /// Requests that clients sent in it, long polls included.
+    pub sent: u64,
+    /// Requests that each backend received in it, in the order of `Scenario::each_backend`.
     pub received: Vec<u64>,
     /// Processor time of all the contender's threads and processes, per request, in µs.
     #[serde(with = "number")]

@@ -21,7 +21,7 @@ pub struct Machine {
 
 impl Machine {
     /// This machine, and the versions of programs, each with the argument for printing it.
-    pub(super) fn this(cores: usize, programs: &[(&Path, &str)]) -> Self {
+    pub(crate) fn this(cores: usize, programs: &[(&Path, &str)]) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let processor = processor(&read("/proc/cpuinfo")).to_owned();
         let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();

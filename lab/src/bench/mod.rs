@@ -21,7 +21,7 @@ mod seen;
 mod stats;
 mod steady;
 mod tools;
-mod usage;
+pub(crate) mod usage;
 mod workload;
 mod wrk;
 
