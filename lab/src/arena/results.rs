@@ -23,6 +23,18 @@ pub struct Results {
     pub scenarios: Vec<Measured>,
 }
 
+impl Results {
+    /// What went wrong in which scenario.
+    pub fn failures(&self) -> impl Iterator<Item = String> + '_ {
+        self.scenarios.iter().flat_map(move |scenario| {
+            scenario.entries.iter().filter_map(move |entry| {
+                let name = &self.contenders[entry.contender].name;
+                Some(format!("{name} in {}: {}", scenario.name, entry.failure.as_ref()?))
+            })
+        })
+    }
+}
+
 /// A contender, as the report shows it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Entrant {
