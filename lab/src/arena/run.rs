@@ -20,8 +20,8 @@ pub trait Progress {
     fn announce(&mut self, turns: u64);
     /// A contender's turn in a scenario begins, maybe again.
     fn turn(&mut self, scenario: &str, contender: &str, again: bool);
-    /// The last scenario of the results has been measured.
-    fn measured(&mut self, results: &Results);
+    /// A scenario has been measured, as the next one of the results.
+    fn measured(&mut self, results: &Results, measured: &Measured);
 }
 
 /// Runs `plan` with files in `folder`, which must exist, and reports to `progress`.
@@ -50,8 +50,9 @@ pub fn run(plan: &Plan, folder: &Path, progress: &mut dyn Progress) -> Result<Re
     };
     let arena = Arena { rounds: plan.rounds, contenders, tools, lab, signals, folder, allowed };
     for (name, scenario) in &plan.scenarios {
-        results.scenarios.push(arena.measure(name, scenario, progress)?);
-        progress.measured(&results);
+        let measured = arena.measure(name, scenario, progress)?;
+        progress.measured(&results, &measured);
+        results.scenarios.push(measured);
     }
     Ok(results)
 }
@@ -62,7 +63,7 @@ fn entrants(plan: &Plan, tools: &Tools) -> (Vec<(Contender, Entrant)>, Vec<Strin
     for contender in &plan.contenders {
         match contender.entrant(tools) {
             Some(entrant) => there.push((*contender, entrant)),
-            None => left_out.push(Tools::absence(contender.program)),
+            None => left_out.push(contender.program.absence()),
         }
     }
     left_out.dedup();

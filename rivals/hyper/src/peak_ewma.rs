@@ -33,9 +33,8 @@ pub(crate) struct PeakEwma(Balance<Backends, ()>);
 impl PeakEwma {
     pub(crate) fn new(backends: &[BackendId]) -> Self {
         let nanos = DECAY.as_nanos() as f64;
-        let measured = |id: &BackendId| {
-            load::PeakEwma::new(Backend(*id), FIRST_LATENCY, nanos, Keep)
-        };
+        let measured =
+            |id: &BackendId| load::PeakEwma::new(Backend(*id), FIRST_LATENCY, nanos, Keep);
         let backends = backends.iter().map(measured).collect();
         Self(Balance::new(ServiceList::new::<()>(backends)))
     }

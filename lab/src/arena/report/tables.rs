@@ -55,12 +55,11 @@ pub(super) fn shares(measured: &Measured, entry: &Entry) -> Option<Vec<f64>> {
 }
 
 /// Requests that the backends received beyond those of the clients: attempts that were repeated, and
-/// probes of health. `None` with long polls, which the clients' tallies leave out.
-pub(super) fn extra(measured: &Measured, entry: &Entry) -> Option<u64> {
-    let has_polls = measured.scenario.classes.iter().any(|class| class.wait.is_some());
+/// probes of health.
+pub(super) fn extra(entry: &Entry) -> Option<u64> {
     let received: u64 = entry.rounds.iter().flat_map(|round| &round.received).sum();
-    let requests = Seen::all(entry).requests();
-    (!has_polls && requests > 0).then(|| received.saturating_sub(requests))
+    let sent: u64 = entry.rounds.iter().map(|round| round.sent).sum();
+    (sent > 0).then(|| received.saturating_sub(sent))
 }
 
 /// One row per contender.
@@ -91,7 +90,7 @@ fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place
     cells.push(ratio(place));
     cells.push(errors(&seen));
     cells.push(shares(measured, entry).map_or(NOTHING.to_owned(), |it| written(measured, &it)));
-    cells.push(extra(measured, entry).map_or(NOTHING.to_owned(), |it| thousands(it as f64)));
+    cells.push(extra(entry).map_or(NOTHING.to_owned(), |it| thousands(it as f64)));
     cells.push(or_nothing(cpu_us(entry), |us| format!("{us:.0}")));
     let mark = if disturbed(entry) > 0 { " !" } else { "" };
     cells.push(or_nothing(lag_ms(entry), |ms| format!("{ms:.2}{mark}")));

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 use tidegate_lab::arena::contender::Contender;
 use tidegate_lab::arena::{
-    ArenaError, Plan, Progress, QUICK, ROUND, Results, SCENARIOS, contender, report, run, scenario,
+    ArenaError, Measured, Plan, Progress, QUICK, ROUND, Results, SCENARIOS, contender, report, run,
+    scenario,
 };
 
 use crate::meter::Meter;
@@ -153,9 +154,9 @@ impl Progress for Turns {
         }
     }
 
-    fn measured(&mut self, results: &Results) {
-        if let (Some(meter), Some(last)) = (&self.meter, results.scenarios.len().checked_sub(1)) {
-            meter.say(&format!("\n{}", report::scenario(results, last)));
+    fn measured(&mut self, results: &Results, measured: &Measured) {
+        if let Some(meter) = &self.meter {
+            meter.say(&format!("\n{}", report::scenario(results, measured)));
         }
     }
 }
