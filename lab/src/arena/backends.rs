@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use crate::backend::Counts;
 
 /// They listen from [`Backends::start`] on and do what their scripts say of the beginning, until
 /// [`Backends::begin`]. Dropping it ends them.
@@ -13,31 +13,6 @@ use serde::{Deserialize, Serialize};
 pub struct Backends {
     /// Where each listens, in the order of `Scenario::each_backend`.
     pub addresses: Vec<SocketAddr>,
-}
-
-/// What the backends have seen since their scripts began.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Counts {
-    /// Requests that each backend received, in each bin of time. All have as many bins.
-    pub received: Vec<Vec<u64>>,
-    /// Requests at each backend whose client left before the answer.
-    pub abandoned: Vec<u64>,
-    /// How exact the service times were, over all backends.
-    pub accuracy: Accuracy,
-}
-
-/// Service times as they were asked for and as they were, and how much later than it should have
-/// been an answer was sent.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Accuracy {
-    /// Requests that were worked on.
-    pub requests: u64,
-    /// In milliseconds: mean, p50, p90, p99, p99.9.
-    pub asked_ms: [f64; 5],
-    /// The same.
-    pub measured_ms: [f64; 5],
-    /// In microseconds: p50, p99, max.
-    pub late_us: [f64; 3],
 }
 
 impl Backends {

@@ -4,5 +4,6 @@
 mod backends;
 mod results;
 
-pub use backends::{Accuracy, Backends, Counts};
+pub use crate::backend::{Accuracy, Counts};
+pub use backends::Backends;
 pub use results::{Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally};

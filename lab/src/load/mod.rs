@@ -170,7 +170,7 @@ impl Load {
         for _ in 0..plan.connections {
             load.open()?;
         }
-        load.ticker.set(Duration::ZERO)?;
+        load.ticker.wake_at(load.poller.now())?;
         Ok(load)
     }
 
@@ -234,7 +234,7 @@ impl Load {
         }
         // If nothing was started, the ticker is still set for the next start.
         if has_started && let Some(next) = self.schedule.next() {
-            self.ticker.set(next - now)?;
+            self.ticker.wake_at(next)?;
         }
         while !self.waiting.is_empty()
             && let Some(key) = self.idle.pop_last(IDLE)

@@ -59,8 +59,27 @@ const fn one() -> usize {
 }
 
 impl Group {
+    /// One backend without limits, to which nothing happens.
+    #[must_use]
+    pub fn new(service: Service) -> Self {
+        Self {
+            count: 1,
+            service,
+            slots: None,
+            cores: None,
+            script: Vec::new(),
+            drift: None,
+            errors: 0.0,
+            weight: None,
+            max_in_flight: None,
+            backup: false,
+            ignore_aborts: false,
+        }
+    }
+
     /// What is wrong with it.
-    pub(super) fn wrong(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn wrong(&self) -> Option<&'static str> {
         let is_drifting = |drift: Drift| drift.sigma > 0.0 && !drift.time.is_zero();
         if self.slots.is_some() && self.cores.is_some() {
             Some("give slots or cores, not both")

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::time::{Time, nanos};
+use crate::fleet::time::{Time, nanos, whole};
 use crate::scenario::{Arrivals, Burst, Load, Scenario, exponential};
 
 /// The streams of chance of a run. They are independent, so that a policy that needs more or less
@@ -59,11 +59,6 @@ impl Pace {
         self.is_high = !self.is_high;
         Some(whole(nanos(burst.time) as f64 * exponential(rng)))
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
-pub(super) fn whole(nanos: f64) -> Time {
-    nanos.round() as Time
 }
 
 /// The class of the next request, drawn by the shares.
