@@ -32,6 +32,7 @@ pub use remote::Remote;
 use super::ticker::Ticker;
 use crate::fleet::time::{Epoch, Time, duration};
 use crate::fleet::{self, Answer, Ask, Change, Events, Fleet, Outcome};
+use crate::scenario::Streams;
 use answers::Answers;
 use client::{Client, Stage, Turn};
 use counts::Tally;
@@ -389,17 +390,15 @@ impl Backends {
         if self.ticks_at != next
             && let Some(at) = next
         {
-            self.ticker.wake_at(self.epoch.instant(at))?;
+            // This turn has taken a part of the time until then.
+            self.ticker.set(self.epoch.instant(at).saturating_duration_since(read_clock()))?;
         }
         self.ticks_at = next;
         Ok(())
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how late answers are is measured when they are sent"
-)]
+#[expect(clippy::disallowed_methods, reason = "how late an answer is shows when it is sent")]
 fn read_clock() -> Instant {
     Instant::now()
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -25,13 +25,8 @@ impl Ticker {
         Ok(Self { timer })
     }
 
-    /// Wakes the key at this instant. Setting it clears its readiness, so it is never read.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the system counts from now, and the turn that sets it may have been long"
-    )]
-    pub(super) fn wake_at(&self, at: Instant) -> io::Result<()> {
-        let after = at.saturating_duration_since(Instant::now());
+    /// Wakes the key after so long. Setting it clears its readiness, so it is never read.
+    pub(super) fn set(&self, after: Duration) -> io::Result<()> {
         // Zero would disarm it.
         let after = after.max(Duration::from_nanos(1));
         let spec = Itimerspec {

@@ -2,6 +2,10 @@
 //! after the other in the same scenario, beside what the simulator says of it.
 
 mod backends;
+pub mod contender;
+mod kept;
+pub mod protocol;
+pub mod report;
 mod results;
 
 pub use crate::backend::{Accuracy, Counts};

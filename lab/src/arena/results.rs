@@ -1,12 +1,15 @@
 //! The results of an arena run, as they are kept in `arena.json` and drawn in its page.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::bench::Machine;
 use crate::scenario::Scenario;
 
+use super::kept::{histogram, number, text};
+
 /// One run of the arena.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Results {
     /// The machine.
     pub machine: Machine,
@@ -21,7 +24,7 @@ pub struct Results {
 }
 
 /// A contender, as the report shows it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Entrant {
     /// Its name, such as `nginx-least-time`.
     pub name: String,
@@ -34,18 +37,19 @@ pub struct Entrant {
 }
 
 /// One scenario.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Measured {
     /// Its name.
     pub name: String,
     /// What was run: with the length and the warm-up that the run used.
+    #[serde(with = "text")]
     pub scenario: Scenario,
     /// One entry per contender, in the order of [`Results::contenders`].
     pub entries: Vec<Entry>,
 }
 
 /// One contender in one scenario.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Entry {
     /// The contender's place in [`Results::contenders`].
     pub contender: usize,
@@ -58,7 +62,7 @@ pub struct Entry {
 }
 
 /// One run of a contender in a scenario.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Round {
     /// All requests whose intended start was after the warm-up.
     pub all: Tally,
@@ -67,35 +71,42 @@ pub struct Round {
     /// The same over time.
     pub series: Vec<Slice>,
     /// What was measured, in seconds.
+    #[serde(with = "number")]
     pub seconds: f64,
     /// Requests that each backend received, in the order of `Scenario::each_backend`.
     pub received: Vec<u64>,
     /// Processor time of all the contender's threads and processes, per request, in µs.
+    #[serde(with = "number")]
     pub cpu_us_per_request: f64,
     /// How late the client sent, at the 99th percentile, in ms.
+    #[serde(with = "number")]
     pub lag_ms: f64,
     /// Whether it was too late for the round to count, also when it was repeated.
     pub is_disturbed: bool,
 }
 
 /// What the clients saw of some requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Tally {
     /// Latencies from the intended start to the whole answer or the error, in µs, exact to four
     /// digits. Long polls are left out.
+    #[serde(with = "histogram")]
     pub latencies: Histogram<u64>,
     /// Errors by kind, such as `503`, `reset`, `timeout`; no kind is there with 0.
     pub errors: Vec<(String, u64)>,
 }
 
 /// A part of a round.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Slice {
     /// When it begins, in seconds from the beginning of the script, warm-up included.
+    #[serde(with = "number")]
     pub from_s: f64,
     /// What the clients saw of requests whose intended start was in it.
+    #[serde(with = "number")]
     pub p50_ms: f64,
     /// The same.
+    #[serde(with = "number")]
     pub p99_ms: f64,
     /// The same.
     pub requests: u64,
@@ -106,15 +117,17 @@ pub struct Slice {
 }
 
 /// What the simulator says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Predicted {
     /// The policy that was simulated.
     pub policy: String,
     /// In milliseconds: mean, p50, p95, p99, p99.9.
     pub latency_ms: [f64; 5],
     /// Requests that ended per second.
+    #[serde(with = "number")]
     pub per_second: f64,
     /// The part of the requests that ended in an error.
+    #[serde(with = "number")]
     pub error_part: f64,
     /// The part of the attempts that each backend got.
     pub shares: Vec<f64>,

@@ -150,8 +150,8 @@ mod tests {
         let Accuracy { requests, asked_ms, measured_ms, late_us } = tally.counts().accuracy;
         assert_eq!(requests, 2);
         for (found, expected) in [(asked_ms, [15.0, 10.0]), (measured_ms, [16.0, 11.0])] {
-            assert!(found.iter().zip(expected).all(|(a, b)| (a / b - 1.0).abs() < 1e-3));
+            assert!(found.iter().zip(expected).all(|(a, b)| (a / b - 1.0).abs() < 2e-3));
         }
-        assert!((late_us[2] / 1000.0 - 1.0).abs() < 1e-3, "{late_us:?}");
+        assert!((late_us[2] / 1000.0 - 1.0).abs() < 2e-3, "{late_us:?}");
     }
 }

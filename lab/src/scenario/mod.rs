@@ -4,16 +4,19 @@
 //! and run over sockets. Every unknown key is an error, because a misspelt one would silently
 //! measure something else.
 
+mod arena;
 mod builtin;
 mod error;
 mod file;
 mod group;
 mod load;
 mod proxies;
+mod requests;
 mod script;
 mod service;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::fs;
 use std::path::Path;
@@ -22,12 +25,14 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use tidegate::time::parse_duration;
 
+pub use arena::Arena;
 pub use builtin::{BUILTIN, UnknownScenario, text_of};
 pub use error::ScenarioError;
 use file::File;
 pub use group::{Drift, Group};
 pub use load::{Arrivals, Burst, Class, Load};
 pub use proxies::Proxies;
+pub use requests::{Request, Requests, Streams};
 pub use script::{Conduct, Phase, Window};
 pub use service::{PARETO_CUT, Service, exponential, normal};
 
@@ -48,6 +53,8 @@ pub struct Scenario {
     pub focus: Vec<Focus>,
     /// For how long it runs.
     pub run: Run,
+    /// How it is run over sockets instead.
+    pub arena: Arena,
 }
 
 /// A part of the requests that is looked at by itself.

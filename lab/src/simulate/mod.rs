@@ -3,7 +3,6 @@
 //! It drives the proxy's own `balance` module in simulated time, so what it says of a policy is
 //! said of the code that runs. What it does not model is in docs/simulate.md.
 
-mod arrivals;
 mod baseline;
 mod contender;
 mod matrix;

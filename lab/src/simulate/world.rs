@@ -10,21 +10,18 @@ use tidegate::balance::Tried;
 use attempt::{Attempt, Request};
 
 use super::SimulateError;
-use super::arrivals::{Pace, Streams, class};
 use super::contender::Contender;
 use super::measured::Measured;
 use super::proxy::Proxy;
 use crate::fleet::time::{Time, duration, nanos};
 use crate::fleet::{self, Change, Events, Fleet, Key, Outcome};
-use crate::scenario::{Conduct, Load, Scenario};
+use crate::scenario::{Conduct, Load, Request as Drawn, Requests, Scenario, Streams};
 
 /// Something that happens at an instant.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Event {
     /// A request comes.
     Arrive,
-    /// The rate of requests changes.
-    Burst,
     /// It is about a backend.
     Fleet(fleet::Event),
 }
@@ -45,8 +42,8 @@ pub(super) struct World<'a> {
     timeouts: VecDeque<(Time, Key)>,
     /// When each attempt may be parked next. Each is looked at once in a second.
     parks: VecDeque<(Time, Key)>,
-    streams: Streams,
-    pace: Option<Pace>,
+    requests: Requests<'a>,
+    drift: Rng,
     /// What it has are attempts of requests.
     fleet: Fleet<Attempt>,
     proxies: Vec<Proxy>,
@@ -59,11 +56,11 @@ impl<'a> World<'a> {
         contender: Contender,
         seed: u64,
     ) -> Result<Self, SimulateError> {
-        let mut streams = Streams::new(seed);
+        let Streams { arrivals, requests, drift, mut policies } = Streams::new(seed);
         let fleet = Fleet::new(scenario.each_backend());
         let mut proxies = Vec::new();
         for _ in 0..scenario.proxies.count {
-            let rng = streams.policies.fork();
+            let rng = policies.fork();
             let mut proxy = Proxy::new(contender, fleet.len(), &scenario.proxies, rng)?;
             for backend in 0..fleet.len() {
                 if fleet.conduct(backend) != Some(Conduct::Absent) {
@@ -81,8 +78,8 @@ impl<'a> World<'a> {
             events: Events::default(),
             timeouts: VecDeque::new(),
             parks: VecDeque::new(),
-            streams,
-            pace: Pace::new(scenario.load),
+            requests: Requests::new(scenario, arrivals, requests),
+            drift,
             measured: Measured::new(fleet.len(), scenario.focus.len())?,
             fleet,
             proxies,
@@ -102,26 +99,19 @@ impl<'a> World<'a> {
             }
         }
         for Attempt { request, lease, .. } in self.fleet.drain() {
-            self.proxies[request.proxy].abandon(request.worker, lease);
+            let Drawn { proxy, worker, .. } = request.drawn;
+            self.proxies[proxy].abandon(worker, lease);
         }
         self.measured.seconds = self.scenario.run.length.as_secs_f64();
         Ok(self.measured)
     }
 
     fn start(&mut self) {
-        match (self.scenario.load, &self.pace) {
-            (Load::Closed { clients }, _) => {
-                (0..clients).for_each(|_| self.events.push(0, Event::Arrive));
-            }
-            (_, Some(pace)) => {
-                let gap = pace.gap(&mut self.streams.arrivals);
-                self.events.push(gap, Event::Arrive);
-                self.events.push(0, Event::Burst);
-            }
-            (_, None) => {}
+        if let Load::Closed { clients } = self.scenario.load {
+            (0..clients).for_each(|_| self.events.push(0, Event::Arrive));
         }
-        let drift = self.streams.drift.clone();
-        self.fleet.begin(0, drift, 0, &mut self.events);
+        self.await_arrival();
+        self.fleet.begin(0, self.drift.clone(), 0, &mut self.events);
     }
 
     /// When something happens next.
@@ -145,12 +135,6 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) -> Result<(), SimulateError> {
         match event {
             Event::Arrive => self.arrive(),
-            Event::Burst => {
-                let rng = &mut self.streams.arrivals;
-                if let Some(time) = self.pace.as_mut().and_then(|pace| pace.turn(rng)) {
-                    self.events.push(self.now + time, Event::Burst);
-                }
-            }
             Event::Fleet(event) => match self.fleet.happen(event, self.now, &mut self.events) {
                 Some(Outcome::Answered(answer)) => self.answered(answer),
                 Some(Outcome::Changed(backend, change)) => self.changed(backend, change)?,
@@ -160,33 +144,17 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    fn await_arrival(&mut self) {
+        if let Some(at) = self.requests.next_at() {
+            self.events.push(nanos(at), Event::Arrive);
+        }
+    }
+
     fn arrive(&mut self) {
-        if let Some(pace) = &self.pace {
-            let gap = pace.gap(&mut self.streams.arrivals);
-            self.events.push(self.now + gap, Event::Arrive);
-        }
-        let Scenario { proxies, focus, classes, .. } = self.scenario;
-        let rng = &mut self.streams.requests;
-        let any = |rng: &mut Rng, count| if count > 1 { rng.usize(..count) } else { 0 };
-        let (proxy, worker) = (any(rng, proxies.count), any(rng, proxies.workers));
-        let (class, noise) = (class(self.scenario, rng), rng.u64(..));
-        let at = duration(self.now);
-        let mut bits = 0;
-        for (index, focus) in focus.iter().enumerate() {
-            let is_then = focus.during.is_none_or(|window| window.contains(at));
-            let is_of_it = focus.class.as_ref().is_none_or(|name| *name == classes[class].name);
-            bits |= u64::from(is_then && is_of_it) << index;
-        }
-        self.dispatch(Request {
-            came: self.now,
-            class,
-            noise,
-            proxy,
-            worker,
-            focus: bits,
-            tried: Tried::default(),
-            attempts: 0,
-        });
+        let drawn = self.requests.take(duration(self.now));
+        self.await_arrival();
+        let (came, tried) = (self.now, Tried::default());
+        self.dispatch(Request { came, drawn, tried, attempts: 0 });
     }
 
     /// The script of a backend has changed something.

@@ -1,5 +1,6 @@
 //! `tidegate-lab`: parses flags, makes one call, and returns an exit code.
 
+mod backends;
 mod bench;
 mod load;
 mod meter;
@@ -17,6 +18,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use backends::BackendsFlags;
 use bench::BenchFlags;
 use clap::{Parser, Subcommand};
 use load::LoadFlags;
@@ -28,6 +30,7 @@ use simulate::SimulateFlags;
 use soak::{OriginFlags, SoakFlags};
 use tidegate::console::Console;
 use tidegate::usage::{self, Advice};
+use tidegate_lab::arena::protocol;
 use tidegate_lab::parent_death;
 use tidegate_lab::soak::origin;
 use tidegate_lab::stack::StackError;
@@ -107,6 +110,9 @@ enum Task {
     /// Be a backend of `soak`
     #[command(name = origin::SUBCOMMAND, hide = true)]
     Origin(OriginFlags),
+    /// Be the backends of a scenario
+    #[command(name = protocol::SUBCOMMAND, hide = true)]
+    Backends(BackendsFlags),
     /// Become a program that ends with its parent
     #[command(name = parent_death::SUBCOMMAND, hide = true)]
     EndWithParent {
@@ -135,6 +141,7 @@ fn run(task: Task) -> ExitCode {
         Task::Simulate(flags) => flags.run(),
         Task::Soak(flags) => flags.run(),
         Task::Origin(flags) => flags.run(),
+        Task::Backends(flags) => flags.run(),
         Task::EndWithParent { parent, program, args } => {
             let error = parent_death::become_program(parent, &program, &args);
             fail(1, &format!("can't run {}: {error}", program.display()))

@@ -5,6 +5,7 @@ use tidegate::balance::{Lease, Outcome, Tried};
 use super::{Event, World};
 use crate::fleet::time::{MILLISECOND, SECOND, Time, nanos};
 use crate::fleet::{Answer, Ask, Key};
+use crate::scenario::Request as Drawn;
 
 /// A client whose request failed at once sends the next one after this time, because without any
 /// time would stand still.
@@ -15,15 +16,8 @@ const RETRY_PAUSE: Time = MILLISECOND;
 pub(super) struct Request {
     /// When it came.
     pub(super) came: Time,
-    /// The index of its class.
-    pub(super) class: usize,
-    /// The seed of its service times, whichever backend serves it.
-    pub(super) noise: u64,
-    /// The proxy, and its worker, that have it.
-    pub(super) proxy: usize,
-    pub(super) worker: usize,
-    /// One bit for each focus that it belongs to.
-    pub(super) focus: u64,
+    /// What it is.
+    pub(super) drawn: Drawn,
     pub(super) tried: Tried,
     pub(super) attempts: usize,
 }
@@ -41,20 +35,20 @@ impl World<'_> {
     /// Sends a request to a backend, and to another one if that refuses it.
     pub(super) fn dispatch(&mut self, mut request: Request) {
         loop {
-            let proxy = &mut self.proxies[request.proxy];
-            let Some(lease) = proxy.acquire(request.worker, &request.tried, self.now) else {
+            let proxy = &mut self.proxies[request.drawn.proxy];
+            let Some(lease) = proxy.acquire(request.drawn.worker, &request.tried, self.now) else {
                 return self.complete(&request, true);
             };
             let backend = proxy.backend(&lease);
             request.attempts += 1;
             if self.now >= self.begin {
-                self.measured.sent(backend, request.focus);
+                self.measured.sent(backend, request.drawn.focus);
             }
             if self.fleet.listens(backend) {
                 return self.send(backend, Attempt { request, lease, sent: self.now });
             }
             request.tried.insert(lease.backend());
-            proxy.end(request.worker, lease, Outcome::Unreachable, 0, self.now);
+            proxy.end(request.drawn.worker, lease, Outcome::Unreachable, 0, self.now);
             if !self.may_retry(&request) {
                 return self.complete(&request, true);
             }
@@ -63,14 +57,14 @@ impl World<'_> {
 
     fn may_retry(&self, request: &Request) -> bool {
         request.attempts < self.scenario.proxies.max_attempts
-            && self.proxies[request.proxy].has_untried(request.worker, &request.tried)
+            && self.proxies[request.drawn.proxy].has_untried(request.drawn.worker, &request.tried)
     }
 
     /// An attempt reaches its backend, which takes connections.
     fn send(&mut self, backend: usize, attempt: Attempt) {
         let (now, request) = (self.now, &attempt.request);
-        let class = &self.scenario.classes[request.class];
-        let seed = request.noise.wrapping_add(request.attempts as u64);
+        let class = &self.scenario.classes[request.drawn.class];
+        let seed = request.drawn.seed.wrapping_add(request.attempts as u64 - 1);
         let ask = Ask { cost: class.cost, wait: class.wait, seed };
         let timeout = now + nanos(self.scenario.proxies.response_timeout);
         let is_special = self.fleet.conduct(backend).is_some();
@@ -97,7 +91,13 @@ impl World<'_> {
     /// The attempt of a request has ended.
     fn end(&mut self, attempt: Attempt, outcome: Outcome) -> Request {
         let Attempt { request, lease, sent } = attempt;
-        self.proxies[request.proxy].end(request.worker, lease, outcome, self.now - sent, self.now);
+        self.proxies[request.drawn.proxy].end(
+            request.drawn.worker,
+            lease,
+            outcome,
+            self.now - sent,
+            self.now,
+        );
         request
     }
 
@@ -112,7 +112,7 @@ impl World<'_> {
     /// An attempt that is under way for so long may wait for something else than its backend.
     pub(super) fn park(&mut self, key: Key) {
         let Some(Attempt { request, lease, .. }) = self.fleet.owner(key) else { return };
-        if !self.proxies[request.proxy].park(request.worker, lease, self.now) {
+        if !self.proxies[request.drawn.proxy].park(request.drawn.worker, lease, self.now) {
             self.parks.push_back((self.now + SECOND, key));
         }
     }
@@ -120,11 +120,11 @@ impl World<'_> {
     /// A request has ended. Latencies of long polls are not speeds, so they are not counted.
     fn complete(&mut self, request: &Request, is_error: bool) {
         let latency = self.now - request.came;
-        let is_poll = self.scenario.classes[request.class].wait.is_some();
+        let is_poll = self.scenario.classes[request.drawn.class].wait.is_some();
         if request.came >= self.begin && !is_poll {
-            self.measured.ended(latency, is_error, request.focus);
+            self.measured.ended(latency, is_error, request.drawn.focus);
         }
-        if self.pace.is_none() {
+        if self.requests.next_at().is_none() {
             let pause = if latency == 0 { RETRY_PAUSE } else { 0 };
             self.events.push(self.now + pause, Event::Arrive);
         }
