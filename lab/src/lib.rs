@@ -7,6 +7,7 @@ mod acceptor;
 pub mod arena;
 pub mod backend;
 pub mod bench;
+mod fleet;
 pub mod load;
 pub mod parent_death;
 pub mod ports;

@@ -1,11 +1,17 @@
 //! The backends of a scenario, for real: one process with one event loop on cores of its own.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::{ChildStdin, ChildStdout};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use tidegate::time::format_duration;
+
+use super::protocol;
+use crate::backend::Counts;
+use crate::process::Process;
 
 /// They listen from [`Backends::start`] on and do what their scripts say of the beginning, until
 /// [`Backends::begin`]. Dropping it ends them.
@@ -13,31 +19,10 @@ use serde::{Deserialize, Serialize};
 pub struct Backends {
     /// Where each listens, in the order of `Scenario::each_backend`.
     pub addresses: Vec<SocketAddr>,
-}
-
-/// What the backends have seen since their scripts began.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Counts {
-    /// Requests that each backend received, in each bin of time. All have as many bins.
-    pub received: Vec<Vec<u64>>,
-    /// Requests at each backend whose client left before the answer.
-    pub abandoned: Vec<u64>,
-    /// How exact the service times were, over all backends.
-    pub accuracy: Accuracy,
-}
-
-/// Service times as they were asked for and as they were, and how much later than it should have
-/// been an answer was sent.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Accuracy {
-    /// Requests that were worked on.
-    pub requests: u64,
-    /// In milliseconds: mean, p50, p90, p99, p99.9.
-    pub asked_ms: [f64; 5],
-    /// The same.
-    pub measured_ms: [f64; 5],
-    /// In microseconds: p50, p99, max.
-    pub late_us: [f64; 3],
+    process: Process,
+    /// It ends when this is closed.
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 impl Backends {
@@ -47,8 +32,20 @@ impl Backends {
     /// # Errors
     /// The scenario is wrong, or they can't be started.
     pub fn start(lab: &Path, scenario: &Path, bins: Duration, cores: &[usize]) -> io::Result<Self> {
-        let _ = (lab, scenario, bins, cores);
-        Err(io::ErrorKind::Unsupported.into())
+        let args = [
+            protocol::SUBCOMMAND.into(),
+            scenario.into(),
+            "--bins".into(),
+            format_duration(bins).into(),
+        ];
+        let mut process = Process::start_talking(cores, lab, &args)?;
+        let (input, output) = (process.child.stdin.take(), process.child.stdout.take());
+        let (Some(input), Some(output)) = (input, output) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let mut output = BufReader::new(output);
+        let addresses = read(&mut output, &mut process)?;
+        Ok(Self { addresses, process, input, output })
     }
 
     /// Sets time zero of scripts and bins, which may be in the future. Speeds that drift do so by
@@ -57,8 +54,7 @@ impl Backends {
     /// # Errors
     /// They have ended.
     pub fn begin(&mut self, at: SystemTime, seed: u64) -> io::Result<()> {
-        let _ = (at, seed);
-        Err(io::ErrorKind::Unsupported.into())
+        self.input.write_all(protocol::begin(at, seed).as_bytes())
     }
 
     /// Ends them.
@@ -66,6 +62,24 @@ impl Backends {
     /// # Errors
     /// They had ended before.
     pub fn stop(self) -> io::Result<Counts> {
-        Err(io::ErrorKind::Unsupported.into())
+        let Self { mut process, input, mut output, .. } = self;
+        drop(input);
+        read(&mut output, &mut process)
     }
+}
+
+/// Reads the next line. Where there is none, the process has said why on its standard error.
+fn read<T: DeserializeOwned>(
+    output: &mut BufReader<ChildStdout>,
+    process: &mut Process,
+) -> io::Result<T> {
+    let mut line = String::new();
+    if output.read_line(&mut line)? == 0 {
+        let mut complaint = String::new();
+        if let Some(stderr) = &mut process.child.stderr {
+            stderr.read_to_string(&mut complaint)?;
+        }
+        return Err(io::Error::other(format!("the backends have ended: {}", complaint.trim())));
+    }
+    Ok(serde_json::from_str(&line)?)
 }

@@ -9,12 +9,14 @@ mod error;
 mod kept;
 mod plan;
 mod probe;
+pub mod protocol;
 pub mod report;
 mod results;
 mod round;
 mod run;
 
-pub use backends::{Accuracy, Backends, Counts};
+pub use crate::backend::{Accuracy, Counts};
+pub use backends::Backends;
 pub use error::ArenaError;
 pub use plan::{Plan, QUICK, ROUND, SCENARIOS, scenario};
 pub use results::{Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally};

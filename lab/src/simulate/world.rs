@@ -7,31 +7,46 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 use tidegate::balance::Tried;
 
+use attempt::{Attempt, Request};
+
 use super::SimulateError;
-use super::attempts::{Attempts, Key, Request};
 use super::contender::Contender;
-use super::events::{Event, Events};
 use super::measured::Measured;
 use super::proxy::Proxy;
-use super::server::{Change, DRIFT_STEP, Server};
-use super::time::{Time, duration, nanos};
+use crate::fleet::time::{Time, duration, nanos};
+use crate::fleet::{self, Change, Events, Fleet, Key, Outcome};
 use crate::scenario::{Conduct, Load, Request as Drawn, Requests, Scenario, Streams};
+
+/// Something that happens at an instant.
+#[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Event {
+    /// A request comes.
+    Arrive,
+    /// It is about a backend.
+    Fleet(fleet::Event),
+}
+
+impl From<fleet::Event> for Event {
+    fn from(event: fleet::Event) -> Self {
+        Self::Fleet(event)
+    }
+}
 
 pub(super) struct World<'a> {
     scenario: &'a Scenario,
     now: Time,
     begin: Time,
     end: Time,
-    events: Events,
+    events: Events<Event>,
     /// When each attempt times out. All have the same time, so they are in order.
     timeouts: VecDeque<(Time, Key)>,
     /// When each attempt may be parked next. Each is looked at once in a second.
     parks: VecDeque<(Time, Key)>,
     requests: Requests<'a>,
     drift: Rng,
-    servers: Vec<Server<'a>>,
+    /// What it has are attempts of requests.
+    fleet: Fleet<Attempt>,
     proxies: Vec<Proxy>,
-    attempts: Attempts,
     measured: Measured,
 }
 
@@ -41,16 +56,15 @@ impl<'a> World<'a> {
         contender: Contender,
         seed: u64,
     ) -> Result<Self, SimulateError> {
-        let Streams { arrivals, requests, mut drift, mut policies } = Streams::new(seed);
-        let servers: Vec<Server> =
-            scenario.each_backend().map(|group| Server::new(group, &mut drift)).collect();
+        let Streams { arrivals, requests, drift, mut policies } = Streams::new(seed);
+        let fleet = Fleet::new(scenario.each_backend());
         let mut proxies = Vec::new();
         for _ in 0..scenario.proxies.count {
             let rng = policies.fork();
-            let mut proxy = Proxy::new(contender, servers.len(), &scenario.proxies, rng)?;
-            for (backend, server) in servers.iter().enumerate() {
-                if server.conduct != Some(Conduct::Absent) {
-                    proxy.join(backend, server.group, 0)?;
+            let mut proxy = Proxy::new(contender, fleet.len(), &scenario.proxies, rng)?;
+            for backend in 0..fleet.len() {
+                if fleet.conduct(backend) != Some(Conduct::Absent) {
+                    proxy.join(backend, fleet.group(backend), 0)?;
                 }
             }
             proxies.push(proxy);
@@ -66,10 +80,9 @@ impl<'a> World<'a> {
             parks: VecDeque::new(),
             requests: Requests::new(scenario, arrivals, requests),
             drift,
-            measured: Measured::new(servers.len(), scenario.focus.len())?,
-            servers,
+            measured: Measured::new(fleet.len(), scenario.focus.len())?,
+            fleet,
             proxies,
-            attempts: Attempts::default(),
         })
     }
 
@@ -85,11 +98,9 @@ impl<'a> World<'a> {
                 self.happen(event)?;
             }
         }
-        for key in self.attempts.keys() {
-            if let Some((request, lease)) = self.attempts.remove(key).and_then(|it| it.waiting) {
-                let Drawn { proxy, worker, .. } = request.drawn;
-                self.proxies[proxy].abandon(worker, lease);
-            }
+        for Attempt { request, lease, .. } in self.fleet.drain() {
+            let Drawn { proxy, worker, .. } = request.drawn;
+            self.proxies[proxy].abandon(worker, lease);
         }
         self.measured.seconds = self.scenario.run.length.as_secs_f64();
         Ok(self.measured)
@@ -97,15 +108,10 @@ impl<'a> World<'a> {
 
     fn start(&mut self) {
         if let Load::Closed { clients } = self.scenario.load {
-            (0..clients).for_each(|_| self.events.add(0, Event::Arrive));
+            (0..clients).for_each(|_| self.events.push(0, Event::Arrive));
         }
         self.await_arrival();
-        for backend in 0..self.servers.len() {
-            self.await_script(backend);
-        }
-        if self.servers.iter().any(|server| server.group.drift.is_some()) {
-            self.events.add(DRIFT_STEP, Event::Drift);
-        }
+        self.fleet.begin(0, self.drift.clone(), 0, &mut self.events);
     }
 
     /// When something happens next.
@@ -116,7 +122,7 @@ impl<'a> World<'a> {
             while let Some((due, key)) = queue.front()
                 && next.is_none_or(|next| *due <= next)
             {
-                if self.attempts.get(*key).is_some_and(|attempt| attempt.waiting.is_some()) {
+                if self.fleet.owner(*key).is_some() {
                     next = Some(*due);
                     break;
                 }
@@ -129,21 +135,18 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) -> Result<(), SimulateError> {
         match event {
             Event::Arrive => self.arrive(),
-            Event::Script(backend) => self.follow_script(backend)?,
-            Event::Drift => {
-                let rng = &mut self.drift;
-                self.servers.iter_mut().for_each(|server| server.drift(rng));
-                self.events.add(self.now + DRIFT_STEP, Event::Drift);
-            }
-            Event::Finish(key) => self.finish(key),
-            Event::Share(backend, version) => self.share(backend, version),
+            Event::Fleet(event) => match self.fleet.happen(event, self.now, &mut self.events) {
+                Some(Outcome::Answered(answer)) => self.answered(answer),
+                Some(Outcome::Changed(backend, change)) => self.changed(backend, change)?,
+                None => {}
+            },
         }
         Ok(())
     }
 
     fn await_arrival(&mut self) {
         if let Some(at) = self.requests.next_at() {
-            self.events.add(nanos(at), Event::Arrive);
+            self.events.push(nanos(at), Event::Arrive);
         }
     }
 
@@ -154,25 +157,18 @@ impl<'a> World<'a> {
         self.dispatch(Request { came, drawn, tried, attempts: 0 });
     }
 
-    fn await_script(&mut self, backend: usize) {
-        if let Some(at) = self.servers[backend].next_change(self.now) {
-            self.events.add(at, Event::Script(backend));
-        }
-    }
-
-    fn follow_script(&mut self, backend: usize) -> Result<(), SimulateError> {
-        match self.servers[backend].follow_script(self.now) {
+    /// The script of a backend has changed something.
+    fn changed(&mut self, backend: usize, change: Change) -> Result<(), SimulateError> {
+        match change {
             Change::Other => {}
             Change::Joined => {
-                let group = self.servers[backend].group;
                 for proxy in &mut self.proxies {
-                    proxy.join(backend, group, self.now)?;
+                    proxy.join(backend, self.fleet.group(backend), self.now)?;
                 }
             }
             Change::Left => self.proxies.iter_mut().for_each(|proxy| proxy.leave(backend)),
             Change::Restarted => self.restart(backend),
         }
-        self.await_script(backend);
         Ok(())
     }
 }

@@ -195,6 +195,7 @@ fn made_up(scenario: &Scenario, skill: f64, rng: &mut Rng) -> Round {
         focus,
         series,
         seconds,
+        sent: received.iter().sum(),
         received,
         cpu_us_per_request,
         lag_ms: 0.2,

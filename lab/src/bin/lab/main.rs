@@ -1,6 +1,7 @@
 //! `tidegate-lab`: parses flags, makes one call, and returns an exit code.
 
 mod arena;
+mod backends;
 mod bench;
 mod load;
 mod meter;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use arena::ArenaFlags;
+use backends::BackendsFlags;
 use bench::BenchFlags;
 use clap::{Parser, Subcommand};
 use load::LoadFlags;
@@ -31,6 +33,7 @@ use simulate::SimulateFlags;
 use soak::{OriginFlags, SoakFlags};
 use tidegate::console::Console;
 use tidegate::usage::{self, Advice};
+use tidegate_lab::arena::protocol;
 use tidegate_lab::parent_death;
 use tidegate_lab::soak::origin;
 use tidegate_lab::stack::StackError;
@@ -113,6 +116,9 @@ enum Task {
     /// Be a backend of `soak`
     #[command(name = origin::SUBCOMMAND, hide = true)]
     Origin(OriginFlags),
+    /// Be the backends of a scenario
+    #[command(name = protocol::SUBCOMMAND, hide = true)]
+    Backends(BackendsFlags),
     /// Become a program that ends with its parent
     #[command(name = parent_death::SUBCOMMAND, hide = true)]
     EndWithParent {
@@ -142,6 +148,7 @@ fn run(task: Task) -> ExitCode {
         Task::Simulate(flags) => flags.run(),
         Task::Soak(flags) => flags.run(),
         Task::Origin(flags) => flags.run(),
+        Task::Backends(flags) => flags.run(),
         Task::EndWithParent { parent, program, args } => {
             let error = parent_death::become_program(parent, &program, &args);
             fail(1, &format!("can't run {}: {error}", program.display()))
