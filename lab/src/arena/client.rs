@@ -223,8 +223,9 @@ impl Traffic for Clients<'_> {
             return;
         }
         let us = micros(now - ticket.start).max(1);
-        let bin = self.since_begin(ticket.start).as_nanos() / self.bin.as_nanos();
-        if let Some(bin) = usize::try_from(bin).ok().and_then(|bin| self.seen.bins.get_mut(bin)) {
+        let at = self.since_begin(ticket.start);
+        let index = usize::try_from(at.as_nanos() / self.bin.as_nanos()).unwrap_or(usize::MAX);
+        if let Some(bin) = self.seen.bins.get_mut(index).filter(|_| at < self.measured.end) {
             bin.latencies.push(us);
             bin.errors += u64::from(error.is_some());
         }

@@ -28,7 +28,7 @@ const STYLE: &str = "
   .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none }
   .legend { margin: 0 0 .5rem; padding: 0; font-size: .9rem }
   .legend svg { width: .8rem; height: .8rem; margin-right: .4rem }
-  .lead { font-weight: 600; max-width: 60rem }
+  .lead, section > .lead { font-weight: 600; max-width: 60rem; color: var(--text) }
   details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600; color: var(--accent) }
   details > p { color: var(--quiet); max-width: 60rem; margin: .4rem 0 }
   .heat { border-collapse: separate; border-spacing: 2px; min-width: 0 }

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::super::results::Results;
-use super::standing::{Place, Standing, Verdict};
+use super::seen::Quantile;
+use super::standing::{NOTHING, Place, Standing, Verdict};
 use crate::render::{Canvas, Font, HEATS, Ink, Side, escape, figure};
 
-/// Up to which multiple of the best a cell has the colour of each step; the first is that of the best
-/// and of those equal to it.
+/// Up to which multiple of the best a cell has the colour of each step after the first, which is that
+/// of the best.
 const STEPS: [f64; 5] = [1.1, 1.25, 1.5, 2.0, 4.0];
 
 /// The step of what is not ranked.
@@ -24,7 +25,8 @@ struct Cell {
     ratio: String,
     /// The latency, or what is wrong.
     note: String,
-    is_bad: bool,
+    is_wrong: bool,
+    is_best: bool,
 }
 
 /// A contender in all scenarios.
@@ -43,7 +45,7 @@ impl Score {
         let places = standings.iter().filter_map(|it| it.places.get(contender));
         let (ranked, others): (Vec<&Place>, Vec<&Place>) =
             places.partition(|place| place.verdict.is_ranked());
-        let ratios = ranked.iter().filter_map(|place| Some(place.ratio?.median));
+        let ratios = ranked.iter().filter_map(|place| place.times);
         Self {
             wins: ranked.iter().filter(|place| place.verdict.is_best()).count(),
             worst: ratios.reduce(f64::max),
@@ -53,45 +55,24 @@ impl Score {
 
     /// The highest ratio, or where it is not known, in words.
     pub(super) fn worst_text(&self) -> String {
-        self.worst.map_or("–".to_owned(), |worst| format!("{worst:.2} ×"))
+        self.worst.map_or(NOTHING.to_owned(), |worst| format!("{worst:.2} ×"))
     }
-}
-
-/// What is wrong, if something is; errors are there as a number or, if they are many, as a part.
-pub(super) fn wrong(place: &Place) -> Option<String> {
-    match place.verdict {
-        Verdict::Failed => Some("failed".to_owned()),
-        Verdict::Few => Some("few requests".to_owned()),
-        _ if place.errors == 0 => None,
-        Verdict::Errors => Some(format!("{:.1} % errors", 100.0 * place.error_part)),
-        _ if place.errors == 1 => Some("1 error".to_owned()),
-        _ => Some(format!("{} errors", place.errors)),
-    }
-}
-
-/// The ratio to the best; `=` if the contender is equal to it.
-pub(super) fn ratio(place: &Place) -> String {
-    let is_known = !matches!(place.verdict, Verdict::Failed | Verdict::Few);
-    let Some(ratio) = place.ratio.filter(|_| is_known) else { return "–".to_owned() };
-    let mark = if place.verdict == Verdict::Equal { "= " } else { "" };
-    if ratio.median >= 100.0 {
-        return format!("{mark}{:.0}", ratio.median);
-    }
-    format!("{mark}{:.2}", ratio.median)
 }
 
 fn cell(place: &Place) -> Cell {
-    let step = match (place.verdict, place.ratio) {
-        (Verdict::Best | Verdict::Equal, _) => 0,
-        (Verdict::Behind, Some(ratio)) => {
-            1 + STEPS.iter().take_while(|limit| ratio.median > **limit).count()
+    let step = match (place.verdict, place.times) {
+        (Verdict::Best, _) => 0,
+        (Verdict::Equal, Some(times)) if times <= STEPS[0] => 0,
+        (Verdict::Equal | Verdict::Behind, Some(times)) => {
+            1 + STEPS.iter().take_while(|limit| times > **limit).count()
         }
         _ => UNRANKED,
     };
-    let wrong = wrong(place);
-    let is_bad = wrong.is_some();
+    let wrong = place.wrong();
+    let is_wrong = wrong.is_some();
     let latency = || place.ms.map_or(String::new(), |ms| format!("{} ms", figure(ms)));
-    Cell { step, ratio: ratio(place), note: wrong.unwrap_or_else(latency), is_bad }
+    let is_best = place.verdict.is_best();
+    Cell { step, ratio: place.times_text(), note: wrong.unwrap_or_else(latency), is_wrong, is_best }
 }
 
 /// The heat map as a table of a page.
@@ -125,15 +106,18 @@ pub(super) fn html(results: &Results, standings: &[Standing]) -> String {
     html += "</tr>\n";
     for (index, (measured, standing)) in results.scenarios.iter().zip(standings).enumerate() {
         let (name, about) = (escape(&measured.name), escape(&measured.scenario.about));
-        let quantile = standing.quantile.name();
+        let quantile = match standing.quantile {
+            Quantile::P99 => String::new(),
+            lower => format!(" ({})", lower.name()),
+        };
         let _ = write!(
             html,
-            "<tr><th scope=\"row\"><a href=\"#scenario-{index}\">{name}</a> {quantile}\
+            "<tr><th scope=\"row\"><a href=\"#scenario-{index}\">{name}</a>{quantile}\
              <small>{about}</small></th>"
         );
-        for Cell { step, ratio, note, is_bad } in standing.places.iter().map(cell) {
-            let class = if is_bad && step == UNRANKED { " class=\"bad\"" } else { "" };
-            let won = if step == 0 { " class=\"won\"" } else { "" };
+        for Cell { step, ratio, note, is_wrong, is_best } in standing.places.iter().map(cell) {
+            let class = if is_wrong && step == UNRANKED { " class=\"bad\"" } else { "" };
+            let won = if is_best { " class=\"won\"" } else { "" };
             let _ = write!(
                 html,
                 "<td{won} style=\"background: var(--heat-{step}); color: var(--on-heat-{step})\">\
@@ -175,6 +159,9 @@ pub(super) fn picture(results: &Results, standings: &[Standing]) -> String {
         canvas.text(place, Font::new(19.0, Side::Middle).bold(), Ink::Text, &text);
     }
     let name = Font::new(14.0, Side::Right);
+    for (y, text) in [(20.0, "p99, as a multiple"), (38.0, "of the best")] {
+        canvas.text((MARGIN, MARGIN + y), name, Ink::Quiet, text);
+    }
     let text = format!("best or equal, of {}", standings.len());
     canvas.text((MARGIN, MARGIN + HEAD + 24.0), name, Ink::Quiet, &text);
     for (row, (measured, standing)) in results.scenarios.iter().zip(standings).enumerate() {
@@ -197,10 +184,9 @@ fn draw(canvas: &mut Canvas, (x, y): (f64, f64), cell: &Cell) {
     canvas.rectangle(area, 4.0, Ink::Heat(cell.step));
     let (middle, ink) = (x + COLUMN / 2.0, Ink::OnHeat(cell.step));
     let large = Font::new(15.0, Side::Middle);
-    let large = if cell.step == 0 { large.bold() } else { large };
+    let large = if cell.is_best { large.bold() } else { large };
     canvas.text((middle, y + 19.0), large, ink, &cell.ratio);
-    let is_bad = cell.is_bad && cell.step == UNRANKED;
-    let ink = if is_bad { Ink::Bad } else { ink };
+    let ink = if cell.is_wrong && cell.step == UNRANKED { Ink::Bad } else { ink };
     canvas.text((middle, y + 33.0), Font::new(11.0, Side::Middle), ink, &cell.note);
 }
 
@@ -209,6 +195,6 @@ fn legend(canvas: &mut Canvas, y: f64) {
     for (step, name) in STEP_NAMES.iter().enumerate() {
         canvas.rectangle([x, y - 1.0, 14.0, 14.0], 3.0, Ink::Heat(step));
         canvas.text((x + 20.0, y + 10.5), Font::new(12.0, Side::Right), Ink::Quiet, name);
-        x += 38.0 + 6.4 * name.chars().count() as f64;
+        x += 40.0 + 6.6 * name.chars().count() as f64;
     }
 }

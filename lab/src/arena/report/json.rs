@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::results::{Entry, Measured, Results};
@@ -12,12 +12,6 @@ use super::simulated::{deviation, pairs};
 use super::standing::{Place, Standing};
 use super::stats::Ratio;
 use super::tables::{cpu_us, disturbed, extra, lag_ms, per_second, shares};
-
-#[derive(Serialize)]
-struct Document<'a> {
-    figures: Value,
-    results: &'a Results,
-}
 
 /// Figures are not read back, because they follow from the results.
 #[derive(Deserialize)]
@@ -51,7 +45,9 @@ pub(super) fn document(results: &Results) -> serde_json::Result<String> {
         "scenarios":
             results.scenarios.iter().zip(&standings).map(scenario).collect::<Vec<_>>(),
     });
-    Ok(serde_json::to_string_pretty(&Document { figures, results })? + "\n")
+    // What people may look at is first, and with its lines.
+    let results = serde_json::to_string(results)?;
+    Ok(format!("{{\n\"figures\": {figures:#},\n\"results\": {results}\n}}\n"))
 }
 
 pub(super) fn read(text: &str) -> io::Result<Results> {

@@ -10,14 +10,15 @@ use super::{heat, simulated, tables, tails, text};
 use crate::render::{Ink, Page, escape};
 
 const HEAT: &str = "Each cell is the p99 of a contender as a multiple of the best in the same \
-    scenario, with the p99 itself or what went wrong below. Lower is better.";
+    scenario, with the p99 itself or what went wrong below. \
+    Lower is better; = marks who the rounds do not tell from the best.";
 
-const TAILS: &str = "The bar is p50, the small dot p95, the large dot p99, and the last small dot, \
-    if there is one, p99.9. Further left is faster. Bold: best, or equal to it.";
+const TAILS: &str =
+    "Bar: p50. Dots: p95, p99 (large) and, if known, p99.9. Further left is faster.";
 
 const OVER_TIME: &str = "Above: p99 (and in a paler line p50), in ms, of the requests of each \
     moment; red at its foot: moments with errors. Below: which part of the requests each backend \
-    received, in %. Shaded: what the script does. All contenders have the same scales.";
+    received, in %. Yellow: what the script does; grey: the warm-up, which counts nowhere else. All contenders have the same scales.";
 
 const SIMULATED: &str = "How much higher what was measured is than what the simulator says of the \
     same file and policy. Beyond 15 % (!) one of the two is wrong, or the simulator does not model \
@@ -70,6 +71,7 @@ fn scenario(page: &mut Page, results: &Results, measured: &Measured, standing: &
     for remark in tables::remarks(contenders, measured, standing) {
         page.paragraph(&remark);
     }
+    page.push(&tables::distribution(contenders, measured).html());
     for index in 0..measured.scenario.focus.len() {
         page.push(&tables::focus(contenders, measured, index).html());
     }
@@ -91,10 +93,12 @@ fn over_time(page: &mut Page, contenders: &[Entrant], measured: &Measured) {
         page.paragraph(OVER_TIME);
         let mut told = String::new();
         for event in events {
-            let _ = write!(told, "{} {}: {}. ", event.backends, event.what, event.when);
+            let separator = if told.is_empty() { "Script: " } else { "; " };
+            let (backends, what, when) = (event.backends, event.what, event.when);
+            let _ = write!(told, "{separator}backend {backends} {what}, {when}");
         }
         if !told.is_empty() {
-            page.paragraph(&format!("Script, by backend: {}", told.trim_end()));
+            page.paragraph(&format!("{told}."));
         }
         let inks = group_inks(&scenario.backends);
         let name = |(numbers, group): (String, &crate::scenario::Group)| {

@@ -9,11 +9,13 @@ use crate::scenario::Group;
 
 const WIDTH: f64 = 400.0;
 const LEFT: f64 = 40.0;
-const RIGHT: f64 = WIDTH - 8.0;
+const RIGHT: f64 = WIDTH - 16.0;
 /// The panel of latencies, the panel of shares, and the axis of time.
 const LATENCY: (f64, f64) = (20.0, 142.0);
 const SHARES: (f64, f64) = (152.0, 232.0);
 const HEIGHT: f64 = 264.0;
+/// How wide a letter of a name is, about.
+const LETTER: f64 = 6.2;
 
 /// The scales that all contenders of a scenario have in common.
 pub(super) struct Scales {
@@ -95,23 +97,22 @@ impl Scales {
         let warm = [LEFT, LATENCY.0, self.x(self.warm_up) - LEFT, height];
         canvas.rectangle(warm, 0.0, Ink::Page);
         let mut free = LEFT;
+        let mut label = |canvas: &mut Canvas, (from, to): (f64, f64), name: &str| {
+            let width = LETTER * name.chars().count() as f64;
+            let middle = from.midpoint(to).clamp(LEFT + width / 2.0, RIGHT - width / 2.0);
+            if middle - width / 2.0 >= free {
+                canvas.text((middle, 13.0), Font::new(12.0, Side::Middle), Ink::Quiet, name);
+                free = middle + width / 2.0 + 8.0;
+            }
+        };
         for event in &self.events {
             for (from, to) in &event.times {
                 let (from, to) = (self.x(*from), self.x(*to));
                 let area = [from, LATENCY.0, (to - from).max(1.0), height];
                 canvas.rectangle(area, 0.0, Ink::Phase);
                 let name = format!("{}: {}", event.backends, event.what);
-                let width = 6.2 * name.chars().count() as f64;
-                let middle = from.midpoint(to).clamp(LEFT + width / 2.0, RIGHT - width / 2.0);
-                if middle - width / 2.0 >= free {
-                    canvas.text((middle, 13.0), Font::new(12.0, Side::Middle), Ink::Quiet, &name);
-                    free = middle + width / 2.0 + 8.0;
-                }
+                label(canvas, (from, to), &name);
             }
-        }
-        if self.warm_up > 0.0 && self.x(self.warm_up) - LEFT > 58.0 {
-            let place = (LEFT + 4.0, LATENCY.0 + 13.0);
-            canvas.text(place, Font::new(11.0, Side::Right), Ink::Quiet, "warm-up");
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::super::results::{Entrant, Entry, Measured, Predicted, Results};
 use super::seen::{Quantile, Seen};
-use super::standing::Standing;
-use super::tables::{NOTHING, name, per_second};
+use super::standing::{NOTHING, Standing};
+use super::tables::{name, per_second};
 use crate::render::{Row, Table, figure, thousands};
 
 /// From here on one of the two is wrong, or the simulator does not model what matters.

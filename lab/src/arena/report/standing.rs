@@ -9,6 +9,9 @@ use super::stats::Ratio;
 /// the p99 of those who are ranked.
 pub(super) const MOST_ERRORS: f64 = 0.001;
 
+/// What is shown of what is not known.
+pub(super) const NOTHING: &str = "–";
+
 /// What a contender's latency is worth beside the others'.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
@@ -31,9 +34,11 @@ pub(super) enum Verdict {
 pub(super) struct Place {
     /// The quantile, median of the rounds.
     pub(super) ms: Option<f64>,
-    /// To the best.
+    /// How many times that of the best.
+    pub(super) times: Option<f64>,
+    /// Round by round to the best.
     pub(super) ratio: Option<Ratio>,
-    /// To the first contender of the run.
+    /// Round by round to the first contender of the run.
     pub(super) to_first: Option<Ratio>,
     /// Errors of all rounds.
     pub(super) errors: u64,
@@ -76,6 +81,28 @@ impl Verdict {
     }
 }
 
+impl Place {
+    /// How many times the best; `=` if the rounds do not tell the two apart.
+    pub(super) fn times_text(&self) -> String {
+        let is_known = !matches!(self.verdict, Verdict::Failed | Verdict::Few);
+        let Some(times) = self.times.filter(|_| is_known) else { return NOTHING.to_owned() };
+        let mark = if self.verdict == Verdict::Equal { "= " } else { "" };
+        if times >= 100.0 { format!("{mark}{times:.0}") } else { format!("{mark}{times:.2}") }
+    }
+
+    /// What is wrong, if something is; errors are there as a number or, if they are many, as a part.
+    pub(super) fn wrong(&self) -> Option<String> {
+        match self.verdict {
+            Verdict::Failed => Some("failed".to_owned()),
+            Verdict::Few => Some("few requests".to_owned()),
+            _ if self.errors == 0 => None,
+            Verdict::Errors => Some(format!("{:.1} % errors", 100.0 * self.error_part)),
+            _ if self.errors == 1 => Some("1 error".to_owned()),
+            _ => Some(format!("{} errors", self.errors)),
+        }
+    }
+}
+
 impl Standing {
     pub(super) fn of(measured: &Measured) -> Self {
         let seen: Vec<Seen> = measured.entries.iter().map(Seen::all).collect();
@@ -105,6 +132,7 @@ impl Standing {
         let place = |index: usize| {
             let (ms, verdict) = ranks[index];
             let ratio = best.and_then(|best| Ratio::of(&rounds[index], &rounds[best]));
+            let times = best.and_then(|best| Some(ms? / ranks[best].0?));
             let to_first = rounds.first().and_then(|first| Ratio::of(&rounds[index], first));
             let verdict = match verdict {
                 Verdict::Behind if best == Some(index) => Verdict::Best,
@@ -112,7 +140,7 @@ impl Standing {
                 other => other,
             };
             let (errors, error_part) = (seen[index].errors(), seen[index].error_part());
-            Place { ms, ratio, to_first, errors, error_part, verdict }
+            Place { ms, times, ratio, to_first, errors, error_part, verdict }
         };
         Self { quantile, places: (0..seen.len()).map(place).collect() }
     }

@@ -2,16 +2,14 @@
 
 use super::super::results::{Entrant, Entry, Measured, Results};
 use super::heat;
+use super::phases::groups;
 use super::seen::{Quantile, Seen};
-use super::standing::{Place, Standing};
+use super::standing::{NOTHING, Place, Standing};
 use crate::bench::Spread;
 use crate::render::{Row, Table, figure, thousands};
 
 /// With more backends their shares are shown by group.
 const MOST_SHARES: usize = 8;
-
-/// What is not known.
-pub(super) const NOTHING: &str = "–";
 
 pub(super) fn name<'a>(contenders: &'a [Entrant], entry: &Entry) -> &'a str {
     contenders.get(entry.contender).map_or(NOTHING, |entrant| entrant.name.as_str())
@@ -65,11 +63,9 @@ pub(super) fn extra(entry: &Entry) -> Option<u64> {
 /// One row per contender.
 pub(super) fn figures(contenders: &[Entrant], measured: &Measured, standing: &Standing) -> Table {
     let quantiles = Quantile::ALL.map(Quantile::name);
-    let ratio = format!("{} × best (interval)", standing.quantile.name());
-    let is_by_group = measured.scenario.each_backend().count() > MOST_SHARES;
-    let shares = if is_by_group { "shares % by group" } else { "shares %" };
+    let ratio = format!("{} × best", standing.quantile.name());
     let heads = ["contender", "requests/s", "mean ms"].into_iter().chain(quantiles);
-    let heads = heads.chain([&*ratio, "errors", shares, "extra requests", "CPU µs", "lag ms"]);
+    let heads = heads.chain([&*ratio, "errors", "extra requests", "CPU µs", "lag ms"]);
     let rows = measured.entries.iter().zip(&standing.places);
     Table {
         caption: String::new(),
@@ -89,7 +85,6 @@ fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place
     cells.extend(Quantile::ALL.map(|it| or_nothing(seen.quantile_ms(it), figure)));
     cells.push(ratio(place));
     cells.push(errors(&seen));
-    cells.push(shares(measured, entry).map_or(NOTHING.to_owned(), |it| written(measured, &it)));
     cells.push(extra(entry).map_or(NOTHING.to_owned(), |it| thousands(it as f64)));
     cells.push(or_nothing(cpu_us(entry), |us| format!("{us:.0}")));
     let mark = if disturbed(entry) > 0 { " !" } else { "" };
@@ -100,7 +95,7 @@ fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place
 fn ratio(place: &Place) -> String {
     match place.ratio {
         Some(it) if place.verdict.is_ranked() => {
-            format!("{} ({:.2}–{:.2})", heat::ratio(place), it.low, it.high)
+            format!("{} ({:.2}–{:.2})", place.times_text(), it.low, it.high)
         }
         _ => NOTHING.to_owned(),
     }
@@ -116,21 +111,31 @@ fn errors(seen: &Seen) -> String {
     kinds.iter().map(kind).collect::<Vec<_>>().join(", ")
 }
 
-/// Percentages, of groups if there are many backends.
-fn written(measured: &Measured, shares: &[f64]) -> String {
-    let mut rest = shares;
-    let group = |count: usize| {
-        let (group, others) = rest.split_at(count.min(rest.len()));
-        rest = others;
-        group.iter().sum::<f64>()
-    };
-    let parts = if shares.len() > MOST_SHARES {
-        measured.scenario.backends.iter().map(|it| it.count).map(group).collect()
+/// The share of each backend, or of each group if there are many backends.
+pub(super) fn distribution(contenders: &[Entrant], measured: &Measured) -> Table {
+    let counts: Vec<usize> = measured.scenario.backends.iter().map(|it| it.count).collect();
+    let total: usize = counts.iter().sum();
+    let (names, counts): (Vec<String>, Vec<usize>) = if total > MOST_SHARES {
+        (groups(&measured.scenario).map(|(numbers, _)| numbers).collect(), counts)
     } else {
-        shares.to_vec()
+        ((1..=total).map(|number| number.to_string()).collect(), vec![1; total])
     };
-    let percent = |share: &f64| format!("{:.1}", 100.0 * share);
-    parts.iter().map(percent).collect::<Vec<_>>().join(" / ")
+    let row = |entry: &Entry| {
+        let shares = shares(measured, entry);
+        let mut rest = shares.iter().flatten();
+        let cell = |count: &usize| {
+            let share: f64 = rest.by_ref().take(*count).sum();
+            if shares.is_some() { format!("{:.1} %", 100.0 * share) } else { NOTHING.to_owned() }
+        };
+        let cells = counts.iter().map(cell).collect::<Vec<_>>();
+        let name = name(contenders, entry).to_owned();
+        Row { cells: [name].into_iter().chain(cells).collect(), is_marked: false }
+    };
+    Table {
+        caption: "Share of each backend in the requests".to_owned(),
+        heads: ["contender".to_owned()].into_iter().chain(names).collect(),
+        rows: measured.entries.iter().map(row).collect(),
+    }
 }
 
 /// A part of the requests, one row per contender.
@@ -197,9 +202,9 @@ pub(super) fn overview(results: &Results, standings: &[Standing]) -> Table {
     let mut rows: Vec<Row> =
         (1..lines).map(|it| cells("", line(it).map(str::to_owned).collect())).collect();
     for (measured, standing) in results.scenarios.iter().zip(standings) {
-        let place = |place: &Place| match heat::wrong(place) {
-            Some(wrong) => format!("{} ({wrong})", heat::ratio(place)),
-            None => heat::ratio(place),
+        let place = |place: &Place| match place.wrong() {
+            Some(wrong) => format!("{} ({wrong})", place.times_text()),
+            None => place.times_text(),
         };
         rows.push(cells(&measured.name, standing.places.iter().map(place).collect()));
     }

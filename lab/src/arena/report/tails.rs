@@ -1,7 +1,6 @@
 //! The tail of each contender in a scenario: from p50 to p99.9 on a logarithmic axis.
 
 use super::super::results::{Entrant, Measured};
-use super::heat;
 use super::seen::{Quantile, Seen};
 use super::standing::Standing;
 use crate::render::{Canvas, Font, Ink, LogAxis, Side, figure};
@@ -45,13 +44,13 @@ pub(super) fn picture(
         dots(&mut canvas, &axis, y, quantiles, ink(name));
         let mut words = String::new();
         if place.verdict.is_best() {
-            words += if heat::ratio(place).starts_with('=') { "= " } else { "best " };
+            words += if place.times_text().starts_with('=') { "= " } else { "best " };
         }
         words += &place.ms.map_or(String::new(), |ms| format!("{} ms", figure(ms)));
         let words_at = (WIDTH - WORDS + 14.0, y + 5.0);
         let font = Font { side: Side::Right, ..font };
         canvas.text(words_at, font, Ink::Text, &words);
-        if let Some(wrong) = heat::wrong(place) {
+        if let Some(wrong) = place.wrong() {
             canvas.text((WIDTH, y + 5.0), Font::new(14.0, Side::Left), Ink::Bad, &wrong);
         }
     }

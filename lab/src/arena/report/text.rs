@@ -49,6 +49,8 @@ pub(super) fn scenario(results: &Results, measured: &Measured, standing: &Standi
     for remark in tables::remarks(contenders, measured, standing) {
         let _ = writeln!(text, "{remark}");
     }
+    let shares = tables::distribution(contenders, measured);
+    let _ = write!(text, "\n{}:\n{}", shares.caption, shares.text());
     for (index, focus) in measured.scenario.focus.iter().enumerate() {
         let table = tables::focus(contenders, measured, index).text();
         let _ = write!(text, "\n{}:\n{table}", focus.name);
