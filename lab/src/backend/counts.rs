@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::time::{Time, nanos};
+use crate::fleet::time::{SECOND, Time, nanos};
 
 /// What the backends have seen since their scripts began.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -35,7 +35,9 @@ pub struct Accuracy {
 /// More bins are not counted: a day of tenths of a second.
 const MOST_BINS: usize = 864_000;
 
+/// Times are in nanoseconds to three digits, and at most a day.
 const DIGITS: u8 = 3;
+const LONGEST: Time = 24 * 3600 * SECOND;
 
 /// The counters.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new(backends: usize, bin: Duration) -> Result<Self, hdrhistogram::CreationError> {
-        let empty = Histogram::new(DIGITS)?;
+        let empty = Histogram::new_with_bounds(1, LONGEST, DIGITS)?;
         Ok(Self {
             bin: nanos(bin).max(1),
             zero: None,

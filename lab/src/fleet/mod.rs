@@ -206,16 +206,24 @@ impl<T> Fleet<T> {
         }
     }
 
-    /// Nobody waits for an answer any more. A backend that does not ignore it drops what queues;
-    /// for whom the request was is returned either way.
-    pub(crate) fn abandon(&mut self, key: Key) -> Option<T> {
-        let job = self.jobs.get(key)?;
-        let is_kept = match job.stage {
-            Stage::Queued(_) => self.servers[job.backend].group.ignore_aborts,
-            Stage::Served(_) | Stage::Shared => true,
-            Stage::Aside => false,
-        };
-        if is_kept { job.owner.take() } else { self.remove(key) }
+    /// Nobody waits for an answer any more. A backend that does not ignore it drops the request,
+    /// and goes on with the next; for whom it was is returned either way.
+    pub(crate) fn abandon(&mut self, key: Key, now: Time, agenda: &mut impl Agenda) -> Option<T> {
+        let Job { backend, stage, .. } = *self.jobs.get(key)?;
+        if self.group(backend).ignore_aborts && stage != Stage::Aside {
+            return self.jobs.get(key)?.owner.take();
+        }
+        let owner = self.remove(key);
+        let Server { work, watch, .. } = &mut self.servers[backend];
+        match (stage, work) {
+            (Stage::Served(_), _) => self.free_slot(backend, now, agenda),
+            (Stage::Shared, Work::Cores(cores)) => {
+                cores.drop(key, watch.read(now));
+                self.await_share(backend, now, agenda);
+            }
+            _ => {}
+        }
+        owner
     }
 
     /// Whether a client that has ended its stream is to be taken for one that has left. Not if the

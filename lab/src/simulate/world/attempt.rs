@@ -103,7 +103,7 @@ impl World<'_> {
 
     /// The proxy waits no longer.
     pub(super) fn time_out(&mut self, key: Key) {
-        if let Some(attempt) = self.fleet.abandon(key) {
+        if let Some(attempt) = self.fleet.abandon(key, self.now, &mut self.events) {
             let request = self.end(attempt, Outcome::Failed);
             self.complete(&request, true);
         }
