@@ -12,10 +12,7 @@ use tidegate::time::format_duration;
 
 use super::super::load::{End, Traffic};
 use super::results::Tally;
-use crate::scenario::{Class, Load, Request, Requests, Scenario, Streams};
-
-/// How long what is measured is waited for after the end, under continued load.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::scenario::{Class, Load, PATIENCE, Request, Requests, Scenario, Streams};
 
 /// How long a client of a closed loop waits after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(1);
