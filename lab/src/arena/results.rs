@@ -23,6 +23,18 @@ pub struct Results {
     pub scenarios: Vec<Measured>,
 }
 
+impl Results {
+    /// What went wrong in which scenario.
+    pub fn failures(&self) -> impl Iterator<Item = String> + '_ {
+        self.scenarios.iter().flat_map(move |scenario| {
+            scenario.entries.iter().filter_map(move |entry| {
+                let name = &self.contenders[entry.contender].name;
+                Some(format!("{name} in {}: {}", scenario.name, entry.failure.as_ref()?))
+            })
+        })
+    }
+}
+
 /// A contender, as the report shows it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Entrant {
@@ -73,7 +85,9 @@ pub struct Round {
     /// What was measured, in seconds.
     #[serde(with = "number")]
     pub seconds: f64,
-    /// Requests that each backend received, in the order of `Scenario::each_backend`.
+    /// Requests that clients sent in it, long polls included.
+    pub sent: u64,
+    /// Requests that each backend received in it, in the order of `Scenario::each_backend`.
     pub received: Vec<u64>,
     /// Processor time of all the contender's threads and processes, per request, in µs.
     #[serde(with = "number")]

@@ -28,8 +28,8 @@ pub(crate) trait Traffic {
     /// The intended start of the next request; `None` if there is none for now.
     fn next_start(&self) -> Option<Instant>;
 
-    /// Takes the next request, whose start has come; also the index of its target.
-    fn take(&mut self) -> (usize, Self::Ticket);
+    /// Takes the next request, whose `start` has come; also the index of its target.
+    fn take(&mut self, start: Instant) -> (usize, Self::Ticket);
 
     /// Adds the bytes of a request that is sent now.
     fn send(&mut self, ticket: &Self::Ticket, now: Instant, bytes: &mut Vec<u8>);
@@ -55,6 +55,8 @@ pub(crate) enum End {
     Closed,
     /// What came is no answer.
     Invalid,
+    /// It had no answer when the load was over.
+    Unanswered,
 }
 
 impl End {
@@ -144,13 +146,17 @@ impl<T: Traffic> Engine<T> {
         self.bytes
     }
 
-    /// Runs until the traffic is over or the stopper is used; whether it is over.
+    /// Runs until the traffic is over, and tells of what is unanswered then; or until the stopper
+    /// is used: whether it is over.
     pub(crate) fn run(&mut self, traffic: &mut T) -> io::Result<bool> {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         let mut now = self.poller.now();
         loop {
             self.start_due(traffic, now)?;
-            let Some(look) = traffic.settle(now) else { return Ok(true) };
+            let Some(look) = traffic.settle(now) else {
+                self.abandon(traffic, now);
+                return Ok(true);
+            };
             self.arm(traffic.next_start().map_or(look, |start| start.min(look)), now)?;
             now = self.poller.turn(&mut events, false)?;
             for event in &events {
@@ -176,12 +182,19 @@ impl<T: Traffic> Engine<T> {
     }
 
     fn start_due(&mut self, traffic: &mut T, now: Instant) -> io::Result<()> {
-        while traffic.next_start().is_some_and(|start| start <= now) {
-            let (target, ticket) = traffic.take();
+        while let Some(start) = traffic.next_start().filter(|start| *start <= now) {
+            let (target, ticket) = traffic.take(start);
             self.targets[target].waiting.push_back(ticket);
             self.dispatch(target, traffic, now)?;
         }
         Ok(())
+    }
+
+    fn abandon(&mut self, traffic: &mut T, now: Instant) {
+        let waiting = self.targets.iter_mut().flat_map(|target| target.waiting.drain(..));
+        let connections = self.connections.keys().collect::<Vec<_>>().into_iter();
+        let sent = connections.filter_map(|key| self.connections.remove(key)?.ticket);
+        waiting.chain(sent).for_each(|ticket| traffic.ended(ticket, End::Unanswered, now));
     }
 
     /// Gives requests that wait to connections that are idle or may be made.

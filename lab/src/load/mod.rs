@@ -161,8 +161,9 @@ impl Traffic for Steady<'_> {
         self.schedule.next()
     }
 
-    fn take(&mut self) -> (usize, Instant) {
-        (0, self.schedule.take())
+    fn take(&mut self, start: Instant) -> (usize, Instant) {
+        self.schedule.advance();
+        (0, start)
     }
 
     fn send(&mut self, _: &Instant, _: Instant, bytes: &mut Vec<u8>) {
@@ -175,6 +176,7 @@ impl Traffic for Steady<'_> {
                 let us = u64::try_from((now - start).as_micros()).unwrap_or(u64::MAX);
                 self.latencies.saturating_record(us.max(1));
             }
+            End::Unanswered => {}
             _ => self.errors += 1,
         }
     }

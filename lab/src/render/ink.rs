@@ -19,6 +19,10 @@ const SERIES: usize = 8;
 /// How many parts have a colour of their own: shades of one colour, neighbours far apart.
 const PARTS: usize = 4;
 
+/// How many steps a heat map has: from the best over the middle to the worst, and one for what is not
+/// ranked. Blue and orange, because nearly everybody can tell these apart.
+pub(crate) const HEATS: usize = 8;
+
 /// A colour that is drawn with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
@@ -34,13 +38,28 @@ pub(crate) enum Ink {
     Part(usize),
     /// Text on a part.
     OnPart(usize),
+    /// A step of a heat map; all beyond the last are like it.
+    Heat(usize),
+    /// Text on it.
+    OnHeat(usize),
+    /// What is behind plots.
+    Card,
+    /// What is behind a part of a plot that does not count.
+    Page,
+    /// What is behind a part of a plot in which something happens.
+    Phase,
+    /// Errors.
+    Bad,
 }
 
 impl Ink {
     fn all() -> impl Iterator<Item = Self> {
         let parts = (0..PARTS).flat_map(|part| [Self::Part(part), Self::OnPart(part)]);
+        let heats = (0..HEATS).flat_map(|heat| [Self::Heat(heat), Self::OnHeat(heat)]);
         let series = (0..SERIES).map(Self::Series);
-        [Self::Text, Self::Quiet, Self::Grid].into_iter().chain(series).chain(parts)
+        let single = [Self::Text, Self::Quiet, Self::Grid];
+        let single = single.into_iter().chain([Self::Card, Self::Page, Self::Phase, Self::Bad]);
+        single.chain(series).chain(parts).chain(heats)
     }
 
     /// The name of its variable in the style sheets.
@@ -52,14 +71,26 @@ impl Ink {
             Self::Series(number) => format!("--backend-{}", number % SERIES),
             Self::Part(number) => format!("--part-{}", number % PARTS),
             Self::OnPart(number) => format!("--on-part-{}", number % PARTS),
+            Self::Heat(step) => format!("--heat-{}", step.min(HEATS - 1)),
+            Self::OnHeat(step) => format!("--on-heat-{}", step.min(HEATS - 1)),
+            Self::Card => "--card".to_owned(),
+            Self::Page => "--page".to_owned(),
+            Self::Phase => "--phase".to_owned(),
+            Self::Bad => "--bad".to_owned(),
         }
+    }
+
+    /// What the style sheets say: the light variant, then the dark one, as `#ffffff`.
+    fn variants(self) -> Option<(&'static str, &'static str)> {
+        let begin = format!("{}: light-dark(", self.variable());
+        let rest = COLOURS.iter().find_map(|sheet| Some(sheet.split_once(&begin)?.1))?;
+        rest.split_once(')')?.0.split_once(", ")
     }
 
     /// The colour to draw with.
     pub(crate) fn colour(self) -> RGBColor {
-        let begin = format!("{}: light-dark(#", self.variable());
-        let value = COLOURS.iter().find_map(|sheet| sheet.split_once(&begin)?.1.get(..6));
-        let value = value.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let digits = self.variants().and_then(|(light, _)| light.strip_prefix('#'));
+        let value = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let [_, red, green, blue] = value.unwrap_or_default().to_be_bytes();
         RGBColor(red, green, blue)
     }
@@ -86,6 +117,19 @@ pub(super) fn rules() -> String {
     rules
 }
 
+/// The rules that give a drawing without style sheets its dark colours.
+pub(super) fn dark_rules(drawing: &str) -> String {
+    let mut rules = "@media (prefers-color-scheme: dark) {\n".to_owned();
+    for ink in Ink::all().filter(|ink| *ink == Ink::Card || drawing.contains(&ink.hex())) {
+        let (colour, dark) = (ink.hex(), ink.variants().map_or("", |(_, dark)| dark));
+        let _ = writeln!(
+            rules,
+            "  [fill=\"{colour}\"] {{ fill: {dark} }} [stroke=\"{colour}\"] {{ stroke: {dark} }}"
+        );
+    }
+    rules + "}\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +145,13 @@ mod tests {
         for ink in distinct {
             assert_eq!(rules.matches(&format!("[fill=\"{ink}\"]")).count(), 1, "{ink}");
         }
+    }
+
+    #[test]
+    fn a_drawing_by_itself_brings_its_dark_colours() {
+        let rules = dark_rules(&format!("fill=\"{}\"", Ink::Bad.hex()));
+        assert!(rules.contains("[fill=\"#C22F2F\"] { fill: #ff7d78 }"), "{rules}");
+        assert_eq!(rules.lines().count(), 4, "of the background, and of what is drawn: {rules}");
     }
 
     #[test]

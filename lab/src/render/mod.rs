@@ -2,7 +2,9 @@
 //!
 //! A page has no script and no font and loads nothing, so that a single file can be sent and kept.
 
+mod axis;
 mod bars;
+mod canvas;
 mod ink;
 mod number;
 mod page;
@@ -10,9 +12,11 @@ mod parts;
 mod plot;
 mod table;
 
+pub(super) use axis::LogAxis;
 pub(super) use bars::{Bar, Line, Panel, bars};
-pub(super) use ink::Ink;
-pub(super) use number::thousands;
+pub(super) use canvas::{Canvas, Font, Side};
+pub(super) use ink::{HEATS, Ink};
+pub(super) use number::{figure, thousands};
 pub(super) use page::{Page, escape};
 pub(super) use parts::{Part, parts};
 pub(super) use plot::{Curve, Scale, curves};

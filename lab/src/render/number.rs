@@ -14,9 +14,27 @@ pub(crate) fn thousands(number: f64) -> String {
     text
 }
 
+/// Three digits and more.
+#[must_use]
+pub(crate) fn figure(ms: f64) -> String {
+    match ms {
+        ms if ms >= 1000.0 => thousands(ms),
+        ms if ms >= 100.0 => format!("{ms:.0}"),
+        ms if ms >= 10.0 => format!("{ms:.1}"),
+        ms => format!("{ms:.2}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_more() {
+        for (number, text) in [(0.0, "0.00"), (9.876, "9.88"), (98.76, "98.8"), (1234.5, "1,234")] {
+            assert_eq!(figure(number), text);
+        }
+    }
 
     #[test]
     fn thousands_are_separated() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::ink::{COLOURS, rules};
+use super::ink::{COLOURS, Ink, rules};
 
 const STYLE: &str = "
   body { font: 15px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 78rem }
@@ -28,6 +28,22 @@ const STYLE: &str = "
   .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none }
   .legend { margin: 0 0 .5rem; padding: 0; font-size: .9rem }
   .legend svg { width: .8rem; height: .8rem; margin-right: .4rem }
+  .lead, section > .lead { font-weight: 600; max-width: 60rem; color: var(--text) }
+  details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600; color: var(--accent) }
+  details > p { color: var(--quiet); max-width: 60rem; margin: .4rem 0 }
+  .heat { border-collapse: separate; border-spacing: 2px; min-width: 0 }
+  .heat th, .heat td { border: 0; padding: .3rem .4rem }
+  .heat thead th { white-space: normal; text-align: center; vertical-align: bottom; color: inherit }
+  .heat td { border-radius: .3rem; text-align: center; min-width: 4.6rem; font-size: 1.05rem }
+  .heat tbody th { position: sticky; left: 0; background: var(--card); white-space: normal }
+  .heat tbody th { font-weight: 600; min-width: 6.5rem; text-align: left; padding-left: 0 }
+  .heat small { display: block; font-size: .75rem; font-weight: 400; line-height: 1.3 }
+  .heat tbody th small { color: var(--quiet); width: 17rem }
+  .heat .score { font-weight: 650 } .heat .most { color: var(--accent); font-size: 1.3rem }
+  .heat .won { font-weight: 700 }
+  a { color: var(--accent) } .heat a { color: inherit }
+  @media (width < 50rem) { .heat tbody th small { display: none } }
+  .bad { color: var(--bad) }
   pre { white-space: pre-wrap; color: var(--quiet) } svg text { font-family: inherit }
 ";
 
@@ -81,6 +97,36 @@ impl Page {
         let _ = writeln!(self.0, "<section>\n<h2>{}</h2>", escape(title));
         fill(self);
         self.0 += "</section>\n";
+    }
+
+    /// As [`Page::section`], as the target of a link to `#id`.
+    pub(crate) fn part(&mut self, id: &str, title: &str, fill: impl FnOnce(&mut Self)) {
+        let (id, title) = (escape(id), escape(title));
+        let _ = writeln!(self.0, "<section id=\"{id}\">\n<h2>{title}</h2>");
+        fill(self);
+        self.0 += "</section>\n";
+    }
+
+    /// Adds what a click on its title shows or hides.
+    pub(crate) fn details(&mut self, title: &str, is_open: bool, fill: impl FnOnce(&mut Self)) {
+        let open = if is_open { " open" } else { "" };
+        let _ = writeln!(self.0, "<details{open}>\n<summary>{}</summary>", escape(title));
+        fill(self);
+        self.0 += "</details>\n";
+    }
+
+    /// Adds what each colour is.
+    pub(crate) fn legend(&mut self, entries: impl Iterator<Item = (Ink, String)>) {
+        self.0 += "<ul class=\"legend\">\n";
+        for (ink, name) in entries {
+            let (fill, name) = (ink.hex(), escape(&name));
+            let _ = writeln!(
+                self.0,
+                "<li><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\"><rect width=\"1\" height=\"1\" \
+                 fill=\"{fill}\"/></svg>{name}</li>"
+            );
+        }
+        self.0 += "</ul>\n";
     }
 
     /// The whole page.

@@ -1,7 +1,5 @@
 //! The report as one page.
 
-use std::fmt::Write;
-
 use super::run::Run;
 use super::{Report, plots, tables};
 use crate::render::{Ink, Page, escape};
@@ -51,7 +49,7 @@ fn distribution(page: &mut Page, report: &Report) {
         right was never dispatched.";
     let label = "Bars of the share of each backend; the figures are in the table below.";
     let parts = backends.iter().enumerate();
-    page.push(&legend(parts.map(|(index, name)| (Ink::Part(index), tables::short(name)))));
+    page.legend(parts.map(|(index, name)| (Ink::Part(index), tables::short(name).to_owned())));
     plot(page, label, caption, plots::distribution(report, &backends));
     page.push(&tables::shares(report).html());
 }
@@ -61,7 +59,7 @@ fn cumulative(page: &mut Page, report: &Report) {
         further left is faster; a flat end on the right is a long tail.";
     let label = "Cumulative distribution of latency of each configuration; its quantiles are in \
         the first table.";
-    page.push(&legend(runs(report)));
+    page.legend(runs(report));
     plot(page, label, caption, plots::cumulative(report));
 }
 
@@ -91,22 +89,7 @@ fn plot(page: &mut Page, label: &str, caption: &str, svg: Option<String>) {
     }
 }
 
-fn runs(report: &Report) -> impl Iterator<Item = (Ink, &str)> {
+fn runs(report: &Report) -> impl Iterator<Item = (Ink, String)> {
     let runs = report.runs.iter().enumerate();
-    runs.map(|(index, run): (usize, &Run)| (plots::ink(index), run.name.as_str()))
-}
-
-fn legend<'a>(entries: impl Iterator<Item = (Ink, &'a str)>) -> String {
-    let mut html = "<ul class=\"legend\">\n".to_owned();
-    for (ink, name) in entries {
-        // Writing to a String can't fail.
-        let _ = writeln!(
-            html,
-            "<li><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\"><rect width=\"1\" height=\"1\" \
-             fill=\"{}\"/></svg>{}</li>",
-            ink.hex(),
-            escape(name)
-        );
-    }
-    html + "</ul>\n"
+    runs.map(|(index, run): (usize, &Run)| (plots::ink(index), run.name.clone()))
 }

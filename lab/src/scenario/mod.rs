@@ -84,6 +84,9 @@ pub struct Run {
     pub seeds: u64,
 }
 
+/// How long what came in the measured time is waited for after its end, under continued load.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
 const fn three() -> u64 {
     3
 }

@@ -2,8 +2,8 @@
 
 use super::contender::Contender;
 use super::measured::Tally;
-use super::report::{Report, figure};
-use crate::render::{Row, Table};
+use super::report::Report;
+use crate::render::{Row, Table, figure};
 
 /// A table with a row for each scenario.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::contender::Contender;
 use super::measured::{Measured, Tally};
-use crate::render::{Row, Table, thousands};
+use crate::render::{Row, Table, figure, thousands};
 use crate::scenario::Scenario;
 
 /// The results of several contenders in the same scenario.
@@ -134,14 +134,4 @@ fn of_tally(tally: &Tally) -> Value {
         "error_part": tally.error_part(),
         "shares": tally.shares(),
     })
-}
-
-/// Three digits and more.
-pub(super) fn figure(ms: f64) -> String {
-    match ms {
-        ms if ms >= 1000.0 => thousands(ms),
-        ms if ms >= 100.0 => format!("{ms:.0}"),
-        ms if ms >= 10.0 => format!("{ms:.1}"),
-        ms => format!("{ms:.2}"),
-    }
 }

@@ -15,7 +15,7 @@ use super::measured::Measured;
 use super::proxy::Proxy;
 use crate::fleet::time::{Time, duration, nanos};
 use crate::fleet::{self, Change, Events, Fleet, Key, Outcome};
-use crate::scenario::{Conduct, Load, Request as Drawn, Requests, Scenario, Streams};
+use crate::scenario::{Conduct, Load, PATIENCE, Request as Drawn, Requests, Scenario, Streams};
 
 /// Something that happens at an instant.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,6 +48,8 @@ pub(super) struct World<'a> {
     fleet: Fleet<Attempt>,
     proxies: Vec<Proxy>,
     measured: Measured,
+    /// Requests that are counted and have not ended.
+    open: u64,
 }
 
 impl<'a> World<'a> {
@@ -83,12 +85,16 @@ impl<'a> World<'a> {
             measured: Measured::new(fleet.len(), scenario.focus.len())?,
             fleet,
             proxies,
+            open: 0,
         })
     }
 
     pub(super) fn run(mut self) -> Result<Measured, SimulateError> {
         self.start();
-        while let Some(at) = self.next_at().filter(|at| *at <= self.end) {
+        let last = self.end + nanos(PATIENCE);
+        while let Some(at) = self.next_at()
+            && (at <= self.end || self.open > 0 && at <= last)
+        {
             self.now = at;
             if let Some(key) = take_due(&mut self.timeouts, at) {
                 self.time_out(key);
@@ -98,9 +104,10 @@ impl<'a> World<'a> {
                 self.happen(event)?;
             }
         }
-        for Attempt { request, lease, .. } in self.fleet.drain() {
+        for Attempt { request, lease, .. } in self.fleet.drain().collect::<Vec<_>>() {
             let Drawn { proxy, worker, .. } = request.drawn;
             self.proxies[proxy].abandon(worker, lease);
+            self.count(&request, true);
         }
         self.measured.seconds = self.scenario.run.length.as_secs_f64();
         Ok(self.measured)
@@ -154,7 +161,9 @@ impl<'a> World<'a> {
         let drawn = self.requests.take(duration(self.now));
         self.await_arrival();
         let (came, tried) = (self.now, Tried::default());
-        self.dispatch(Request { came, drawn, tried, attempts: 0 });
+        let request = Request { came, drawn, tried, attempts: 0 };
+        self.open += u64::from(self.is_counted(&request));
+        self.dispatch(request);
     }
 
     /// The script of a backend has changed something.

@@ -1,39 +1,61 @@
 //! The results for people and for programs: text, JSON, a page, and the heat map by itself.
 
+mod heat;
+mod json;
+mod page;
+mod phases;
+#[cfg(test)]
+mod sample;
+mod seen;
+mod series;
+mod simulated;
+mod standing;
+mod stats;
+mod tables;
+mod tails;
+#[cfg(test)]
+mod tests;
+mod text;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::results::Results;
+use super::results::{Measured, Results};
+use standing::Standing;
 
 /// Everything, for a terminal.
 #[must_use]
-pub fn text(_results: &Results) -> String {
-    String::new()
+pub fn text(results: &Results) -> String {
+    text::document(results)
 }
 
-/// The scenario at this place, for a terminal: its table, as soon as it was run.
+/// One scenario, for a terminal. Of the other results only the contenders' names are needed, so it
+/// can be shown as soon as the scenario was run.
 #[must_use]
-pub fn scenario(_results: &Results, _index: usize) -> String {
-    String::new()
+pub fn scenario(results: &Results, measured: &Measured) -> String {
+    text::scenario(results, measured, &Standing::of(measured))
 }
 
 /// Everything, for programs. [`read`] reads it back.
-#[must_use]
-pub fn json(_results: &Results) -> String {
-    String::new()
+///
+/// # Errors
+/// A value can't be written as JSON.
+pub fn json(results: &Results) -> io::Result<String> {
+    Ok(json::document(results)?)
 }
 
 /// Everything as one page in HTML.
 #[must_use]
-pub fn page(_results: &Results) -> String {
-    String::new()
+pub fn page(results: &Results) -> String {
+    page::document(results)
 }
 
 /// The heat map as an SVG for both colour schemes.
 #[must_use]
-pub fn heat_map(_results: &Results) -> String {
-    String::new()
+pub fn heat_map(results: &Results) -> String {
+    let standings: Vec<Standing> = results.scenarios.iter().map(Standing::of).collect();
+    heat::picture(results, &standings)
 }
 
 /// Reads what [`json`] wrote.
@@ -41,8 +63,7 @@ pub fn heat_map(_results: &Results) -> String {
 /// # Errors
 /// The file can't be read, or is no such document.
 pub fn read(path: &Path) -> io::Result<Results> {
-    let _text = fs::read_to_string(path)?;
-    Err(io::Error::from(io::ErrorKind::InvalidData))
+    json::read(&fs::read_to_string(path)?)
 }
 
 /// Writes `arena.json`, `arena.html` and `arena-heatmap.svg` into `folder`, which is created if
@@ -53,7 +74,7 @@ pub fn read(path: &Path) -> io::Result<Results> {
 pub fn write(results: &Results, folder: &Path) -> io::Result<[PathBuf; 3]> {
     fs::create_dir_all(folder)?;
     let paths = ["arena.json", "arena.html", "arena-heatmap.svg"].map(|name| folder.join(name));
-    fs::write(&paths[0], json(results))?;
+    fs::write(&paths[0], json(results)?)?;
     fs::write(&paths[1], page(results))?;
     fs::write(&paths[2], heat_map(results))?;
     Ok(paths)

@@ -1,5 +1,6 @@
 //! `tidegate-lab`: parses flags, makes one call, and returns an exit code.
 
+mod arena;
 mod backends;
 mod bench;
 mod load;
@@ -8,6 +9,7 @@ mod places;
 mod relay;
 mod report;
 mod scenarios;
+mod scratch;
 mod setup;
 mod simulate;
 mod soak;
@@ -18,6 +20,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use arena::ArenaFlags;
 use backends::BackendsFlags;
 use bench::BenchFlags;
 use clap::{Parser, Subcommand};
@@ -96,6 +99,9 @@ enum Task {
     /// Measure the processor time per request of tidegate and other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
+    /// Run real proxies before backends that queue, slow down and fail, and compare their latencies
+    #[command(after_help = arena::EXAMPLES)]
+    Arena(ArenaFlags),
     /// Send requests at a fixed rate, regardless of the answers, and print the latencies
     #[command(after_help = load::EXAMPLES)]
     Load(LoadFlags),
@@ -136,6 +142,7 @@ fn run(task: Task) -> ExitCode {
         Task::Scenarios(flags) => flags.run(),
         Task::Report(flags) => flags.run(),
         Task::Bench(flags) => flags.run(),
+        Task::Arena(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
         Task::Simulate(flags) => flags.run(),

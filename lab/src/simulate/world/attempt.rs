@@ -41,7 +41,7 @@ impl World<'_> {
             };
             let backend = proxy.backend(&lease);
             request.attempts += 1;
-            if self.now >= self.begin {
+            if (self.begin..self.end).contains(&self.now) {
                 self.measured.sent(backend, request.drawn.focus);
             }
             if self.fleet.listens(backend) {
@@ -117,17 +117,27 @@ impl World<'_> {
         }
     }
 
-    /// A request has ended. Latencies of long polls are not speeds, so they are not counted.
+    /// A request has ended.
     fn complete(&mut self, request: &Request, is_error: bool) {
-        let latency = self.now - request.came;
-        let is_poll = self.scenario.classes[request.drawn.class].wait.is_some();
-        if request.came >= self.begin && !is_poll {
-            self.measured.ended(latency, is_error, request.drawn.focus);
-        }
+        self.count(request, is_error);
         if self.requests.next_at().is_none() {
-            let pause = if latency == 0 { RETRY_PAUSE } else { 0 };
+            let pause = if self.now == request.came { RETRY_PAUSE } else { 0 };
             self.events.push(self.now + pause, Event::Arrive);
         }
+    }
+
+    /// Counts a request as ended now.
+    pub(super) fn count(&mut self, request: &Request, is_error: bool) {
+        if self.is_counted(request) {
+            self.open -= 1;
+            self.measured.ended(self.now - request.came, is_error, request.drawn.focus);
+        }
+    }
+
+    /// Latencies of long polls are not speeds, so they are not counted.
+    pub(super) fn is_counted(&self, request: &Request) -> bool {
+        let is_poll = self.scenario.classes[request.drawn.class].wait.is_some();
+        (self.begin..self.end).contains(&request.came) && !is_poll
     }
 
     /// All that a backend has is reset. Nothing of an answer had come, so the proxy tries again.
