@@ -24,8 +24,9 @@ use tidegate::control::describe;
 use tidegate::journal;
 
 /// The documents whose commands are run here.
-const RUN_HERE: [&str; 10] = [
+const RUN_HERE: [&str; 11] = [
     "README.md",
+    "docs/backend.md",
     "docs/balancing.md",
     "docs/comparison.md",
     "docs/dashboard.md",

@@ -36,7 +36,7 @@ impl Acceptor {
         match event {
             Event::Ready { key, .. } => key == self.key,
             Event::Expired { key, at } => key == self.key && self.retry.fired(at),
-            _ => false,
+            Event::Woken => false,
         }
     }
 

@@ -63,6 +63,10 @@ const EVENTS_PER_TURN: usize = 1024;
 /// Bytes read at once; the conversation keeps those that it needs later.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Requests at all backends, also those whose clients have left where aborts are ignored. At more
+/// connections are closed.
+const MOST_REQUESTS: usize = 100_000;
+
 /// How long a client may take to notice that its connection is over.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -164,7 +168,9 @@ impl Backends {
             let unfinished = self.unfinished.len(UNFINISHED);
             let instant = self.poller.turn(&mut events, unfinished > 0)?;
             let now = self.epoch.time(instant);
+            // What is due goes out before anything new is read.
             self.work(now)?;
+            self.send_answers(now)?;
             for _ in 0..unfinished {
                 if let Some(key) = self.unfinished.pop_first(UNFINISHED) {
                     self.drive(key, now)?;
@@ -269,7 +275,7 @@ impl Backends {
     fn ask(&mut self, key: Key, asked: Asked, now: Time) -> io::Result<()> {
         let Some(client) = self.clients.get_mut(key) else { return Ok(()) };
         let backend = client.backend;
-        if !self.fleet.listens(backend) {
+        if !self.fleet.listens(backend) || self.fleet.requests() >= MOST_REQUESTS {
             self.clients.remove(key);
             return Ok(());
         }

@@ -253,7 +253,7 @@ fn a_flag_that_makes_no_sense_is_named_with_code_2() {
         assert!(complaint.contains(flags[0]), "{complaint}");
     }
     for (flags, said) in [
-        (&["--slots", "2", "--cores", "2"][..], "'--cores <N>' cannot be used with '--slots <N>'"),
+        (&["--slots", "2", "--cores", "2"][..], "'--slots <N>' cannot be used with '--cores <N>'"),
         (&["--service", "exp:1ms", "--profile", "1"], "cannot be used with"),
         (&["--service", "gauss:1ms"], "lognormal:10ms,sigma=1.4"),
         (&["--script", "1s.. pause"], "a pause has an end"),

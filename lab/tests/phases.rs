@@ -3,8 +3,6 @@
 //! Times in scripts are so long that nothing comes of them in a test, or come again and again and
 //! are waited for. What is asserted is what came, and in which order.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::ErrorKind;
 use std::net::TcpStream;
 

@@ -2,7 +2,7 @@
 //!
 //! Its owner passes it the bytes that were read, sends what is [`pending`](Conversation::pending),
 //! answers what is [`asked`](Conversation::asked), and closes when it is
-//! [`over`](Conversation::ending). Requests are answered in order; a pipelined request is asked when
+//! [`over`](Conversation::ending). Requests are answered in order; a pipelined one is asked when
 //! the one before it has been answered. Bodies of requests are dropped as they arrive.
 
 use std::mem;

@@ -238,15 +238,16 @@ impl Flags {
 
 fn announcement(behaviour: &Behaviour, endpoint: &Endpoint) -> String {
     let Behaviour { id, group, .. } = behaviour;
-    let mut line = format!("backend {id} listening on {endpoint}");
-    line += &match &group.service {
-        Service::Cycle(profile) => format!(", profile {profile} ms"),
-        service => format!(", service {service}"),
+    let service = match &group.service {
+        Service::Cycle(profile) => format!("profile {profile} ms"),
+        service => format!("service {service}"),
     };
-    for (count, what) in [(group.slots, "slots"), (group.cores, "cores")] {
-        line += &count.map(|count| format!(", {count} {what}")).unwrap_or_default();
-    }
-    line
+    let limit = match (group.slots, group.cores) {
+        (Some(slots), _) => format!(", {slots} slots"),
+        (_, Some(cores)) => format!(", {cores} cores"),
+        _ => String::new(),
+    };
+    format!("backend {id} listening on {endpoint}, {service}{limit}")
 }
 
 /// As process 1 of a container a signal without a handler would be ignored.

@@ -60,6 +60,10 @@ impl<T> Jobs<T> {
         Key { index, generation: slot.0 }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     pub(super) fn get(&mut self, key: Key) -> Option<&mut Job<T>> {
         let (generation, job) = &mut self.slots[key.index];
         if *generation == key.generation { job.as_mut() } else { None }
@@ -107,6 +111,6 @@ mod tests {
         assert!(jobs.get(first).is_none() && jobs.remove(first).is_none());
         assert_eq!(jobs.get(third).and_then(|job| job.owner), Some(2));
         assert_eq!(jobs.keys_at(7), [third, second]);
-        assert_eq!(jobs.keys_at(0), []);
+        assert_eq!((jobs.keys_at(0), jobs.len()), (vec![], 2));
     }
 }

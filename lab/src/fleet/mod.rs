@@ -2,8 +2,8 @@
 //!
 //! It knows neither sockets nor clocks. The simulator drives it in simulated time; `backend` drives
 //! it by an event loop, so that a backend over sockets does what the simulated one does. The caller
-//! keeps an [`Agenda`], takes each event out when it is due, and passes it to [`Fleet::happen`] with
-//! the time for which it was due. So nothing that a late caller does moves what comes after.
+//! keeps an [`Agenda`], takes each event out when it is due, and passes it to [`Fleet::happen`]
+//! with the time for which it was due. So what a late caller does moves nothing that comes after.
 
 mod events;
 mod jobs;
@@ -132,6 +132,11 @@ impl<T> Fleet<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.servers.len()
+    }
+
+    /// How many requests they have.
+    pub(crate) fn requests(&self) -> usize {
+        self.jobs.len()
     }
 
     pub(crate) fn group(&self, backend: usize) -> &Group {

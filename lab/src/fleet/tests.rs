@@ -1,4 +1,5 @@
 use super::*;
+use std::ops::RangeInclusive;
 use time::MILLISECOND;
 
 const MS: Time = MILLISECOND;
@@ -48,6 +49,12 @@ impl Simulated {
         self.fleet.receive(0, ask, owner, self.now, &mut self.agenda)
     }
 
+    fn ask_all(&mut self, owners: RangeInclusive<char>) {
+        for owner in owners {
+            self.ask(owner, 1.0);
+        }
+    }
+
     fn abandon(&mut self, key: Key) -> Option<char> {
         self.fleet.abandon(key, self.now, &mut self.agenda)
     }
@@ -92,7 +99,7 @@ fn a_slot_works_on_one_request_and_the_others_queue() {
 #[test]
 fn without_limits_nothing_queues() {
     let mut it = Simulated::new(&[group("fixed:10ms", &[])]);
-    ('a'..='e').for_each(|owner| drop(it.ask(owner, 1.0)));
+    it.ask_all('a'..='e');
     assert_eq!(it.run(10 * MS).len(), 5);
 }
 
@@ -101,7 +108,7 @@ fn cores_are_shared_equally_and_a_request_has_one_at_most() {
     let mut it = Simulated::new(&[cores(2, group("fixed:10ms", &[]))]);
     it.ask('a', 1.0);
     assert_eq!(it.run(5 * MS), []);
-    ('b'..='d').for_each(|owner| drop(it.ask(owner, 1.0)));
+    it.ask_all('b'..='d');
     // Four share two cores: half speed from 5 ms on.
     assert_eq!(it.run(15 * MS), story(&[(15, "a 200 after 15")]));
     // The other three have done half of their work, and go on at two thirds.
@@ -215,7 +222,7 @@ fn a_closed_port_is_known_from_the_script_alone() {
 fn a_restart_loses_what_is_there() {
     for limit in [slots, cores] {
         let mut it = Simulated::new(&[limit(1, group("fixed:10ms", &[])), group("exp:1ms", &[])]);
-        ('a'..='c').for_each(|owner| drop(it.ask(owner, 1.0)));
+        it.ask_all('a'..='c');
         let other = Ask { cost: 1.0, wait: None, seed: 1 };
         it.fleet.receive(1, other, 'z', 0, &mut it.agenda);
         let keys = it.fleet.restart(0);
