@@ -4,8 +4,6 @@ mod heat;
 mod json;
 mod page;
 mod phases;
-#[cfg(test)]
-mod sample;
 mod seen;
 mod series;
 mod simulated;
