@@ -70,11 +70,11 @@ pub(super) fn figures(contenders: &[Entrant], measured: &Measured, standing: &St
     Table {
         caption: String::new(),
         heads: heads.map(str::to_owned).collect(),
-        rows: rows.map(|(entry, place)| row(contenders, measured, entry, place)).collect(),
+        rows: rows.map(|(entry, place)| row(contenders, entry, place)).collect(),
     }
 }
 
-fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place) -> Row {
+fn row(contenders: &[Entrant], entry: &Entry, place: &Place) -> Row {
     let seen = Seen::all(entry);
     let failed = if entry.failure.is_some() { " FAILED" } else { "" };
     let mut cells = vec![

@@ -68,7 +68,6 @@ pub(super) fn round(backends: usize, all: Tally) -> Round {
         series: vec![slice(0.0), slice(1.0)],
         seconds: 2.0,
         sent: all.latencies.len(),
-        sent: all.latencies.len(),
         received: received.clone(),
         cpu_us_per_request: 25.0,
         lag_ms: 0.1,
