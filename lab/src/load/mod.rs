@@ -5,8 +5,8 @@
 //! has an intended start, from which its latency counts, also if it was sent later because all
 //! connections were waiting.
 //!
-//! It runs on one thread, on the proxy's reactor. What it sends, and when, is up to a `Traffic`: here
-//! the same request at a fixed rate, in the arena the load of a scenario.
+//! It runs on one thread, on the proxy's reactor. What it sends, and when, is up to a `Traffic`:
+//! here the same request at a fixed rate, in the arena the load of a scenario.
 
 mod answer;
 mod engine;

@@ -18,7 +18,7 @@ use crate::{MISUSE, fail, say, signal_code};
 pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
   tidegate-lab arena --quick
-  tidegate-lab arena --scenario uneven@0.9 --contender tidegate-adaptive --contender nginx-least-time
+  tidegate-lab arena --scenario uneven@0.9 --contender tidegate-adaptive --rounds 5
   tidegate-lab arena --scenario own.toml --rounds 5 --seconds 30 --out /tmp/own
 
 EXIT STATUS
