@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn one_without_phases_is_only_shorter() {
         let short = read("uneven").for_arena(1.0, 2);
-        let expected = Scenario { run: short.run, ..read("uneven") };
+        let expected = Scenario { run: short.run, arena: Arena::default(), ..read("uneven") };
         assert_eq!(short, expected);
     }
 

@@ -43,7 +43,8 @@ pub(crate) struct ArenaFlags {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
 
-    /// Length of a turn, with its start and its end, in seconds [default: 8, or 4 with --quick]
+    /// Length of a turn, with its start and its end, in seconds; scenarios that say so are as much
+    /// longer or shorter [default: 8, or 4 with --quick]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=3600))]
     seconds: Option<u64>,
 
