@@ -65,9 +65,9 @@ mod tests {
             };
             let bins = Bins::of(&run);
             assert!((40..=100).contains(&bins.all), "{warm_up} {length}: {bins:?}");
-            let ms = bins.length.as_micros() as f64 / 1e3;
-            assert_eq!(ms.round(), f64::from(bin), "{warm_up} {length}: {bins:?}");
-            let off = bins.length * u32::try_from(bins.warm_up).unwrap() - run.warm_up;
+            assert_eq!(bins.length.as_micros().div_ceil(1000), bin, "{warm_up} {length}: {bins:?}");
+            let off = bins.length * u32::try_from(bins.warm_up).unwrap();
+            let off = off.abs_diff(run.warm_up);
             assert!(off < Duration::from_millis(1), "{warm_up} {length}: {off:?}");
         }
     }

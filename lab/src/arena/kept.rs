@@ -1,5 +1,12 @@
 //! How the types of others are kept in `arena.json`.
 
+use serde::{Deserialize, Deserializer};
+
+/// A number; one that is none, such as the quotient of two zeros, is kept as null.
+pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
 /// A scenario, as its file.
 pub(super) mod text {
     use serde::{Deserialize, Deserializer, Serializer, de};
@@ -18,24 +25,6 @@ pub(super) mod text {
     ) -> Result<Scenario, D::Error> {
         let text = String::deserialize(from)?;
         Scenario::parse("its scenario", &text, None).map_err(de::Error::custom)
-    }
-}
-
-/// A number, or null for one that is none, such as the quotient of two zeros.
-pub(super) mod number {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        number: &f64,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.serialize_f64(*number)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<f64, D::Error> {
-        Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
     }
 }
 

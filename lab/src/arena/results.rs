@@ -83,17 +83,17 @@ pub struct Round {
     /// The same over time.
     pub series: Vec<Slice>,
     /// What was measured, in seconds.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub seconds: f64,
     /// Requests that clients sent in it, long polls included.
     pub sent: u64,
     /// Requests that each backend received in it, in the order of `Scenario::each_backend`.
     pub received: Vec<u64>,
     /// Processor time of all the contender's threads and processes, per request, in µs.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub cpu_us_per_request: f64,
     /// How late the client sent, at the 99th percentile, in ms.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub lag_ms: f64,
     /// Whether it was too late for the round to count, also when it was repeated.
     pub is_disturbed: bool,
@@ -114,13 +114,13 @@ pub struct Tally {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Slice {
     /// When it begins, in seconds from the beginning of the script, warm-up included.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub from_s: f64,
     /// What the clients saw of requests whose intended start was in it.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub p50_ms: f64,
     /// The same.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub p99_ms: f64,
     /// The same.
     pub requests: u64,
@@ -138,10 +138,10 @@ pub struct Predicted {
     /// In milliseconds: mean, p50, p95, p99, p99.9.
     pub latency_ms: [f64; 5],
     /// Requests that ended per second.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub per_second: f64,
     /// The part of the requests that ended in an error.
-    #[serde(with = "number")]
+    #[serde(deserialize_with = "number")]
     pub error_part: f64,
     /// The part of the attempts that each backend got.
     pub shares: Vec<f64>,

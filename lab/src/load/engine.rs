@@ -209,7 +209,7 @@ impl<T: Traffic> Engine<T> {
                 && let Some(ticket) = self.targets[target].waiting.pop_front()
             {
                 connection.ask(ticket, traffic, now);
-                self.advance(key, traffic, now)?;
+                self.advance(key, traffic, now);
             }
         }
         Ok(())
@@ -235,16 +235,16 @@ impl<T: Traffic> Engine<T> {
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         connection.stream.note(readiness);
         let target = connection.target;
-        self.advance(key, traffic, now)?;
+        self.advance(key, traffic, now);
         self.dispatch(target, traffic, now)
     }
 
     /// Sends and receives on one connection as much as possible.
-    fn advance(&mut self, key: Key, traffic: &mut T, now: Instant) -> io::Result<()> {
-        let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
+    fn advance(&mut self, key: Key, traffic: &mut T, now: Instant) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
         let turn = connection.advance(&mut self.buffer, &mut self.bytes);
         let (end, is_kept) = match turn.unwrap_or_else(|error| Turn::Over(End::of(&error))) {
-            Turn::Waits => return Ok(()),
+            Turn::Waits => return,
             Turn::Answered(answer) => (End::Answered(answer.status), answer.keep_alive),
             Turn::Over(end) => (end, false),
         };
@@ -259,7 +259,6 @@ impl<T: Traffic> Engine<T> {
         if let Some(ticket) = ticket {
             traffic.ended(ticket, end, now);
         }
-        Ok(())
     }
 }
 

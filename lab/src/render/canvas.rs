@@ -114,8 +114,8 @@ pub(crate) struct Font {
 }
 
 impl Font {
-    pub(crate) const fn new(size: f64, side: Side) -> Self {
-        Self { size, side, is_bold: false }
+    pub(crate) const fn new(pixels: f64, side: Side) -> Self {
+        Self { size: pixels, side, is_bold: false }
     }
 
     pub(crate) const fn bold(self) -> Self {
@@ -130,4 +130,39 @@ fn path(points: &[(f64, f64)]) -> String {
         let _ = write!(path, "{command}{x:.1} {y:.1}");
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn() -> Canvas {
+        let mut canvas = Canvas::new(100.0, 50.0);
+        canvas.rectangle([1.0, 2.0, 3.0, 4.0], 1.0, Ink::Heat(0));
+        canvas.line(&[(0.0, 0.0), (9.0, 5.5)], 2.0, 0.5, Ink::Series(0));
+        canvas.area(&[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)], Ink::Part(0));
+        canvas.circle((5.0, 5.0), 2.0, Ink::Bad);
+        canvas.text((7.0, 8.0), Font::new(12.0, Side::Left).bold(), Ink::Text, "<1 & 2>");
+        canvas
+    }
+
+    #[test]
+    fn a_drawing_of_a_page_has_the_colours_of_its_style_sheet() {
+        let svg = drawn().end();
+        assert!(svg.starts_with("<svg viewBox=\"0 0 100 50\">") && svg.ends_with("</svg>"));
+        assert!(svg.contains("d=\"M0.0 0.0L9.0 5.5\"") && svg.contains("L1.0 1.0Z\""), "{svg}");
+        assert!(svg.contains("text-anchor=\"end\" font-weight=\"650\""), "{svg}");
+        assert!(svg.contains(">&lt;1 &amp; 2&gt;</text>") && !svg.contains("<style>"), "{svg}");
+        assert!(svg.contains(&format!("fill=\"{}\"", Ink::Heat(0).hex())), "{svg}");
+    }
+
+    #[test]
+    fn one_by_itself_says_what_it_is_and_has_a_background_in_both_colour_schemes() {
+        let svg = drawn().document("a < b");
+        assert!(svg.contains("<title>a &lt; b</title>") && svg.contains("role=\"img\""), "{svg}");
+        assert!(svg.contains("@media (prefers-color-scheme: dark)"), "{svg}");
+        let background = Ink::Card.hex();
+        assert!(svg.contains(&format!("[fill=\"{background}\"] {{ fill: #151d24 }}")), "{svg}");
+        assert!(svg.contains(&format!("rx=\"10\" fill=\"{background}\"/>")), "{svg}");
+    }
 }

@@ -19,8 +19,8 @@ const SERIES: usize = 8;
 /// How many parts have a colour of their own: shades of one colour, neighbours far apart.
 const PARTS: usize = 4;
 
-/// How many steps a heat map has: from the best over the middle to the worst, and one for what is not
-/// ranked. Blue and orange, because nearly everybody can tell these apart.
+/// How many steps a heat map has: from the best over the middle to the worst, and one for what is
+/// not ranked. Blue and orange, because nearly everybody can tell these apart.
 pub(crate) const HEATS: usize = 8;
 
 /// A colour that is drawn with.

@@ -19,7 +19,8 @@ const STYLE: &str = "
   thead th { color: var(--quiet); font-weight: 600 }
   th:first-child { text-align: left; padding-left: 0 }
   tbody th { font-weight: 600 } tbody tr:last-child > * { border: 0 }
-  .marked > * { background: var(--marked) }
+  tbody th { position: sticky; left: 0; background: var(--card) }
+  .marked > *, .marked > th { background: var(--marked) }
   .scroll { overflow-x: auto } .scroll:focus-visible { outline: 2px solid var(--accent) }
   [role=img] svg { display: block; width: 100%; height: auto }
   .scroll svg { min-width: 42rem } .scroll { margin-bottom: .8rem }
@@ -34,15 +35,21 @@ const STYLE: &str = "
   .heat { border-collapse: separate; border-spacing: 2px; min-width: 0 }
   .heat th, .heat td { border: 0; padding: .3rem .4rem }
   .heat thead th { white-space: normal; text-align: center; vertical-align: bottom; color: inherit }
+  .heat thead th:first-child { text-align: left; padding-left: 0 }
   .heat td { border-radius: .3rem; text-align: center; min-width: 4.6rem; font-size: 1.05rem }
-  .heat tbody th { position: sticky; left: 0; background: var(--card); white-space: normal }
-  .heat tbody th { font-weight: 600; min-width: 6.5rem; text-align: left; padding-left: 0 }
+  .heat tbody th { white-space: normal; min-width: 6.5rem; text-align: left; padding-left: 0 }
   .heat small { display: block; font-size: .75rem; font-weight: 400; line-height: 1.3 }
   .heat tbody th small { color: var(--quiet); width: 17rem }
   .heat .score { font-weight: 650 } .heat .most { color: var(--accent); font-size: 1.3rem }
   .heat .won { font-weight: 700 }
   a { color: var(--accent) } .heat a { color: inherit }
-  @media (width < 50rem) { .heat tbody th small { display: none } }
+  @media (width < 50rem) {
+    body { padding: 1rem .5rem 3rem } section { padding: .8rem .7rem }
+    .heat tbody th small { display: none } .heat th { font-size: .8rem }
+    .heat td { min-width: 3.4rem; padding: .3rem .1rem; font-size: .95rem }
+    .heat td small { white-space: normal }
+    .heat tbody th { min-width: 5.5rem }
+  }
   .bad { color: var(--bad) }
   pre { white-space: pre-wrap; color: var(--quiet) } svg text { font-family: inherit }
 ";
@@ -163,6 +170,20 @@ mod tests {
         let page = page.end();
         assert!(page.contains("<h1>&lt;a&gt;</h1>") && page.contains("<h2>b &amp; c</h2>"));
         assert!(page.contains("<p>&lt;/p&gt;&lt;script&gt;&quot;&#39;</p>\n</section>\n</html>\n"));
+    }
+
+    #[test]
+    fn what_is_hidden_at_first_and_what_a_colour_means_is_text_too() {
+        let mut page = Page::new("x");
+        page.part("a\"", "b", |page| page.details("<c>", true, |page| page.paragraph("d")));
+        page.details("e", false, |_| {});
+        page.legend([(Ink::Series(2), "<f>".to_owned())].into_iter());
+        let page = page.end();
+        assert!(page.contains("<section id=\"a&quot;\">\n<h2>b</h2>\n<details open>"), "{page}");
+        assert!(page.contains("<summary>&lt;c&gt;</summary>\n<p>d</p>\n</details>"), "{page}");
+        assert!(page.contains("<details>\n<summary>e</summary>"), "{page}");
+        let colour = format!("fill=\"{}\"/></svg>&lt;f&gt;</li>", Ink::Series(2).hex());
+        assert!(page.contains(&colour), "{page}");
     }
 
     #[test]

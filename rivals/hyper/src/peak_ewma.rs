@@ -1,9 +1,9 @@
-//! tower's balancing, as services on hyper have it: of two backends that are drawn, the one with the
-//! smaller product of its latency and its requests in flight.
+//! tower's balancing, as services on hyper have it: of two backends that are drawn, the one with
+//! the smaller product of its latency and its requests in flight.
 //!
-//! tower's `Balance` sends requests itself. Here it only chooses: its services are ready at once and
-//! answer with their backend, and what measures a latency goes with the request until its answer is
-//! here. Constants are linkerd's.
+//! tower's `Balance` sends requests itself. Here it only chooses: its services are ready at once
+//! and answer with their backend, and what measures a latency goes with the request until its
+//! answer is here. Constants are linkerd's.
 
 use std::convert::Infallible;
 use std::future::{self, Future};
@@ -103,12 +103,12 @@ mod tests {
         drop(other);
     }
 
-    #[test]
-    fn a_slow_answer_counts_against_its_backend() {
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_answer_counts_against_its_backend() {
         let ids = ids(2);
         let mut balance = PeakEwma::new(&ids);
         let (slow, latency) = balance.choose().expect("a backend");
-        std::thread::sleep(FIRST_LATENCY * 2);
+        tokio::time::advance(FIRST_LATENCY * 2).await;
         drop(latency);
         for _ in 0..20 {
             let (chosen, latency) = balance.choose().expect("a backend");

@@ -59,7 +59,7 @@ fn common(policy: &str, job: &Job<'_>, upstreams: impl Iterator<Item = String>) 
 }
 
 pub(super) const TIDEGATE_CHOICES: [&str; 4] = [
-    "its defaults: the policies `adaptive` and `least-conn` need no setting",
+    "its defaults, with the policy that the name says",
     "--response-timeout, --max-attempts, --eject-after, --slow-start: those of the scenario, which \
      are the defaults unless it says otherwise",
     "weights, limits and backups are options of the upstreams",
@@ -71,6 +71,7 @@ pub(super) const HYPER_CHOICES: [&str; 5] = [
      decay of 10 s",
     "--client own-pool: up to 512 idle connections for each backend, the one used last first",
     "--response-timeout: that of the scenario",
-    "no retry and no ejection: tower's balance has neither; a failure is a latency like any other",
+    "no retry and no ejection: tower's balance has neither; a failure is a latency like any other, \
+     so what fails fast is preferred",
     "weights, limits and backups are not carried over, because tower's balance has none",
 ];

@@ -85,11 +85,13 @@ pub(super) fn choices(strategy: &str) -> Vec<&'static str> {
             "p2c" => "strategy p2c: of two that are drawn the one with fewer requests in flight",
             _ => "strategy wrr: weighted round robin, the default",
         },
-        "maxIdleConnsPerHost 512: the default, 200, is fewer than a burst needs",
+        "maxIdleConnsPerHost 512: its own transport keeps 200 idle connections, fewer than a burst \
+         needs",
         "passiveHealthCheck of 3 failures in 3 s: the example of its documentation; without it, \
          the default, nothing takes a server out, and its own default of 1 failure would take out \
          a server for each 503 by chance",
-        "retry: as many attempts as the scenario allows a proxy; without it nothing is retried",
+        "retry: where no connection can be made, as many attempts as the scenario allows a proxy; \
+         without it nothing is retried",
         "dialTimeout 1s: as all contenders; the default is 30s",
         "disableHTTP2: nothing else is spoken here",
         "checkNewVersion and sendAnonymousUsage false, no API, no log of requests, no metrics: \

@@ -7,8 +7,8 @@ use super::seen::Quantile;
 use super::standing::{NOTHING, Place, Standing, Verdict};
 use crate::render::{Canvas, Font, HEATS, Ink, Side, escape, figure};
 
-/// Up to which multiple of the best a cell has the colour of each step after the first, which is that
-/// of the best.
+/// Up to which multiple of the best a cell has the colour of each step after the first, which is
+/// that of the best.
 const STEPS: [f64; 5] = [1.1, 1.25, 1.5, 2.0, 4.0];
 
 /// The step of what is not ranked.
@@ -16,7 +16,7 @@ const UNRANKED: usize = HEATS - 1;
 
 /// The steps in words.
 pub(super) const STEP_NAMES: [&str; HEATS] =
-    ["best, or equal (=)", "up to 1.1 ×", "1.25 ×", "1.5 ×", "2 ×", "4 ×", "more", "not ranked"];
+    ["best, or equal (=)", "≤ 1.1 ×", "≤ 1.25", "≤ 1.5", "≤ 2", "≤ 4", "more", "not ranked"];
 
 /// A contender in a scenario.
 struct Cell {
@@ -71,8 +71,19 @@ fn cell(place: &Place) -> Cell {
     let wrong = place.wrong();
     let is_wrong = wrong.is_some();
     let latency = || place.ms.map_or(String::new(), |ms| format!("{} ms", figure(ms)));
-    let is_best = place.verdict.is_best();
-    Cell { step, ratio: place.times_text(), note: wrong.unwrap_or_else(latency), is_wrong, is_best }
+    let mut note = wrong.unwrap_or_else(latency);
+    if place.is_disturbed {
+        note += " !";
+    }
+    Cell { step, ratio: place.times_text(), note, is_wrong, is_best: place.verdict.is_best() }
+}
+
+/// What a scenario is compared by, if that is no p99.
+fn other_quantile(standing: &Standing) -> String {
+    match standing.quantile {
+        Quantile::P99 => String::new(),
+        lower => format!(" ({})", lower.name()),
+    }
 }
 
 /// The heat map as a table of a page.
@@ -106,10 +117,7 @@ pub(super) fn html(results: &Results, standings: &[Standing]) -> String {
     html += "</tr>\n";
     for (index, (measured, standing)) in results.scenarios.iter().zip(standings).enumerate() {
         let (name, about) = (escape(&measured.name), escape(&measured.scenario.about));
-        let quantile = match standing.quantile {
-            Quantile::P99 => String::new(),
-            lower => format!(" ({})", lower.name()),
-        };
+        let quantile = other_quantile(standing);
         let _ = write!(
             html,
             "<tr><th scope=\"row\"><a href=\"#scenario-{index}\">{name}</a>{quantile}\
@@ -166,7 +174,8 @@ pub(super) fn picture(results: &Results, standings: &[Standing]) -> String {
     canvas.text((MARGIN, MARGIN + HEAD + 24.0), name, Ink::Quiet, &text);
     for (row, (measured, standing)) in results.scenarios.iter().zip(standings).enumerate() {
         let top = MARGIN + HEAD + ROW * (row + 1) as f64;
-        canvas.text((MARGIN, top + 25.0), name.bold(), Ink::Text, &measured.name);
+        let text = format!("{}{}", measured.name, other_quantile(standing));
+        canvas.text((MARGIN, top + 25.0), name.bold(), Ink::Text, &text);
         for (column, cell) in standing.places.iter().map(cell).enumerate() {
             draw(&mut canvas, (left(column), top), &cell);
         }

@@ -4,8 +4,6 @@ mod heat;
 mod json;
 mod page;
 mod phases;
-#[cfg(test)]
-mod sample;
 mod seen;
 mod series;
 mod simulated;
@@ -28,6 +26,13 @@ use standing::Standing;
 #[must_use]
 pub fn text(results: &Results) -> String {
     text::document(results)
+}
+
+/// What is said of all scenarios together, for a terminal that has shown each already.
+#[must_use]
+pub fn summary(results: &Results) -> String {
+    let standings: Vec<Standing> = results.scenarios.iter().map(Standing::of).collect();
+    text::summary(results, &standings)
 }
 
 /// One scenario, for a terminal. Of the other results only the contenders' names are needed, so it

@@ -10,15 +10,17 @@ use super::{heat, simulated, tables, tails, text};
 use crate::render::{Ink, Page, escape};
 
 const HEAT: &str = "Each cell is the p99 of a contender as a multiple of the best in the same \
-    scenario, with the p99 itself or what went wrong below. \
-    Lower is better; = marks who the rounds do not tell from the best.";
+    scenario, with the p99 itself or what went wrong below. Lower is better. =: the rounds do not \
+    tell it from the best; !: the client was late in a round. If a scenario has too few requests \
+    for a p99, a lower quantile is beside its name.";
 
 const TAILS: &str =
     "Bar: p50. Dots: p95, p99 (large) and, if known, p99.9. Further left is faster.";
 
 const OVER_TIME: &str = "Above: p99 (and in a paler line p50), in ms, of the requests of each \
     moment; red at its foot: moments with errors. Below: which part of the requests each backend \
-    received, in %. Yellow: what the script does; grey: the warm-up, which counts nowhere else. All contenders have the same scales.";
+    received, in %. Yellow: what the script does; grey: the warm-up, which counts nowhere else. \
+    All contenders have the same scales.";
 
 const SIMULATED: &str = "How much higher what was measured is than what the simulator says of the \
     same file and policy. Beyond 15 % (!) one of the two is wrong, or the simulator does not model \
@@ -52,7 +54,9 @@ pub(super) fn document(results: &Results) -> String {
     });
     page.section("How it was measured", |page| {
         page.paragraph(&text::machine(results));
-        text::rules(results).iter().for_each(|rule| page.paragraph(rule));
+        for rule in text::rules(results) {
+            page.paragraph(&rule);
+        }
     });
     page.end()
 }
@@ -71,7 +75,6 @@ fn scenario(page: &mut Page, results: &Results, measured: &Measured, standing: &
     for remark in tables::remarks(contenders, measured, standing) {
         page.paragraph(&remark);
     }
-    page.push(&tables::distribution(contenders, measured).html());
     for index in 0..measured.scenario.focus.len() {
         page.push(&tables::focus(contenders, measured, index).html());
     }
@@ -89,6 +92,9 @@ fn over_time(page: &mut Page, contenders: &[Entrant], measured: &Measured) {
     let scenario = &measured.scenario;
     let events = events(scenario);
     let changes = !events.is_empty() || scenario.backends.iter().any(|it| it.drift.is_some());
+    let mut shares = tables::distribution(contenders, measured);
+    let title = std::mem::take(&mut shares.caption);
+    page.details(&title, !changes, |page| page.push(&shares.html()));
     page.details("Over time", changes, |page| {
         page.paragraph(OVER_TIME);
         let mut told = String::new();

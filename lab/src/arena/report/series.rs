@@ -12,8 +12,8 @@ const LEFT: f64 = 40.0;
 const RIGHT: f64 = WIDTH - 16.0;
 /// The panel of latencies, the panel of shares, and the axis of time.
 const LATENCY: (f64, f64) = (20.0, 142.0);
-const SHARES: (f64, f64) = (152.0, 232.0);
-const HEIGHT: f64 = 264.0;
+const SHARES: (f64, f64) = (160.0, 240.0);
+const HEIGHT: f64 = 268.0;
 /// How wide a letter of a name is, about.
 const LETTER: f64 = 6.2;
 
@@ -110,6 +110,7 @@ impl Scales {
                 let (from, to) = (self.x(*from), self.x(*to));
                 let area = [from, LATENCY.0, (to - from).max(1.0), height];
                 canvas.rectangle(area, 0.0, Ink::Phase);
+                canvas.line(&[(from, LATENCY.0), (from, SHARES.1)], 1.0, 1.0, Ink::Card);
                 let name = format!("{}: {}", event.backends, event.what);
                 label(canvas, (from, to), &name);
             }

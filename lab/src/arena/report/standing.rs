@@ -5,8 +5,8 @@ use super::seen::{Quantile, Seen};
 use super::stats::Ratio;
 
 /// Whoever has a part of errors that is higher than the lowest of the scenario by more than this is
-/// not ranked. It is a tenth of the part of the requests that a p99 leaves out, so errors hardly move
-/// the p99 of those who are ranked.
+/// not ranked. It is a tenth of the part of the requests that a p99 leaves out, so errors hardly
+/// move the p99 of those who are ranked.
 pub(super) const MOST_ERRORS: f64 = 0.001;
 
 /// What is shown of what is not known.
@@ -44,6 +44,8 @@ pub(super) struct Place {
     pub(super) errors: u64,
     /// The part of the requests that they are.
     pub(super) error_part: f64,
+    /// Whether a round was disturbed.
+    pub(super) is_disturbed: bool,
     pub(super) verdict: Verdict,
 }
 
@@ -90,7 +92,7 @@ impl Place {
         if times >= 100.0 { format!("{mark}{times:.0}") } else { format!("{mark}{times:.2}") }
     }
 
-    /// What is wrong, if something is; errors are there as a number or, if they are many, as a part.
+    /// What is wrong, if something is; errors as a number or, if they are many, as a part.
     pub(super) fn wrong(&self) -> Option<String> {
         match self.verdict {
             Verdict::Failed => Some("failed".to_owned()),
@@ -140,7 +142,8 @@ impl Standing {
                 other => other,
             };
             let (errors, error_part) = (seen[index].errors(), seen[index].error_part());
-            Place { ms, times, ratio, to_first, errors, error_part, verdict }
+            let is_disturbed = measured.entries[index].rounds.iter().any(|it| it.is_disturbed);
+            Place { ms, times, ratio, to_first, errors, error_part, is_disturbed, verdict }
         };
         Self { quantile, places: (0..seen.len()).map(place).collect() }
     }

@@ -1,11 +1,10 @@
 //! Ratios of rounds that belong together, with an interval.
 //!
 //! In a round all contenders get the same requests at the same instants, one contender after the
-//! other. So the n-th rounds of two contenders are compared with each other, and the ratios' median
-//! is what counts. Its interval is that of the sign test, which assumes nothing of the distribution:
-//! from the k-th lowest to the k-th highest ratio, with the largest k at which it contains the true
-//! median with 95 %. With less than six rounds no k does, and the interval is that from the lowest to
-//! the highest ratio.
+//! other. So the n-th rounds of two contenders are compared with each other. The interval of these
+//! ratios is that of the sign test, which assumes nothing of their distribution: from the k-th
+//! lowest to the k-th highest, with the largest k at which it contains the true median with 95 %.
+//! With less than six rounds no k does, and it is that from the lowest to the highest ratio.
 
 use crate::bench::Spread;
 
@@ -59,37 +58,48 @@ fn coverage(rounds: usize, skipped: usize) -> f64 {
 
 /// What the interval of so many rounds is, in words.
 pub(super) fn method(rounds: usize) -> String {
+    if rounds < 2 {
+        return "with a single round, that ratio alone".to_owned();
+    }
     let skipped = skipped(rounds);
     let percent = 100.0 * coverage(rounds, skipped).max(0.0);
     let ends = match skipped {
         0 => "the lowest to the highest ratio".to_owned(),
         _ => format!("the {}. lowest to the {0}. highest ratio", skipped + 1),
     };
-    format!("from {ends} of {rounds} rounds; it contains the true median with {percent:.0} %")
+    format!(
+        "from {ends} of {rounds} rounds; it contains the true median with a probability of \
+         {percent:.0} %"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ratio(low: f64, median: f64, high: f64) -> Option<Ratio> {
-        Some(Ratio { low, median, high })
+    fn ratio(low: f64, median: f64, high: f64) -> Ratio {
+        Ratio { low, median, high }
     }
 
     #[test]
     fn rounds_are_compared_in_pairs_not_their_medians() {
         // Each round is 1.25 times as slow, although the rounds differ by far more.
         let rounds = Ratio::of(&[10.0, 100.0, 40.0], &[8.0, 80.0, 32.0]);
+        let rounds = rounds.expect("rounds");
         assert_eq!(rounds, ratio(1.25, 1.25, 1.25));
-        assert!(!rounds.expect("rounds").is_equal());
+        assert!(!rounds.is_equal());
     }
 
     #[test]
     fn of_three_rounds_the_interval_is_that_of_all_ratios() {
         let three = Ratio::of(&[1.0, 2.0, 4.0], &[2.0, 2.0, 2.0]);
+        let three = three.expect("rounds");
         assert_eq!(three, ratio(0.5, 1.0, 2.0));
-        assert!(three.expect("rounds").is_equal());
-        assert!(method(3).ends_with("of 3 rounds; it contains the true median with 75 %"));
+        assert!(three.is_equal());
+        assert!(
+            method(3)
+                .ends_with("of 3 rounds; it contains the true median with a probability of 75 %")
+        );
     }
 
     #[test]
@@ -99,14 +109,15 @@ mod tests {
             assert_eq!(skipped(rounds), left_out, "{rounds} rounds");
         }
         let rounds: Vec<f64> = (1..=9).map(f64::from).collect();
-        assert_eq!(Ratio::of(&rounds, &[1.0; 9]), ratio(2.0, 5.0, 8.0));
+        assert_eq!(Ratio::of(&rounds, &[1.0; 9]), Some(ratio(2.0, 5.0, 8.0)));
+        assert_eq!(method(1), "with a single round, that ratio alone");
         assert!(method(9).starts_with("from the 2. lowest to the 2. highest ratio of 9 rounds"));
     }
 
     #[test]
     fn a_round_without_its_other_does_not_count() {
-        assert_eq!(Ratio::of(&[3.0, 5.0], &[1.0]), ratio(3.0, 3.0, 3.0));
-        assert_eq!(Ratio::of(&[3.0, 5.0], &[0.0, 5.0]), ratio(1.0, 1.0, 1.0));
+        assert_eq!(Ratio::of(&[3.0, 5.0], &[1.0]), Some(ratio(3.0, 3.0, 3.0)));
+        assert_eq!(Ratio::of(&[3.0, 5.0], &[0.0, 5.0]), Some(ratio(1.0, 1.0, 1.0)));
         assert_eq!(Ratio::of(&[3.0], &[]), None);
     }
 }

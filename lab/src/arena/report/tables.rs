@@ -4,7 +4,7 @@ use super::super::results::{Entrant, Entry, Measured, Results};
 use super::heat;
 use super::phases::groups;
 use super::seen::{Quantile, Seen};
-use super::standing::{NOTHING, Place, Standing};
+use super::standing::{NOTHING, Place, Standing, Verdict};
 use crate::bench::Spread;
 use crate::render::{Row, Table, figure, thousands};
 
@@ -52,8 +52,8 @@ pub(super) fn shares(measured: &Measured, entry: &Entry) -> Option<Vec<f64>> {
     (total > 0).then(|| sums.iter().map(|sum| *sum as f64 / total as f64).collect())
 }
 
-/// Requests that the backends received beyond those of the clients: attempts that were repeated, and
-/// probes of health.
+/// Requests that the backends received beyond those of the clients: attempts that were repeated,
+/// and probes of health.
 pub(super) fn extra(entry: &Entry) -> Option<u64> {
     let received: u64 = entry.rounds.iter().flat_map(|round| &round.received).sum();
     let sent: u64 = entry.rounds.iter().map(|round| round.sent).sum();
@@ -70,11 +70,11 @@ pub(super) fn figures(contenders: &[Entrant], measured: &Measured, standing: &St
     Table {
         caption: String::new(),
         heads: heads.map(str::to_owned).collect(),
-        rows: rows.map(|(entry, place)| row(contenders, measured, entry, place)).collect(),
+        rows: rows.map(|(entry, place)| row(contenders, entry, place)).collect(),
     }
 }
 
-fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place) -> Row {
+fn row(contenders: &[Entrant], entry: &Entry, place: &Place) -> Row {
     let seen = Seen::all(entry);
     let failed = if entry.failure.is_some() { " FAILED" } else { "" };
     let mut cells = vec![
@@ -94,6 +94,7 @@ fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place
 
 fn ratio(place: &Place) -> String {
     match place.ratio {
+        _ if place.verdict == Verdict::Best => place.times_text(),
         Some(it) if place.verdict.is_ranked() => {
             format!("{} ({:.2}–{:.2})", place.times_text(), it.low, it.high)
         }
@@ -188,6 +189,20 @@ pub(super) fn remarks(
     remarks
 }
 
+/// How a terminal's overview is to be read.
+pub(super) const OVERVIEW: &str = "=: the rounds do not tell it from the best; e: it has errors; \
+    in brackets: not ranked";
+
+fn short(place: &Place) -> String {
+    let mark = if place.errors > 0 { " e" } else { "" };
+    match place.verdict {
+        Verdict::Failed => "failed".to_owned(),
+        Verdict::Few => NOTHING.to_owned(),
+        Verdict::Errors => format!("({}{mark})", place.times_text()),
+        _ => format!("{}{mark}", place.times_text()),
+    }
+}
+
 /// All scenarios by all contenders, for a terminal.
 pub(super) fn overview(results: &Results, standings: &[Standing]) -> Table {
     // A name takes a line for each of its words, so that the columns are narrow.
@@ -202,11 +217,7 @@ pub(super) fn overview(results: &Results, standings: &[Standing]) -> Table {
     let mut rows: Vec<Row> =
         (1..lines).map(|it| cells("", line(it).map(str::to_owned).collect())).collect();
     for (measured, standing) in results.scenarios.iter().zip(standings) {
-        let place = |place: &Place| match place.wrong() {
-            Some(wrong) => format!("{} ({wrong})", place.times_text()),
-            None => place.times_text(),
-        };
-        rows.push(cells(&measured.name, standing.places.iter().map(place).collect()));
+        rows.push(cells(&measured.name, standing.places.iter().map(short).collect()));
     }
     let scores: Vec<heat::Score> =
         (0..words.len()).map(|it| heat::Score::of(standings, it)).collect();

@@ -6,11 +6,13 @@ use super::standing::Standing;
 use crate::render::{Canvas, Font, Ink, LogAxis, Side, figure};
 
 const WIDTH: f64 = 1040.0;
-const NAMES: f64 = 190.0;
-/// Right of the axis: the p99 and what is wrong.
-const WORDS: f64 = 190.0;
+/// Where names end, and where the axis begins; between them is the figure that is compared.
+const NAMES: f64 = 212.0;
+const LEFT: f64 = 350.0;
+/// Where the axis ends; right of it is what is wrong.
+const RIGHT: f64 = WIDTH - 120.0;
 const ROW: f64 = 25.0;
-const HEAD: f64 = 10.0;
+const HEAD: f64 = 22.0;
 const FOOT: f64 = 46.0;
 
 /// The colour of a contender: our own, and the others.
@@ -29,25 +31,26 @@ pub(super) fn picture(
         Quantile::ALL.map(|quantile| seen.quantile_ms(quantile))
     };
     let all: Vec<[Option<f64>; 4]> = measured.entries.iter().map(quantiles).collect();
-    let pixels = (NAMES, WIDTH - WORDS);
-    let axis = LogAxis::of(all.iter().flatten().flatten().copied(), pixels)?;
+    let axis = LogAxis::of(all.iter().flatten().flatten().copied(), (LEFT, RIGHT))?;
     let bottom = HEAD + ROW * all.len() as f64;
     let mut canvas = Canvas::new(WIDTH, bottom + FOOT);
     scale(&mut canvas, &axis, bottom);
+    let head = (NAMES + 14.0, HEAD - 8.0);
+    canvas.text(head, Font::new(14.0, Side::Right), Ink::Quiet, standing.quantile.name());
     let rows = measured.entries.iter().zip(all).zip(&standing.places).enumerate();
     for (row, ((entry, quantiles), place)) in rows {
         let y = HEAD + ROW * (row as f64 + 0.5);
         let name = contenders.get(entry.contender).map_or("", |it| it.name.as_str());
-        let font = Font::new(15.0, Side::Left);
+        let font = Font::new(14.0, Side::Left);
         let font = if place.verdict.is_best() { font.bold() } else { font };
-        canvas.text((NAMES - 14.0, y + 5.0), font, Ink::Text, name);
+        canvas.text((NAMES, y + 5.0), font, Ink::Text, name);
         dots(&mut canvas, &axis, y, quantiles, ink(name));
         let mut words = String::new();
         if place.verdict.is_best() {
             words += if place.times_text().starts_with('=') { "= " } else { "best " };
         }
         words += &place.ms.map_or(String::new(), |ms| format!("{} ms", figure(ms)));
-        let words_at = (WIDTH - WORDS + 14.0, y + 5.0);
+        let words_at = (NAMES + 14.0, y + 5.0);
         let font = Font { side: Side::Right, ..font };
         canvas.text(words_at, font, Ink::Text, &words);
         if let Some(wrong) = place.wrong() {
@@ -64,7 +67,7 @@ fn scale(canvas: &mut Canvas, axis: &LogAxis, bottom: f64) {
         let font = Font::new(14.0, Side::Middle);
         canvas.text((x, bottom + 18.0), font, Ink::Quiet, &plain(tick));
     }
-    let middle = NAMES.midpoint(WIDTH - WORDS);
+    let middle = LEFT.midpoint(RIGHT);
     let title = "latency, ms (logarithmic)";
     canvas.text((middle, bottom + 40.0), Font::new(14.0, Side::Middle), Ink::Quiet, title);
 }
@@ -73,7 +76,7 @@ fn scale(canvas: &mut Canvas, axis: &LogAxis, bottom: f64) {
 fn dots(canvas: &mut Canvas, axis: &LogAxis, y: f64, quantiles: [Option<f64>; 4], ink: Ink) {
     let at = |ms: Option<f64>| ms.map(|ms| axis.at(ms));
     let known = || quantiles.into_iter().filter_map(at);
-    if let (Some(first), Some(last)) = (known().next(), known().last()) {
+    if let (Some(first), Some(last)) = (known().next(), known().next_back()) {
         canvas.line(&[(first, y), (last, y)], 3.0, 0.5, ink);
     }
     let [p50, p95, p99, p999] = quantiles.map(at);

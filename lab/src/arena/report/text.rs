@@ -18,15 +18,21 @@ pub(super) fn document(results: &Results) -> String {
         text += &scenario(results, measured, standing);
         text.push('\n');
     }
-    if let Some(table) = simulated::overview(results, &standings) {
+    text + &summary(results, &standings)
+}
+
+/// What is said of all scenarios together.
+pub(super) fn summary(results: &Results, standings: &[Standing]) -> String {
+    let mut text = String::new();
+    if let Some(table) = simulated::overview(results, standings) {
         text += "Measured against simulated, at the quantile compared (! beyond 15 %):\n";
         text += &table.text();
         text.push('\n');
     }
-    text += &tables::overview(results, &standings).text();
-    text.push('\n');
+    text += &tables::overview(results, standings).text();
+    text = text + tables::OVERVIEW + "\n\n";
     // Writing to a String can't fail.
-    let _ = writeln!(text, "{}", winner(results, &standings));
+    let _ = writeln!(text, "{}", winner(results, standings));
     for rule in rules(results) {
         let _ = writeln!(text, "{rule}");
     }
@@ -65,13 +71,16 @@ pub(super) fn scenario(results: &Results, measured: &Measured, standing: &Standi
 pub(super) fn winner(results: &Results, standings: &[Standing]) -> String {
     let score = |index: usize| (index, Score::of(standings, index));
     let mut scores: Vec<(usize, Score)> = (0..results.contenders.len()).map(score).collect();
-    scores.sort_by_key(|(_, score)| std::cmp::Reverse(score.wins));
+    let worst = |score: &Score| score.worst.unwrap_or(f64::INFINITY);
+    scores.sort_by(|(_, one), (_, other)| {
+        other.wins.cmp(&one.wins).then(worst(one).total_cmp(&worst(other)))
+    });
     let name = |index: usize| results.contenders[index].name.as_str();
     let Some(((first, best), others)) = scores.split_first() else {
         return "There are no contenders.".to_owned();
     };
     let mut text = format!(
-        "{} has the best or an equal p99 in {} of {} scenarios, and at worst {} the best",
+        "{} has the best or an equal tail latency in {} of {} scenarios, and at worst {} the best",
         name(*first),
         best.wins,
         standings.len(),
@@ -99,15 +108,15 @@ pub(super) fn rules(results: &Results) -> [String; 4] {
          not shown (–). A scenario with too few requests for a p99 is compared by a lower quantile."
             .to_owned(),
         format!(
-            "The n-th rounds of two contenders have the same requests, so their ratios are \
-             compared: the ratio shown is the median of these, and its interval is {}. A \
-             contender is equal to the best (=) if its interval contains 1.",
+            "How many times the best a contender is, is the ratio of these medians. The n-th \
+             rounds of two contenders have the same requests, so the ratios of these pairs are its \
+             interval: {}. A contender is equal to the best (=) if its interval contains 1.",
             stats::method(rounds)
         ),
         format!(
-            "Not ranked is who has {:.1} % of the requests more errors than the contender with the \
-             fewest, because the latency of what is left says little; and who has failed or has too \
-             few requests.",
+            "A contender is not ranked if its part of errors is more than {:.1} percentage points \
+             above the lowest of the scenario, because the latency of the other requests then says \
+             too little; nor if it has failed or has too few requests.",
             100.0 * MOST_ERRORS
         ),
         "Extra requests are those that the backends received beyond the clients'. CPU is processor \

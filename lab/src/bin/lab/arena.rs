@@ -112,7 +112,7 @@ impl ArenaFlags {
     }
 
     fn tell(&self, results: &Results) -> ExitCode {
-        say(&report::text(results));
+        say(&format!("\n{}", report::summary(results)));
         match report::write(results, &self.out) {
             Ok(paths) => {
                 let paths = paths.map(|path| path.display().to_string()).join(", ");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use hdrhistogram::Histogram;
 
-use super::super::results::{Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally};
+use super::super::super::results::{
+    Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally,
+};
 use crate::bench::Machine;
 use crate::scenario::{Conduct, Scenario, normal};
 
@@ -35,10 +37,15 @@ const SCENARIOS: [&str; 12] = [
     "background-errors",
 ];
 
-/// 99 of 100 requests took a tenth of `p99_ms`, the others took `p99_ms`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is neither")]
+fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+/// 98 of 100 requests took a tenth of `p99_ms`, the others took `p99_ms`.
 pub(super) fn tally(requests: u64, p99_ms: f64, errors: &[(&str, u64)]) -> Tally {
     let mut latencies = Histogram::new(4).expect("4 digits");
-    let us = |ms: f64| Duration::from_secs_f64(ms / 1e3).as_micros() as u64;
+    let us = |ms: f64| whole(ms * 1e3);
     latencies.record_n(us(p99_ms / 10.0), requests * 98 / 100).expect("it grows");
     latencies.record_n(us(p99_ms), requests - requests * 98 / 100).expect("it grows");
     Tally { latencies, errors: errors.iter().map(|&(kind, n)| (kind.to_owned(), n)).collect() }
@@ -164,13 +171,13 @@ fn made_up(scenario: &Scenario, skill: f64, rng: &mut Rng) -> Round {
         };
         let weights: Vec<f64> = scenario.each_backend().enumerate().map(weight).collect();
         let total: f64 = weights.iter().sum();
-        let received = weights.iter().map(|weight| (weight / total * 120.0) as u64).collect();
-        let p99_ms = 40.0 * skill * worst * rng.f64().mul_add(0.3, 0.9);
+        let received = weights.iter().map(|weight| whole(weight / total * 400.0)).collect();
+        let p99_ms = 4.0 * skill * worst * rng.f64().mul_add(0.3, 0.9);
         series.push(Slice {
             from_s: at,
             p50_ms: p99_ms / 6.0,
             p99_ms,
-            requests: 120,
+            requests: 400,
             errors,
             received,
         });
@@ -178,7 +185,7 @@ fn made_up(scenario: &Scenario, skill: f64, rng: &mut Rng) -> Round {
             failed += errors;
             for _ in 0..50 {
                 let us = p99_ms * 1e3 * (0.9 * normal(rng) - 2.1).exp();
-                let _ = all.latencies.record_n(us.max(1.0) as u64, 8);
+                let _ = all.latencies.record_n(whole(us.max(1.0)), 8);
             }
         }
     }
@@ -208,7 +215,7 @@ fn predicted(scenario: &Scenario, skill: f64, place: usize) -> Predicted {
     let backends = scenario.each_backend().count();
     Predicted {
         policy: "adaptive".to_owned(),
-        latency_ms: [8.0, 5.0, 21.0, 40.0, 80.0].map(|ms| ms * skill * wrong),
+        latency_ms: [0.8, 0.5, 2.1, 4.0, 8.0].map(|ms| ms * skill * wrong),
         per_second: 1600.0,
         error_part: 0.0,
         shares: vec![1.0 / backends as f64; backends],
