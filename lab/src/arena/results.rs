@@ -95,7 +95,8 @@ pub struct Round {
     /// How late the client sent, at the 99th percentile, in ms.
     #[serde(deserialize_with = "number")]
     pub lag_ms: f64,
-    /// Whether it was too late for the round to count, also when it was repeated.
+    /// Whether that was too late, or other programs used its cores too much, also when it was
+    /// repeated.
     pub is_disturbed: bool,
 }
 

@@ -211,12 +211,25 @@ impl<T> Fleet<T> {
         }
     }
 
-    /// Nobody waits for an answer any more. A backend that does not ignore it drops the request,
-    /// and goes on with the next; for whom it was is returned either way.
-    pub(crate) fn abandon(&mut self, key: Key, now: Time, agenda: &mut impl Agenda) -> Option<T> {
+    /// Nobody waits for an answer any more, and the backend does not notice while it works on the
+    /// request. If that queues, it is dropped, unless aborts are ignored. For whom it was is
+    /// returned either way.
+    pub(crate) fn abandon(&mut self, key: Key) -> Option<T> {
+        let job = self.jobs.get(key)?;
+        let is_kept = match job.stage {
+            Stage::Queued(_) => self.servers[job.backend].group.ignore_aborts,
+            Stage::Served(_) | Stage::Shared => true,
+            Stage::Aside => false,
+        };
+        if is_kept { job.owner.take() } else { self.remove(key) }
+    }
+
+    /// As [`Fleet::abandon`], but the backend also stops what it works on, and goes on with the
+    /// next.
+    pub(crate) fn cancel(&mut self, key: Key, now: Time, agenda: &mut impl Agenda) -> Option<T> {
         let Job { backend, stage, .. } = *self.jobs.get(key)?;
-        if self.group(backend).ignore_aborts && stage != Stage::Aside {
-            return self.jobs.get(key)?.owner.take();
+        if self.group(backend).ignore_aborts {
+            return self.abandon(key);
         }
         let owner = self.remove(key);
         let Server { work, watch, .. } = &mut self.servers[backend];

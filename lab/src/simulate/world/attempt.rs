@@ -101,9 +101,9 @@ impl World<'_> {
         request
     }
 
-    /// The proxy waits no longer.
+    /// The proxy waits no longer. The backend works on if it has begun.
     pub(super) fn time_out(&mut self, key: Key) {
-        if let Some(attempt) = self.fleet.abandon(key, self.now, &mut self.events) {
+        if let Some(attempt) = self.fleet.abandon(key) {
             let request = self.end(attempt, Outcome::Failed);
             self.complete(&request, true);
         }

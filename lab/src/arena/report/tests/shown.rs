@@ -52,7 +52,8 @@ fn a_row_has_the_medians_of_the_rounds_and_the_interval_of_their_ratios() {
     );
     let first = line(&text, "tidegate-adaptive");
     assert_eq!(first[5..9], ["25.0", "–", "1.00", "0"], "30,000 requests are too few for a p99.9");
-    let remark = "! tidegate-round-robin: the client was late in 1 of 3 rounds, by up to 2.5 ms";
+    let remark = "! tidegate-round-robin: 1 of 3 rounds were disturbed: the client was late by up \
+         to 2.5 ms";
     assert!(text.contains(remark), "{text}");
 }
 
