@@ -13,31 +13,26 @@ pub enum Verdict {
 /// until its check says otherwise.
 #[derive(Clone, Debug)]
 pub struct Check {
-    rise: u32,
-    fall: u32,
     verdict: Verdict,
     /// Results in a row that contradict the verdict.
     against: u32,
 }
 
-impl Check {
-    /// So many results in a row make it pass, or fail.
-    #[must_use]
-    pub fn new(rise: u32, fall: u32) -> Self {
-        Self { rise, fall, verdict: Verdict::Passes, against: 0 }
+impl Default for Check {
+    fn default() -> Self {
+        Self { verdict: Verdict::Passes, against: 0 }
     }
+}
 
-    /// One more result; the verdict, if that is another one now.
-    pub fn result(&mut self, result: Verdict) -> Option<Verdict> {
+impl Check {
+    /// One more result; the verdict, if that is another one now. It takes `needed` results in a row
+    /// that contradict it.
+    pub fn result(&mut self, result: Verdict, needed: u32) -> Option<Verdict> {
         if result == self.verdict {
             self.against = 0;
             return None;
         }
         self.against += 1;
-        let needed = match result {
-            Verdict::Passes => self.rise,
-            Verdict::Fails => self.fall,
-        };
         if self.against < needed {
             return None;
         }
@@ -52,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_verdict_changes_after_so_many_results_in_a_row() {
-        let mut check = Check::new(2, 3);
+        let mut check = Check::default();
         let mut told = |results: &str| -> String {
             let result = |c| if c == '+' { Verdict::Passes } else { Verdict::Fails };
             let sign = |verdict| match verdict {
@@ -60,7 +55,8 @@ mod tests {
                 Some(Verdict::Passes) => 'p',
                 Some(Verdict::Fails) => 'f',
             };
-            results.chars().map(|c| sign(check.result(result(c)))).collect()
+            let needed = |c| if c == '+' { 2 } else { 3 };
+            results.chars().map(|c| sign(check.result(result(c), needed(c)))).collect()
         };
         assert_eq!(told("++--+---"), ".......f");
         assert_eq!(told("--+-++"), ".....p");

@@ -2,7 +2,7 @@
 //!
 //! The first that is to be probed, else the policy's choice among those that take requests: primary
 //! ones, or backups if there is none. If no backend takes requests, the one that will be the first
-//! to do so is tried, rather than none.
+//! to do so is tried, or the policy chooses among those that checks took down, rather than none.
 
 use std::time::Instant;
 
@@ -136,7 +136,7 @@ impl<'a> Chooser<'a> {
                 return self.choose_among(candidates);
             }
         }
-        if is_full { Pick::Wait } else { self.soonest_due() }
+        if is_full { Pick::Wait } else { self.choose_last_resort(candidates) }
     }
 
     /// Lists the backends of a tier that take requests, unless one of them takes a probe only and
@@ -213,25 +213,44 @@ impl<'a> Chooser<'a> {
         chosen.map_or(Pick::Nobody, |(chosen, reason)| go(chosen, reason, None))
     }
 
-    /// Of backends that all take no requests, the one whose ejection is over first. Those that a
-    /// check took down come last, the one with the least to do first.
-    fn soonest_due(&self) -> Pick<'a> {
-        let members = self.roster.members().iter();
-        let mut untried = members.filter(|member| !self.tried.contains(member.id));
-        let slot = |member: &Member| self.registry.slot(member.id);
-        let has_room = |member: &&Member| {
-            let load = slot(member).load.get();
-            member.role.max_in_flight.is_none_or(|limit| load.total() < limit)
+    /// Of backends that all take no requests, the one whose ejection is over first. If there is
+    /// none, checks took all of them down, and the policy chooses as if they had not: what they ask
+    /// for may be what is wrong.
+    fn choose_last_resort(&self, candidates: &mut Vec<Candidate>) -> Pick<'a> {
+        let Self { roster, .. } = *self;
+        let mut is_full = false;
+        // The ejected ones, by the ends of their ejections, and what they have to do.
+        let mut ejected: Option<((Nanos, u32), &Member)> = None;
+        candidates.clear();
+        for (place, member) in roster.members().iter().enumerate() {
+            if self.tried.contains(member.id) {
+                continue;
+            }
+            let slot = self.registry.slot(member.id);
+            let load = slot.load.get();
+            if member.role.max_in_flight.is_some_and(|limit| load.total() >= limit) {
+                is_full = true;
+            } else if let Some(due) = slot.standing.due(roster.rules) {
+                let rank = (due, load.total());
+                ejected = ejected.filter(|(least, _)| *least <= rank).or(Some((rank, member)));
+            } else {
+                candidates.push(self.candidate(place, member, slot, load));
+            }
+        }
+        if let Some((_, soonest)) = ejected {
+            return Pick::Go(soonest, Reason::Cooling, None);
+        }
+        let is_primary = |candidate: &Candidate| {
+            let member = roster.members().get(candidate.place);
+            member.is_some_and(|member| member.role.tier == Tier::Primary)
         };
-        let due = |member: &&Member| {
-            let slot = slot(member);
-            let due = slot.standing.due(self.roster.rules).unwrap_or(Nanos::MAX);
-            (due, slot.load.get().total())
-        };
-        match untried.clone().filter(has_room).min_by_key(due) {
-            Some(member) => Pick::Go(member, Reason::Cooling, None),
-            None if untried.next().is_some() => Pick::Wait,
-            None => Pick::Nobody,
+        if candidates.iter().any(is_primary) {
+            candidates.retain(is_primary);
+        }
+        match self.choose_among(candidates) {
+            Pick::Go(member, _, probe) => Pick::Go(member, Reason::Cooling, probe),
+            _ if is_full => Pick::Wait,
+            other => other,
         }
     }
 }

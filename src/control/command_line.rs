@@ -1,7 +1,9 @@
 //! The command line: a source of settings, and its help.
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::setting::{Given, Setting, Spelling};
 use super::table::{self, GROUPS, OTHER};
@@ -13,6 +15,8 @@ pub enum Mode {
     Serve,
     /// Checks all that can be checked without serving, and prints the plan.
     Check(Form),
+    /// Prints the plan as a configuration file.
+    PrintConfig,
     /// Asks a running proxy whether it answers.
     Health,
 }
@@ -26,24 +30,48 @@ pub enum Form {
     Json,
 }
 
-/// A flag that selects the mode, and is no setting.
+/// A flag that is no setting: it selects the mode, or another source of settings.
 pub(super) struct ModeFlag {
     pub(super) name: &'static str,
+    /// The placeholder of its value; empty for a switch.
+    pub(super) value: &'static str,
     pub(super) help: &'static str,
 }
 
+impl ModeFlag {
+    /// Its form on the command line.
+    pub(super) fn usage(&self) -> String {
+        match self.value {
+            "" => format!("--{}", self.name),
+            value => format!("--{} <{value}>", self.name),
+        }
+    }
+}
+
+const CONFIG: ModeFlag = ModeFlag {
+    name: "config",
+    value: "FILE",
+    help: "Read settings from this file, too; flags win; SIGHUP reads it again",
+};
 const CHECK: ModeFlag = ModeFlag {
     name: "check",
+    value: "",
     help: "Check the settings, resolve the backends, print the result, and exit",
 };
-const JSON: ModeFlag = ModeFlag { name: "json", help: "Print JSON, with --check" };
+const JSON: ModeFlag = ModeFlag { name: "json", value: "", help: "Print JSON, with --check" };
+const PRINT_CONFIG: ModeFlag = ModeFlag {
+    name: "print-config",
+    value: "",
+    help: "Print all settings as a file for --config, and exit",
+};
 const HEALTH: ModeFlag = ModeFlag {
     name: "health",
+    value: "",
     help: "Exit with 0 if a proxy answers at the address of --listen, else with 1",
 };
 
-/// All flags that select a mode.
-pub(super) const MODES: [ModeFlag; 3] = [CHECK, JSON, HEALTH];
+/// All flags that are no settings.
+pub(super) const MODES: [ModeFlag; 5] = [CONFIG, CHECK, JSON, PRINT_CONFIG, HEALTH];
 
 /// Longer defaults are left out of `-h`, so that each flag fits on one line.
 const BRIEF_DEFAULT_CHARS: usize = 20;
@@ -54,10 +82,14 @@ pub fn command() -> Command {
     let settings = GROUPS.iter().flat_map(|group| {
         group.settings.iter().map(|setting| argument(setting).help_heading(group.heading))
     });
-    let modes = MODES.iter().map(|ModeFlag { name, help }| {
-        let arg = Arg::new(*name).long(*name).help(*help).action(ArgAction::SetTrue);
-        let arg = if *name == JSON.name { arg.requires(CHECK.name) } else { arg };
-        arg.help_heading(OTHER)
+    let modes = MODES.iter().map(|ModeFlag { name, value, help }| {
+        let arg = Arg::new(*name).long(*name).help(*help).help_heading(OTHER);
+        let arg = if value.is_empty() {
+            arg.action(ArgAction::SetTrue)
+        } else {
+            arg.value_name(*value).value_parser(value_parser!(PathBuf))
+        };
+        if *name == JSON.name { arg.requires(CHECK.name) } else { arg }
     });
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
     let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
@@ -135,15 +167,24 @@ fn given(setting: &'static Setting, matches: &ArgMatches) -> Option<Given> {
     Some(Given { setting, texts, place: setting.usage() })
 }
 
+/// The configuration file that a flag names.
+#[must_use]
+pub fn config(matches: &ArgMatches) -> Option<PathBuf> {
+    matches.get_one(CONFIG.name).cloned()
+}
+
 /// The mode that flags select.
 #[must_use]
 pub fn mode(matches: &ArgMatches) -> Mode {
     let is_set = |flag: ModeFlag| matches.get_flag(flag.name);
-    match (is_set(HEALTH), is_set(CHECK), is_set(JSON)) {
-        (true, _, _) => Mode::Health,
-        (_, true, true) => Mode::Check(Form::Json),
-        (_, true, false) => Mode::Check(Form::Text),
-        (_, false, _) => Mode::Serve,
+    if is_set(HEALTH) {
+        Mode::Health
+    } else if is_set(CHECK) {
+        Mode::Check(if is_set(JSON) { Form::Json } else { Form::Text })
+    } else if is_set(PRINT_CONFIG) {
+        Mode::PrintConfig
+    } else {
+        Mode::Serve
     }
 }
 

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::plan::changed;
+use super::plan::{changed, needs_restart};
 use super::setting;
 use crate::proxy::backends::{Backends, Change, ChangeError, LocateError, Located};
+use crate::proxy::checks;
 use crate::proxy::settings::{Backend, Plan};
 
 /// How soon backends are looked after that were just removed, most of which are gone at once.
@@ -35,6 +36,9 @@ pub enum ApplyError {
     /// Backends and settings don't fit.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// The backends can't be checked.
+    #[error("can't start the thread of --check-path: {0}; are file descriptors used up?")]
+    Checks(io::Error),
 }
 
 /// What a plan changed.
@@ -90,6 +94,10 @@ impl Controller {
         let collected = Arc::clone(&backends);
         let thread = thread::Builder::new().name("collector".to_owned());
         thread.spawn(move || collect(&collected, &removals))?;
+        if plan.settings.checks.path.is_some() {
+            checks::start(&backends)?;
+            lock(&backends).wake_checks();
+        }
         Ok(Self(Arc::new(Owned { plan: Mutex::new(plan), backends, removed })))
     }
 
@@ -99,7 +107,7 @@ impl Controller {
     /// See [`ApplyError`].
     pub fn apply(&self, plan: Plan) -> Result<Changes, ApplyError> {
         let mut current = lock(&self.0.plan);
-        let restart = changed(&current, &plan, setting::Change::Restart);
+        let restart = needs_restart(&current, &plan);
         if !restart.is_empty() {
             return Err(ApplyError::Restart(restart));
         }
@@ -116,7 +124,15 @@ impl Controller {
         changes.settings.retain(|name| *name != "upstream");
         let settings = Arc::new(plan.settings.clone());
         let change = Change { added: located, removed, adjusted };
-        lock(&self.0.backends).change(&settings, change, read_clock())?;
+        if settings.checks.path.is_some() {
+            checks::start(&self.0.backends).map_err(ApplyError::Checks)?;
+        }
+        let mut backends = lock(&self.0.backends);
+        let result = backends.change(&settings, change, read_clock());
+        // If nothing has changed, a thread that was started for it ends.
+        backends.wake_checks();
+        drop(backends);
+        result?;
         *current = plan;
         // The collector ends after this handle.
         let _ = self.0.removed.send(());
@@ -254,8 +270,8 @@ mod tests {
 
     #[test]
     fn settings_that_need_a_restart_are_named_as_in_the_table() {
-        let refused = ApplyError::Restart(vec!["policy", "listen"]).to_string();
-        assert!(refused.starts_with("policy, listen can't change"), "{refused}");
+        let refused = ApplyError::Restart(vec!["workers", "listen"]).to_string();
+        assert!(refused.starts_with("workers, listen can't change"), "{refused}");
     }
 
     fn controller() -> (Bound, Controller) {

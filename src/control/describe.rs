@@ -48,7 +48,7 @@ pub fn markdown() -> String {
         let flags = group.settings.iter().filter(|it| it.spelling != Spelling::Positional);
         let rows = flags.map(|it| row(&it.usage(), &numbers(it), it.help));
         let modes = MODES.iter().filter(|_| group.heading == OTHER);
-        let modes = modes.map(|mode| row(&format!("--{}", mode.name), "", mode.help));
+        let modes = modes.map(|mode| row(&mode.usage(), "", mode.help));
         format!("**{}**\n\n{HEAD}{}", group.heading, rows.chain(modes).collect::<String>())
     });
     tables.collect::<Vec<_>>().join("\n")

@@ -10,6 +10,9 @@ use crate::usage::nearest;
 /// The beginning of the name of each variable.
 const PREFIX: &str = "TIDEGATE_";
 
+/// The variable that names the configuration file, which is no setting.
+pub(super) const CONFIG: &str = "TIDEGATE_CONFIG";
+
 /// A variable that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
@@ -46,6 +49,9 @@ pub fn read(
     let mut given = Vec::new();
     for (name, text) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        if name == CONFIG {
+            continue;
+        }
         let is_its = |setting: &&Setting| variable(setting).is_some_and(|own| own == name);
         let Some(setting) = table::all().find(is_its) else {
             if !text.to_str().is_some_and(is_service_link) {

@@ -12,6 +12,7 @@ use super::{backend, listen};
 use crate::balance::Policy;
 use crate::journal::STANDARD_OUTPUT;
 use crate::proxy::settings::{Backend, Listen, Pin, Resample};
+use crate::proxy::statuses::Statuses;
 use crate::proxy::trusted::Origin;
 use crate::time::{format_duration, parse_duration};
 use crate::usage::or_nearest;
@@ -312,6 +313,40 @@ impl Format for Cidr {
 
     fn show(&self, value: &Origin) -> Json {
         value.to_string().into()
+    }
+}
+
+/// Statuses of responses.
+pub(super) struct StatusSet;
+
+impl Format for StatusSet {
+    type Value = Statuses;
+
+    fn read(&self, text: &str) -> Result<Statuses, String> {
+        text.parse().map_err(|error: <Statuses as FromStr>::Err| error.to_string())
+    }
+
+    fn show(&self, value: &Statuses) -> Json {
+        value.to_string().into()
+    }
+}
+
+/// The target of a request: a path, perhaps with a query.
+pub(super) struct Target;
+
+impl Format for Target {
+    type Value = String;
+
+    fn read(&self, text: &str) -> Result<String, String> {
+        let is_part = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if text.starts_with('/') && text.bytes().all(is_part) {
+            return Ok(text.to_owned());
+        }
+        Err("give a path such as /healthz, with % for what a URL can't contain".to_owned())
+    }
+
+    fn show(&self, value: &String) -> Json {
+        value.as_str().into()
     }
 }
 

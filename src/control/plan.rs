@@ -1,13 +1,14 @@
 //! From texts to the plan: which source wins, and whether the settings fit together.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use super::setting::{Change, Given, Refusal, Setting};
 use super::table;
 use crate::balance::MAX_BACKENDS;
 use crate::endpoint::Endpoint;
+use crate::journal::STANDARD_OUTPUT;
 use crate::proxy::settings::{Listen, Pin, Plan, Resample, Settings};
 use crate::reactor::cores;
 
@@ -58,10 +59,11 @@ pub enum PlanError {
 ///
 /// # Errors
 /// The first value that is not accepted, or does not fit another one.
-pub fn plan(sources: &[Vec<Given>]) -> Result<Plan, PlanError> {
+pub fn plan<'a>(sources: impl IntoIterator<Item = &'a Vec<Given>>) -> Result<Plan, PlanError> {
+    let given: Vec<&Given> = sources.into_iter().flatten().collect();
     let mut plan = Plan::default();
     for setting in table::all() {
-        let mut given = sources.iter().flatten();
+        let mut given = given.iter();
         let Some(given) = given.find(|given| given.setting.name == setting.name) else { continue };
         let Given { texts, place, .. } = given;
         setting.part.read(texts, &mut plan).map_err(|Refusal { text, reason }| {
@@ -77,6 +79,18 @@ pub fn changed(now: &Plan, new: &Plan, effect: Change) -> Vec<&'static str> {
     let differs = |setting: &&Setting| setting.part.show(now) != setting.part.show(new);
     let settings = table::all().filter(|setting| setting.change == effect);
     settings.filter(differs).map(|setting| setting.name).collect()
+}
+
+/// The settings whose new values take effect at a restart only. A log can become another file, but
+/// not begin, end, or move to or from standard output.
+#[must_use]
+pub fn needs_restart(now: &Plan, new: &Plan) -> Vec<&'static str> {
+    let place = |plan: &Plan| {
+        let is_stdout = |path: &PathBuf| path == Path::new(STANDARD_OUTPUT);
+        plan.settings.log.as_ref().map(is_stdout)
+    };
+    let log = (place(now) != place(new)).then_some("log");
+    changed(now, new, Change::Restart).into_iter().chain(log).collect()
 }
 
 /// Checks and completes what depends on more than one setting, or on this machine.

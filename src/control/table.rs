@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use super::format::{
     Choice, Cidr, Fraction, List, ListenAddress, Log, Or, PinList, PolicyName, Port, ResampleAfter,
-    Switch, Time, Upstream, at_least, between,
+    StatusSet, Switch, Target, Time, Upstream, at_least, between,
 };
 use super::setting::{At, Change, Group, Setting, Spelling};
 use crate::balance::MAX_WINDOW;
@@ -49,12 +49,15 @@ pub static GROUPS: &[Group] = &[
     Group { heading: OTHER, settings: OTHERS },
 ];
 
+/// The name of the setting that backends are.
+pub(super) const UPSTREAM: &str = "upstream";
+
 /// The heading of the last group.
 pub(super) const OTHER: &str = "Other";
 
 static PROXYING: &[Setting] = &[
     Setting {
-        name: "upstream",
+        name: UPSTREAM,
         value: "URL|unix:PATH",
         brief: "A backend, http://host[:port]; may be repeated",
         help: "A backend: `http://host[:port]`, or `unix:/path/to/socket`; may be repeated. \
@@ -95,7 +98,7 @@ static PROXYING: &[Setting] = &[
                 (UpstreamReuse::NonPersistent.name(), UpstreamReuse::NonPersistent),
             ])
         ),
-        ..RESTART
+        ..RUNNING
     },
     Setting {
         name: "client-half-close",
@@ -126,7 +129,7 @@ static PROXYING: &[Setting] = &[
         help: "CSV file with one row per request, `-` for standard output, or `none`. \
                `<policy>` and `<connections>` in its name become the values of these settings",
         part: at!(settings.log, Or("none", Log)),
-        ..RESTART
+        ..RUNNING
     },
 ];
 
@@ -142,12 +145,11 @@ static BALANCING: &[Setting] = &[
                lowest mean of its last response times. adaptive_ewma: the one with the lowest \
                exponentially weighted moving average of its response times",
         part: at!(settings.policy, PolicyName),
-        ..RESTART
+        ..RUNNING
     },
     Setting {
         name: "sma-window",
         value: "N",
-        brief: "Response times averaged by adaptive_sma",
         help: "How many response times of a backend `adaptive_sma` averages",
         part: at!(settings.sma_window, between(1, MAX_WINDOW)),
         ..RUNNING
@@ -155,7 +157,6 @@ static BALANCING: &[Setting] = &[
     Setting {
         name: "ewma-alpha",
         value: "X",
-        brief: "Weight of the newest response time in adaptive_ewma",
         help: "Weight of the newest response time in `adaptive_ewma`",
         part: at!(settings.ewma_alpha, Fraction),
         ..RUNNING
@@ -213,6 +214,52 @@ static BALANCING: &[Setting] = &[
         help: "How long one request that measures a backend, the first or one after an ejection, \
                keeps others from it at most",
         part: at!(settings.probe_timeout, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-path",
+        value: "PATH|off",
+        brief: "Ask backends for this, leave out those that fail",
+        help: "Ask each backend for this path, such as /healthz, again and again. One that fails \
+               gets no requests until it passes. Without it nothing is checked, whatever the \
+               other flags of checks say",
+        part: at!(settings.checks.path, Or("off", Target)),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-interval",
+        value: "DURATION",
+        help: "From the beginning of a check to that of the backend's next one. Up to a tenth \
+               less, at random, so that backends are not all checked together",
+        part: at!(settings.checks.interval, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-timeout",
+        value: "DURATION",
+        help: "How long a backend has for the head of its answer, connecting included",
+        part: at!(settings.checks.timeout, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-rise",
+        value: "N",
+        help: "Passed checks in a row after which a backend that was down gets requests again",
+        part: at!(settings.checks.rise, between(1, u8::MAX)),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-fall",
+        value: "N",
+        help: "Failed checks in a row after which a backend gets no requests",
+        part: at!(settings.checks.fall, between(1, u8::MAX)),
+        ..RUNNING
+    },
+    Setting {
+        name: "check-status",
+        value: "STATUSES",
+        help: "Statuses with which a check passes: one, a range, or several, as in 200,300-399",
+        part: at!(settings.checks.statuses, StatusSet),
         ..RUNNING
     },
     Setting {
@@ -332,8 +379,7 @@ static TIMEOUTS: &[Setting] = &[
     Setting {
         name: "backend-drain-timeout",
         value: "DURATION",
-        help: "For what is in flight at a backend that is removed while the proxy runs, which so \
-               far only a program can do that has the proxy as a library",
+        help: "For what is in flight at a backend that is removed while the proxy runs",
         part: at!(settings.timeouts.backend_drain, Time::Any),
         ..RUNNING
     },

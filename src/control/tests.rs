@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::environment::EnvironmentError;
-use super::plan::{changed, plan};
+use super::plan::{changed, needs_restart, plan};
 use super::setting::{Change, Given, Setting, Spelling, as_text};
 use super::{command_line, describe, environment, table};
 use crate::proxy::settings::{HalfClose, Listen, Plan};
@@ -20,7 +20,7 @@ fn variables(pairs: &[(&str, &str)]) -> Result<Vec<Given>, EnvironmentError> {
 fn planned(flags: &[&str], pairs: &[(&str, &str)]) -> Result<Plan, String> {
     let matches = command_line::command().get_matches_from([&["tidegate"], flags].concat());
     let variables = variables(pairs).map_err(|error| error.to_string())?;
-    plan(&[command_line::read(&matches), variables]).map_err(|error| error.to_string())
+    plan([&command_line::read(&matches), &variables]).map_err(|error| error.to_string())
 }
 
 fn refusal(pairs: &[(&str, &str)]) -> String {
@@ -64,6 +64,11 @@ fn what_a_setting_shows_is_what_it_reads() {
         ("eject-after", &["off"]),
         ("max-ejected", &["0"]),
         ("slow-start", &["30s"]),
+        ("check-path", &["/healthz?full=1"]),
+        ("check-path", &["off"]),
+        ("check-interval", &["500ms"]),
+        ("check-rise", &["1"]),
+        ("check-status", &["200,204,300-399"]),
         ("max-attempts", &["5"]),
         ("retry-budget", &["0"]),
         ("workers", &["3"]),
@@ -106,6 +111,8 @@ fn each_setting_changes_its_own_part_and_no_other() {
             "http://z",
             "10.0.0.0/8",
             "10.0.0.1:1",
+            "/z",
+            "404",
             "z.csv",
         ];
         let mut plan = Plan::default();
@@ -303,5 +310,22 @@ fn a_change_that_takes_a_restart_is_known() {
     assert_eq!(changed(&old, &new, Change::Running), ["body-timeout"]);
     assert!(changed(&old, &old, Change::Restart).is_empty());
     let of = |change| table::all().filter(|it| it.change == change).count();
-    assert!(of(Change::Running) > 10 && of(Change::Restart) > 5);
+    assert!(of(Change::Running) > 10 && of(Change::Restart) >= 4);
+}
+
+#[test]
+fn a_log_can_become_another_file_but_not_begin_or_end_without_a_restart() {
+    let log = |path| planned(&["--log", path], &[]).expect("a plan");
+    for (now, new, needs) in [
+        ("a.csv", "a.csv", false),
+        ("a.csv", "b.csv", false),
+        ("a.csv", "none", true),
+        ("none", "a.csv", true),
+        ("a.csv", "-", true),
+        ("-", "a.csv", true),
+        ("-", "-", false),
+    ] {
+        let expected: &[&str] = if needs { &["log"] } else { &[] };
+        assert_eq!(needs_restart(&log(now), &log(new)), expected, "{now} {new}");
+    }
 }

@@ -23,7 +23,7 @@ use super::columns::header;
 use super::dialect::Dialect;
 use super::error::JournalError;
 use super::line::BLOCK_BYTES;
-use super::sink::{LogSink, write_as_much};
+use super::sink::{LogSink, Place, write_as_much};
 
 /// Standard output by its usual name. Opening that name would overwrite a file and fails for a
 /// socket, so its descriptor is duplicated instead.
@@ -171,7 +171,14 @@ impl LogSink for LogFile {
         Ok(())
     }
 
-    fn reopen(&mut self) -> Result<(), JournalError> {
+    fn reopen(&mut self, place: Option<Place>) -> Result<(), JournalError> {
+        if let Some(Place { path, meta }) = place {
+            if path != self.path {
+                *self = Self::create(&path, Some(meta))?;
+                return Ok(());
+            }
+            self.meta = Some(meta);
+        }
         if self.kind == Kind::Stream {
             return Ok(());
         }

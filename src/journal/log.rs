@@ -3,11 +3,12 @@
 
 use std::time::Instant;
 
+use super::NextRun;
 use super::batch::Batch;
 use super::clock::Clock;
 use super::columns::{Facts, Record, Run, TEXTS};
 use super::losses::LossReporter;
-use super::sink::{Appended, Appender, LogSink};
+use super::sink::{Appended, Appender, LogSink, Place};
 use crate::console::Console;
 
 /// A batch is written when it has about this size, or when the rings are empty.
@@ -86,12 +87,17 @@ impl<M: LogSink> Log<M> {
         self.losses.overrun(rows, now);
     }
 
-    /// Continues in the file that has the log's name now. What was recorded before belongs in the
-    /// old one, so the batch must have been written.
-    pub(super) fn reopen(&mut self) {
+    /// Continues in the file that has the log's name now, maybe as another run. What was recorded
+    /// before belongs in the old one, so the batch must have been written.
+    pub(super) fn reopen(&mut self, next: Option<NextRun>) {
         debug_assert!(self.batch.rows() == 0, "a row must not be torn from its file");
-        if let Err(error) = self.appender.reopen() {
-            self.losses.not_reopened(&error);
+        let place = next.map(|NextRun { path, meta, routing_mode, connection }| {
+            self.run = Run::new(&routing_mode, &connection);
+            Place { path, meta }
+        });
+        match self.appender.reopen(place) {
+            Ok(()) => self.losses.rename(self.appender.name()),
+            Err(error) => self.losses.not_reopened(&error),
         }
     }
 }

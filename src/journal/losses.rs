@@ -27,6 +27,11 @@ impl<W: Write> LossReporter<W> {
         Self { out, log, lost: 0, reported_at: None, failing: false }
     }
 
+    /// Reports call the log by another name from now on.
+    pub(super) fn rename(&mut self, log: String) {
+        self.log = log;
+    }
+
     /// All rows lost so far.
     pub(super) fn lost(&self) -> u64 {
         self.lost

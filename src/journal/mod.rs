@@ -50,9 +50,9 @@ pub use sender::{LINE_BYTES_MAX, RecordSender};
 pub use tail::{FileState, FileStatus, Tail, TailError};
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -125,6 +125,8 @@ pub struct Totals {
 #[derive(Debug, Default)]
 struct Control {
     reopen: AtomicBool,
+    /// What the log is to go on as, from the next reopening on.
+    next: Mutex<Option<NextRun>>,
     close: AtomicBool,
     /// Rows that are whole in the log so far.
     rows: AtomicU64,
@@ -250,6 +252,26 @@ impl Reopener {
     pub fn reopen(&self) {
         self.0.reopen.store(true, Ordering::Release);
     }
+
+    /// Goes on as another run, in the same log or in another one: rows of requests that end from
+    /// now on are of it. A log that can't be opened is replaced by the one before, with a message.
+    pub fn go_on_as(&self, next: NextRun) {
+        *self.0.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        self.reopen();
+    }
+}
+
+/// What changes of a log while it is written.
+#[derive(Clone, Debug)]
+pub struct NextRun {
+    /// As [`Options::path`], for a log that there is.
+    pub path: PathBuf,
+    /// As [`Options::meta`].
+    pub meta: String,
+    /// As [`Options::routing_mode`].
+    pub routing_mode: String,
+    /// As [`Options::connection`].
+    pub connection: String,
 }
 
 impl Drop for Journal {

@@ -5,6 +5,7 @@
 //! threads.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use super::error::JournalError;
 
@@ -26,8 +27,16 @@ pub(super) trait LogSink: Write {
     /// Removes the last `count` bytes that were written.
     fn truncate_tail(&mut self, count: u64) -> io::Result<()>;
 
-    /// Continues in the file that has the name now; keeps the old one if that fails.
-    fn reopen(&mut self) -> Result<(), JournalError>;
+    /// Continues in the file that has the name now, or at another place; keeps the old one if that
+    /// fails.
+    fn reopen(&mut self, place: Option<Place>) -> Result<(), JournalError>;
+}
+
+/// A log's path, and the text of the file beside it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) meta: String,
 }
 
 /// Appends rows, and knows whether the last one is whole.
@@ -67,6 +76,11 @@ impl<M: LogSink> Appender<M> {
         Appended { rows: whole_rows, lost: rows - whole_rows, error }
     }
 
+    /// See [`LogSink::name`].
+    pub(super) fn name(&self) -> String {
+        self.sink.name()
+    }
+
     /// See [`LogSink::begin`].
     pub(super) fn begin(&mut self) -> io::Result<()> {
         self.sink.begin()
@@ -78,8 +92,8 @@ impl<M: LogSink> Appender<M> {
     }
 
     /// See [`LogSink::reopen`].
-    pub(super) fn reopen(&mut self) -> Result<(), JournalError> {
-        self.sink.reopen()
+    pub(super) fn reopen(&mut self, place: Option<Place>) -> Result<(), JournalError> {
+        self.sink.reopen(place)
     }
 
     /// Writes as much as possible. A torn row before it is ended first, so that only that row is
@@ -165,7 +179,7 @@ mod tests {
             Ok(())
         }
 
-        fn reopen(&mut self) -> Result<(), JournalError> {
+        fn reopen(&mut self, _place: Option<Place>) -> Result<(), JournalError> {
             Ok(())
         }
     }

@@ -136,7 +136,7 @@ impl LogSink for Gated {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn reopen(&mut self) -> Result<(), JournalError> {
+    fn reopen(&mut self, _place: Option<sink::Place>) -> Result<(), JournalError> {
         Ok(())
     }
 }
@@ -349,6 +349,27 @@ fn senders_may_be_dropped_in_any_order() {
         assert_eq!(journal.close(), Totals { requests: 15, errors: 0, rows: 15, lost: 0 });
         assert_eq!(logged(&gated.text()).len(), 15);
     }
+}
+
+#[test]
+fn rows_are_of_the_run_that_is_going_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [first, second] = ["first.csv", "second.csv"].map(|name| folder.path().join(name));
+    let (journal, mut senders) = Journal::start(options(Some(&first), 1)).expect("started");
+    senders[0].record(&record(b"/one"));
+    let next = NextRun {
+        path: second.clone(),
+        meta: "next".to_owned(),
+        routing_mode: "least-conn".to_owned(),
+        connection: "non-persistent".to_owned(),
+    };
+    journal.reopener().go_on_as(next);
+    poll_until("the next log", || second.exists());
+    senders[0].record(&record(b"/two"));
+    assert_eq!(journal.close(), Totals { requests: 2, errors: 0, rows: 2, lost: 0 });
+    let [first, second] = [first, second].map(|path| fs::read_to_string(path).expect("a log"));
+    assert!(first.contains("/one") && !first.contains("least-conn"), "{first}");
+    assert!(second.contains("/two") && second.contains("least-conn"), "{second}");
 }
 
 #[test]

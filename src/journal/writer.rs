@@ -1,7 +1,7 @@
 //! The thread that empties the rings: rows go to the log, lines to the console.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl<M: LogSink> Writer<M> {
                     dropped_before = dropped;
                 }
                 if reopen {
-                    log.reopen();
+                    let next = control.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    log.reopen(next);
                 }
             }
             if close {

@@ -14,7 +14,7 @@ use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
 use super::resolver::{ResolveError, Resolver, resolve};
 use super::settings::{Backend, Listen, Settings};
-use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, RegistryFull};
+use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, RegistryFull, Verdict};
 use crate::endpoint::Endpoint;
 use crate::reactor::Waker;
 
@@ -79,8 +79,14 @@ pub struct Backends {
     pub(super) resolver: Arc<Resolver>,
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) metrics: Arc<Metrics>,
+    /// Those that hold for what is done next.
+    pub(super) settings: Arc<Settings>,
     active: Vec<(BackendId, Backend)>,
     draining: Vec<Draining>,
+    /// Wakes the thread of the active checks, if there is one.
+    pub(super) checks: Option<Waker>,
+    /// Whether the proxy was asked to stop.
+    pub(super) is_stopping: bool,
 }
 
 /// A backend that was removed and is not gone yet.
@@ -106,8 +112,11 @@ impl Backends {
             membership,
             resolver: Arc::new(Resolver::new()),
             mailboxes: Arc::new(Mailboxes::new(wakers)),
+            settings: Arc::new(settings.clone()),
             active: Vec::new(),
             draining: Vec::new(),
+            checks: None,
+            is_stopping: false,
         };
         backends.add(located, now)?;
         Ok(backends)
@@ -148,6 +157,7 @@ impl Backends {
                 self.draining.push(Draining { id, until });
             }
         }
+        self.settings = Arc::clone(settings);
         self.mailboxes.send_all(|| Command::Settings(Arc::clone(settings)));
         let roster = self.membership.roster();
         self.mailboxes.send_all(|| Command::Roster(Arc::clone(&roster)));
@@ -187,14 +197,49 @@ impl Backends {
 
     /// Has the proxy accept no client any more after its shutdown delay, and end when what is in
     /// flight has ended.
-    pub fn stop(&self) {
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
         self.mailboxes.send_all(|| Command::Drain);
+        self.wake_checks();
+    }
+
+    /// Has the thread of the active checks, if there is one, look what has changed.
+    pub fn wake_checks(&self) {
+        if let Some(waker) = &self.checks {
+            // An eventfd that refuses its one write leaves it to the next event.
+            let _ = waker.wake();
+        }
+    }
+
+    /// The backends that are not being removed.
+    pub(super) fn active(&self) -> impl Iterator<Item = &(BackendId, Backend)> {
+        self.active.iter()
+    }
+
+    /// The active check of a backend has come to another verdict.
+    pub(super) fn checked(&mut self, id: BackendId, verdict: Verdict, now: Instant) {
+        self.membership.checked(id, verdict, now);
+    }
+
+    /// Nothing is checked any more, so no backend stays down because of what a check found once.
+    pub(super) fn end_checks(&mut self, now: Instant) {
+        self.checks = None;
+        for (id, _) in &self.active {
+            self.membership.checked(*id, Verdict::Passes, now);
+        }
     }
 
     /// What the workers count.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
+    }
+}
+
+impl Drop for Backends {
+    /// The thread of the active checks finds that they are gone, and ends.
+    fn drop(&mut self) {
+        self.wake_checks();
     }
 }
 

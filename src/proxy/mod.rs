@@ -7,6 +7,7 @@
 mod accept_balancer;
 pub mod backends;
 pub mod budget;
+pub mod checks;
 mod circle;
 mod connection;
 pub mod exchange;
@@ -19,6 +20,7 @@ mod pool;
 mod resolver;
 mod server;
 pub mod settings;
+pub mod statuses;
 pub mod trusted;
 mod worker;
 

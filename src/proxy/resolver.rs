@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::ToSocketAddrs;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -71,6 +71,8 @@ struct Entry {
     located: Mutex<Option<Located>>,
     /// Index of the address that answered last.
     preferred: AtomicUsize,
+    /// Whether the helper was asked to look again, and has not begun to.
+    is_stale: AtomicBool,
 }
 
 impl Entry {
@@ -133,6 +135,7 @@ impl Resolver {
 fn refresh_on_request(entries: &[Entry], requests: &Receiver<BackendId>) {
     while let Ok(id) = requests.recv() {
         let entry = &entries[id.slot()];
+        entry.is_stale.store(false, Ordering::Relaxed);
         // A name that can't be resolved just now keeps the addresses it had.
         if let Some(backend) = entry.backend(id)
             && let Ok(addresses) = resolve(&backend)
@@ -215,8 +218,11 @@ impl LocalResolver {
 
     /// No address answered: the name may have moved.
     pub(super) fn request_refresh(&self, id: BackendId) {
-        // The helper of a full queue is behind; the next failure asks again.
-        let _ = self.shared.stale.try_send(id);
+        let is_stale = &self.shared.entries[id.slot()].is_stale;
+        // The helper may be slow, and is asked once however many requests and checks fail.
+        if !is_stale.swap(true, Ordering::Relaxed) && self.shared.stale.try_send(id).is_err() {
+            is_stale.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -296,6 +302,26 @@ mod tests {
         let (second, _) = resolver.address(id, Some(first)).expect("the second");
         resolver.mark_good(id, second);
         assert_eq!(resolver.address(id, Some(first)), Some((second, &both[1])));
+    }
+
+    #[test]
+    fn the_helper_is_asked_once_until_it_looks_however_many_attempts_fail() {
+        let id = ids(1)[0];
+        let (stale, requests) = sync_channel(MAX_BACKENDS);
+        let entries: Arc<[Entry]> = (0..MAX_BACKENDS).map(|_| Entry::default()).collect();
+        let shared = Arc::new(Resolver { entries: Arc::clone(&entries), stale });
+        shared.add(id, &backend("127.0.0.1"), addresses(["127.0.0.1:1"]));
+        let mut resolver = LocalResolver::new(shared);
+        for _ in 0..3 {
+            (0..1_000).for_each(|_| resolver.request_refresh(id));
+            assert_eq!(requests.try_iter().collect::<Vec<_>>(), [id]);
+            let (asked, asks) = sync_channel(1);
+            asked.send(id).expect("room");
+            drop(asked);
+            refresh_on_request(&entries, &asks);
+        }
+        let found = resolver.address(id, None).map(|(_, address)| address.clone());
+        assert_eq!(found, addresses(["127.0.0.1:8081"]).pop());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::statuses::Statuses;
 use super::trusted::TrustedProxies;
 use crate::balance::{Options, Policy, Role};
 use crate::endpoint::Endpoint;
@@ -257,6 +258,36 @@ impl Default for Limits {
     }
 }
 
+/// How backends are checked by requests of the proxy's own.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// The target of these requests; `None` is no checks.
+    pub path: Option<String>,
+    /// From the beginning of a check to that of the next one.
+    pub interval: Duration,
+    /// How long a check may take, connecting included.
+    pub timeout: Duration,
+    /// Passed checks in a row that bring a backend back.
+    pub rise: u8,
+    /// Failed checks in a row that take it down.
+    pub fall: u8,
+    /// The statuses with which a check passes.
+    pub statuses: Statuses,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            path: None,
+            interval: Duration::from_secs(2),
+            timeout: Duration::from_secs(2),
+            rise: 2,
+            fall: 3,
+            statuses: Statuses::default(),
+        }
+    }
+}
+
 /// All a proxy runs by, except its backends.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -294,6 +325,8 @@ pub struct Settings {
     pub slow_start: Option<Duration>,
     /// How long a probe keeps other requests from its backend at most.
     pub probe_timeout: Duration,
+    /// Active checks.
+    pub checks: Checks,
     /// What a client's end of stream means while it waits.
     pub half_close: HalfClose,
     /// Durations.
@@ -324,6 +357,7 @@ impl Default for Settings {
             cooldown_max: Duration::from_secs(5),
             slow_start: None,
             probe_timeout: Duration::from_secs(5),
+            checks: Checks::default(),
             half_close: HalfClose::Cancel,
             timeouts: Timeouts::default(),
             limits: Limits::default(),

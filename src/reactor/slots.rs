@@ -94,8 +94,7 @@ impl<T> Slots<T> {
     }
 
     /// As [`Slots::try_insert_with`], where making can't fail.
-    #[cfg(test)]
-    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
+    pub fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
         let Ok(key) = self.try_insert_with(|key| Ok::<T, std::convert::Infallible>(make(key)));
         key
     }

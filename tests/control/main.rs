@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
+mod checks;
 mod live;
 mod membership;
 mod metrics;

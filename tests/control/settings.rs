@@ -3,6 +3,8 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use tidegate::balance::Policy;
+
 use crate::live::{Live, plan};
 use support::clock::{hear, until};
 use support::http::{Connection, get};
@@ -89,4 +91,29 @@ fn connections_that_a_smaller_pool_has_no_place_for_are_closed() {
     plan.settings.limits.pool = 0;
     proxy.apply(&plan);
     hear(&ends);
+}
+
+#[test]
+fn a_policy_that_changes_holds_from_the_next_request_on() {
+    let answering = |text: &'static str| {
+        Origin::serve(move |mut connection| {
+            while connection.request().is_some() {
+                connection.send(ok(text));
+            }
+        })
+    };
+    let origins = [answering("heavy"), answering("light")];
+    let mut plan = plan(&origins.each_ref().map(|origin| origin.address));
+    plan.backends[0].role.weight = 3;
+    let proxy = Live::start(&plan);
+    // Without requests in flight the heavier one is always the better one.
+    for (policy, light) in [(Policy::LeastConn, 0), (Policy::RoundRobin, 2), (Policy::LeastConn, 0)]
+    {
+        plan.settings.policy = policy;
+        proxy.apply(&plan);
+        until("choices by the policy", || {
+            let answers = (0..8).map(|_| get(proxy.address, "/").text().clone());
+            (answers.filter(|answer| answer == "light").count() == light).then_some(())
+        });
+    }
 }

@@ -7,8 +7,8 @@ use rustix::process::Resource;
 
 use support::clock::{pause, until};
 use support::http::Connection;
-use support::log::{Logged, column, endings};
-use support::origin::Origin;
+use support::log::{Logged, column, endings, stop};
+use support::origin::{Origin, ok};
 use support::process::Proxy;
 
 /// A limit at which no descriptor can be opened; those that are open stay open.
@@ -187,4 +187,33 @@ fn a_connect_without_a_descriptor_does_not_count_against_the_backend() {
     assert_eq!(endings(&rows)[5..], [("200", "", "1"); 4]);
     let urls = &column(&rows, "backend_url")[5..];
     assert!(urls[0] != urls[1] && urls[..2] == urls[2..], "both get requests: {urls:?}");
+}
+
+#[test]
+fn a_check_without_a_descriptor_is_no_verdict_on_the_backend() {
+    let origin = Origin::serve(|mut connection| {
+        while connection.request().is_some() {
+            connection.offer(ok("here"));
+        }
+    });
+    let flags = ["--check-path", "/healthz", "--check-interval", "1ms", "--check-timeout", "1m"];
+    let mut proxy = Proxy::start(&[origin.address], &flags);
+    let is_checked = |more: usize| {
+        let before = origin.accepted();
+        until("checks", || (origin.accepted() >= before + more).then_some(()));
+    };
+    is_checked(10);
+    let given = exhaust(&proxy);
+    let mut seen = usize::MAX;
+    until("the checks that had begun", || {
+        let before = std::mem::replace(&mut seen, origin.accepted());
+        (before == seen).then_some(())
+    });
+    pause(Duration::from_millis(300));
+    assert_eq!(origin.accepted(), seen, "no check can be made");
+    proxy.process.limit(Resource::Nofile, given);
+    is_checked(10);
+    assert_eq!(Connection::connect(proxy.address()).get("/").text(), "here");
+    stop(&mut proxy);
+    assert!(!proxy.process.stderr().contains("is down"), "and none has failed");
 }

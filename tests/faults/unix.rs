@@ -7,11 +7,13 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
+use support::clock::pause;
 use support::http::{Connection, get};
 use support::log::{Logged, endings, stop};
 use support::origin::{Origin, ok};
@@ -264,6 +266,30 @@ fn a_backend_whose_queue_stays_full_is_a_connect_timeout() {
     let proxy = Logged::start(&[], &flags);
     assert_eq!(get(proxy.address(), "/").status, 200);
     assert_eq!(endings(&proxy.rows()), [("200", "", "2")]);
+}
+
+#[test]
+fn a_check_waits_for_a_backend_with_a_full_queue() {
+    let (_folder, path) = folder();
+    let (listener, waiting) = full(&path);
+    let upstream = name(&path);
+    let checks = ["--check-path", "/healthz", "--check-interval", "5ms", "--check-fall", "1"];
+    let patience = ["--check-timeout", "1m", "--connect-timeout", "1m"];
+    let flags = [&["--upstream", &upstream], &checks[..], &patience].concat();
+    let mut proxy = Logged::start(&[], &flags).proxy;
+    // It is tried again and again meanwhile.
+    pause(Duration::from_millis(50));
+    for _ in 0..waiting.len() {
+        listener.accept().unwrap();
+    }
+    for _ in 0..3 {
+        let (stream, _) = listener.accept().unwrap();
+        let mut backend = Connection::new(OwnedFd::from(stream).into());
+        assert!(backend.request().unwrap().0.starts_with("GET /healthz "));
+        backend.offer(ok("well"));
+    }
+    stop(&mut proxy);
+    assert!(!proxy.process.stderr().contains("is down"), "no check has failed");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod clients;
 mod command_line;
 mod log;
 mod policies;
+mod reload;
 mod trusted;
 mod tunnel;
 mod unix;

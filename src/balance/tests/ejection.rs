@@ -182,6 +182,47 @@ fn with_all_down_the_one_with_the_least_to_do_is_tried_rather_than_none() {
 }
 
 #[test]
+fn with_all_down_by_their_checks_the_policy_chooses_and_weights_limits_and_backups_hold() {
+    let weight = |weight| Role { weight, ..Role::default() };
+    let roles = [weight(3), weight(1), Role { tier: Tier::Backup, ..Role::default() }];
+    for policy in [Policy::RoundRobin, Policy::LeastConn] {
+        let mut scene = Scene::with_roles(Options { policy, ..exact() }, &roles);
+        for id in scene.ids() {
+            scene.membership.checked(id, Verdict::Fails, scene.now);
+        }
+        let mut served = [0; 3];
+        scene.next(8).into_iter().for_each(|slot| served[slot] += 1);
+        assert_eq!(served, [6, 2, 0], "{policy}");
+    }
+    let full = Role { max_in_flight: Some(1), ..Role::default() };
+    let mut scene = Scene::with_roles(exact(), &[full; 2]);
+    for id in scene.ids() {
+        scene.membership.checked(id, Verdict::Fails, scene.now);
+    }
+    let leases: Vec<Lease> = (0..2).map(|_| scene.acquire()).collect();
+    assert_eq!(leases.iter().map(|lease| lease.backend().slot()).sum::<usize>(), 1, "one each");
+    let none = scene.balancer.acquire(&Tried::default(), scene.now);
+    assert!(matches!(none, Choice::Wait), "{none:?}");
+    scene.release_all(leases);
+}
+
+#[test]
+fn with_all_down_one_after_the_other_is_tried_for_one_request() {
+    let mut scene = Scene::of(3, Policy::RoundRobin);
+    for id in scene.ids() {
+        scene.membership.checked(id, Verdict::Fails, scene.now);
+    }
+    let mut before = Tried::default();
+    for _ in 0..3 {
+        let lease = scene.balancer.acquire(&before, scene.now).lease().expect("one is left");
+        assert!(!before.contains(lease.backend()));
+        before.insert(lease.backend());
+        scene.balancer.release(lease);
+    }
+    assert!(matches!(scene.balancer.acquire(&before, scene.now), Choice::Nobody));
+}
+
+#[test]
 fn an_ejected_backend_is_tried_before_one_whose_check_fails() {
     let mut scene = Scene::of(2, Policy::RoundRobin);
     scene.membership.checked(scene.ids()[0], Verdict::Fails, scene.now);

@@ -10,19 +10,20 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::ArgMatches;
 use help::{ADVICE, EVERYTHING, MORE};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use signals::Watch;
+use signals::{Serving, Watch};
 use tidegate::console::Console;
 use tidegate::control::command_line::{self, Form, Mode};
 use tidegate::control::controller::Controller;
 use tidegate::control::meta::describe_run;
-use tidegate::control::plan::plan;
-use tidegate::control::setting::Given;
-use tidegate::control::{describe, environment};
+use tidegate::control::reloader::{ReloadError, Reloaded, Reloader};
+use tidegate::control::sources::Sources;
+use tidegate::control::{describe, file};
 use tidegate::endpoint::Endpoint;
-use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
+use tidegate::journal::{self, Journal, NextRun, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::backends::Located;
 use tidegate::proxy::settings::{Plan, Settings};
 use tidegate::proxy::{Bound, HEALTH, StartError};
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
     let command = command_line::command().after_help(MORE).after_long_help(EVERYTHING);
     let matches = usage::matches(command, &ADVICE);
     let console = Console::standard();
-    let code = match run(command_line::read(&matches), command_line::mode(&matches), console) {
+    let code = match run(&matches, console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => ExitCode::from(code),
     };
@@ -44,12 +45,17 @@ fn main() -> ExitCode {
     code
 }
 
-fn run(flags: Vec<Given>, mode: Mode, console: Console) -> Result<(), u8> {
-    let variables =
-        environment::read(std::env::vars_os()).map_err(|error| fail(console, MISUSE, &error))?;
-    let plan = plan(&[flags, variables]).map_err(|error| fail(console, MISUSE, &error))?;
-    match mode {
-        Mode::Serve => serve(&plan, console),
+fn run(matches: &ArgMatches, console: Console) -> Result<(), u8> {
+    let (flags, config) = (command_line::read(matches), command_line::config(matches));
+    let sources = Sources::new(flags, config, std::env::vars_os())
+        .map_err(|error| fail(console, MISUSE, &error))?;
+    let plan = sources.plan().map_err(|error| fail(console, MISUSE, &error))?;
+    match command_line::mode(matches) {
+        Mode::Serve => serve(&plan, sources, console),
+        Mode::PrintConfig => {
+            console.say(&file::print(&plan));
+            Ok(())
+        }
         Mode::Check(form) => check(&plan, form, console),
         Mode::Health => {
             let listen = &plan.settings.listen[0].endpoint;
@@ -59,7 +65,7 @@ fn run(flags: Vec<Given>, mode: Mode, console: Console) -> Result<(), u8> {
 }
 
 /// Runs the proxy until it is stopped.
-fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
+fn serve(plan: &Plan, sources: Sources, console: Console) -> Result<(), u8> {
     let settings = &plan.settings;
     let is_log_on_stdout = settings.log.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     // Nothing but rows goes to standard output then.
@@ -74,9 +80,10 @@ fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");
+    let started = Timestamp::now();
     let (journal, senders) = Journal::start(Options {
         path: settings.log.clone(),
-        meta: Some(describe_run(plan, Timestamp::now())),
+        meta: Some(describe_run(plan, started)),
         routing_mode: settings.policy.to_string(),
         connection: settings.upstream_reuse.name().to_owned(),
         workers: settings.workers(),
@@ -88,7 +95,18 @@ fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
     let metrics = backends.metrics();
     let can_t_start = |error| fail(console, 1, &format!("can't start a thread: {error}"));
     let controller = Controller::start(plan.clone(), backends).map_err(can_t_start)?;
-    watch.serves(controller, journal.reopener());
+    let log = journal.reopener();
+    let tell = move |config: &Path, reloaded: Result<Reloaded, ReloadError>| match reloaded {
+        Ok(Reloaded { plan, changes }) => {
+            if let Some(next) = next_run(&plan, started) {
+                log.go_on_as(next);
+            }
+            console.say(&format!("reloaded {}: {changes}", config.display()));
+        }
+        Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
+    };
+    let reloader = Reloader::start(sources, controller.clone(), tell).map_err(can_t_start)?;
+    watch.serves(Serving { controller, reopener: journal.reopener(), reloader });
     let server = bound.start(senders).map_err(can_t_start)?;
     console.say(&greeting(plan, &endpoints));
     if let Some(aside) = journal.moved_aside() {
@@ -100,6 +118,16 @@ fn serve(plan: &Plan, console: Console) -> Result<(), u8> {
     let (requests, errors) = (traffic.requests(), traffic.errors());
     console.say(&format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost"));
     outcome.map_err(|error| fail(console, 1, &error))
+}
+
+/// What the rows are from now on, if there is a log.
+fn next_run(plan: &Plan, started: Timestamp) -> Option<NextRun> {
+    Some(NextRun {
+        path: plan.settings.log.clone()?,
+        meta: describe_run(plan, started),
+        routing_mode: plan.settings.policy.to_string(),
+        connection: plan.settings.upstream_reuse.name().to_owned(),
+    })
 }
 
 /// Prints the plan, if a proxy could start with it.

@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
 use tidegate::console::Console;
 use tidegate::control::controller::Controller;
+use tidegate::control::reloader::Reloader;
 use tidegate::journal::Reopener;
 
 /// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
@@ -20,7 +21,15 @@ const ECHO: Duration = Duration::from_millis(250);
 enum Stage {
     /// It does this, and does not serve yet: it can be ended at once.
     Starting(&'static str),
-    Serving(Controller, Reopener),
+    Serving(Serving),
+}
+
+/// What signals act on.
+pub(crate) struct Serving {
+    pub(crate) controller: Controller,
+    pub(crate) reopener: Reopener,
+    /// There is one if there is a configuration file.
+    pub(crate) reloader: Option<Reloader>,
 }
 
 /// Listens to signals on a thread of its own.
@@ -45,8 +54,8 @@ impl Watch {
     }
 
     /// From now on the proxy ends in order.
-    pub(crate) fn serves(&self, controller: Controller, reopener: Reopener) {
-        *lock(&self.0) = Stage::Serving(controller, reopener);
+    pub(crate) fn serves(&self, serving: Serving) {
+        *lock(&self.0) = Stage::Serving(serving);
     }
 }
 
@@ -64,8 +73,13 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, console: Console) {
     for signal in signals.forever() {
         match (signal, stopping) {
             (SIGHUP | SIGUSR1, _) => {
-                if let Stage::Serving(_, reopener) = &*lock(stage) {
-                    reopener.reopen();
+                if let Stage::Serving(serving) = &*lock(stage) {
+                    serving.reopener.reopen();
+                    if signal == SIGHUP
+                        && let Some(reloader) = &serving.reloader
+                    {
+                        reloader.reload();
+                    }
                 }
             }
             // The size limit of a file was reached; the write that hit it reports it.
@@ -83,7 +97,7 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, console: Console) {
 /// Ends a proxy that serves in order, and one that does not at once.
 fn stop(signal: i32, stage: &Stage, console: Console) {
     match stage {
-        Stage::Serving(controller, _) => controller.stop(),
+        Stage::Serving(serving) => serving.controller.stop(),
         Stage::Starting(what) => {
             let name = signal_name(signal).unwrap_or("a signal");
             console.say(&format!("stopped by {name} while {what}"));

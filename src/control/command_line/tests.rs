@@ -13,7 +13,7 @@ fn matches(args: &[&str]) -> Result<ArgMatches, clap::Error> {
 }
 
 fn planned(args: &[&str]) -> Plan {
-    plan(&[read(&matches(args).expect("valid flags"))]).expect("a plan")
+    plan([&read(&matches(args).expect("valid flags"))]).expect("a plan")
 }
 
 fn settings(args: &[&str]) -> Settings {
@@ -22,7 +22,7 @@ fn settings(args: &[&str]) -> Settings {
 
 fn refusal(args: &[&str]) -> String {
     match matches(args) {
-        Ok(matches) => plan(&[read(&matches)]).expect_err("refused").to_string(),
+        Ok(matches) => plan([&read(&matches)]).expect_err("refused").to_string(),
         Err(error) => error.to_string(),
     }
 }
@@ -111,6 +111,17 @@ fn values_out_of_range_are_refused_by_the_name_of_their_flag() {
         ["--pin", "100000"],
         ["--cooldown", "6s"],
         ["--client-half-close", "no"],
+        ["--check-path", "healthz"],
+        ["--check-path", "http://a/healthz"],
+        ["--check-path", "/a b"],
+        ["--check-path", "/a\r\nHost: b"],
+        ["--check-path", "/a#b"],
+        ["--check-path", "/ä"],
+        ["--check-interval", "0s"],
+        ["--check-timeout", "0s"],
+        ["--check-rise", "0"],
+        ["--check-fall", "256"],
+        ["--check-status", "2xx"],
     ] {
         let refusal = refusal(&args);
         assert!(refusal.contains(args[0]), "{args:?}: {refusal}");
@@ -125,6 +136,8 @@ fn a_refusal_says_what_would_be_accepted() {
         (["--workers", "0"], "give a number from 1 to 1024, or `auto`\n"),
         (["--min-body-rate", "x"], "give a number, at least 1, or `off`\n"),
         (["--stream-timeout", "5"], "write a number and ms, s, m or h (500ms), or `off`\n"),
+        (["--check-path", "healthz"], "give a path such as /healthz, with % for what a URL can't"),
+        (["--check-status", "20"], "give a status from 200 to 599, a range such as 200-399, or"),
         (["--log", ""], "give a file, `-` for standard output, or `none`\n"),
         (["--client-half-close", "no"], "[possible values: cancel, allow]\n"),
     ] {

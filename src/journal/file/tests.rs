@@ -215,7 +215,7 @@ fn a_device_is_written_as_it_is() {
     let mut log = LogFile::create(Path::new("/dev/null"), None).expect("a device");
     log.write_all(b"row\n").expect("written");
     assert!(LogSink::truncate_tail(&mut log, 1).is_err());
-    log.reopen().expect("nothing to do");
+    log.reopen(None).expect("nothing to do");
     LogFile::create(Path::new("/dev/null"), None).expect("no lock on a device");
 }
 
@@ -349,7 +349,7 @@ mod reopening {
     fn goes_on_in_a_new_file_with_a_header() {
         let folder = folder();
         let (mut log, path, old) = rotated(folder.path());
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         log.write_all(b"second\n").expect("written");
         assert_eq!((text(&old), text(&path)), (with_row("first"), with_row("second")));
         assert!(LogFile::create(&path, None).is_err(), "the new file is locked");
@@ -363,7 +363,7 @@ mod reopening {
         fs::create_dir(&inner).expect("a folder");
         let (mut log, path, _) = rotated(&inner);
         fs::remove_dir_all(&inner).expect("removed");
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         assert_eq!(text(&path), header());
     }
 
@@ -378,10 +378,28 @@ mod reopening {
             let folder = folder();
             let (mut log, path, _) = rotated(folder.path());
             fs::write(&path, there).expect("written");
-            log.reopen().expect("reopened");
+            log.reopen(None).expect("reopened");
             log.write_all(b"second\n").expect("written");
             assert_eq!(text(&path), after);
         }
+    }
+
+    #[test]
+    fn goes_on_at_another_place_or_where_it_was_if_there_is_none() {
+        let folder = folder();
+        let [first, second] = ["first.csv", "second.csv"].map(|name| folder.path().join(name));
+        let at = |path: &Path, meta: &str| Some(Place { path: path.into(), meta: meta.into() });
+        let mut log = LogFile::create(&first, Some("1".to_owned())).expect("a log");
+        log.write_all(b"one\n").expect("written");
+        log.reopen(at(&second, "2")).expect("another file");
+        log.write_all(b"two\n").expect("written");
+        fs::write(folder.path().join("other"), "no log\n").expect("written");
+        log.reopen(at(&folder.path().join("other"), "3")).expect_err("no log");
+        log.reopen(at(&second, "4")).expect("the same file");
+        log.write_all(b"three\n").expect("written");
+        assert_eq!(text(&second), with_row("two\nthree"));
+        assert_eq!([&first, &second].map(|log| text(&crate::journal::meta_path(log))), ["1", "4"]);
+        assert!(LogFile::create(&first, None).is_ok(), "the first one is not locked any more");
     }
 
     #[test]
@@ -390,7 +408,7 @@ mod reopening {
         let path = folder.path().join("x.csv");
         let mut log = LogFile::create(&path, None).expect("a log");
         log.write_all(b"row\n").expect("written");
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         assert_eq!(text(&path), with_row("row"));
         assert!(LogFile::create(&path, None).is_err(), "still locked");
     }
@@ -402,7 +420,7 @@ mod reopening {
         let mut log = LogFile::create(&path, None).expect("a log");
         log.write_all(b"row\n").expect("written");
         File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
-        log.reopen().expect("reopened");
+        log.reopen(None).expect("reopened");
         log.write_all(b"row\n").expect("written");
         assert_eq!(text(&path), with_row("row"));
     }
@@ -412,16 +430,16 @@ mod reopening {
         let folder = folder();
         let (mut log, path, old) = rotated(folder.path());
         fs::write(&path, "something else").expect("written");
-        assert!(matches!(log.reopen(), Err(JournalError::NotALog { .. })));
+        assert!(matches!(log.reopen(None), Err(JournalError::NotALog { .. })));
         fs::remove_file(&path).expect("removed");
 
         let other = LogFile::create(&path, None).expect("another writer");
-        assert!(matches!(log.reopen(), Err(JournalError::Locked { .. })));
+        assert!(matches!(log.reopen(None), Err(JournalError::Locked { .. })));
         drop(other);
 
         fs::remove_file(&path).expect("removed");
         fs::create_dir(&path).expect("a folder");
-        assert!(matches!(log.reopen(), Err(JournalError::Unwritable { .. })));
+        assert!(matches!(log.reopen(None), Err(JournalError::Unwritable { .. })));
 
         log.write_all(b"second\n").expect("written");
         assert_eq!(text(&old), with_row("first\nsecond"));

@@ -80,6 +80,19 @@ pub enum ConnectFailure {
     ResourceExhausted,
 }
 
+impl ConnectFailure {
+    /// What it means for a request, if no address is left.
+    pub(in crate::proxy) fn fault(self) -> Fault {
+        match self {
+            Self::Refused => Fault::ConnectRefused,
+            Self::Denied => Fault::ConnectDenied,
+            Self::TimedOut => Fault::ConnectTimeout,
+            Self::Unreachable => Fault::ConnectUnreachable,
+            Self::ResourceExhausted => Fault::ResourceExhausted,
+        }
+    }
+}
+
 /// How a connection is to be ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CloseMode {

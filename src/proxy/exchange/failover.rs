@@ -108,15 +108,10 @@ impl Exchange {
         failure: ConnectFailure,
         context: &mut Context<'_>,
     ) {
-        let fault = match failure {
-            ConnectFailure::Refused => Fault::ConnectRefused,
-            ConnectFailure::Denied => Fault::ConnectDenied,
-            ConnectFailure::TimedOut => Fault::ConnectTimeout,
-            ConnectFailure::Unreachable => Fault::ConnectUnreachable,
-            ConnectFailure::ResourceExhausted => {
-                return self.attempt_fails(id, Fault::ResourceExhausted, context);
-            }
-        };
+        let fault = failure.fault();
+        if failure == ConnectFailure::ResourceExhausted {
+            return self.attempt_fails(id, fault, context);
+        }
         if let Some(attempt) = self.attempts.get_mut(id) {
             context.balancer.observe(&mut attempt.lease, Outcome::Unreachable, context.now);
             self.actions.push_back(Action::Refresh { backend: attempt.lease.backend() });

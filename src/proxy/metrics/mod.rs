@@ -3,7 +3,8 @@
 //! Each worker has a block of counters that it alone writes; any thread may sum them up while it
 //! runs, see [`Metrics::snapshot`]. So counting costs a worker a few loads and stores into memory
 //! that no other thread writes. A request counts when its row is made, and for the backend of its
-//! last attempt; what is in flight now is known to the registry.
+//! last attempt; what is in flight now is known to the registry. Active checks are counted by
+//! themselves, by the thread that makes them, and are no requests.
 //!
 //! The counters of a backend are found by its [`BackendId`]. They begin at zero, whatever was
 //! counted of another backend that had the same slot before; when it is gone they end and remain in
@@ -39,6 +40,8 @@ pub struct Metrics {
     /// Each is alone on its cache lines, as are the counters of each backend, so that workers do
     /// not slow each other.
     workers: Box<[Arc<CachePadded<Block>>]>,
+    /// As if the thread that makes checks was a worker.
+    checks: Arc<CachePadded<Block>>,
     registry: Arc<Registry>,
 }
 
@@ -69,6 +72,9 @@ struct Backends {
 struct BackendCounters {
     traffic: TrafficCounters,
     failed_attempts: FaultCounters,
+    checks: Counter,
+    failed_checks: FaultCounters,
+    unmade_checks: Counter,
     opened: Counter,
     open: Counter,
     latencies: LatencyCounters,
@@ -101,7 +107,13 @@ pub struct BackendSnapshot {
     /// How long those requests took from dispatch to the backend's last byte, as `latency_ms` in
     /// the log; tunnels are left out.
     pub latencies: Latencies,
-    /// Connections ever opened to it, or tried to be.
+    /// Active checks of it that came to a result.
+    pub checks: u64,
+    /// Those of them that failed, by what went wrong: `status`, or the label of a fault.
+    pub failed_checks: Faults,
+    /// Active checks that the proxy could not make, because it had no descriptor, port or memory.
+    pub unmade_checks: u64,
+    /// Connections ever opened to it for requests, or tried to be.
     pub opened: u64,
     /// Connections to it that are open now, or being opened.
     pub open: u64,
@@ -120,6 +132,9 @@ impl BackendSnapshot {
         self.traffic.add(&counters.traffic);
         counters.failed_attempts.sum_into(&mut self.failed_attempts);
         self.latencies.add(&counters.latencies);
+        self.checks += counters.checks.get();
+        counters.failed_checks.sum_into(&mut self.failed_checks);
+        self.unmade_checks += counters.unmade_checks.get();
         self.opened += counters.opened.get();
         self.open += counters.open.get();
     }
@@ -128,6 +143,9 @@ impl BackendSnapshot {
         self.traffic.merge(&other.traffic);
         merge_faults(&mut self.failed_attempts, &other.failed_attempts);
         self.latencies.merge(&other.latencies);
+        self.checks += other.checks;
+        merge_faults(&mut self.failed_checks, &other.failed_checks);
+        self.unmade_checks += other.unmade_checks;
         self.opened += other.opened;
         self.open += other.open;
         self.outstanding += other.outstanding;
@@ -138,7 +156,8 @@ impl Metrics {
     /// Counters for so many workers that share this registry, all zero.
     #[must_use]
     pub fn new(workers: usize, registry: Arc<Registry>) -> Self {
-        Self { workers: (0..workers).map(|_| Arc::default()).collect(), registry }
+        let workers = (0..workers).map(|_| Arc::default()).collect();
+        Self { workers, checks: Arc::default(), registry }
     }
 
     /// The end that a worker writes with. All that are asked for of one worker have to stay in one
@@ -148,9 +167,19 @@ impl Metrics {
         WorkerMetrics::new(Arc::clone(&self.workers[index]), Arc::clone(&self.registry))
     }
 
+    /// The end that the thread of the active checks writes with, of which there is one at a time.
+    #[must_use]
+    pub fn checks(&self) -> WorkerMetrics {
+        WorkerMetrics::new(Arc::clone(&self.checks), Arc::clone(&self.registry))
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Arc<CachePadded<Block>>> {
+        self.workers.iter().chain([&self.checks])
+    }
+
     /// Of backends that are gone, the counts remain in the totals alone.
     pub fn retire(&self) {
-        for block in &self.workers {
+        for block in self.blocks() {
             let Backends { present, leaving, retired } = &mut *block.backends();
             let gone = present.extract_if(|id, _| self.registry.stage(*id) == Stage::Gone);
             leaving.extend(gone.map(|(_, counters)| counters));
@@ -166,7 +195,7 @@ impl Metrics {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut all = Snapshot::default();
-        for block in &self.workers {
+        for block in self.blocks() {
             all.accepted += block.accepted.get();
             all.clients += block.clients.get();
             all.outstanding += block.outstanding.get();

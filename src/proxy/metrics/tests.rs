@@ -185,3 +185,30 @@ fn any_thread_reads_while_workers_count_and_nothing_goes_back() {
     let latencies = all.backends.values().map(|backend| backend.latencies.count());
     assert_eq!(latencies.sum::<u64>(), requests);
 }
+
+#[test]
+fn checks_are_counted_by_themselves_and_stay_in_the_totals() {
+    let (metrics, ids, mut membership) = owned(2, 2);
+    let mut checks = metrics.checks();
+    for result in [Ok(()), Err("status"), Err("connect_refused"), Err("status"), Ok(())] {
+        checks.checked(ids[0], result);
+    }
+    checks.not_checked(ids[1]);
+    let expected = BackendSnapshot {
+        checks: 5,
+        failed_checks: BTreeMap::from([("connect_refused", 1), ("status", 2)]),
+        ..BackendSnapshot::default()
+    };
+    let all = metrics.snapshot();
+    assert_eq!(all.backends[&ids[0]], expected, "and nothing else");
+    assert_eq!(all.backends[&ids[1]].unmade_checks, 1);
+    assert_eq!(all.total, BackendSnapshot { unmade_checks: 1, ..expected.clone() });
+    membership.drain(ids[0]);
+    assert_eq!(membership.collect(), [ids[0]]);
+    metrics.retire();
+    checks.forget_gone();
+    metrics.retire();
+    let all = metrics.snapshot();
+    assert!(!all.backends.contains_key(&ids[0]));
+    assert_eq!(all.total, BackendSnapshot { unmade_checks: 1, ..expected });
+}

@@ -50,6 +50,20 @@ impl WorkerMetrics {
         self.of(backend).failed_attempts.add(label);
     }
 
+    /// An active check of `backend` came to a result: it passed, or failed for this reason.
+    pub fn checked(&mut self, backend: BackendId, result: Result<(), &'static str>) {
+        let counters = self.of(backend);
+        counters.checks.add(1);
+        if let Err(label) = result {
+            counters.failed_checks.add(label);
+        }
+    }
+
+    /// An active check of `backend` could not be made.
+    pub fn not_checked(&mut self, backend: BackendId) {
+        self.of(backend).unmade_checks.add(1);
+    }
+
     /// A client's connection was accepted.
     pub fn accepted(&self) {
         self.block.accepted.add(1);

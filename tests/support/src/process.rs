@@ -247,6 +247,12 @@ impl Process {
         files.max().unwrap().try_into().unwrap()
     }
 
+    /// The names of its threads.
+    pub fn threads(&self) -> Vec<String> {
+        let threads = self.procfs().tasks().unwrap().flatten();
+        threads.filter_map(|thread| Some(thread.stat().ok()?.comm)).collect()
+    }
+
     /// The only core that its thread of this name may run on, once that is so: a thread is named
     /// before it is pinned.
     pub fn core_of(&self, thread: &str) -> usize {

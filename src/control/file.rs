@@ -1,0 +1,255 @@
+//! The configuration file: a source of settings, in TOML. Each setting has the name of its flag,
+//! and a backend is a table:
+//!
+//! ```toml
+//! listen = ["0.0.0.0:9090"]
+//! policy = "adaptive"
+//! [[backend]]
+//! url = "http://10.0.0.7:8080"
+//! weight = 3
+//! ```
+
+mod print;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::diagnostic::Diagnostic;
+use super::setting::{Given, Setting, Spelling};
+use super::table::{self, UPSTREAM};
+use crate::usage::or_nearest;
+
+pub use print::print;
+
+/// The name of a backend's table, and of its one key that is no option.
+const BACKEND: &str = "backend";
+const URL: &str = "url";
+
+/// Longer files are refused, because they are no configuration.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// A file that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It can't be read.
+    #[error("can't read the configuration {path}: {error}")]
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// The reason.
+        error: io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{}", Lines(.0))]
+    Wrong(Vec<Diagnostic>),
+}
+
+struct Lines<'a>(&'a [Diagnostic]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, diagnostic) in self.0.iter().enumerate() {
+            let between = if place == 0 { "" } else { "\n" };
+            write!(f, "{between}{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The settings that a file gives.
+///
+/// # Errors
+/// It can't be read, or something in it is wrong: all of that is named.
+pub fn read(path: &Path) -> Result<Vec<Given>, FileError> {
+    let name = path.display().to_string();
+    let text =
+        read_text(path).map_err(|error| FileError::Unreadable { path: name.clone(), error })?;
+    parse(&name, &text)
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let length = fs::metadata(path)?.len();
+    if length > MOST_BYTES {
+        return Err(io::Error::other(format!("{length} bytes are too many for a configuration")));
+    }
+    fs::read_to_string(path)
+}
+
+/// The settings that a file of this name and text gives.
+///
+/// # Errors
+/// All that is wrong in it.
+pub fn parse(name: &str, text: &str) -> Result<Vec<Given>, FileError> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader { name, text, given: Vec::new(), wrong: Vec::new() };
+    for error in &errors {
+        reader.refuse(error.span().unwrap_or_default(), error.message().to_owned());
+    }
+    // What is no TOML may have been read as something else than was meant.
+    if errors.is_empty() {
+        reader.read(document.get_ref());
+    }
+    let Reader { given, wrong, .. } = reader;
+    if wrong.is_empty() { Ok(given) } else { Err(FileError::Wrong(wrong)) }
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    text: &'a str,
+    given: Vec<Given>,
+    wrong: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn refuse(&mut self, at: Range<usize>, what: String) {
+        self.wrong.push(Diagnostic::new(self.name, self.text, at, what));
+    }
+
+    fn read(&mut self, document: &DeTable<'_>) {
+        // In the order of the file, which the table does not keep.
+        let mut entries: Vec<_> = document.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
+            match key.get_ref().as_ref() {
+                BACKEND => self.backends(key.span(), value),
+                name => match table::all().find(|setting| setting.name == name) {
+                    Some(setting) => self.setting(setting, key.span(), value),
+                    None => self.refuse(key.span(), unknown(name)),
+                },
+            }
+        }
+    }
+
+    fn setting(
+        &mut self,
+        setting: &'static Setting,
+        at: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        if let Spelling::InPlaceOf(other) = setting.spelling {
+            let what = format!("{} is only a flag; here it is `{other}`", setting.usage());
+            return self.refuse(at, what);
+        }
+        if setting.name == UPSTREAM {
+            return self.refuse(at, format!("each backend is a table here: [[{BACKEND}]]"));
+        }
+        let texts = match value.get_ref() {
+            DeValue::Array(values) if setting.part.is_list() => self.texts(setting, values),
+            _ => self.text(setting, value).into_iter().collect(),
+        };
+        self.give(setting, texts, &at);
+    }
+
+    fn give(&mut self, setting: &'static Setting, texts: Vec<String>, at: &Range<usize>) {
+        let line = self.text[..at.start].matches('\n').count() + 1;
+        let place = format!("{}:{line}: {}", self.name, setting.name);
+        self.given.push(Given { setting, texts, place });
+    }
+
+    fn texts(&mut self, setting: &Setting, values: &DeArray<'_>) -> Vec<String> {
+        values.iter().filter_map(|value| self.text(setting, value)).collect()
+    }
+
+    /// A value as the text that its flag would have; `None` if it is not accepted.
+    fn text(&mut self, setting: &Setting, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let checked = match scalar(value.get_ref()) {
+            Some(text) => setting.check(&text).map(|()| text),
+            None if setting.part.is_list() => Err("give texts".to_owned()),
+            None => Err("give a text, a number, true or false".to_owned()),
+        };
+        checked.map_err(|reason| self.refuse(value.span(), refused(setting.name, &reason))).ok()
+    }
+
+    fn backends(&mut self, at: Range<usize>, value: &Spanned<DeValue<'_>>) {
+        let Some(setting) = table::all().find(|setting| setting.name == UPSTREAM) else { return };
+        let DeValue::Array(tables) = value.get_ref() else {
+            return self.refuse(at, format!("each backend begins with [[{BACKEND}]]"));
+        };
+        let mut texts = Vec::new();
+        for value in tables {
+            if let DeValue::Table(table) = value.get_ref() {
+                texts.extend(self.backend(setting, &value.span(), table));
+            } else {
+                self.refuse(value.span(), format!("give a table with a `{URL}`"));
+            }
+        }
+        self.give(setting, texts, &at);
+    }
+
+    /// A backend as the text that its flag would have: its URL, followed by options.
+    fn backend(
+        &mut self,
+        setting: &Setting,
+        at: &Range<usize>,
+        table: &DeTable<'_>,
+    ) -> Option<String> {
+        let Some((_, value)) = table.iter().find(|(key, _)| key.get_ref() == URL) else {
+            self.refuse(at.clone(), format!("the backend has no `{URL}`"));
+            return None;
+        };
+        let url = match value.get_ref() {
+            DeValue::String(url) if !url.contains(char::is_whitespace) => url.as_ref(),
+            _ => {
+                self.refuse(value.span(), format!("{URL}: give a text without spaces"));
+                return None;
+            }
+        };
+        if let Err(reason) = setting.check(url) {
+            self.refuse(value.span(), refused(URL, &reason));
+            return None;
+        }
+        let mut text = url.to_owned();
+        for (key, value) in table.iter().filter(|(key, _)| key.get_ref() != URL) {
+            let option = match value.get_ref() {
+                DeValue::Boolean(true) => format!(" {}", key.get_ref()),
+                other => {
+                    let given = scalar(other).filter(|text| !text.contains(char::is_whitespace));
+                    format!(" {}={}", key.get_ref(), given.unwrap_or_default())
+                }
+            };
+            let is_off = matches!(value.get_ref(), DeValue::Boolean(false));
+            // Whether there is such an option is asked of one that is on.
+            let asked =
+                if is_off { format!("{url} {}", key.get_ref()) } else { format!("{url}{option}") };
+            match setting.check(&asked) {
+                Ok(()) if is_off => {}
+                Ok(()) => text += &option,
+                Err(reason) => self.refuse(key.span().start..value.span().end, reason),
+            }
+        }
+        Some(text)
+    }
+}
+
+/// What a flag would say in place of a value that is one; `None` of a list, a table or a date.
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => {
+            i128::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string())
+        }
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(is_on) => Some(is_on.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}
+
+fn refused(name: &str, reason: &str) -> String {
+    format!("{name}: {reason}")
+}
+
+fn unknown(name: &str) -> String {
+    let is_in_files = |setting: &&Setting| {
+        !matches!(setting.spelling, Spelling::InPlaceOf(_)) && setting.name != UPSTREAM
+    };
+    let known = table::all().filter(is_in_files).map(|setting| setting.name).chain([BACKEND]);
+    or_nearest(&format!("there is no setting `{name}`"), name, known)
+}
