@@ -1,0 +1,3 @@
+//! Configurations as texts.
+
+use super::*;
