@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -78,7 +77,7 @@ fn each(executable: &str, check: impl Fn(Contender, &Tools)) {
     let tools = Tools::beside(&program("tidegate-lab"));
     for contender in ALL.into_iter().filter(|it| it.program.executable() == executable) {
         if tools.program(contender.program).is_none() {
-            println!("{}: {}", contender.name, contender.program.absence());
+            println!("{}: {}", contender.name, Tools::absence(contender.program));
             return;
         }
         check(contender, &tools);

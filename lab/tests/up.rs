@@ -344,7 +344,7 @@ fn setup_installs_once_what_is_missing() {
     let path = programs(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
     assert_eq!(
         set_up(&path),
-        (Some(0), "installed wrk, python3, chromium, chromedriver\n".to_owned())
+        (Some(0), "installed wrk, python3, chromium, chromium-driver\n".to_owned())
     );
     assert_eq!(set_up(&path), (Some(0), "nothing is missing\n".to_owned()));
 }

@@ -10,6 +10,10 @@ pub(super) fn recipe(policy: &str, job: &Job<'_>) -> Recipe {
     let limit = job.common_limit().map_or(String::new(), |limit| {
         format!("\n\t\tunhealthy_request_count {limit}")
     });
+    let retry = match job.proxies.max_attempts.saturating_sub(1) {
+        0 => String::new(),
+        retries => format!("\n\t\tlb_retries {retries}\n\t\tlb_try_duration 5s"),
+    };
     let config = format!(
         "{{
 	admin off
@@ -27,9 +31,7 @@ pub(super) fn recipe(policy: &str, job: &Job<'_>) -> Recipe {
 http://:{port} {{
 	bind {address}
 	reverse_proxy {upstreams} {{
-		lb_policy {policy}
-		lb_retries {retries}
-		lb_try_duration 5s
+		lb_policy {policy}{retry}
 		fail_duration 30s{limit}
 		transport http {{
 			dial_timeout 1s
@@ -44,7 +46,6 @@ http://:{port} {{
         port = job.listen.port(),
         address = job.listen.ip(),
         upstreams = upstreams.join(" "),
-        retries = job.proxies.max_attempts.saturating_sub(1),
         timeout = job.proxies.response_timeout.as_millis(),
     );
     let folder = job.folder.display();

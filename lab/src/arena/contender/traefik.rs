@@ -85,7 +85,8 @@ pub(super) fn choices(strategy: &str) -> Vec<&'static str> {
             "p2c" => "strategy p2c: of two that are drawn the one with fewer requests in flight",
             _ => "strategy wrr: weighted round robin, the default",
         },
-        "maxIdleConnsPerHost 512: the default, 200, is fewer than a burst needs",
+        "maxIdleConnsPerHost 512: its own transport keeps 200 idle connections, fewer than a burst \
+         needs",
         "passiveHealthCheck of 3 failures in 3 s: the example of its documentation; without it, \
          the default, nothing takes a server out, and its own default of 1 failure would take out \
          a server for each 503 by chance",
