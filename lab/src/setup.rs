@@ -289,4 +289,12 @@ mod tests {
         assert!(refusal.starts_with("missing: wrk (makes load), python3 ("), "{refusal}");
         assert!(refusal.contains("no apt-get"), "{refusal}");
     }
+
+    #[test]
+    fn a_package_without_a_command_is_missed_by_what_its_command_can_not_do() {
+        let venv = Tool { probe: &["-c", "exit 0"], ..tool("sh", "python3-venv", "makes it") };
+        let not = Tool { probe: &["-c", "exit 1"], ..venv };
+        let path = OsStr::new("/usr/bin:/bin");
+        assert_eq!(missing(&[venv, not], path), [not]);
+    }
 }

@@ -45,8 +45,7 @@ impl Running {
             proxies: &Proxies::default(),
         };
         let command = contender.command(tools, &job).unwrap();
-        let mut process =
-            Process::spawn_group(Command::new(command.program).args(command.args));
+        let mut process = Process::spawn_group(Command::new(command.program).args(command.args));
         until(contender.name, || {
             assert!(!process.has_ended(), "{}: {}", contender.name, process.stderr());
             TcpStream::connect(address).ok()?;

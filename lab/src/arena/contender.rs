@@ -131,7 +131,11 @@ pub const ALL: [Contender; 22] = [
     known("envoy-outlier-detection", Program::Envoy(Health::Outliers), Kind::P2c),
     known("envoy-slow-start", Program::Envoy(Health::SlowStart), Kind::P2c),
     // It multiplies the mean of the last hundred latencies, which no simulated policy does.
-    Contender { name: "traefik-leasttime", program: Program::Traefik("leasttime"), simulated: None },
+    Contender {
+        name: "traefik-leasttime",
+        program: Program::Traefik("leasttime"),
+        simulated: None,
+    },
     known("traefik-p2c", Program::Traefik("p2c"), Kind::P2c),
     alike("traefik-wrr", Program::Traefik("wrr"), Policy::RoundRobin),
     alike("caddy-least-conn", Program::Caddy("least_conn"), Policy::LeastConn),

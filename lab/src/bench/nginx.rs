@@ -64,10 +64,10 @@ impl Nginx<'_> {
             "daemon off;
 worker_processes {workers};
 worker_cpu_affinity auto {mask};
-worker_rlimit_nofile 16384;
+worker_rlimit_nofile 32768;
 pid {pid};
 events {{
-  worker_connections 8192;
+  worker_connections 16384;
 }}
 http {{
   access_log {log};

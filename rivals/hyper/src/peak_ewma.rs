@@ -33,9 +33,8 @@ pub(crate) struct PeakEwma(Balance<Backends, ()>);
 impl PeakEwma {
     pub(crate) fn new(backends: &[BackendId]) -> Self {
         let nanos = DECAY.as_nanos() as f64;
-        let measured = |id: &BackendId| {
-            load::PeakEwma::new(Backend(*id), FIRST_LATENCY, nanos, Keep)
-        };
+        let measured =
+            |id: &BackendId| load::PeakEwma::new(Backend(*id), FIRST_LATENCY, nanos, Keep);
         let backends = backends.iter().map(measured).collect();
         Self(Balance::new(ServiceList::new::<()>(backends)))
     }
@@ -104,12 +103,12 @@ mod tests {
         drop(other);
     }
 
-    #[test]
-    fn a_slow_answer_counts_against_its_backend() {
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_answer_counts_against_its_backend() {
         let ids = ids(2);
         let mut balance = PeakEwma::new(&ids);
         let (slow, latency) = balance.choose().expect("a backend");
-        std::thread::sleep(FIRST_LATENCY * 2);
+        tokio::time::advance(FIRST_LATENCY * 2).await;
         drop(latency);
         for _ in 0..20 {
             let (chosen, latency) = balance.choose().expect("a backend");

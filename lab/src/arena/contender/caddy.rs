@@ -7,9 +7,9 @@ const CONFIG: &str = "Caddyfile";
 /// How Caddy does the job, balancing by the policy `lb_policy`.
 pub(super) fn recipe(policy: &str, job: &Job<'_>) -> Recipe {
     let upstreams: Vec<_> = job.backends.iter().map(|it| it.address.to_string()).collect();
-    let limit = job.common_limit().map_or(String::new(), |limit| {
-        format!("\n\t\tunhealthy_request_count {limit}")
-    });
+    let limit = job
+        .common_limit()
+        .map_or(String::new(), |limit| format!("\n\t\tunhealthy_request_count {limit}"));
     let retry = match job.proxies.max_attempts.saturating_sub(1) {
         0 => String::new(),
         retries => format!("\n\t\tlb_retries {retries}\n\t\tlb_try_duration 5s"),

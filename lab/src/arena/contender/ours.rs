@@ -59,7 +59,7 @@ fn common(policy: &str, job: &Job<'_>, upstreams: impl Iterator<Item = String>) 
 }
 
 pub(super) const TIDEGATE_CHOICES: [&str; 4] = [
-    "its defaults: the policies `adaptive` and `least-conn` need no setting",
+    "its defaults, with the policy that the name says",
     "--response-timeout, --max-attempts, --eject-after, --slow-start: those of the scenario, which \
      are the defaults unless it says otherwise",
     "weights, limits and backups are options of the upstreams",

@@ -46,7 +46,9 @@ fn names_are_unique_and_read_back_and_the_nearest_is_offered() {
         assert_eq!(names.iter().filter(|other| **other == name).count(), 1, "{name}");
     }
     let refusal = find("nginx-leasttime").expect_err("misspelt");
-    assert!(refusal.starts_with("`nginx-leasttime` is no contender; give any of tidegate-adaptive"));
+    assert!(
+        refusal.starts_with("`nginx-leasttime` is no contender; give any of tidegate-adaptive")
+    );
     assert!(refusal.ends_with("did you mean nginx-least-time?"), "{refusal}");
 }
 
@@ -56,10 +58,8 @@ fn every_program_and_every_policy_of_ours_takes_part_and_each_program_by_default
         assert!(ALL.iter().any(|it| it.program == Program::Tidegate(policy)), "{policy}");
     }
     let programs = |names: &[&str]| {
-        let mut found: Vec<_> = names
-            .iter()
-            .map(|name| find(name).expect(name).program.executable())
-            .collect();
+        let mut found: Vec<_> =
+            names.iter().map(|name| find(name).expect(name).program.executable()).collect();
         found.dedup();
         found
     };
@@ -93,7 +93,10 @@ fn eight_backends_are_all_there_in_order_with_the_weights_that_a_program_can_hav
         has(&text(name, &weighted(8)), &[third]);
     }
     let envoy = text("envoy-least-request", &weighted(8));
-    has(&envoy, &["address: \"127.0.0.1\", port_value: 8003 } } }\n          load_balancing_weight: 3"]);
+    has(
+        &envoy,
+        &["address: \"127.0.0.1\", port_value: 8003 } } }\n          load_balancing_weight: 3"],
+    );
 }
 
 #[test]
