@@ -378,7 +378,8 @@ fn setup_for_the_arena_makes_an_environment_beside_the_programs_and_names_what_f
     let target = tempfile::tempdir().unwrap();
     let folder = target.path().join("debug");
     fs::create_dir(&folder).unwrap();
-    assert!(Command::new("cp").arg(program("tidegate-lab")).arg(&folder).status().unwrap().success());
+    let lab = program("tidegate-lab");
+    assert!(Command::new("cp").arg(lab).arg(&folder).status().unwrap().success());
     let mut command = Command::new(folder.join("tidegate-lab"));
     command.args(["setup", "--arena"]).env("PATH", path.path());
     let (status, said) = Process::spawn_group(&mut command).ends();

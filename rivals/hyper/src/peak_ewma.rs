@@ -1,9 +1,9 @@
-//! tower's balancing, as services on hyper have it: of two backends that are drawn, the one with the
-//! smaller product of its latency and its requests in flight.
+//! tower's balancing, as services on hyper have it: of two backends that are drawn, the one with
+//! the smaller product of its latency and its requests in flight.
 //!
-//! tower's `Balance` sends requests itself. Here it only chooses: its services are ready at once and
-//! answer with their backend, and what measures a latency goes with the request until its answer is
-//! here. Constants are linkerd's.
+//! tower's `Balance` sends requests itself. Here it only chooses: its services are ready at once
+//! and answer with their backend, and what measures a latency goes with the request until its
+//! answer is here. Constants are linkerd's.
 
 use std::convert::Infallible;
 use std::future::{self, Future};

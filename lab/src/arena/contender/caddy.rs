@@ -75,8 +75,8 @@ pub(super) fn choices(policy: &str) -> Vec<&'static str> {
         "dial_timeout 1s: as all contenders; the default is 3s",
         "compression off: its own request for gzip would not be the client's",
         "protocols h1, versions 1.1: nothing else is spoken here",
-        "admin off, persist_config off, auto_https off, no log of requests: nothing is listened to, \
-         written or fetched besides",
+        "admin off, persist_config off, auto_https off, no log of requests: nothing is listened \
+         to, written or fetched besides",
         "one scheduler thread of Go for each core that it is pinned to, by its default",
         "weights are not carried over, because only weighted_round_robin has them; a backup is a \
          server like any other; a limit only where all have the same, as unhealthy_request_count",

@@ -162,8 +162,8 @@ pub(super) fn choices(health: Health) -> Vec<&'static str> {
     let mut choices = vec![
         "lb_policy LEAST_REQUEST, choice_count 2, the default: of two that are drawn the one with \
          fewer requests in flight",
-        "circuit_breakers of 8192: the default, 1024 connections, requests and waiting requests and \
-         3 retries at a time, would refuse requests in a burst",
+        "circuit_breakers of 8192: the default, 1024 connections, requests and waiting requests \
+         and 3 retries at a time, would refuse requests in a burst",
         "retry_on connect-failure,refused-stream,reset: what was not answered is tried again at \
          another backend (previous_hosts), as by nginx; without it nothing is retried",
         "num_retries: as many attempts as the scenario allows a proxy, less one",
@@ -186,8 +186,8 @@ pub(super) fn choices(health: Health) -> Vec<&'static str> {
 const OUTLIERS: [&str; 2] = [
     "outlier_detection with its defaults: 5 answers of 5xx or broken connections in a row eject a \
      backend for 30 s, and so does a success rate far from the mean's",
-    "always_eject_one_host: max_ejection_percent is 10 by default, which of fewer than ten backends \
-     is none",
+    "always_eject_one_host: max_ejection_percent is 10 by default, which of fewer than ten \
+     backends is none",
 ];
 
 const SLOW_START: [&str; 4] = [

@@ -63,7 +63,8 @@ pub(super) fn choices(balance: &str, observe: bool) -> Vec<&'static str> {
         "check: a connection every 2 s, the default interval, without a request; the documentation \
          has it on every server that may fail",
         "retries: as many attempts as the scenario allows a proxy, less one; the default is 3",
-        "option redispatch 1: each retry goes to another server; without it to the same one, after a second",
+        "option redispatch 1: each retry goes to another server; without it to the same one, \
+         after a second",
         "retry-on conn-failure: the default; its documentation warns of others",
         "timeout connect 1s: as all contenders; there is no default",
         "maxconn 8192: no request waits for a connection",

@@ -75,8 +75,8 @@ pub(super) fn choices(method: &str) -> Vec<&'static str> {
         "proxy_next_upstream_tries: as many attempts as the scenario allows a proxy",
         "proxy_connect_timeout 1s: as all contenders; the default is 60s",
         "proxy_buffers 16 16k, proxy_max_temp_file_size 0: an answer is never written to a file",
-        "worker_connections 16384, worker_rlimit_nofile 32768: no request waits for a connection; one \
-         of a client and one of a backend count as two",
+        "worker_connections 16384, worker_rlimit_nofile 32768: no request waits for a connection, \
+         of which those of clients and those of backends count",
         "access_log off: no contender logs requests",
         "no zone: with one worker nothing has to be shared",
     ];
