@@ -71,6 +71,7 @@ pub(super) const HYPER_CHOICES: [&str; 5] = [
      decay of 10 s",
     "--client own-pool: up to 512 idle connections for each backend, the one used last first",
     "--response-timeout: that of the scenario",
-    "no retry and no ejection: tower's balance has neither; a failure is a latency like any other",
+    "no retry and no ejection: tower's balance has neither; a failure is a latency like any other, \
+     so what fails fast is preferred",
     "weights, limits and backups are not carried over, because tower's balance has none",
 ];

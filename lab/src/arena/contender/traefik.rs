@@ -90,7 +90,8 @@ pub(super) fn choices(strategy: &str) -> Vec<&'static str> {
         "passiveHealthCheck of 3 failures in 3 s: the example of its documentation; without it, \
          the default, nothing takes a server out, and its own default of 1 failure would take out \
          a server for each 503 by chance",
-        "retry: as many attempts as the scenario allows a proxy; without it nothing is retried",
+        "retry: where no connection can be made, as many attempts as the scenario allows a proxy; \
+         without it nothing is retried",
         "dialTimeout 1s: as all contenders; the default is 30s",
         "disableHTTP2: nothing else is spoken here",
         "checkNewVersion and sendAnonymousUsage false, no API, no log of requests, no metrics: \
