@@ -1,7 +1,8 @@
 //! The same proxy on hyper and tokio: what tidegate's own event loop has to be better than.
 //!
 //! It balances by the same policies and writes the same log through the same code, so that what is
-//! compared is what lies between two sockets. One runtime per worker, each on a thread and, if
+//! compared is what lies between two sockets. It also balances as tower does, to be compared with
+//! as a balancer. One runtime per worker, each on a thread and, if
 //! asked, a core of its own, with a listener of its own: the fastest way to run tokio where
 //! requests are short.
 //!
