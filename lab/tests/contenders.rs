@@ -76,7 +76,7 @@ fn each(executable: &str, check: impl Fn(Contender, &Tools)) {
     let tools = Tools::beside(&program("tidegate-lab"));
     for contender in ALL.into_iter().filter(|it| it.program.executable() == executable) {
         if tools.program(contender.program).is_none() {
-            println!("{}: {}", contender.name, Tools::absence(contender.program));
+            println!("{}: {}", contender.name, contender.program.absence());
             return;
         }
         check(contender, &tools);

@@ -218,7 +218,7 @@ impl Contender {
     /// # Errors
     /// Its program is not there, or the configuration can't be written.
     pub fn command(&self, tools: &Tools, job: &Job<'_>) -> io::Result<Command> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, Tools::absence(self.program));
+        let missing = || io::Error::new(io::ErrorKind::NotFound, self.program.absence());
         let program = tools.program(self.program).ok_or_else(missing)?;
         let recipe = self.program.recipe(job);
         for (name, text) in &recipe.files {
@@ -267,6 +267,18 @@ impl Program {
             Self::Envoy(_) => "envoy",
             Self::Traefik(_) => "traefik",
             Self::Caddy(_) => "caddy",
+        }
+    }
+
+    /// Why its contenders are left out if it is not there.
+    #[must_use]
+    pub fn absence(self) -> String {
+        let name = self.executable();
+        match self {
+            Self::Tidegate(_) | Self::Hyper => {
+                format!("{name} is not built: cargo build --release --workspace")
+            }
+            _ => format!("{name} is not installed: ./scripts/setup --arena"),
         }
     }
 

@@ -38,18 +38,6 @@ impl Tools {
             }
         }
     }
-
-    /// Why the contenders of a program are left out if it is not there.
-    #[must_use]
-    pub fn absence(program: Program) -> String {
-        let name = program.executable();
-        match program {
-            Program::Tidegate(_) | Program::Hyper => {
-                format!("{name} is not built: cargo build --release --workspace")
-            }
-            _ => format!("{name} is not installed: ./scripts/setup --arena"),
-        }
-    }
 }
 
 /// What a program says of its version, with its name.
