@@ -181,8 +181,8 @@ pub(super) fn remarks(
         if disturbed > 0 {
             let lag = entry.rounds.iter().map(|round| round.lag_ms).fold(0.0, f64::max);
             remarks.push(format!(
-                "! {name}: {disturbed} of {rounds} rounds were disturbed: the client was late by up \
-                 to {lag:.1} ms at its p99, or other programs used the contender's cores."
+                "! {name}: {disturbed} of {rounds} rounds were disturbed: the client was late by \
+                 up to {lag:.1} ms at its p99, or other programs used the contender's cores."
             ));
         }
     }
