@@ -123,6 +123,16 @@ fn several_proxies_share_the_requests() {
 }
 
 #[test]
+fn a_backend_that_stands_still_at_the_beginning_keeps_nobody_from_starting() {
+    let paused = SCENARIO.replace("300ms..500ms every 1s fail 503 after 1ms", "0s..100ms pause");
+    let (folder, file) = folder(&paused);
+    let out = folder.path().join("out");
+    let flags = ["--rounds", "1", "--seconds", "6", "--contender", "tidegate-adaptive"];
+    let (status, said) = arena(&program("tidegate-lab"), &file, &out, &flags).ends();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn a_wrong_scenario_or_contender_is_refused_with_what_is_allowed() {
     let (folder, file) = folder(&SCENARIO.replace("[arena]\nwarm-up", "[arena]\nwarmup"));
     let refused = |flags: &[&str], scenario: &Path| {

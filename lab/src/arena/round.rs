@@ -149,7 +149,8 @@ impl Turn<'_> {
         address: SocketAddr,
     ) -> Result<Result<(), String>, ArenaError> {
         let deadline = now() + START_PATIENCE;
-        while !probe::is_ready(address).unwrap_or(false) {
+        let mut held = Vec::new();
+        while !probe::is_ready(address, &mut held).unwrap_or(false) {
             if let Some(failure) = ended(process)? {
                 return Ok(Err(failure));
             }
