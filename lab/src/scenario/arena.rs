@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Load, Run, Scenario, Window, duration};
+use super::{Conduct, Load, Run, Scenario, Window, duration};
 
 /// How a scenario is run over sockets.
 #[derive(Copy, Clone, Debug, Deserialize, PartialEq)]
@@ -69,7 +69,26 @@ impl Scenario {
         });
         scale(&mut it.proxies.response_timeout, factor);
         scale(&mut it.proxies.slow_start, factor);
+        if it.stands_still_at_once() {
+            it.delay_phases(warm_up);
+        }
         it
+    }
+
+    /// Whether a backend stands still from the beginning. A contender that is asked whether it is
+    /// ready would learn that this backend is slow.
+    fn stands_still_at_once(&self) -> bool {
+        let mut phases = self.backends.iter().flat_map(|group| &group.script);
+        phases.any(|it| it.conduct == Conduct::Pause && it.window.contains(Duration::ZERO))
+    }
+
+    fn delay_phases(&mut self, by: Duration) {
+        let phases = self.backends.iter_mut().flat_map(|group| &mut group.script);
+        let focus = self.focus.iter_mut().filter_map(|focus| focus.during.as_mut());
+        for window in phases.map(|phase| &mut phase.window).chain(focus) {
+            window.from += by;
+            window.to = window.to.map(|to| to + by);
+        }
     }
 
     /// By what times have to be multiplied so that whole periods fit into `length`, 1 at most.
@@ -133,6 +152,14 @@ mod tests {
             scenario.arena.length = ms(length);
             assert_eq!(scenario.for_arena(1.0, 1).period(), Some(ms(period)), "{length}");
         }
+    }
+
+    #[test]
+    fn a_pause_at_the_beginning_begins_with_what_is_measured() {
+        let short = read("short-pauses").for_arena(1.0, 1);
+        let (script, focus) = (&short.backends[0].script[0], short.focus[0].during.expect("one"));
+        assert_eq!((script.window.from, focus.from), (short.run.warm_up, short.run.warm_up));
+        assert_eq!(read("joins-cold").for_arena(1.0, 1).backends[0].script[0].window.from, ms(0));
     }
 
     #[test]
