@@ -24,8 +24,9 @@ use tidegate::control::describe;
 use tidegate::journal;
 
 /// The documents whose commands are run here.
-const RUN_HERE: [&str; 10] = [
+const RUN_HERE: [&str; 11] = [
     "README.md",
+    "docs/backend.md",
     "docs/balancing.md",
     "docs/comparison.md",
     "docs/dashboard.md",
@@ -38,8 +39,9 @@ const RUN_HERE: [&str; 10] = [
 ];
 
 /// The documents whose commands are run elsewhere, and where.
-const RUN_ELSEWHERE: [(&str, &str); 5] = [
+const RUN_ELSEWHERE: [(&str, &str); 6] = [
     ("CONTRIBUTING.md", "they are this test and what runs it"),
+    ("docs/arena.md", "lab/tests/arena.rs; by hand: a full run takes forty minutes"),
     ("docs/conformance.md", "they are tests/wire"),
     ("docs/docker.md", "tests/docker, which needs a container engine"),
     ("docs/fuzzing.md", "they are tests/properties, and libFuzzer, which needs a nightly Rust"),

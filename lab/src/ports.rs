@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
 use procfs::process::{FDTarget, Process, all_processes};
@@ -75,6 +75,14 @@ pub fn free_above(port: u16, count: usize) -> Vec<u16> {
     let start = port.checked_add(10_000).unwrap_or(FIRST);
     let candidates = (start..=u16::MAX).chain(FIRST..start);
     candidates.filter(|port| probe_localhost(*port).is_ok()).take(count).collect()
+}
+
+/// Ports of the loopback that were free a moment ago.
+pub(crate) fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    // All are held until the last is found, so that they are different.
+    let held = (0..count).map(bind).collect::<io::Result<Vec<_>>>()?;
+    held.iter().map(TcpListener::local_addr).collect()
 }
 
 #[cfg(test)]

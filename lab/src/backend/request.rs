@@ -1,6 +1,9 @@
 //! The parts of a request that decide how it is answered.
 
+use std::time::Duration;
+
 use strict::{Body, Head, Version};
+use tidegate::time::parse_duration;
 
 /// A head longer than this is refused.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
@@ -9,7 +12,7 @@ const MOST_HEAD_BYTES: usize = 16 * 1024;
 const MOST_FIELDS: usize = 100;
 
 /// A request whose head has been parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Request {
     pub(super) asked: Asked,
     pub(super) expects_continue: bool,
@@ -18,10 +21,45 @@ pub(super) struct Request {
 }
 
 /// What its answer depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Asked {
     pub(super) kind: Kind,
     pub(super) persistence: Persistence,
+    pub(super) query: Query,
+}
+
+/// What a request says of itself, as in `/small?seed=123&cost=4`. Other keys mean nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Query {
+    /// The seed of its service time.
+    pub(super) seed: Option<u64>,
+    /// A multiple of the service time.
+    pub(super) cost: Option<f64>,
+    /// It is a long poll, which is answered after this time.
+    pub(super) wait: Option<Duration>,
+}
+
+/// The highest cost of a request.
+const MOST_COST: f64 = 1e6;
+
+impl Query {
+    /// `None` if a value is none of its key.
+    fn parse(target: &str) -> Option<Self> {
+        let mut query = Self::default();
+        let Some((_, pairs)) = target.split_once('?') else { return Some(query) };
+        for (key, value) in pairs.split('&').filter_map(|pair| pair.split_once('=')) {
+            match key {
+                "seed" => query.seed = Some(value.parse().ok()?),
+                "cost" => {
+                    let cost = value.parse().ok().filter(|cost| *cost > 0.0 && *cost <= MOST_COST);
+                    query.cost = Some(cost?);
+                }
+                "wait" => query.wait = Some(parse_duration(value).ok()?),
+                _ => {}
+            }
+        }
+        Some(query)
+    }
 }
 
 /// The kinds of request.
@@ -51,6 +89,8 @@ pub(super) enum Persistence {
 pub(super) enum Refusal {
     /// It is no valid HTTP/1 request.
     Malformed,
+    /// Its query has a value that means nothing.
+    WrongQuery,
     /// Its head exceeds the limits.
     TooLarge,
 }
@@ -84,8 +124,9 @@ impl Request {
         if (is_newest && head.values("host").count() != 1) || (!is_newest && is_chunked) {
             return Err(Refusal::Malformed);
         }
+        let query = Query::parse(target).ok_or(Refusal::WrongQuery)?;
         Ok(Some(Self {
-            asked: Asked { kind, persistence: persistence(&head, is_newest) },
+            asked: Asked { kind, persistence: persistence(&head, is_newest), query },
             expects_continue: is_newest && head.has_token("expect", "100-continue"),
             body,
             head_bytes,
@@ -134,6 +175,25 @@ mod tests {
             ("OPTIONS / HTTP/1.1", Kind::Ordinary),
         ] {
             assert_eq!(parsed(&format!("{line}\nHost: a")).asked.kind, kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_query_says_what_a_request_costs() {
+        let (none, ms) = (Query::default(), Duration::from_millis);
+        for (target, query) in [
+            ("/", none),
+            ("/?", none),
+            ("/a?b=c&seeds=1&cost", none),
+            ("/?seed=18446744073709551615", Query { seed: Some(u64::MAX), ..none }),
+            ("/x?cost=0.5&a&wait=30ms", Query { cost: Some(0.5), wait: Some(ms(30)), ..none }),
+        ] {
+            let asked = parsed(&format!("GET {target} HTTP/1.1\nHost: a")).asked;
+            assert_eq!(asked.query, query, "{target}");
+        }
+        for query in ["seed=-1", "seed=", "cost=0", "cost=-1", "cost=NaN", "cost=2e6", "wait=30"] {
+            let head = format!("GET /?{query} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(parse(&head), Err(Refusal::WrongQuery), "{query}");
         }
     }
 

@@ -152,8 +152,7 @@ impl Contender {
             Program::Nginx => {
                 let config = job.file(self.name, "nginx");
                 fs::write(&config, nginx::config(self.workers, log.as_deref(), job))?;
-                let folder = job.folder.into();
-                vec!["-p".into(), folder, "-e".into(), "stderr".into(), "-c".into(), config.into()]
+                nginx::Nginx::args(job.folder, &config).to_vec()
             }
             Program::Haproxy => {
                 let config = job.file(self.name, "haproxy");

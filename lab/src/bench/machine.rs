@@ -21,11 +21,11 @@ pub struct Machine {
 
 impl Machine {
     /// This machine, and the versions of programs, each with the argument for printing it.
-    pub(super) fn this(cores: usize, programs: &[(&Path, &str)]) -> Self {
+    pub(crate) fn this(cores: usize, programs: &[(&Path, &str)]) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let processor = processor(&read("/proc/cpuinfo")).to_owned();
         let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
-        let versions = programs.iter().filter_map(|(program, flag)| version(program, flag));
+        let versions = programs.iter().filter_map(|(program, flag)| version_line(program, flag));
         Self { processor, cores, kernel, versions: versions.collect() }
     }
 }
@@ -35,12 +35,13 @@ fn processor(cpuinfo: &str) -> &str {
     model.map_or("unknown processor", |(_, name)| name.trim())
 }
 
-/// The first line that a program prints; wrk and nginx print it to standard error.
-fn version(program: &Path, flag: &str) -> Option<String> {
+/// The first line that a program prints when it is asked for its version; wrk and nginx print it to
+/// standard error.
+pub(crate) fn version_line(program: &Path, flag: &str) -> Option<String> {
     let output = Command::new(program).arg(flag).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    Some(plain_version(text.lines().next()?))
+    Some(plain_version(text.lines().find(|line| !line.trim().is_empty())?))
 }
 
 /// The version without what some programs print after it.

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use super::super::ports::free_addresses;
 use super::super::process::{Process, describe};
 use super::super::signals::{Notice, Signals};
 use super::contender::{Contender, Transport};
@@ -413,14 +414,6 @@ fn connect(endpoint: &Endpoint) -> io::Result<()> {
         Endpoint::Tcp(address) => TcpStream::connect_timeout(address, START_PATIENCE).map(drop),
         Endpoint::Unix(name) => UnixStream::connect(name.path().unwrap_or(Path::new(""))).map(drop),
     }
-}
-
-/// Ports of the loopback that were free a moment ago.
-fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
-    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    // All are held until the last is found, so that they are different.
-    let held = (0..count).map(bind).collect::<io::Result<Vec<_>>>()?;
-    held.iter().map(TcpListener::local_addr).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the lab waits for processes, in real time")]

@@ -8,11 +8,11 @@
 //! A contender that gives a wrong answer or breaks a connection has failed, however fast it is.
 
 mod contender;
-mod haproxy;
+pub(crate) mod haproxy;
 mod job;
 mod machine;
 mod measure;
-mod nginx;
+pub(crate) mod nginx;
 mod place;
 mod probe;
 pub mod report;
@@ -21,7 +21,7 @@ mod seen;
 mod stats;
 mod steady;
 mod tools;
-mod usage;
+pub(crate) mod usage;
 mod workload;
 mod wrk;
 
@@ -32,6 +32,7 @@ use thiserror::Error;
 
 pub use contender::{Contender, Program, Transport};
 pub use machine::Machine;
+pub(crate) use machine::version_line;
 pub use measure::Progress;
 pub use place::Place;
 pub use results::{Entry, Measured, Results, Round};

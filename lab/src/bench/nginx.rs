@@ -1,36 +1,73 @@
-//! The configuration of nginx for the same job.
+//! The configuration of nginx, here and in the arena.
 
+use std::ffi::OsString;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::job::Job;
 
-/// A configuration for speed: buffers that are large enough for bodies not to be written to files,
-/// connections that are kept alive, a log that is written in batches.
+/// What the configurations differ in.
+#[derive(Debug)]
+pub(crate) struct Nginx<'a> {
+    pub(crate) listen: SocketAddr,
+    pub(crate) folder: &'a Path,
+    pub(crate) cores: &'a [usize],
+    pub(crate) workers: usize,
+    pub(crate) log: Option<&'a Path>,
+    /// Whether every request has a new connection.
+    pub(crate) is_fresh: bool,
+    pub(crate) response_timeout: Duration,
+    /// Attempts per request at most; 0 for as many as there are servers.
+    pub(crate) tries: usize,
+    /// Lines of the group of servers, without that for connections that are kept.
+    pub(crate) servers: &'a str,
+}
+
+/// The configuration of a bench.
 pub(super) fn config(workers: usize, log: Option<&Path>, job: &Job<'_>) -> String {
-    let log = log.map_or("off".to_owned(), |path| {
-        format!("{} combined buffer=64k flush=100ms", path.display())
-    });
-    let (client, upstream) = if job.is_fresh {
-        ("keepalive_timeout 0;", "")
-    } else {
-        let kept = "\n    keepalive 512;\n    keepalive_requests 1000000000;";
-        ("keepalive_timeout 75s;\n  keepalive_requests 1000000000;", kept)
-    };
-    let connection = if job.is_fresh { "close" } else { "" };
     let mut servers = String::new();
     for address in job.upstreams() {
         // Writing to a String can't fail.
         let _ = write!(servers, "\n    server {address};");
     }
-    format!(
-        "daemon off;
+    let nginx = Nginx {
+        listen: job.listen,
+        folder: job.folder,
+        cores: job.cores,
+        workers,
+        log,
+        is_fresh: job.is_fresh,
+        response_timeout: Duration::from_secs(10),
+        tries: 0,
+        servers: &servers,
+    };
+    nginx.config()
+}
+
+impl Nginx<'_> {
+    /// A configuration for speed: buffers that are large enough for bodies not to be written to
+    /// files, connections that are kept alive, a log that is written in batches.
+    pub(crate) fn config(&self) -> String {
+        let log = self.log.map_or("off".to_owned(), |path| {
+            format!("{} combined buffer=64k flush=100ms", path.display())
+        });
+        let (client, upstream) = if self.is_fresh {
+            ("keepalive_timeout 0;", "")
+        } else {
+            let kept = "\n    keepalive 512;\n    keepalive_requests 1000000000;";
+            ("keepalive_timeout 75s;\n  keepalive_requests 1000000000;", kept)
+        };
+        let connection = if self.is_fresh { "close" } else { "" };
+        format!(
+            "daemon off;
 worker_processes {workers};
 worker_cpu_affinity auto {mask};
-worker_rlimit_nofile 16384;
+worker_rlimit_nofile 32768;
 pid {pid};
 events {{
-  worker_connections 8192;
+  worker_connections 16384;
 }}
 http {{
   access_log {log};
@@ -49,7 +86,8 @@ http {{
       proxy_pass http://backends;
       proxy_http_version 1.1;
       proxy_connect_timeout 1s;
-      proxy_read_timeout 10s;
+      proxy_read_timeout {timeout}ms;
+      proxy_next_upstream_tries {tries};
       proxy_set_header Connection \"{connection}\";
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -59,10 +97,21 @@ http {{
   }}
 }}
 ",
-        mask = mask(job.cores),
-        pid = job.folder.join("nginx.pid").display(),
-        listen = job.listen,
-    )
+            workers = self.workers,
+            mask = mask(self.cores),
+            pid = self.folder.join("nginx.pid").display(),
+            servers = self.servers,
+            listen = self.listen,
+            timeout = self.response_timeout.as_millis(),
+            tries = self.tries,
+        )
+    }
+
+    /// The arguments with which nginx runs by `config`, in the foreground and with its files in its
+    /// folder.
+    pub(crate) fn args(folder: &Path, config: &Path) -> [OsString; 6] {
+        ["-p".into(), folder.into(), "-e".into(), "stderr".into(), "-c".into(), config.into()]
+    }
 }
 
 /// Cores as nginx takes them: a binary number with one digit per core, the first core last. Without

@@ -12,7 +12,7 @@ pub struct Place {
 impl Place {
     /// A proxy with so many workers gets the last cores, and the load the others. If none would be
     /// left, both get all.
-    pub(super) fn new(allowed: &[usize], workers: usize) -> Self {
+    pub(crate) fn new(allowed: &[usize], workers: usize) -> Self {
         let (load, proxy) = allowed.split_at(allowed.len().saturating_sub(workers));
         let load = if load.is_empty() { allowed } else { load };
         Self { proxy: proxy.to_vec(), load: load.to_vec() }

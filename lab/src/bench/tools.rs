@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use super::contender::Program;
 use super::machine::Machine;
 use super::{BenchError, system};
-
-/// Where Debian installs servers; only root has it in `PATH`.
-const SERVERS: &str = "/usr/sbin";
+use crate::setup::find;
 
 /// The programs that every bench needs.
 #[derive(Debug)]
@@ -69,10 +67,4 @@ impl Tools {
             all.into_iter().filter_map(|(path, flag)| Some((path?, flag))).collect();
         Machine::this(cores, &there)
     }
-}
-
-fn find(command: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain([PathBuf::from(SERVERS)]);
-    folders.map(|folder| folder.join(command)).find(|file| file.is_file())
 }

@@ -9,13 +9,13 @@ use procfs::process::{Process, Status, Task, all_processes};
 
 /// A program: a process and all its descendants, with all their threads.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     pids: Vec<i32>,
 }
 
 impl Tree {
     /// The tree below `root` as it is now; it must not be starting processes any more.
-    pub(super) fn of(root: u32) -> io::Result<Self> {
+    pub(crate) fn of(root: u32) -> io::Result<Self> {
         let processes = all_processes().map_err(io::Error::other)?;
         // A process that ends meanwhile is not in the tree.
         let stats = processes.filter_map(|process| process.ok()?.stat().ok());
@@ -28,13 +28,13 @@ impl Tree {
     ///
     /// # Errors
     /// A process has ended, or the kernel keeps no such figures.
-    pub(super) fn processor_time(&self) -> io::Result<Duration> {
+    pub(crate) fn processor_time(&self) -> io::Result<Duration> {
         let used = self.threads(|thread| Ok(thread.schedstat()?.sum_exec_runtime));
         Ok(Duration::from_nanos(used?.iter().sum()))
     }
 
     /// The cores that any of its threads may run on.
-    pub(super) fn cores(&self) -> io::Result<Vec<usize>> {
+    pub(crate) fn cores(&self) -> io::Result<Vec<usize>> {
         let lists = self.threads(|thread| Ok(allowed_cores(&thread.status()?)))?;
         let mut cores = lists.concat();
         cores.sort_unstable();
@@ -43,7 +43,7 @@ impl Tree {
     }
 
     /// The most memory that was resident, in bytes; pages shared by processes count for each.
-    pub(super) fn peak_resident_bytes(&self) -> io::Result<u64> {
+    pub(crate) fn peak_resident_bytes(&self) -> io::Result<u64> {
         let peak = |pid: &i32| Ok(Process::new(*pid)?.status()?.vmhwm.unwrap_or(0) * 1024);
         let peaks: Result<Vec<u64>, ProcError> = self.pids.iter().map(peak).collect();
         Ok(peaks.map_err(io::Error::other)?.iter().sum())
@@ -68,13 +68,13 @@ impl Tree {
 
 /// How long some cores have been busy and idle, in the kernel's ticks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Cores {
+pub(crate) struct Cores {
     busy: u64,
     idle: u64,
 }
 
 impl Cores {
-    pub(super) fn now(cores: &[usize]) -> io::Result<Self> {
+    pub(crate) fn now(cores: &[usize]) -> io::Result<Self> {
         Ok(Self::read(&fs::read_to_string("/proc/stat")?, cores))
     }
 
@@ -96,7 +96,7 @@ impl Cores {
     }
 
     /// The share of the time between `earlier` and now in which the cores were busy, 0 to 1.
-    pub(super) fn busy_since(self, earlier: Self) -> f64 {
+    pub(crate) fn busy_since(self, earlier: Self) -> f64 {
         let busy = self.busy.saturating_sub(earlier.busy);
         let idle = self.idle.saturating_sub(earlier.idle);
         busy as f64 / (busy + idle).max(1) as f64

@@ -21,15 +21,13 @@ impl Schedule {
         (self.next < self.total).then(|| self.start(self.next))
     }
 
-    /// The next start, if it is due; it is then taken.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Instant> {
-        let start = self.next().filter(|start| *start <= now)?;
+    /// The next start is taken.
+    pub(super) fn advance(&mut self) {
         self.next += 1;
-        Some(start)
     }
 
     /// How many starts have been taken.
-    pub(super) fn due(&self) -> u64 {
+    pub(super) fn taken(&self) -> u64 {
         self.next
     }
 
@@ -55,24 +53,12 @@ mod tests {
         let begin = Instant::now();
         let mut schedule = Schedule::new(begin, 4, 2);
         let mut starts = Vec::new();
-        while let Some(start) = schedule.take_due(begin + Duration::from_secs(60)) {
+        while let Some(start) = schedule.next() {
             starts.push((start - begin).as_millis());
+            schedule.advance();
         }
         assert_eq!(starts, [0, 250, 500, 750, 1000, 1250, 1500, 1750]);
         assert_eq!((schedule.next(), schedule.total()), (None, 8));
-    }
-
-    #[test]
-    fn nothing_starts_before_its_time_and_what_is_late_keeps_its_time() {
-        let begin = Instant::now();
-        let after = |ms| begin + Duration::from_millis(ms);
-        let mut schedule = Schedule::new(begin, 100, 1);
-        assert_eq!(schedule.take_due(begin), Some(begin));
-        assert_eq!(schedule.take_due(after(9)), None);
-        assert_eq!(schedule.next(), Some(after(10)));
-        // A stall of a second does not move what was due in it.
-        assert_eq!(schedule.take_due(after(1000)), Some(after(10)));
-        assert_eq!(schedule.take_due(after(1000)), Some(after(20)));
     }
 
     #[test]

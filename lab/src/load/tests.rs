@@ -1,40 +1,38 @@
 use super::*;
-use crate::backend::{Backend, Behaviour};
+use crate::backend::{Backends, Behaviour, Remote};
+use crate::scenario::Group;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{self, JoinHandle};
 use tidegate::endpoint::Endpoint;
-use tidegate::reactor::Waker;
 
 /// A backend on its thread, stopped with the test.
 struct Server {
     url: String,
-    stopper: Waker,
+    remote: Remote,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
     fn start(profile: &str, close_every: Option<u64>, fail_every: Option<u64>) -> Self {
+        let group = Group::new(format!("cycle:{profile}").parse().expect("a profile"));
         let behaviour = Behaviour {
-            id: "A".to_owned(),
-            profile: profile.parse().expect("a profile"),
-            status: 200,
-            body_size: None,
             fail_every: fail_every.and_then(|n| n.try_into().ok()),
             close_every: close_every.and_then(|n| n.try_into().ok()),
+            ..Behaviour::new("A", group)
         };
-        let backend = Backend::bind(&Endpoint::Tcp((Ipv4Addr::LOCALHOST, 0).into()), &behaviour)
-            .expect("bound");
-        let url = format!("http://{}", backend.endpoint());
-        let stopper = backend.stopper();
-        let thread = thread::spawn(|| backend.run().expect("served"));
-        Self { url, stopper, thread: Some(thread) }
+        let any = Endpoint::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+        let backends = Backends::bind(&[(any, behaviour)], Duration::MAX).expect("bound");
+        let url = format!("http://{}", backends.endpoints().next().expect("one"));
+        let remote = backends.remote();
+        let thread = thread::spawn(|| drop(backends.run().expect("served")));
+        Self { url, remote, thread: Some(thread) }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stopper.wake().expect("called");
+        self.remote.stop().expect("called");
         self.thread.take().expect("once").join().expect("no panic");
     }
 }

@@ -5,7 +5,7 @@ use tidegate::balance::MAX_BACKENDS;
 use toml::Spanned;
 
 use super::load::{LoadTable, capacity};
-use super::{Class, Focus, Group, Proxies, Run, Scenario};
+use super::{Arena, Class, Focus, Group, Proxies, Run, Scenario};
 
 /// More would be no focus.
 const MOST_FOCUSES: usize = 64;
@@ -24,6 +24,8 @@ pub(super) struct File {
     #[serde(default)]
     focus: Vec<Spanned<Focus>>,
     run: Spanned<Run>,
+    #[serde(default)]
+    arena: Option<Spanned<Arena>>,
 }
 
 /// Where a table begins that is wrong, and what is.
@@ -78,11 +80,15 @@ impl File {
             })?,
             None => Proxies::default(),
         };
+        let arena = match self.arena {
+            Some(arena) => checked(arena, Arena::wrong)?,
+            None => Arena::default(),
+        };
         let mut table = self.load.into_inner();
         if load.is_some() {
             (table.load, table.rate, table.clients) = (load, None, None);
         }
         let load = table.check(capacity(&backends, &classes)).map_err(|what| (load_at, what))?;
-        Ok(Scenario { about: self.about, backends, classes, load, proxies, focus, run })
+        Ok(Scenario { about: self.about, backends, classes, load, proxies, focus, run, arena })
     }
 }

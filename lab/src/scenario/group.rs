@@ -1,9 +1,11 @@
 //! Backends that are alike, as a scenario has them.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use tidegate::balance::{MAX_IN_FLIGHT, MAX_WEIGHT};
+use tidegate::time::parse_duration;
 
 use super::duration;
 use super::script::Phase;
@@ -54,14 +56,51 @@ pub struct Drift {
     pub time: Duration,
 }
 
+impl Drift {
+    fn is_right(self) -> bool {
+        self.sigma > 0.0 && !self.time.is_zero()
+    }
+}
+
+/// Parses `sigma=0.5,time=5s`.
+impl FromStr for Drift {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("`{text}` is no drift; write sigma=0.5,time=5s, both above 0");
+        let (sigma, time) = text.split_once(',').ok_or_else(refuse)?;
+        let sigma = sigma.trim().strip_prefix("sigma=").and_then(|sigma| sigma.parse().ok());
+        let time = time.trim().strip_prefix("time=").ok_or_else(refuse)?;
+        let drift = Self { sigma: sigma.ok_or_else(refuse)?, time: parse_duration(time)? };
+        if drift.is_right() { Ok(drift) } else { Err(refuse()) }
+    }
+}
+
 const fn one() -> usize {
     1
 }
 
 impl Group {
+    /// One backend without limits, to which nothing happens.
+    #[must_use]
+    pub fn new(service: Service) -> Self {
+        Self {
+            count: 1,
+            service,
+            slots: None,
+            cores: None,
+            script: Vec::new(),
+            drift: None,
+            errors: 0.0,
+            weight: None,
+            max_in_flight: None,
+            backup: false,
+            ignore_aborts: false,
+        }
+    }
+
     /// What is wrong with it.
     pub(super) fn wrong(&self) -> Option<&'static str> {
-        let is_drifting = |drift: Drift| drift.sigma > 0.0 && !drift.time.is_zero();
         if self.slots.is_some() && self.cores.is_some() {
             Some("give slots or cores, not both")
         } else if self.slots.or(self.cores) == Some(0) {
@@ -74,10 +113,25 @@ impl Group {
             Some("errors is a part, 0 to 1")
         } else if self.count == 0 {
             Some("count is above 0")
-        } else if !self.drift.is_none_or(is_drifting) {
+        } else if !self.drift.is_none_or(Drift::is_right) {
             Some("sigma and time of a drift are above 0")
         } else {
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drift_is_read_and_what_is_none_is_refused_with_what_is() {
+        let drift = Drift { sigma: 0.5, time: Duration::from_secs(5) };
+        assert_eq!("sigma=0.5, time=5s".parse(), Ok(drift));
+        for text in ["", "0.5", "sigma=0,time=5s", "sigma=0.5,time=0s", "time=5s,sigma=1"] {
+            let refusal = text.parse::<Drift>().expect_err(text);
+            assert!(refusal.contains("sigma=0.5,time=5s"), "{refusal}");
         }
     }
 }

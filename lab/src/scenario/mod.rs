@@ -4,12 +4,14 @@
 //! and run over sockets. Every unknown key is an error, because a misspelt one would silently
 //! measure something else.
 
+mod arena;
 mod builtin;
 mod error;
 mod file;
 mod group;
 mod load;
 mod proxies;
+mod requests;
 mod script;
 mod service;
 #[cfg(test)]
@@ -23,12 +25,14 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use tidegate::time::parse_duration;
 
+pub use arena::Arena;
 pub use builtin::{BUILTIN, UnknownScenario, text_of};
 pub use error::ScenarioError;
 use file::File;
 pub use group::{Drift, Group};
 pub use load::{Arrivals, Burst, Class, Load};
 pub use proxies::Proxies;
+pub use requests::{Request, Requests, Streams};
 pub use script::{Conduct, Phase, Window};
 pub use service::{PARETO_CUT, Service, exponential, normal};
 
@@ -49,6 +53,8 @@ pub struct Scenario {
     pub focus: Vec<Focus>,
     /// For how long it runs.
     pub run: Run,
+    /// How it is run over sockets instead.
+    pub arena: Arena,
 }
 
 /// A part of the requests that is looked at by itself.
@@ -77,6 +83,9 @@ pub struct Run {
     #[serde(default = "three")]
     pub seeds: u64,
 }
+
+/// How long what came in the measured time is waited for after its end, under continued load.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 const fn three() -> u64 {
     3

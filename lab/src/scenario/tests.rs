@@ -114,6 +114,10 @@ fn what_is_wrong_is_named_with_its_line_and_with_what_is_allowed() {
             "line 11: [[focus]]: there is no such class",
         ),
         ("[run]", "[proxies]\ncount = 0\n[run]", "line 11: [proxies]: count, workers"),
+        ("[run]", "[arena]\nlength = \"0s\"\n[run]", "line 11: [arena]: length is above 0"),
+        ("[run]", "[arena]\ntime = 2.0\n[run]", "line 11: [arena]: time is above 0, up to 1"),
+        ("[run]", "[arena]\nwarmup = \"1s\"\n[run]", "did you mean warm-up?"),
+        ("[run]", "[arena]\nlength = 7\n[run]", "line 12: length = 7: invalid type"),
         ("[run]", "[[class]]\nname = \"x\"\nshare = 0.0\n[run]", "line 11: [[class]]: share and"),
     ] {
         let refusal = refusal(old, new);
@@ -139,7 +143,9 @@ fn the_example_of_the_documentation_is_a_scenario_with_every_key() {
     let scenario = parse(example).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((scenario.backends.len(), scenario.classes.len()), (2, 2));
     // Serde names the keys of a table when it refuses another one.
-    for table in ["[[backend]]", "[[class]]", "[load]", "[proxies]", "[[focus]]", "[run]"] {
+    for table in
+        ["[[backend]]", "[[class]]", "[load]", "[proxies]", "[[focus]]", "[run]", "[arena]"]
+    {
         let own = format!("{table}\nnone = 1\n");
         let refusal =
             parse(&example.replacen(&format!("{table} "), table, 1).replacen(table, &own, 1));

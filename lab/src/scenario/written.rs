@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tidegate::time::format_duration;
 
-use super::{Arrivals, Burst, Class, Focus, Group, Load, Proxies, Run, Scenario};
+use super::{Arena, Arrivals, Burst, Class, Focus, Group, Load, Proxies, Run, Scenario};
 
 /// As [`Scenario::parse`] reads it. The load is a rate or clients.
 impl Display for Scenario {
@@ -17,7 +17,11 @@ impl Display for Scenario {
         write!(f, "\n[load]\n{}", self.load)?;
         write!(f, "\n[proxies]\n{}", self.proxies)?;
         self.focus.iter().try_for_each(|focus| write!(f, "\n[[focus]]\n{focus}"))?;
-        write!(f, "\n[run]\n{}", self.run)
+        write!(f, "\n[run]\n{}", self.run)?;
+        match self.arena {
+            arena if arena == Arena::default() => Ok(()),
+            arena => write!(f, "\n[arena]\n{arena}"),
+        }
     }
 }
 
@@ -105,5 +109,13 @@ impl Display for Run {
         line(f, "warm-up", Some(time(self.warm_up)))?;
         line(f, "length", Some(time(self.length)))?;
         line(f, "seeds", Some(self.seeds))
+    }
+}
+
+impl Display for Arena {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        line(f, "warm-up", Some(time(self.warm_up)))?;
+        line(f, "length", Some(time(self.length)))?;
+        line(f, "time", self.time)
     }
 }

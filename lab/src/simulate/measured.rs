@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::time::Time;
+use crate::fleet::time::Time;
 
 /// The latencies, errors and backends of some requests.
 #[derive(Clone, Debug)]

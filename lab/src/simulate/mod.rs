@@ -3,22 +3,16 @@
 //! It drives the proxy's own `balance` module in simulated time, so what it says of a policy is
 //! said of the code that runs. What it does not model is in docs/simulate.md.
 
-mod arrivals;
-mod attempts;
 mod baseline;
 mod contender;
-mod events;
 mod matrix;
 mod measured;
 mod proxy;
 mod report;
-mod server;
 pub mod targets;
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "runs are the same each time, and none is exactly 0")]
 mod tests;
-mod time;
-mod watch;
 mod world;
 
 use tidegate::balance::{InvalidOptions, RegistryFull};

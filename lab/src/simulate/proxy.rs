@@ -12,7 +12,7 @@ use tidegate::balance::{
 use super::SimulateError;
 use super::baseline::{Baseline, Candidate};
 use super::contender::Contender;
-use super::time::{Epoch, Time};
+use crate::fleet::time::{Epoch, Time};
 use crate::scenario::{Group, Proxies};
 
 /// See the module.
@@ -37,7 +37,7 @@ impl Proxy {
         proxies: &Proxies,
         rng: Rng,
     ) -> Result<Self, SimulateError> {
-        let epoch = Epoch::new();
+        let epoch = Epoch::simulated();
         let policy = contender.policy();
         let options = Options {
             policy,

@@ -7,33 +7,49 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 use tidegate::balance::Tried;
 
+use attempt::{Attempt, Request};
+
 use super::SimulateError;
-use super::arrivals::{Pace, Streams, class};
-use super::attempts::{Attempts, Key, Request};
 use super::contender::Contender;
-use super::events::{Event, Events};
 use super::measured::Measured;
 use super::proxy::Proxy;
-use super::server::{Change, DRIFT_STEP, Server};
-use super::time::{Time, duration, nanos};
-use crate::scenario::{Conduct, Load, Scenario};
+use crate::fleet::time::{Time, duration, nanos};
+use crate::fleet::{self, Change, Events, Fleet, Key, Outcome};
+use crate::scenario::{Conduct, Load, PATIENCE, Request as Drawn, Requests, Scenario, Streams};
+
+/// Something that happens at an instant.
+#[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Event {
+    /// A request comes.
+    Arrive,
+    /// It is about a backend.
+    Fleet(fleet::Event),
+}
+
+impl From<fleet::Event> for Event {
+    fn from(event: fleet::Event) -> Self {
+        Self::Fleet(event)
+    }
+}
 
 pub(super) struct World<'a> {
     scenario: &'a Scenario,
     now: Time,
     begin: Time,
     end: Time,
-    events: Events,
+    events: Events<Event>,
     /// When each attempt times out. All have the same time, so they are in order.
     timeouts: VecDeque<(Time, Key)>,
     /// When each attempt may be parked next. Each is looked at once in a second.
     parks: VecDeque<(Time, Key)>,
-    streams: Streams,
-    pace: Option<Pace>,
-    servers: Vec<Server<'a>>,
+    requests: Requests<'a>,
+    drift: Rng,
+    /// What it has are attempts of requests.
+    fleet: Fleet<Attempt>,
     proxies: Vec<Proxy>,
-    attempts: Attempts,
     measured: Measured,
+    /// Requests that are counted and have not ended.
+    open: u64,
 }
 
 impl<'a> World<'a> {
@@ -42,16 +58,15 @@ impl<'a> World<'a> {
         contender: Contender,
         seed: u64,
     ) -> Result<Self, SimulateError> {
-        let mut streams = Streams::new(seed);
-        let servers: Vec<Server> =
-            scenario.each_backend().map(|group| Server::new(group, &mut streams.drift)).collect();
+        let Streams { arrivals, requests, drift, mut policies } = Streams::new(seed);
+        let fleet = Fleet::new(scenario.each_backend());
         let mut proxies = Vec::new();
         for _ in 0..scenario.proxies.count {
-            let rng = streams.policies.fork();
-            let mut proxy = Proxy::new(contender, servers.len(), &scenario.proxies, rng)?;
-            for (backend, server) in servers.iter().enumerate() {
-                if server.conduct != Some(Conduct::Absent) {
-                    proxy.join(backend, server.group, 0)?;
+            let rng = policies.fork();
+            let mut proxy = Proxy::new(contender, fleet.len(), &scenario.proxies, rng)?;
+            for backend in 0..fleet.len() {
+                if fleet.conduct(backend) != Some(Conduct::Absent) {
+                    proxy.join(backend, fleet.group(backend), 0)?;
                 }
             }
             proxies.push(proxy);
@@ -65,18 +80,21 @@ impl<'a> World<'a> {
             events: Events::default(),
             timeouts: VecDeque::new(),
             parks: VecDeque::new(),
-            streams,
-            pace: Pace::new(scenario.load),
-            measured: Measured::new(servers.len(), scenario.focus.len())?,
-            servers,
+            requests: Requests::new(scenario, arrivals, requests),
+            drift,
+            measured: Measured::new(fleet.len(), scenario.focus.len())?,
+            fleet,
             proxies,
-            attempts: Attempts::default(),
+            open: 0,
         })
     }
 
     pub(super) fn run(mut self) -> Result<Measured, SimulateError> {
         self.start();
-        while let Some(at) = self.next_at().filter(|at| *at <= self.end) {
+        let last = self.end + nanos(PATIENCE);
+        while let Some(at) = self.next_at()
+            && (at <= self.end || self.open > 0 && at <= last)
+        {
             self.now = at;
             if let Some(key) = take_due(&mut self.timeouts, at) {
                 self.time_out(key);
@@ -86,33 +104,21 @@ impl<'a> World<'a> {
                 self.happen(event)?;
             }
         }
-        for key in self.attempts.keys() {
-            if let Some((request, lease)) = self.attempts.remove(key).and_then(|it| it.waiting) {
-                self.proxies[request.proxy].abandon(request.worker, lease);
-            }
+        for Attempt { request, lease, .. } in self.fleet.drain().collect::<Vec<_>>() {
+            let Drawn { proxy, worker, .. } = request.drawn;
+            self.proxies[proxy].abandon(worker, lease);
+            self.count(&request, true);
         }
         self.measured.seconds = self.scenario.run.length.as_secs_f64();
         Ok(self.measured)
     }
 
     fn start(&mut self) {
-        match (self.scenario.load, &self.pace) {
-            (Load::Closed { clients }, _) => {
-                (0..clients).for_each(|_| self.events.add(0, Event::Arrive));
-            }
-            (_, Some(pace)) => {
-                let gap = pace.gap(&mut self.streams.arrivals);
-                self.events.add(gap, Event::Arrive);
-                self.events.add(0, Event::Burst);
-            }
-            (_, None) => {}
+        if let Load::Closed { clients } = self.scenario.load {
+            (0..clients).for_each(|_| self.events.push(0, Event::Arrive));
         }
-        for backend in 0..self.servers.len() {
-            self.await_script(backend);
-        }
-        if self.servers.iter().any(|server| server.group.drift.is_some()) {
-            self.events.add(DRIFT_STEP, Event::Drift);
-        }
+        self.await_arrival();
+        self.fleet.begin(0, self.drift.clone(), 0, &mut self.events);
     }
 
     /// When something happens next.
@@ -123,7 +129,7 @@ impl<'a> World<'a> {
             while let Some((due, key)) = queue.front()
                 && next.is_none_or(|next| *due <= next)
             {
-                if self.attempts.get(*key).is_some_and(|attempt| attempt.waiting.is_some()) {
+                if self.fleet.owner(*key).is_some() {
                     next = Some(*due);
                     break;
                 }
@@ -136,72 +142,42 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) -> Result<(), SimulateError> {
         match event {
             Event::Arrive => self.arrive(),
-            Event::Burst => {
-                let rng = &mut self.streams.arrivals;
-                if let Some(time) = self.pace.as_mut().and_then(|pace| pace.turn(rng)) {
-                    self.events.add(self.now + time, Event::Burst);
-                }
-            }
-            Event::Script(backend) => self.follow_script(backend)?,
-            Event::Drift => {
-                let rng = &mut self.streams.drift;
-                self.servers.iter_mut().for_each(|server| server.drift(rng));
-                self.events.add(self.now + DRIFT_STEP, Event::Drift);
-            }
-            Event::Finish(key) => self.finish(key),
-            Event::Share(backend, version) => self.share(backend, version),
+            Event::Fleet(event) => match self.fleet.happen(event, self.now, &mut self.events) {
+                Some(Outcome::Answered(answer)) => self.answered(answer),
+                Some(Outcome::Changed(backend, change)) => self.changed(backend, change)?,
+                None => {}
+            },
         }
         Ok(())
     }
 
+    fn await_arrival(&mut self) {
+        if let Some(at) = self.requests.next_at() {
+            self.events.push(nanos(at), Event::Arrive);
+        }
+    }
+
     fn arrive(&mut self) {
-        if let Some(pace) = &self.pace {
-            let gap = pace.gap(&mut self.streams.arrivals);
-            self.events.add(self.now + gap, Event::Arrive);
-        }
-        let Scenario { proxies, focus, classes, .. } = self.scenario;
-        let rng = &mut self.streams.requests;
-        let any = |rng: &mut Rng, count| if count > 1 { rng.usize(..count) } else { 0 };
-        let (proxy, worker) = (any(rng, proxies.count), any(rng, proxies.workers));
-        let (class, noise) = (class(self.scenario, rng), rng.u64(..));
-        let at = duration(self.now);
-        let mut bits = 0;
-        for (index, focus) in focus.iter().enumerate() {
-            let is_then = focus.during.is_none_or(|window| window.contains(at));
-            let is_of_it = focus.class.as_ref().is_none_or(|name| *name == classes[class].name);
-            bits |= u64::from(is_then && is_of_it) << index;
-        }
-        self.dispatch(Request {
-            came: self.now,
-            class,
-            noise,
-            proxy,
-            worker,
-            focus: bits,
-            tried: Tried::default(),
-            attempts: 0,
-        });
+        let drawn = self.requests.take(duration(self.now));
+        self.await_arrival();
+        let (came, tried) = (self.now, Tried::default());
+        let request = Request { came, drawn, tried, attempts: 0 };
+        self.open += u64::from(self.is_counted(&request));
+        self.dispatch(request);
     }
 
-    fn await_script(&mut self, backend: usize) {
-        if let Some(at) = self.servers[backend].next_change(self.now) {
-            self.events.add(at, Event::Script(backend));
-        }
-    }
-
-    fn follow_script(&mut self, backend: usize) -> Result<(), SimulateError> {
-        match self.servers[backend].follow_script(self.now) {
+    /// The script of a backend has changed something.
+    fn changed(&mut self, backend: usize, change: Change) -> Result<(), SimulateError> {
+        match change {
             Change::Other => {}
             Change::Joined => {
-                let group = self.servers[backend].group;
                 for proxy in &mut self.proxies {
-                    proxy.join(backend, group, self.now)?;
+                    proxy.join(backend, self.fleet.group(backend), self.now)?;
                 }
             }
             Change::Left => self.proxies.iter_mut().for_each(|proxy| proxy.leave(backend)),
             Change::Restarted => self.restart(backend),
         }
-        self.await_script(backend);
         Ok(())
     }
 }

@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use hyper::body::Body;
 use hyper::{Method, Request, StatusCode, Uri};
-use tidegate::balance::{BackendId, Lease, Outcome, Tried};
+use tidegate::balance::{BackendId, Lease, Outcome};
 use tidegate::endpoint::Client;
 use tidegate::journal::Record;
 
 use crate::now;
+use crate::peak_ewma::Latency;
 use crate::shared::{Peer, Shared};
 
 /// What the log says of a request whose client left.
@@ -27,6 +28,7 @@ pub(crate) struct Account {
     request_bytes: u64,
     pub(crate) response_bytes: u64,
     lease: Option<Lease>,
+    latency: Option<Latency>,
     started: Instant,
     backend: Option<BackendId>,
     first_byte: Option<Instant>,
@@ -42,7 +44,7 @@ impl Account {
         request: &Request<B>,
     ) -> Self {
         let started = now();
-        let lease = shared.balancer().acquire(&Tried::default(), started).lease();
+        let (lease, latency) = shared.choose(started);
         Self {
             peer,
             method: request.method().clone(),
@@ -51,6 +53,7 @@ impl Account {
             response_bytes: 0,
             backend: lease.as_ref().map(Lease::backend),
             lease,
+            latency,
             started,
             first_byte: None,
             status: None,
@@ -94,6 +97,7 @@ impl Account {
     }
 
     fn observe(&mut self, outcome: Outcome, now: Instant) {
+        self.latency = None;
         if let Some(lease) = &mut self.lease {
             self.shared.balancer().observe(lease, outcome, now);
         }

@@ -2,22 +2,22 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use hyper::http::uri::{Authority, Uri};
 use tidegate::balance::Policy;
 use tidegate::reactor::cores;
+use tidegate::time::parse_duration;
 
 /// The same proxy on hyper and tokio.
 #[derive(Debug, Parser)]
 #[command(name = "rival-hyper", version, max_term_width = 100)]
 pub(crate) struct Flags {
-    /// How a backend is chosen: round-robin, `adaptive_sma` or `adaptive_ewma`
-    #[arg(
-        value_name = "POLICY", default_value = "round-robin", value_parser = str::parse::<Policy>,
-    )]
-    pub(crate) policy: Policy,
+    /// How a backend is chosen: by a policy of tidegate's, or by tower's p2c-peak-ewma
+    #[arg(value_name = "POLICY", default_value = "round-robin", value_parser = choice)]
+    pub(crate) choice: Choice,
 
     /// How upstream connections are used
     #[arg(long, value_name = "MODE", value_enum, default_value = "persistent")]
@@ -26,6 +26,10 @@ pub(crate) struct Flags {
     /// What keeps persistent connections
     #[arg(long, value_name = "CLIENT", value_enum, default_value = "pooled")]
     pub(crate) client: Client,
+
+    /// For a backend to send the head of its response
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) response_timeout: Duration,
 
     /// Address to listen on
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:9090")]
@@ -78,6 +82,43 @@ pub(crate) enum Client {
     Pooled,
     /// hyper's single connections with a last-in-first-out pool of our own
     OwnPool,
+}
+
+/// How a backend is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Choice {
+    /// By a policy of tidegate's.
+    Policy(Policy),
+    /// By tower's `PeakEwma`, of two that are drawn.
+    PeakEwma,
+}
+
+impl Choice {
+    const PEAK_EWMA: &str = "p2c-peak-ewma";
+
+    /// The policy of tidegate's balancer, which is not asked if tower chooses.
+    pub(crate) fn policy(self) -> Policy {
+        match self {
+            Self::Policy(policy) => policy,
+            Self::PeakEwma => Policy::RoundRobin,
+        }
+    }
+
+    /// The name in the CSV.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Policy(policy) => policy.name(),
+            Self::PeakEwma => Self::PEAK_EWMA,
+        }
+    }
+}
+
+fn choice(text: &str) -> Result<Choice, String> {
+    if text == Choice::PEAK_EWMA {
+        return Ok(Choice::PeakEwma);
+    }
+    let refuse = |error| format!("{error}, or {}", Choice::PEAK_EWMA);
+    text.parse().map(Choice::Policy).map_err(refuse)
 }
 
 /// Where requests can be sent.

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -19,9 +18,6 @@ use crate::flags::Mode;
 use crate::head::{rewrite_request, rewrite_response};
 use crate::shared::{Peer, Shared};
 use crate::upstream::{Loan, SendError};
-
-/// For the head of a response.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A backend's body, or our own.
 pub(crate) type ReplyBody = Either<Tracked, Full<Bytes>>;
@@ -39,7 +35,7 @@ pub(crate) async fn forward(
     let (mut head, body) = request.into_parts();
     rewrite_request(&mut head, &peer);
     let request = Request::from_parts(head, body);
-    let sending = timeout(RESPONSE_TIMEOUT, shared.upstreams.send(backend.slot(), request));
+    let sending = timeout(shared.response_timeout, shared.upstreams.send(backend.slot(), request));
     Ok(match sending.await {
         Ok(Ok((response, loan))) => {
             account.answered(response.status());

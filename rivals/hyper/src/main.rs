@@ -1,7 +1,8 @@
 //! The same proxy on hyper and tokio: what tidegate's own event loop has to be better than.
 //!
 //! It balances by the same policies and writes the same log through the same code, so that what is
-//! compared is what lies between two sockets. One runtime per worker, each on a thread and, if
+//! compared is what lies between two sockets. It also balances as tower does, to be compared with
+//! as a balancer. One runtime per worker, each on a thread and, if
 //! asked, a core of its own, with a listener of its own: the fastest way to run tokio where
 //! requests are short.
 //!
@@ -12,6 +13,7 @@ mod account;
 mod flags;
 mod forward;
 mod head;
+mod peak_ewma;
 mod shared;
 mod upstream;
 mod worker;
@@ -24,8 +26,9 @@ use std::{io, thread};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use flags::Flags;
+use flags::{Choice, Flags};
 use hyper::http::uri::Authority;
+use peak_ewma::PeakEwma;
 use shared::Shared;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -58,16 +61,14 @@ fn run(flags: &Flags) -> Result<()> {
     let names: Vec<_> = flags.upstream.iter().map(|backend| backend.url.clone()).collect();
     let authorities: Arc<[Authority]> =
         flags.upstream.iter().map(|backend| backend.authority.clone()).collect();
-    let options = Options { policy: flags.policy, ..Options::default() };
+    let options = Options { policy: flags.choice.policy(), ..Options::default() };
     let mut membership = Membership::new(options, now())?;
-    for name in &names {
-        membership.add(name)?;
-    }
+    let ids = names.iter().map(|name| membership.add(name)).collect::<Result<Vec<_>, _>>()?;
     let (loops, address) = listen(flags.listen, places.len())?;
     let (journal, senders) = Journal::start(journal::Options {
         path: flags.log.0.clone(),
         meta: None,
-        routing_mode: flags.policy.to_string(),
+        routing_mode: flags.choice.name().to_owned(),
         connection: flags.connections.name().to_owned(),
         workers: places.len(),
         verbose: false,
@@ -77,7 +78,8 @@ fn run(flags: &Flags) -> Result<()> {
     let mut threads = Vec::new();
     for (((runtime, listener), sender), core) in loops.into_iter().zip(senders).zip(places) {
         let upstreams = Upstreams::new(flags.connections, flags.client, Arc::clone(&authorities));
-        let shared = Shared::new(membership.balancer(), upstreams, sender, flags.connections);
+        let peak_ewma = (flags.choice == Choice::PeakEwma).then(|| PeakEwma::new(&ids));
+        let shared = Shared::new(membership.balancer(), peak_ewma, upstreams, sender, flags);
         let stopped = stopped.clone();
         threads.push(thread::spawn(move || -> Result<()> {
             if let Some(core) = core {

@@ -23,9 +23,16 @@ struct Rival {
 
 impl Rival {
     fn start(upstream: SocketAddr, log: &Path, flags: &[&str]) -> Self {
+        Self::start_with("adaptive_ewma", &[upstream], log, flags)
+    }
+
+    fn start_with(policy: &str, upstreams: &[SocketAddr], log: &Path, flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rival-hyper"));
-        command.args(["adaptive_ewma", "--workers", "1", "--listen", "127.0.0.1:0", "--upstream"]);
-        command.arg(format!("http://{upstream}")).arg("--log").arg(log).args(flags);
+        command.args([policy, "--workers", "1", "--listen", "127.0.0.1:0"]);
+        for upstream in upstreams {
+            command.arg("--upstream").arg(format!("http://{upstream}"));
+        }
+        command.arg("--log").arg(log).args(flags);
         let mut process = Process::spawn(&mut command);
         let address = process.says("its address", |text| {
             text.trim().strip_prefix("listening on http://")?.parse().ok()
@@ -124,4 +131,26 @@ fn a_backend_that_is_not_there_is_a_503_and_one_that_says_nothing_a_502() {
         rival.stop();
         assert!(fs::read_to_string(log).unwrap().contains(",503,"), "{flags:?}");
     }
+}
+
+#[test]
+fn towers_balancing_avoids_a_backend_that_once_was_slow() {
+    const REQUESTS: usize = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let quick = Backend::start(&["--profile", "0"]);
+    let slow = Backend::start(&["--profile", "1000"]);
+    let upstreams = [quick.address, slow.address];
+    let rival = Rival::start_with("p2c-peak-ewma", &upstreams, &log, &["--client", "own-pool"]);
+    let mut client = rival.connect();
+    for _ in 0..REQUESTS {
+        assert_eq!(client.get("/").status, 200);
+    }
+    drop(client);
+    rival.stop();
+    let rows = fs::read_to_string(&log).unwrap();
+    assert_eq!(rows.matches("p2c-peak-ewma").count(), REQUESTS, "{rows}");
+    // Only until its first answer it was thought to be as quick.
+    let slow = format!("http://{}", slow.address);
+    assert!(rows.matches(&slow).count() <= 1, "{rows}");
 }

@@ -68,7 +68,7 @@ fn figures(results: &Results, measured: &Measured, entry: &Entry, place: &Place)
     figures["ratio_to_first"] = ratio(place.to_first);
     figures["requests_per_s"] = json!(per_second(entry));
     figures["shares"] = json!(shares(measured, entry));
-    figures["extra_requests"] = json!(extra(measured, entry));
+    figures["extra_requests"] = json!(extra(entry));
     figures["cpu_us_per_request"] = json!(cpu_us(entry));
     figures["client_lag_p99_ms"] = json!(lag_ms(entry));
     figures["rounds"] = json!(entry.rounds.len());

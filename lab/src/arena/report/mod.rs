@@ -28,6 +28,13 @@ pub fn text(results: &Results) -> String {
     text::document(results)
 }
 
+/// What is said of all scenarios together, for a terminal that has shown each already.
+#[must_use]
+pub fn summary(results: &Results) -> String {
+    let standings: Vec<Standing> = results.scenarios.iter().map(Standing::of).collect();
+    text::summary(results, &standings)
+}
+
 /// One scenario, for a terminal. Of the other results only the contenders' names are needed, so it
 /// can be shown as soon as the scenario was run.
 #[must_use]

@@ -11,7 +11,7 @@ use crate::render::{Ink, Page, escape};
 
 const HEAT: &str = "Each cell is the p99 of a contender as a multiple of the best in the same \
     scenario, with the p99 itself or what went wrong below. Lower is better. =: the rounds do not \
-    tell it from the best; !: the client was late in a round. If a scenario has too few requests \
+    tell it from the best; !: a round was disturbed. If a scenario has too few requests \
     for a p99, a lower quantile is beside its name.";
 
 const TAILS: &str =

@@ -53,12 +53,11 @@ pub(super) fn shares(measured: &Measured, entry: &Entry) -> Option<Vec<f64>> {
 }
 
 /// Requests that the backends received beyond those of the clients: attempts that were repeated,
-/// and probes of health. `None` with long polls, which the clients' tallies leave out.
-pub(super) fn extra(measured: &Measured, entry: &Entry) -> Option<u64> {
-    let has_polls = measured.scenario.classes.iter().any(|class| class.wait.is_some());
+/// and probes of health.
+pub(super) fn extra(entry: &Entry) -> Option<u64> {
     let received: u64 = entry.rounds.iter().flat_map(|round| &round.received).sum();
-    let requests = Seen::all(entry).requests();
-    (!has_polls && requests > 0).then(|| received.saturating_sub(requests))
+    let sent: u64 = entry.rounds.iter().map(|round| round.sent).sum();
+    (sent > 0).then(|| received.saturating_sub(sent))
 }
 
 /// One row per contender.
@@ -71,11 +70,11 @@ pub(super) fn figures(contenders: &[Entrant], measured: &Measured, standing: &St
     Table {
         caption: String::new(),
         heads: heads.map(str::to_owned).collect(),
-        rows: rows.map(|(entry, place)| row(contenders, measured, entry, place)).collect(),
+        rows: rows.map(|(entry, place)| row(contenders, entry, place)).collect(),
     }
 }
 
-fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place) -> Row {
+fn row(contenders: &[Entrant], entry: &Entry, place: &Place) -> Row {
     let seen = Seen::all(entry);
     let failed = if entry.failure.is_some() { " FAILED" } else { "" };
     let mut cells = vec![
@@ -86,7 +85,7 @@ fn row(contenders: &[Entrant], measured: &Measured, entry: &Entry, place: &Place
     cells.extend(Quantile::ALL.map(|it| or_nothing(seen.quantile_ms(it), figure)));
     cells.push(ratio(place));
     cells.push(errors(&seen));
-    cells.push(extra(measured, entry).map_or(NOTHING.to_owned(), |it| thousands(it as f64)));
+    cells.push(extra(entry).map_or(NOTHING.to_owned(), |it| thousands(it as f64)));
     cells.push(or_nothing(cpu_us(entry), |us| format!("{us:.0}")));
     let mark = if disturbed(entry) > 0 { " !" } else { "" };
     cells.push(or_nothing(lag_ms(entry), |ms| format!("{ms:.2}{mark}")));
@@ -182,8 +181,8 @@ pub(super) fn remarks(
         if disturbed > 0 {
             let lag = entry.rounds.iter().map(|round| round.lag_ms).fold(0.0, f64::max);
             remarks.push(format!(
-                "! {name}: the client was late in {disturbed} of {rounds} rounds, by up to \
-                 {lag:.1} ms at its p99."
+                "! {name}: {disturbed} of {rounds} rounds were disturbed: the client was late by \
+                 up to {lag:.1} ms at its p99, or other programs used the contender's cores."
             ));
         }
     }

@@ -18,15 +18,21 @@ pub(super) fn document(results: &Results) -> String {
         text += &scenario(results, measured, standing);
         text.push('\n');
     }
-    if let Some(table) = simulated::overview(results, &standings) {
+    text + &summary(results, &standings)
+}
+
+/// What is said of all scenarios together.
+pub(super) fn summary(results: &Results, standings: &[Standing]) -> String {
+    let mut text = String::new();
+    if let Some(table) = simulated::overview(results, standings) {
         text += "Measured against simulated, at the quantile compared (! beyond 15 %):\n";
         text += &table.text();
         text.push('\n');
     }
-    text += &tables::overview(results, &standings).text();
+    text += &tables::overview(results, standings).text();
     text = text + tables::OVERVIEW + "\n\n";
     // Writing to a String can't fail.
-    let _ = writeln!(text, "{}", winner(results, &standings));
+    let _ = writeln!(text, "{}", winner(results, standings));
     for rule in rules(results) {
         let _ = writeln!(text, "{rule}");
     }

@@ -1,8 +1,7 @@
 //! `bench` on the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{env, fs, io, process};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, value_parser};
@@ -12,7 +11,8 @@ use tidegate_lab::bench::{
 };
 
 use crate::meter::Meter;
-use crate::{MISUSE, fail, say};
+use crate::scratch::Scratch;
+use crate::{MISUSE, fail, say, signal_code};
 
 pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
@@ -70,20 +70,17 @@ fn contender_names() -> PossibleValuesParser {
 
 impl BenchFlags {
     pub(crate) fn run(self) -> ExitCode {
-        let scratch = match Scratch::new() {
+        let scratch = match Scratch::new("bench") {
             Ok(scratch) => scratch,
             Err(error) => return fail(1, &format!("can't make a temporary folder: {error}")),
         };
         let plan = self.plan();
-        match bench(&plan, &scratch.0, &mut Turns::default()) {
+        match bench(&plan, scratch.path(), &mut Turns::default()) {
             Ok(results) => self.tell(&results),
             Err(error) => {
                 let code = match error {
                     BenchError::NobodyLeft(_) => MISUSE,
-                    // As a shell reports a program that a signal ended.
-                    BenchError::Stopped(signal) => {
-                        128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
-                    }
+                    BenchError::Stopped(signal) => signal_code(signal),
                     _ => 1,
                 };
                 fail(code, &error)
@@ -124,24 +121,6 @@ impl BenchFlags {
             return ExitCode::SUCCESS;
         }
         fail(1, &format!("FAILED:\n  {}", failures.join("\n  ")))
-    }
-}
-
-/// A folder for configurations and logs, removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("tidegate-bench-{}", process::id()));
-        fs::create_dir(&path).map(|()| Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let path: &Path = &self.0;
-        // Leftovers in the folder for temporary files do no harm.
-        let _ = fs::remove_dir_all(path);
     }
 }
 

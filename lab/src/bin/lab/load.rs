@@ -35,7 +35,7 @@ pub(crate) struct LoadFlags {
     )]
     rate: u32,
 
-    /// Connections, with one request at a time each
+    /// Connections at most, with one request at a time each
     #[arg(
         long, value_name = "N", default_value_t = 64,
         value_parser = value_parser!(u32).range(1..=60_000),

@@ -1,5 +1,7 @@
 //! `tidegate-lab`: parses flags, makes one call, and returns an exit code.
 
+mod arena;
+mod backends;
 mod bench;
 mod load;
 mod meter;
@@ -7,6 +9,7 @@ mod places;
 mod relay;
 mod report;
 mod scenarios;
+mod scratch;
 mod setup;
 mod simulate;
 mod soak;
@@ -17,6 +20,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use arena::ArenaFlags;
+use backends::BackendsFlags;
 use bench::BenchFlags;
 use clap::{Parser, Subcommand};
 use load::LoadFlags;
@@ -28,6 +33,7 @@ use simulate::SimulateFlags;
 use soak::{OriginFlags, SoakFlags};
 use tidegate::console::Console;
 use tidegate::usage::{self, Advice};
+use tidegate_lab::arena::protocol;
 use tidegate_lab::parent_death;
 use tidegate_lab::soak::origin;
 use tidegate_lab::stack::StackError;
@@ -93,6 +99,9 @@ enum Task {
     /// Measure the processor time per request of tidegate and other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
+    /// Run real proxies before backends that queue, slow down and fail, and compare their latencies
+    #[command(after_help = arena::EXAMPLES)]
+    Arena(ArenaFlags),
     /// Send requests at a fixed rate, regardless of the answers, and print the latencies
     #[command(after_help = load::EXAMPLES)]
     Load(LoadFlags),
@@ -107,6 +116,9 @@ enum Task {
     /// Be a backend of `soak`
     #[command(name = origin::SUBCOMMAND, hide = true)]
     Origin(OriginFlags),
+    /// Be the backends of a scenario
+    #[command(name = protocol::SUBCOMMAND, hide = true)]
+    Backends(BackendsFlags),
     /// Become a program that ends with its parent
     #[command(name = parent_death::SUBCOMMAND, hide = true)]
     EndWithParent {
@@ -130,11 +142,13 @@ fn run(task: Task) -> ExitCode {
         Task::Scenarios(flags) => flags.run(),
         Task::Report(flags) => flags.run(),
         Task::Bench(flags) => flags.run(),
+        Task::Arena(flags) => flags.run(),
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
         Task::Simulate(flags) => flags.run(),
         Task::Soak(flags) => flags.run(),
         Task::Origin(flags) => flags.run(),
+        Task::Backends(flags) => flags.run(),
         Task::EndWithParent { parent, program, args } => {
             let error = parent_death::become_program(parent, &program, &args);
             fail(1, &format!("can't run {}: {error}", program.display()))

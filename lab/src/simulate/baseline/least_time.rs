@@ -7,7 +7,7 @@
 use fastrand::Rng;
 
 use super::{Baseline, Candidate, least};
-use crate::simulate::time::{MILLISECOND, SECOND, Time};
+use crate::fleet::time::{MILLISECOND, SECOND, Time};
 
 const STEP_MS: u64 = 20;
 /// A latency above this counts as this.

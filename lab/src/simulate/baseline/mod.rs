@@ -10,7 +10,7 @@ mod random;
 
 use fastrand::Rng;
 
-use super::time::Time;
+use crate::fleet::time::Time;
 
 /// A backend that a request may go to.
 #[derive(Copy, Clone, Debug)]

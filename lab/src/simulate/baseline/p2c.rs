@@ -6,7 +6,7 @@
 use fastrand::Rng;
 
 use super::{Baseline, Candidate, least, two};
-use crate::simulate::time::Time;
+use crate::fleet::time::Time;
 
 pub(super) struct P2c;
 

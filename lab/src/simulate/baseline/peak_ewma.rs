@@ -7,7 +7,7 @@
 use fastrand::Rng;
 
 use super::{Baseline, Candidate, least, two};
-use crate::simulate::time::{MILLISECOND, SECOND, Time};
+use crate::fleet::time::{MILLISECOND, SECOND, Time};
 
 const DECAY: Time = 10 * SECOND;
 const FIRST: Time = 30 * MILLISECOND;

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::{Baseline, Candidate};
-use crate::simulate::time::Time;
+use crate::fleet::time::Time;
 
 pub(super) struct Random;
 

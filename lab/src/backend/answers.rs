@@ -8,16 +8,18 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::profile::{Millis, Profile};
+use super::profile::Millis;
 use super::request::Persistence;
+use crate::fleet::OK;
+use crate::scenario::{Conduct, Group, Service};
 
 /// What a backend does.
 #[derive(Debug, Clone)]
 pub struct Behaviour {
     /// The name it answers with.
     pub id: String,
-    /// The delays of its answers.
-    pub profile: Profile,
+    /// How it queues and works on requests, and what happens to it.
+    pub group: Group,
     /// The status of its answers, 200 to 599.
     pub status: u16,
     /// The length its bodies are cut or padded to, in bytes; the text's own length if `None`.
@@ -28,61 +30,80 @@ pub struct Behaviour {
     pub close_every: Option<NonZeroU64>,
 }
 
-/// What to do with one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Action {
-    /// How long to wait before the answer.
-    pub(super) delay: Duration,
-    /// Whether the connection is closed afterwards.
-    pub(super) close: bool,
-    reply: usize,
+impl Behaviour {
+    /// One that does only what `group` says.
+    #[must_use]
+    pub fn new(id: &str, group: Group) -> Self {
+        let id = id.to_owned();
+        Self { id, group, status: OK, body_size: None, fail_every: None, close_every: None }
+    }
 }
 
-/// A behaviour, and its position in the cycle of delays, which all connections share.
+/// The status of every nth answer that is to fail.
+const FAILURE: u16 = 500;
+
+/// The status of errors that come by chance.
+const UNAVAILABLE: u16 = 503;
+
+/// The replies of one backend, and how many requests it was asked.
 #[derive(Debug)]
-pub(super) struct Script {
-    /// One per delay of the profile, then the failure.
-    replies: Vec<Reply>,
-    delays: Vec<Duration>,
+pub(super) struct Answers {
+    /// Those whose text says how long the work took, in that order.
+    timed: Vec<(Duration, Reply)>,
+    other: Reply,
+    failures: Vec<(u16, Reply)>,
     fail_every: Option<NonZeroU64>,
     close_every: Option<NonZeroU64>,
     requests: u64,
-    position: usize,
 }
 
-impl Script {
+impl Answers {
     pub(super) fn new(behaviour: &Behaviour) -> Self {
-        let Behaviour { id, profile, status, body_size, fail_every, close_every } = behaviour;
-        let hello = |delay| format!("Hello from {id} – simulated {}ms", Millis(delay)).into_bytes();
-        let mut replies: Vec<Reply> = profile
-            .delays()
-            .iter()
-            .map(|delay| Reply::render(*status, hello(*delay), *body_size))
-            .collect();
-        let failure = format!("{id} fails on purpose").into_bytes();
-        replies.push(Reply::render(500, failure, *body_size));
+        let Behaviour { id, group, status, body_size, fail_every, close_every } = behaviour;
+        let reply = |status, text: String| Reply::render(status, text.into_bytes(), *body_size);
+        let mut delays = match &group.service {
+            Service::Cycle(profile) | Service::Sample(profile) => profile.delays().to_vec(),
+            Service::Fixed(delay) => vec![*delay],
+            _ => Vec::new(),
+        };
+        delays.sort_unstable();
+        delays.dedup();
+        let text = |delay| format!("Hello from {id} – simulated {}ms", Millis(delay));
+        let timed = delays.iter().map(|delay| (*delay, reply(*status, text(*delay)))).collect();
+        let mut failures = vec![FAILURE, UNAVAILABLE];
+        failures.extend(group.script.iter().filter_map(|phase| match phase.conduct {
+            Conduct::Fail(status, _) => Some(status),
+            _ => None,
+        }));
+        let failures =
+            failures.into_iter().map(|it| (it, reply(it, format!("{id} fails on purpose"))));
         Self {
-            replies,
-            delays: profile.delays().to_vec(),
+            timed,
+            other: reply(*status, format!("Hello from {id}")),
+            failures: failures.collect(),
             fail_every: *fail_every,
             close_every: *close_every,
             requests: 0,
-            position: 0,
         }
     }
 
-    /// Counts a request; returns what to do with it.
-    pub(super) fn next(&mut self) -> Action {
+    /// Counts a request; returns its number, from 1.
+    pub(super) fn count(&mut self) -> u64 {
         self.requests += 1;
-        let position = self.position;
-        self.position = (position + 1) % self.delays.len();
-        let is_turn = |every: Option<NonZeroU64>| every.is_some_and(|n| self.requests % n == 0);
-        let reply = if is_turn(self.fail_every) { self.delays.len() } else { position };
-        Action { delay: self.delays[position], close: is_turn(self.close_every), reply }
+        self.requests
     }
 
-    pub(super) fn reply(&self, action: Action) -> &Reply {
-        &self.replies[action.reply]
+    /// The reply to the request of this number, on which the backend worked for so long, and
+    /// whether it is the last one on its connection.
+    pub(super) fn reply(&self, number: u64, status: u16, took: Duration) -> (&Reply, bool) {
+        let is_turn = |every: Option<NonZeroU64>| every.is_some_and(|n| number % n == 0);
+        let status = if is_turn(self.fail_every) { FAILURE } else { status };
+        let failure = self.failures.iter().find(|(it, _)| *it == status && status != OK);
+        let reply = failure.map(|(_, reply)| reply).or_else(|| {
+            let at = self.timed.binary_search_by_key(&took, |(delay, _)| *delay).ok()?;
+            Some(&self.timed[at].1)
+        });
+        (reply.unwrap_or(&self.other), is_turn(self.close_every))
     }
 }
 
@@ -181,15 +202,12 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn behaviour(profile: &str) -> Behaviour {
-        Behaviour {
-            id: "A".to_owned(),
-            profile: profile.parse().unwrap(),
-            status: 200,
-            body_size: None,
-            fail_every: None,
-            close_every: None,
-        }
+    fn behaviour() -> Behaviour {
+        Behaviour::new("A", Group::new("cycle:10,2.5,0x2".parse().unwrap()))
+    }
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
     fn shown(bytes: &[u8]) -> &str {
@@ -208,33 +226,24 @@ mod tests {
         body
     }
 
+    fn status(reply: &Reply) -> &str {
+        &shown(reply.head(Persistence::Assumed))[9..12]
+    }
+
     #[test]
-    fn the_cycle_is_kept_exactly() {
-        let mut script = Script::new(&behaviour("10,2.5,0x2"));
-        let texts: Vec<String> = (0..6)
-            .map(|_| {
-                let action = script.next();
-                format!("{} {:?}", shown(&body(script.reply(action))), action.delay)
-            })
-            .collect();
-        assert_eq!(
-            texts,
-            [
-                "Hello from A – simulated 10ms 10ms",
-                "Hello from A – simulated 2.5ms 2.5ms",
-                "Hello from A – simulated 0ms 0ns",
-                "Hello from A – simulated 0ms 0ns",
-                "Hello from A – simulated 10ms 10ms",
-                "Hello from A – simulated 2.5ms 2.5ms",
-            ]
-        );
+    fn the_text_says_how_long_the_work_took_where_that_is_known_before() {
+        let answers = Answers::new(&behaviour());
+        let text = |took| shown(&body(answers.reply(1, OK, took).0)).to_owned();
+        assert_eq!(text(ms(10)), "Hello from A – simulated 10ms");
+        assert_eq!(text(Duration::from_micros(2500)), "Hello from A – simulated 2.5ms");
+        assert_eq!(text(ms(0)), "Hello from A – simulated 0ms");
+        assert_eq!(text(ms(11)), "Hello from A", "it was slow");
     }
 
     #[test]
     fn heads_say_whether_the_connection_persists() {
-        let mut script = Script::new(&behaviour("10"));
-        let action = script.next();
-        let reply = script.reply(action);
+        let answers = Answers::new(&behaviour());
+        let (reply, _) = answers.reply(1, OK, ms(10));
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
                     Content-Length: 31\r\n";
         for (persistence, more) in [
@@ -250,52 +259,65 @@ mod tests {
     #[test]
     fn bodies_have_exactly_the_size_asked_for() {
         for size in [0, 1, 31, 32, 4095, 4096, 4097, 262_143, 262_144, 262_145, 600_000] {
-            let mut script = Script::new(&Behaviour { body_size: Some(size), ..behaviour("10") });
-            let action = script.next();
-            let body = body(script.reply(action));
+            let answers = Answers::new(&Behaviour { body_size: Some(size), ..behaviour() });
+            let (reply, _) = answers.reply(1, OK, ms(10));
+            let body = body(reply);
             assert_eq!(body.len() as u64, size);
             let text = "Hello from A – simulated 10ms".as_bytes();
             for (index, byte) in body.iter().enumerate() {
                 assert_eq!(*byte, text.get(index).copied().unwrap_or(TILE[index % 64]));
             }
-            let head = shown(script.reply(action).head(Persistence::Assumed));
+            let head = shown(reply.head(Persistence::Assumed));
             assert!(head.contains(&format!("Content-Length: {size}\r\n")));
         }
     }
 
     #[test]
-    fn failures_and_closes_happen_in_time_and_do_not_shift_the_cycle() {
-        let mut script = Script::new(&Behaviour {
+    fn failures_and_closes_happen_in_time() {
+        let mut answers = Answers::new(&Behaviour {
             fail_every: NonZeroU64::new(2),
             close_every: NonZeroU64::new(3),
-            ..behaviour("1,2,3")
+            ..behaviour()
         });
-        let mut seen = Vec::new();
-        for _ in 0..6 {
-            let action = script.next();
-            let head = shown(script.reply(action).head(Persistence::Assumed));
-            seen.push((action.delay.as_millis(), head[9..12].to_owned(), action.close));
-        }
+        let seen: Vec<_> = (0..6)
+            .map(|_| {
+                let number = answers.count();
+                let (reply, closes) = answers.reply(number, OK, ms(10));
+                (status(reply).to_owned(), closes)
+            })
+            .collect();
         let expected = [
-            (1, "200", false),
-            (2, "500", false),
-            (3, "200", true),
-            (1, "500", false),
-            (2, "200", false),
-            (3, "500", true),
+            ("200", false),
+            ("500", false),
+            ("200", true),
+            ("500", false),
+            ("200", false),
+            ("500", true),
         ];
-        assert_eq!(seen, expected.map(|(ms, status, close)| (ms, status.to_owned(), close)));
+        assert_eq!(seen, expected.map(|(status, closes)| (status.to_owned(), closes)));
+    }
+
+    #[test]
+    fn each_status_that_a_script_or_chance_may_want_has_its_reply() {
+        let group = Group {
+            script: vec!["1s..2s fail 429 after 1ms".parse().unwrap()],
+            ..behaviour().group
+        };
+        let answers = Answers::new(&Behaviour { group, status: 404, ..behaviour() });
+        for (wanted, got) in [(OK, "404"), (429, "429"), (503, "503")] {
+            assert_eq!(status(answers.reply(1, wanted, ms(10)).0), got);
+        }
     }
 
     #[test]
     fn a_status_without_content_gets_none() {
         for (status, length) in [(204, None), (304, None), (205, Some("Content-Length: 0\r\n"))] {
-            let behaviour = Behaviour { status, body_size: Some(100), ..behaviour("0") };
-            let mut script = Script::new(&behaviour);
-            let action = script.next();
-            let head = shown(script.reply(action).head(Persistence::Assumed));
+            let behaviour = Behaviour { status, body_size: Some(100), ..behaviour() };
+            let answers = Answers::new(&behaviour);
+            let (reply, _) = answers.reply(1, OK, ms(10));
+            let head = shown(reply.head(Persistence::Assumed));
             assert!(length.map_or(!head.contains("Content-"), |length| head.contains(length)));
-            assert_eq!(body(script.reply(action)), b"");
+            assert_eq!(body(reply), b"");
         }
     }
 }

@@ -1,0 +1,163 @@
+//! `arena` on the command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, value_parser};
+use tidegate_lab::arena::contender::Contender;
+use tidegate_lab::arena::{
+    ArenaError, Measured, Plan, Progress, QUICK, ROUND, Results, SCENARIOS, contender, report, run,
+    scenario,
+};
+
+use crate::meter::Meter;
+use crate::scratch::Scratch;
+use crate::{MISUSE, fail, say, signal_code};
+
+pub(crate) const EXAMPLES: &str = "\
+EXAMPLES
+  tidegate-lab arena --quick
+  tidegate-lab arena --scenario uneven@0.9 --contender tidegate-adaptive --rounds 5
+  tidegate-lab arena --scenario own.toml --rounds 5 --seconds 30 --out /tmp/own
+
+EXIT STATUS
+  0    everything was run
+  1    it could not be run, or a contender failed
+  2    a flag or a scenario is wrong
+  130  stopped by Ctrl-C (143: by SIGTERM)";
+
+#[derive(Args, Debug)]
+pub(crate) struct ArenaFlags {
+    /// Only this scenario, or a file that ends in .toml; `@0.9` after it is a load in place of the
+    /// file's; may be repeated
+    #[arg(long, value_name = "NAME|FILE")]
+    scenario: Vec<String>,
+
+    /// Only this contender; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = contender::find)]
+    contender: Vec<Contender>,
+
+    /// Rounds per scenario, in each of which every contender has a turn [default: 3, or 1 with
+    /// --quick]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+
+    /// Length of a turn, with its start and its end, in seconds; scenarios that say so are as much
+    /// longer or shorter [default: 8, or 4 with --quick]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=3600))]
+    seconds: Option<u64>,
+
+    /// Six scenarios and one round: under five minutes
+    #[arg(long)]
+    quick: bool,
+
+    /// Workers of each proxy
+    #[arg(
+        long, value_name = "N", default_value_t = 1,
+        value_parser = value_parser!(u16).range(1..=256),
+    )]
+    workers: u16,
+
+    /// Folder for arena.json and arena.html
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    out: PathBuf,
+}
+
+impl ArenaFlags {
+    pub(crate) fn run(self) -> ExitCode {
+        let plan = match self.plan() {
+            Ok(plan) => plan,
+            Err(error) => return fail(MISUSE, &error),
+        };
+        let scratch = match Scratch::new("arena") {
+            Ok(scratch) => scratch,
+            Err(error) => return fail(1, &format!("can't make a temporary folder: {error}")),
+        };
+        match run(&plan, scratch.path(), &mut Turns::default()) {
+            Ok(results) => self.tell(&results),
+            Err(error) => {
+                let code = match error {
+                    ArenaError::NobodyLeft(_) => MISUSE,
+                    ArenaError::Stopped(signal) => signal_code(signal),
+                    _ => 1,
+                };
+                fail(code, &error)
+            }
+        }
+    }
+
+    fn plan(&self) -> Result<Plan, String> {
+        let names: Vec<&str> = match (self.scenario.as_slice(), self.quick) {
+            ([], true) => QUICK.to_vec(),
+            ([], false) => SCENARIOS.to_vec(),
+            (names, _) => names.iter().map(String::as_str).collect(),
+        };
+        let quick = Duration::from_secs(4);
+        let round =
+            self.seconds.map_or(if self.quick { quick } else { ROUND }, Duration::from_secs);
+        let read = |name: &str| match scenario(name, round, self.workers.into()) {
+            Ok(scenario) => Ok((name.to_owned(), scenario)),
+            Err(error) => Err(error.to_string()),
+        };
+        let contenders = if self.contender.is_empty() {
+            contender::DEFAULT.iter().map(|name| contender::find(name)).collect::<Result<_, _>>()?
+        } else {
+            self.contender.clone()
+        };
+        Ok(Plan {
+            scenarios: names.into_iter().map(read).collect::<Result<_, _>>()?,
+            contenders,
+            rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }),
+        })
+    }
+
+    fn tell(&self, results: &Results) -> ExitCode {
+        say(&format!("\n{}", report::summary(results)));
+        match report::write(results, &self.out) {
+            Ok(paths) => {
+                let paths = paths.map(|path| path.display().to_string()).join(", ");
+                say(&format!("written: {paths}\n"));
+            }
+            Err(error) => {
+                let folder = self.out.display();
+                return fail(1, &format!("can't write the report to {folder}: {error}"));
+            }
+        }
+        let failures: Vec<_> = results.failures().collect();
+        if failures.is_empty() {
+            return ExitCode::SUCCESS;
+        }
+        fail(1, &format!("FAILED:\n  {}", failures.join("\n  ")))
+    }
+}
+
+/// Shows the turns, and each scenario's table as soon as it is known.
+#[derive(Default)]
+struct Turns {
+    meter: Option<Meter>,
+    taken: u64,
+}
+
+impl Progress for Turns {
+    fn announce(&mut self, turns: u64) {
+        /// How many lines the progress takes.
+        const LINES: u64 = 50;
+        let template = "{bar:30} {pos}/{len} {eta} {msg}";
+        self.meter = Some(Meter::new(turns, "turns", turns / LINES, template));
+    }
+
+    fn turn(&mut self, scenario: &str, contender: &str, again: bool) {
+        self.taken += u64::from(!again);
+        if let Some(meter) = &mut self.meter {
+            let again = if again { ", again because it was disturbed" } else { "" };
+            meter.at(self.taken, &format!("{scenario} {contender}{again}"));
+        }
+    }
+
+    fn measured(&mut self, results: &Results, measured: &Measured) {
+        if let Some(meter) = &self.meter {
+            meter.say(&format!("\n{}", report::scenario(results, measured)));
+        }
+    }
+}
