@@ -262,7 +262,7 @@ impl Backends {
                     if let Some(Client { stage: Stage::Working(job), .. }) =
                         self.clients.remove(key)
                     {
-                        self.fleet.cancel(job, now, &mut self.agenda);
+                        self.fleet.abandon(job);
                     }
                     return Ok(());
                 }
@@ -302,7 +302,7 @@ impl Backends {
         let Stage::Working(job) = client.stage else { return };
         self.tally.abandoned(client.backend, now);
         if client.stream.failed() || self.fleet.ends_with_client(job) {
-            self.fleet.cancel(job, now, &mut self.agenda);
+            self.fleet.abandon(job);
             self.clients.remove(key);
         }
     }

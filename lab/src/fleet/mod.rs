@@ -224,26 +224,6 @@ impl<T> Fleet<T> {
         if is_kept { job.owner.take() } else { self.remove(key) }
     }
 
-    /// As [`Fleet::abandon`], but the backend also stops what it works on, and goes on with the
-    /// next.
-    pub(crate) fn cancel(&mut self, key: Key, now: Time, agenda: &mut impl Agenda) -> Option<T> {
-        let Job { backend, stage, .. } = *self.jobs.get(key)?;
-        if self.group(backend).ignore_aborts {
-            return self.abandon(key);
-        }
-        let owner = self.remove(key);
-        let Server { work, watch, .. } = &mut self.servers[backend];
-        match (stage, work) {
-            (Stage::Served(_), _) => self.free_slot(backend, now, agenda),
-            (Stage::Shared, Work::Cores(cores)) => {
-                cores.drop(key, watch.read(now));
-                self.await_share(backend, now, agenda);
-            }
-            _ => {}
-        }
-        owner
-    }
-
     /// Whether a client that has ended its stream is to be taken for one that has left. Not if the
     /// answer is certain to come and keeps nobody waiting.
     pub(crate) fn ends_with_client(&mut self, key: Key) -> bool {

@@ -55,10 +55,6 @@ impl Simulated {
         }
     }
 
-    fn cancel(&mut self, key: Key) -> Option<char> {
-        self.fleet.cancel(key, self.now, &mut self.agenda)
-    }
-
     /// Lets time pass.
     fn run(&mut self, until: Time) -> Story {
         let mut story = Story::new();
@@ -198,7 +194,7 @@ fn one_that_hangs_never_answers_and_finishes_what_it_had() {
     let hung = it.ask('b', 1.0);
     assert_eq!(it.run(9000 * MS), story(&[(10, "a 200 after 10")]));
     assert!(it.fleet.ends_with_client(hung));
-    assert_eq!(it.cancel(hung), Some('b'));
+    assert_eq!(it.fleet.abandon(hung), Some('b'));
     assert_eq!(it.fleet.drain().count(), 0);
 }
 
@@ -236,23 +232,18 @@ fn a_restart_loses_what_is_there() {
 }
 
 #[test]
-fn requests_whose_client_left_leave_the_queue_and_free_the_slot() {
+fn requests_whose_client_left_leave_the_queue_and_are_worked_on_to_their_end() {
     let mut it = Simulated::new(&[slots(1, group("fixed:10ms", &[]))]);
     let [first, second, _] = ['a', 'b', 'c'].map(|owner| it.ask(owner, 1.0));
     it.run(5 * MS);
-    assert_eq!(it.cancel(second), Some('b'));
-    assert_eq!(it.cancel(first), Some('a'));
-    assert_eq!(it.cancel(first), None, "once");
-    assert_eq!(it.run(90 * MS), story(&[(15, "c 200 after 10")]));
-}
-
-#[test]
-fn requests_whose_client_left_give_their_share_of_the_cores_back() {
+    assert_eq!([second, first].map(|key| it.fleet.abandon(key)), [Some('b'), Some('a')]);
+    assert_eq!(it.fleet.abandon(first), None, "once");
+    assert_eq!(it.run(90 * MS), story(&[(10, "nobody 200 after 10"), (20, "c 200 after 10")]));
     let mut it = Simulated::new(&[cores(1, group("fixed:10ms", &[]))]);
     let [first, _] = ['a', 'b'].map(|owner| it.ask(owner, 1.0));
-    it.run(10 * MS);
-    assert_eq!(it.cancel(first), Some('a'));
-    assert_eq!(it.run(90 * MS), story(&[(15, "b 200 after 15")]));
+    assert_eq!(it.fleet.abandon(first), Some('a'));
+    let expected = [(20, "nobody 200 after 20"), (20, "b 200 after 20")];
+    assert_eq!(it.run(90 * MS), story(&expected));
 }
 
 #[test]
@@ -260,26 +251,13 @@ fn one_that_ignores_aborts_works_on_what_nobody_waits_for() {
     let group = Group { ignore_aborts: true, ..group("fixed:10ms", &[]) };
     let mut it = Simulated::new(&[slots(1, group.clone())]);
     let [first, second, _] = ['a', 'b', 'c'].map(|owner| it.ask(owner, 1.0));
-    assert_eq!([it.cancel(first), it.cancel(second)], [Some('a'), Some('b')]);
+    assert_eq!([it.fleet.abandon(first), it.fleet.abandon(second)], [Some('a'), Some('b')]);
     let nobody = "nobody 200 after 10";
     assert_eq!(it.run(90 * MS), story(&[(10, nobody), (20, nobody), (30, "c 200 after 10")]));
     let mut it = Simulated::new(&[cores(1, group)]);
     let [first, _] = ['a', 'b'].map(|owner| it.ask(owner, 1.0));
-    assert_eq!(it.cancel(first), Some('a'));
+    assert_eq!(it.fleet.abandon(first), Some('a'));
     assert_eq!(it.run(90 * MS).len(), 2);
-}
-
-#[test]
-fn one_that_does_not_notice_aborts_drops_only_what_queues() {
-    for (limit, rest) in [
-        (slots as fn(usize, Group) -> Group, &[(10, "nobody 200 after 10")][..]),
-        (cores, &[(20, "nobody 200 after 20"), (20, "nobody 200 after 20")]),
-    ] {
-        let mut it = Simulated::new(&[limit(1, group("fixed:10ms", &[]))]);
-        let [first, second] = ['a', 'b'].map(|owner| it.ask(owner, 1.0));
-        assert_eq!([first, second].map(|key| it.fleet.abandon(key)), [Some('a'), Some('b')]);
-        assert_eq!(it.run(90 * MS), story(rest));
-    }
 }
 
 #[test]

@@ -92,12 +92,6 @@ impl Cores {
         Some(key)
     }
 
-    /// A request leaves before its end.
-    pub(super) fn drop(&mut self, key: Key, read: Time) {
-        self.advance(read);
-        self.jobs.retain(|Reverse((_, other))| *other != key);
-    }
-
     /// What the watch will show when the next one ends.
     pub(super) fn next_end(&self) -> Option<Time> {
         let Reverse((end, _)) = self.jobs.peek()?;

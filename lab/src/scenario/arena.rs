@@ -53,7 +53,13 @@ impl Scenario {
         let mut it = self.clone();
         (it.arena, it.run) = (Arena::default(), Run { warm_up, length, seeds });
         for group in &mut it.backends {
-            group.script.iter_mut().for_each(|phase| scale_window(&mut phase.window, factor));
+            for phase in &mut group.script {
+                scale_window(&mut phase.window, factor);
+                // No proxy is told of a member that joins: it finds a port that has begun to accept.
+                if phase.conduct == Conduct::Absent {
+                    phase.conduct = Conduct::Refuse;
+                }
+            }
             if let Some(drift) = &mut group.drift {
                 scale(&mut drift.time, factor);
             }

@@ -51,7 +51,9 @@ pub(super) fn hyper(job: &Job<'_>) -> Recipe {
 /// What is spelled the same in both.
 fn common(policy: &str, job: &Job<'_>, upstreams: impl Iterator<Item = String>) -> Vec<String> {
     let (listen, workers) = (job.listen.to_string(), job.proxies.workers.to_string());
-    let pin = process::list(job.cores);
+    // Several workers share a core if there are too few.
+    let cores: Vec<usize> = job.cores.iter().copied().cycle().take(job.proxies.workers).collect();
+    let pin = process::list(&cores);
     let words =
         [policy, "--listen", &listen, "--log", "none", "--workers", &workers, "--pin", &pin];
     let upstreams = upstreams.flat_map(|upstream| ["--upstream".to_owned(), upstream]);

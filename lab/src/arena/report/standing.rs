@@ -5,9 +5,9 @@ use super::seen::{Quantile, Seen};
 use super::stats::Ratio;
 
 /// Whoever has a part of errors that is higher than the lowest of the scenario by more than this is
-/// not ranked. It is a tenth of the part of the requests that a p99 leaves out, so errors hardly
-/// move the p99 of those who are ranked.
-pub(super) const MOST_ERRORS: f64 = 0.001;
+/// not ranked. It is half of the part of the requests that a p99 leaves out, so that nobody has a
+/// good p99 because most of its slow requests are errors.
+pub(super) const MOST_ERRORS: f64 = 0.005;
 
 /// What is shown of what is not known.
 pub(super) const NOTHING: &str = "–";

@@ -121,7 +121,9 @@ pub(super) fn rules(results: &Results) -> [String; 4] {
         ),
         "Extra requests are those that the backends received beyond the clients'. CPU is processor \
          time of all of a contender's threads and processes per request. Lag is how late the \
-         client sent, at its p99; a round with more than 1 ms is repeated, then marked (!)."
+         client sent, at its p99. A round is disturbed if that is more than 1 ms, or if other \
+         programs used more than a tenth of the contender's cores: it is repeated once, then \
+         marked (!)."
             .to_owned(),
     ]
 }
