@@ -95,7 +95,8 @@ impl Terminals {
             .into_iter()
             .fold(self.with_free_ports(command), |line, time| line.replace(time, "-d1s"))
             .replace("logs/adaptive_persistent.csv", &format!("{logs}/rows.csv"))
-            .replace("/tmp/requests.csv", &format!("{logs}/requests.csv"));
+            .replace("/tmp/requests.csv", &format!("{logs}/requests.csv"))
+            .replace("tidegate.toml", &format!("{logs}/tidegate.toml"));
         let log = if command.contains("--log") { "" } else { &log };
         let [proxy, a, b, c, dashboard] =
             [9090, 8081, 8082, 8083, 5002].map(|port| self.port(port));
@@ -109,6 +110,7 @@ impl Terminals {
                 format!("{adapted} {places} --seconds 1 --logs {logs} --out {logs}")
             }
             "./scripts/report" => format!("{adapted} {logs} --out {logs}/reports"),
+            "./scripts/arena" => format!("{adapted} --seconds 1 --out {logs}"),
             "./scripts/bench" => {
                 let one = "small-64 --contender tidegate";
                 format!("{adapted} --rounds 1 --workload {one} --reports {logs}")
@@ -139,7 +141,7 @@ impl Terminals {
     /// The port that a server listens on, as written, and the words with which it says so, if it
     /// does; `None` for a command that ends by itself.
     fn serves(command: &str) -> Option<(u16, &'static str)> {
-        if command.contains("--check") || command.contains("--health") {
+        if ["--check", "--health", "--print-config"].iter().any(|flag| command.contains(flag)) {
             return None;
         }
         let numbers = command.split(|c: char| !c.is_ascii_digit());
