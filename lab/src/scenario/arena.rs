@@ -55,7 +55,7 @@ impl Scenario {
         for group in &mut it.backends {
             for phase in &mut group.script {
                 scale_window(&mut phase.window, factor);
-                // No proxy is told of a member that joins: it finds a port that has begun to accept.
+                // No proxy is told of a member that joins: it finds a port that accepts now.
                 if phase.conduct == Conduct::Absent {
                     phase.conduct = Conduct::Refuse;
                 }

@@ -41,11 +41,11 @@ fn errors_bring_no_win_however_short_the_latency_of_the_rest_is() {
     // Of 30,000 requests each.
     let with = |errors| entry(1, &[1.0, 1.0, 1.0], &[("503", errors)]);
     let of = |errors| measured(vec![entry(0, &[10.0, 10.0, 10.0], &[]), with(errors)]);
-    assert_eq!(verdicts(&of(10)), [Verdict::Behind, Verdict::Best], "one of a thousand");
-    assert_eq!(verdicts(&of(11)), [Verdict::Best, Verdict::Errors], "more than that");
-    let place = standing(&of(20)).places[1];
-    assert_eq!(place.errors, 60);
-    assert_eq!(place.wrong().as_deref(), Some("0.2 % errors"));
+    assert_eq!(verdicts(&of(50)), [Verdict::Behind, Verdict::Best], "five of a thousand");
+    assert_eq!(verdicts(&of(51)), [Verdict::Best, Verdict::Errors], "more than that");
+    let place = standing(&of(100)).places[1];
+    assert_eq!(place.errors, 300);
+    assert_eq!(place.wrong().as_deref(), Some("1.0 % errors"));
     assert_eq!(place.times_text(), "0.10", "it is shown, but does not count");
 }
 
