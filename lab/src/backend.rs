@@ -1,7 +1,7 @@
 //! Test backends: HTTP servers that queue, work on requests, slow down, fail, hang and restart.
 //!
 //! One thread and one event loop serve all of them, with thousands of requests that wait. What
-//! becomes of a request and when is decided by [`Fleet`], which is also what the simulator drives;
+//! becomes of a request and when is decided by `Fleet`, which is also what the simulator drives;
 //! here its events are waited for by a timer of microseconds, and answers are sent. Without a
 //! service time a request costs one read and one write, so that a bench measures the proxy and not
 //! the backend.

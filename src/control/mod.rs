@@ -1,6 +1,6 @@
 //! Configuration: from the texts that a user gives to the one value that the proxy runs with.
 //!
-//! [`table`] describes each setting once. [`command_line`], [`environment`] and [`file`] are
+//! [`table`] describes each setting once. [`command_line`], [`environment`] and [`mod@file`] are
 //! sources: each returns the settings that it gives, as text, with the place of each. [`sources`]
 //! reads them together, [`plan`] parses the texts and checks the result as a whole, and
 //! [`describe`] prints it. The proxy does not know the names and texts of settings; it gets the
