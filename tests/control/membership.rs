@@ -364,8 +364,12 @@ fn a_thousand_additions_and_removals_under_load_fail_no_request_and_keep_nothing
     });
     assert_eq!((all.total.traffic.errors(), all.total.outstanding), (0, 0));
     assert_eq!(all.backends.len(), 1, "one is left");
-    let (early, late) = (memory[2], memory[9]);
-    assert!(late < early + 2 * 1024, "memory grows, KiB: {memory:?}");
+    // What is kept of each change adds up in each hundred. Other tests of this process, which run at
+    // the same time, take memory in one or two of them.
+    let mut grown: Vec<u64> =
+        memory.windows(2).skip(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    grown.sort_unstable();
+    assert!(grown[grown.len() / 2] < 256, "memory grows, KiB: {memory:?}");
     println!("{requests} requests; resident KiB after each hundred: {memory:?}");
 }
 
