@@ -364,8 +364,8 @@ fn a_thousand_additions_and_removals_under_load_fail_no_request_and_keep_nothing
     });
     assert_eq!((all.total.traffic.errors(), all.total.outstanding), (0, 0));
     assert_eq!(all.backends.len(), 1, "one is left");
-    // What is kept of each change adds up in each hundred. Other tests of this process, which run at
-    // the same time, take memory in one or two of them.
+    // What is kept of each change adds up in each hundred. Other tests of this process, which run
+    // at the same time, take memory in one or two of them.
     let mut grown: Vec<u64> =
         memory.windows(2).skip(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
     grown.sort_unstable();
