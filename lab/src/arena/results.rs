@@ -107,7 +107,7 @@ pub struct Tally {
     /// digits. Long polls are left out.
     #[serde(with = "histogram")]
     pub latencies: Histogram<u64>,
-    /// Errors by kind, such as `503`, `reset`, `timeout`; no kind is there with 0.
+    /// Errors by kind, such as `503`, `reset`, `unanswered`; no kind is there with 0.
     pub errors: Vec<(String, u64)>,
 }
 

@@ -38,7 +38,7 @@ const LEAD: Duration = Duration::from_millis(50);
 const MOST_CONNECTIONS: usize = 8192;
 
 /// A client that is later than this, at the 99th percentile, disturbs what it measures.
-const MOST_LAG_MS: f64 = 1.0;
+pub(super) const MOST_LAG_MS: f64 = 1.0;
 
 /// So do other programs that use more of the contender's cores.
 const MOST_FOR_OTHERS: f64 = 0.1;

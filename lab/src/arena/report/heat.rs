@@ -42,7 +42,8 @@ pub(super) struct Score {
 
 impl Score {
     pub(super) fn of(standings: &[Standing], contender: usize) -> Self {
-        let places = standings.iter().filter_map(|it| it.places.get(contender));
+        let contests = standings.iter().filter(|standing| standing.is_contest());
+        let places = contests.filter_map(|standing| standing.place(contender));
         let (ranked, others): (Vec<&Place>, Vec<&Place>) =
             places.partition(|place| place.verdict.is_ranked());
         let ratios = ranked.iter().filter_map(|place| place.times);
@@ -59,8 +60,19 @@ impl Score {
     }
 }
 
-fn cell(place: &Place) -> Cell {
+/// One cell for each contender, also for those that did not run in this scenario.
+fn cells(results: &Results, standing: &Standing) -> impl Iterator<Item = Cell> {
+    (0..results.contenders.len()).map(|contender| cell(standing, contender))
+}
+
+fn cell(standing: &Standing, contender: usize) -> Cell {
+    let Some(place) = standing.place(contender) else {
+        let (ratio, note) = (NOTHING.to_owned(), String::new());
+        return Cell { step: UNRANKED, ratio, note, is_wrong: false, is_best: false };
+    };
+    let is_contest = standing.is_contest();
     let step = match (place.verdict, place.times) {
+        _ if !is_contest => UNRANKED,
         (Verdict::Best, _) => 0,
         (Verdict::Equal, Some(times)) if times <= STEPS[0] => 0,
         (Verdict::Equal | Verdict::Behind, Some(times)) => {
@@ -75,11 +87,12 @@ fn cell(place: &Place) -> Cell {
     if place.is_disturbed {
         note += " !";
     }
-    Cell { step, ratio: place.times_text(), note, is_wrong, is_best: place.verdict.is_best() }
+    let is_best = is_contest && place.verdict.is_best();
+    Cell { step, ratio: place.times_text(), note, is_wrong, is_best }
 }
 
 /// What a scenario is compared by, if that is no p99.
-fn other_quantile(standing: &Standing) -> String {
+pub(super) fn other_quantile(standing: &Standing) -> String {
     match standing.quantile {
         Quantile::P99 => String::new(),
         lower => format!(" ({})", lower.name()),
@@ -100,7 +113,7 @@ pub(super) fn html(results: &Results, standings: &[Standing]) -> String {
     let scores: Vec<Score> =
         (0..results.contenders.len()).map(|it| Score::of(standings, it)).collect();
     let most = scores.iter().map(|score| score.wins).max();
-    let of = standings.len();
+    let of = Standing::contests(standings);
     let _ = write!(html, "<tr class=\"score\"><th scope=\"row\">best or equal, of {of}</th>");
     for score in &scores {
         let class = if Some(score.wins) == most { " class=\"most\"" } else { "" };
@@ -123,7 +136,7 @@ pub(super) fn html(results: &Results, standings: &[Standing]) -> String {
             "<tr><th scope=\"row\"><a href=\"#scenario-{index}\">{name}</a>{quantile}\
              <small>{about}</small></th>"
         );
-        for Cell { step, ratio, note, is_wrong, is_best } in standing.places.iter().map(cell) {
+        for Cell { step, ratio, note, is_wrong, is_best } in cells(results, standing) {
             let class = if is_wrong && step == UNRANKED { " class=\"bad\"" } else { "" };
             let won = if is_best { " class=\"won\"" } else { "" };
             let _ = write!(
@@ -170,13 +183,13 @@ pub(super) fn picture(results: &Results, standings: &[Standing]) -> String {
     for (y, text) in [(20.0, "p99, as a multiple"), (38.0, "of the best")] {
         canvas.text((MARGIN, MARGIN + y), name, Ink::Quiet, text);
     }
-    let text = format!("best or equal, of {}", standings.len());
+    let text = format!("best or equal, of {}", Standing::contests(standings));
     canvas.text((MARGIN, MARGIN + HEAD + 24.0), name, Ink::Quiet, &text);
     for (row, (measured, standing)) in results.scenarios.iter().zip(standings).enumerate() {
         let top = MARGIN + HEAD + ROW * (row + 1) as f64;
         let text = format!("{}{}", measured.name, other_quantile(standing));
         canvas.text((MARGIN, top + 25.0), name.bold(), Ink::Text, &text);
-        for (column, cell) in standing.places.iter().map(cell).enumerate() {
+        for (column, cell) in cells(results, standing).enumerate() {
             draw(&mut canvas, (left(column), top), &cell);
         }
     }

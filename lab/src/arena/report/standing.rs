@@ -32,6 +32,8 @@ pub(super) enum Verdict {
 /// A contender in a scenario.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Place {
+    /// The contender, as in [`Entry::contender`].
+    pub(super) contender: usize,
     /// The quantile, median of the rounds.
     pub(super) ms: Option<f64>,
     /// How many times that of the best.
@@ -55,7 +57,7 @@ pub(super) struct Standing {
     /// What they are compared by: the highest quantile up to p99 that is known of at least half of
     /// them.
     pub(super) quantile: Quantile,
-    /// One per entry.
+    /// One per entry. In some scenarios not all contenders run.
     pub(super) places: Vec<Place>,
 }
 
@@ -106,6 +108,21 @@ impl Place {
 }
 
 impl Standing {
+    /// The place of a contender; `None` if it did not run in this scenario.
+    pub(super) fn place(&self, contender: usize) -> Option<&Place> {
+        self.places.iter().find(|place| place.contender == contender)
+    }
+
+    /// Whether there is anything to compare. A contender that runs alone is not better than others.
+    pub(super) fn is_contest(&self) -> bool {
+        self.places.len() > 1
+    }
+
+    /// How many scenarios compare contenders.
+    pub(super) fn contests(standings: &[Self]) -> usize {
+        standings.iter().filter(|standing| standing.is_contest()).count()
+    }
+
     pub(super) fn of(measured: &Measured) -> Self {
         let seen: Vec<Seen> = measured.entries.iter().map(Seen::all).collect();
         let quantile = quantile(&seen);
@@ -142,8 +159,19 @@ impl Standing {
                 other => other,
             };
             let (errors, error_part) = (seen[index].errors(), seen[index].error_part());
-            let is_disturbed = measured.entries[index].rounds.iter().any(|it| it.is_disturbed);
-            Place { ms, times, ratio, to_first, errors, error_part, is_disturbed, verdict }
+            let Entry { contender, ref rounds, .. } = measured.entries[index];
+            let is_disturbed = rounds.iter().any(|it| it.is_disturbed);
+            Place {
+                contender,
+                ms,
+                times,
+                ratio,
+                to_first,
+                errors,
+                error_part,
+                is_disturbed,
+                verdict,
+            }
         };
         Self { quantile, places: (0..seen.len()).map(place).collect() }
     }

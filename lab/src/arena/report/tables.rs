@@ -1,6 +1,7 @@
 //! The figures of a scenario as tables, for a terminal and for the page.
 
 use super::super::results::{Entrant, Entry, Measured, Results};
+use super::super::round::MOST_LAG_MS;
 use super::heat;
 use super::phases::groups;
 use super::seen::{Quantile, Seen};
@@ -83,7 +84,7 @@ fn row(contenders: &[Entrant], entry: &Entry, place: &Place) -> Row {
         or_nothing(seen.mean_ms(), figure),
     ];
     cells.extend(Quantile::ALL.map(|it| or_nothing(seen.quantile_ms(it), figure)));
-    cells.push(ratio(place));
+    cells.push(ratio(entry, place));
     cells.push(errors(&seen));
     cells.push(extra(entry).map_or(NOTHING.to_owned(), |it| thousands(it as f64)));
     cells.push(or_nothing(cpu_us(entry), |us| format!("{us:.0}")));
@@ -92,13 +93,14 @@ fn row(contenders: &[Entrant], entry: &Entry, place: &Place) -> Row {
     Row { cells, is_marked: entry.failure.is_some() }
 }
 
-fn ratio(place: &Place) -> String {
+/// With the interval, where there is more than a single ratio.
+fn ratio(entry: &Entry, place: &Place) -> String {
     match place.ratio {
-        _ if place.verdict == Verdict::Best => place.times_text(),
-        Some(it) if place.verdict.is_ranked() => {
+        _ if !place.verdict.is_ranked() => NOTHING.to_owned(),
+        Some(it) if place.verdict != Verdict::Best && entry.rounds.len() > 1 => {
             format!("{} ({:.2}–{:.2})", place.times_text(), it.low, it.high)
         }
-        _ => NOTHING.to_owned(),
+        _ => place.times_text(),
     }
 }
 
@@ -180,9 +182,13 @@ pub(super) fn remarks(
         let (disturbed, rounds) = (disturbed(entry), entry.rounds.len());
         if disturbed > 0 {
             let lag = entry.rounds.iter().map(|round| round.lag_ms).fold(0.0, f64::max);
+            let reason = if lag > MOST_LAG_MS {
+                format!("the client was late by up to {lag:.1} ms at its p99")
+            } else {
+                "other programs used the contender's cores".to_owned()
+            };
             remarks.push(format!(
-                "! {name}: {disturbed} of {rounds} rounds were disturbed: the client was late by \
-                 up to {lag:.1} ms at its p99, or other programs used the contender's cores."
+                "! {name}: {disturbed} of {rounds} rounds were disturbed: {reason}."
             ));
         }
     }
@@ -191,14 +197,17 @@ pub(super) fn remarks(
 
 /// How a terminal's overview is to be read.
 pub(super) const OVERVIEW: &str = "=: the rounds do not tell it from the best; e: it has errors; \
-    in brackets: not ranked";
+    in brackets: not ranked, or alone; –: not run or not known";
 
-fn short(place: &Place) -> String {
+fn short(standing: &Standing, contender: usize) -> String {
+    let Some(place) = standing.place(contender) else { return NOTHING.to_owned() };
     let mark = if place.errors > 0 { " e" } else { "" };
     match place.verdict {
         Verdict::Failed => "failed".to_owned(),
         Verdict::Few => NOTHING.to_owned(),
-        Verdict::Errors => format!("({}{mark})", place.times_text()),
+        verdict if verdict == Verdict::Errors || !standing.is_contest() => {
+            format!("({}{mark})", place.times_text())
+        }
         _ => format!("{}{mark}", place.times_text()),
     }
 }
@@ -217,12 +226,13 @@ pub(super) fn overview(results: &Results, standings: &[Standing]) -> Table {
     let mut rows: Vec<Row> =
         (1..lines).map(|it| cells("", line(it).map(str::to_owned).collect())).collect();
     for (measured, standing) in results.scenarios.iter().zip(standings) {
-        rows.push(cells(&measured.name, standing.places.iter().map(short).collect()));
+        let name = format!("{}{}", measured.name, heat::other_quantile(standing));
+        rows.push(cells(&name, (0..words.len()).map(|it| short(standing, it)).collect()));
     }
     let scores: Vec<heat::Score> =
         (0..words.len()).map(|it| heat::Score::of(standings, it)).collect();
     let wins = scores.iter().map(|score| format!("{}", score.wins)).collect();
-    rows.push(cells(&format!("best or equal, of {}", standings.len()), wins));
+    rows.push(cells(&format!("best or equal, of {}", Standing::contests(standings)), wins));
     rows.push(cells("at worst", scores.iter().map(heat::Score::worst_text).collect()));
     let heads = ["× the best p99"].into_iter().chain(line(0)).map(str::to_owned);
     Table { caption: String::new(), heads: heads.collect(), rows }

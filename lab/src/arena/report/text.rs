@@ -79,11 +79,15 @@ pub(super) fn winner(results: &Results, standings: &[Standing]) -> String {
     let Some(((first, best), others)) = scores.split_first() else {
         return "There are no contenders.".to_owned();
     };
+    let contests = Standing::contests(standings);
+    if contests == 0 {
+        return "No scenario has two contenders to compare.".to_owned();
+    }
     let mut text = format!(
         "{} has the best or an equal tail latency in {} of {} scenarios, and at worst {} the best",
         name(*first),
         best.wins,
-        standings.len(),
+        contests,
         best.worst_text(),
     );
     if best.unranked > 0 {
@@ -103,9 +107,9 @@ pub(super) fn winner(results: &Results, standings: &[Standing]) -> String {
 pub(super) fn rules(results: &Results) -> [String; 4] {
     let rounds = usize::try_from(results.rounds).unwrap_or(usize::MAX);
     [
-        "Latency is from a request's intended start to its whole answer or its error. Each figure \
-         is the median of the rounds; one that less than 100 requests of all rounds exceeded is \
-         not shown (–). A scenario with too few requests for a p99 is compared by a lower quantile."
+        "Latency is from a request's intended start to its whole answer or its error. Latencies, \
+         CPU and lag are medians of the rounds, errors and extra requests their sums. A quantile \
+         that less than 100 requests of all rounds exceeded is not shown (–). A scenario with too few requests for a p99 is compared by a lower quantile."
             .to_owned(),
         format!(
             "How many times the best a contender is, is the ratio of these medians. The n-th \
@@ -135,7 +139,10 @@ pub(super) fn machine(results: &Results) -> String {
         machine.processor.clone(),
         format!("{} cores", machine.cores),
         format!("Linux {}", machine.kernel),
-        format!("{} rounds, interleaved", results.rounds),
+        match results.rounds {
+            1 => "1 round".to_owned(),
+            rounds => format!("{rounds} rounds, interleaved"),
+        },
     ];
     parts.extend(machine.versions.iter().cloned());
     parts.join(", ")

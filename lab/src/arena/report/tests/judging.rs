@@ -116,3 +116,25 @@ fn without_rounds_nobody_is_best() {
     assert_well_formed(&heat_map(&all));
     assert_well_formed(&page(&results(Vec::new())));
 }
+
+#[test]
+fn a_contender_that_runs_alone_wins_nothing_and_its_figures_are_not_those_of_another() {
+    let both = measured(vec![entry(0, &[10.0; 3], &[]), entry(1, &[20.0; 3], &[])]);
+    // Of several proxies only the second one has a configuration.
+    let alone = measured(vec![entry(1, &[5.0; 3], &[])]);
+    let all = [standing(&both), standing(&alone)];
+    let scores = [0, 1].map(|contender| Score::of(&all, contender));
+    assert_eq!(scores.map(|it| (it.wins, it.unranked)), [(1, 0), (0, 0)]);
+    assert_eq!(scores.map(|it| it.worst_text()), ["1.00 ×", "2.00 ×"]);
+    let all = results(vec![both, Measured { name: "alone".to_owned(), ..alone }]);
+    let text = text(&all);
+    assert!(text.contains("best or an equal tail latency in 1 of 1 scenarios"), "{text}");
+    let (_, overview) = text.split_once("× the best p99").expect("one");
+    let row = overview.lines().find(|line| line.starts_with("alone")).expect("a row");
+    let row: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(row, ["alone", "–", "(1.00)"]);
+    for document in [page(&all), heat_map(&all)] {
+        assert_well_formed(&document);
+        assert!(document.contains("best or equal, of 1"), "{document}");
+    }
+}

@@ -117,7 +117,7 @@ fn the_overview_marks_wins_errors_and_failures() {
     all = results(vec![all.scenarios.remove(0), third]);
     let text = text(&all);
     let (_, overview) = text.split_once("× the best p99").unwrap();
-    assert_eq!(line(overview, "fails-fast-3s"), ["fails-fast-3s", "1.00", "2.00 e"]);
+    assert_eq!(line(overview, "fails-fast-3s"), ["fails-fast-3s", "1.00", "2.00 e", "–", "–"]);
     assert_eq!(line(overview, "other"), ["other", "1.00", "= 1.00 e", "(0.10 e)", "failed"]);
     assert_eq!(line(overview, "best or equal"), ["best or equal, of 2", "2", "1", "0", "0"]);
     assert!(
