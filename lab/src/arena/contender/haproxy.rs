@@ -69,6 +69,7 @@ pub(super) fn choices(balance: &str, observe: bool) -> Vec<&'static str> {
         "timeout connect 1s: as all contenders; there is no default",
         "maxconn 8192: no request waits for a connection",
         "no log, no stats socket",
+        "the version of the system's packages, because there is no wheel of it",
     ];
     if observe {
         choices.push(

@@ -62,7 +62,8 @@ pub(super) fn choices(method: &str) -> Vec<&'static str> {
             "least_conn" => "least_conn: the fewest active connections by weight",
             "least_time header" => {
                 "least_time header: the time to the head of the answer, which is that to all of a \
-                 short answer; last_byte would count a slow client, too"
+                 short one; last_byte would count a slow client, too; inflight, off by default, \
+                 changed nothing where it was tried"
             }
             _ => "random two least_conn: of two that are drawn the one with fewer connections",
         },

@@ -109,7 +109,8 @@ pub(super) fn rules(results: &Results) -> [String; 4] {
     [
         "Latency is from a request's intended start to its whole answer or its error. Latencies, \
          CPU and lag are medians of the rounds, errors and extra requests their sums. A quantile \
-         that less than 100 requests of all rounds exceeded is not shown (–). A scenario with too few requests for a p99 is compared by a lower quantile."
+         that less than 100 requests of all rounds exceeded is not shown (–). A scenario with \
+         too few requests for a p99 is compared by a lower quantile."
             .to_owned(),
         format!(
             "How many times the best a contender is, is the ratio of these medians. The n-th \
