@@ -36,6 +36,9 @@ const URL: &str = "url";
 /// Longer files are refused, because they are no configuration.
 const MOST_BYTES: u64 = 16 << 20;
 
+/// How much of what is wrong is shown. A file that is no configuration at all is wrong everywhere.
+const MOST_SHOWN: usize = 20;
+
 /// A file that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -67,7 +70,7 @@ impl fmt::Display for Lines<'_> {
 /// The settings that a file gives.
 ///
 /// # Errors
-/// It can't be read, or something in it is wrong: all of that is named.
+/// It can't be read, or something in it is wrong.
 pub fn read(path: &Path) -> Result<Vec<Given>, FileError> {
     let name = path.display().to_string();
     let text =
@@ -76,9 +79,14 @@ pub fn read(path: &Path) -> Result<Vec<Given>, FileError> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let length = fs::metadata(path)?.len();
-    if length > MOST_BYTES {
-        return Err(io::Error::other(format!("{length} bytes are too many for a configuration")));
+    let found = fs::metadata(path)?;
+    // A pipe would have to be waited for, and a device may have no end.
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if found.len() > MOST_BYTES {
+        let why = format!("{} bytes are too many for a configuration", found.len());
+        return Err(io::Error::other(why));
     }
     fs::read_to_string(path)
 }
@@ -86,7 +94,7 @@ fn read_text(path: &Path) -> io::Result<String> {
 /// The settings that a file of this name and text gives.
 ///
 /// # Errors
-/// All that is wrong in it.
+/// What is wrong in it, in its order.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Given>, FileError> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader { name, text, given: Vec::new(), wrong: Vec::new() };
@@ -97,27 +105,31 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Given>, FileError> {
     if errors.is_empty() {
         reader.read(document.get_ref());
     }
-    let Reader { given, wrong, .. } = reader;
-    if wrong.is_empty() { Ok(given) } else { Err(FileError::Wrong(wrong)) }
+    let Reader { given, mut wrong, .. } = reader;
+    if wrong.is_empty() {
+        return Ok(given);
+    }
+    // Neither the parser nor a table keeps the order of the file.
+    wrong.sort_by_key(|(at, _)| at.start);
+    wrong.truncate(MOST_SHOWN);
+    let shown = wrong.into_iter().map(|(at, what)| Diagnostic::new(name, text, at, what));
+    Err(FileError::Wrong(shown.collect()))
 }
 
 struct Reader<'a> {
     name: &'a str,
     text: &'a str,
     given: Vec<Given>,
-    wrong: Vec<Diagnostic>,
+    wrong: Vec<(Range<usize>, String)>,
 }
 
 impl Reader<'_> {
     fn refuse(&mut self, at: Range<usize>, what: String) {
-        self.wrong.push(Diagnostic::new(self.name, self.text, at, what));
+        self.wrong.push((at, what));
     }
 
     fn read(&mut self, document: &DeTable<'_>) {
-        // In the order of the file, which the table does not keep.
-        let mut entries: Vec<_> = document.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        for (key, value) in entries {
+        for (key, value) in document {
             match key.get_ref().as_ref() {
                 BACKEND => self.backends(key.span(), value),
                 name => match table::all().find(|setting| setting.name == name) {

@@ -1,5 +1,7 @@
 //! Files as written, and the plans they make or the refusals they meet.
 
+use rustix::fs::{CWD, Mode};
+
 use super::*;
 use crate::control::plan::plan;
 use crate::control::{command_line, describe};
@@ -168,10 +170,23 @@ fn what_is_wrong_is_shown_with_its_place_and_what_is_allowed() {
 
 #[test]
 fn all_that_is_wrong_is_shown_in_the_order_of_the_file() {
-    let refusal = refusal("verbose = 1\nbody-timeout = 'x'\npolcy = 1\n");
-    let places = refusal.lines().filter(|line| line.starts_with("a.toml:"));
-    let places: Vec<_> = places.filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(places, ["a.toml:1:11:", "a.toml:2:16:", "a.toml:3:1:"], "{refusal}");
+    for (text, places) in [
+        ("verbose = 1\nbody-timeout = 'x'\npolcy = 1\n", ["1:11", "2:16", "3:1"]),
+        ("[[backend]]\nurl = 'http://a'\nb = 1\na = 1\nc = 1\n", ["3:1", "4:1", "5:1"]),
+        ("a: 1\nb: 2\n", ["1:2", "1:4", "2:4"]),
+    ] {
+        let refusal = refusal(text);
+        let shown = refusal.lines().filter_map(|line| line.strip_prefix("a.toml:"));
+        let shown: Vec<_> = shown.filter_map(|line| line.split(": ").next()).collect();
+        assert_eq!(shown[..3], places, "{refusal}");
+    }
+}
+
+#[test]
+fn of_a_file_that_is_something_else_only_the_beginning_is_shown() {
+    let refusal = refusal(&"2026-11-28,GET,/a,200\n".repeat(10_000));
+    assert!(refusal.starts_with("a.toml:1:"), "{refusal}");
+    assert_eq!(refusal.matches("a.toml:").count(), MOST_SHOWN, "{refusal}");
 }
 
 #[test]
@@ -180,7 +195,12 @@ fn a_file_that_cannot_be_read_is_named() {
     let path = folder.path().join("none.toml");
     let refusal = read(&path).map(drop).expect_err("there is none").to_string();
     assert!(refusal.starts_with("can't read the configuration ") && refusal.contains("none.toml"));
-    assert!(read(folder.path()).is_err(), "a folder");
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
+    for other in [folder.path(), &pipe, Path::new("/dev/zero")] {
+        let refusal = read(other).map(drop).expect_err("no file").to_string();
+        assert!(refusal.ends_with(": it is not a regular file"), "{refusal}");
+    }
     fs::write(&path, [0xff]).expect("written");
     assert!(read(&path).map(drop).expect_err("no text").to_string().contains("UTF-8"));
 }
