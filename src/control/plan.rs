@@ -60,6 +60,15 @@ pub enum PlanError {
 /// # Errors
 /// The first value that is not accepted, or does not fit another one.
 pub fn plan<'a>(sources: impl IntoIterator<Item = &'a Vec<Given>>) -> Result<Plan, PlanError> {
+    settle(stated(sources)?)
+}
+
+/// The defaults and what is given, as it is given: what follows from other settings or from this
+/// machine is left open.
+///
+/// # Errors
+/// The first value that is not accepted.
+pub fn stated<'a>(sources: impl IntoIterator<Item = &'a Vec<Given>>) -> Result<Plan, PlanError> {
     let given: Vec<&Given> = sources.into_iter().flatten().collect();
     let mut plan = Plan::default();
     for setting in table::all() {
@@ -70,7 +79,7 @@ pub fn plan<'a>(sources: impl IntoIterator<Item = &'a Vec<Given>>) -> Result<Pla
             PlanError::Value { place: place.clone(), text, reason }
         })?;
     }
-    settle(plan)
+    Ok(plan)
 }
 
 /// The settings that differ between two plans, of those of which a new value takes effect then.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::environment::{self, CONFIG, EnvironmentError};
 use super::file::{self, FileError};
-use super::plan::{PlanError, plan};
+use super::plan::{PlanError, plan, stated};
 use super::setting::Given;
 use crate::proxy::settings::Plan;
 
@@ -57,7 +57,18 @@ impl Sources {
     /// # Errors
     /// See [`SourceError`].
     pub fn plan(&self) -> Result<Plan, SourceError> {
-        let file = self.config().map(file::read).transpose()?.unwrap_or_default();
-        Ok(plan([&self.flags, &self.variables, &file])?)
+        Ok(plan([&self.flags, &self.variables, &self.file()?])?)
+    }
+
+    /// The same with what follows from other settings or from this machine left open.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub fn stated(&self) -> Result<Plan, SourceError> {
+        Ok(stated([&self.flags, &self.variables, &self.file()?])?)
+    }
+
+    fn file(&self) -> Result<Vec<Given>, FileError> {
+        Ok(self.config().map(file::read).transpose()?.unwrap_or_default())
     }
 }

@@ -189,7 +189,9 @@ fn what_is_printed_as_a_file_is_what_is_in_force() {
     let flags = ["least-conn", "--body-timeout", "7s", "--upstream", "http://127.0.0.1:1 weight=3"];
     let printed = run(&[&flags[..], &["--print-config"]].concat());
     assert_eq!(printed.code, Some(0));
-    assert!(printed.stdout.contains("\nbody-timeout = \"7s\"\n"), "{}", printed.stdout);
+    for line in ["body-timeout = \"7s\"", "# workers = \"auto\""] {
+        assert!(printed.stdout.contains(&format!("\n{line}\n")), "{}", printed.stdout);
+    }
     fs::write(&path, &printed.stdout).unwrap();
     let path = path.to_str().unwrap();
     let by_flags = run(&[&flags[..], &["--check", "--json"]].concat());

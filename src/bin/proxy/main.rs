@@ -53,7 +53,9 @@ fn run(matches: &ArgMatches, console: Console) -> Result<(), u8> {
     match command_line::mode(matches) {
         Mode::Serve => serve(&plan, sources, console),
         Mode::PrintConfig => {
-            console.say(&file::print(&plan));
+            // On another machine there are other cores, and another policy gets another log.
+            let stated = sources.stated().map_err(|error| fail(console, MISUSE, &error))?;
+            console.say(&file::print(&stated));
             Ok(())
         }
         Mode::Check(form) => check(&plan, form, console),

@@ -3,7 +3,7 @@
 use rustix::fs::{CWD, Mode};
 
 use super::*;
-use crate::control::plan::plan;
+use crate::control::plan::{plan, stated};
 use crate::control::{command_line, describe};
 use crate::proxy::settings::Plan;
 
@@ -106,6 +106,15 @@ fn a_plan_that_is_printed_as_a_file_is_the_same_when_it_is_read() {
         assert_eq!(again.backends, plan.backends, "{file}");
         assert!(file.lines().all(|line| line.len() <= 120), "{file}");
     }
+}
+
+#[test]
+fn what_follows_from_others_or_from_the_machine_is_not_printed_as_given() {
+    let given = flags(&["least-conn", "--pin=auto", "--upstream=http://a"]);
+    let file = print(&stated([&given]).expect("a plan"));
+    let is_set = |line: &&str| line.contains(" = ") && !line.starts_with('#');
+    let set: Vec<&str> = file.lines().filter(is_set).collect();
+    assert_eq!(set, ["policy = \"least-conn\"", "pin = \"auto\"", "url = \"http://a\""], "{file}");
 }
 
 #[test]
