@@ -95,8 +95,9 @@ impl Controller {
         let thread = thread::Builder::new().name("collector".to_owned());
         thread.spawn(move || collect(&collected, &removals))?;
         if plan.settings.checks.path.is_some() {
-            checks::start(&backends)?;
-            lock(&backends).wake_checks();
+            let mut owned = lock(&backends);
+            checks::start(&backends, &mut owned)?;
+            owned.wake_checks();
         }
         Ok(Self(Arc::new(Owned { plan: Mutex::new(plan), backends, removed })))
     }
@@ -124,10 +125,10 @@ impl Controller {
         changes.settings.retain(|name| *name != "upstream");
         let settings = Arc::new(plan.settings.clone());
         let change = Change { added: located, removed, adjusted };
-        if settings.checks.path.is_some() {
-            checks::start(&self.0.backends).map_err(ApplyError::Checks)?;
-        }
         let mut backends = lock(&self.0.backends);
+        if settings.checks.path.is_some() {
+            checks::start(&self.0.backends, &mut backends).map_err(ApplyError::Checks)?;
+        }
         let result = backends.change(&settings, change, read_clock());
         // If nothing has changed, a thread that was started for it ends.
         backends.wake_checks();

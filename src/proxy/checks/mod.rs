@@ -24,16 +24,16 @@ use super::backends::Backends;
 use checker::Checker;
 
 /// Makes sure that there is a thread that checks these backends, even if their settings don't ask
-/// for it yet. It looks at them when it is woken for the first time.
+/// for it yet. It looks at them when it is woken for the first time. They stay locked, because a
+/// thread that is there may be about to end by the settings that held so far.
 ///
 /// # Errors
 /// When the system gives no event loop or no thread.
-pub fn start(backends: &Arc<Mutex<Backends>>) -> io::Result<()> {
-    let mut owned = lock(backends);
+pub fn start(backends: &Arc<Mutex<Backends>>, owned: &mut Backends) -> io::Result<()> {
     if owned.checks.is_some() {
         return Ok(());
     }
-    let (checker, waker) = Checker::new(backends, &owned)?;
+    let (checker, waker) = Checker::new(backends, owned)?;
     thread::Builder::new().name("checks".to_owned()).spawn(move || checker.run())?;
     owned.checks = Some(waker);
     Ok(())

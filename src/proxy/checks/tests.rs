@@ -368,7 +368,7 @@ fn checked_backends(settings: &Settings) -> Arc<Mutex<Backends>> {
     let waker = Poller::new(1).expect("a poller").waker();
     let backends = Backends::new(settings, Vec::new(), vec![waker], start());
     let backends = Arc::new(Mutex::new(backends.expect("valid options")));
-    super::start(&backends).expect("a thread");
+    super::start(&backends, &mut super::lock(&backends)).expect("a thread");
     super::lock(&backends).wake_checks();
     backends
 }
@@ -405,7 +405,7 @@ fn there_is_one_thread_while_checks_are_on_and_none_while_they_are_off() {
     let backends = checked_backends(&settings);
     let held = Arc::clone(&super::lock(&backends).settings);
     for _ in 0..3 {
-        super::start(&backends).expect("there is one already");
+        super::start(&backends, &mut super::lock(&backends)).expect("there is one already");
         super::lock(&backends).wake_checks();
     }
     // These, the backends, and one thread.
@@ -420,7 +420,7 @@ fn there_is_one_thread_while_checks_are_on_and_none_while_they_are_off() {
     turn(None);
     until(|| super::lock(&backends).checks.is_none());
     until(|| Arc::strong_count(&held) == 1);
-    super::start(&backends).expect("another one");
+    super::start(&backends, &mut super::lock(&backends)).expect("another one");
     turn(Some("/"));
     assert!(super::lock(&backends).checks.is_some());
 }
