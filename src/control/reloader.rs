@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::controller::{ApplyError, Changes, Controller};
@@ -36,7 +36,7 @@ pub struct Reloaded {
 
 /// A handle on the thread, which ends with it.
 #[derive(Debug)]
-pub struct Reloader(Sender<()>);
+pub struct Reloader(SyncSender<()>);
 
 impl Reloader {
     /// Starts the thread; `None` if there is no file. It calls `tell` after each time.
@@ -51,7 +51,7 @@ impl Reloader {
         if sources.config().is_none() {
             return Ok(None);
         }
-        let (asking, asked) = channel();
+        let (asking, asked) = sync_channel(1);
         let thread = thread::Builder::new().name("reloader".to_owned());
         thread.spawn(move || run(&sources, &controller, &asked, tell))?;
         Ok(Some(Self(asking)))
@@ -59,8 +59,8 @@ impl Reloader {
 
     /// Has the file read again, soon.
     pub fn reload(&self) {
-        // The thread lasts as long as this handle.
-        let _ = self.0.send(());
+        // If it is asked for already, it will be read after this, and once is enough.
+        let _ = self.0.try_send(());
     }
 }
 
@@ -72,8 +72,6 @@ fn run(
 ) {
     let Some(config) = sources.config() else { return };
     while asked.recv().is_ok() {
-        // What was asked for meanwhile is answered by reading it once.
-        while asked.try_recv().is_ok() {}
         tell(config, reload(sources, controller));
     }
 }
