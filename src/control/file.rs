@@ -132,7 +132,7 @@ impl Reader<'_> {
         for (key, value) in document {
             match key.get_ref().as_ref() {
                 BACKEND => self.backends(key.span(), value),
-                name => match table::all().find(|setting| setting.name == name) {
+                name => match setting_of(name) {
                     Some(setting) => self.setting(setting, key.span(), value),
                     None => self.refuse(key.span(), unknown(name)),
                 },
@@ -181,7 +181,7 @@ impl Reader<'_> {
     }
 
     fn backends(&mut self, at: Range<usize>, value: &Spanned<DeValue<'_>>) {
-        let Some(setting) = table::all().find(|setting| setting.name == UPSTREAM) else { return };
+        let Some(setting) = setting_of(UPSTREAM) else { return };
         let DeValue::Array(tables) = value.get_ref() else {
             return self.refuse(at, format!("each backend begins with [[{BACKEND}]]"));
         };
@@ -234,6 +234,10 @@ impl Reader<'_> {
             match setting.check(&asked) {
                 Ok(()) if is_off => {}
                 Ok(()) => text += &option,
+                Err(_) if setting_of(key.get_ref()).is_some() => {
+                    let what = format!("settings are above the first [[{BACKEND}]]");
+                    self.refuse(key.span(), format!("{}: {what}", key.get_ref()));
+                }
                 Err(reason) => self.refuse(key.span().start..value.span().end, reason),
             }
         }
@@ -252,6 +256,10 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
         DeValue::Boolean(is_on) => Some(is_on.to_string()),
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
+}
+
+fn setting_of(name: &str) -> Option<&'static Setting> {
+    table::all().find(|setting| setting.name == name)
 }
 
 fn refused(name: &str, reason: &str) -> String {

@@ -165,6 +165,11 @@ fn what_is_wrong_is_shown_with_its_place_and_what_is_allowed() {
         ("[[backend]]\nurl = 'http://a'\nweight = [1]", "3:1", "weight: give a number from 1"),
         ("[[backend]]\nurl = 'http://a'\nweight = '1 backup'", "3:1", "weight: give a number"),
         ("[[backend]]\nurl = 'http://a'\nwieght = 1", "3:1", "did you mean weight?"),
+        (
+            "[[backend]]\nurl = 'http://a'\npolicy = 'adaptive'",
+            "3:1",
+            "policy: settings are above the first [[backend]]",
+        ),
         ("[[backend]]\nurl = 'http://a'\nbackup = 1", "3:1", "`backup` has no value"),
         ("[[backend]]\nurl = 'http://a'\nbakcup = false", "3:1", "did you mean backup?"),
         ("policy = ", "1:10", ""),
