@@ -173,11 +173,12 @@ impl LogSink for LogFile {
 
     fn reopen(&mut self, place: Option<Place>) -> Result<(), JournalError> {
         if let Some(Place { path, meta }) = place {
-            if path != self.path {
+            // Another name of the same file is no other log: it could not be locked again.
+            if path != self.path && !self.file.as_ref().is_some_and(|file| is_at(file, &path)) {
                 *self = Self::create(&path, Some(meta))?;
                 return Ok(());
             }
-            self.meta = Some(meta);
+            (self.path, self.meta) = (path, Some(meta));
         }
         if self.kind == Kind::Stream {
             return Ok(());

@@ -403,6 +403,19 @@ mod reopening {
     }
 
     #[test]
+    fn another_name_of_the_same_file_is_the_same_log() {
+        let folder = folder();
+        let [path, other] = ["x.csv", "other.csv"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink(&path, &other).expect("a link");
+        let mut log = LogFile::create(&path, None).expect("a log");
+        log.write_all(b"one\n").expect("written");
+        log.reopen(Some(Place { path: other.clone(), meta: String::new() })).expect("the same");
+        assert_eq!(LogSink::name(&log), other.display().to_string());
+        log.write_all(b"two\n").expect("written");
+        assert_eq!(text(&path), with_row("one\ntwo"));
+    }
+
+    #[test]
     fn does_nothing_if_the_file_is_still_the_same() {
         let folder = folder();
         let path = folder.path().join("x.csv");
