@@ -48,8 +48,13 @@ pub enum Program {
     Tidegate(Policy),
     /// The same proxy on hyper, with tower's balancing.
     Hyper,
-    /// nginx, with the directive of its group of servers; it is empty for its default.
-    Nginx(&'static str),
+    /// nginx.
+    Nginx {
+        /// The directive of its group of servers; it is empty for its default.
+        method: &'static str,
+        /// Whether a 503 is a failure, after which the request is sent to another server.
+        retry_503: bool,
+    },
     /// `HAProxy`.
     Haproxy {
         /// The algorithm of `balance`.
@@ -113,16 +118,17 @@ struct Recipe {
 }
 
 /// All contenders, in the order in which they are shown.
-pub const ALL: [Contender; 22] = [
+pub const ALL: [Contender; 23] = [
     tidegate("tidegate-adaptive", Policy::Adaptive),
     tidegate("tidegate-least-conn", Policy::LeastConn),
     tidegate("tidegate-round-robin", Policy::RoundRobin),
     tidegate("tidegate-sma", SMA),
     tidegate("tidegate-ewma", EWMA),
-    known("nginx-least-time", Program::Nginx("least_time header"), Kind::LeastTime),
-    alike("nginx-least-conn", Program::Nginx("least_conn"), Policy::LeastConn),
-    alike("nginx-round-robin", Program::Nginx(""), Policy::RoundRobin),
-    known("nginx-random-two", Program::Nginx("random two least_conn"), Kind::P2c),
+    known("nginx-least-time", nginx("least_time header", false), Kind::LeastTime),
+    known("nginx-least-time-503", nginx("least_time header", true), Kind::LeastTime),
+    alike("nginx-least-conn", nginx("least_conn", false), Policy::LeastConn),
+    alike("nginx-round-robin", nginx("", false), Policy::RoundRobin),
+    known("nginx-random-two", nginx("random two least_conn", false), Kind::P2c),
     alike("haproxy-leastconn", haproxy("leastconn", false), Policy::LeastConn),
     alike("haproxy-leastconn-observe", haproxy("leastconn", true), Policy::LeastConn),
     known("haproxy-random", haproxy("random", false), Kind::P2c),
@@ -144,12 +150,13 @@ pub const ALL: [Contender; 22] = [
 ];
 
 /// The names of those that are compared if none is named: of each program the way that suits
-/// backends of different and changing speed best, and of the most used one also its usual way.
+/// backends of different and changing speed best. nginx is there twice, because what is best where
+/// backends answer 503 is not its default.
 pub const DEFAULT: [&str; 8] = [
     "tidegate-adaptive",
     "nginx-least-time",
-    "nginx-least-conn",
-    "haproxy-leastconn",
+    "nginx-least-time-503",
+    "haproxy-leastconn-observe",
     "envoy-outlier-detection",
     "traefik-leasttime",
     "caddy-least-conn",
@@ -171,6 +178,10 @@ const fn alike(name: &'static str, program: Program, policy: Policy) -> Contende
 /// A contender by whose rule the simulator has a baseline.
 const fn known(name: &'static str, program: Program, kind: Kind) -> Contender {
     Contender { name, program, simulated: Some(simulate::Contender::Baseline(kind)) }
+}
+
+const fn nginx(method: &'static str, retry_503: bool) -> Program {
+    Program::Nginx { method, retry_503 }
 }
 
 const fn haproxy(balance: &'static str, observe: bool) -> Program {
@@ -262,7 +273,7 @@ impl Program {
         match self {
             Self::Tidegate(_) => "tidegate",
             Self::Hyper => "rival-hyper",
-            Self::Nginx(_) => "nginx",
+            Self::Nginx { .. } => "nginx",
             Self::Haproxy { .. } => "haproxy",
             Self::Envoy(_) => "envoy",
             Self::Traefik(_) => "traefik",
@@ -286,7 +297,7 @@ impl Program {
         match self {
             Self::Tidegate(policy) => ours::tidegate(policy, job),
             Self::Hyper => ours::hyper(job),
-            Self::Nginx(method) => nginx::recipe(method, job),
+            Self::Nginx { method, retry_503 } => nginx::recipe(method, retry_503, job),
             Self::Haproxy { balance, observe } => haproxy::recipe(balance, observe, job),
             Self::Envoy(health) => envoy::recipe(health, job),
             Self::Traefik(strategy) => traefik::recipe(strategy, job),
@@ -298,7 +309,7 @@ impl Program {
         match self {
             Self::Tidegate(_) => ours::TIDEGATE_CHOICES.to_vec(),
             Self::Hyper => ours::HYPER_CHOICES.to_vec(),
-            Self::Nginx(method) => nginx::choices(method),
+            Self::Nginx { method, retry_503 } => nginx::choices(method, retry_503),
             Self::Haproxy { balance, observe } => haproxy::choices(balance, observe),
             Self::Envoy(health) => envoy::choices(health),
             Self::Traefik(strategy) => traefik::choices(strategy),

@@ -20,8 +20,8 @@ pub trait Progress {
     fn announce(&mut self, turns: u64);
     /// A contender's turn in a scenario begins, maybe again.
     fn turn(&mut self, scenario: &str, contender: &str, again: bool);
-    /// A scenario has been measured, as the next one of the results.
-    fn measured(&mut self, results: &Results, measured: &Measured);
+    /// A scenario has been measured, the last one of the results so far.
+    fn measured(&mut self, results: &Results);
 }
 
 /// Runs `plan` with files in `folder`, which must exist, and reports to `progress`.
@@ -51,8 +51,8 @@ pub fn run(plan: &Plan, folder: &Path, progress: &mut dyn Progress) -> Result<Re
     let arena = Arena { rounds: plan.rounds, contenders, tools, lab, signals, folder, allowed };
     for (name, scenario) in &plan.scenarios {
         let measured = arena.measure(name, scenario, progress)?;
-        progress.measured(&results, &measured);
         results.scenarios.push(measured);
+        progress.measured(&results);
     }
     Ok(results)
 }

@@ -19,6 +19,8 @@ pub(crate) struct Nginx<'a> {
     /// Whether every request has a new connection.
     pub(crate) is_fresh: bool,
     pub(crate) response_timeout: Duration,
+    /// After what a request is sent to another server.
+    pub(crate) retry_on: &'a str,
     /// Attempts per request at most; 0 for as many as there are servers.
     pub(crate) tries: usize,
     /// Lines of the group of servers, without that for connections that are kept.
@@ -40,6 +42,7 @@ pub(super) fn config(workers: usize, log: Option<&Path>, job: &Job<'_>) -> Strin
         log,
         is_fresh: job.is_fresh,
         response_timeout: Duration::from_secs(10),
+        retry_on: "error timeout",
         tries: 0,
         servers: &servers,
     };
@@ -87,6 +90,7 @@ http {{
       proxy_http_version 1.1;
       proxy_connect_timeout 1s;
       proxy_read_timeout {timeout}ms;
+      proxy_next_upstream {retry_on};
       proxy_next_upstream_tries {tries};
       proxy_set_header Connection \"{connection}\";
       proxy_set_header Host $http_host;
@@ -103,6 +107,7 @@ http {{
             servers = self.servers,
             listen = self.listen,
             timeout = self.response_timeout.as_millis(),
+            retry_on = self.retry_on,
             tries = self.tries,
         )
     }

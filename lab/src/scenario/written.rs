@@ -73,7 +73,8 @@ impl Display for Load {
         match self {
             Self::Closed { clients } => line(f, "clients", Some(clients)),
             Self::Open { rate, arrivals, burst } => {
-                line(f, "rate", Some(rate))?;
+                // A load times a rate has digits that mean nothing.
+                line(f, "rate", Some((rate * 1e6).round() / 1e6))?;
                 let is_even = *arrivals == Arrivals::Even;
                 line(f, "arrivals", is_even.then(|| quoted("even")))?;
                 let burst = burst.map(|Burst { by, time: mean }| {

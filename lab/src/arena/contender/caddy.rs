@@ -32,7 +32,8 @@ http://:{port} {{
 	bind {address}
 	reverse_proxy {upstreams} {{
 		lb_policy {policy}{retry}
-		fail_duration 30s{limit}
+		fail_duration 30s
+		unhealthy_status 5xx{limit}
 		transport http {{
 			dial_timeout 1s
 			response_header_timeout {timeout}ms
@@ -70,7 +71,8 @@ pub(super) fn choices(policy: &str) -> Vec<&'static str> {
         "fail_duration 30s: what its documentation has as a reasonable starting point; the default \
          is to forget a failure",
         "max_fails 1: the default; a server that fails once is left out for fail_duration",
-        "unhealthy_status: none, the default; a 503 of a backend is passed on and is no failure",
+        "unhealthy_status 5xx: such an answer is a failure; by default no answer is. It is passed \
+         on all the same",
         "keepalive_idle_conns_per_host 512: the default, 32, is fewer than a burst needs",
         "dial_timeout 1s: as all contenders; the default is 3s",
         "compression off: its own request for gzip would not be the client's",

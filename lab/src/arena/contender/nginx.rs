@@ -7,8 +7,9 @@ use crate::bench::nginx::Nginx;
 
 const CONFIG: &str = "nginx.conf";
 
-/// How nginx does the job, balancing by the directive `method`, or as it does without one.
-pub(super) fn recipe(method: &str, job: &Job<'_>) -> Recipe {
+/// How nginx does the job, balancing by the directive `method`, or as it does without one; with
+/// `retry_503` a server that answers 503 has failed.
+pub(super) fn recipe(method: &str, retry_503: bool, job: &Job<'_>) -> Recipe {
     let mut servers = String::new();
     // Workers share what they count; one has no need to.
     if job.proxies.workers > 1 {
@@ -39,6 +40,7 @@ pub(super) fn recipe(method: &str, job: &Job<'_>) -> Recipe {
         log: None,
         is_fresh: false,
         response_timeout: job.proxies.response_timeout,
+        retry_on: if retry_503 { "error timeout http_503" } else { "error timeout" },
         tries: job.proxies.max_attempts,
         servers: &servers,
     };
@@ -55,7 +57,7 @@ fn has_backups(method: &str) -> bool {
     !method.starts_with("random")
 }
 
-pub(super) fn choices(method: &str) -> Vec<&'static str> {
+pub(super) fn choices(method: &str, retry_503: bool) -> Vec<&'static str> {
     let mut choices = vec![
         match method {
             "" => "no method: weighted round robin, the default",
@@ -71,8 +73,13 @@ pub(super) fn choices(method: &str) -> Vec<&'static str> {
          needs",
         "keepalive_requests 10^9: the default, 1000, would close a connection each second or so",
         "max_fails=1 fail_timeout=10s: the defaults; a server that fails once is left out for 10 s",
-        "proxy_next_upstream error timeout: the default; a 503 of a backend is passed on and is no \
-         failure",
+        if retry_503 {
+            "proxy_next_upstream error timeout http_503: a 503 is a failure, and the request is sent \
+             to another server"
+        } else {
+            "proxy_next_upstream error timeout: the default; a 503 of a backend is passed on and is \
+             no failure"
+        },
         "proxy_next_upstream_tries: as many attempts as the scenario allows a proxy",
         "proxy_connect_timeout 1s: as all contenders; the default is 60s",
         "proxy_buffers 16 16k, proxy_max_temp_file_size 0: an answer is never written to a file",

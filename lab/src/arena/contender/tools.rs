@@ -33,7 +33,7 @@ impl Tools {
                 file.is_file().then_some(file)
             }
             Program::Haproxy { .. } => setup::find(executable),
-            Program::Nginx(_) | Program::Envoy(_) | Program::Traefik(_) | Program::Caddy(_) => {
+            Program::Nginx { .. } | Program::Envoy(_) | Program::Traefik(_) | Program::Caddy(_) => {
                 Wheel::of(executable)?.file(&self.wheels)
             }
         }
@@ -44,7 +44,7 @@ impl Tools {
 pub(super) fn version(file: &Path, program: Program) -> String {
     let flag = match program {
         Program::Tidegate(_) | Program::Hyper | Program::Envoy(_) => "--version",
-        Program::Nginx(_) | Program::Haproxy { .. } => "-v",
+        Program::Nginx { .. } | Program::Haproxy { .. } => "-v",
         Program::Traefik(_) | Program::Caddy(_) => "version",
     };
     let name = program.executable();

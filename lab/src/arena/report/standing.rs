@@ -183,6 +183,6 @@ fn quantile(seen: &[Seen]) -> Quantile {
         let known = seen.iter().filter(|it| it.rounds_ms(*quantile).is_some()).count();
         known > 0 && 2 * known >= ran
     };
-    let choices = [Quantile::P99, Quantile::P95, Quantile::P50];
+    let choices = [Quantile::P99, Quantile::P95];
     choices.into_iter().find(is_known).unwrap_or(Quantile::P99)
 }

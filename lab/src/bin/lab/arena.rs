@@ -1,14 +1,13 @@
 //! `arena` on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
 use tidegate_lab::arena::contender::Contender;
 use tidegate_lab::arena::{
-    ArenaError, Measured, Plan, Progress, QUICK, ROUND, Results, SCENARIOS, contender, report, run,
-    scenario,
+    ArenaError, Plan, Progress, QUICK, ROUND, Results, SCENARIOS, contender, report, run, scenario,
 };
 
 use crate::meter::Meter;
@@ -74,7 +73,8 @@ impl ArenaFlags {
             Ok(scratch) => scratch,
             Err(error) => return fail(1, &format!("can't make a temporary folder: {error}")),
         };
-        match run(&plan, scratch.path(), &mut Turns::default()) {
+        let mut turns = Turns { out: &self.out, meter: None, taken: 0 };
+        match run(&plan, scratch.path(), &mut turns) {
             Ok(results) => self.tell(&results),
             Err(error) => {
                 let code = match error {
@@ -133,13 +133,14 @@ impl ArenaFlags {
 }
 
 /// Shows the turns, and each scenario's table as soon as it is known.
-#[derive(Default)]
-struct Turns {
+struct Turns<'a> {
+    /// Where the report is.
+    out: &'a Path,
     meter: Option<Meter>,
     taken: u64,
 }
 
-impl Progress for Turns {
+impl Progress for Turns<'_> {
     fn announce(&mut self, turns: u64) {
         /// How many lines the progress takes.
         const LINES: u64 = 50;
@@ -155,9 +156,11 @@ impl Progress for Turns {
         }
     }
 
-    fn measured(&mut self, results: &Results, measured: &Measured) {
-        if let Some(meter) = &self.meter {
+    fn measured(&mut self, results: &Results) {
+        if let (Some(meter), Some(measured)) = (&self.meter, results.scenarios.last()) {
             meter.say(&format!("\n{}", report::scenario(results, measured)));
         }
+        // What was measured is not lost if the run ends early. A failure is told at the end.
+        let _ = report::write(results, self.out);
     }
 }
