@@ -110,7 +110,11 @@ impl Terminals {
                 format!("{adapted} {places} --seconds 1 --logs {logs} --out {logs}")
             }
             "./scripts/report" => format!("{adapted} {logs} --out {logs}/reports"),
-            "./scripts/arena" => format!("{adapted} --seconds 1 --out {logs}"),
+            "./scripts/arena" => {
+                let one = "--scenario uneven --contender tidegate-adaptive";
+                let one = if command.contains("--scenario") { "" } else { one };
+                format!("{adapted} {one} --seconds 1 --out {logs}")
+            }
             "./scripts/bench" => {
                 let one = "small-64 --contender tidegate";
                 format!("{adapted} --rounds 1 --workload {one} --reports {logs}")
@@ -159,9 +163,9 @@ impl Terminals {
     }
 
     fn run(&mut self, command: &str) {
-        // It is running now, and has called this.
-        if command == "./scripts/test" {
-            assert!(root().join(command).is_file());
+        // One is running now, and has called this. The other changes the machine: the gate runs it.
+        if ["./scripts/test", "./scripts/setup"].contains(&program(command)) {
+            assert!(root().join(program(command)).is_file());
             return;
         }
         let adapted = self.adapt(command);

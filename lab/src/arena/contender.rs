@@ -63,7 +63,12 @@ pub enum Program {
         observe: bool,
     },
     /// Envoy with `LEAST_REQUEST`.
-    Envoy(Health),
+    Envoy {
+        /// Whether it compares all backends, or two that are drawn.
+        is_full_scan: bool,
+        /// What it observes of them.
+        health: Health,
+    },
     /// Traefik, with the strategy of its service.
     Traefik(&'static str),
     /// Caddy, with the value of `lb_policy`.
@@ -118,7 +123,7 @@ struct Recipe {
 }
 
 /// All contenders, in the order in which they are shown.
-pub const ALL: [Contender; 23] = [
+pub const ALL: [Contender; 24] = [
     tidegate("tidegate-adaptive", Policy::Adaptive),
     tidegate("tidegate-least-conn", Policy::LeastConn),
     tidegate("tidegate-round-robin", Policy::RoundRobin),
@@ -133,9 +138,10 @@ pub const ALL: [Contender; 23] = [
     alike("haproxy-leastconn-observe", haproxy("leastconn", true), Policy::LeastConn),
     known("haproxy-random", haproxy("random", false), Kind::P2c),
     known("haproxy-random-observe", haproxy("random", true), Kind::P2c),
-    known("envoy-least-request", Program::Envoy(Health::Unobserved), Kind::P2c),
-    known("envoy-outlier-detection", Program::Envoy(Health::Outliers), Kind::P2c),
-    known("envoy-slow-start", Program::Envoy(Health::SlowStart), Kind::P2c),
+    known("envoy-least-request", envoy(false, Health::Unobserved), Kind::TwoDraws),
+    known("envoy-outlier-detection", envoy(false, Health::Outliers), Kind::TwoDraws),
+    known("envoy-slow-start", envoy(false, Health::SlowStart), Kind::TwoDraws),
+    alike("envoy-full-scan", envoy(true, Health::Outliers), Policy::LeastConn),
     // It multiplies the mean of the last hundred latencies, which no simulated policy does.
     Contender {
         name: "traefik-leasttime",
@@ -182,6 +188,10 @@ const fn known(name: &'static str, program: Program, kind: Kind) -> Contender {
 
 const fn nginx(method: &'static str, retry_503: bool) -> Program {
     Program::Nginx { method, retry_503 }
+}
+
+const fn envoy(is_full_scan: bool, health: Health) -> Program {
+    Program::Envoy { is_full_scan, health }
 }
 
 const fn haproxy(balance: &'static str, observe: bool) -> Program {
@@ -275,7 +285,7 @@ impl Program {
             Self::Hyper => "rival-hyper",
             Self::Nginx { .. } => "nginx",
             Self::Haproxy { .. } => "haproxy",
-            Self::Envoy(_) => "envoy",
+            Self::Envoy { .. } => "envoy",
             Self::Traefik(_) => "traefik",
             Self::Caddy(_) => "caddy",
         }
@@ -299,7 +309,7 @@ impl Program {
             Self::Hyper => ours::hyper(job),
             Self::Nginx { method, retry_503 } => nginx::recipe(method, retry_503, job),
             Self::Haproxy { balance, observe } => haproxy::recipe(balance, observe, job),
-            Self::Envoy(health) => envoy::recipe(health, job),
+            Self::Envoy { is_full_scan, health } => envoy::recipe(is_full_scan, health, job),
             Self::Traefik(strategy) => traefik::recipe(strategy, job),
             Self::Caddy(policy) => caddy::recipe(policy, job),
         }
@@ -311,7 +321,7 @@ impl Program {
             Self::Hyper => ours::HYPER_CHOICES.to_vec(),
             Self::Nginx { method, retry_503 } => nginx::choices(method, retry_503),
             Self::Haproxy { balance, observe } => haproxy::choices(balance, observe),
-            Self::Envoy(health) => envoy::choices(health),
+            Self::Envoy { is_full_scan, health } => envoy::choices(is_full_scan, health),
             Self::Traefik(strategy) => traefik::choices(strategy),
             Self::Caddy(policy) => caddy::choices(policy),
         }

@@ -95,8 +95,10 @@ pub struct Round {
     /// How late the client sent, at the 99th percentile, in ms.
     #[serde(deserialize_with = "number")]
     pub lag_ms: f64,
-    /// Whether that was too late, or other programs used its cores too much, also when it was
-    /// repeated.
+    /// The part of the contender's cores that other programs used.
+    #[serde(default, deserialize_with = "number")]
+    pub others: f64,
+    /// Whether the client was too late, or others used too much, also when it was repeated.
     pub is_disturbed: bool,
 }
 

@@ -253,7 +253,8 @@ impl Turn<'_> {
             received: received_in(bins.warm_up, bins.all),
             cpu_us_per_request: used * 1e6 / total.max(1) as f64,
             lag_ms,
-            is_disturbed: lag_ms > MOST_LAG_MS || for_others > MOST_FOR_OTHERS,
+            others: for_others,
+            is_disturbed: disturbance(lag_ms, for_others) > 1.0,
         }
     }
 }
@@ -264,6 +265,12 @@ impl Proxies {
         let time = times.sum::<io::Result<Duration>>()?;
         Ok(Used { time, cores: Cores::now(&place.proxy)?, at: now() })
     }
+}
+
+/// How many times the disturbance that is allowed it is that a client is so late, or that other
+/// programs use so much of the contender's cores.
+pub(super) fn disturbance(lag_ms: f64, others: f64) -> f64 {
+    (lag_ms / MOST_LAG_MS).max(others / MOST_FOR_OTHERS)
 }
 
 /// Why it is no contender any more, if it has ended.

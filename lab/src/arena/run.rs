@@ -8,7 +8,7 @@ use super::contender::{Contender, Tools};
 use super::error::{ArenaError, system};
 use super::plan::Plan;
 use super::results::{Entrant, Entry, Measured, Predicted, Results, Round};
-use super::round::Turn;
+use super::round::{Turn, disturbance};
 use crate::bench::{Machine, Place};
 use crate::scenario::Scenario;
 use crate::simulate::{self, simulate};
@@ -138,7 +138,8 @@ impl Arena<'_> {
 /// Of a round and its repetition, the one that was disturbed less.
 fn quieter(first: Result<Round, String>, second: Result<Round, String>) -> Result<Round, String> {
     let (first, second) = (first?, second?);
-    Ok(if second.is_disturbed && first.lag_ms < second.lag_ms { first } else { second })
+    let disturbance = |round: &Round| disturbance(round.lag_ms, round.others);
+    Ok(if disturbance(&first) < disturbance(&second) { first } else { second })
 }
 
 /// What the simulator says of a scenario.

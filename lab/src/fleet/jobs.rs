@@ -5,8 +5,8 @@ use super::time::Time;
 /// One request at a backend.
 #[derive(Debug)]
 pub(super) struct Job<T> {
-    /// For whom it is. `None` if nobody waits for the answer any more and only the backend knows of
-    /// it.
+    /// The client that waits for the answer. `None` if none does any more and only the backend
+    /// knows of the request.
     pub(super) owner: Option<T>,
     pub(super) backend: usize,
     /// What it will be answered with.

@@ -87,7 +87,7 @@ pub(crate) enum Outcome<T> {
 /// The answer to a request.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answer<T> {
-    /// `None` if nobody waits for it.
+    /// `None` if no client waits for it.
     pub(crate) owner: Option<T>,
     pub(crate) status: u16,
     /// The time from the beginning of the work on it to the answer.
@@ -211,8 +211,8 @@ impl<T> Fleet<T> {
         }
     }
 
-    /// Nobody waits for an answer any more, and the backend does not notice while it works on the
-    /// request. If that queues, it is dropped, unless aborts are ignored. For whom it was is
+    /// The client does not wait for an answer any more, and the backend does not notice while it
+    /// works on the request. If that queues, it is dropped, unless aborts are ignored. Its owner is
     /// returned either way.
     pub(crate) fn abandon(&mut self, key: Key) -> Option<T> {
         let job = self.jobs.get(key)?;
@@ -225,7 +225,7 @@ impl<T> Fleet<T> {
     }
 
     /// Whether a client that has ended its stream is to be taken for one that has left. Not if the
-    /// answer is certain to come and keeps nobody waiting.
+    /// answer is certain to come and keeps no client waiting.
     pub(crate) fn ends_with_client(&mut self, key: Key) -> bool {
         self.jobs.get(key).is_some_and(|job| match job.stage {
             Stage::Served(_) => self.servers[job.backend].group.slots.is_some(),
@@ -308,7 +308,7 @@ impl<T> Fleet<T> {
         Some(job.answer(now))
     }
 
-    /// The next that queues gets the slot. Those whom nobody waits for any more have left.
+    /// The next that queues gets the slot. Those for which no client waits any more have left.
     fn free_slot(&mut self, backend: usize, now: Time, agenda: &mut impl Agenda) {
         while let Work::Slots(slots) = &mut self.servers[backend].work
             && let Some(next) = slots.leave()

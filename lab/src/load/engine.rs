@@ -20,7 +20,7 @@ const EVENTS_PER_TURN: usize = 1024;
 
 const READ_BYTES: usize = 64 * 1024;
 
-/// What is to be requested, and who is told of it.
+/// What is to be requested, and what becomes of it.
 pub(crate) trait Traffic {
     /// Names a request that has begun.
     type Ticket;

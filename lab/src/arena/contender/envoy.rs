@@ -20,9 +20,10 @@ pub enum Health {
     SlowStart,
 }
 
-/// How Envoy does the job.
-pub(super) fn recipe(health: Health, job: &Job<'_>) -> Recipe {
-    let config = format!("{}{}", listener(job), cluster(health, job));
+/// How Envoy does the job, comparing all backends or two that are drawn.
+pub(super) fn recipe(is_full_scan: bool, health: Health, job: &Job<'_>) -> Recipe {
+    let balancing = if is_full_scan { FULL_SCAN.to_owned() } else { two_draws(health) };
+    let config = format!("{}{}", listener(job), cluster(&balancing, health, job));
     let file = job.folder.join(CONFIG).display().to_string();
     let workers = job.proxies.workers.to_string();
     let words = ["--disable-hot-restart", "--log-level", "error", "--concurrency", &workers];
@@ -89,7 +90,17 @@ fn listener(job: &Job<'_>) -> String {
     )
 }
 
-fn cluster(health: Health, job: &Job<'_>) -> String {
+/// Only this form of `LEAST_REQUEST` has the choice.
+const FULL_SCAN: &str = "load_balancing_policy:
+      policies:
+      - typed_extension_config:
+          name: envoy.load_balancing_policies.least_request
+          typed_config:
+            \"@type\": type.googleapis.com/envoy.extensions.load_balancing_policies.\
+                         least_request.v3.LeastRequest
+            selection_method: FULL_SCAN";
+
+fn two_draws(health: Health) -> String {
     let slow_start = match health {
         Health::Unobserved | Health::Outliers => "",
         Health::SlowStart => {
@@ -100,6 +111,14 @@ fn cluster(health: Health, job: &Job<'_>) -> String {
              tcp_health_check: {} }"
         }
     };
+    format!(
+        "lb_policy: LEAST_REQUEST
+    least_request_lb_config:
+      choice_count: 2{slow_start}"
+    )
+}
+
+fn cluster(balancing: &str, health: Health, job: &Job<'_>) -> String {
     let outliers = match health {
         Health::Unobserved => "",
         Health::Outliers | Health::SlowStart => {
@@ -117,9 +136,7 @@ fn cluster(health: Health, job: &Job<'_>) -> String {
   - name: backends
     connect_timeout: 1s
     per_connection_buffer_limit_bytes: 32768
-    lb_policy: LEAST_REQUEST
-    least_request_lb_config:
-      choice_count: 2{slow_start}{outliers}
+    {balancing}{outliers}
     circuit_breakers:
       thresholds: [ {{ {limits} }} ]{per_host}
     load_assignment:
@@ -158,10 +175,15 @@ fn seconds(duration: Duration) -> String {
     format!("{:.3}s", duration.as_secs_f64())
 }
 
-pub(super) fn choices(health: Health) -> Vec<&'static str> {
+pub(super) fn choices(is_full_scan: bool, health: Health) -> Vec<&'static str> {
     let mut choices = vec![
-        "lb_policy LEAST_REQUEST, choice_count 2, the default: of two that are drawn the one with \
-         fewer requests in flight",
+        if is_full_scan {
+            "selection_method FULL_SCAN: of all backends the one with the fewest requests in \
+             flight, for which its documentation names small sets of backends"
+        } else {
+            "lb_policy LEAST_REQUEST, choice_count 2, the default: of two draws, which may be the \
+             same backend, the one with fewer requests in flight"
+        },
         "circuit_breakers of 8192: the default, 1024 connections, requests and waiting requests \
          and 3 retries at a time, would refuse requests in a burst",
         "retry_on connect-failure,refused-stream,reset: what was not answered is tried again at \

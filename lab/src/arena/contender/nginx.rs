@@ -74,11 +74,11 @@ pub(super) fn choices(method: &str, retry_503: bool) -> Vec<&'static str> {
         "keepalive_requests 10^9: the default, 1000, would close a connection each second or so",
         "max_fails=1 fail_timeout=10s: the defaults; a server that fails once is left out for 10 s",
         if retry_503 {
-            "proxy_next_upstream error timeout http_503: a 503 is a failure, and the request is sent \
-             to another server"
+            "proxy_next_upstream error timeout http_503: a 503 is a failure, and the request is \
+             sent to another server"
         } else {
-            "proxy_next_upstream error timeout: the default; a 503 of a backend is passed on and is \
-             no failure"
+            "proxy_next_upstream error timeout: the default; a 503 of a backend is passed on and \
+             is no failure"
         },
         "proxy_next_upstream_tries: as many attempts as the scenario allows a proxy",
         "proxy_connect_timeout 1s: as all contenders; the default is 60s",

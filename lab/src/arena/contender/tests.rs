@@ -172,6 +172,9 @@ fn what_observes_the_backends_differs_as_the_names_say() {
     has(&config("haproxy-leastconn-observe"), &["check observe layer7 on-error mark-down\n"]);
     assert!(!config("envoy-least-request").contains("outlier_detection"));
     assert!(!config("envoy-outlier-detection").contains("slow_start_config"));
+    let scan = config("envoy-full-scan");
+    has(&scan, &["policies.least_request.v3.LeastRequest\n", "FULL_SCAN\n", "outlier_detection"]);
+    assert!(!scan.contains("lb_policy"), "{scan}");
     has(&config("envoy-slow-start"), &["outlier_detection", "slow_start_config", "health_checks"]);
 }
 

@@ -33,9 +33,10 @@ impl Tools {
                 file.is_file().then_some(file)
             }
             Program::Haproxy { .. } => setup::find(executable),
-            Program::Nginx { .. } | Program::Envoy(_) | Program::Traefik(_) | Program::Caddy(_) => {
-                Wheel::of(executable)?.file(&self.wheels)
-            }
+            Program::Nginx { .. }
+            | Program::Envoy { .. }
+            | Program::Traefik(_)
+            | Program::Caddy(_) => Wheel::of(executable)?.file(&self.wheels),
         }
     }
 }
@@ -43,7 +44,7 @@ impl Tools {
 /// What a program says of its version, with its name.
 pub(super) fn version(file: &Path, program: Program) -> String {
     let flag = match program {
-        Program::Tidegate(_) | Program::Hyper | Program::Envoy(_) => "--version",
+        Program::Tidegate(_) | Program::Hyper | Program::Envoy { .. } => "--version",
         Program::Nginx { .. } | Program::Haproxy { .. } => "-v",
         Program::Traefik(_) | Program::Caddy(_) => "version",
     };
@@ -51,7 +52,9 @@ pub(super) fn version(file: &Path, program: Program) -> String {
     let said = version_line(file, flag).unwrap_or_else(|| "unknown version".to_owned());
     match program {
         // A hash of the source and the version, with slashes between them.
-        Program::Envoy(_) => format!("{name} {}", said.split('/').rev().nth(3).unwrap_or(&said)),
+        Program::Envoy { .. } => {
+            format!("{name} {}", said.split('/').rev().nth(3).unwrap_or(&said))
+        }
         Program::Traefik(_) => format!("{name} {}", said.trim_start_matches("Version:").trim()),
         Program::Caddy(_) => format!("{name} {}", said.split(' ').next().unwrap_or(&said)),
         _ => said,

@@ -1,12 +1,12 @@
-//! Who has the shortest tail in a scenario, who is equal to it, and who is not ranked.
+//! Which contender has the shortest tail in a scenario, which are equal, which are not ranked.
 
 use super::super::results::{Entry, Measured};
 use super::seen::{Quantile, Seen};
 use super::stats::Ratio;
 
-/// Whoever has a part of errors that is higher than the lowest of the scenario by more than this is
-/// not ranked. It is half of the part of the requests that a p99 leaves out, so that nobody has a
-/// good p99 because most of its slow requests are errors.
+/// A contender whose part of errors is higher than the lowest of the scenario by more than this is
+/// not ranked. It is half of the part of the requests that a p99 leaves out, so that no contender
+/// has a good p99 because most of its slow requests are errors.
 pub(super) const MOST_ERRORS: f64 = 0.005;
 
 /// What is shown of what is not known.

@@ -32,9 +32,9 @@ impl Ratio {
         Some(Self { low, median, high })
     }
 
-    /// Whether the rounds do not tell the two apart.
+    /// Whether the rounds do not tell the two apart, at the two decimals that are shown.
     pub(super) fn is_equal(self) -> bool {
-        self.low <= 1.0 && 1.0 <= self.high
+        self.low < 1.005 && 0.995 <= self.high
     }
 }
 

@@ -115,7 +115,7 @@ pub(super) fn rules(results: &Results) -> [String; 4] {
         format!(
             "How many times the best a contender is, is the ratio of these medians. The n-th \
              rounds of two contenders have the same requests, so the ratios of these pairs are its \
-             interval: {}. A contender is equal to the best (=) if its interval contains 1.",
+             interval: {}. A contender is equal to the best (=) if its interval contains 1.00.",
             stats::method(rounds)
         ),
         format!(
@@ -149,11 +149,11 @@ pub(super) fn machine(results: &Results) -> String {
     parts.join(", ")
 }
 
-/// Everyone who is best or equal to the best, for the headline of a scenario.
+/// The contenders that are best or equal to the best, for the headline of a scenario.
 pub(super) fn winners(results: &Results, measured: &Measured, standing: &Standing) -> String {
     let entries = || measured.entries.iter().zip(&standing.places);
     let best = entries().find(|(_, place)| place.verdict == Verdict::Best);
-    let Some((best, place)) = best else { return "Nobody is ranked.".to_owned() };
+    let Some((best, place)) = best else { return "No contender is ranked.".to_owned() };
     let name = |entry| tables::name(&results.contenders, entry);
     let equals: Vec<&str> = entries()
         .filter(|(_, place)| place.verdict == Verdict::Equal)

@@ -19,6 +19,7 @@ EXAMPLES
   tidegate-lab arena --quick
   tidegate-lab arena --scenario uneven@0.9 --contender tidegate-adaptive --rounds 5
   tidegate-lab arena --scenario own.toml --rounds 5 --seconds 30 --out /tmp/own
+  tidegate-lab arena --from reports/arena.json --out /tmp/drawn-anew
 
 EXIT STATUS
   0    everything was run
@@ -58,6 +59,13 @@ pub(crate) struct ArenaFlags {
     )]
     workers: u16,
 
+    /// Run nothing: read the arena.json of an earlier run, and write its report anew
+    #[arg(
+        long, value_name = "FILE",
+        conflicts_with_all = ["scenario", "contender", "rounds", "seconds", "quick", "workers"],
+    )]
+    from: Option<PathBuf>,
+
     /// Folder for arena.json and arena.html
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     out: PathBuf,
@@ -65,6 +73,19 @@ pub(crate) struct ArenaFlags {
 
 impl ArenaFlags {
     pub(crate) fn run(self) -> ExitCode {
+        if let Some(file) = &self.from {
+            return match report::read(file) {
+                Ok(results) => {
+                    for measured in &results.scenarios {
+                        say(&format!("\n{}", report::scenario(&results, measured)));
+                    }
+                    self.tell(&results)
+                }
+                Err(error) => {
+                    fail(MISUSE, &format!("can't read results from {}: {error}", file.display()))
+                }
+            };
+        }
         let plan = match self.plan() {
             Ok(plan) => plan,
             Err(error) => return fail(MISUSE, &error),

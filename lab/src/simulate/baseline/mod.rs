@@ -37,6 +37,8 @@ pub(super) trait Baseline {
 pub enum Kind {
     /// The fewest requests in flight of two that are drawn.
     P2c,
+    /// The same of two draws, which may be the same backend.
+    TwoDraws,
     /// The least latency by requests in flight of two that are drawn.
     PeakEwma,
     /// The least latency by requests in flight.
@@ -47,13 +49,15 @@ pub enum Kind {
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::P2c, Self::PeakEwma, Self::LeastTime, Self::Random];
+    pub const ALL: [Self; 5] =
+        [Self::P2c, Self::TwoDraws, Self::PeakEwma, Self::LeastTime, Self::Random];
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::P2c => "p2c",
+            Self::TwoDraws => "two-draws",
             Self::PeakEwma => "peak-ewma",
             Self::LeastTime => "least-time",
             Self::Random => "random",
@@ -65,6 +69,7 @@ impl Kind {
 pub(super) fn new(kind: Kind, backends: usize) -> Box<dyn Baseline> {
     match kind {
         Kind::P2c => Box::new(p2c::P2c),
+        Kind::TwoDraws => Box::new(p2c::TwoDraws),
         Kind::PeakEwma => Box::new(peak_ewma::PeakEwma::new(backends)),
         Kind::LeastTime => Box::new(least_time::LeastTime::new(backends)),
         Kind::Random => Box::new(random::Random),
@@ -137,5 +142,8 @@ mod tests {
         let [a, b, c] = *chosen(Kind::P2c, &[1, 0, 2]) else { panic!("three") };
         assert_eq!(c, 0, "the worst of three is never the better of two");
         assert!((1900..2100).contains(&b) && a + b == 3000, "{a} {b}");
+        let [a, b, c] = *chosen(Kind::TwoDraws, &[1, 0, 2]) else { panic!("three") };
+        let expected = [1000, 1667, 333];
+        assert!([a, b, c].iter().zip(expected).all(|(n, e)| n.abs_diff(e) < 100), "{a} {b} {c}");
     }
 }

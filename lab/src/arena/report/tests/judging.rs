@@ -80,9 +80,9 @@ fn a_quantile_that_fewer_than_a_hundred_requests_exceed_is_not_known() {
     };
     assert_eq!(of(3334).quantile, Quantile::P99, "10,002 in all");
     assert_eq!(of(3333).quantile, Quantile::P95, "9,999 in all: compared by what is known");
-    assert_eq!(of(600).places[0].verdict, Verdict::Best, "the median is known");
-    assert_eq!(of(10).places[0].verdict, Verdict::Few, "not even that");
-    assert_eq!(of(10).quantile, Quantile::P99);
+    assert_eq!(of(667).places[0].verdict, Verdict::Best, "2,001 in all");
+    assert_eq!(of(666).places[0].verdict, Verdict::Few, "no lower quantile stands for a tail");
+    assert_eq!(of(666).quantile, Quantile::P99);
 }
 
 #[test]

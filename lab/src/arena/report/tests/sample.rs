@@ -71,6 +71,7 @@ pub(super) fn round(backends: usize, all: Tally) -> Round {
         received: received.clone(),
         cpu_us_per_request: 25.0,
         lag_ms: 0.1,
+        others: 0.0,
         is_disturbed: false,
         all,
     }
@@ -206,6 +207,7 @@ fn made_up(scenario: &Scenario, skill: f64, rng: &mut Rng) -> Round {
         received,
         cpu_us_per_request,
         lag_ms: 0.2,
+        others: 0.0,
         is_disturbed: false,
     }
 }
