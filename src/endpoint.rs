@@ -112,6 +112,15 @@ impl fmt::Display for UnixName {
     }
 }
 
+impl Endpoint {
+    /// How a client names it: a URL over TCP.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if matches!(self, Self::Tcp(_)) { "http://" } else { "" };
+        format!("{scheme}{self}")
+    }
+}
+
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Self {
         Self::Tcp(address)

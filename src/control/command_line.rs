@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::setting::{Given, Setting, Spelling};
+use super::setting::{Given, Place, Setting, Spelling, Value};
 use super::table::{self, GROUPS, OTHER};
 
 /// What the program does.
@@ -159,12 +159,13 @@ pub fn read(matches: &ArgMatches) -> Vec<Given> {
 }
 
 fn given(setting: &'static Setting, matches: &ArgMatches) -> Option<Given> {
-    let texts = if setting.value.is_empty() {
+    let texts: Vec<String> = if setting.value.is_empty() {
         matches.get_flag(setting.name).then(|| vec![true.to_string()])?
     } else {
         matches.get_many::<String>(setting.name)?.cloned().collect()
     };
-    Some(Given { setting, texts, place: setting.usage() })
+    let value = |text| Value { text, place: Place::Named(setting.usage()) };
+    Some(Given { setting, values: texts.into_iter().map(value).collect() })
 }
 
 /// The configuration file that a flag names.

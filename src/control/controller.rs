@@ -14,9 +14,12 @@ use std::time::{Duration, Instant};
 
 use super::plan::{changed, needs_restart};
 use super::setting;
+use super::sources::Hidden;
+use crate::endpoint::Endpoint;
 use crate::proxy::backends::{Backends, Change, ChangeError, LocateError, Located};
 use crate::proxy::checks;
-use crate::proxy::settings::{Backend, Plan};
+use crate::proxy::listeners::{ListenError, Relistened};
+use crate::proxy::settings::{Backend, Plan, Settings};
 
 /// How soon backends are looked after that were just removed, most of which are gone at once.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
@@ -33,6 +36,12 @@ pub enum ApplyError {
     /// A new backend can't be used.
     #[error(transparent)]
     Locate(#[from] LocateError),
+    /// A new address can't be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// It is too late.
+    #[error("the proxy is stopping")]
+    Stopping,
     /// Backends and settings don't fit.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -50,8 +59,23 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// The URLs of those whose weight or another option is a new one.
     pub adjusted: Vec<String>,
+    /// The addresses that are listened on from now on.
+    pub opened: Vec<String>,
+    /// Those that are no more.
+    pub closed: Vec<String>,
     /// The names of other settings that have a new value.
     pub settings: Vec<&'static str>,
+    /// Backends of the plan's file that are not used.
+    pub hidden: Option<Hidden>,
+}
+
+impl Changes {
+    fn told_of(&mut self, listeners: &Relistened) {
+        let Relistened { opened, closed, adjusted, .. } = listeners;
+        self.opened.extend(opened.iter().map(Endpoint::url));
+        self.closed.extend(closed.iter().map(Endpoint::url));
+        self.adjusted.extend(adjusted.iter().map(ToString::to_string));
+    }
 }
 
 impl fmt::Display for Changes {
@@ -60,12 +84,15 @@ impl fmt::Display for Changes {
             ("added", self.added.join(", ")),
             ("removed", self.removed.join(", ")),
             ("adjusted", self.adjusted.join(", ")),
+            ("listens on", self.opened.join(", ")),
+            ("no longer listens on", self.closed.join(", ")),
             ("changed", self.settings.join(", ")),
         ];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
         let parts: Vec<String> = parts.map(|(what, names)| format!("{what} {names}")).collect();
         f.write_str(if parts.is_empty() { "nothing changed" } else { "" })?;
-        f.write_str(&parts.join("; "))
+        f.write_str(&parts.join("; "))?;
+        self.hidden.as_ref().map_or(Ok(()), |hidden| write!(f, "; {hidden}"))
     }
 }
 
@@ -121,22 +148,29 @@ impl Controller {
             removed: urls(&removed),
             adjusted: adjusted.iter().map(|(_, backend)| backend.url.clone()).collect(),
             settings: changed(&current, &plan, setting::Change::Running),
+            ..Changes::default()
         };
-        changes.settings.retain(|name| *name != "upstream");
+        changes.settings.retain(|name| !["upstream", "listen"].contains(name));
+        refuse_new_circles(&current, &plan)?;
         let settings = Arc::new(plan.settings.clone());
         let change = Change { added: located, removed, adjusted };
         let mut backends = lock(&self.0.backends);
+        if backends.is_stopping() {
+            return Err(ApplyError::Stopping);
+        }
         if settings.checks.path.is_some() {
             checks::start(&self.0.backends, &mut backends).map_err(ApplyError::Checks)?;
         }
-        let result = backends.change(&settings, change, read_clock());
+        let result = run_by(&mut backends, &settings, change);
         // If nothing has changed, a thread that was started for it ends.
         backends.wake_checks();
         drop(backends);
-        result?;
+        let listeners = result?;
         *current = plan;
         // The collector ends after this handle.
         let _ = self.0.removed.send(());
+        listeners.wait();
+        changes.told_of(&listeners);
         Ok(changes)
     }
 
@@ -150,6 +184,30 @@ impl Controller {
     #[must_use]
     pub fn draining(&self) -> usize {
         lock(&self.0.backends).draining()
+    }
+}
+
+/// Listens, balances and serves by other settings, or goes on as before.
+fn run_by(
+    backends: &mut Backends,
+    settings: &Arc<Settings>,
+    change: Change,
+) -> Result<Relistened, ApplyError> {
+    let listeners = backends.bind(&settings.listen)?;
+    backends.change(settings, change, read_clock())?;
+    Ok(backends.listen(listeners))
+}
+
+/// Looks whether a new address to listen on is that of a backend.
+fn refuse_new_circles(now: &Plan, new: &Plan) -> Result<(), LocateError> {
+    let mut opened = new.settings.listen.clone();
+    opened.retain(|listen| !now.settings.listen.contains(listen));
+    let located = new.backends.iter().filter(|_| !opened.is_empty());
+    let mut located = located.map(|backend| Located::new(backend, &opened));
+    // One that has no address just now is no reason, because it may have had one when it was added.
+    match located.find(|located| matches!(located, Err(LocateError::Circle(_)))) {
+        Some(Err(circle)) => Err(circle),
+        _ => Ok(()),
     }
 }
 
@@ -214,7 +272,6 @@ fn read_clock() -> Instant {
 mod tests {
     use super::*;
     use crate::balance::Role;
-    use crate::endpoint::Endpoint;
     use crate::proxy::Bound;
 
     fn backends(ports: &[u16]) -> Vec<Backend> {

@@ -1,11 +1,12 @@
 //! Prints settings: those of a plan, and the table of all flags for the documents.
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
+use super::backend;
 use super::command_line::MODES;
 use super::setting::{Setting, Spelling, as_text};
 use super::table::{self, GROUPS, OTHER};
-use crate::proxy::settings::Plan;
+use crate::proxy::settings::{Backend, Plan};
 
 /// One line of a plan as text.
 #[must_use]
@@ -24,6 +25,12 @@ pub fn text(plan: &Plan) -> String {
 #[must_use]
 pub fn json(plan: &Plan) -> Map<String, Json> {
     shown(plan).map(|(setting, value)| (setting.name.to_owned(), value)).collect()
+}
+
+/// A backend as an object: its URL, and those of its options that differ from the defaults.
+#[must_use]
+pub fn backend(backend: &Backend) -> Json {
+    json!(backend::describe(backend))
 }
 
 /// All settings except those that are part of another one.

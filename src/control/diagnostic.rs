@@ -2,48 +2,54 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// Displayed as `file:3:20: what is wrong`, and below it the line with the place underlined.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Diagnostic {
-    file: String,
-    /// The line's number and text, and the characters of it that are meant, from 0.
-    line: usize,
-    text: String,
-    marked: Range<usize>,
-    what: String,
+/// A file that was read.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
 }
 
-impl Diagnostic {
-    /// Something in the bytes `at` of the file's text.
-    #[must_use]
-    pub fn new(file: &str, whole: &str, at: Range<usize>, what: String) -> Self {
-        let (before, behind) = whole.split_at_checked(at.start).unwrap_or((whole, ""));
-        let begin = before.rfind('\n').map_or(0, |end| end + 1);
-        let text = whole[begin..].lines().next().unwrap_or_default();
-        let first = before[begin..].chars().count();
-        // What goes on in another line is underlined to the end of the first.
-        let meant = behind.get(..at.len()).unwrap_or(behind).lines().next().unwrap_or_default();
-        Self {
-            file: file.to_owned(),
-            line: before.matches('\n').count() + 1,
-            text: text.to_owned(),
-            marked: first..first + meant.chars().count().max(1),
-            what,
-        }
-    }
+/// A place in a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Spot {
+    /// The file.
+    pub source: Arc<Source>,
+    /// The bytes of its text that are meant.
+    pub at: Range<usize>,
+}
+
+/// What is wrong there. Displayed as `file:3:20: what is wrong`, and below it the line with the
+/// place underlined.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Diagnostic {
+    /// The place.
+    pub spot: Spot,
+    /// What is wrong.
+    pub what: String,
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, text, marked, what } = self;
-        writeln!(f, "{file}:{line}:{}: {what}", marked.start + 1)?;
+        let Self { spot: Spot { source, at }, what } = self;
+        let Source { name, text: whole } = &**source;
+        let (before, behind) = whole.split_at_checked(at.start).unwrap_or((whole, ""));
+        let begin = before.rfind('\n').map_or(0, |end| end + 1);
+        let text = whole[begin..].lines().next().unwrap_or_default();
+        let number = before.matches('\n').count() + 1;
+        let column = before[begin..].chars().count();
+        writeln!(f, "{name}:{number}:{}: {what}", column + 1)?;
         // Tabs are as wide in the line below.
-        let indent = text.chars().take(marked.start).map(|c| if c == '\t' { '\t' } else { ' ' });
+        let indent = text.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' });
         let indent: String = indent.collect();
-        let gutter = " ".repeat(line.to_string().len());
-        writeln!(f, "{gutter} |\n{line} | {text}")?;
-        write!(f, "{gutter} | {indent}{}", "^".repeat(marked.len()))
+        // What goes on in another line is underlined to the end of the first.
+        let meant = behind.get(..at.len()).unwrap_or(behind).lines().next().unwrap_or_default();
+        let gutter = " ".repeat(number.to_string().len());
+        writeln!(f, "{gutter} |\n{number} | {text}")?;
+        write!(f, "{gutter} | {indent}{}", "^".repeat(meant.chars().count().max(1)))
     }
 }
 
@@ -52,7 +58,8 @@ mod tests {
     use super::*;
 
     fn shown(whole: &str, at: Range<usize>) -> String {
-        Diagnostic::new("a.toml", whole, at, "no".to_owned()).to_string()
+        let source = Arc::new(Source { name: "a.toml".to_owned(), text: whole.to_owned() });
+        Diagnostic { spot: Spot { source, at }, what: "no".to_owned() }.to_string()
     }
 
     #[test]

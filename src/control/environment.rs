@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use super::setting::{Given, Setting, Spelling};
+use super::setting::{Given, Place, Setting, Spelling, Value};
 use super::table;
 use crate::usage::nearest;
 
@@ -61,7 +61,10 @@ pub fn read(
         };
         let text = text.to_str().ok_or_else(|| EnvironmentError::NoText(name.to_owned()))?;
         if !text.is_empty() {
-            given.push(Given { setting, texts: texts(setting, text), place: name.to_owned() });
+            let place = Place::Named(name.to_owned());
+            let value = |text| Value { text, place: place.clone() };
+            let values = texts(setting, text).into_iter().map(value).collect();
+            given.push(Given { setting, values });
         }
     }
     Ok(given)

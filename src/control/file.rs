@@ -18,12 +18,13 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::diagnostic::Diagnostic;
-use super::setting::{Given, Setting, Spelling};
+use super::diagnostic::{Diagnostic, Source, Spot};
+use super::setting::{Given, Place, Setting, Spelling, Value};
 use super::table::{self, UPSTREAM};
 use crate::usage::or_nearest;
 
@@ -96,8 +97,9 @@ fn read_text(path: &Path) -> io::Result<String> {
 /// # Errors
 /// What is wrong in it, in its order.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Given>, FileError> {
+    let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { name, text, given: Vec::new(), wrong: Vec::new() };
+    let mut reader = Reader { source, given: Vec::new(), wrong: Vec::new() };
     for error in &errors {
         reader.refuse(error.span().unwrap_or_default(), error.message().to_owned());
     }
@@ -110,22 +112,24 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Given>, FileError> {
         return Ok(given);
     }
     // Neither the parser nor a table keeps the order of the file.
-    wrong.sort_by_key(|(at, _)| at.start);
+    wrong.sort_by_key(|diagnostic| diagnostic.spot.at.start);
     wrong.truncate(MOST_SHOWN);
-    let shown = wrong.into_iter().map(|(at, what)| Diagnostic::new(name, text, at, what));
-    Err(FileError::Wrong(shown.collect()))
+    Err(FileError::Wrong(wrong))
 }
 
-struct Reader<'a> {
-    name: &'a str,
-    text: &'a str,
+struct Reader {
+    source: Arc<Source>,
     given: Vec<Given>,
-    wrong: Vec<(Range<usize>, String)>,
+    wrong: Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl Reader {
+    fn spot(&self, at: Range<usize>) -> Spot {
+        Spot { source: Arc::clone(&self.source), at }
+    }
+
     fn refuse(&mut self, at: Range<usize>, what: String) {
-        self.wrong.push((at, what));
+        self.wrong.push(Diagnostic { spot: self.spot(at), what });
     }
 
     fn read(&mut self, document: &DeTable<'_>) {
@@ -153,31 +157,40 @@ impl Reader<'_> {
         if setting.name == UPSTREAM {
             return self.refuse(at, format!("each backend is a table here: [[{BACKEND}]]"));
         }
-        let texts = match value.get_ref() {
-            DeValue::Array(values) if setting.part.is_list() => self.texts(setting, values),
-            _ => self.text(setting, value).into_iter().collect(),
+        let values = match value.get_ref() {
+            DeValue::Array(values) if setting.part.is_list() => self.values(setting, values),
+            _ => self.value(setting, value).into_iter().collect(),
         };
-        self.give(setting, texts, &at);
+        self.given.push(Given { setting, values });
     }
 
-    fn give(&mut self, setting: &'static Setting, texts: Vec<String>, at: &Range<usize>) {
-        let line = self.text[..at.start].matches('\n').count() + 1;
-        let place = format!("{}:{line}: {}", self.name, setting.name);
-        self.given.push(Given { setting, texts, place });
+    fn values(&mut self, setting: &Setting, values: &DeArray<'_>) -> Vec<Value> {
+        values.iter().filter_map(|value| self.value(setting, value)).collect()
     }
 
-    fn texts(&mut self, setting: &Setting, values: &DeArray<'_>) -> Vec<String> {
-        values.iter().filter_map(|value| self.text(setting, value)).collect()
-    }
-
-    /// A value as the text that its flag would have; `None` if it is not accepted.
-    fn text(&mut self, setting: &Setting, value: &Spanned<DeValue<'_>>) -> Option<String> {
-        let checked = match scalar(value.get_ref()) {
-            Some(text) => setting.check(&text).map(|()| text),
-            None if setting.part.is_list() => Err("give texts".to_owned()),
-            None => Err("give a text, a number, true or false".to_owned()),
+    /// A value with the text that its flag would have; `None` if it is not accepted.
+    fn value(&mut self, setting: &Setting, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let checked = match (scalar(value.get_ref()), value.get_ref()) {
+            (Some(text), DeValue::String(_)) => setting.check(&text).map(|()| text),
+            (Some(text), _) if !takes_any_text(setting) => setting.check(&text).map(|()| text),
+            _ => Err(self.allowed(setting, value.span())),
         };
-        checked.map_err(|reason| self.refuse(value.span(), refused(setting.name, &reason))).ok()
+        let place = Place::Spot(self.spot(value.span()));
+        match checked {
+            Ok(text) => Some(Value { text, place }),
+            Err(reason) => {
+                self.refuse(value.span(), refused(setting.name, &reason));
+                None
+            }
+        }
+    }
+
+    /// What is allowed in place of a value of another type.
+    fn allowed(&self, setting: &Setting, at: Range<usize>) -> String {
+        let written = self.source.text.get(at).and_then(|text| text.lines().next());
+        let written = written.unwrap_or_default();
+        let refusals = [written, ""].into_iter().filter_map(|text| setting.check(text).err());
+        refusals.into_iter().next().unwrap_or_else(|| "give a text".to_owned())
     }
 
     fn backends(&mut self, at: Range<usize>, value: &Spanned<DeValue<'_>>) {
@@ -185,24 +198,24 @@ impl Reader<'_> {
         let DeValue::Array(tables) = value.get_ref() else {
             return self.refuse(at, format!("each backend begins with [[{BACKEND}]]"));
         };
-        let mut texts = Vec::new();
+        let mut values = Vec::new();
         for value in tables {
             if let DeValue::Table(table) = value.get_ref() {
-                texts.extend(self.backend(setting, &value.span(), table));
+                values.extend(self.backend(setting, &value.span(), table));
             } else {
                 self.refuse(value.span(), format!("give a table with a `{URL}`"));
             }
         }
-        self.give(setting, texts, &at);
+        self.given.push(Given { setting, values });
     }
 
-    /// A backend as the text that its flag would have: its URL, followed by options.
+    /// A backend with the text that its flag would have: its URL, followed by options.
     fn backend(
         &mut self,
         setting: &Setting,
         at: &Range<usize>,
         table: &DeTable<'_>,
-    ) -> Option<String> {
+    ) -> Option<Value> {
         let Some((_, value)) = table.iter().find(|(key, _)| key.get_ref() == URL) else {
             self.refuse(at.clone(), format!("the backend has no `{URL}`"));
             return None;
@@ -219,30 +232,46 @@ impl Reader<'_> {
             return None;
         }
         let mut text = url.to_owned();
-        for (key, value) in table.iter().filter(|(key, _)| key.get_ref() != URL) {
-            let option = match value.get_ref() {
-                DeValue::Boolean(true) => format!(" {}", key.get_ref()),
-                other => {
-                    let given = scalar(other).filter(|text| !text.contains(char::is_whitespace));
-                    format!(" {}={}", key.get_ref(), given.unwrap_or_default())
-                }
-            };
-            let is_off = matches!(value.get_ref(), DeValue::Boolean(false));
-            // Whether there is such an option is asked of one that is on.
-            let asked =
-                if is_off { format!("{url} {}", key.get_ref()) } else { format!("{url}{option}") };
-            match setting.check(&asked) {
-                Ok(()) if is_off => {}
-                Ok(()) => text += &option,
-                Err(_) if setting_of(key.get_ref()).is_some() => {
-                    let what = format!("settings are above the first [[{BACKEND}]]");
-                    self.refuse(key.span(), format!("{}: {what}", key.get_ref()));
-                }
-                Err(reason) => self.refuse(key.span().start..value.span().end, reason),
+        for (key, option) in table.iter().filter(|(key, _)| key.get_ref() != URL) {
+            match option_of(setting, url, key.get_ref(), option.get_ref()) {
+                Ok(option) => text += &option,
+                Err(reason) => self.refuse(key.span().start..option.span().end, reason),
             }
         }
-        Some(text)
+        Some(Value { text, place: Place::Spot(self.spot(value.span())) })
     }
+}
+
+/// An option of a backend as it follows the URL; nothing if it is off.
+fn option_of(
+    setting: &Setting,
+    url: &str,
+    key: &str,
+    value: &DeValue<'_>,
+) -> Result<String, String> {
+    let word = format!(" {key}");
+    let is_word = setting.check(&format!("{url}{word}")).is_ok();
+    match value {
+        DeValue::Boolean(is_on) if is_word => return Ok(if *is_on { word } else { String::new() }),
+        _ if is_word => return Err(refused(key, "give true or false")),
+        _ => {}
+    }
+    // An option has no spaces, neither by itself nor behind a URL.
+    let given = scalar(value).filter(|text| !text.contains(char::is_whitespace));
+    let option = format!("{word}={}", given.unwrap_or_default());
+    match setting.check(&format!("{url}{option}")) {
+        Ok(()) => Ok(option),
+        Err(_) if setting_of(key).is_some() => {
+            Err(refused(key, &format!("settings are above the first [[{BACKEND}]]")))
+        }
+        Err(reason) => Err(reason),
+    }
+}
+
+/// Whether a setting accepts every text. Then a value of another type is meant as something else:
+/// `log = false` is no file of that name.
+fn takes_any_text(setting: &Setting) -> bool {
+    setting.check("any text").is_ok()
 }
 
 /// What a flag would say in place of a value that is one; `None` of a list, a table or a date.

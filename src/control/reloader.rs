@@ -3,11 +3,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::controller::{ApplyError, Changes, Controller};
-use super::sources::{SourceError, Sources};
+use super::sources::{Planned, SourceError, Sources};
 use crate::journal::{self, JournalError};
 use crate::proxy::settings::Plan;
 
@@ -34,17 +34,22 @@ pub struct Reloaded {
     pub changes: Changes,
 }
 
-/// A handle on the thread, which ends with it.
-#[derive(Debug)]
-pub struct Reloader(SyncSender<()>);
+/// A handle on the thread, which ends with the last one.
+#[derive(Clone, Debug)]
+pub struct Reloader(SyncSender<Option<Answer>>);
+
+/// Where what came of it is awaited: the changes, or why there are none.
+type Answer = Sender<Result<Changes, String>>;
 
 impl Reloader {
-    /// Starts the thread; `None` if there is no file. It calls `tell` after each time.
+    /// Starts the thread for a proxy that was started by the plan `start`; `None` if there is no
+    /// file. It calls `tell` after each time.
     ///
     /// # Errors
     /// The system gives no thread.
     pub fn start(
         sources: Sources,
+        start: Planned,
         controller: Controller,
         tell: impl FnMut(&Path, Result<Reloaded, ReloadError>) + Send + 'static,
     ) -> io::Result<Option<Self>> {
@@ -53,32 +58,65 @@ impl Reloader {
         }
         let (asking, asked) = sync_channel(1);
         let thread = thread::Builder::new().name("reloader".to_owned());
-        thread.spawn(move || run(&sources, &controller, &asked, tell))?;
+        thread.spawn(move || run(&sources, &start, &controller, &asked, tell))?;
         Ok(Some(Self(asking)))
     }
 
     /// Has the file read again, soon.
     pub fn reload(&self) {
         // If it is asked for already, it will be read after this, and once is enough.
-        let _ = self.0.try_send(());
+        let _ = self.0.try_send(None);
+    }
+
+    /// As [`Reloader::reload`], and waits for what comes of it.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn reload_and_wait(&self) -> Result<Changes, String> {
+        let (answer, answered) = channel();
+        let ended = || "nothing reads the file any more".to_owned();
+        self.0.send(Some(answer)).map_err(|_| ended())?;
+        answered.recv().unwrap_or_else(|_| Err(ended()))
     }
 }
 
 fn run(
     sources: &Sources,
+    start: &Planned,
     controller: &Controller,
-    asked: &Receiver<()>,
+    asked: &Receiver<Option<Answer>>,
     mut tell: impl FnMut(&Path, Result<Reloaded, ReloadError>),
 ) {
     let Some(config) = sources.config() else { return };
-    while asked.recv().is_ok() {
-        tell(config, reload(sources, controller));
+    let mut log = start.plan.settings.log.clone();
+    while let Ok(answer) = asked.recv() {
+        let reloaded = reload(sources, start, log.as_deref(), controller);
+        let short = match &reloaded {
+            Ok(Reloaded { plan, changes }) => {
+                log.clone_from(&plan.settings.log);
+                Ok(changes.clone())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        tell(config, reloaded);
+        if let Some(answer) = answer {
+            // Who asked may be gone by now.
+            let _ = answer.send(short);
+        }
     }
 }
 
-fn reload(sources: &Sources, controller: &Controller) -> Result<Reloaded, ReloadError> {
-    let plan = sources.plan()?;
-    plan.settings.log.as_deref().map(journal::check).transpose()?;
+/// Reads the file again, and has the proxy run by it, which writes the log at `log` now.
+fn reload(
+    sources: &Sources,
+    start: &Planned,
+    log: Option<&Path>,
+    controller: &Controller,
+) -> Result<Reloaded, ReloadError> {
+    let Planned { plan, hidden, .. } = sources.plan_after(start)?;
+    if let (Some(now), Some(next)) = (log, &plan.settings.log) {
+        journal::check_next(now, next)?;
+    }
     let changes = controller.apply(plan.clone())?;
-    Ok(Reloaded { plan, changes })
+    Ok(Reloaded { plan, changes: Changes { hidden, ..changes } })
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::diagnostic::{Diagnostic, Spot};
 use super::format::Format;
 use crate::proxy::settings::Plan;
 
@@ -59,10 +60,46 @@ pub enum Change {
 pub struct Given {
     /// The setting.
     pub setting: &'static Setting,
-    /// Its texts; only a list has more than one.
-    pub texts: Vec<String>,
-    /// Where they are given: the flag or the variable.
-    pub place: String,
+    /// Its values; only a list has more than one, or none.
+    pub values: Vec<Value>,
+}
+
+impl Given {
+    /// The texts of its values.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.values.iter().map(|value| value.text.clone()).collect()
+    }
+}
+
+/// One value of a setting as a source gives it.
+pub struct Value {
+    /// Its text.
+    pub text: String,
+    /// Where it is given.
+    pub place: Place,
+}
+
+/// Where a value is given.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// By this flag or variable.
+    Named(String),
+    /// In a file.
+    Spot(Spot),
+}
+
+impl Place {
+    /// Says what is wrong there.
+    #[must_use]
+    pub fn explain(&self, what: &str) -> String {
+        match self {
+            Self::Named(name) => format!("{name}: {what}"),
+            Self::Spot(spot) => {
+                Diagnostic { spot: spot.clone(), what: what.to_owned() }.to_string()
+            }
+        }
+    }
 }
 
 /// A value that is not accepted.

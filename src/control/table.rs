@@ -74,7 +74,7 @@ static PROXYING: &[Setting] = &[
         help: "Address to listen on; may be repeated. `[::]:9090` accepts IPv4 as well. The file \
                of a Unix socket has mode 0666, or as in `'unix:/run/tidegate.sock mode=0660'`",
         part: at!(settings.listen, List(ListenAddress)),
-        ..RESTART
+        ..RUNNING
     },
     Setting {
         name: "port",
@@ -83,7 +83,7 @@ static PROXYING: &[Setting] = &[
         brief: "Port to listen on: short for --listen 0.0.0.0:N",
         help: "Port to listen on at every IPv4 address: short for `--listen 0.0.0.0:N`",
         part: at!(settings.listen, Port),
-        ..RESTART
+        ..RUNNING
     },
     Setting {
         name: "connections",

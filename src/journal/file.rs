@@ -7,7 +7,7 @@
 //! a file is *begun* whenever it is shorter than it was left: with a header, unless it has one.
 //! What could not be begun because the disk was full is begun later.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -33,6 +33,9 @@ pub const STANDARD_OUTPUT: &str = "/dev/stdout";
 /// has a writer holds it for a moment.
 const LOCK_TRIES: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often it is tried before a running proxy refuses to go on in another log.
+const NEXT_TRIES: u32 = 50;
 
 /// A log that this process writes.
 #[derive(Debug)]
@@ -100,11 +103,6 @@ impl LogFile {
         Self { path, meta, warning: None, file, kind, length, moved_aside }
     }
 
-    /// Where the log of an earlier run was moved.
-    pub(super) fn moved_aside(&self) -> Option<&Path> {
-        self.moved_aside.as_deref()
-    }
-
     /// Opens the file if necessary, and begins it unless it is as long as it was left.
     fn try_to_begin(&mut self) -> Result<(), JournalError> {
         let file = match self.file.take() {
@@ -159,6 +157,10 @@ impl LogSink for LogFile {
 
     fn warning(&mut self) -> Option<String> {
         self.warning.take()
+    }
+
+    fn moved_aside(&mut self) -> Option<PathBuf> {
+        self.moved_aside.take()
     }
 
     fn truncate_tail(&mut self, count: u64) -> io::Result<()> {
@@ -279,6 +281,30 @@ pub fn check(path: &Path) -> Result<(), JournalError> {
             access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(denied)
         }
     }
+}
+
+/// As [`check`], for a log that is to follow the one at `now`, which this process writes. Unless it
+/// is the same file, no other process may write it; if one does, that is waited for a little,
+/// because this process may itself still be about to leave the file.
+///
+/// # Errors
+/// See [`JournalError`].
+pub fn check_next(now: &Path, next: &Path) -> Result<(), JournalError> {
+    check(next)?;
+    // Neither a pipe nor a device is locked.
+    let regular = |path| fs::metadata(path).ok().filter(Metadata::is_file);
+    let Some(found) = regular(next) else { return Ok(()) };
+    let is_same = |own: Metadata| (own.dev(), own.ino()) == (found.dev(), found.ino());
+    if now == next || regular(now).is_some_and(is_same) {
+        return Ok(());
+    }
+    for _ in 0..NEXT_TRIES {
+        if is_held(next) != Some(true) {
+            return Ok(());
+        }
+        thread::park_timeout(LOCK_PAUSE);
+    }
+    Err(JournalError::Locked { path: next.to_owned() })
 }
 
 fn unwritable(path: &Path, source: io::Error) -> JournalError {

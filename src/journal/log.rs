@@ -22,12 +22,14 @@ pub(super) struct Log<M> {
     appender: Appender<M>,
     rows: u64,
     losses: LossReporter<Console>,
+    console: Console,
 }
 
 impl<M: LogSink> Log<M> {
     pub(super) fn new(sink: M, run: Run, console: Console) -> Self {
         let losses = LossReporter::new(console, sink.name());
-        Self { run, batch: Batch::default(), appender: Appender::new(sink), rows: 0, losses }
+        let (batch, appender) = (Batch::default(), Appender::new(sink));
+        Self { run, batch, appender, rows: 0, losses, console }
     }
 
     /// Rows that are whole in the log.
@@ -96,7 +98,12 @@ impl<M: LogSink> Log<M> {
             Place { path, meta }
         });
         match self.appender.reopen(place) {
-            Ok(()) => self.losses.rename(self.appender.name()),
+            Ok(()) => {
+                self.losses.rename(self.appender.name());
+                if let Some(aside) = self.appender.moved_aside() {
+                    self.console.say(&format!("an earlier log was moved to {}", aside.display()));
+                }
+            }
             Err(error) => self.losses.not_reopened(&error),
         }
     }

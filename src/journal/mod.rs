@@ -44,7 +44,7 @@ pub use days::{Days, Span};
 pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
 pub use escape::marked;
-pub use file::{STANDARD_OUTPUT, check, is_held};
+pub use file::{STANDARD_OUTPUT, check, check_next, is_held};
 pub use line::LineError;
 pub use sender::{LINE_BYTES_MAX, RecordSender};
 pub use tail::{FileState, FileStatus, Tail, TailError};
@@ -140,8 +140,8 @@ impl Journal {
     /// When the log cannot be written, another process writes it, or the file is not a log.
     pub fn start(options: Options) -> Result<(Self, Vec<RecordSender>), JournalError> {
         let log = options.path.as_deref();
-        let log = log.map(|path| LogFile::create(path, options.meta.clone())).transpose()?;
-        let moved_aside = log.as_ref().and_then(LogFile::moved_aside).map(Path::to_owned);
+        let mut log = log.map(|path| LogFile::create(path, options.meta.clone())).transpose()?;
+        let moved_aside = log.as_mut().and_then(LogFile::moved_aside);
         let (mut journal, senders) = Self::start_on(log, options, sender::CAPACITY)?;
         journal.moved_aside = moved_aside;
         Ok((journal, senders))

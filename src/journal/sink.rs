@@ -24,6 +24,11 @@ pub(super) trait LogSink: Write {
         None
     }
 
+    /// Where an earlier log was moved that had its name; returned once.
+    fn moved_aside(&mut self) -> Option<PathBuf> {
+        None
+    }
+
     /// Removes the last `count` bytes that were written.
     fn truncate_tail(&mut self, count: u64) -> io::Result<()>;
 
@@ -89,6 +94,11 @@ impl<M: LogSink> Appender<M> {
     /// See [`LogSink::warning`].
     pub(super) fn warning(&mut self) -> Option<String> {
         self.sink.warning()
+    }
+
+    /// See [`LogSink::moved_aside`].
+    pub(super) fn moved_aside(&mut self) -> Option<PathBuf> {
+        self.sink.moved_aside()
     }
 
     /// See [`LogSink::reopen`].

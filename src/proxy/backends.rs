@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::circle::{CircleError, refuse_circle};
+use super::listeners::ListenerTable;
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
 use super::resolver::{ResolveError, Resolver, resolve};
@@ -79,6 +80,8 @@ pub struct Backends {
     pub(super) resolver: Arc<Resolver>,
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) metrics: Arc<Metrics>,
+    /// What the workers listen on.
+    pub(super) listeners: ListenerTable,
     /// Those that hold for what is done next.
     pub(super) settings: Arc<Settings>,
     active: Vec<(BackendId, Backend)>,
@@ -112,6 +115,7 @@ impl Backends {
             membership,
             resolver: Arc::new(Resolver::new()),
             mailboxes: Arc::new(Mailboxes::new(wakers)),
+            listeners: ListenerTable::default(),
             settings: Arc::new(settings.clone()),
             active: Vec::new(),
             draining: Vec::new(),
@@ -201,6 +205,12 @@ impl Backends {
         self.is_stopping = true;
         self.mailboxes.send_all(|| Command::Drain);
         self.wake_checks();
+    }
+
+    /// Whether the proxy was asked to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping
     }
 
     /// Has the thread of the active checks, if there is one, look what has changed.

@@ -10,6 +10,7 @@ use std::mem::discriminant;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::listeners::Listening;
 use super::settings::Settings;
 use crate::balance::{BackendId, Roster};
 use crate::endpoint::Client;
@@ -27,6 +28,8 @@ pub(super) enum Command {
     Settings(Arc<Settings>),
     /// Choose from this roster from now on.
     Roster(Arc<Roster>),
+    /// Listen on these addresses from now on.
+    Listen(Listening),
     /// End what is in flight at these backends: it has had its time.
     Cut(Vec<BackendId>),
     /// Give a connection slot and a descriptor back, because another worker lacks one.
@@ -179,6 +182,7 @@ pub(super) mod tests {
             Command::Drain => 'd',
             Command::Settings(_) => 's',
             Command::Roster(_) => 'r',
+            Command::Listen(_) => 'l',
             Command::Cut(_) => 'x',
             Command::Capacity => 'c',
             Command::Client(_) => 'n',

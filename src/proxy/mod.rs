@@ -12,6 +12,7 @@ mod circle;
 mod connection;
 pub mod exchange;
 mod fault;
+pub mod listeners;
 mod mailbox;
 pub mod metrics;
 mod peer;

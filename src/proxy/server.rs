@@ -4,12 +4,13 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use super::backends::{Backends, ChangeError, LocateError, Located};
-use super::settings::{Listen, Plan};
+use super::listeners::{ListenError, ListenerTable, OwnListener};
+use super::settings::Plan;
 use super::worker::{Shared, Worker};
 use crate::balance::Balancer;
 use crate::endpoint::Endpoint;
 use crate::journal::RecordSender;
-use crate::reactor::{Listener, Poller, cores};
+use crate::reactor::{Poller, cores};
 
 /// Events that a loop takes from the system in one turn.
 const EVENTS_PER_TURN: usize = 1024;
@@ -18,13 +19,8 @@ const EVENTS_PER_TURN: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address can't be listened on.
-    #[error("can't listen on {address}: {source}{}", listen_advice(source, address))]
-    Listen {
-        /// The address as given.
-        address: Endpoint,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// An upstream can't be used.
     #[error(transparent)]
     Locate(#[from] LocateError),
@@ -34,34 +30,6 @@ pub enum StartError {
     /// The system gives no event loop.
     #[error("can't make an event loop: {0}; are file descriptors used up?")]
     Poller(#[from] io::Error),
-}
-
-fn listen_advice(error: &io::Error, endpoint: &Endpoint) -> String {
-    match (error.kind(), endpoint) {
-        (io::ErrorKind::AddrInUse, Endpoint::Tcp(address)) => {
-            format!(
-                "; is another proxy running there? Choose another port with --listen {}:PORT",
-                address.ip()
-            )
-        }
-        (io::ErrorKind::AddrInUse, Endpoint::Unix(_)) => {
-            "; another program listens there: stop it, or choose another path".to_owned()
-        }
-        (io::ErrorKind::AlreadyExists, _) => "; remove it, or choose another path".to_owned(),
-        (io::ErrorKind::PermissionDenied, Endpoint::Tcp(_)) => {
-            "; ports below 1024 need a privilege, choose a higher one with --listen".to_owned()
-        }
-        (io::ErrorKind::PermissionDenied, Endpoint::Unix(_)) => {
-            "; the proxy's user must be permitted to write to its folder, and to a socket that is \
-             there already"
-                .to_owned()
-        }
-        (io::ErrorKind::NotFound, _) => "; make its folder first".to_owned(),
-        (io::ErrorKind::AddrNotAvailable, _) => {
-            "; this host does not have that address, see --listen".to_owned()
-        }
-        _ => String::new(),
-    }
 }
 
 /// A proxy that has its upstreams' addresses and its listeners, and does not serve yet.
@@ -79,7 +47,7 @@ pub struct Bound {
 #[derive(Debug)]
 struct Loop {
     poller: Poller,
-    listeners: Vec<Listener>,
+    listeners: Vec<OwnListener>,
     balancer: Balancer,
 }
 
@@ -93,22 +61,17 @@ impl Bound {
         let settings = &plan.settings;
         let located = plan.backends.iter().map(|it| Located::new(it, &settings.listen));
         let located = located.collect::<Result<Vec<_>, _>>()?;
-        let mut loops = Vec::new();
-        for _ in 0..settings.workers().max(1) {
-            loops.push((Poller::new(EVENTS_PER_TURN)?, Vec::new()));
-        }
-        let mut endpoints = Vec::new();
-        for Listen { endpoint, mode } in &settings.listen {
-            let refuse = |source| StartError::Listen { address: endpoint.clone(), source };
-            let group = Listener::bind_group(endpoint, *mode, loops.len()).map_err(refuse)?;
-            endpoints.extend(group.first().map(|listener| listener.endpoint().clone()));
-            for ((_, listeners), listener) in loops.iter_mut().zip(group) {
-                listeners.push(listener);
-            }
-        }
-        let wakers = loops.iter().map(|(poller, _)| poller.waker()).collect();
-        let mut backends = Backends::new(settings, located, wakers, loops[0].0.now())?;
-        let loops = loops.into_iter().map(|(poller, listeners)| {
+        let workers = settings.workers().max(1);
+        let pollers = (0..workers).map(|_| Poller::new(EVENTS_PER_TURN));
+        let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
+        let mut table = ListenerTable::default();
+        let new = table.bind(&settings.listen, workers)?;
+        let listeners = table.take(new, workers);
+        let wakers = pollers.iter().map(Poller::waker).collect();
+        let mut backends = Backends::new(settings, located, wakers, pollers[0].now())?;
+        let endpoints = table.endpoints();
+        backends.listeners = table;
+        let loops = pollers.into_iter().zip(listeners).map(|(poller, listeners)| {
             let balancer = backends.balancer();
             Loop { poller, listeners, balancer }
         });

@@ -8,7 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -35,6 +35,10 @@ pub struct Listener {
     socket: Arc<Socket>,
     endpoint: Endpoint,
 }
+
+/// Knows a [`Listener`] and does not keep it open.
+#[derive(Clone, Debug)]
+pub struct ListenerHandle(Weak<Socket>);
 
 #[derive(Debug)]
 struct Socket {
@@ -66,7 +70,7 @@ impl Listener {
     /// As [`Listener::bind`].
     pub fn bind_group(endpoint: &Endpoint, mode: u32, count: usize) -> io::Result<Vec<Self>> {
         match endpoint {
-            Endpoint::Tcp(address) => Self::bind_tcp_group(*address, count),
+            Endpoint::Tcp(address) => Self::bind_tcp_group(*address, count, Sharing::WithNone),
             Endpoint::Unix(name) => {
                 let Self { socket, endpoint } = Self::bind_unix(name, mode)?;
                 let shared = || Self { socket: Arc::clone(&socket), endpoint: endpoint.clone() };
@@ -75,15 +79,30 @@ impl Listener {
         }
     }
 
-    /// The first is bound without `SO_REUSEPORT`, because with it a port that another of our
-    /// processes holds would be shared in silence.
-    fn bind_tcp_group(address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
+    /// As [`Listener::bind_group`], at a port at which this process listens already, at an address
+    /// that includes this one or is included in it. The kernel prefers the narrower one.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`].
+    pub fn bind_group_beside(address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
+        Self::bind_tcp_group(address, count, Sharing::WithOwn)
+    }
+
+    fn bind_tcp_group(
+        address: SocketAddr,
+        count: usize,
+        sharing: Sharing,
+    ) -> io::Result<Vec<Self>> {
         let mut group: Vec<Self> = Vec::with_capacity(count);
         for _ in 0..count {
             let socket = open_tcp(address)?;
-            if let Some(Endpoint::Tcp(chosen)) = group.first().map(Self::endpoint) {
+            let chosen = match group.first().map(Self::endpoint) {
+                Some(Endpoint::Tcp(chosen)) => Some(*chosen),
+                _ => (sharing == Sharing::WithOwn).then_some(address),
+            };
+            if let Some(chosen) = chosen {
                 set_socket_reuseport(&socket, true)?;
-                bind(&socket, chosen)?;
+                bind(&socket, &chosen)?;
             } else {
                 bind(&socket, &address)?;
                 set_socket_reuseport(&socket, true)?;
@@ -111,6 +130,12 @@ impl Listener {
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// A handle that does not keep it open.
+    #[must_use]
+    pub fn handle(&self) -> ListenerHandle {
+        ListenerHandle(Arc::downgrade(&self.socket))
     }
 
     /// Has `poller` wake `key` when connections begin to wait.
@@ -160,6 +185,26 @@ impl Listener {
             file.remove();
         }
     }
+}
+
+impl ListenerHandle {
+    /// Gives the file of a Unix socket this mode. Others have no file.
+    ///
+    /// # Errors
+    /// The file or the listener is gone, or an error of the system.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let socket = self.0.upgrade().ok_or(io::ErrorKind::NotFound)?;
+        socket.file.as_ref().map_or(Ok(()), |file| file.set_mode(mode))
+    }
+}
+
+/// Whether the first socket of a group may have a port that is in use. It is bound without
+/// `SO_REUSEPORT` unless the port is known to be this process's own, because with it a port that
+/// another process of this user holds would be shared in silence.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Sharing {
+    WithNone,
+    WithOwn,
 }
 
 /// Options that accepted sockets inherit are set here once; `TCP_NODELAY` is one on Linux.

@@ -28,7 +28,7 @@ mod transport;
 
 pub use lazy_timer::LazyTimer;
 pub use lazy_timers::LazyTimers;
-pub use listener::{DEFAULT_MODE, Listener};
+pub use listener::{DEFAULT_MODE, Listener, ListenerHandle};
 pub use lists::Lists;
 pub use local::is_local;
 pub use poller::{Event, Poller, Readiness, Waker};

@@ -56,10 +56,26 @@ impl SocketFile {
         Ok(Some(file))
     }
 
+    /// Gives the file another mode.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not there any more, or an error of the system.
+    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        if !self.is_ours() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "its file is not there any more"));
+        }
+        fs::set_permissions(&self.path, Permissions::from_mode(mode))
+    }
+
+    /// Whether what is at the path is still our file.
+    fn is_ours(&self) -> bool {
+        let is_ours = |metadata: Metadata| Inode::of(&metadata) == self.inode;
+        fs::symlink_metadata(&self.path).is_ok_and(is_ours)
+    }
+
     /// Removes the file, if it is still ours.
     pub(super) fn remove(&self) {
-        let is_ours = |metadata: Metadata| Inode::of(&metadata) == self.inode;
-        if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
+        if self.is_ours() {
             // If that is not permitted, the next listener replaces the file or reports it.
             let _ = fs::remove_file(&self.path);
         }

@@ -275,11 +275,17 @@ fn a_plan_that_can_t_be_applied_changes_nothing() {
     let (origin, _) = named("here");
     let before = plan(&[origin.address]);
     let proxy = Live::start(&before);
+    let mut larger = before.clone();
+    larger.settings.workers = Some(2);
+    let refused = proxy.controller.apply(larger).expect_err("a restart is needed");
+    assert!(matches!(&refused, ApplyError::Restart(names) if names == &["workers"]), "{refused}");
+    assert!(refused.to_string().starts_with("workers can't change"), "{refused}");
+    // An address of another host.
     let mut moved = before.clone();
-    moved.settings.listen = vec![Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 1))).into()];
-    let refused = proxy.controller.apply(moved).expect_err("a restart is needed");
-    assert!(matches!(&refused, ApplyError::Restart(names) if names == &["listen"]), "{refused}");
-    assert!(refused.to_string().starts_with("listen can't change"), "{refused}");
+    moved.settings.listen = vec![Endpoint::from(SocketAddr::from(([192, 0, 2, 1], 1))).into()];
+    let refused = proxy.controller.apply(moved).expect_err("an address that can't be had");
+    assert!(matches!(&refused, ApplyError::Listen(_)), "{refused}");
+    assert!(refused.to_string().starts_with("can't listen on 192.0.2.1:1: "), "{refused}");
     let mut unknown = before.clone();
     let (url, host) = ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned());
     let address = Address::Tcp { host, port: 80 };

@@ -10,6 +10,8 @@ mod bound;
 mod capacity;
 mod clients;
 mod command_line;
+mod configured;
+mod listeners;
 mod log;
 mod policies;
 mod reload;

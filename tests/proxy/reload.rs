@@ -1,58 +1,27 @@
 //! A configuration file that is read again on SIGHUP.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rustix::process::Signal;
-use tempfile::TempDir;
+use rustix::process::Pid;
+use rustix::process::{Resource, Signal};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tidegate::journal::meta_path;
+use tidegate::reactor::cores;
 
+use crate::configured::{Configured, write};
 use support::clock::until;
 use support::http::{Connection, get};
-use support::log::{column, rows, stop};
+use support::log::{Logged, column, rows, stop};
 use support::origin::{Origin, ok};
-use support::process::{Proxy, run};
+use support::ports::free_ports;
+use support::process::{run, run_with};
 use support::programs::program;
-
-/// A file that a proxy was started with.
-struct Configured {
-    folder: TempDir,
-    proxy: Proxy,
-}
-
-impl Configured {
-    fn start(rest: &str, backends: &[SocketAddr]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.toml");
-        write(&path, rest, backends);
-        let proxy = Proxy::spawn(Command::new(program("tidegate")).arg("--config").arg(path));
-        Self { folder, proxy }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Has it read this in place of what was in the file: what it says of that.
-    fn reload(&mut self, rest: &str, backends: &[SocketAddr]) -> String {
-        write(&self.path("a.toml"), rest, backends);
-        self.proxy.process.signal(Signal::HUP);
-        self.proxy.process.line("reloaded")
-    }
-}
-
-fn write(path: &Path, rest: &str, backends: &[SocketAddr]) {
-    let tables = backends.iter().map(|at| format!("[[backend]]\nurl = 'http://{at}'\n"));
-    let text = format!("listen = '127.0.0.1:0'\n{rest}\n{}", tables.collect::<String>());
-    // In one step, so that it is never read in part.
-    let new = path.with_extension("new");
-    fs::write(&new, text).unwrap();
-    fs::rename(&new, path).unwrap();
-}
+use support::unix;
 
 fn answering(text: &'static str) -> Origin {
     Origin::serve(move |mut connection| {
@@ -86,24 +55,230 @@ fn backends_and_settings_change_and_the_difference_is_said() {
 fn a_wrong_file_changes_nothing_and_is_shown() {
     let origin = answering("first");
     let mut configured = Configured::start("log = 'none'", &[origin.address]);
-    let full = configured.path("a.toml").join("x.csv").display().to_string();
     for (rest, reason) in [
         ("max-attempts = 0", "a.toml:2:16: max-attempts: give a number, at least 1"),
-        ("cooldown = '1m'\nlog = 'none'", "--cooldown must not be longer"),
-        ("workers = 77\nlog = 'none'", "workers can't change while the proxy runs"),
-        ("log = 'x.csv'", "log can't change while the proxy runs"),
-        (&format!("log = '{full}'"), "Not a directory"),
+        ("cooldown = '1m'\nlog = 'none'", "a.toml:2:12: cooldown must not be longer"),
+        ("workers = 77\nlog = 'none'", "a.toml:2:11: workers can't change while the proxy runs"),
+        ("log = 'x.csv'", "a.toml:2:7: log can't change while the proxy runs"),
     ] {
-        let said = configured.reload(rest, &[]);
+        let said = configured.reload(rest, &[origin.address]);
         assert!(said.contains("not reloaded, nothing has changed: "), "{said}");
         assert!(said.contains(reason), "{said}");
         assert_eq!(get(configured.proxy.address(), "/").text(), "first");
     }
     fs::remove_file(configured.path("a.toml")).unwrap();
-    configured.proxy.process.signal(Signal::HUP);
-    let said = configured.proxy.process.line("reloaded");
+    let said = configured.reload_as_it_is();
     assert!(said.contains("can't read the configuration"), "{said}");
     assert_eq!(get(configured.proxy.address(), "/").text(), "first");
+}
+
+#[test]
+fn a_file_that_names_no_backend_is_refused_unless_it_says_so() {
+    let origin = answering("first");
+    let mut configured = Configured::start("log = 'none'", &[origin.address]);
+    for rest in ["log = 'none'", ""] {
+        let said = configured.reload(rest, &[]);
+        assert!(
+            said.contains("nothing has changed") && said.contains("names no backend"),
+            "{said}"
+        );
+    }
+    fs::write(configured.path("a.toml"), "").unwrap();
+    let said = configured.reload_as_it_is();
+    assert!(said.contains("names no backend: add a table [[backend]]"), "{said}");
+    assert_eq!(get(configured.address(), "/").text(), "first");
+    let said = configured.reload("log = 'none'\nbackend = []", &[]);
+    assert!(said.contains(&format!("removed http://{}", origin.address)), "{said}");
+    until("no backend", || (get(configured.address(), "/").status == 503).then_some(()));
+    // The same holds at the start.
+    let path = configured.path("b.toml");
+    fs::write(&path, "log = 'none'\n").unwrap();
+    let ended = run(&["--config", path.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+    assert!(ended.stderr.contains("b.toml names no backend"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_a_variable_names_is_told_with_it() {
+    let ended = run_with(&[("TIDEGATE_CONFIG", "/nowhere/a.toml")], &[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+    let expected = "tidegate: TIDEGATE_CONFIG: can't read the configuration /nowhere/a.toml: ";
+    assert!(ended.stderr.starts_with(expected), "{}", ended.stderr);
+    let ended = run_with(&[("TIDEGATE_CONFIG", "/nowhere/b.toml")], &["--config", "/nowhere/a"]);
+    let expected = "tidegate: can't read the configuration /nowhere/a: ";
+    assert!(ended.stderr.starts_with(expected), "a flag wins: {}", ended.stderr);
+}
+
+#[test]
+fn backends_of_the_file_that_flags_replace_are_told_of() {
+    let (first, second) = (answering("flag"), answering("file"));
+    let url = format!("http://{}", first.address);
+    let both = [second.address; 2];
+    let mut configured = Configured::start_with(&["--upstream", &url], "log = 'none'", &both);
+    let told = configured.proxy.process.line("takes the place of");
+    assert!(told.contains("--upstream takes the place of the 2 backends of "), "{told}");
+    assert_eq!(get(configured.address(), "/").text(), "flag");
+    let said = configured.reload("log = 'none'", &both[..1]);
+    assert!(
+        said.contains("nothing changed; --upstream takes the place of the 1 backend"),
+        "{said}"
+    );
+    let said = configured.reload("log = 'none'", &[]);
+    assert!(said.contains("nothing changed") && !said.contains("place"), "{said}");
+    let path = configured.path("a.toml");
+    write(&path, "log = 'none'", &both);
+    let variables = [("TIDEGATE_UPSTREAM", url.as_str())];
+    let ended = run_with(&variables, &["--config", path.to_str().unwrap(), "--check"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("TIDEGATE_UPSTREAM takes the place of"), "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("config "), "{}", ended.stdout);
+}
+
+#[test]
+fn checks_begin_change_and_end_by_the_file() {
+    let origin = Origin::serve(|mut connection| {
+        while let Some((head, _)) = connection.request() {
+            let is_well = head.starts_with("GET /well") || !head.contains("tidegate-check");
+            connection.send(if is_well { ok("x") } else { "HTTP/1.1 500 No\r\n\r\n".into() });
+        }
+    });
+    let other = answering("x");
+    let backends = [origin.address, other.address];
+    let with = |path: &str| {
+        format!("log = 'none'\ncheck-interval = '10ms'\ncheck-fall = 1\ncheck-path = '{path}'")
+    };
+    let mut configured = Configured::start("log = 'none'", &backends);
+    let said = configured.reload(&with("/ill"), &backends);
+    assert!(said.contains("changed check-path, check-interval, check-fall"), "{said}");
+    let down = configured.proxy.process.line(" is down ");
+    assert!(down.contains(&origin.address.to_string()) && down.contains("status 500"), "{down}");
+    let said = configured.reload(&with("/well"), &backends);
+    assert!(said.contains("changed check-path"), "{said}");
+    configured.proxy.process.line(" is up ");
+    let said = configured.reload(&with("no path"), &backends);
+    assert!(said.contains("a.toml:5:14: check-path: give a path such as /healthz"), "{said}");
+    configured.reload(&with("/ill"), &backends);
+    configured.proxy.process.line(" is down ");
+    let said = configured.reload("log = 'none'", &backends);
+    assert!(said.contains("changed check-path, check-interval, check-fall"), "{said}");
+    let threads = || configured.proxy.process.threads();
+    until("the end of checks", || (!threads().contains(&"checks".to_owned())).then_some(()));
+}
+
+#[test]
+fn a_log_that_can_not_be_written_is_refused() {
+    let origin = answering("first");
+    let folder = tempfile::tempdir().unwrap();
+    let log = |path: &Path| format!("log = '{}'", path.display());
+    let own = folder.path().join("own.csv");
+    let mut configured = Configured::start(&log(&own), &[origin.address]);
+    let said = configured.reload(&log(&own.join("x.csv")), &[origin.address]);
+    assert!(said.contains("not reloaded, nothing has changed: "), "{said}");
+    assert!(said.contains("Not a directory"), "{said}");
+    assert_eq!(get(configured.address(), "/").text(), "first");
+}
+
+#[test]
+fn a_log_that_another_process_writes_is_refused() {
+    let origin = answering("x");
+    let other = Logged::start(&[origin.address], &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let log = |path: &Path| format!("log = '{}'", path.display());
+    let own = log(&folder.path().join("own.csv"));
+    let mut configured = Configured::start(&own, &[origin.address]);
+    let said = configured.reload(&log(&other.path()), &[origin.address]);
+    assert!(said.contains("nothing has changed: another process is writing the log"), "{said}");
+    assert_eq!(get(configured.address(), "/").status, 200);
+    assert!(other.rows().is_empty());
+    let said = configured.reload(&own, &[origin.address]);
+    assert!(said.contains("nothing changed"), "{said}");
+    let totals = stop(&mut configured.proxy);
+    assert!(totals.ends_with("1 requests, 0 errors, 1 rows, 0 rows lost\n"), "{totals}");
+}
+
+#[test]
+fn a_log_that_is_moved_aside_by_a_reload_is_told_of() {
+    let origin = answering("x");
+    let folder = tempfile::tempdir().unwrap();
+    let log = |name: &str| format!("log = '{}'", folder.path().join(name).display());
+    let mut configured = Configured::start(&log("a.csv"), &[origin.address]);
+    assert_eq!(get(configured.address(), "/").status, 200);
+    configured.reload(&log("b.csv"), &[origin.address]);
+    until("the other log", || folder.path().join("b.csv").exists().then_some(()));
+    let said = configured.reload(&log("a.csv"), &[origin.address]);
+    assert!(said.contains("changed log"), "{said}");
+    let told = configured.proxy.process.line("an earlier log was moved to ");
+    let aside = told.trim_end().rsplit_once(" moved to ").unwrap().1;
+    assert_eq!(rows(Path::new(aside)).len(), 1, "{told}");
+}
+
+/// Lets the threads of a process run on these cores; 0 is the calling thread.
+fn allow(threads: impl IntoIterator<Item = Option<Pid>>, cores: &[usize]) {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    for thread in threads {
+        sched_setaffinity(thread, &set).unwrap();
+    }
+}
+
+#[test]
+fn other_cores_than_at_the_start_prevent_no_reload() {
+    let cores = cores::allowed().unwrap();
+    if cores.len() < 2 {
+        return println!("not tested: there is one core only");
+    }
+    let origin = answering("x");
+    let rest = "log = 'none'\nworkers = 'auto'\npin = 'auto'";
+    // A child inherits where this thread may run.
+    let before = sched_getaffinity(None).unwrap();
+    allow([None], &cores[..1]);
+    let configured = Configured::start(rest, &[origin.address]);
+    sched_setaffinity(None, &before).unwrap();
+    let mut configured = configured;
+    allow(configured.proxy.process.thread_ids(), &cores);
+    let said = configured.reload(&format!("{rest}\nbody-timeout = '7s'"), &[origin.address]);
+    assert!(said.contains(": changed body-timeout"), "{said}");
+    let said = configured.reload("log = 'none'\nworkers = 'auto'", &[origin.address]);
+    assert!(said.contains("pin can't change while the proxy runs"), "{said}");
+}
+
+#[test]
+fn a_reload_while_it_stops_changes_nothing() {
+    let origin = answering("first");
+    let rest = "log = 'none'\nshutdown-delay = '1h'";
+    let mut configured = Configured::start(rest, &[origin.address]);
+    configured.proxy.process.signal(Signal::TERM);
+    let port = free_ports::<1>()[0];
+    let more = format!("listen = ['127.0.0.1:0', '127.0.0.1:{port}']\n{rest}");
+    let said = configured.reload(&more, &[]);
+    assert!(said.contains("names no backend"), "{said}");
+    let said = configured.reload(&more, &[origin.address]);
+    assert!(said.contains("not reloaded, nothing has changed: the proxy is stopping"), "{said}");
+    TcpStream::connect(("127.0.0.1", port)).expect_err("nothing listens there");
+    assert_eq!(get(configured.address(), "/").text(), "first");
+}
+
+#[test]
+fn a_reload_that_needs_descriptors_that_there_are_not_changes_nothing() {
+    let (first, second) = (answering("first"), answering("second"));
+    let folder = tempfile::tempdir().unwrap();
+    let rest = "log = 'none'\nworkers = 4";
+    let mut configured = Configured::start(rest, &[first.address]);
+    let port = free_ports::<1>()[0];
+    let socket = folder.path().join("a.sock");
+    let more =
+        format!("listen = ['127.0.0.1:0', '{}', '127.0.0.1:{port}']\n{rest}", unix::name(&socket));
+    // Enough for the file and the first of the sockets.
+    let before = configured.proxy.process.leave_files(3);
+    let said = configured.reload(&more, &[second.address]);
+    assert!(said.contains("nothing has changed: can't listen on 127.0.0.1:"), "{said}");
+    assert!(said.contains("descriptors are used up, raise `ulimit -n`"), "{said}");
+    assert!(!socket.exists());
+    configured.proxy.process.limit(Resource::Nofile, before);
+    assert_eq!(get(configured.address(), "/").text(), "first");
+    let said = configured.reload(&more, &[second.address]);
+    assert!(said.contains(&format!("listens on unix:{}, http://", socket.display())), "{said}");
+    assert_eq!(unix::connect(&socket).get("/").text(), "second");
 }
 
 #[test]
@@ -130,20 +305,71 @@ fn the_policy_and_the_log_change_and_each_row_is_of_the_one_that_held() {
     assert_eq!(column(&second, "routing_mode"), ["adaptive"]);
 }
 
+/// Has clients end, also if the test fails, which would else wait for them.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Listeners that come and go, beside the one that stays.
+struct Visitors {
+    sockets: [PathBuf; 2],
+    /// Another address than clients have, so that none of them takes its port meanwhile.
+    tcp: SocketAddr,
+}
+
+impl Visitors {
+    fn new(folder: &Path) -> Self {
+        let free = TcpListener::bind("127.0.0.2:0").unwrap();
+        let sockets = ["a.sock", "b.sock"].map(|name| folder.join(name));
+        Self { sockets, tcp: free.local_addr().unwrap() }
+    }
+
+    /// The line of a file that has the proxy listen on these of them.
+    fn listen(&self, wanted: [bool; 3]) -> String {
+        let [first, second] = self.sockets.each_ref().map(|path| unix::name(path));
+        let names = [first, format!("{second} mode=0600"), self.tcp.to_string()];
+        let names = names.iter().zip(wanted).filter(|(_, is_wanted)| *is_wanted);
+        let names: String = names.map(|(name, _)| format!(", '{name}'")).collect();
+        format!("listen = ['127.0.0.1:0'{names}]")
+    }
+
+    /// Asks each that should be there, and makes sure that no other is: how many were asked.
+    fn ask(&self, wanted: [bool; 3]) -> u64 {
+        for (path, is_wanted) in self.sockets.iter().zip(wanted) {
+            assert_eq!(path.exists(), is_wanted, "{path:?}");
+            if is_wanted {
+                assert_eq!(unix::connect(path).get("/unix").status, 200);
+            }
+        }
+        assert_eq!(TcpStream::connect(self.tcp).is_ok(), wanted[2]);
+        if wanted[2] {
+            assert_eq!(get(self.tcp, "/tcp").status, 200);
+        }
+        wanted.into_iter().map(u64::from).sum()
+    }
+}
+
 #[test]
 fn no_request_fails_and_no_row_is_lost_however_often_it_is_reloaded() {
     const RELOADS: usize = 500;
-    /// Resident memory may grow by so many KiB once it has been reloaded a few times.
+    /// Resident memory may grow by so many KiB in the second half, once tables have the size that
+    /// draining backends need.
     const GROWTH: u64 = 8 * 1024;
     let origins = [(); 4].map(|()| answering("x"));
     let addresses = origins.each_ref().map(|origin| origin.address);
     let folder = tempfile::tempdir().unwrap();
+    let visitors = Visitors::new(folder.path());
     let log = |name: usize| folder.path().join(format!("{name}.csv"));
     let rest = |log: &Path, more: &str| format!("log = '{}'\nworkers = 2\n{more}", log.display());
     let mut configured = Configured::start(&rest(&log(0), ""), &addresses);
-    let address = configured.proxy.address();
+    let address = configured.address();
     let is_over = AtomicBool::new(false);
     let asked: u64 = thread::scope(|scope| {
+        let over = Over(&is_over);
         let clients = [(); 4].map(|()| {
             scope.spawn(|| {
                 let (mut kept, mut count) = (Connection::connect(address), 0);
@@ -156,10 +382,11 @@ fn no_request_fails_and_no_row_is_lost_however_often_it_is_reloaded() {
             })
         });
         let mut chance = fastrand::Rng::with_seed(15);
-        let mut resident = 0;
+        let (mut resident, mut files, mut asked, mut open) = (0, 0, 0, [false; 3]);
         for reload in 0..RELOADS {
-            if reload == RELOADS / 5 {
+            if reload == RELOADS / 2 {
                 resident = configured.proxy.process.status().vmrss.unwrap();
+                files = configured.proxy.process.open_files();
             }
             let policy = chance.choice(["round-robin", "adaptive", "least-conn"]).unwrap();
             let more = match chance.usize(..3) {
@@ -169,13 +396,21 @@ fn no_request_fails_and_no_row_is_lost_however_often_it_is_reloaded() {
             };
             let first = chance.usize(..4);
             let used = &addresses[first..chance.usize(first + 1..=4)];
+            let wanted = [(); 3].map(|()| chance.bool());
+            let more = format!("{}\n{more}", visitors.listen(wanted));
             let said = configured.reload(&rest(&log(chance.usize(..2)), &more), used);
-            assert_eq!(said.contains("not reloaded"), more.ends_with("= 0"), "{said}");
+            let is_refused = more.ends_with("max-attempts = 0");
+            assert_eq!(said.contains("not reloaded"), is_refused, "{said}");
+            open = if is_refused { open } else { wanted };
+            asked += visitors.ask(open);
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let grown = configured.proxy.process.status().vmrss.unwrap().saturating_sub(resident);
         assert!(grown <= GROWTH, "{resident} KiB have become {grown} KiB more");
-        clients.into_iter().map(|client| client.join().unwrap()).sum()
+        asked += clients.into_iter().map(|client| client.join().unwrap()).sum::<u64>();
+        let few = || (configured.proxy.process.open_files() <= files).then_some(());
+        until("the descriptors of what is closed", few);
+        asked
     });
     let totals = stop(&mut configured.proxy);
     let expected = format!("{asked} requests, 0 errors, {asked} rows, 0 rows lost\n");
@@ -199,5 +434,9 @@ fn what_is_printed_as_a_file_is_what_is_in_force() {
         .args(["--config", path, "--check", "--json"])
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&by_file.stdout), by_flags.stdout);
+    let plan = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
+    let (mut by_file, by_flags) = (plan(&by_file.stdout), plan(by_flags.stdout.as_bytes()));
+    assert_eq!((&by_file["config"], &by_flags["config"]), (&path.into(), &().into()));
+    by_file["config"] = ().into();
+    assert_eq!(by_file, by_flags);
 }

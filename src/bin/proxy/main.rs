@@ -20,7 +20,7 @@ use tidegate::control::command_line::{self, Form, Mode};
 use tidegate::control::controller::Controller;
 use tidegate::control::meta::describe_run;
 use tidegate::control::reloader::{ReloadError, Reloaded, Reloader};
-use tidegate::control::sources::Sources;
+use tidegate::control::sources::{Planned, Sources};
 use tidegate::control::{describe, file};
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal, NextRun, Options, STANDARD_OUTPUT, Totals};
@@ -49,25 +49,25 @@ fn run(matches: &ArgMatches, console: Console) -> Result<(), u8> {
     let (flags, config) = (command_line::read(matches), command_line::config(matches));
     let sources = Sources::new(flags, config, std::env::vars_os())
         .map_err(|error| fail(console, MISUSE, &error))?;
-    let plan = sources.plan().map_err(|error| fail(console, MISUSE, &error))?;
+    let planned = sources.plan().map_err(|error| fail(console, MISUSE, &error))?;
     match command_line::mode(matches) {
-        Mode::Serve => serve(&plan, sources, console),
+        Mode::Serve => serve(&planned, sources, console),
         Mode::PrintConfig => {
             // On another machine there are other cores, and another policy gets another log.
-            let stated = sources.stated().map_err(|error| fail(console, MISUSE, &error))?;
-            console.say(&file::print(&stated));
+            console.say(&file::print(&planned.stated));
             Ok(())
         }
-        Mode::Check(form) => check(&plan, form, console),
+        Mode::Check(form) => check(&planned, sources.config(), form, console),
         Mode::Health => {
-            let listen = &plan.settings.listen[0].endpoint;
+            let listen = &planned.plan.settings.listen[0].endpoint;
             HEALTH.ask(listen).map_err(|error| fail(console, 1, &error))
         }
     }
 }
 
 /// Runs the proxy until it is stopped.
-fn serve(plan: &Plan, sources: Sources, console: Console) -> Result<(), u8> {
+fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8> {
+    let Planned { plan, hidden, .. } = planned;
     let settings = &plan.settings;
     let is_log_on_stdout = settings.log.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     // Nothing but rows goes to standard output then.
@@ -107,10 +107,14 @@ fn serve(plan: &Plan, sources: Sources, console: Console) -> Result<(), u8> {
         }
         Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
     };
-    let reloader = Reloader::start(sources, controller.clone(), tell).map_err(can_t_start)?;
+    let reloader = Reloader::start(sources, planned.clone(), controller.clone(), tell);
+    let reloader = reloader.map_err(can_t_start)?;
     watch.serves(Serving { controller, reopener: journal.reopener(), reloader });
     let server = bound.start(senders).map_err(can_t_start)?;
     console.say(&greeting(plan, &endpoints));
+    if let Some(hidden) = hidden {
+        complain(console, &hidden.to_string());
+    }
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
@@ -133,7 +137,8 @@ fn next_run(plan: &Plan, started: Timestamp) -> Option<NextRun> {
 }
 
 /// Prints the plan, if a proxy could start with it.
-fn check(plan: &Plan, form: Form, console: Console) -> Result<(), u8> {
+fn check(planned: &Planned, config: Option<&Path>, form: Form, console: Console) -> Result<(), u8> {
+    let Planned { plan, hidden, .. } = planned;
     let settings = &plan.settings;
     let located = plan.backends.iter().map(|backend| Located::new(backend, &settings.listen));
     let located: Vec<Located> =
@@ -141,17 +146,29 @@ fn check(plan: &Plan, form: Form, console: Console) -> Result<(), u8> {
     if let Some(Err(error)) = settings.log.as_deref().map(journal::check) {
         return Err(fail(console, MISUSE, &error));
     }
+    if let Some(hidden) = hidden {
+        complain(console, &hidden.to_string());
+    }
+    let config = config.map(|path| path.display().to_string());
     console.say(&match form {
-        Form::Text => describe::text(plan) + &located.iter().map(found).collect::<String>(),
+        Form::Text => {
+            let config = config.map(|config| describe::line("config", &config));
+            let found: String = located.iter().map(found).collect();
+            config.unwrap_or_default() + &describe::text(plan) + &found
+        }
         Form::Json => {
             let backends: Value = located
                 .iter()
                 .map(|Located { backend, addresses }| {
                     let addresses = addresses.iter().map(ToString::to_string);
-                    json!({ "url": backend.url, "addresses": addresses.collect::<Vec<_>>() })
+                    let mut backend = describe::backend(backend);
+                    backend["addresses"] = addresses.collect();
+                    backend
                 })
                 .collect();
-            format!("{:#}\n", json!({ "settings": describe::json(plan), "backends": backends }))
+            let settings = describe::json(plan);
+            let plan = json!({ "config": config, "settings": settings, "backends": backends });
+            format!("{plan:#}\n")
         }
     });
     Ok(())
@@ -199,8 +216,7 @@ fn greeting(plan: &Plan, endpoints: &[Endpoint]) -> String {
     // Writing to a String can't fail.
     let mut text = String::new();
     for endpoint in endpoints {
-        let scheme = if matches!(endpoint, Endpoint::Tcp(_)) { "http://" } else { "" };
-        let _ = writeln!(text, "listening on {scheme}{endpoint}");
+        let _ = writeln!(text, "listening on {}", endpoint.url());
     }
     let log = settings.log.as_ref();
     let log = log.map_or("no log".to_owned(), |path| format!("log {}", path.display()));

@@ -19,9 +19,25 @@ const ECHO: Duration = Duration::from_millis(250);
 
 /// How far the program has come.
 enum Stage {
-    /// It does this, and does not serve yet: it can be ended at once.
-    Starting(&'static str),
+    /// It does not serve yet, and can be ended at once.
+    Starting {
+        /// What it does.
+        doing: &'static str,
+        /// What it was asked for meanwhile, and does when it serves: by then it may have opened a
+        /// log that was renamed, or read a file that has changed.
+        asked: Asked,
+    },
     Serving(Serving),
+}
+
+/// What a signal that ends nothing asks for. Each includes those before it.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Asked {
+    Nothing,
+    /// The log is to be opened again.
+    Reopen,
+    /// The configuration file is to be read again.
+    Reload,
 }
 
 /// What signals act on.
@@ -32,6 +48,17 @@ pub(crate) struct Serving {
     pub(crate) reloader: Option<Reloader>,
 }
 
+impl Serving {
+    fn obey(&self, asked: Asked) {
+        if asked >= Asked::Reopen {
+            self.reopener.reopen();
+        }
+        if let (Asked::Reload, Some(reloader)) = (asked, &self.reloader) {
+            reloader.reload();
+        }
+    }
+}
+
 /// Listens to signals on a thread of its own.
 pub(crate) struct Watch(Arc<Mutex<Stage>>);
 
@@ -40,7 +67,8 @@ impl Watch {
     /// The system gives no handler or no thread.
     pub(crate) fn start(console: Console) -> io::Result<Self> {
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGXFSZ])?;
-        let stage = Arc::new(Mutex::new(Stage::Starting("starting")));
+        let starting = Stage::Starting { doing: "starting", asked: Asked::Nothing };
+        let stage = Arc::new(Mutex::new(starting));
         let watched = Arc::clone(&stage);
         let thread = thread::Builder::new().name("signals".to_owned());
         thread.spawn(move || obey(signals, &watched, console))?;
@@ -50,12 +78,18 @@ impl Watch {
     /// Notes what the program is about to do that may take long. If it is ended meanwhile, it says
     /// that.
     pub(crate) fn begins(&self, what: &'static str) {
-        *lock(&self.0) = Stage::Starting(what);
+        if let Stage::Starting { doing, .. } = &mut *lock(&self.0) {
+            *doing = what;
+        }
     }
 
-    /// From now on the proxy ends in order.
+    /// From now on the proxy ends in order. It does what it was asked for before.
     pub(crate) fn serves(&self, serving: Serving) {
-        *lock(&self.0) = Stage::Serving(serving);
+        let mut stage = lock(&self.0);
+        if let Stage::Starting { asked, .. } = *stage {
+            serving.obey(asked);
+        }
+        *stage = Stage::Serving(serving);
     }
 }
 
@@ -72,16 +106,8 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, console: Console) {
     let mut stopping: Option<Instant> = None;
     for signal in signals.forever() {
         match (signal, stopping) {
-            (SIGHUP | SIGUSR1, _) => {
-                if let Stage::Serving(serving) = &*lock(stage) {
-                    serving.reopener.reopen();
-                    if signal == SIGHUP
-                        && let Some(reloader) = &serving.reloader
-                    {
-                        reloader.reload();
-                    }
-                }
-            }
+            (SIGHUP, _) => ask(Asked::Reload, &mut lock(stage)),
+            (SIGUSR1, _) => ask(Asked::Reopen, &mut lock(stage)),
             // The size limit of a file was reached; the write that hit it reports it.
             (SIGXFSZ, _) => {}
             (_, None) => {
@@ -94,15 +120,81 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, console: Console) {
     }
 }
 
+/// Has a proxy that serves do this, and one that does not yet do it then.
+fn ask(what: Asked, stage: &mut Stage) {
+    match stage {
+        Stage::Starting { asked, .. } => *asked = what.max(*asked),
+        Stage::Serving(serving) => serving.obey(what),
+    }
+}
+
 /// Ends a proxy that serves in order, and one that does not at once.
 fn stop(signal: i32, stage: &Stage, console: Console) {
     match stage {
         Stage::Serving(serving) => serving.controller.stop(),
-        Stage::Starting(what) => {
+        Stage::Starting { doing, .. } => {
             let name = signal_name(signal).unwrap_or("a signal");
-            console.say(&format!("stopped by {name} while {what}"));
+            console.say(&format!("stopped by {name} while {doing}"));
             console.finish();
             std::process::exit(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use tidegate::control::sources::Sources;
+    use tidegate::journal::{Journal, Options};
+    use tidegate::proxy::Bound;
+
+    use super::*;
+
+    #[test]
+    fn a_reload_that_is_asked_for_while_it_starts_is_made_when_it_serves() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.toml");
+        let text = "listen = '127.0.0.1:0'\nlog = 'none'\nbackend = []\n";
+        std::fs::write(&path, text).expect("a file");
+        let sources = Sources::new(Vec::new(), Some(path.clone()), []).expect("a file");
+        let planned = sources.plan().expect("a plan");
+        for (asked, expected) in [
+            (&[][..], None),
+            (&[Asked::Reopen], None),
+            (&[Asked::Reload, Asked::Reopen], Some(true)),
+        ] {
+            let mut stage = Stage::Starting { doing: "starting", asked: Asked::Nothing };
+            for what in asked {
+                ask(*what, &mut stage);
+            }
+            let watch = Watch(Arc::new(Mutex::new(stage)));
+            watch.begins("opening the log");
+            let (_bound, backends) = Bound::bind(&planned.plan).expect("a proxy");
+            let plan = planned.plan.clone();
+            let controller = Controller::start(plan, backends).expect("a controller");
+            let (sender, told) = channel();
+            let sources = Sources::new(Vec::new(), Some(path.clone()), []).expect("a file");
+            let tell = move |_: &_, reloaded: Result<_, _>| {
+                let _ = sender.send(reloaded.is_ok());
+            };
+            let reloader = Reloader::start(sources, planned.clone(), controller.clone(), tell);
+            let reloader = reloader.expect("a thread");
+            let (journal, _) = Journal::start(Options {
+                path: None,
+                meta: None,
+                routing_mode: String::new(),
+                connection: String::new(),
+                workers: 1,
+                verbose: false,
+                console: Console::standard(),
+            })
+            .expect("a journal");
+            watch.serves(Serving { controller, reopener: journal.reopener(), reloader });
+            // The thread ends with the last handle, so all that was told is told.
+            drop(watch);
+            let told: Vec<bool> = told.iter().collect();
+            assert_eq!(told, Vec::from_iter(expected));
         }
     }
 }

@@ -111,7 +111,7 @@ fn a_plan_that_is_printed_as_a_file_is_the_same_when_it_is_read() {
 #[test]
 fn what_follows_from_others_or_from_the_machine_is_not_printed_as_given() {
     let given = flags(&["least-conn", "--pin=auto", "--upstream=http://a"]);
-    let file = print(&stated([&given]).expect("a plan"));
+    let file = print(&stated([&given]).expect("a plan").plan);
     let is_set = |line: &&str| line.contains(" = ") && !line.starts_with('#');
     let set: Vec<&str> = file.lines().filter(is_set).collect();
     assert_eq!(set, ["policy = \"least-conn\"", "pin = \"auto\"", "url = \"http://a\""], "{file}");
@@ -145,13 +145,13 @@ fn what_is_wrong_is_shown_with_its_place_and_what_is_allowed() {
         ("policy = 'fastest'", "1:10", "policy: "),
         ("\nmax-attempts = 0", "2:16", "max-attempts: give a number, at least 1"),
         ("max-attempts = -1", "1:16", "max-attempts: give a number, at least 1"),
-        ("max-attempts = [1]", "1:16", "max-attempts: give a text, a number, true or false"),
-        ("max-attempts = 1979-05-27", "1:16", "max-attempts: give a text"),
+        ("max-attempts = [1]", "1:16", "max-attempts: give a number, at least 1"),
+        ("max-attempts = 1979-05-27", "1:16", "max-attempts: give a number, at least 1"),
         ("verbose = 1", "1:11", "verbose: give true or false"),
         ("body-timeout = 5", "1:16", "body-timeout: "),
         ("listen = ['a', '127.0.0.1:1']", "1:11", "listen: "),
-        ("listen = [[1]]", "1:11", "listen: give texts"),
-        ("listen = {}", "1:10", "listen: give texts"),
+        ("listen = [[1]]", "1:11", "listen: give an address and a port"),
+        ("listen = {}", "1:10", "listen: give an address and a port"),
         ("port = 1", "1:1", "--port <N> is only a flag; here it is `listen`"),
         ("upstream = 'http://a'", "1:1", "each backend is a table here: [[backend]]"),
         ("backend = 'http://a'", "1:1", "each backend begins with [[backend]]"),
@@ -170,7 +170,12 @@ fn what_is_wrong_is_shown_with_its_place_and_what_is_allowed() {
             "3:1",
             "policy: settings are above the first [[backend]]",
         ),
-        ("[[backend]]\nurl = 'http://a'\nbackup = 1", "3:1", "`backup` has no value"),
+        ("[[backend]]\nurl = 'http://a'\nbackup = 1", "3:1", "backup: give true or false"),
+        ("[[backend]]\nurl = 'http://a'\nbackup = 'yes'", "3:1", "backup: give true or false"),
+        ("[[backend]]\nurl = 'http://a'\nbackup = [true]", "3:1", "backup: give true or false"),
+        ("[[backend]]\nurl = 'http://a'\nweight = true", "3:1", "weight: give a number from 1"),
+        ("[[backend]]\nurl = 'http://a'\nweight = false", "3:1", "weight: give a number from 1"),
+        ("log = false", "1:7", "log: give a file, `-` for standard output, or `none`"),
         ("[[backend]]\nurl = 'http://a'\nbakcup = false", "3:1", "did you mean backup?"),
         ("policy = ", "1:10", ""),
         ("policy = 'adaptive'\npolicy = 'adaptive'", "2:1", "duplicate key"),
@@ -179,6 +184,79 @@ fn what_is_wrong_is_shown_with_its_place_and_what_is_allowed() {
         let refusal = refusal(text);
         let place = format!("a.toml:{at}: ");
         assert!(refusal.starts_with(&place) && refusal.contains(reason), "{text}\n{refusal}");
+    }
+}
+
+/// A value of each type, and one that no setting takes of those that are texts.
+const OF_ALL_TYPES: [&str; 10] = [
+    "'such a text'",
+    "''",
+    "-7",
+    "1.5",
+    "true",
+    "1979-05-27",
+    "[[1]]",
+    "[{ a = 1 }]",
+    "{ a = 1 }",
+    "[\n1.5,\n]",
+];
+
+#[test]
+fn whatever_type_a_value_has_each_setting_takes_it_or_says_where_it_is_and_what_is_allowed() {
+    let written = |setting: &&Setting| {
+        !matches!(setting.spelling, Spelling::InPlaceOf(_)) && setting.name != UPSTREAM
+    };
+    for setting in table::all().filter(written) {
+        let name = setting.name;
+        let mut refused = 0;
+        for value in OF_ALL_TYPES {
+            let text = format!("# first\n{name} = {value}\n");
+            let Err(refusal) = parse("a.toml", &text) else { continue };
+            refused += 1;
+            let refusal = refusal.to_string();
+            let lines: Vec<&str> = refusal.lines().collect();
+            let place = lines[0].strip_prefix("a.toml:").expect("the file");
+            let (line, rest) = place.split_once(':').expect("a line");
+            let (column, reason) = rest.split_once(": ").expect("a column");
+            // An element of a list is shown by itself.
+            let elements = if setting.part.is_list() { 2..=3 } else { 2..=2 };
+            assert!(elements.contains(&line.parse::<usize>().expect("a line")), "{refusal}");
+            assert!(column.parse::<usize>().expect("a column") > 0, "{refusal}");
+            let reason = reason.strip_prefix(name).and_then(|it| it.strip_prefix(": "));
+            assert!(reason.is_some_and(|reason| reason.len() > 10), "{refusal}");
+            let shown = lines[2].split_once(" | ").expect("its text").1;
+            assert!(text.contains(shown) && !shown.is_empty(), "{refusal}");
+            assert!(lines[3].contains('^'), "{refusal}");
+            assert_eq!(lines.len(), 4, "{refusal}");
+        }
+        assert!(refused > 5, "{name}: {refused}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_another_setting_is_shown_where_it_is_written() {
+    let many = "[[backend]]\nurl = 'http://a'\n".repeat(1025);
+    let own = crate::reactor::cores::allowed().expect("cores")[0];
+    for (text, place, reason) in [
+        (
+            "verbose = true\ncooldown = '1m'",
+            "2:12",
+            "cooldown must not be longer than cooldown-max (5s)",
+        ),
+        ("cooldown-max = '1ms'", "1:16", "cooldown must not be longer than cooldown-max (1ms)"),
+        (
+            "listen = ['127.0.0.1:1', 'unix:/a', 'unix:/a mode=0600', '127.0.0.1:2']",
+            "1:37",
+            "unix:/a is given twice",
+        ),
+        (&many, "2050:7", "1025 backends are too many, 1024 is the most"),
+        ("pin = '9999'", "1:7", "there is no core 9999"),
+        (&format!("workers = 2\npin = '{own}'"), "2:7", "pin names too few cores for 2 workers"),
+    ] {
+        let given = parse("a.toml", text).unwrap_or_else(|error| panic!("{error}"));
+        let refusal = plan([&given]).expect_err(text).to_string();
+        let first = format!("a.toml:{place}: {reason}");
+        assert!(refusal.starts_with(&first) && refusal.ends_with('^'), "{refusal}");
     }
 }
 

@@ -33,7 +33,7 @@ fn with_row(row: &str) -> String {
 fn folders_are_made_and_the_header_written() {
     let folder = folder();
     let path = folder.path().join("a/b/x.csv");
-    let log = LogFile::create(&path, None).expect("a log");
+    let mut log = LogFile::create(&path, None).expect("a log");
     assert_eq!(log.moved_aside(), None);
     assert_eq!(text(&path), header());
 }
@@ -44,7 +44,7 @@ fn a_log_without_rows_is_used_again() {
     let path = folder.path().join("x.csv");
     for before in [String::new(), header()] {
         fs::write(&path, before).expect("written");
-        let log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, None).expect("a log");
         assert_eq!(log.moved_aside(), None);
         assert_eq!(text(&path), header());
     }
@@ -87,9 +87,9 @@ fn a_log_with_rows_is_moved_aside_with_its_date_and_never_over_another() {
         let rows = with_row(&format!("row of run {run}"));
         fs::write(&path, &rows).expect("written");
         date(&path);
-        let log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, None).expect("a log");
         let aside = folder.path().join(aside);
-        assert_eq!(log.moved_aside(), Some(fs::canonicalize(&aside).expect("moved")).as_deref());
+        assert_eq!(log.moved_aside(), Some(fs::canonicalize(&aside).expect("moved")));
         assert_eq!((text(&aside), text(&path)), (rows, header()));
     }
     assert_eq!(names(folder.path()).len(), 4);
@@ -132,8 +132,8 @@ fn a_link_stays_and_its_target_is_moved() {
     std::os::unix::fs::symlink(&target, &link).expect("a link");
     fs::create_dir(folder.path().join("disk")).expect("a folder");
     fs::write(&target, with_row("old")).expect("written");
-    let log = LogFile::create(&link, None).expect("a log");
-    assert_eq!(text(log.moved_aside().expect("moved")), with_row("old"));
+    let mut log = LogFile::create(&link, None).expect("a log");
+    assert_eq!(text(&log.moved_aside().expect("moved")), with_row("old"));
     assert_eq!(text(&target), header());
     assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
 }
@@ -204,8 +204,8 @@ fn rows_of_ours_without_a_header_are_a_log_and_so_is_a_torn_header() {
         let path = folder.path().join("x.csv");
         fs::write(&path, before).expect("written");
         check(&path).expect("a log");
-        let log = LogFile::create(&path, None).expect("a log");
-        assert_eq!(text(log.moved_aside().expect("moved")), before);
+        let mut log = LogFile::create(&path, None).expect("a log");
+        assert_eq!(text(&log.moved_aside().expect("moved")), before);
         assert_eq!(text(&path), header());
     }
 }

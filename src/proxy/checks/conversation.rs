@@ -1,9 +1,9 @@
-//! One check without its socket: what is sent, what the answer says, and how long it may take.
+//! One check without its socket: what is sent, what the response means, and how long it may take.
 //!
-//! The status decides. So the head of the answer is read as that of any response, with the same
-//! limits; the body is dropped unread, whatever its framing. It is read at all because a close with
-//! unread bytes is a reset, which some servers log as an error; and only up to a limit, because an
-//! endless body is no reason to hold a connection.
+//! Only the status decides. So the head is parsed as that of any response, with the same limits, and
+//! the body is received and dropped, whatever its framing. It is received at all because closing a
+//! socket with unread bytes resets the connection, which some servers log as an error; and only up
+//! to a limit, because an endless body is no reason to keep a connection.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use super::super::settings::{Backend, Settings};
 use super::super::statuses::Statuses;
 use crate::http::{Asked, HeadError, HeadSearch, Headers, Method, parse_response};
 
-/// How much is read behind the head.
+/// How many bytes are received behind the head.
 const DROPPED_BYTES_MAX: usize = 64 * 1024;
 
-/// How a check that could be made came out.
+/// The result of a check that could be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Finding {
     Passed,
-    /// The answer has a status that is not expected.
+    /// The response has a status that is not expected.
     Status(u16),
-    /// There is no answer, or none that is valid.
+    /// There is no response, or no valid one.
     Faulty(Fault),
 }
 
@@ -53,11 +53,11 @@ impl fmt::Display for Finding {
 pub(super) enum Expiry {
     /// Nothing: its time is not over.
     NotYet,
-    /// There is no connection to this address in time.
+    /// Connecting to this address took too long.
     Connect,
-    /// The check has failed, by this.
+    /// The check has failed with this fault.
     Failed(Fault),
-    /// The rest of the answer need not be waited for.
+    /// The rest of the response is not waited for any more.
     Over,
 }
 
@@ -65,11 +65,11 @@ pub(super) enum Expiry {
 enum Phase {
     /// The connection to an address is being made, until this instant.
     Connecting(Instant),
-    /// The request is being sent, and its answer waited for.
+    /// The request is being sent, or its response awaited.
     Asking,
-    /// The check has come out. So many bytes more are dropped.
+    /// The result is known. Up to so many more bytes are dropped.
     Dropping(usize),
-    /// Nothing is left to be done.
+    /// Nothing is left to do.
     Over,
 }
 
@@ -78,9 +78,9 @@ enum Phase {
 pub(super) struct Conversation {
     request: Vec<u8>,
     sent: usize,
-    /// The heads of the answer: interim ones, and the final one as far as it came.
+    /// The heads received: interim ones, and as much of the final one as has arrived.
     received: Vec<u8>,
-    /// Where the head begins that is searched.
+    /// Where the head begins whose end is searched.
     head: usize,
     search: HeadSearch,
     headers: Headers,
@@ -88,13 +88,13 @@ pub(super) struct Conversation {
     head_bytes: usize,
     expected: Statuses,
     connect: Duration,
-    /// The end of its time.
+    /// When the check's time is over.
     ends: Instant,
     phase: Phase,
 }
 
 impl Conversation {
-    /// The question at this backend whether it is well. A connection is to be made next.
+    /// A check of this backend. It has to be connected next.
     pub(super) fn new(backend: &Backend, settings: &Settings, now: Instant) -> Self {
         let Settings { checks, limits, timeouts, .. } = settings;
         Self {
@@ -112,17 +112,17 @@ impl Conversation {
         }
     }
 
-    /// A connection to one of the backend's addresses is begun.
+    /// One of the backend's addresses is being connected to.
     pub(super) fn dialling(&mut self, now: Instant) {
         self.phase = Phase::Connecting(self.ends.min(now + self.connect));
     }
 
-    /// Whether it is not known yet that there is a connection.
+    /// Whether the connection is not known to be established.
     pub(super) fn is_connecting(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_))
     }
 
-    /// Whether the check has come out, and the rest of the answer is being dropped.
+    /// Whether the result is known, and the rest of the response is being dropped.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.phase, Phase::Dropping(_))
     }
@@ -132,12 +132,12 @@ impl Conversation {
         self.phase == Phase::Over
     }
 
-    /// What is to be sent.
+    /// What is still to be sent.
     pub(super) fn pending(&self) -> &[u8] {
         self.request.get(self.sent..).unwrap_or_default()
     }
 
-    /// So many bytes were taken, so there is a connection.
+    /// So many bytes were sent, so the connection is established.
     pub(super) fn sent(&mut self, count: usize) {
         self.sent += count;
         if count > 0 && self.is_connecting() {
@@ -145,7 +145,7 @@ impl Conversation {
         }
     }
 
-    /// The backend sent this; how the check came out, if that is known now.
+    /// The backend sent these bytes. Returns the result, if they decide it.
     pub(super) fn receive(&mut self, bytes: &[u8]) -> Option<Finding> {
         match self.phase {
             Phase::Connecting(_) | Phase::Asking => {
@@ -182,20 +182,19 @@ impl Conversation {
         }
     }
 
-    /// Of `left` bytes that may be dropped yet, these are.
+    /// Drops `count` of the `left` bytes that may still be dropped.
     fn drop_bytes(&mut self, left: usize, count: usize) {
         self.phase = if count < left { Phase::Dropping(left - count) } else { Phase::Over };
     }
 
-    /// The backend ended the connection, in order or not; how the check came out, if that is known
-    /// only now.
+    /// The backend ended the connection, in order or not. Returns the result, if this decides it.
     pub(super) fn ended(&mut self) -> Option<Finding> {
         let is_open = matches!(self.phase, Phase::Connecting(_) | Phase::Asking);
         self.phase = Phase::Over;
         is_open.then_some(Finding::Faulty(Fault::UpstreamClosed))
     }
 
-    /// When time is up for what is waited for.
+    /// Until when is waited for the next thing.
     pub(super) fn deadline(&self) -> Instant {
         match self.phase {
             Phase::Connecting(until) => until,
@@ -203,7 +202,7 @@ impl Conversation {
         }
     }
 
-    /// What follows from the time at `now`.
+    /// What follows if nothing has happened by `now`.
     pub(super) fn expire(&mut self, now: Instant) -> Expiry {
         if now < self.deadline() {
             return Expiry::NotYet;

@@ -7,13 +7,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, Standing};
+use super::super::listeners::{Listening, OwnListener};
 use super::super::mailbox::{Command, Newcomer};
 use super::super::peer::Peer;
 use super::room::SETTLED;
 use super::{IDLE, LISTENER, Worker};
 use crate::console::Console;
 use crate::reactor::descriptors::are_exhausted;
-use crate::reactor::{Key, LazyTimers, Listener, Lists, Poller, Stream, Timers};
+use crate::reactor::{Key, LazyTimers, Lists, Poller, Slots, Stream, Timers};
 
 /// Connections accepted at one listener in one turn, so that clients already here are served, too.
 pub(super) const ACCEPTS_PER_TURN: usize = 64;
@@ -24,13 +25,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Between two warnings about the same thing.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The lists of listeners: those at which a connection may wait, and those at which one may wait
+/// until a slot is free.
+const PENDING: usize = 0;
+const WAITING: usize = 1;
+
 /// The sockets a worker listens on.
 pub(super) struct Listeners {
-    sockets: Vec<Listener>,
-    /// Those at which a connection may wait, each once.
-    pending: Lists,
-    /// Whether a connection may wait there until a slot is free.
-    waiting: Vec<bool>,
+    sockets: Slots<OwnListener>,
+    order: Lists,
     /// When to try again after an error: one entry per listener, however often it is tried
     /// meanwhile.
     retries: LazyTimers,
@@ -40,47 +43,60 @@ pub(super) struct Listeners {
 impl Listeners {
     /// # Errors
     /// When the system can't watch a listener.
-    pub(super) fn open(listeners: Vec<Listener>, poller: &Poller) -> io::Result<Self> {
-        for (key, listener) in keys().zip(&listeners) {
-            listener.register(key, poller)?;
+    pub(super) fn open(listeners: Vec<OwnListener>, poller: &Poller) -> io::Result<Self> {
+        let (sockets, retries) = (Slots::new(LISTENER), LazyTimers::default());
+        let mut opened = Self { sockets, order: Lists::new(2), retries, warned: None };
+        for listener in listeners {
+            opened.add(listener, poller)?;
         }
-        let waiting = vec![false; listeners.len()];
-        let (pending, retries) = (Lists::new(1), LazyTimers::default());
-        Ok(Self { sockets: listeners, pending, waiting, retries, warned: None })
+        Ok(opened)
+    }
+
+    /// # Errors
+    /// When the system can't watch the listener, which is closed then.
+    fn add(&mut self, (id, socket): OwnListener, poller: &Poller) -> io::Result<()> {
+        let watch = |key| socket.register(key, poller).map(|()| (id, socket));
+        self.sockets.try_insert_with(watch).map(drop)
     }
 
     /// A slot is free: listeners at which a connection may wait are tried again.
     pub(super) fn capacity_freed(&mut self) {
-        for (key, waiting) in keys().zip(&mut self.waiting) {
-            if std::mem::take(waiting) {
-                self.pending.push(0, key);
-            }
+        while let Some(key) = self.order.pop_first(WAITING) {
+            self.order.push(PENDING, key);
         }
     }
 
-    /// A connection may wait at a listener.
+    /// A connection may wait at a listener, unless it is closed by now.
     pub(super) fn mark_pending(&mut self, listener: Key) {
-        self.pending.push(0, listener);
+        if self.sockets.get(listener).is_some() {
+            self.order.push(PENDING, listener);
+        }
     }
 
     /// Whether there is a listener to be tried in the next turn.
     pub(super) fn has_pending(&self) -> bool {
-        !self.pending.is_empty(0)
+        !self.order.is_empty(PENDING)
     }
 
-    /// Whether it is time to try a listener again; see [`LazyTimers::fired`].
-    pub(super) fn fired(&mut self, listener: Key, at: Instant) -> bool {
-        self.retries.fired(listener, at)
+    /// A wait that began at the place of this listener is over. It may be time to try again the one
+    /// that has the place now.
+    pub(super) fn expired(&mut self, listener: Key, at: Instant) {
+        if self.retries.fired(listener, at)
+            && let Some(listener) = self.sockets.occupant(listener)
+        {
+            self.mark_pending(listener);
+        }
     }
 
     /// No connection could be accepted: the listener is tried again when a slot is free, or after a
     /// pause.
     fn postpone(&mut self, listener: Key, now: Instant, timers: &mut Timers) {
-        if let Some(waiting) = self.waiting.get_mut(listener.index() as usize) {
-            *waiting = true;
-        }
-        self.pending.remove(listener);
+        self.order.push(WAITING, listener);
         self.retries.set(Some(now + PAUSE), listener, timers);
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.sockets.keys().collect()
     }
 
     fn warn(&mut self, error: &io::Error, now: Instant) {
@@ -95,15 +111,11 @@ impl Listeners {
     }
 }
 
-fn keys() -> impl Iterator<Item = Key> {
-    (0..).map(|index| Key::fixed(LISTENER, index))
-}
-
 impl Worker {
     /// Accepts clients; what is left over waits for the next turn.
     pub(super) fn accept_all(&mut self, now: Instant) {
-        for _ in 0..self.listeners.pending.len(0) {
-            if let Some(listener) = self.listeners.pending.pop_first(0)
+        for _ in 0..self.listeners.order.len(PENDING) {
+            if let Some(listener) = self.listeners.order.pop_first(PENDING)
                 && self.accept_some(listener, now)
             {
                 self.listeners.mark_pending(listener);
@@ -113,17 +125,14 @@ impl Worker {
 
     /// Whether there may be more to accept at once.
     fn accept_some(&mut self, listener: Key, now: Instant) -> bool {
-        let at = listener.index() as usize;
         let limit = self.context.settings.limits.connections;
         let mut freed = false;
         for _ in 0..ACCEPTS_PER_TURN {
-            if at >= self.listeners.sockets.len() {
-                return false;
-            }
             if !self.accept_balancer.has_room(limit) && self.idle_client(now).is_none() {
                 return self.postpone(listener, now);
             }
-            match self.listeners.sockets[at].accept() {
+            let Some((_, socket)) = self.listeners.sockets.get_mut(listener) else { return false };
+            match socket.accept() {
                 Ok(Some(newcomer)) => {
                     freed = false;
                     if !self.accept_balancer.has_room(limit) {
@@ -134,11 +143,7 @@ impl Worker {
                 }
                 Ok(None) => return false,
                 // The system wants a descriptor before it looks whether a connection waits.
-                Err(error)
-                    if are_exhausted(&error) && !self.listeners.sockets[at].has_waiting() =>
-                {
-                    return false;
-                }
+                Err(error) if are_exhausted(&error) && !socket.has_waiting() => return false,
                 // A descriptor given back in vain is followed by no second one.
                 Err(error)
                     if !freed && are_exhausted(&error) && self.free_descriptor(SETTLED, now) =>
@@ -162,8 +167,8 @@ impl Worker {
     /// none of them tells when it has closed one. If no connection waits, an event tells of the
     /// next one.
     fn postpone(&mut self, listener: Key, now: Instant) -> bool {
-        let socket = self.listeners.sockets.get(listener.index() as usize);
-        if socket.is_some_and(Listener::has_waiting) {
+        let socket = self.listeners.sockets.get(listener);
+        if socket.is_some_and(|(_, socket)| socket.has_waiting()) {
             self.listeners.postpone(listener, now, self.poller.timers());
             self.mailboxes.send_others(self.index, || Command::Capacity);
         }
@@ -208,39 +213,88 @@ impl Worker {
     /// listeners for good.
     pub(super) fn close_listeners(&mut self, now: Instant) {
         self.obey(self.mailboxes.refuse_clients(self.index), now);
-        self.listeners.sockets.iter().for_each(Listener::withdraw);
-        for listener in keys().take(self.listeners.sockets.len()) {
-            while self.accept_some(listener, now) {}
+        self.close(&self.listeners.keys(), now);
+    }
+
+    /// Listens on what is new, and closes what is not to stay.
+    pub(super) fn listen(&mut self, listening: Listening, now: Instant) {
+        let Listening { opened, all, done } = listening;
+        for listener in opened {
+            if let Err(error) = self.listeners.add(listener, &self.poller) {
+                self.listeners.warn(&error, now);
+            }
         }
-        self.listeners.sockets.clear();
-        self.listeners.waiting.clear();
+        let sockets = &self.listeners.sockets;
+        let stays = |key: &Key| sockets.get(*key).is_some_and(|(id, _)| all.contains(id));
+        let closed: Vec<Key> = sockets.keys().filter(|key| !stays(key)).collect();
+        self.close(&closed, now);
+        drop(done);
+    }
+
+    /// Closes listeners, behind the connections that wait at them.
+    fn close(&mut self, listeners: &[Key], now: Instant) {
+        for (_, socket) in listeners.iter().filter_map(|key| self.listeners.sockets.get(*key)) {
+            socket.withdraw();
+        }
+        for key in listeners {
+            while self.accept_some(*key, now) {}
+            self.listeners.order.remove(*key);
+            self.listeners.sockets.remove(*key);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::listeners::ListenerId;
     use super::*;
+    use crate::reactor::Listener;
 
     #[test]
     fn a_listener_that_is_postponed_again_and_again_is_tried_once_per_pause() {
         let mut poller = Poller::new(8).expect("a poller");
         let listener = Listener::bind(&"127.0.0.1:0".parse().expect("ok")).expect("a listener");
+        let listener = (ListenerId::default(), listener);
         let mut listeners = Listeners::open(vec![listener], &poller).expect("listeners");
-        let (listener, start) = (Key::fixed(LISTENER, 0), poller.now());
+        let (listener, start) = (listeners.keys()[0], poller.now());
         // Each client that leaves while descriptors are short is a reason to try in vain.
         for ms in 0..50 {
             listeners.postpone(listener, start + Duration::from_millis(ms), poller.timers());
             listeners.capacity_freed();
             assert_eq!(
-                (listeners.pending.pop_first(0), listeners.has_pending()),
+                (listeners.order.pop_first(PENDING), listeners.has_pending()),
                 (Some(listener), false)
             );
         }
         let timers = poller.timers();
         assert_eq!((timers.len(), timers.next()), (1, Some(start + PAUSE)));
         let (at, key) = timers.pop_due(start + PAUSE).expect("the retry");
-        assert!(listeners.fired(key, at));
+        listeners.expired(key, at);
+        assert!(listeners.has_pending());
         listeners.postpone(listener, at, poller.timers());
+        assert!(!listeners.has_pending());
         assert_eq!(poller.timers().len(), 1);
+    }
+
+    #[test]
+    fn what_was_waited_for_at_a_closed_listener_is_not_waited_for_at_another_one() {
+        let mut poller = Poller::new(8).expect("a poller");
+        let mut listeners = Listeners::open(Vec::new(), &poller).expect("none");
+        let add = |listeners: &mut Listeners, poller: &Poller| {
+            let socket = Listener::bind(&"127.0.0.1:0".parse().expect("ok")).expect("a listener");
+            listeners.add((ListenerId::default(), socket), poller).expect("watched");
+            listeners.keys()[0]
+        };
+        let closed = add(&mut listeners, &poller);
+        listeners.mark_pending(closed);
+        listeners.order.remove(closed);
+        listeners.sockets.remove(closed);
+        let other = add(&mut listeners, &poller);
+        assert_eq!(closed.index(), other.index());
+        listeners.mark_pending(closed);
+        assert!(!listeners.has_pending(), "its event is stale");
+        listeners.postpone(other, poller.now(), poller.timers());
+        listeners.capacity_freed();
+        assert_eq!(listeners.order.pop_first(PENDING), Some(other));
     }
 }

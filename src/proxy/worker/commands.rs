@@ -18,6 +18,7 @@ impl Worker {
                 Command::Drain => self.leave(now),
                 Command::Settings(settings) => self.configure(settings),
                 Command::Roster(roster) => self.take_roster(roster),
+                Command::Listen(listening) => self.listen(listening, now),
                 Command::Cut(backends) => self.cut(&backends, now),
                 Command::Capacity => self.make_room_for_others(now),
                 Command::Client(newcomer) => self.admit_all([newcomer], now),

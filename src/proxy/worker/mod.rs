@@ -27,6 +27,7 @@ use super::backends::Backends;
 use super::budget::RetryBudget;
 use super::connection::{Client, InFlight, Links, Standing};
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
+use super::listeners::OwnListener;
 use super::mailbox::Mailboxes;
 use super::metrics::{Metrics, WorkerMetrics};
 use super::peer::Peer;
@@ -37,7 +38,7 @@ use crate::balance::Balancer;
 use crate::buffer::FreeList;
 use crate::http::Headers;
 use crate::journal::RecordSender;
-use crate::reactor::{Event, Key, LazyTimers, Listener, Lists, Poller, Slots};
+use crate::reactor::{Event, Key, LazyTimers, Lists, Poller, Slots};
 
 /// Kinds of keys.
 const LISTENER: u8 = 1;
@@ -167,7 +168,7 @@ impl Worker {
     /// When the system gives no descriptors for the loop.
     pub(super) fn new(
         index: usize,
-        listeners: Vec<Listener>,
+        listeners: Vec<OwnListener>,
         shared: Shared,
         balancer: Balancer,
         sender: RecordSender,
@@ -294,7 +295,7 @@ impl Worker {
                     self.drop_resting(key);
                 }
             }
-            LISTENER if self.listeners.fired(key, at) => self.listeners.mark_pending(key),
+            LISTENER => self.listeners.expired(key, at),
             CLOCK if key == DELAY_END => self.drain(now),
             CLOCK => self.stop_all(now),
             _ => {}

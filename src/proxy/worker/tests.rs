@@ -14,7 +14,9 @@ use crate::endpoint::Endpoint;
 use crate::journal::{self, Journal};
 use crate::proxy::backends::Located;
 use crate::proxy::connection::RESTED;
+use crate::proxy::listeners::ListenerId;
 use crate::proxy::settings::{Address, Backend, Limits, Timeouts};
+use crate::reactor::Listener;
 
 /// An answer of the proxy's own, so that no backend is needed.
 const ASK: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
@@ -85,7 +87,14 @@ impl Bench {
         })
         .unwrap();
         let sender = senders.remove(0);
-        let worker = Worker::new(0, vec![listener], shared, balancer, sender, poller);
+        let worker = Worker::new(
+            0,
+            vec![(ListenerId::default(), listener)],
+            shared,
+            balancer,
+            sender,
+            poller,
+        );
         let worker = worker.unwrap();
         Self { worker, address, backend, metrics, _journal: journal }
     }

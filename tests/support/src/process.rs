@@ -1,5 +1,6 @@
 //! A program of the project as a process, ended with the test that started it.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
@@ -247,10 +248,23 @@ impl Process {
         files.max().unwrap().try_into().unwrap()
     }
 
+    /// Lowers the limit of its descriptors, so that so many more can be opened; gives what it was.
+    pub fn leave_files(&self, count: usize) -> Option<u64> {
+        let files: HashSet<i32> = self.procfs().fd().unwrap().map(|it| it.unwrap().fd).collect();
+        let limit = (0..).filter(|number| !files.contains(number)).nth(count).unwrap();
+        self.limit(Resource::Nofile, Some(limit.unsigned_abs().into()))
+    }
+
     /// The names of its threads.
     pub fn threads(&self) -> Vec<String> {
         let threads = self.procfs().tasks().unwrap().flatten();
         threads.filter_map(|thread| Some(thread.stat().ok()?.comm)).collect()
+    }
+
+    /// The numbers of its threads.
+    pub fn thread_ids(&self) -> Vec<Option<Pid>> {
+        let threads = self.procfs().tasks().unwrap().flatten();
+        threads.map(|thread| Pid::from_raw(thread.tid)).collect()
     }
 
     /// The only core that its thread of this name may run on, once that is so: a thread is named
