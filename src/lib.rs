@@ -7,7 +7,7 @@
 //! control/  |  dashboard/             settings become a plan; a live page over the log
 //! proxy/                              connects sockets, HTTP and balancing
 //! journal/                            one CSV schema for writer and readers
-//! reactor/  |  http/  |  balance/     know nothing of each other; health
+//! reactor/ | http/ | balance/ | dns/  know nothing of each other; health
 //! buffer, console, endpoint, time, usage   used by all others
 //! ```
 //!
@@ -18,6 +18,7 @@ pub mod buffer;
 pub mod console;
 pub mod control;
 pub mod dashboard;
+pub mod dns;
 pub mod endpoint;
 pub mod health;
 pub mod http;

@@ -47,12 +47,14 @@ const fn tool(command: &'static str, package: &'static str, purpose: &'static st
 }
 
 /// What the demo and the tests need.
-pub const TOOLS: [Tool; 5] = [
+pub const TOOLS: [Tool; 7] = [
     tool("wrk", "wrk", "makes load"),
     tool("curl", "curl", "a client of the tests"),
     tool("python3", "python3", "a client of the tests"),
     tool("chromium", "chromium", "a client of the tests"),
     tool("chromedriver", "chromium-driver", "drives it"),
+    tool("dnsmasq", "dnsmasq-base", "a name server of the tests"),
+    tool("ip", "iproute2", "makes its network"),
 ];
 
 const HAPROXY: Tool = tool("haproxy", "haproxy", "is measured against");

@@ -6,20 +6,26 @@ use serde_json::{Map, Value as Json};
 
 use super::format::{Format, between};
 use super::options::Options;
+use super::setting::as_text;
 use crate::balance::{MAX_IN_FLIGHT, MAX_WEIGHT, Role, Tier};
 use crate::endpoint::{UNIX, UnixName};
-use crate::proxy::settings::{Address, Backend};
+use crate::proxy::settings::{Address, Backend, Resolve};
 
 const WEIGHT: &str = "weight";
 const LIMIT: &str = "max-in-flight";
 const BACKUP: &str = "backup";
+const RESOLVE: &str = "resolve";
+
+/// The value of `resolve` with which each address is a backend by itself.
+const ALL: &str = "all";
 
 const FORM: &str = "give http://host, http://host:port or unix:/path/to/socket";
 
-/// Parses `URL weight=N max-in-flight=N backup`.
+/// Parses `URL weight=N max-in-flight=N backup resolve=all`.
 pub(super) fn parse(text: &str) -> Result<Backend, String> {
-    let Options { subject: url, pairs } = Options::read(text, &[WEIGHT, LIMIT], &[BACKUP])?;
-    let mut role = Role::default();
+    let keys = [WEIGHT, LIMIT, RESOLVE];
+    let Options { subject: url, pairs } = Options::read(text, &keys, &[BACKUP])?;
+    let (mut role, mut resolve) = (Role::default(), Resolve::One);
     for (key, value) in pairs {
         let number = |most| {
             let number = between(1, most).read(value.unwrap_or_default());
@@ -28,17 +34,23 @@ pub(super) fn parse(text: &str) -> Result<Backend, String> {
         match key {
             WEIGHT => role.weight = number(MAX_WEIGHT)?,
             LIMIT => role.max_in_flight = Some(number(MAX_IN_FLIGHT)?),
+            RESOLVE if value == Some(ALL) => resolve = Resolve::All,
+            RESOLVE => return Err(format!("{RESOLVE}: give `{ALL}`, or leave it out")),
             _ => role.tier = Tier::Backup,
         }
     }
-    Ok(Backend { url: url.to_owned(), address: address(url)?, role })
+    let address = address(url)?;
+    if resolve == Resolve::All && matches!(address, Address::Unix(_)) {
+        return Err(format!("{RESOLVE}: a Unix socket has no name that is looked up"));
+    }
+    Ok(Backend { url: url.to_owned(), address, role, resolve })
 }
 
 /// The text that is parsed to this backend.
 pub(super) fn show(backend: &Backend) -> String {
-    let options = options(backend.role).into_iter().map(|(key, value)| match value {
-        Some(value) => format!(" {key}={value}"),
-        None => format!(" {key}"),
+    let options = options(backend).into_iter().map(|(key, value)| match value {
+        Json::Bool(_) => format!(" {key}"),
+        value => format!(" {key}={}", as_text(&value)),
     });
     backend.url.clone() + &options.collect::<String>()
 }
@@ -46,19 +58,19 @@ pub(super) fn show(backend: &Backend) -> String {
 /// The same for the log's description.
 pub(super) fn describe(backend: &Backend) -> Json {
     let mut described = Map::from_iter([("url".to_owned(), Json::from(backend.url.as_str()))]);
-    for (key, value) in options(backend.role) {
-        described.insert(key.to_owned(), value.map_or(Json::Bool(true), Json::from));
-    }
+    described.extend(options(backend).into_iter().map(|(key, value)| (key.to_owned(), value)));
     described.into()
 }
 
-/// The options that differ from the defaults.
-fn options(role: Role) -> Vec<(&'static str, Option<u32>)> {
+/// The options that differ from the defaults. One that is a word is true.
+fn options(backend: &Backend) -> Vec<(&'static str, Json)> {
+    let Backend { role, resolve, .. } = backend;
     let weight = Some(role.weight).filter(|weight| *weight != Role::default().weight);
-    let weight = weight.map(|weight| (WEIGHT, Some(weight)));
-    let limit = role.max_in_flight.map(|limit| (LIMIT, Some(limit)));
-    let backup = (role.tier == Tier::Backup).then_some((BACKUP, None));
-    weight.into_iter().chain(limit).chain(backup).collect()
+    let weight = weight.map(|weight| (WEIGHT, weight.into()));
+    let limit = role.max_in_flight.map(|limit| (LIMIT, limit.into()));
+    let backup = (role.tier == Tier::Backup).then_some((BACKUP, true.into()));
+    let resolve = (*resolve == Resolve::All).then(|| (RESOLVE, ALL.into()));
+    [weight, limit, backup, resolve].into_iter().flatten().collect()
 }
 
 /// Parses `http://host[:port]`, with the default port 80, or `unix:/path`.
@@ -169,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn each_address_of_a_name_may_be_an_upstream() {
+        let text = "http://pods:8080 weight=2 resolve=all";
+        let parsed = parse(text).expect(text);
+        assert_eq!((parsed.resolve, show(&parsed)), (Resolve::All, text.to_owned()));
+        let described = json!({ "url": "http://pods:8080", "weight": 2, "resolve": "all" });
+        assert_eq!(describe(&parsed), described);
+        assert_eq!(parse("http://pods:8080").expect("a name").resolve, Resolve::One);
+    }
+
+    #[test]
     fn an_upstream_that_is_none_is_refused_with_the_reason() {
         for (text, reason) in [
             ("", "http://"),
@@ -194,6 +216,9 @@ mod tests {
             ("http://a weight=", "weight: give a number from 1 to 1000"),
             ("http://a max-in-flight=0", "max-in-flight: give a number from 1 to 1000000"),
             ("http://a backup=yes", "`backup` has no value"),
+            ("http://a resolve=one", "resolve: give `all`, or leave it out"),
+            ("http://a resolve", "`resolve` is not key=value"),
+            ("unix:/a resolve=all", "a Unix socket has no name"),
             ("unix:", "missing"),
             ("unix:/a b", "`b` is not key=value"),
             ("unix:/ä", "'ä'"),

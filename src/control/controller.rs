@@ -3,12 +3,13 @@
 //!
 //! A new plan is applied as a whole or not at all. What differs is found out here: backends to be
 //! added, which are located first, on the caller's thread; backends to be removed; and settings.
-//! Backends that were removed are looked after by a thread of its own until they are gone.
+//! Backends that were removed, or whose names have moved away from them, are looked after by a
+//! thread of its own until they are gone.
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,11 @@ use super::plan::{changed, needs_restart};
 use super::setting;
 use super::sources::Hidden;
 use crate::endpoint::Endpoint;
-use crate::proxy::backends::{Backends, Change, ChangeError, LocateError, Located};
-use crate::proxy::checks;
+use crate::proxy::backends::{Backends, Change, ChangeError};
 use crate::proxy::listeners::{ListenError, Relistened};
+use crate::proxy::locate::{LocateError, Located};
 use crate::proxy::settings::{Backend, Plan, Settings};
+use crate::proxy::{checks, names};
 
 /// How soon backends are looked after that were just removed, most of which are gone at once.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
@@ -48,6 +50,9 @@ pub enum ApplyError {
     /// The backends can't be checked.
     #[error("can't start the thread of --check-path: {0}; are file descriptors used up?")]
     Checks(io::Error),
+    /// Their names can't be looked up again.
+    #[error("can't start the thread of --resolve-every: {0}; are file descriptors used up?")]
+    Names(io::Error),
 }
 
 /// What a plan changed.
@@ -106,8 +111,6 @@ struct Owned {
     plan: Mutex<Plan>,
     /// Never locked for long.
     backends: Arc<Mutex<Backends>>,
-    /// Tells the collector that backends were removed. It ends when this is dropped.
-    removed: Sender<()>,
 }
 
 impl Controller {
@@ -118,15 +121,20 @@ impl Controller {
     pub fn start(plan: Plan, backends: Backends) -> io::Result<Self> {
         let (removed, removals) = channel();
         let backends = Arc::new(Mutex::new(backends));
-        let collected = Arc::clone(&backends);
+        let collected = Arc::downgrade(&backends);
         let thread = thread::Builder::new().name("collector".to_owned());
         thread.spawn(move || collect(&collected, &removals))?;
+        let mut owned = lock(&backends);
+        owned.tell_removals(removed);
+        if has_names(&plan) {
+            names::start(&backends, &mut owned)?;
+        }
         if plan.settings.checks.path.is_some() {
-            let mut owned = lock(&backends);
             checks::start(&backends, &mut owned)?;
             owned.wake_checks();
         }
-        Ok(Self(Arc::new(Owned { plan: Mutex::new(plan), backends, removed })))
+        drop(owned);
+        Ok(Self(Arc::new(Owned { plan: Mutex::new(plan), backends })))
     }
 
     /// Has the proxy run by another plan. This blocks while the names of new backends are resolved.
@@ -140,9 +148,9 @@ impl Controller {
             return Err(ApplyError::Restart(restart));
         }
         let Difference { added, removed, adjusted } = difference(&current.backends, &plan.backends);
-        let listen = &plan.settings.listen;
-        let located = added.iter().map(|backend| Located::new(backend, listen));
-        let located = located.collect::<Result<Vec<_>, _>>()?;
+        let located = Located::all(&added, &plan.settings).map_err(LocateError::from)?;
+        let located = located.into_iter().map(Located::resolved);
+        let located = located.collect::<Result<Vec<_>, _>>().map_err(LocateError::from)?;
         let mut changes = Changes {
             added: urls(&added),
             removed: urls(&removed),
@@ -161,14 +169,15 @@ impl Controller {
         if settings.checks.path.is_some() {
             checks::start(&self.0.backends, &mut backends).map_err(ApplyError::Checks)?;
         }
+        if has_names(&plan) {
+            names::start(&self.0.backends, &mut backends).map_err(ApplyError::Names)?;
+        }
         let result = run_by(&mut backends, &settings, change);
         // If nothing has changed, a thread that was started for it ends.
         backends.wake_checks();
         drop(backends);
         let listeners = result?;
         *current = plan;
-        // The collector ends after this handle.
-        let _ = self.0.removed.send(());
         listeners.wait();
         changes.told_of(&listeners);
         Ok(changes)
@@ -200,22 +209,26 @@ fn run_by(
 
 /// Looks whether a new address to listen on is that of a backend.
 fn refuse_new_circles(now: &Plan, new: &Plan) -> Result<(), LocateError> {
-    let mut opened = new.settings.listen.clone();
-    opened.retain(|listen| !now.settings.listen.contains(listen));
-    let located = new.backends.iter().filter(|_| !opened.is_empty());
-    let mut located = located.map(|backend| Located::new(backend, &opened));
-    // One that has no address just now is no reason, because it may have had one when it was added.
-    match located.find(|located| matches!(located, Err(LocateError::Circle(_)))) {
-        Some(Err(circle)) => Err(circle),
-        _ => Ok(()),
+    let mut settings = new.settings.clone();
+    settings.listen.retain(|listen| !now.settings.listen.contains(listen));
+    if !settings.listen.is_empty() {
+        // One that has no address just now is no reason, because it may have had one before.
+        Located::all(&new.backends, &settings)?;
     }
+    Ok(())
+}
+
+/// Whether a backend is given by a name.
+fn has_names(plan: &Plan) -> bool {
+    plan.backends.iter().any(|backend| backend.host_name().is_some())
 }
 
 /// Looks after backends that were removed, as long as there is a handle.
-fn collect(backends: &Mutex<Backends>, removals: &Receiver<()>) {
+fn collect(backends: &Weak<Mutex<Backends>>, removals: &Receiver<()>) {
+    let draining = || backends.upgrade().map_or(0, |it| lock(&it).collect(read_clock()));
     while removals.recv().is_ok() {
         let mut pause = FIRST_LOOK;
-        while lock(backends).collect(read_clock()) > 0 {
+        while draining() > 0 {
             pause = match removals.recv_timeout(pause) {
                 Ok(()) => FIRST_LOOK,
                 Err(RecvTimeoutError::Timeout) => LOOK.min(2 * pause),

@@ -1,6 +1,7 @@
 //! The formats of values. Each format parses what it prints, and its errors say what is accepted.
 
 use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde_json::Value as Json;
 use super::setting::Refusal;
 use super::{backend, listen};
 use crate::balance::Policy;
+use crate::dns::PORT;
 use crate::journal::STANDARD_OUTPUT;
 use crate::proxy::settings::{Backend, Listen, Pin, Resample};
 use crate::proxy::statuses::Statuses;
@@ -313,6 +315,27 @@ impl Format for Cidr {
 
     fn show(&self, value: &Origin) -> Json {
         value.to_string().into()
+    }
+}
+
+/// The address of a name server.
+pub(super) struct NameServer;
+
+impl Format for NameServer {
+    type Value = SocketAddr;
+
+    fn read(&self, text: &str) -> Result<SocketAddr, String> {
+        let with_port = || text.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
+        let ip = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let address = ip.ok().map(|ip| SocketAddr::from((ip, PORT))).or_else(with_port);
+        address.ok_or_else(|| "give an IP address, or one with a port: 10.0.0.53:5353".to_owned())
+    }
+
+    fn show(&self, value: &SocketAddr) -> Json {
+        match (value.port(), value.ip()) {
+            (PORT, ip) => ip.to_string().into(),
+            _ => value.to_string().into(),
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 use std::num::NonZeroU64;
 
 use super::format::{
-    Choice, Cidr, Fraction, List, ListenAddress, Log, Or, PinList, PolicyName, Port, ResampleAfter,
-    StatusSet, Switch, Target, Time, Upstream, at_least, between,
+    Choice, Cidr, Fraction, List, ListenAddress, Log, NameServer, Or, PinList, PolicyName, Port,
+    ResampleAfter, StatusSet, Switch, Target, Time, Upstream, at_least, between,
 };
 use super::setting::{At, Change, Group, Setting, Spelling};
 use crate::balance::MAX_WINDOW;
@@ -43,6 +43,7 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 pub static GROUPS: &[Group] = &[
     Group { heading: "Proxying", settings: PROXYING },
     Group { heading: "Balancing", settings: BALANCING },
+    Group { heading: "Names", settings: NAMES },
     Group { heading: "Cores", settings: CORES },
     Group { heading: "Timeouts", settings: TIMEOUTS },
     Group { heading: "Limits", settings: LIMITS },
@@ -63,7 +64,8 @@ static PROXYING: &[Setting] = &[
         help: "A backend: `http://host[:port]`, or `unix:/path/to/socket`; may be repeated. \
                Options follow it, as in `'http://a:8080 weight=3 max-in-flight=8 backup'`: its \
                share of the requests, how many it gets at a time in all, and that it gets \
-               requests only while no other backend takes them",
+               requests only while no other backend takes them. With `resolve=all` each address \
+               of its name is a backend by itself",
         part: at!(backends, List(Upstream)),
         ..RUNNING
     },
@@ -275,6 +277,34 @@ static BALANCING: &[Setting] = &[
         unit: "% of requests",
         help: "Retries per hundred requests, but at least 3 a second; 0 allows none",
         part: at!(settings.limits.retry_percent, between(0, 100)),
+        ..RUNNING
+    },
+];
+
+static NAMES: &[Setting] = &[
+    Setting {
+        name: "resolve-every",
+        value: "DURATION",
+        help: "How often the name of a backend is looked up; sooner if its TTL is shorter, or if \
+               no address answers. Up to a tenth sooner, at random, so that many proxies don't \
+               ask together",
+        part: at!(settings.names.every, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
+        name: "resolve-hold",
+        value: "DURATION",
+        help: "How long the addresses of a name stay in use once servers say that it does not \
+               exist or has none. While servers fail or don't answer, they stay in use",
+        part: at!(settings.names.hold, Time::Any),
+        ..RUNNING
+    },
+    Setting {
+        name: "resolver",
+        value: "ADDR[:PORT]",
+        help: "A name server; may be repeated. They are asked in place of those of \
+               `/etc/resolv.conf`",
+        part: at!(settings.names.servers, List(NameServer)),
         ..RUNNING
     },
 ];

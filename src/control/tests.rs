@@ -49,6 +49,10 @@ fn what_a_setting_shows_is_what_it_reads() {
     for (name, texts) in [
         ("upstream", &["http://a", "http://[::1]:8081", "unix:/run/a.sock"][..]),
         ("upstream", &["http://a weight=3 max-in-flight=8 backup", "http://b backup"]),
+        ("upstream", &["http://a:8080 max-in-flight=8 resolve=all"]),
+        ("resolve-every", &["500ms"]),
+        ("resolve-hold", &["0s"]),
+        ("resolver", &["10.0.0.53", "10.0.0.53:5353", "fd00::53", "[fd00::53]:5353"]),
         ("listen", &["127.0.0.1:80", "[::]:9090", "unix:/a.sock mode=0660"]),
         ("connections", &["non-persistent"]),
         ("client-half-close", &["allow"]),

@@ -42,6 +42,9 @@ pub(super) struct Parameters {
 #[serde(default)]
 pub(super) struct Upstream {
     pub(super) url: String,
+    /// What its name stands for, if that is not one backend: then rows name others.
+    #[serde(skip_serializing)]
+    resolve: Option<String>,
 }
 
 impl Description {
@@ -50,6 +53,7 @@ impl Description {
         let mut text = String::new();
         File::open(meta_path(log)).ok()?.take(BYTES_MAX).read_to_string(&mut text).ok()?;
         let mut read: Self = serde_json::from_str(&text).ok()?;
+        read.backends.retain(|backend| backend.resolve.is_none());
         read.backends.truncate(MAX_BACKENDS);
         Some(read).filter(|read| !read.policy.is_empty())
     }
@@ -70,7 +74,8 @@ mod tests {
     const TEXT: &str = r#"{"format":1,"started":"2026-11-23T10:00:00Z","policy":"adaptive_sma",
         "parameters":{"window":10},"failure_sample_ms":7000,"resample_after_ms":null,
         "connections":"persistent","workers":2,"later":{"a":[]},
-        "backends":[{"url":"http://localhost:8081","weight":3},{"url":"http://localhost:8082"}]}"#;
+        "backends":[{"url":"http://localhost:8081","weight":3},{"url":"http://localhost:8082"},
+        {"url":"http://pods:8080","resolve":"all"}]}"#;
 
     fn read(text: impl AsRef<[u8]>) -> Option<Description> {
         let folder = tempfile::tempdir().unwrap();

@@ -1,34 +1,28 @@
 //! The backends of a running proxy and the settings of its workers: the one handle that changes
 //! them.
 //!
-//! A backend is located before it is added, because asking for the addresses of a name blocks. One
-//! that is removed gets no new requests, and each worker closes its idle connections. It is gone
-//! when its last lease has ended and all workers have taken a roster without it; then its slot is
-//! free. What is still in flight when its drain limit is over is cut.
+//! A backend is located before it is added, because asking for the addresses of a name takes a
+//! while; later its addresses change when they are found to have moved. One that is removed gets no
+//! new requests, and each worker closes its idle connections. It is gone when its last lease has
+//! ended and all workers have taken a roster without it; then its slot is free. What is still in
+//! flight when its drain limit is over is cut.
+
+mod moved;
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use super::circle::{CircleError, refuse_circle};
+use super::configured::Configured;
 use super::listeners::ListenerTable;
+use super::locate::Located;
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::Metrics;
-use super::resolver::{ResolveError, Resolver, resolve};
-use super::settings::{Backend, Listen, Settings};
+use super::resolver::Resolver;
+use super::settings::{Backend, Settings};
 use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, RegistryFull, Verdict};
 use crate::endpoint::Endpoint;
 use crate::reactor::Waker;
-
-/// A backend that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LocateError {
-    /// It has no address.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// It is this proxy itself.
-    #[error(transparent)]
-    Circle(#[from] CircleError),
-}
 
 /// A change that can't be made. Nothing of it was done.
 #[derive(Debug, thiserror::Error)]
@@ -39,27 +33,6 @@ pub enum ChangeError {
     /// There are too many backends.
     #[error(transparent)]
     Full(#[from] RegistryFull),
-}
-
-/// A backend and where it is reached.
-#[derive(Clone, Debug)]
-pub struct Located {
-    /// As configured.
-    pub backend: Backend,
-    /// Its addresses, at least one.
-    pub addresses: Vec<Endpoint>,
-}
-
-impl Located {
-    /// Asks where a backend is reached by a proxy that listens on these addresses. This blocks.
-    ///
-    /// # Errors
-    /// If it has no address, or is the proxy itself.
-    pub fn new(backend: &Backend, listen: &[Listen]) -> Result<Self, LocateError> {
-        let addresses = resolve(backend)?;
-        refuse_circle(backend, &addresses, listen)?;
-        Ok(Self { backend: backend.clone(), addresses })
-    }
 }
 
 /// How the backends change.
@@ -84,8 +57,10 @@ pub struct Backends {
     pub(super) listeners: ListenerTable,
     /// Those that hold for what is done next.
     pub(super) settings: Arc<Settings>,
-    active: Vec<(BackendId, Backend)>,
+    configured: Vec<Configured>,
     draining: Vec<Draining>,
+    /// Tells the one who collects those that are gone that there may be some.
+    removals: Option<Sender<()>>,
     /// Wakes the thread of the active checks, if there is one.
     pub(super) checks: Option<Waker>,
     /// Whether the proxy was asked to stop.
@@ -109,7 +84,6 @@ impl Backends {
         now: Instant,
     ) -> Result<Self, ChangeError> {
         let membership = Membership::new(settings.balancing(), now)?;
-        membership.reserve(located.len())?;
         let mut backends = Self {
             metrics: Arc::new(Metrics::new(wakers.len(), membership.registry())),
             membership,
@@ -117,12 +91,15 @@ impl Backends {
             mailboxes: Arc::new(Mailboxes::new(wakers)),
             listeners: ListenerTable::default(),
             settings: Arc::new(settings.clone()),
-            active: Vec::new(),
+            configured: Vec::new(),
             draining: Vec::new(),
+            removals: None,
             checks: None,
             is_stopping: false,
         };
-        backends.add(located, now)?;
+        let added: Vec<_> = located.into_iter().map(Configured::new).collect();
+        backends.reserve(&added)?;
+        backends.add(added, now)?;
         Ok(backends)
     }
 
@@ -142,39 +119,78 @@ impl Backends {
         now: Instant,
     ) -> Result<(), ChangeError> {
         let Change { added, removed, adjusted } = change;
+        let added: Vec<_> = added.into_iter().map(Configured::new).collect();
         // Those that are gone by now have slots to give.
         self.collect(now);
-        self.membership.reserve(added.len())?;
+        self.reserve(&added)?;
         self.membership.set_options(settings.balancing())?;
         self.add(added, now)?;
         for (from, to) in adjusted {
-            if let Some((id, active)) = self.active.iter_mut().find(|(_, active)| *active == from) {
-                self.membership.set_role(*id, to.role);
-                *active = to;
-            }
-        }
-        let until = now + settings.timeouts.backend_drain;
-        for backend in removed {
-            if let Some(place) = self.active.iter().position(|(_, active)| *active == backend) {
-                let (id, _) = self.active.remove(place);
-                self.membership.drain(id);
-                self.draining.push(Draining { id, until });
+            if let Some(configured) = self.configured.iter_mut().find(|it| it.backend == from) {
+                for id in configured.adjust(to) {
+                    self.membership.set_role(id, configured.backend.role);
+                }
             }
         }
         self.settings = Arc::clone(settings);
+        for backend in removed {
+            if let Some(place) = self.configured.iter().position(|it| it.backend == backend) {
+                let configured = self.configured.remove(place);
+                self.drain(configured.ids(), now);
+            }
+        }
         self.mailboxes.send_all(|| Command::Settings(Arc::clone(settings)));
-        let roster = self.membership.roster();
-        self.mailboxes.send_all(|| Command::Roster(Arc::clone(&roster)));
+        self.send_roster();
+        self.resolver.wake_helper();
         Ok(())
     }
 
-    fn add(&mut self, located: Vec<Located>, now: Instant) -> Result<(), RegistryFull> {
-        for Located { backend, addresses } in located {
-            let id = self.membership.add_as(&backend.url, backend.role, now)?;
-            self.resolver.add(id, &backend, addresses);
-            self.active.push((id, backend));
+    fn reserve(&self, added: &[Configured]) -> Result<(), RegistryFull> {
+        self.membership.reserve(added.iter().map(|it| it.wanted().len()).sum())
+    }
+
+    fn add(&mut self, added: Vec<Configured>, now: Instant) -> Result<(), RegistryFull> {
+        for mut configured in added {
+            for (backend, addresses) in configured.wanted() {
+                let id = self.join(&backend, addresses, now)?;
+                configured.members.push((id, backend));
+            }
+            self.configured.push(configured);
         }
         Ok(())
+    }
+
+    fn join(
+        &mut self,
+        backend: &Backend,
+        addresses: Vec<Endpoint>,
+        now: Instant,
+    ) -> Result<BackendId, RegistryFull> {
+        let id = self.membership.add_as(&backend.url, backend.role, now)?;
+        self.resolver.add(id, addresses);
+        Ok(id)
+    }
+
+    fn drain(&mut self, ids: impl IntoIterator<Item = BackendId>, now: Instant) {
+        let until = now + self.settings.timeouts.backend_drain;
+        for id in ids {
+            self.membership.drain(id);
+            self.draining.push(Draining { id, until });
+        }
+        if let Some(removals) = &self.removals {
+            // The collector ends after this.
+            let _ = removals.send(());
+        }
+    }
+
+    fn send_roster(&mut self) {
+        let roster = self.membership.roster();
+        self.mailboxes.send_all(|| Command::Roster(Arc::clone(&roster)));
+    }
+
+    /// Has this one told when backends were removed, so that they are collected.
+    pub fn tell_removals(&mut self, to: Sender<()>) {
+        self.removals = Some(to);
     }
 
     /// Backends that were removed and are not gone yet, as far as [`Backends::collect`] has looked.
@@ -223,7 +239,7 @@ impl Backends {
 
     /// The backends that are not being removed.
     pub(super) fn active(&self) -> impl Iterator<Item = &(BackendId, Backend)> {
-        self.active.iter()
+        self.configured.iter().flat_map(|configured| &configured.members)
     }
 
     /// The active check of a backend has come to another verdict.
@@ -234,7 +250,7 @@ impl Backends {
     /// Nothing is checked any more, so no backend stays down because of what a check found once.
     pub(super) fn end_checks(&mut self, now: Instant) {
         self.checks = None;
-        for (id, _) in &self.active {
+        for (id, _) in self.configured.iter().flat_map(|configured| &configured.members) {
             self.membership.checked(*id, Verdict::Passes, now);
         }
     }
@@ -247,9 +263,10 @@ impl Backends {
 }
 
 impl Drop for Backends {
-    /// The thread of the active checks finds that they are gone, and ends.
+    /// The threads of the active checks and of the names find that they are gone, and end.
     fn drop(&mut self) {
         self.wake_checks();
+        self.resolver.wake_helper();
     }
 }
 
@@ -273,7 +290,7 @@ mod tests {
 
     fn located(port: u16) -> Located {
         let endpoint = Endpoint::from(SocketAddr::from(([127, 0, 0, 1], port)));
-        Located { backend: Backend::tcp("127.0.0.1", port), addresses: vec![endpoint] }
+        Located { backend: Backend::tcp("127.0.0.1", port), addresses: Ok(vec![endpoint]) }
     }
 
     impl Rig {
@@ -377,7 +394,7 @@ mod tests {
         rig.balancers[0].release(lease);
         let lease = rig.lease(0);
         rig.balancers[0].release(lease);
-        assert_eq!((rig.draining(), rig.backends.active.len()), (0, 1));
+        assert_eq!((rig.draining(), rig.backends.active().count()), (0, 1));
     }
 
     #[test]
@@ -392,7 +409,7 @@ mod tests {
         assert!(rig.backends.mailboxes.take(0).is_empty(), "nobody was told");
         let lease = rig.lease(0);
         rig.balancers[0].release(lease);
-        assert_eq!((rig.draining(), rig.backends.active.len()), (0, 1));
+        assert_eq!((rig.draining(), rig.backends.active().count()), (0, 1));
     }
 
     #[test]
@@ -402,7 +419,7 @@ mod tests {
         rig.obey(0);
         rig.obey(1);
         let lease = rig.lease(0);
-        assert_eq!((rig.draining(), rig.backends.active.len()), (0, 1));
+        assert_eq!((rig.draining(), rig.backends.active().count()), (0, 1));
         rig.balancers[0].release(lease);
     }
 }

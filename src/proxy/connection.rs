@@ -1,11 +1,13 @@
 //! The two kinds of connections a worker holds, and what ties one to the other.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::exchange::{AttemptId, AttemptIds, ConnectFailure, Exchange, MAX_ATTEMPTS};
 use super::peer::Peer;
 use super::resolver::AddressCursor;
 use crate::balance::BackendId;
+use crate::endpoint::Endpoint;
 use crate::reactor::{Key, Stream};
 
 /// A client's connection. While nothing is asked it is no more than this.
@@ -89,10 +91,32 @@ pub(super) struct Upstream {
     pub(super) client: Option<Key>,
     /// There until the first byte was sent.
     pub(super) cursor: Option<AddressCursor>,
+    pub(super) target: Target,
     /// When it last came to rest, in the pool or with its client.
     pub(super) idle_since: Instant,
     /// When it is closed if nobody uses it before.
     pub(super) idle_until: Instant,
+}
+
+/// Where a connection to a backend leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Target {
+    /// To this address, by which the backend is reached.
+    Ip(SocketAddr),
+    /// To a Unix socket, which has no other address.
+    Unix,
+    /// To an address that the backend does not have any more: it is closed once it has done what it
+    /// does.
+    Former,
+}
+
+impl Target {
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Tcp(address) => Self::Ip(*address),
+            Endpoint::Unix(_) => Self::Unix,
+        }
+    }
 }
 
 /// A connection that rested this long is asked for what its backend may have sent meanwhile: a 408,

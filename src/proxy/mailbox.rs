@@ -30,6 +30,8 @@ pub(super) enum Command {
     Roster(Arc<Roster>),
     /// Listen on these addresses from now on.
     Listen(Listening),
+    /// Close the idle connections to addresses that their backends do not have any more.
+    Moved,
     /// End what is in flight at these backends: it has had its time.
     Cut(Vec<BackendId>),
     /// Give a connection slot and a descriptor back, because another worker lacks one.
@@ -183,6 +185,7 @@ pub(super) mod tests {
             Command::Settings(_) => 's',
             Command::Roster(_) => 'r',
             Command::Listen(_) => 'l',
+            Command::Moved => 'm',
             Command::Cut(_) => 'x',
             Command::Capacity => 'c',
             Command::Client(_) => 'n',

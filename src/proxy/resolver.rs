@@ -1,65 +1,22 @@
-//! Where each backend can be reached: the addresses its host name resolves to.
+//! Where each backend can be reached: the addresses that were found, shared by all workers.
 //!
-//! A name is resolved before its backend is added, and again on a helper thread after its addresses
-//! failed, because `getaddrinfo` blocks. A name with several addresses (`localhost` has two)
-//! remembers which one answered, so that no connection fails first on the other.
+//! A backend's addresses are known before it is added. They change when its name is looked up again
+//! (`names/`), which happens from time to time, and soon after none of them answered. A backend
+//! with several addresses remembers which one answered, so that no connection fails first on
+//! another.
 
-use std::io;
-use std::net::ToSocketAddrs;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::settings::{Address, Backend};
 use crate::balance::{BackendId, MAX_BACKENDS};
-use crate::endpoint::{Endpoint, UnixName};
-
-/// A host name that has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("the upstream {url} can't be resolved ({reason}); check the name, or give an address")]
-pub struct ResolveError {
-    url: String,
-    reason: String,
-}
-
-/// The addresses that a backend has now. This blocks.
-///
-/// # Errors
-/// If there is none.
-pub(super) fn resolve(backend: &Backend) -> Result<Vec<Endpoint>, ResolveError> {
-    let refuse = |reason: String| ResolveError { url: backend.url.clone(), reason };
-    let addresses = look_up(backend).map_err(|error| refuse(error.to_string()))?;
-    if addresses.is_empty() {
-        return Err(refuse("it has no address".to_owned()));
-    }
-    Ok(addresses)
-}
-
-fn look_up(upstream: &Backend) -> io::Result<Vec<Endpoint>> {
-    let mut addresses: Vec<Endpoint> = match &upstream.address {
-        Address::Tcp { host, port } => {
-            (host.as_str(), *port).to_socket_addrs()?.map(Endpoint::from).collect()
-        }
-        Address::Unix(path) => {
-            let name = UnixName::new(path.as_os_str());
-            vec![name.map_err(io::Error::other)?.into()]
-        }
-    };
-    let mut seen = Vec::new();
-    addresses.retain(|address| {
-        let new = !seen.contains(address);
-        seen.push(address.clone());
-        new
-    });
-    Ok(addresses)
-}
+use crate::endpoint::Endpoint;
+use crate::reactor::Waker;
 
 /// The backend that has a slot, and where it can be reached.
 #[derive(Clone, Debug)]
 struct Located {
     id: BackendId,
-    backend: Backend,
     addresses: Vec<Endpoint>,
 }
 
@@ -80,24 +37,23 @@ impl Entry {
         self.located.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The backend of this id, if it still has the slot.
-    fn backend(&self, id: BackendId) -> Option<Backend> {
-        self.lock().as_ref().filter(|located| located.id == id).map(|l| l.backend.clone())
-    }
-
-    /// The addresses that were looked up for this backend, unless another one has the slot by now.
-    fn publish(&self, id: BackendId, addresses: Vec<Endpoint>) {
-        let mut located = self.lock();
-        if let Some(located) = located.as_mut().filter(|located| located.id == id)
-            && located.addresses != addresses
-        {
-            located.addresses = addresses;
-            self.changed();
+    /// Whether the backend, if it has the slot still, has other addresses than it had.
+    fn publish(&self, id: BackendId, addresses: &[Endpoint]) -> bool {
+        let mut guard = self.lock();
+        let Some(located) = guard.as_mut().filter(|located| located.id == id) else { return false };
+        if located.addresses == addresses {
+            return false;
         }
+        // The one that answered last is still tried first.
+        let preferred = located.addresses.get(self.preferred.load(Ordering::Relaxed));
+        let place = addresses.iter().position(|address| Some(address) == preferred);
+        located.addresses = addresses.to_vec();
+        self.changed(place.unwrap_or(0));
+        true
     }
 
-    fn changed(&self) {
-        self.preferred.store(0, Ordering::Relaxed);
+    fn changed(&self, preferred: usize) {
+        self.preferred.store(preferred, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);
     }
 }
@@ -106,42 +62,53 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct Resolver {
     /// By the slots of their backends.
-    entries: Arc<[Entry]>,
-    stale: SyncSender<BackendId>,
+    entries: Box<[Entry]>,
+    /// Wakes the thread that looks names up, if there is one.
+    helper: OnceLock<Waker>,
 }
 
 impl Resolver {
     /// It knows no backend yet.
     pub(super) fn new() -> Self {
-        let entries: Arc<[Entry]> = (0..MAX_BACKENDS).map(|_| Entry::default()).collect();
-        let (stale, requests) = sync_channel(MAX_BACKENDS);
-        let shared = Arc::clone(&entries);
-        // Without the helper the first addresses stay in use, which is no reason not to serve.
-        let _ = thread::Builder::new()
-            .name("resolver".to_owned())
-            .spawn(move || refresh_on_request(&shared, &requests));
-        Self { entries, stale }
+        let entries = (0..MAX_BACKENDS).map(|_| Entry::default()).collect();
+        Self { entries, helper: OnceLock::new() }
     }
 
     /// A backend and the addresses it was resolved to. Its id must not be in a roster before.
-    pub(super) fn add(&self, id: BackendId, backend: &Backend, addresses: Vec<Endpoint>) {
+    pub(super) fn add(&self, id: BackendId, addresses: Vec<Endpoint>) {
         let entry = &self.entries[id.slot()];
         let mut located = entry.lock();
-        *located = Some(Located { id, backend: backend.clone(), addresses });
-        entry.changed();
+        *located = Some(Located { id, addresses });
+        entry.changed(0);
     }
-}
 
-fn refresh_on_request(entries: &[Entry], requests: &Receiver<BackendId>) {
-    while let Ok(id) = requests.recv() {
-        let entry = &entries[id.slot()];
-        entry.is_stale.store(false, Ordering::Relaxed);
-        // A name that can't be resolved just now keeps the addresses it had.
-        if let Some(backend) = entry.backend(id)
-            && let Ok(addresses) = resolve(&backend)
-        {
-            entry.publish(id, addresses);
+    /// A backend has these addresses from now on; whether they are other ones.
+    pub(super) fn publish(&self, id: BackendId, addresses: &[Endpoint]) -> bool {
+        self.entries[id.slot()].publish(id, addresses)
+    }
+
+    /// Whether a thread looks names up.
+    pub(super) fn has_helper(&self) -> bool {
+        self.helper.get().is_some()
+    }
+
+    /// The thread that looks names up from now on. The first one stays.
+    pub(super) fn set_helper(&self, waker: Waker) {
+        let _ = self.helper.set(waker);
+    }
+
+    /// Has that thread, if there is one, look what has changed.
+    pub(super) fn wake_helper(&self) {
+        if let Some(helper) = self.helper.get() {
+            // An eventfd that refuses its one write leaves it to the next event.
+            let _ = helper.wake();
         }
+    }
+
+    /// The backends of which no address answered since this was asked last.
+    pub(super) fn take_stale(&self) -> Vec<BackendId> {
+        let stale = self.entries.iter().filter(|it| it.is_stale.swap(false, Ordering::Relaxed));
+        stale.filter_map(|entry| entry.lock().as_ref().map(|located| located.id)).collect()
     }
 }
 
@@ -181,16 +148,7 @@ impl LocalResolver {
         id: BackendId,
         last: Option<AddressCursor>,
     ) -> Option<(AddressCursor, &Endpoint)> {
-        let entry = &self.shared.entries[id.slot()];
-        if self.copies.len() <= id.slot() {
-            self.copies.resize_with(id.slot() + 1, Copy::default);
-        }
-        let copy = &mut self.copies[id.slot()];
-        let current = entry.version.load(Ordering::Acquire);
-        if copy.version != current {
-            *copy = Copy { version: current, located: entry.lock().clone() };
-        }
-        let addresses = &copy.located.as_ref().filter(|located| located.id == id)?.addresses;
+        let (entry, addresses) = self.current(id)?;
         let AddressCursor { step, index } = match last {
             None => AddressCursor { step: 0, index: entry.preferred.load(Ordering::Relaxed) },
             Some(last) => AddressCursor { step: last.step + 1, index: last.index + 1 },
@@ -200,6 +158,27 @@ impl LocalResolver {
         }
         let index = index % addresses.len();
         Some((AddressCursor { step, index }, &addresses[index]))
+    }
+
+    /// The entry of a backend, and its addresses as they are now.
+    fn current(&mut self, id: BackendId) -> Option<(&Entry, &[Endpoint])> {
+        let Self { shared, copies } = self;
+        let entry = &shared.entries[id.slot()];
+        if copies.len() <= id.slot() {
+            copies.resize_with(id.slot() + 1, Copy::default);
+        }
+        let copy = &mut copies[id.slot()];
+        let current = entry.version.load(Ordering::Acquire);
+        if copy.version != current {
+            *copy = Copy { version: current, located: entry.lock().clone() };
+        }
+        Some((entry, &copy.located.as_ref().filter(|located| located.id == id)?.addresses))
+    }
+
+    /// Whether this is an address of a backend now.
+    pub(super) fn leads_to(&mut self, id: BackendId, address: SocketAddr) -> bool {
+        let address = Endpoint::Tcp(address);
+        self.current(id).is_some_and(|(_, addresses)| addresses.contains(&address))
     }
 
     /// The address that a search came to, as it is known here.
@@ -220,8 +199,8 @@ impl LocalResolver {
     pub(super) fn request_refresh(&self, id: BackendId) {
         let is_stale = &self.shared.entries[id.slot()].is_stale;
         // The helper may be slow, and is asked once however many requests and checks fail.
-        if !is_stale.swap(true, Ordering::Relaxed) && self.shared.stale.try_send(id).is_err() {
-            is_stale.store(false, Ordering::Relaxed);
+        if !is_stale.swap(true, Ordering::Relaxed) {
+            self.shared.wake_helper();
         }
     }
 }
@@ -229,12 +208,8 @@ impl LocalResolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::balance::Role;
     use crate::balance::tests::{ids, reused};
-
-    fn backend(host: &str) -> Backend {
-        Backend::tcp(host, 8081)
-    }
+    use crate::reactor::{Event, Poller};
 
     fn addresses<const N: usize>(texts: [&str; N]) -> Vec<Endpoint> {
         texts.map(|text| text.parse().expect("an address")).to_vec()
@@ -242,39 +217,18 @@ mod tests {
 
     fn local(id: BackendId, addresses: Vec<Endpoint>) -> LocalResolver {
         let resolver = Resolver::new();
-        resolver.add(id, &backend("127.0.0.1"), addresses);
+        resolver.add(id, addresses);
         LocalResolver::new(Arc::new(resolver))
     }
 
     #[test]
-    fn an_address_stands_for_itself() {
-        let found = resolve(&backend("127.0.0.1")).expect("resolves");
-        assert_eq!(found, addresses(["127.0.0.1:8081"]));
-        let id = ids(1)[0];
+    fn one_address_is_tried_once() {
+        let (id, found) = (ids(1)[0], addresses(["127.0.0.1:8081"]));
         let mut resolver = local(id, found.clone());
         let (cursor, address) = resolver.address(id, None).expect("an address");
         assert_eq!(*address, found[0]);
-        assert_eq!(resolver.address(id, Some(cursor)), None);
-    }
-
-    #[test]
-    fn a_path_is_taken_as_it_is() {
-        let url = "unix:/run/app.sock".to_owned();
-        let address = Address::Unix("/run/app.sock".into());
-        let found = resolve(&Backend { url, address, role: Role::default() });
-        let found = found.expect("resolves");
-        assert_eq!(found, addresses(["unix:/run/app.sock"]));
-        let id = ids(1)[0];
-        let mut resolver = local(id, found.clone());
-        let cursor = resolver.address(id, None).expect("an address").0;
         assert_eq!(resolver.address_at(id, cursor), Some(&found[0]));
         assert_eq!(resolver.address(id, Some(cursor)), None);
-    }
-
-    #[test]
-    fn a_name_without_address_is_refused_by_its_url() {
-        let error = resolve(&backend("no-such-host.invalid")).expect_err("refused");
-        assert!(error.to_string().contains("http://no-such-host.invalid:8081"), "{error}");
     }
 
     #[test]
@@ -307,21 +261,36 @@ mod tests {
     #[test]
     fn the_helper_is_asked_once_until_it_looks_however_many_attempts_fail() {
         let id = ids(1)[0];
-        let (stale, requests) = sync_channel(MAX_BACKENDS);
-        let entries: Arc<[Entry]> = (0..MAX_BACKENDS).map(|_| Entry::default()).collect();
-        let shared = Arc::new(Resolver { entries: Arc::clone(&entries), stale });
-        shared.add(id, &backend("127.0.0.1"), addresses(["127.0.0.1:1"]));
-        let mut resolver = LocalResolver::new(shared);
+        let resolver = local(id, addresses(["127.0.0.1:1"]));
+        let mut poller = Poller::new(8).expect("a poller");
+        resolver.shared.set_helper(poller.waker());
+        let mut events = Vec::new();
         for _ in 0..3 {
             (0..1_000).for_each(|_| resolver.request_refresh(id));
-            assert_eq!(requests.try_iter().collect::<Vec<_>>(), [id]);
-            let (asked, asks) = sync_channel(1);
-            asked.send(id).expect("room");
-            drop(asked);
-            refresh_on_request(&entries, &asks);
+            poller.turn(&mut events, false).expect("a turn");
+            assert_eq!(events, [Event::Woken]);
+            assert_eq!(resolver.shared.take_stale(), [id]);
+            assert_eq!(resolver.shared.take_stale(), []);
         }
-        let found = resolver.address(id, None).map(|(_, address)| address.clone());
-        assert_eq!(found, addresses(["127.0.0.1:8081"]).pop());
+    }
+
+    #[test]
+    fn the_address_that_answered_stays_first_when_others_come_and_go() {
+        let id = ids(1)[0];
+        let [a, b, c] = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"];
+        let mut resolver = local(id, addresses([a, b]));
+        let first = resolver.address(id, None).expect("the first").0;
+        let second = resolver.address(id, Some(first)).expect("the second").0;
+        resolver.mark_good(id, second);
+        let mut first = |now: &[Endpoint]| {
+            assert!(resolver.shared.publish(id, now) && !resolver.shared.publish(id, now));
+            resolver.address(id, None).map(|(_, address)| address.clone())
+        };
+        assert_eq!(first(&addresses([b, c])), addresses([b]).pop());
+        assert_eq!(first(&addresses([a, b, c])), addresses([b]).pop());
+        assert_eq!(first(&addresses([a, c])), addresses([a]).pop(), "it is gone");
+        let leads_to = |text: &str| text.parse().expect("an address");
+        assert!(resolver.leads_to(id, leads_to(c)) && !resolver.leads_to(id, leads_to(b)));
     }
 
     #[test]
@@ -330,14 +299,12 @@ mod tests {
         let [old, new, late] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
         let mut resolver = local(earlier, addresses([old]));
         let shared = Arc::clone(&resolver.shared);
-        let entry = &shared.entries[earlier.slot()];
         let mut first = |id| resolver.address(id, None).map(|(_, address)| address.clone());
         assert_eq!((first(earlier), first(later)), (addresses([old]).pop(), None));
-        entry.publish(earlier, addresses([new]));
+        assert!(shared.publish(earlier, &addresses([new])));
         assert_eq!(first(earlier), addresses([new]).pop());
-        shared.add(later, &backend("127.0.0.1"), addresses([old]));
-        entry.publish(earlier, addresses([late]));
-        assert_eq!(entry.backend(earlier), None);
+        shared.add(later, addresses([old]));
+        assert!(!shared.publish(earlier, &addresses([late])));
         assert_eq!((first(earlier), first(later)), (None, addresses([old]).pop()));
     }
 }

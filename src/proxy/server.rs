@@ -3,8 +3,10 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use super::backends::{Backends, ChangeError, LocateError, Located};
+use super::backends::{Backends, ChangeError};
+use super::circle::CircleError;
 use super::listeners::{ListenError, ListenerTable, OwnListener};
+use super::locate::Located;
 use super::settings::Plan;
 use super::worker::{Shared, Worker};
 use crate::balance::Balancer;
@@ -21,9 +23,9 @@ pub enum StartError {
     /// An address can't be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// An upstream can't be used.
+    /// An upstream is the proxy itself.
     #[error(transparent)]
-    Locate(#[from] LocateError),
+    Circle(#[from] CircleError),
     /// Upstreams and settings don't fit.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -52,15 +54,15 @@ struct Loop {
 }
 
 impl Bound {
-    /// Resolves the upstreams and binds the listeners. What comes beside it changes the backends
-    /// and the settings of the proxy, and stops it, even before it is started.
+    /// Resolves the upstreams and binds the listeners; an upstream whose name has no address gets
+    /// no requests yet. What comes beside it changes the backends and the settings of the proxy,
+    /// and stops it, even before it is started.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn bind(plan: &Plan) -> Result<(Self, Backends), StartError> {
         let settings = &plan.settings;
-        let located = plan.backends.iter().map(|it| Located::new(it, &settings.listen));
-        let located = located.collect::<Result<Vec<_>, _>>()?;
+        let located = Located::all(&plan.backends, settings)?;
         let workers = settings.workers().max(1);
         let pollers = (0..workers).map(|_| Poller::new(EVENTS_PER_TURN));
         let pollers = pollers.collect::<Result<Vec<_>, _>>()?;

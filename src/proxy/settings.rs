@@ -3,7 +3,7 @@
 //! These are plain values with their defaults. Names, formats and help are in `control::table`.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct Backend {
     pub address: Address,
     /// How it is configured beside the others.
     pub role: Role,
+    /// What its name stands for.
+    pub resolve: Resolve,
 }
 
 impl Backend {
@@ -46,14 +48,33 @@ impl Backend {
     #[must_use]
     pub fn tcp(host: &str, port: u16) -> Self {
         let address = Address::Tcp { host: host.to_owned(), port };
-        Self { url: format!("http://{address}"), address, role: Role::default() }
+        let (role, resolve) = (Role::default(), Resolve::One);
+        Self { url: format!("http://{address}"), address, role, resolve }
     }
 
     /// Whether both are the same server, however it is configured.
     #[must_use]
     pub fn is_same_server(&self, other: &Self) -> bool {
-        self.url == other.url && self.address == other.address
+        (&self.url, &self.address, self.resolve) == (&other.url, &other.address, other.resolve)
     }
+
+    /// The host name that has to be looked up to reach it.
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        match &self.address {
+            Address::Tcp { host, .. } => host.parse::<IpAddr>().is_err().then_some(host),
+            Address::Unix(_) => None,
+        }
+    }
+}
+
+/// What the name of a backend stands for, which may have several addresses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Resolve {
+    /// One server, reached at any of the addresses.
+    One,
+    /// A server at each of them: each address is a backend by itself.
+    All,
 }
 
 /// Where a backend is reached.
@@ -288,6 +309,23 @@ impl Default for Checks {
     }
 }
 
+/// How the host names of backends are looked up while the proxy runs.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// From a look-up to the next one, unless what was found may not be used for so long.
+    pub every: Duration,
+    /// How long the addresses of a name are used that does not exist any more.
+    pub hold: Duration,
+    /// The name servers that are asked in place of those of the system, if there are any.
+    pub servers: Vec<SocketAddr>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(10), hold: Duration::from_secs(30), servers: Vec::new() }
+    }
+}
+
 /// All a proxy runs by, except its backends.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -327,6 +365,8 @@ pub struct Settings {
     pub probe_timeout: Duration,
     /// Active checks.
     pub checks: Checks,
+    /// Host names.
+    pub names: Names,
     /// What a client's end of stream means while it waits.
     pub half_close: HalfClose,
     /// Durations.
@@ -358,6 +398,7 @@ impl Default for Settings {
             slow_start: None,
             probe_timeout: Duration::from_secs(5),
             checks: Checks::default(),
+            names: Names::default(),
             half_close: HalfClose::Cancel,
             timeouts: Timeouts::default(),
             limits: Limits::default(),

@@ -11,6 +11,7 @@
 //! alone.
 
 pub mod cores;
+mod datagram;
 pub mod descriptors;
 mod lazy_timer;
 mod lazy_timers;
@@ -26,6 +27,7 @@ mod tests;
 mod timers;
 mod transport;
 
+pub use datagram::Datagrams;
 pub use lazy_timer::LazyTimer;
 pub use lazy_timers::LazyTimers;
 pub use listener::{DEFAULT_MODE, Listener, ListenerHandle};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate::balance::Role;
 use tidegate::proxy::metrics::BackendSnapshot;
-use tidegate::proxy::settings::{Address, Backend, Plan};
+use tidegate::proxy::settings::{Address, Backend, Plan, Resolve};
 
 use crate::live::{Live, plan};
 use support::clock::{hear, pause, until};
@@ -280,7 +280,7 @@ fn a_unix_socket_is_checked_and_one_that_is_not_there_is_down_until_it_is() {
     let mut plan = checked(&[serving.address()]);
     let url = format!("unix:{}", path.display());
     let address = Address::Unix(path.clone());
-    plan.backends.push(Backend { url, address, role: Role::default() });
+    plan.backends.push(Backend { url, address, role: Role::default(), resolve: Resolve::One });
     let proxy = Live::start(&plan);
     until("failures", || {
         (proxy.counted().total.failed_checks.get("connect_refused") >= Some(&3)).then_some(())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tidegate::balance::Role;
 use tidegate::control::controller::ApplyError;
 use tidegate::endpoint::Endpoint;
-use tidegate::proxy::settings::{Address, Backend, Plan};
+use tidegate::proxy::settings::{Address, Backend, Plan, Resolve};
 
 use crate::live::{Live, backend, plan};
 use support::clock::{hear, until};
@@ -287,9 +287,11 @@ fn a_plan_that_can_t_be_applied_changes_nothing() {
     assert!(matches!(&refused, ApplyError::Listen(_)), "{refused}");
     assert!(refused.to_string().starts_with("can't listen on 192.0.2.1:1: "), "{refused}");
     let mut unknown = before.clone();
+    // A name server that is not there.
+    unknown.settings.names.servers = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
     let (url, host) = ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned());
     let address = Address::Tcp { host, port: 80 };
-    unknown.backends = vec![Backend { url, address, role: Role::default() }];
+    unknown.backends = vec![Backend { url, address, role: Role::default(), resolve: Resolve::One }];
     let refused = proxy.controller.apply(unknown).expect_err("a name without address");
     assert!(matches!(refused, ApplyError::Locate(_)), "{refused}");
     let mut many = before.clone();

@@ -7,6 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::json;
 use support::clock::until;
+use support::http::get;
 use support::origin::{Origin, Silent};
 use support::process::{Process, Proxy, run, run_with, tidegate};
 
@@ -67,13 +68,30 @@ fn a_pinned_worker_stays_on_its_core() {
     assert_eq!(proxy.process.core_of("worker-0"), core);
 }
 
+/// A name server at which nothing listens.
+fn no_resolver() -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().to_string()
+}
+
 #[test]
-fn an_upstream_that_has_no_address_is_named() {
-    for flags in [&["--check"][..], &["--listen", "127.0.0.1:0", "--log", "none"]] {
-        let ended = run(&[flags, &["--upstream", "http://no-such-host.invalid:1"]].concat());
-        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-        assert!(ended.stderr.contains("no-such-host.invalid"), "{}", ended.stderr);
-    }
+fn an_upstream_that_has_no_address_is_named_by_the_check() {
+    let url = "http://no-such-host.invalid:1";
+    let ended = run(&["--check", "--resolver", &no_resolver(), "--upstream", url]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no-such-host.invalid"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("can't be reached"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_proxy_starts_though_no_upstream_has_an_address_and_says_so() {
+    let url = "http://no-such-host.invalid:1";
+    let flags = ["--resolver", &no_resolver(), "--upstream", url, "--log", "none"];
+    let mut proxy =
+        Proxy::spawn(&mut tidegate(&[&["--listen", "127.0.0.1:0"], &flags[..]].concat()));
+    let said = proxy.process.line("have no address");
+    assert!(said.contains(&format!("{url}; no upstream has one")), "{said}");
+    assert_eq!(get(proxy.address(), "/").status, 503);
 }
 
 #[test]

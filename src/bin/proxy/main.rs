@@ -24,8 +24,8 @@ use tidegate::control::sources::{Planned, Sources};
 use tidegate::control::{describe, file};
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal, NextRun, Options, STANDARD_OUTPUT, Totals};
-use tidegate::proxy::backends::Located;
-use tidegate::proxy::settings::{Plan, Settings};
+use tidegate::proxy::locate::Located;
+use tidegate::proxy::settings::{Backend, Plan, Settings};
 use tidegate::proxy::{Bound, HEALTH, StartError};
 use tidegate::reactor::descriptors;
 use tidegate::usage;
@@ -78,7 +78,7 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
     raise_descriptors(settings, console);
     watch.begins("resolving the names of the upstreams");
     let (bound, backends) = Bound::bind(plan).map_err(|error| match error {
-        StartError::Locate(_) | StartError::Change(_) => fail(console, MISUSE, &error),
+        StartError::Circle(_) | StartError::Change(_) => fail(console, MISUSE, &error),
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
     watch.begins("opening the log");
@@ -95,6 +95,7 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
     .map_err(|error| fail(console, MISUSE, &error))?;
     let endpoints = bound.endpoints().to_vec();
     let metrics = backends.metrics();
+    let unresolved: Vec<String> = backends.unresolved().map(|it| it.url.clone()).collect();
     let can_t_start = |error| fail(console, 1, &format!("can't start a thread: {error}"));
     let controller = Controller::start(plan.clone(), backends).map_err(can_t_start)?;
     let log = journal.reopener();
@@ -114,6 +115,9 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
     console.say(&greeting(plan, &endpoints));
     if let Some(hidden) = hidden {
         complain(console, &hidden.to_string());
+    }
+    if !unresolved.is_empty() {
+        complain(console, &without_address(&unresolved, plan.backends.len()));
     }
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
@@ -140,9 +144,13 @@ fn next_run(plan: &Plan, started: Timestamp) -> Option<NextRun> {
 fn check(planned: &Planned, config: Option<&Path>, form: Form, console: Console) -> Result<(), u8> {
     let Planned { plan, hidden, .. } = planned;
     let settings = &plan.settings;
-    let located = plan.backends.iter().map(|backend| Located::new(backend, &settings.listen));
-    let located: Vec<Located> =
-        located.collect::<Result<_, _>>().map_err(|error| fail(console, MISUSE, &error))?;
+    let located = Located::all(&plan.backends, settings);
+    let located = located.map_err(|error| fail(console, MISUSE, &error))?;
+    let mut found = Vec::new();
+    for Located { backend, addresses } in located {
+        let addresses = addresses.map_err(|error| fail(console, MISUSE, &error))?;
+        found.push((backend, addresses));
+    }
     if let Some(Err(error)) = settings.log.as_deref().map(journal::check) {
         return Err(fail(console, MISUSE, &error));
     }
@@ -153,13 +161,13 @@ fn check(planned: &Planned, config: Option<&Path>, form: Form, console: Console)
     console.say(&match form {
         Form::Text => {
             let config = config.map(|config| describe::line("config", &config));
-            let found: String = located.iter().map(found).collect();
+            let found: String = found.iter().map(as_line).collect();
             config.unwrap_or_default() + &describe::text(plan) + &found
         }
         Form::Json => {
-            let backends: Value = located
+            let backends: Value = found
                 .iter()
-                .map(|Located { backend, addresses }| {
+                .map(|(backend, addresses)| {
                     let addresses = addresses.iter().map(ToString::to_string);
                     let mut backend = describe::backend(backend);
                     backend["addresses"] = addresses.collect();
@@ -175,7 +183,7 @@ fn check(planned: &Planned, config: Option<&Path>, form: Form, console: Console)
 }
 
 /// A backend's URL and what was found there, as a line.
-fn found(Located { backend, addresses }: &Located) -> String {
+fn as_line((backend, addresses): &(Backend, Vec<Endpoint>)) -> String {
     describe::line(&backend.url, &addresses.iter().map(what_is_at).collect::<Vec<_>>().join(", "))
 }
 
@@ -231,6 +239,17 @@ fn greeting(plan: &Plan, endpoints: &[Endpoint]) -> String {
         let _ = writeln!(text, "upstream {}", backend.url);
     }
     text
+}
+
+/// What is said of backends whose names have no address.
+fn without_address(unresolved: &[String], backends: usize) -> String {
+    let urls = unresolved.join(", ");
+    let more = if unresolved.len() == backends {
+        "no upstream has one, so requests are answered 503 until one has"
+    } else {
+        "they get no requests until they have one"
+    };
+    format!("the names of these upstreams have no address: {urls}; {more}")
 }
 
 fn complain(console: Console, text: &str) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::super::connection::{Client, InFlight, Upstream, connect_failure};
+use super::super::connection::{Client, InFlight, Target, Upstream, connect_failure};
 use super::super::exchange::{AttemptId, ConnectFailure, Source};
 use super::super::resolver::AddressCursor;
 use super::super::settings::UpstreamReuse;
@@ -131,6 +131,7 @@ impl Worker {
                 backend,
                 client: Some(key),
                 cursor: Some(cursor),
+                target: Target::of(endpoint),
                 idle_since: now,
                 idle_until: now,
             })
@@ -192,11 +193,12 @@ impl Worker {
         }
     }
 
-    /// A connection serves nobody for now, for so long at most. One whose backend is draining is
-    /// closed.
+    /// A connection serves nobody for now, for so long at most. One whose backend is draining, or
+    /// has another address, is closed.
     pub(super) fn lay_to_rest(&mut self, link: Key, idle: Duration, now: Instant) {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
-        if !self.context.balancer.roster().contains(upstream.backend) {
+        let is_former = upstream.target == Target::Former;
+        if is_former || !self.context.balancer.roster().contains(upstream.backend) {
             return self.drop_resting(link);
         }
         upstream.client = None;

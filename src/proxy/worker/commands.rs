@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::connection::Target;
 use super::super::exchange::Phase;
 use super::super::mailbox::Command;
 use super::super::settings::Settings;
@@ -19,6 +20,7 @@ impl Worker {
                 Command::Settings(settings) => self.configure(settings),
                 Command::Roster(roster) => self.take_roster(roster),
                 Command::Listen(listening) => self.listen(listening, now),
+                Command::Moved => self.leave_former_addresses(),
                 Command::Cut(backends) => self.cut(&backends, now),
                 Command::Capacity => self.make_room_for_others(now),
                 Command::Client(newcomer) => self.admit_all([newcomer], now),
@@ -54,6 +56,22 @@ impl Worker {
         self.context.balancer.set_roster(roster);
         self.context.metrics.forget_gone();
         self.upstreams.forget_gone();
+    }
+
+    /// Closes idle connections to addresses that their backends do not have any more. Those in use
+    /// are closed after it. A connection that is opened later leads to an address of then.
+    fn leave_former_addresses(&mut self) {
+        for link in self.upstreams.keys().collect::<Vec<_>>() {
+            let Some(upstream) = self.upstreams.get_mut(link) else { continue };
+            let Target::Ip(address) = upstream.target else { continue };
+            if self.resolver.leads_to(upstream.backend, address) {
+                continue;
+            }
+            upstream.target = Target::Former;
+            if upstream.client.is_none() {
+                self.drop_resting(link);
+            }
+        }
     }
 
     /// Ends what is in flight at these backends.

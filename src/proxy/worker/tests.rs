@@ -12,10 +12,11 @@ use crate::buffer::BLOCK_BYTES;
 use crate::console::Console;
 use crate::endpoint::Endpoint;
 use crate::journal::{self, Journal};
-use crate::proxy::backends::Located;
 use crate::proxy::connection::RESTED;
 use crate::proxy::listeners::ListenerId;
-use crate::proxy::settings::{Address, Backend, Limits, Timeouts};
+use crate::proxy::locate::Located;
+use crate::proxy::mailbox::Command;
+use crate::proxy::settings::{Address, Backend, Limits, Resolve, Timeouts};
 use crate::reactor::Listener;
 
 /// An answer of the proxy's own, so that no backend is needed.
@@ -55,6 +56,7 @@ struct Bench {
     address: SocketAddr,
     backend: TcpListener,
     metrics: Arc<Metrics>,
+    resolver: Arc<Resolver>,
     _journal: Journal,
 }
 
@@ -71,11 +73,11 @@ impl Bench {
         let poller = Poller::new(1024).unwrap();
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let Endpoint::Tcp(address) = *listener.endpoint() else { panic!("{listener:?}") };
-        let located = upstreams.iter().map(|it| Located::new(it, &[]).unwrap()).collect();
+        let located = Located::all(upstreams, &settings).unwrap();
         let wakers = vec![poller.waker()];
         let mut backends = Backends::new(&settings, located, wakers, poller.now()).unwrap();
         let (shared, balancer) = (Shared::new(settings, &backends), backends.balancer());
-        let metrics = Arc::clone(&shared.metrics);
+        let (metrics, resolver) = (Arc::clone(&shared.metrics), Arc::clone(&shared.resolver));
         let (journal, mut senders) = Journal::start(journal::Options {
             path: None,
             meta: None,
@@ -96,7 +98,7 @@ impl Bench {
             poller,
         );
         let worker = worker.unwrap();
-        Self { worker, address, backend, metrics, _journal: journal }
+        Self { worker, address, backend, metrics, resolver, _journal: journal }
     }
 
     /// A client's end of a connection, which waits for nothing.
@@ -247,6 +249,42 @@ fn a_pooled_connection_is_not_used_again_once_its_time_is_up_or_its_backend_said
 }
 
 #[test]
+fn a_connection_to_a_former_address_is_closed_at_once_if_idle_and_else_after_its_use() {
+    for is_idle in [true, false] {
+        let mut bench = Bench::new();
+        let mut client = bench.client();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        bench.until("a connection to the backend", |bench| !bench.worker.upstreams.is_empty());
+        let (mut origin, _) = bench.backend.accept().unwrap();
+        let mut answer = |bench: &mut Bench| {
+            origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+            bench.until("an answer", |_| answers(&mut client) == 1);
+        };
+        if is_idle {
+            answer(&mut bench);
+        }
+        let link = bench.worker.upstreams.keys().next().unwrap();
+        let backend = bench.worker.upstreams.get(link).unwrap().backend;
+        let (shared, mailboxes) = (bench.resolver.clone(), Arc::clone(&bench.worker.mailboxes));
+        let own = bench.backend.local_addr().unwrap();
+        let other = SocketAddr::from(([127, 0, 0, 1], 1));
+        // With its address beside another one it stays.
+        assert!(shared.publish(backend, &[other.into(), own.into()]));
+        mailboxes.send_all(|| Command::Moved);
+        bench.turn();
+        assert_eq!(bench.worker.upstreams.keys().collect::<Vec<_>>(), [link]);
+        assert!(shared.publish(backend, &[other.into()]));
+        mailboxes.send_all(|| Command::Moved);
+        bench.turn();
+        if !is_idle {
+            assert_eq!(bench.worker.upstreams.keys().collect::<Vec<_>>(), [link]);
+            answer(&mut bench);
+        }
+        assert!(bench.worker.upstreams.is_empty(), "it is closed");
+    }
+}
+
+#[test]
 fn nothing_is_sent_over_a_bound_connection_before_it_is_known_to_be_alive() {
     let mut bench = Bench::new();
     let mut client = bench.client();
@@ -283,8 +321,9 @@ fn backends_that_can_not_be_reached_are_tried_without_a_pause() {
     let folder = tempfile::tempdir().unwrap();
     let missing = ["a", "b", "c"].map(|name| {
         let path = folder.path().join(name);
-        let (url, role) = (format!("unix:{}", path.display()), Role::default());
-        Backend { url, address: Address::Unix(path), role }
+        let url = format!("unix:{}", path.display());
+        let (role, resolve) = (Role::default(), Resolve::One);
+        Backend { url, address: Address::Unix(path), role, resolve }
     });
     let mut bench = Bench::before(&missing, TcpListener::bind("127.0.0.1:0").unwrap());
     let mut client = bench.client();

@@ -24,7 +24,11 @@ impl Silent {
 
     /// Reserves one of `ip`.
     pub fn reserve_at(ip: IpAddr) -> Self {
-        let wanted = SocketAddr::new(ip, 0);
+        Self::reserve_on(SocketAddr::new(ip, 0))
+    }
+
+    /// Reserves this one.
+    pub fn reserve_on(wanted: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(wanted), Type::STREAM, None).unwrap();
         socket.bind(&wanted.into()).unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();

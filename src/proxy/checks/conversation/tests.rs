@@ -1,6 +1,6 @@
 use super::*;
 use crate::balance::Role;
-use crate::proxy::settings::Address;
+use crate::proxy::settings::{Address, Resolve};
 use crate::proxy::worker::tests::settings;
 
 fn ms(millis: u64) -> Duration {
@@ -59,7 +59,8 @@ fn faulty(error: HeadError) -> Finding {
 #[test]
 fn the_request_names_the_host_of_the_backend_and_asks_to_close() {
     let request_of = |url: &str, address: Address| {
-        let backend = Backend { url: url.to_owned(), address, role: Role::default() };
+        let backend =
+            Backend { url: url.to_owned(), address, role: Role::default(), resolve: Resolve::One };
         let bytes = request("/healthz?full=1", &backend);
         String::from_utf8(bytes).expect("text")
     };

@@ -1,0 +1,138 @@
+//! A backend of the plan, and the backends of the roster that stand for it: none while its name has
+//! no address, else one; or one for each address, if its name stands for several servers.
+
+use std::net::IpAddr;
+
+use super::locate::{Located, endpoints};
+use super::settings::{Address, Backend, Resolve};
+use crate::balance::BackendId;
+use crate::endpoint::Endpoint;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Configured {
+    /// As it is in the plan.
+    pub(super) backend: Backend,
+    addresses: Vec<Endpoint>,
+    /// What stands for it.
+    pub(super) members: Vec<(BackendId, Backend)>,
+}
+
+impl Configured {
+    /// One for which nothing stands yet.
+    pub(super) fn new(located: Located) -> Self {
+        let Located { backend, addresses } = located;
+        Self { backend, addresses: addresses.unwrap_or_default(), members: Vec::new() }
+    }
+
+    /// What is to stand for it, each with its addresses.
+    pub(super) fn wanted(&self) -> Vec<(Backend, Vec<Endpoint>)> {
+        match (self.backend.resolve, &self.addresses[..]) {
+            (_, []) => Vec::new(),
+            (Resolve::One, all) => vec![(self.backend.clone(), all.to_vec())],
+            (Resolve::All, all) => {
+                all.iter().map(|address| (self.at(address), vec![address.clone()])).collect()
+            }
+        }
+    }
+
+    /// The backend at one of the addresses. It is known by that.
+    fn at(&self, endpoint: &Endpoint) -> Backend {
+        let (role, resolve) = (self.backend.role, self.backend.resolve);
+        match endpoint {
+            Endpoint::Tcp(address) => {
+                let host = address.ip().to_string();
+                let address = Address::Tcp { host, port: address.port() };
+                Backend { url: format!("http://{address}"), address, role, resolve }
+            }
+            Endpoint::Unix(_) => self.backend.clone(),
+        }
+    }
+
+    /// The ids of what stands for it.
+    pub(super) fn ids(&self) -> impl Iterator<Item = BackendId> {
+        self.members.iter().map(|(id, _)| *id)
+    }
+
+    /// It is configured in another way; the ids of those that have that role now.
+    pub(super) fn adjust(&mut self, to: Backend) -> Vec<BackendId> {
+        for (_, member) in &mut self.members {
+            member.role = to.role;
+        }
+        self.backend = to;
+        self.ids().collect()
+    }
+
+    /// The IP addresses of its name.
+    pub(super) fn ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => Some(address.ip()),
+            Endpoint::Unix(_) => None,
+        })
+    }
+
+    /// Where it is reached if its name has these addresses.
+    pub(super) fn endpoints(&self, ips: &[IpAddr]) -> Vec<Endpoint> {
+        match &self.backend.address {
+            Address::Tcp { port, .. } => endpoints(ips, *port),
+            Address::Unix(_) => self.addresses.clone(),
+        }
+    }
+
+    /// It is reached at these addresses from now on; what that changes, in a line for people.
+    pub(super) fn relocate(&mut self, addresses: Vec<Endpoint>) -> Option<String> {
+        let earlier = std::mem::replace(&mut self.addresses, addresses);
+        let only = |some: &[Endpoint], others: &[Endpoint]| {
+            let only = some.iter().filter(|address| !others.contains(address));
+            only.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let parts = [
+            ("added", only(&self.addresses, &earlier)),
+            ("removed", only(&earlier, &self.addresses)),
+        ];
+        let parts = parts.iter().filter(|(_, addresses)| !addresses.is_empty());
+        let parts: Vec<_> = parts.map(|(what, addresses)| format!("{what} {addresses}")).collect();
+        (!parts.is_empty()).then(|| format!("{}: {}", self.backend.url, parts.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(resolve: Resolve, addresses: &[&str]) -> Configured {
+        let backend = Backend { resolve, ..Backend::tcp("app", 80) };
+        Configured::new(Located { backend, addresses: Ok(some(addresses)) })
+    }
+
+    fn some(texts: &[&str]) -> Vec<Endpoint> {
+        texts.iter().map(|text| text.parse().expect(text)).collect()
+    }
+
+    fn urls(configured: &Configured) -> Vec<String> {
+        configured.wanted().into_iter().map(|(backend, _)| backend.url).collect()
+    }
+
+    #[test]
+    fn a_name_stands_for_one_server_or_for_one_at_each_address() {
+        let addresses = ["10.0.0.1:80", "[fd00::1]:80"];
+        assert_eq!(urls(&configured(Resolve::One, &addresses)), ["http://app:80"]);
+        let each = ["http://10.0.0.1:80", "http://[fd00::1]:80"];
+        let all = configured(Resolve::All, &addresses);
+        assert_eq!(urls(&all), each);
+        assert!(all.wanted().iter().all(|(_, addresses)| addresses.len() == 1));
+        for resolve in [Resolve::One, Resolve::All] {
+            assert_eq!(urls(&configured(resolve, &[])), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_has_moved_is_told_in_one_line() {
+        let mut configured = configured(Resolve::One, &["10.0.0.1:80", "10.0.0.2:80"]);
+        assert_eq!(configured.relocate(some(&["10.0.0.1:80", "10.0.0.2:80"])), None);
+        let line = configured.relocate(some(&["10.0.0.2:80", "10.0.0.3:80"]));
+        let expected = "http://app:80: added 10.0.0.3:80; removed 10.0.0.1:80";
+        assert_eq!(line.as_deref(), Some(expected));
+        assert_eq!(configured.relocate(some(&["10.0.0.3:80", "10.0.0.2:80"])), None, "the order");
+    }
+}
