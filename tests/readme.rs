@@ -22,6 +22,7 @@ use support::process::Process;
 use tempfile::TempDir;
 use tidegate::control::describe;
 use tidegate::journal;
+use tidegate::proxy::metrics::exposition;
 
 /// The documents whose commands are run here.
 const RUN_HERE: [&str; 11] = [
@@ -266,19 +267,42 @@ const FLAGS: [&str; 2] = [
     "<!-- Until here -->\n",
 ];
 
-#[test]
-fn the_table_of_flags_is_that_of_the_settings() {
-    const PAGE: &str = "docs/flags.md";
-    let page = read(PAGE);
-    let (before, rest) = page.split_once(FLAGS[0]).expect("the table's begin");
-    let (table, after) = rest.split_once(FLAGS[1]).expect("the table's end");
-    let expected = format!("\n{}\n", describe::markdown());
+/// Where the table of metrics is.
+const METRICS: [&str; 2] =
+    ["<!-- Written by `UPDATE_DOCUMENTS=1 cargo test --test readme metrics` -->\n", FLAGS[1]];
+
+/// What is between two lines of a page has to be this, or becomes it.
+fn assert_written(page: &str, [begin, end]: [&str; 2], expected: &str) {
+    let text = read(page);
+    let (before, rest) = text.split_once(begin).expect("the table's begin");
+    let (table, after) = rest.split_once(end).expect("the table's end");
+    let expected = format!("\n{expected}\n");
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
-        let page = [before, FLAGS[0], &expected, FLAGS[1], after].concat();
-        fs::write(root().join(PAGE), page).unwrap();
+        let text = [before, begin, &expected, end, after].concat();
+        fs::write(root().join(page), text).unwrap();
     } else {
         assert_eq!(table, expected, "UPDATE_DOCUMENTS=1 writes it");
     }
+}
+
+#[test]
+fn the_table_of_flags_is_that_of_the_settings() {
+    assert_written("docs/flags.md", FLAGS, &describe::markdown());
+}
+
+#[test]
+fn the_table_of_metrics_is_that_of_the_code() {
+    assert_written("docs/metrics.md", METRICS, &exposition::markdown());
+}
+
+#[test]
+fn each_alert_is_explained() {
+    let rules = read("packaging/prometheus/tidegate.rules.yml");
+    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let page = read("docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `Tidegate"));
+    let rows: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(rows, alerts.filter_map(|it| it.strip_prefix("Tidegate")).collect::<Vec<_>>());
 }
 
 #[test]

@@ -66,6 +66,13 @@ pub const BENCH_TOOLS: [Tool; 3] = [
     tool("valgrind", "valgrind", "counts instructions"),
 ];
 
+/// What tells whether metrics and alert rules are right. Debian starts the server where there is a
+/// service manager, at the default port of the proxy.
+pub const PROMETHEUS_TOOLS: [Tool; 2] = [
+    tool("prometheus", "prometheus", "reads the metrics in tests"),
+    tool("promtool", "prometheus", "checks them"),
+];
+
 /// What only the arena needs, beside [`WHEELS`].
 pub const ARENA_TOOLS: [Tool; 2] = [
     HAPROXY,

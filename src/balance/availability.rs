@@ -8,6 +8,7 @@
 //! any of them ── an active check failed ──> Down ── the check passed ──> Up
 //! ```
 
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -130,7 +131,57 @@ impl Cause {
 /// since when in the rest. The count is that of failures in a row while it is up, and that of
 /// failures that ejected it while it is not. Zero is up from the beginning.
 #[derive(Debug, Default)]
-pub(super) struct Standing(AtomicU64);
+pub(super) struct Standing {
+    word: AtomicU64,
+    ejections: EjectionCounters,
+}
+
+/// How often a backend was taken out, by the cause: by its requests, each failed probe included
+/// that prolonged it, or by its active check.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ejections {
+    /// It could not be reached.
+    pub refused: u64,
+    /// It failed several times in a row.
+    pub failures: u64,
+    /// Its active check failed.
+    pub checks: u64,
+}
+
+impl Ejections {
+    /// Adds those of another backend.
+    pub fn merge(&mut self, other: Self) {
+        self.refused += other.refused;
+        self.failures += other.failures;
+        self.checks += other.checks;
+    }
+}
+
+/// They decide nothing, so a model checker need not know of them.
+#[derive(Debug, Default)]
+struct EjectionCounters {
+    refused: AtomicU32,
+    failures: AtomicU32,
+    checks: AtomicU32,
+}
+
+impl EjectionCounters {
+    fn count(&self, cause: Cause) {
+        let counter = match cause {
+            Cause::Refused => &self.refused,
+            Cause::Failures => &self.failures,
+            Cause::CheckFailed => &self.checks,
+            Cause::Added | Cause::Answered | Cause::CheckPassed | Cause::Removed => return,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    fn reset(&self) {
+        for counter in [&self.refused, &self.failures, &self.checks] {
+            counter.store(0, Relaxed);
+        }
+    }
+}
 
 const CAUSE_BITS: u32 = 3;
 const CAUSE_MASK: u64 = (1 << CAUSE_BITS) - 1;
@@ -186,24 +237,36 @@ impl State {
 
 impl Standing {
     fn state(&self) -> State {
-        State::unpack(self.0.load(Relaxed))
+        State::unpack(self.word.load(Relaxed))
     }
 
     fn change(&self, step: impl Fn(State) -> Option<State>) {
         let step = |word| step(State::unpack(word)).map(State::pack);
         // Declined, there is nothing to change.
-        let _ = self.0.fetch_update(Relaxed, Relaxed, step);
+        if let Ok(before) = self.word.fetch_update(Relaxed, Relaxed, step)
+            && let Some(after) = step(before)
+        {
+            self.ejections.count(State::unpack(after).cause);
+        }
+    }
+
+    /// How often it was taken out since it began.
+    pub(super) fn ejections(&self) -> Ejections {
+        let count = |counter: &AtomicU32| u64::from(counter.load(Relaxed));
+        let EjectionCounters { refused, failures, checks } = &self.ejections;
+        Ejections { refused: count(refused), failures: count(failures), checks: count(checks) }
     }
 
     /// The slot has another occupant, which takes requests from now on.
     pub(super) fn begin(&self, now: Nanos) {
         let added = State { cause: Cause::Added, count: 0, since: micros(now) };
-        self.0.store(added.pack(), Relaxed);
+        self.ejections.reset();
+        self.word.store(added.pack(), Relaxed);
     }
 
     /// Whether it is up, which nearly all are.
     pub(super) fn is_up(&self) -> bool {
-        is_up(self.0.load(Relaxed))
+        is_up(self.word.load(Relaxed))
     }
 
     pub(super) fn availability(&self, rules: Rules, now: Nanos) -> Availability {
@@ -274,23 +337,23 @@ impl Standing {
     /// was sent before the ejection is no proof, because a process that shuts down finishes what it
     /// has.
     pub(super) fn answered(&self, started: Nanos, now: Nanos) {
-        let word = self.0.load(Relaxed);
+        let word = self.word.load(Relaxed);
         let state = State::unpack(word);
         let is_ejected = matches!(state.cause, Cause::Refused | Cause::Failures);
         if is_ejected && micros(started) > state.since {
             let up = State { cause: Cause::Answered, count: 0, since: micros(now) };
             // If another thread was first, it knew something newer.
-            let _ = self.0.compare_exchange(word, up.pack(), Relaxed, Relaxed);
+            let _ = self.word.compare_exchange(word, up.pack(), Relaxed, Relaxed);
         }
     }
 
     /// An attempt ended well: failures before it and after it are none in a row.
     pub(super) fn succeeded(&self) {
-        let word = self.0.load(Relaxed);
+        let word = self.word.load(Relaxed);
         let state = State::unpack(word);
         if state.is_up() && state.count > 0 {
-            let _ =
-                self.0.compare_exchange(word, State { count: 0, ..state }.pack(), Relaxed, Relaxed);
+            let none = State { count: 0, ..state }.pack();
+            let _ = self.word.compare_exchange(word, none, Relaxed, Relaxed);
         }
     }
 

@@ -51,12 +51,12 @@ enum Pick<'a> {
 }
 
 /// What a choice depends on.
-struct Chooser<'a> {
-    registry: &'a Registry,
-    roster: &'a Roster,
-    answers: &'a Answers,
-    tried: &'a Tried,
-    now: Nanos,
+pub(super) struct Chooser<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) roster: &'a Roster,
+    pub(super) answers: &'a Answers,
+    pub(super) tried: &'a Tried,
+    pub(super) now: Nanos,
 }
 
 impl Balancer {
@@ -174,7 +174,13 @@ impl<'a> Chooser<'a> {
 
     /// A backend as the policy sees it. Its weight is a part of the configured one during its slow
     /// start.
-    fn candidate(&self, place: usize, member: &Member, slot: &Slot, load: Load) -> Candidate {
+    pub(super) fn candidate(
+        &self,
+        place: usize,
+        member: &Member,
+        slot: &Slot,
+        load: Load,
+    ) -> Candidate {
         let Member { id, weight, handicap, .. } = *member;
         let mut candidate = Candidate { id, place, load, weight, handicap, score: 0.0, lack: None };
         let slow_start = self.roster.slow_start;

@@ -51,6 +51,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::Retry,
+        Self::First,
+        Self::Trial,
+        Self::Cooling,
+        Self::Only,
+        Self::Best,
+        Self::Tie,
+        Self::Turn,
+    ];
+
     /// The word for logs and people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -143,5 +155,20 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // What panics already can't release what it holds.
         debug_assert!(std::thread::panicking(), "{self:?} was dropped, not released");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_reasons_are_listed_in_their_order() {
+        let (_, behind) = include_str!("lease.rs").split_once("pub enum Reason {").expect("it");
+        let variants = behind.split("\n}").next().unwrap_or_default().lines();
+        let variants = variants.map(str::trim).filter(|line| line.ends_with(','));
+        assert_eq!(variants.count(), Reason::ALL.len());
+        let places = Reason::ALL.map(|reason| reason as usize);
+        assert_eq!(places, std::array::from_fn(|place| place));
     }
 }

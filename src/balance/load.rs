@@ -45,9 +45,13 @@ impl Load {
         self.count(Held::Tunnel)
     }
 
+    pub(super) fn parked(self) -> u32 {
+        self.count(Held::Parked)
+    }
+
     /// All leases.
     pub(super) fn total(self) -> u32 {
-        self.in_flight() + self.count(Held::Parked) + self.tunnels()
+        self.in_flight() + self.parked() + self.tunnels()
     }
 }
 

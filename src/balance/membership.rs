@@ -10,6 +10,7 @@ use super::check::Verdict;
 use super::clock::Nanos;
 use super::id::{BackendId, MAX_BACKENDS};
 use super::invalid::InvalidOptions;
+use super::known::Known;
 use super::options::Options;
 #[cfg(test)]
 use super::policy::Ranking;
@@ -17,6 +18,7 @@ use super::policy::Selector;
 use super::registry::Registry;
 use super::role::Role;
 use super::roster::{Added, Roster};
+use super::scores::{Score, scores};
 use super::sync::AtomicU64;
 
 /// There are not enough free slots.
@@ -169,6 +171,19 @@ impl Membership {
         if self.active.iter().any(|added| added.id == id) {
             self.registry.slot(id).standing.checked(verdict, self.registry.nanos(now));
         }
+    }
+
+    /// What is known of a backend; `None` once it is gone.
+    #[must_use]
+    pub fn known(&self, id: BackendId, now: Instant) -> Option<Known> {
+        let (ranking, rules) = (&*self.selector.ranking, self.options.rules());
+        Known::of(id, &self.registry, ranking, rules, self.registry.nanos(now))
+    }
+
+    /// What the policy thinks of the backends of the roster that was made last.
+    #[must_use]
+    pub fn scores(&self, now: Instant) -> Vec<Score> {
+        scores(&self.registry, &self.roster, self.registry.nanos(now))
     }
 
     /// A backend is to leave: rosters are without it from now on, and what it has in flight may

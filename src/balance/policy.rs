@@ -27,9 +27,7 @@ pub(super) use fleet::Answers;
 use least_conn::LeastConn;
 use lowest::FAILURE_SAMPLE;
 use round_robin::RoundRobin;
-#[cfg(test)]
-pub(super) use selector::Ranking;
-pub(super) use selector::{Sample, Selector, View};
+pub(super) use selector::{Ranking, Sample, Selector, View};
 
 /// A policy and its parameters. Displayed by its canonical name; parsed from that with its default
 /// parameters, a dash and an underscore being the same.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
+use super::availability::Ejections;
 use super::clock::{Epoch, Nanos};
 use super::id::BackendId;
 use super::slot::{Slot, Stage};
@@ -39,6 +40,14 @@ impl Registry {
     pub fn in_flight(&self, id: BackendId) -> Option<u32> {
         let slot = self.slot(id);
         (slot.stage(id) != Stage::Gone).then(|| slot.load.get().total())
+    }
+
+    /// How often this backend was taken out. They remain when it is gone, until another one has its
+    /// slot.
+    #[must_use]
+    pub fn ejections(&self, id: BackendId) -> Ejections {
+        let slot = self.slot(id);
+        if slot.is_last(id) { slot.standing.ejections() } else { Ejections::default() }
     }
 
     /// The number of slots.

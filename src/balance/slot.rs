@@ -82,6 +82,11 @@ impl Slot {
         }
     }
 
+    /// Whether no backend has had the slot since this one.
+    pub(super) fn is_last(&self, id: BackendId) -> bool {
+        self.occupant.load(Relaxed) >> STAGE_BITS == u32::from(id.generation())
+    }
+
     /// A request sent at `started` was answered. A worker that overwrites a later instant with an
     /// earlier one delays parking until the next answer, and does no other harm.
     pub(super) fn answered(&self, started: Nanos) {

@@ -20,6 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::proxy::backends::{Backends, Change, ChangeError};
 use crate::proxy::listeners::{ListenError, Relistened};
 use crate::proxy::locate::{LocateError, Located};
+use crate::proxy::observed::Observed;
 use crate::proxy::settings::{Backend, Plan, Settings};
 use crate::proxy::{checks, names};
 
@@ -187,6 +188,12 @@ impl Controller {
     /// flight has ended.
     pub fn stop(&self) {
         lock(&self.0.backends).stop();
+    }
+
+    /// All figures, as they are now.
+    #[must_use]
+    pub fn observe(&self) -> Observed {
+        lock(&self.0.backends).observe(read_clock())
     }
 
     /// Backends that were removed and are not gone yet: something is in flight at them.

@@ -19,6 +19,8 @@ pub mod meta;
 mod options;
 pub mod plan;
 pub mod reloader;
+pub mod reloads;
+pub mod scraper;
 pub mod setting;
 pub mod sources;
 pub mod table;

@@ -99,6 +99,7 @@ pub struct Journal {
     counters: Vec<Arc<CachePadded<Counters>>>,
     thread: Option<WriterThread>,
     moved_aside: Option<PathBuf>,
+    logs: bool,
 }
 
 /// The thread, and the channel on which it sends what it has written when it ends.
@@ -130,6 +131,8 @@ struct Control {
     close: AtomicBool,
     /// Rows that are whole in the log so far.
     rows: AtomicU64,
+    /// Rows that never will be.
+    lost: AtomicU64,
 }
 
 impl Journal {
@@ -161,7 +164,7 @@ impl Journal {
             (0..workers).map(|_| RecordSender::new(logs, verbose, capacity)).unzip();
         let counters: Vec<_> = senders.iter().map(RecordSender::counters).collect();
         let control = Arc::<Control>::default();
-        let mut journal = Self { control, counters, thread: None, moved_aside: None };
+        let mut journal = Self { control, counters, thread: None, moved_aside: None, logs };
         if logs || verbose {
             let run = Run::new(&routing_mode, &connection);
             let writer = Writer {
@@ -226,6 +229,12 @@ impl Journal {
         }
     }
 
+    /// A handle for those who watch; `None` if there is no log.
+    #[must_use]
+    pub fn watcher(&self) -> Option<Watcher> {
+        self.logs.then(|| Watcher(Arc::clone(&self.control)))
+    }
+
     fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.handle.unpark();
@@ -236,6 +245,24 @@ impl Journal {
     #[must_use]
     pub fn reopener(&self) -> Reopener {
         Reopener(Arc::clone(&self.control))
+    }
+}
+
+/// Tells what has become of rows so far.
+#[derive(Clone, Debug)]
+pub struct Watcher(Arc<Control>);
+
+impl Watcher {
+    /// Rows that are whole in the log.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.0.rows.load(Ordering::Acquire)
+    }
+
+    /// Rows that never will be.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Acquire)
     }
 }
 

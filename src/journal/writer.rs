@@ -54,6 +54,7 @@ impl<M: LogSink> Writer<M> {
                     log.overrun(dropped - dropped_before, clock.now);
                     dropped_before = dropped;
                 }
+                control.lost.store(log.lost(), Ordering::Release);
                 if reopen {
                     let next = control.next.lock().unwrap_or_else(PoisonError::into_inner).take();
                     log.reopen(next);

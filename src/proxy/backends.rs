@@ -17,10 +17,12 @@ use super::configured::Configured;
 use super::listeners::ListenerTable;
 use super::locate::Located;
 use super::mailbox::{Command, Mailboxes};
-use super::metrics::Metrics;
+use super::metrics::{Gone, Metrics};
 use super::resolver::Resolver;
 use super::settings::{Backend, Settings};
-use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, RegistryFull, Verdict};
+use crate::balance::{
+    BackendId, Balancer, InvalidOptions, Known, Membership, RegistryFull, Verdict,
+};
 use crate::endpoint::Endpoint;
 use crate::reactor::Waker;
 
@@ -49,7 +51,7 @@ pub struct Change {
 /// See the module's description.
 #[derive(Debug)]
 pub struct Backends {
-    membership: Membership,
+    pub(super) membership: Membership,
     pub(super) resolver: Arc<Resolver>,
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) metrics: Arc<Metrics>,
@@ -67,10 +69,22 @@ pub struct Backends {
     pub(super) is_stopping: bool,
 }
 
+/// A backend as it is now.
+#[derive(Clone, Debug)]
+pub struct BackendNow {
+    /// What it is called by all that is not text.
+    pub id: BackendId,
+    /// As configured.
+    pub backend: Backend,
+    /// What is known of it.
+    pub known: Known,
+}
+
 /// A backend that was removed and is not gone yet.
 #[derive(Debug)]
 struct Draining {
     id: BackendId,
+    backend: Backend,
     /// When what it has in flight is cut.
     until: Instant,
 }
@@ -136,7 +150,7 @@ impl Backends {
         for backend in removed {
             if let Some(place) = self.configured.iter().position(|it| it.backend == backend) {
                 let configured = self.configured.remove(place);
-                self.drain(configured.ids(), now);
+                self.drain(configured.members, now);
             }
         }
         self.mailboxes.send_all(|| Command::Settings(Arc::clone(settings)));
@@ -171,11 +185,11 @@ impl Backends {
         Ok(id)
     }
 
-    fn drain(&mut self, ids: impl IntoIterator<Item = BackendId>, now: Instant) {
+    fn drain(&mut self, members: Vec<(BackendId, Backend)>, now: Instant) {
         let until = now + self.settings.timeouts.backend_drain;
-        for id in ids {
+        for (id, backend) in members {
             self.membership.drain(id);
-            self.draining.push(Draining { id, until });
+            self.draining.push(Draining { id, backend, until });
         }
         if let Some(removals) = &self.removals {
             // The collector ends after this.
@@ -204,8 +218,10 @@ impl Backends {
     pub fn collect(&mut self, now: Instant) -> usize {
         let gone = self.membership.collect();
         if !gone.is_empty() {
-            self.draining.retain(|draining| !gone.contains(&draining.id));
-            self.metrics.retire();
+            let left = self.draining.extract_if(.., |draining| gone.contains(&draining.id));
+            let left: Vec<Draining> = left.collect();
+            let with_heir = |left: &Draining| Gone { id: left.id, heir: self.heir(&left.backend) };
+            self.metrics.retire(&left.iter().map(with_heir).collect::<Vec<_>>());
         }
         let due = self.draining.iter().filter(|draining| draining.until <= now);
         let due: Vec<BackendId> = due.map(|draining| draining.id).collect();
@@ -213,6 +229,29 @@ impl Backends {
             self.mailboxes.send_all(|| Command::Cut(due.clone()));
         }
         self.draining.len()
+    }
+
+    /// A backend with the name of one that is gone.
+    fn heir(&self, gone: &Backend) -> Option<BackendId> {
+        let mut named = self.named();
+        named.find(|(_, backend)| backend.url == gone.url).map(|(id, _)| id)
+    }
+
+    /// All backends, those included that were removed and are not gone yet.
+    fn named(&self) -> impl Iterator<Item = (BackendId, &Backend)> {
+        let members = self.configured.iter().flat_map(|configured| &configured.members);
+        let active = members.map(|(id, backend)| (*id, backend));
+        active.chain(self.draining.iter().map(|draining| (draining.id, &draining.backend)))
+    }
+
+    /// All backends, those included that were removed and are not gone yet.
+    #[must_use]
+    pub fn now(&self, now: Instant) -> Vec<BackendNow> {
+        let known = self.named().filter_map(|(id, backend)| {
+            let known = self.membership.known(id, now)?;
+            Some(BackendNow { id, backend: backend.clone(), known })
+        });
+        known.collect()
     }
 
     /// Has the proxy accept no client any more after its shutdown delay, and end when what is in

@@ -92,7 +92,7 @@ pub(super) struct Upstream {
     /// There until the first byte was sent.
     pub(super) cursor: Option<AddressCursor>,
     pub(super) target: Target,
-    /// When it last came to rest, in the pool or with its client.
+    /// When it last came to rest, in the pool or with its client; before that, when it was opened.
     pub(super) idle_since: Instant,
     /// When it is closed if nobody uses it before.
     pub(super) idle_until: Instant,

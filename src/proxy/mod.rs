@@ -18,6 +18,7 @@ pub mod locate;
 mod mailbox;
 pub mod metrics;
 pub mod names;
+pub mod observed;
 mod peer;
 mod pipe;
 mod pool;

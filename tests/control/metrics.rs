@@ -38,6 +38,9 @@ fn requests_connections_and_latencies_are_counted_while_it_runs() {
     let opened = origin.accepted() as u64;
     assert_eq!((backend.opened, backend.open, backend.idle()), (opened, opened, opened));
     assert_eq!(&all.total, backend);
+    assert_eq!((backend.connects.count(), backend.choices.iter().sum::<u64>()), (opened, 20));
+    assert!(all.workers.iter().all(|worker| worker.turns > 0), "{:?}", all.workers);
+    assert_eq!(all.workers.iter().map(|worker| worker.clients).sum::<u64>(), 4);
     let row_bytes = all.total.traffic.request_bytes;
     assert_eq!(row_bytes, 20 * "GET /x HTTP/1.1\r\nHost: test\r\n\r\n".len() as u64);
     drop(clients);
@@ -80,4 +83,7 @@ fn retries_and_faults_are_counted_for_the_backend_that_was_tried_last() {
     let failed = all.backends.values().filter(|backend| backend.traffic.requests() == 0);
     let failed: Vec<_> = failed.flat_map(|backend| backend.failed_attempts.clone()).collect();
     assert_eq!(failed, [("connect_refused", 1)], "that is counted where it happened");
+    let ejections = all.backends.values().map(|backend| (backend.traffic.requests(), backend));
+    let ejections: Vec<_> = ejections.map(|(count, it)| (count, it.ejections.refused)).collect();
+    assert!(ejections.contains(&(0, 1)) && ejections.contains(&(2, 0)), "{ejections:?}");
 }

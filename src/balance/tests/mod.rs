@@ -12,6 +12,7 @@ mod published;
 mod reasons;
 mod threads;
 mod unreachable;
+mod watched;
 mod weights;
 mod workload;
 
@@ -21,8 +22,8 @@ use std::time::{Duration, Instant};
 use super::candidate::Candidate;
 use super::load::Load;
 use super::{
-    Availability, BackendId, Balancer, Choice, Lease, Member, Membership, Options, Outcome, Policy,
-    Reason, Role, Tier, Tried,
+    Availability, BackendId, Balancer, Choice, Ejections, Lease, Member, Membership, Options,
+    Outcome, Policy, Reason, Role, Tier, Tried, Verdict,
 };
 
 pub(super) const SMA: Policy = Policy::AdaptiveSma { window: 3 };

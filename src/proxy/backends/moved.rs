@@ -92,7 +92,7 @@ impl Backends {
         let is_old = |(_, member): &mut (BackendId, Backend)| {
             !wanted.iter().any(|(backend, _)| backend == member)
         };
-        let old: Vec<_> = configured.members.extract_if(.., is_old).map(|(id, _)| id).collect();
+        let old: Vec<_> = configured.members.extract_if(.., is_old).collect();
         effects.has_changed |= !old.is_empty();
         self.drain(old, now);
         for (backend, addresses) in wanted {

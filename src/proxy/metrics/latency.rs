@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::counter::Counter;
+use super::steps::{Steps, micros, step_of};
 
 /// Buckets per doubling, as a power of two.
 const SUB_BITS: u32 = 4;
@@ -46,7 +47,7 @@ impl Default for LatencyCounters {
 
 impl LatencyCounters {
     pub(super) fn record(&self, latency: Duration) {
-        let micros = latency.as_secs() * 1_000_000 + u64::from(latency.subsec_micros());
+        let micros = micros(latency);
         self.buckets[bucket_of(micros)].add(1);
         self.sum_us.add(micros);
     }
@@ -78,6 +79,16 @@ impl Latencies {
             *sum += count;
         }
         self.sum_us += other.sum_us;
+    }
+
+    /// The same in coarse steps, each of which ends where a bucket does.
+    #[must_use]
+    pub fn steps(&self) -> Steps {
+        let mut steps = Steps { sum: self.sum(), ..Steps::default() };
+        for (bucket, count) in self.buckets.iter().enumerate() {
+            steps.counts[step_of(bounds_of(bucket).0)] += count;
+        }
+        steps
     }
 
     /// How many there are.
@@ -144,6 +155,18 @@ mod tests {
     }
 
     proptest! {
+        /// It does not matter in which way a value comes to its step.
+        #[test]
+        fn a_value_has_the_step_of_its_bucket(micros in 0u64..1 << VALUE_BITS) {
+            let counters = LatencyCounters::default();
+            counters.record(Duration::from_micros(micros));
+            let mut latencies = Latencies::default();
+            latencies.add(&counters);
+            let steps = latencies.steps();
+            prop_assert_eq!((steps.counts[step_of(micros)], steps.count()), (1, 1));
+            prop_assert_eq!(steps.sum, Duration::from_micros(micros));
+        }
+
         /// A value is told with an error of 3.2 % at most.
         #[test]
         fn a_value_is_told_nearly(micros in 0u64..1 << VALUE_BITS) {

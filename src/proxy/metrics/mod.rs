@@ -8,11 +8,16 @@
 //!
 //! The counters of a backend are found by its [`BackendId`]. They begin at zero, whatever was
 //! counted of another backend that had the same slot before; when it is gone they end and remain in
-//! the totals.
+//! the totals. If another backend of the same name is there, they go on as that one's: who watches
+//! knows backends by their names, and a counter must not go back.
+//!
+//! [`exposition`] makes of all this the text that Prometheus reads.
 
 mod counter;
+pub mod exposition;
 mod faults;
 mod latency;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -25,13 +30,15 @@ use crossbeam_utils::CachePadded;
 
 pub use faults::{FAULT_LABELS_MAX, Faults};
 pub use latency::Latencies;
+pub use steps::{STEPS, Steps, end_of};
 pub use traffic::{AnswerClass, Traffic};
 pub use worker::WorkerMetrics;
 
-use crate::balance::{BackendId, Registry, Stage};
+use crate::balance::{BackendId, Ejections, Reason, Registry, Stage};
 use counter::Counter;
 use faults::{FaultCounters, merge_faults};
 use latency::LatencyCounters;
+use steps::StepCounters;
 use traffic::TrafficCounters;
 
 /// All counters of a proxy, to be read.
@@ -43,6 +50,25 @@ pub struct Metrics {
     /// As if the thread that makes checks was a worker.
     checks: Arc<CachePadded<Block>>,
     registry: Arc<Registry>,
+    /// Locked while they change, and while all is summed up.
+    ended: Mutex<Ended>,
+}
+
+/// What was counted of backends that are gone.
+#[derive(Debug, Default)]
+struct Ended {
+    /// By the backend that has the name now.
+    by_heir: HashMap<BackendId, BackendSnapshot>,
+    others: BackendSnapshot,
+}
+
+impl Ended {
+    fn of(&mut self, heir: Option<BackendId>) -> &mut BackendSnapshot {
+        match heir {
+            Some(heir) => self.by_heir.entry(heir).or_default(),
+            None => &mut self.others,
+        }
+    }
 }
 
 /// What one worker counts.
@@ -51,6 +77,8 @@ struct Block {
     accepted: Counter,
     clients: Counter,
     outstanding: Counter,
+    turns: Counter,
+    timer_lag: StepCounters,
     /// Requests that were sent to no backend.
     unrouted: TrafficCounters,
     /// Locked by its worker for each backend once, and to read.
@@ -62,9 +90,23 @@ struct Backends {
     present: HashMap<BackendId, Arc<CachePadded<BackendCounters>>>,
     /// Of those that are gone, while the worker can still count: the row of a request comes after
     /// its lease, as late as its client likes.
-    leaving: Vec<Arc<CachePadded<BackendCounters>>>,
-    /// Of those that are no more.
-    retired: BackendSnapshot,
+    leaving: Vec<Leaving>,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    counters: Arc<CachePadded<BackendCounters>>,
+    /// The backend that has the name now, if there is one.
+    heir: Option<BackendId>,
+}
+
+/// A backend that is gone, and the one that has its name now, if there is one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Gone {
+    /// The backend.
+    pub id: BackendId,
+    /// The other one.
+    pub heir: Option<BackendId>,
 }
 
 /// What one worker counts of one backend.
@@ -77,6 +119,8 @@ struct BackendCounters {
     unmade_checks: Counter,
     opened: Counter,
     open: Counter,
+    connects: StepCounters,
+    choices: [Counter; Reason::ALL.len()],
     latencies: LatencyCounters,
 }
 
@@ -94,6 +138,19 @@ pub struct Snapshot {
     pub total: BackendSnapshot,
     /// The same of each backend.
     pub backends: HashMap<BackendId, BackendSnapshot>,
+    /// The event loops, by their numbers.
+    pub workers: Vec<WorkerSnapshot>,
+}
+
+/// What one worker counted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct WorkerSnapshot {
+    /// Its client connections that are open now.
+    pub clients: u64,
+    /// Turns of its event loop.
+    pub turns: u64,
+    /// How much later than they were due timers were noticed.
+    pub timer_lag: Steps,
 }
 
 /// What was counted of one backend, or of all.
@@ -117,6 +174,12 @@ pub struct BackendSnapshot {
     pub opened: u64,
     /// Connections to it that are open now, or being opened.
     pub open: u64,
+    /// How long it took to open those that came about.
+    pub connects: Steps,
+    /// Choices that fell on it, by [`Reason`].
+    pub choices: [u64; Reason::ALL.len()],
+    /// How often it was taken out.
+    pub ejections: Ejections,
     /// Attempts in flight at it, each of which has one of those connections.
     pub outstanding: u64,
 }
@@ -137,9 +200,14 @@ impl BackendSnapshot {
         self.unmade_checks += counters.unmade_checks.get();
         self.opened += counters.opened.get();
         self.open += counters.open.get();
+        self.connects.add(&counters.connects);
+        for (sum, counter) in self.choices.iter_mut().zip(&counters.choices) {
+            *sum += counter.get();
+        }
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds those of another backend.
+    pub fn merge(&mut self, other: &Self) {
         self.traffic.merge(&other.traffic);
         merge_faults(&mut self.failed_attempts, &other.failed_attempts);
         self.latencies.merge(&other.latencies);
@@ -148,6 +216,11 @@ impl BackendSnapshot {
         self.unmade_checks += other.unmade_checks;
         self.opened += other.opened;
         self.open += other.open;
+        self.connects.merge(&other.connects);
+        for (sum, count) in self.choices.iter_mut().zip(other.choices) {
+            *sum += count;
+        }
+        self.ejections.merge(other.ejections);
         self.outstanding += other.outstanding;
     }
 }
@@ -157,7 +230,7 @@ impl Metrics {
     #[must_use]
     pub fn new(workers: usize, registry: Arc<Registry>) -> Self {
         let workers = (0..workers).map(|_| Arc::default()).collect();
-        Self { workers, checks: Arc::default(), registry }
+        Self { workers, checks: Arc::default(), registry, ended: Mutex::default() }
     }
 
     /// The end that a worker writes with. All that are asked for of one worker have to stay in one
@@ -177,16 +250,34 @@ impl Metrics {
         self.workers.iter().chain([&self.checks])
     }
 
-    /// Of backends that are gone, the counts remain in the totals alone.
-    pub fn retire(&self) {
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of backends that are gone, the counts remain in the totals, and go on as those of their
+    /// heirs. All are to be named that are gone since the last time, before their slots are used
+    /// again.
+    pub fn retire(&self, gone: &[Gone]) {
+        let heir_of = |id| gone.iter().find(|one| one.id == id).and_then(|one| one.heir);
+        let mut ended = self.ended();
+        for Gone { id, heir } in gone {
+            let inherited = ended.by_heir.remove(id).unwrap_or_default();
+            let all = ended.of(*heir);
+            all.merge(&inherited);
+            all.ejections.merge(self.registry.ejections(*id));
+        }
         for block in self.blocks() {
-            let Backends { present, leaving, retired } = &mut *block.backends();
+            let Backends { present, leaving } = &mut *block.backends();
+            for Leaving { heir, .. } in &mut *leaving {
+                if heir.is_some_and(|heir| gone.iter().any(|one| one.id == heir)) {
+                    *heir = heir.and_then(heir_of);
+                }
+            }
             let gone = present.extract_if(|id, _| self.registry.stage(*id) == Stage::Gone);
-            leaving.extend(gone.map(|(_, counters)| counters));
-            let is_over =
-                |counters: &mut Arc<CachePadded<BackendCounters>>| Arc::get_mut(counters).is_some();
-            for counters in leaving.extract_if(.., is_over) {
-                retired.add(&counters);
+            leaving.extend(gone.map(|(id, counters)| Leaving { counters, heir: heir_of(id) }));
+            let is_over = |leaving: &mut Leaving| Arc::get_mut(&mut leaving.counters).is_some();
+            for Leaving { counters, heir } in leaving.extract_if(.., is_over) {
+                ended.of(heir).add(&counters);
             }
         }
     }
@@ -194,16 +285,21 @@ impl Metrics {
     /// All that was counted up to now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let ended = self.ended();
         let mut all = Snapshot::default();
+        all.total.merge(&ended.others);
+        all.backends.clone_from(&ended.by_heir);
         for block in self.blocks() {
             all.accepted += block.accepted.get();
             all.clients += block.clients.get();
             all.outstanding += block.outstanding.get();
             all.total.traffic.add(&block.unrouted);
             let backends = block.backends();
-            all.total.merge(&backends.retired);
-            for counters in &backends.leaving {
-                all.total.add(counters);
+            for Leaving { counters, heir } in &backends.leaving {
+                match heir {
+                    Some(heir) => all.backends.entry(*heir).or_default().add(counters),
+                    None => all.total.add(counters),
+                }
             }
             for (id, counters) in &backends.present {
                 // A row may come after its backend is gone.
@@ -217,8 +313,10 @@ impl Metrics {
         }
         for (id, backend) in &mut all.backends {
             backend.outstanding = self.registry.in_flight(*id).map_or(0, u64::from);
+            backend.ejections.merge(self.registry.ejections(*id));
             all.total.merge(backend);
         }
+        all.workers = self.workers.iter().map(|block| block.worker()).collect();
         all
     }
 }
@@ -227,6 +325,12 @@ impl Block {
     /// The counters of a backend, made with the first call.
     fn enter(&self, backend: BackendId) -> Arc<CachePadded<BackendCounters>> {
         Arc::clone(self.backends().present.entry(backend).or_default())
+    }
+
+    fn worker(&self) -> WorkerSnapshot {
+        let mut timer_lag = Steps::default();
+        timer_lag.add(&self.timer_lag);
+        WorkerSnapshot { clients: self.clients.get(), turns: self.turns.get(), timer_lag }
     }
 
     fn backends(&self) -> MutexGuard<'_, Backends> {

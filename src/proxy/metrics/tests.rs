@@ -124,7 +124,7 @@ fn what_was_counted_of_a_backend_goes_with_it_and_stays_in_the_total() {
     let before = metrics.snapshot();
     owner.drain(ids[0]);
     assert_eq!(owner.collect(), [ids[0]]);
-    metrics.retire();
+    metrics.retire(&[]);
     let after = metrics.snapshot();
     assert_eq!(after.total, before.total);
     assert_eq!(after.total.traffic.requests(), 3);
@@ -138,10 +138,10 @@ fn what_was_counted_of_a_backend_goes_with_it_and_stays_in_the_total() {
         let all = metrics.snapshot();
         assert_eq!(all.total.traffic.requests(), 5);
         assert_eq!(all.backends.keys().collect::<Vec<_>>(), [&ids[1]]);
-        metrics.retire();
+        metrics.retire(&[]);
     }
     drop((worker, late));
-    metrics.retire();
+    metrics.retire(&[]);
     assert_eq!(metrics.snapshot().total.traffic.requests(), 5);
 }
 
@@ -205,10 +205,64 @@ fn checks_are_counted_by_themselves_and_stay_in_the_totals() {
     assert_eq!(all.total, BackendSnapshot { unmade_checks: 1, ..expected.clone() });
     membership.drain(ids[0]);
     assert_eq!(membership.collect(), [ids[0]]);
-    metrics.retire();
+    metrics.retire(&[]);
     checks.forget_gone();
-    metrics.retire();
+    metrics.retire(&[]);
     let all = metrics.snapshot();
     assert!(!all.backends.contains_key(&ids[0]));
     assert_eq!(all.total, BackendSnapshot { unmade_checks: 1, ..expected });
+}
+
+#[test]
+fn what_a_removed_backend_counted_goes_on_as_that_of_the_one_with_its_name() {
+    let (metrics, ids, mut owner) = owned(2, 3);
+    let [first, second, third] = ids[..] else { panic!("{ids:?}") };
+    let (mut worker, mut other) = (metrics.worker(0), metrics.worker(1));
+    let leave = |owner: &mut Membership, id, heir| {
+        owner.drain(id);
+        assert_eq!(owner.collect(), [id]);
+        metrics.retire(&[Gone { id, heir }]);
+    };
+    let requests = |id| metrics.snapshot().backends.get(&id).map(|it| it.traffic.requests());
+    worker.record(&record(200, None), Some(first));
+    other.record(&record(200, None), Some(first));
+    other.record(&record(200, None), Some(second));
+    leave(&mut owner, first, Some(second));
+    assert_eq!((requests(first), requests(second)), (None, Some(3)));
+    // A row may come late, and one worker may let go of it before another one does.
+    worker.record(&record(200, None), Some(first));
+    worker.forget_gone();
+    metrics.retire(&[]);
+    assert_eq!(requests(second), Some(4));
+    leave(&mut owner, second, Some(third));
+    other.record(&record(200, None), Some(first));
+    assert_eq!((requests(second), requests(third)), (None, Some(5)));
+    drop((worker, other));
+    metrics.retire(&[]);
+    assert_eq!(requests(third), Some(5));
+    leave(&mut owner, third, None);
+    assert_eq!((requests(third), metrics.snapshot().total.traffic.requests()), (None, 5));
+}
+
+#[test]
+fn choices_connections_and_turns_are_counted() {
+    let (metrics, ids) = metrics(2, 2);
+    let mut worker = metrics.worker(1);
+    for reason in [Reason::Best, Reason::Tie, Reason::Best] {
+        worker.chosen(ids[0], reason);
+    }
+    worker.connected(ids[1], Duration::from_millis(3));
+    worker.clients(7, 0);
+    worker.turned();
+    worker.turned();
+    worker.timer_fired(Duration::from_secs(2));
+    let all = metrics.snapshot();
+    let choices = |reason| all.backends[&ids[0]].choices[reason as usize];
+    assert_eq!([Reason::Best, Reason::Tie, Reason::Turn].map(choices), [2, 1, 0]);
+    let connects = &all.backends[&ids[1]].connects;
+    assert_eq!((connects.count(), connects.sum), (1, Duration::from_millis(3)));
+    assert_eq!(all.total.choices, all.backends[&ids[0]].choices);
+    assert_eq!(all.workers[0], WorkerSnapshot::default());
+    let worker = &all.workers[1];
+    assert_eq!((worker.clients, worker.turns, worker.timer_lag.count()), (7, 2, 1));
 }

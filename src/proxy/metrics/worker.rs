@@ -1,11 +1,12 @@
 //! A worker's end of the counters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::{AnswerClass, BackendCounters, Block};
-use crate::balance::{BackendId, Registry, Stage};
+use crate::balance::{BackendId, Reason, Registry, Stage};
 use crate::journal::Record;
 
 /// Counts for one worker. Nothing here waits or takes a lock, but the first thing that is counted
@@ -45,6 +46,13 @@ impl WorkerMetrics {
         }
     }
 
+    /// A choice fell on `backend`.
+    pub fn chosen(&mut self, backend: BackendId, reason: Reason) {
+        if let Some(counter) = self.of(backend).choices.get(reason as usize) {
+            counter.add(1);
+        }
+    }
+
     /// An attempt at `backend` failed, and its request went on with another attempt.
     pub fn attempt_failed(&mut self, backend: BackendId, label: &'static str) {
         self.of(backend).failed_attempts.add(label);
@@ -75,11 +83,26 @@ impl WorkerMetrics {
         self.block.outstanding.set(outstanding as u64);
     }
 
+    /// A turn of the event loop has ended.
+    pub fn turned(&self) {
+        self.block.turns.add(1);
+    }
+
+    /// A timer was noticed so much later than it was due.
+    pub fn timer_fired(&self, lag: Duration) {
+        self.block.timer_lag.record(lag);
+    }
+
     /// A connection to a backend was opened.
     pub fn opened(&mut self, backend: BackendId) {
         let counters = self.of(backend);
         counters.opened.add(1);
         counters.open.add(1);
+    }
+
+    /// A connection to a backend came about after so long.
+    pub fn connected(&mut self, backend: BackendId, took: Duration) {
+        self.of(backend).connects.record(took);
     }
 
     /// A connection to a backend is no more.

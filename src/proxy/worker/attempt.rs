@@ -40,6 +40,12 @@ impl Worker {
             let line = self.context.balancer.explain(lease, now);
             self.context.sender.log_line(format_args!("{line}"));
         }
+        if source == Source::Reuse
+            && let Some(lease) = self.in_flight(key).and_then(|it| it.exchange.lease(attempt))
+        {
+            let reason = lease.reason();
+            self.context.metrics.chosen(backend, reason);
+        }
         let resting = match source {
             Source::Reuse => self.take_bound(key, backend, now).or_else(|| {
                 let is_pooled = self.context.settings.upstream_reuse == UpstreamReuse::Persistent;

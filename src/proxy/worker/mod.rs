@@ -50,6 +50,11 @@ const CLOCK: u8 = 4;
 const DELAY_END: Key = Key::fixed(CLOCK, 0);
 const DRAIN_END: Key = Key::fixed(CLOCK, 1);
 
+/// The timer that has each event loop turn now and then, so that those who watch know how late it
+/// is even if nothing happens.
+const HEARTBEAT: Key = Key::fixed(CLOCK, 2);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The lists of clients with something to do: those whose upstreams have sent something, and the
 /// others. Each client is in one of them and there once, however many events and leftovers put it
 /// there, so none gets more of a turn than another.
@@ -212,6 +217,8 @@ impl Worker {
     /// # Errors
     /// When the system's event interface fails, which is final.
     pub(super) fn run(mut self) -> io::Result<()> {
+        let now = self.poller.now();
+        self.poller.timers().wake_at(HEARTBEAT, now + HEARTBEAT_INTERVAL);
         while !(self.context.phase == Phase::Draining && self.clients.is_empty()) {
             self.turn()?;
         }
@@ -234,6 +241,7 @@ impl Worker {
         // Only now, for what has come in this turn has not come too late.
         for event in &events {
             if let Event::Expired { key, at } = *event {
+                self.context.metrics.timer_fired(now.saturating_duration_since(at));
                 self.expired(key, at, now);
             }
         }
@@ -241,6 +249,7 @@ impl Worker {
         let without_request = self.order.len(IDLE) + self.order.len(LEAVING);
         let open = self.clients.len();
         self.context.metrics.clients(open, open.saturating_sub(without_request));
+        self.context.metrics.turned();
         self.check();
         Ok(())
     }
@@ -297,6 +306,9 @@ impl Worker {
             }
             LISTENER => self.listeners.expired(key, at),
             CLOCK if key == DELAY_END => self.drain(now),
+            CLOCK if key == HEARTBEAT => {
+                self.poller.timers().wake_at(HEARTBEAT, now + HEARTBEAT_INTERVAL);
+            }
             CLOCK => self.stop_all(now),
             _ => {}
         }

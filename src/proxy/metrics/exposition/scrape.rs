@@ -1,0 +1,152 @@
+//! All figures of one moment, in the form in which they are told.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use super::process::Process;
+use crate::balance::{Availability, Cause};
+use crate::proxy::backends::BackendNow;
+use crate::proxy::metrics::{BackendSnapshot, Snapshot};
+use crate::proxy::observed::Observed;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Scrape {
+    pub(super) backends: Vec<BackendFigures>,
+    pub(super) snapshot: Snapshot,
+    pub(super) log: Option<Log>,
+    pub(super) reloads: Option<Reloads>,
+    pub(super) process: Process,
+    pub(super) started: SystemTime,
+}
+
+/// Rows of the log.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Log {
+    /// Those that are in it.
+    pub rows: u64,
+    /// Those that never will be.
+    pub lost: u64,
+}
+
+/// What came of reading the configuration file again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reloads {
+    /// How often it could be applied.
+    pub applied: u64,
+    /// How often it changed nothing, because it was wrong.
+    pub refused: u64,
+    /// Whether the last one could be applied, or there was none yet.
+    pub is_last_applied: bool,
+    /// When a file was applied last, that of the start included.
+    pub applied_at: SystemTime,
+}
+
+/// The backends that have one name. There is more than one while one that was removed still drains,
+/// and was added again, or if the plan names it twice.
+#[derive(Debug)]
+pub(super) struct BackendFigures {
+    pub(super) name: String,
+    pub(super) state: State,
+    pub(super) in_flight: u32,
+    pub(super) parked: u32,
+    pub(super) tunnels: u32,
+    /// `None` if one of them has none.
+    pub(super) max_in_flight: Option<u32>,
+    pub(super) weight: f64,
+    pub(super) estimate: Option<Duration>,
+    pub(super) score: Option<f64>,
+    pub(super) counted: BackendSnapshot,
+}
+
+/// What a backend is to requests. The first is the best.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum State {
+    Up,
+    Probing,
+    Ejected,
+    Down,
+    Draining,
+}
+
+impl State {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Up, Self::Probing, Self::Ejected, Self::Down, Self::Draining];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Probing => "probing",
+            Self::Ejected => "ejected",
+            Self::Down => "down",
+            Self::Draining => "draining",
+        }
+    }
+
+    fn of(availability: Availability, cause: Cause) -> Self {
+        match (availability, cause) {
+            (_, Cause::Removed) => Self::Draining,
+            (Availability::Up, _) => Self::Up,
+            (Availability::Probing, _) => Self::Probing,
+            (Availability::Ejected, _) => Self::Ejected,
+            (Availability::Down, _) => Self::Down,
+        }
+    }
+}
+
+impl Scrape {
+    /// The figures of a proxy that runs since `started`. There is no log if none is written, and
+    /// there are no reloads without a configuration file.
+    #[must_use]
+    pub fn new(
+        observed: Observed,
+        log: Option<Log>,
+        reloads: Option<Reloads>,
+        process: Process,
+        started: SystemTime,
+    ) -> Self {
+        let Observed { backends, scores, mut snapshot } = observed;
+        let scores: HashMap<_, _> = scores.iter().map(|score| (score.id, score)).collect();
+        let mut figures: Vec<BackendFigures> = Vec::with_capacity(backends.len());
+        let mut places = HashMap::new();
+        for BackendNow { id, backend, known } in backends {
+            let score = scores.get(&id);
+            let role = backend.role;
+            let one = BackendFigures {
+                state: State::of(known.availability, known.cause),
+                in_flight: known.in_flight,
+                parked: known.parked,
+                tunnels: known.tunnels,
+                max_in_flight: role.max_in_flight,
+                weight: score.map_or(0.0, |score| score.weight),
+                estimate: known.estimate,
+                score: score.and_then(|score| score.score),
+                counted: snapshot.backends.remove(&id).unwrap_or_default(),
+                name: backend.url,
+            };
+            let place = *places.entry(one.name.clone()).or_insert(figures.len());
+            match figures.get_mut(place) {
+                Some(same) => same.merge(&one),
+                None => figures.push(one),
+            }
+        }
+        Self { backends: figures, snapshot, log, reloads, process, started }
+    }
+}
+
+impl BackendFigures {
+    fn merge(&mut self, other: &Self) {
+        self.state = self.state.min(other.state);
+        self.in_flight += other.in_flight;
+        self.parked += other.parked;
+        self.tunnels += other.tunnels;
+        if other.state != State::Draining {
+            let limits = self.max_in_flight.zip(other.max_in_flight);
+            self.max_in_flight = limits.map(|(one, other)| one.saturating_add(other));
+            self.weight += other.weight;
+        }
+        self.estimate = [self.estimate, other.estimate].into_iter().flatten().min();
+        self.score = [self.score, other.score].into_iter().flatten().reduce(f64::min);
+        self.counted.merge(&other.counted);
+    }
+}

@@ -1,0 +1,35 @@
+//! All figures of a running proxy, as they are at one moment.
+
+use std::time::Instant;
+
+use super::backends::{BackendNow, Backends};
+use super::metrics::{BackendSnapshot, Snapshot};
+use crate::balance::Score;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Observed {
+    /// All backends, those included that were removed and are not gone yet.
+    pub backends: Vec<BackendNow>,
+    /// What the policy thinks of those that get requests.
+    pub scores: Vec<Score>,
+    /// What was counted.
+    pub snapshot: Snapshot,
+}
+
+impl Backends {
+    /// All figures. No backend comes or goes meanwhile.
+    #[must_use]
+    pub fn observe(&self, now: Instant) -> Observed {
+        let (backends, mut snapshot) = (self.now(now), self.metrics.snapshot());
+        let registry = self.membership.registry();
+        for BackendNow { id, .. } in &backends {
+            // One that no worker has met may have been ejected all the same.
+            snapshot.backends.entry(*id).or_insert_with(|| BackendSnapshot {
+                ejections: registry.ejections(*id),
+                ..BackendSnapshot::default()
+            });
+        }
+        Observed { backends, scores: self.membership.scores(now), snapshot }
+    }
+}
