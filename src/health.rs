@@ -1,5 +1,6 @@
-//! The client of `--health`, which checks a server from outside, in images without a shell. It
-//! knows no HTTP: the request and the expected form of the answer are given.
+//! The client of `--health`, which checks a server from outside, in images without a shell; and
+//! what `tidegatectl` asks with. It knows no HTTP: the request is given, and the form of the answer
+//! that is expected.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -10,11 +11,17 @@ use rustix::net::{AddressFamily, SocketType, connect, socket};
 
 use crate::endpoint::Endpoint;
 
-/// Timeout for each of connecting, sending and waiting for the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a server may take, and how much it may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For each of connecting, sending and waiting for more of the answer.
+    pub time: Duration,
+    /// For all of the answer.
+    pub bytes: u64,
+}
 
-/// A healthy server sends no more than this.
-const ANSWER_BYTES_MAX: u64 = 4096;
+/// A healthy server is quick, and sends no more than this.
+const HEALTHY: Patience = Patience { time: Duration::from_secs(2), bytes: 4096 };
 
 /// The request to a kind of server, and the form of its answer.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +70,10 @@ impl Question {
             Endpoint::Tcp(address) => reachable(*address).into(),
             Endpoint::Unix(_) => endpoint.clone(),
         };
-        match exchange(&address, self.bytes) {
+        match exchange(&address, self.bytes, HEALTHY) {
             Ok(answer) if answer.starts_with(self.begins) && answer.ends_with(self.ends) => Ok(()),
             Ok(_) => Err(HealthError::Stranger { server, address }),
-            Err(cause) => Err(HealthError::Unreachable { server, address, cause: clarify(cause) }),
+            Err(cause) => Err(HealthError::Unreachable { server, address, cause }),
         }
     }
 }
@@ -81,37 +88,46 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn exchange(endpoint: &Endpoint, question: &[u8]) -> io::Result<Vec<u8>> {
+/// Sends the bytes to a server, and gives back what it sends until it closes the connection.
+///
+/// # Errors
+/// Those of the system, and a timeout.
+pub fn exchange(endpoint: &Endpoint, question: &[u8], patience: Patience) -> io::Result<Vec<u8>> {
+    ask(endpoint, question, patience).map_err(|cause| clarify(cause, patience.time))
+}
+
+fn ask(endpoint: &Endpoint, question: &[u8], patience: Patience) -> io::Result<Vec<u8>> {
+    let time = Some(patience.time);
     match endpoint {
         Endpoint::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(address, PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            converse(stream, question)
+            let stream = TcpStream::connect_timeout(address, patience.time)?;
+            stream.set_read_timeout(time)?;
+            stream.set_write_timeout(time)?;
+            converse(stream, question, patience.bytes)
         }
         Endpoint::Unix(name) => {
             let stream = UnixStream::from(socket(AddressFamily::UNIX, SocketType::STREAM, None)?);
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(time)?;
             // It counts for connecting, too, should too many already wait there.
-            stream.set_write_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(time)?;
             connect(&stream, &name.address()?)?;
-            converse(stream, question)
+            converse(stream, question, patience.bytes)
         }
     }
 }
 
-fn converse(mut stream: impl Read + Write, question: &[u8]) -> io::Result<Vec<u8>> {
+fn converse(mut stream: impl Read + Write, question: &[u8], bytes: u64) -> io::Result<Vec<u8>> {
     stream.write_all(question)?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    stream.take(bytes).read_to_end(&mut answer)?;
     Ok(answer)
 }
 
 /// The system calls a timeout of a blocking socket "Resource temporarily unavailable".
-fn clarify(cause: io::Error) -> io::Error {
+fn clarify(cause: io::Error, time: Duration) -> io::Error {
     match cause.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            let words = format!("no answer within {} s", PATIENCE.as_secs());
+            let words = format!("no answer within {} s", time.as_secs());
             io::Error::new(ErrorKind::TimedOut, words)
         }
         _ => cause,

@@ -25,8 +25,9 @@ use tidegate::journal;
 use tidegate::proxy::metrics::exposition;
 
 /// The documents whose commands are run here.
-const RUN_HERE: [&str; 11] = [
+const RUN_HERE: [&str; 12] = [
     "README.md",
+    "docs/admin.md",
     "docs/backend.md",
     "docs/balancing.md",
     "docs/comparison.md",
@@ -97,7 +98,8 @@ impl Terminals {
             .fold(self.with_free_ports(command), |line, time| line.replace(time, "-d1s"))
             .replace("logs/adaptive_persistent.csv", &format!("{logs}/rows.csv"))
             .replace("/tmp/requests.csv", &format!("{logs}/requests.csv"))
-            .replace("tidegate.toml", &format!("{logs}/tidegate.toml"));
+            .replace("tidegate.toml", &format!("{logs}/tidegate.toml"))
+            .replace("admin.sock", &format!("{logs}/admin.sock"));
         let log = if command.contains("--log") { "" } else { &log };
         let [proxy, a, b, c, dashboard] =
             [9090, 8081, 8082, 8083, 5002].map(|port| self.port(port));

@@ -16,12 +16,13 @@ const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 70;
 
 /// The layers, the lowest first. A module imports only from layers below its own.
-const LAYERS: [&[&str]; 6] = [
-    &["buffer", "console", "endpoint", "time", "usage"],
+const LAYERS: [&[&str]; 7] = [
+    &["buffer", "console", "endpoint", "hosts", "time", "usage"],
     &["health", "reactor", "http", "balance", "dns"],
     &["journal"],
     &["proxy"],
     &["control", "dashboard", "lab"],
+    &["admin", "ctl"],
     &["bin"],
 ];
 

@@ -77,10 +77,14 @@ pub enum Cause {
     Answered,
     /// Up: its active check passed.
     CheckPassed,
+    /// Up: the admin drained it, took it back, or ended its ejection.
+    Admitted,
     /// Ejected or being probed: it could not be reached at any of its addresses.
     Refused,
     /// Ejected or being probed: it failed several times in a row.
     Failures,
+    /// Ejected or being probed: the admin ejected it for a while.
+    Admin,
     /// Down: its active check failed.
     CheckFailed,
     /// Down: it is draining or gone.
@@ -95,6 +99,7 @@ impl Cause {
             Self::Added => "added",
             Self::Answered => "answered",
             Self::CheckPassed => "check passed",
+            Self::Admitted | Self::Admin => "admin",
             Self::Refused => "refused",
             Self::Failures => "failures",
             Self::CheckFailed => "check failed",
@@ -107,10 +112,12 @@ impl Cause {
             Self::Added => 0,
             Self::Answered => 1,
             Self::CheckPassed => 2,
-            Self::Refused => 3,
-            Self::Failures => 4,
-            Self::CheckFailed => 5,
-            Self::Removed => 6,
+            Self::Admitted => 3,
+            Self::Refused => 4,
+            Self::Failures => 5,
+            Self::Admin => 6,
+            Self::CheckFailed => 7,
+            Self::Removed => 8,
         }
     }
 
@@ -119,17 +126,20 @@ impl Cause {
             0 => Self::Added,
             1 => Self::Answered,
             2 => Self::CheckPassed,
-            3 => Self::Refused,
-            4 => Self::Failures,
-            5 => Self::CheckFailed,
+            3 => Self::Admitted,
+            4 => Self::Refused,
+            5 => Self::Failures,
+            6 => Self::Admin,
+            7 => Self::CheckFailed,
             _ => Self::Removed,
         }
     }
 }
 
-/// The state of a backend in one word: the cause in the lowest 3 bits, a count in the next 8, and
+/// The state of a backend in one word: the cause in the lowest 4 bits, a count in the next 8, and
 /// since when in the rest. The count is that of failures in a row while it is up, and that of
-/// failures that ejected it while it is not. Zero is up from the beginning.
+/// failures that ejected it while it is not. An ejection by the admin has its end there instead of
+/// its beginning. Zero is up from the beginning.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     word: AtomicU64,
@@ -137,7 +147,7 @@ pub(super) struct Standing {
 }
 
 /// How often a backend was taken out, by the cause: by its requests, each failed probe included
-/// that prolonged it, or by its active check.
+/// that prolonged it, by its active check, or by the admin.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub struct Ejections {
     /// It could not be reached.
@@ -146,6 +156,8 @@ pub struct Ejections {
     pub failures: u64,
     /// Its active check failed.
     pub checks: u64,
+    /// The admin ejected it for a while.
+    pub admin: u64,
 }
 
 impl Ejections {
@@ -154,6 +166,7 @@ impl Ejections {
         self.refused += other.refused;
         self.failures += other.failures;
         self.checks += other.checks;
+        self.admin += other.admin;
     }
 }
 
@@ -163,6 +176,7 @@ struct EjectionCounters {
     refused: AtomicU32,
     failures: AtomicU32,
     checks: AtomicU32,
+    admin: AtomicU32,
 }
 
 impl EjectionCounters {
@@ -171,28 +185,33 @@ impl EjectionCounters {
             Cause::Refused => &self.refused,
             Cause::Failures => &self.failures,
             Cause::CheckFailed => &self.checks,
-            Cause::Added | Cause::Answered | Cause::CheckPassed | Cause::Removed => return,
+            Cause::Admin => &self.admin,
+            Cause::Added
+            | Cause::Answered
+            | Cause::CheckPassed
+            | Cause::Admitted
+            | Cause::Removed => return,
         };
         counter.fetch_add(1, Relaxed);
     }
 
     fn reset(&self) {
-        for counter in [&self.refused, &self.failures, &self.checks] {
+        for counter in [&self.refused, &self.failures, &self.checks, &self.admin] {
             counter.store(0, Relaxed);
         }
     }
 }
 
-const CAUSE_BITS: u32 = 3;
+const CAUSE_BITS: u32 = 4;
 const CAUSE_MASK: u64 = (1 << CAUSE_BITS) - 1;
 const COUNT_BITS: u32 = 8;
 
 /// The causes of being up come first.
 fn is_up(word: u64) -> bool {
-    word & CAUSE_MASK <= Cause::CheckPassed.bits()
+    word & CAUSE_MASK <= Cause::Admitted.bits()
 }
 
-/// Microseconds since the epoch, of which 53 bits are enough.
+/// Microseconds since the epoch, of which 52 bits are enough.
 type Micros = u64;
 
 fn micros(time: Nanos) -> Micros {
@@ -222,8 +241,11 @@ impl State {
     }
 
     fn due(self, rules: Rules) -> Option<Micros> {
-        let is_ejected = matches!(self.cause, Cause::Refused | Cause::Failures);
-        is_ejected.then(|| rules.due(self.since, self.count))
+        match self.cause {
+            Cause::Refused | Cause::Failures => Some(rules.due(self.since, self.count)),
+            Cause::Admin => Some(self.since),
+            _ => None,
+        }
     }
 
     /// An attempt begun at `started` failed, and this was an ejection whose time was over then. It
@@ -253,8 +275,13 @@ impl Standing {
     /// How often it was taken out since it began.
     pub(super) fn ejections(&self) -> Ejections {
         let count = |counter: &AtomicU32| u64::from(counter.load(Relaxed));
-        let EjectionCounters { refused, failures, checks } = &self.ejections;
-        Ejections { refused: count(refused), failures: count(failures), checks: count(checks) }
+        let EjectionCounters { refused, failures, checks, admin } = &self.ejections;
+        Ejections {
+            refused: count(refused),
+            failures: count(failures),
+            checks: count(checks),
+            admin: count(admin),
+        }
     }
 
     /// The slot has another occupant, which takes requests from now on.
@@ -339,8 +366,12 @@ impl Standing {
     pub(super) fn answered(&self, started: Nanos, now: Nanos) {
         let word = self.word.load(Relaxed);
         let state = State::unpack(word);
-        let is_ejected = matches!(state.cause, Cause::Refused | Cause::Failures);
-        if is_ejected && micros(started) > state.since {
+        let is_proof = match state.cause {
+            Cause::Refused | Cause::Failures => micros(started) > state.since,
+            Cause::Admin => micros(started) >= state.since,
+            _ => false,
+        };
+        if is_proof {
             let up = State { cause: Cause::Answered, count: 0, since: micros(now) };
             // If another thread was first, it knew something newer.
             let _ = self.word.compare_exchange(word, up.pack(), Relaxed, Relaxed);
@@ -357,11 +388,36 @@ impl Standing {
         }
     }
 
+    /// The admin ejects it until then, in whatever state it is.
+    pub(super) fn eject_until(&self, end: Nanos) {
+        let ejected = State { cause: Cause::Admin, count: 0, since: micros(end) };
+        self.word.store(ejected.pack(), Relaxed);
+        self.ejections.count(Cause::Admin);
+    }
+
+    /// The admin drained it or took it back, or ends its ejection. One that a check took down stays
+    /// down.
+    pub(super) fn admit(&self, now: Nanos) {
+        let admitted = State { cause: Cause::Admitted, count: 0, since: micros(now) };
+        self.change(|state| (state.cause != Cause::CheckFailed).then_some(admitted));
+    }
+
+    /// How long it is in this state, and how long its ejection still takes.
+    pub(super) fn times(&self, rules: Rules, now: Nanos) -> (Option<Duration>, Option<Duration>) {
+        let (state, now) = (self.state(), micros(now));
+        let since = (state.cause != Cause::Admin).then_some(state.since);
+        let age = since.map(|since| Duration::from_micros(now.saturating_sub(since)));
+        let left = state.due(rules).and_then(|due| due.checked_sub(now));
+        (age, left.map(Duration::from_micros))
+    }
+
     /// An active check has come to another verdict. It knows nothing of why requests fail, so one
-    /// that passes ends no ejection.
+    /// that passes ends no ejection. Nor does one that fails end that by the admin, who said until
+    /// when.
     pub(super) fn checked(&self, verdict: Verdict, now: Nanos) {
         let since = micros(now);
         self.change(|state| match (verdict, state.cause) {
+            (_, Cause::Admin) if since < state.since => None,
             (Verdict::Fails, _) => Some(State { cause: Cause::CheckFailed, count: 0, since }),
             (Verdict::Passes, Cause::CheckFailed) => {
                 Some(State { cause: Cause::CheckPassed, count: 0, since })

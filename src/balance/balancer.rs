@@ -10,6 +10,7 @@ use super::availability::{Availability, Cause};
 use super::candidate::Candidate;
 use super::clock::{Nanos, nanos};
 use super::id::{BackendId, Tried};
+use super::kept::{Explanation, KeptChoices};
 use super::lease::{Lease, Outcome};
 use super::load::Held;
 use super::membership::{Acknowledged, NO_ROSTER};
@@ -42,6 +43,8 @@ pub struct Balancer {
     counted: Cell<Option<(Instant, Nanos)>>,
     /// Scratch for a choice.
     pub(super) candidates: Vec<Candidate>,
+    /// The last choices, if somebody may ask for them.
+    pub(super) kept: Option<KeptChoices>,
 }
 
 impl Balancer {
@@ -53,7 +56,7 @@ impl Balancer {
         let candidates = Vec::with_capacity(registry.len());
         let (answers, turn) = (Answers::default(), Nanos::MAX);
         let counted = Cell::default();
-        Self { registry, roster, acknowledged, answers, turn, counted, candidates }
+        Self { registry, roster, acknowledged, answers, turn, counted, candidates, kept: None }
     }
 
     pub(super) fn nanos(&self, now: Instant) -> Nanos {
@@ -164,8 +167,10 @@ impl Balancer {
         let members = self.roster.members();
         self.registry.one_at_a_time(|| {
             let standing = |member: &Member| &self.registry.slot(member.id).standing;
-            let is_out =
-                |member: &&Member| standing(member).availability(*rules, now) != Availability::Up;
+            let is_out = |member: &&Member| {
+                member.tier.is_none()
+                    || standing(member).availability(*rules, now) != Availability::Up
+            };
             let out = members.iter().filter(is_out).count();
             if 100 * (out + 1) <= usize::from(options.max_ejected_percent) * members.len() {
                 slot.standing.eject(*rules, now);
@@ -197,7 +202,8 @@ impl Balancer {
     /// Whether there is a backend that was not tried.
     #[must_use]
     pub fn has_untried(&self, tried: &Tried) -> bool {
-        self.roster.members().iter().any(|member| !tried.contains(member.id()))
+        let mut members = self.roster.members().iter();
+        members.any(|member| member.tier.is_some() && !tried.contains(member.id))
     }
 
     /// The backends that are chosen from.
@@ -245,6 +251,19 @@ impl Balancer {
         }
     }
 
+    /// From now on so many of the last choices are kept.
+    pub fn keep_choices(&mut self, most: usize) {
+        self.kept = Some(KeptChoices::new(most));
+    }
+
+    /// So many of the choices that are kept, the newest first.
+    #[must_use]
+    pub fn explanations(&self, count: usize, now: Instant) -> Vec<Explanation> {
+        let name = |id| self.name(id).map_or_else(|| id.to_string(), str::to_owned);
+        let kept = self.kept.as_ref();
+        kept.map_or_else(Vec::new, |kept| kept.last(count, self.nanos(now), name))
+    }
+
     /// One line about a choice that was just made, for people: the policy, what is known of each
     /// backend, the reason, and the backend chosen.
     /// `adaptive_sma 8081=12.3ms 8082=? 8083=ejected (first) -> 8082`.
@@ -258,6 +277,10 @@ impl Balancer {
             && let Some(member) = known.next()
         {
             let label = member.label();
+            if member.tier.is_none() {
+                let _ = write!(line, " {label}=drained");
+                continue;
+            }
             // Writing to a `String` can't fail.
             let _ = match (self.availability(member.id(), now), self.estimate(member.id())) {
                 (Availability::Up, Some(estimate)) => {

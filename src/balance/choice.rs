@@ -75,6 +75,9 @@ impl Balancer {
                 Pick::Go(member, reason, probe) => {
                     let reason = if tried.is_empty() { reason } else { Reason::Retry };
                     if let Some(lease) = self.lease(member, reason, probe, now) {
+                        if let Some(kept) = &mut self.kept {
+                            kept.add(&lease, &self.candidates, &*roster.selector.ranking);
+                        }
                         return Choice::Go(lease);
                     }
                 }
@@ -85,9 +88,11 @@ impl Balancer {
     }
 
     /// Takes the backend that a client is bound to, whichever the policy would choose. Nobody if
-    /// that has left the roster: a bound client does not keep a backend from draining.
+    /// that has left the roster or is drained: a bound client does not keep a backend from
+    /// draining.
     pub fn acquire_bound(&mut self, id: BackendId, now: Instant) -> Choice {
-        let Some(member) = self.roster.member(id) else { return Choice::Nobody };
+        let member = self.roster.member(id).filter(|member| member.tier.is_some());
+        let Some(member) = member else { return Choice::Nobody };
         let lease = self.lease(member, Reason::Only, None, self.nanos(now));
         lease.map_or(Choice::Wait, Choice::Go)
     }
@@ -150,7 +155,7 @@ impl<'a> Chooser<'a> {
         let Self { roster, now, .. } = *self;
         candidates.clear();
         for (place, member) in roster.members().iter().enumerate() {
-            if member.role.tier != tier || self.tried.contains(member.id) {
+            if member.tier != Some(tier) || self.tried.contains(member.id) {
                 continue;
             }
             let slot = self.registry.slot(member.id);
@@ -229,7 +234,7 @@ impl<'a> Chooser<'a> {
         let mut ejected: Option<((Nanos, u32), &Member)> = None;
         candidates.clear();
         for (place, member) in roster.members().iter().enumerate() {
-            if self.tried.contains(member.id) {
+            if member.tier.is_none() || self.tried.contains(member.id) {
                 continue;
             }
             let slot = self.registry.slot(member.id);
@@ -248,7 +253,7 @@ impl<'a> Chooser<'a> {
         }
         let is_primary = |candidate: &Candidate| {
             let member = roster.members().get(candidate.place);
-            member.is_some_and(|member| member.role.tier == Tier::Primary)
+            member.is_some_and(|member| member.tier == Some(Tier::Primary))
         };
         if candidates.iter().any(is_primary) {
             candidates.retain(is_primary);

@@ -1,5 +1,7 @@
 //! What a backend is called by everything that is not text.
 
+use std::fmt;
+
 /// The largest number of backends at a time, those included that are draining.
 pub const MAX_BACKENDS: usize = 1024;
 
@@ -36,6 +38,13 @@ impl BackendId {
 
     pub(super) fn generation(self) -> u16 {
         self.generation
+    }
+}
+
+impl fmt::Display for BackendId {
+    /// The slot and the generation: `3.0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slot, self.generation)
     }
 }
 

@@ -16,6 +16,10 @@ pub struct Known {
     pub availability: Availability,
     /// Why.
     pub cause: Cause,
+    /// How long it has been so. That is not known of an ejection by the admin.
+    pub age: Option<Duration>,
+    /// How long its ejection still takes.
+    pub ejected_for: Option<Duration>,
     /// Requests in flight, without those that are parked.
     pub in_flight: u32,
     /// Requests that wait for something else than the backend's speed.
@@ -25,6 +29,8 @@ pub struct Known {
     /// The latency that the policy expects; `None` before it was measured, and always if the policy
     /// measures nothing.
     pub estimate: Option<Duration>,
+    /// The age of the last sample in it.
+    pub estimate_age: Option<Duration>,
 }
 
 impl Known {
@@ -41,14 +47,22 @@ impl Known {
             Stage::Draining => (Availability::Down, Cause::Removed),
             Stage::Gone => return None,
         };
+        let (age, ejected_for) = match cause {
+            Cause::Removed => (None, None),
+            _ => slot.standing.times(rules, now),
+        };
         let load = slot.load.get();
+        let age_of = |at: Nanos| Duration::from_nanos(now.saturating_sub(at));
         Some(Self {
             availability,
             cause,
+            age,
+            ejected_for: ejected_for.filter(|_| availability == Availability::Ejected),
             in_flight: load.in_flight(),
             parked: load.parked(),
             tunnels: load.tunnels(),
             estimate: ranking.estimate(id).map(Duration::from_nanos),
+            estimate_age: ranking.observed_at(id).map(age_of),
         })
     }
 }

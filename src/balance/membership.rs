@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::balancer::Balancer;
 use super::check::Verdict;
-use super::clock::Nanos;
+use super::clock::{Nanos, nanos};
 use super::id::{BackendId, MAX_BACKENDS};
 use super::invalid::InvalidOptions;
 use super::known::Known;
@@ -173,17 +173,37 @@ impl Membership {
         }
     }
 
-    /// What is known of a backend; `None` once it is gone.
-    #[must_use]
-    pub fn known(&self, id: BackendId, now: Instant) -> Option<Known> {
-        let (ranking, rules) = (&*self.selector.ranking, self.options.rules());
-        Known::of(id, &self.registry, ranking, rules, self.registry.nanos(now))
+    /// A backend gets no requests for so long, whatever becomes of it; whether it is active.
+    pub fn eject(&mut self, id: BackendId, time: Duration, now: Instant) -> bool {
+        let is_active = self.active.iter().any(|added| added.id == id);
+        if is_active {
+            let end = self.registry.nanos(now).saturating_add(nanos(time));
+            self.registry.slot(id).standing.eject_until(end);
+        }
+        is_active
+    }
+
+    /// A backend was drained or is drained no more, or its ejection is over, because somebody says
+    /// so; whether it is active. Its slow start begins anew. One that a check took down stays down.
+    pub fn admit(&mut self, id: BackendId, now: Instant) -> bool {
+        let is_active = self.active.iter().any(|added| added.id == id);
+        if is_active {
+            self.registry.slot(id).standing.admit(self.registry.nanos(now));
+        }
+        is_active
     }
 
     /// What the policy thinks of the backends of the roster that was made last.
     #[must_use]
     pub fn scores(&self, now: Instant) -> Vec<Score> {
         scores(&self.registry, &self.roster, self.registry.nanos(now))
+    }
+
+    /// What is known of a backend; `None` once it is gone.
+    #[must_use]
+    pub fn known(&self, id: BackendId, now: Instant) -> Option<Known> {
+        let (ranking, rules) = (&*self.selector.ranking, self.options.rules());
+        Known::of(id, &self.registry, ranking, rules, self.registry.nanos(now))
     }
 
     /// A backend is to leave: rosters are without it from now on, and what it has in flight may

@@ -12,11 +12,13 @@ pub struct Role {
     pub max_in_flight: Option<u32>,
     /// When it is chosen.
     pub tier: Tier,
+    /// Whether it is chosen at all.
+    pub admission: Admission,
 }
 
 impl Default for Role {
     fn default() -> Self {
-        Self { weight: 1, max_in_flight: None, tier: Tier::Primary }
+        Self { weight: 1, max_in_flight: None, tier: Tier::Primary, admission: Admission::Open }
     }
 }
 
@@ -27,4 +29,13 @@ pub enum Tier {
     Primary,
     /// While no primary one that was not tried yet takes requests.
     Backup,
+}
+
+/// Whether a backend gets requests.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// It gets them.
+    Open,
+    /// It finishes what it has and gets nothing new, whatever becomes of the others.
+    Drained,
 }

@@ -7,7 +7,7 @@ use super::clock::{Nanos, nanos};
 use super::id::BackendId;
 use super::options::Options;
 use super::policy::Selector;
-use super::role::Role;
+use super::role::{Admission, Role, Tier};
 
 /// One backend of a roster.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Member {
     pub(super) name: Arc<str>,
     pub(super) label: Box<str>,
     pub(super) role: Role,
+    /// When it is chosen; `None` if it is drained.
+    pub(super) tier: Option<Tier>,
     pub(super) weight: f64,
     /// `1 / √weight`.
     pub(super) handicap: f64,
@@ -86,6 +88,7 @@ impl Roster {
             name: Arc::clone(&added.name),
             label: label.into(),
             role: added.role,
+            tier: (added.role.admission == Admission::Open).then_some(added.role.tier),
             weight: f64::from(added.role.weight),
             handicap: f64::from(added.role.weight).sqrt().recip(),
         };
@@ -122,6 +125,12 @@ impl Roster {
     pub fn member(&self, id: BackendId) -> Option<&Member> {
         let place = (*self.places.get(id.slot())?)?;
         self.members.get(usize::from(place)).filter(|member| member.id == id)
+    }
+
+    /// Whether this backend is in the roster and gets requests.
+    #[must_use]
+    pub fn admits(&self, id: BackendId) -> bool {
+        self.member(id).is_some_and(|member| member.tier.is_some())
     }
 
     /// Whether this backend is in the roster.

@@ -7,24 +7,29 @@ use serde_json::{Map, Value as Json};
 use super::format::{Format, between};
 use super::options::Options;
 use super::setting::as_text;
-use crate::balance::{MAX_IN_FLIGHT, MAX_WEIGHT, Role, Tier};
+use crate::balance::{Admission, MAX_IN_FLIGHT, MAX_WEIGHT, Role, Tier};
 use crate::endpoint::{UNIX, UnixName};
 use crate::proxy::settings::{Address, Backend, Resolve};
+use crate::usage::or_nearest;
 
 const WEIGHT: &str = "weight";
 const LIMIT: &str = "max-in-flight";
 const BACKUP: &str = "backup";
+const DRAINED: &str = "drained";
 const RESOLVE: &str = "resolve";
 
 /// The value of `resolve` with which each address is a backend by itself.
 const ALL: &str = "all";
 
+/// The key of the URL where a backend is an object.
+const URL: &str = "url";
+
 const FORM: &str = "give http://host, http://host:port or unix:/path/to/socket";
 
-/// Parses `URL weight=N max-in-flight=N backup resolve=all`.
+/// Parses `URL weight=N max-in-flight=N backup drained resolve=all`.
 pub(super) fn parse(text: &str) -> Result<Backend, String> {
     let keys = [WEIGHT, LIMIT, RESOLVE];
-    let Options { subject: url, pairs } = Options::read(text, &keys, &[BACKUP])?;
+    let Options { subject: url, pairs } = Options::read(text, &keys, &[BACKUP, DRAINED])?;
     let (mut role, mut resolve) = (Role::default(), Resolve::One);
     for (key, value) in pairs {
         let number = |most| {
@@ -36,7 +41,8 @@ pub(super) fn parse(text: &str) -> Result<Backend, String> {
             LIMIT => role.max_in_flight = Some(number(MAX_IN_FLIGHT)?),
             RESOLVE if value == Some(ALL) => resolve = Resolve::All,
             RESOLVE => return Err(format!("{RESOLVE}: give `{ALL}`, or leave it out")),
-            _ => role.tier = Tier::Backup,
+            BACKUP => role.tier = Tier::Backup,
+            _ => role.admission = Admission::Drained,
         }
     }
     let address = address(url)?;
@@ -55,11 +61,45 @@ pub(super) fn show(backend: &Backend) -> String {
     backend.url.clone() + &options.collect::<String>()
 }
 
+/// Reads a backend that is an object, with its URL and its options as members. A null stands for
+/// the default.
+pub(super) fn read(fields: &Map<String, Json>) -> Result<Backend, String> {
+    let url = match fields.get(URL) {
+        Some(Json::String(url)) if !url.contains(char::is_whitespace) => url,
+        Some(_) => return Err(format!("{URL}: give a text without spaces")),
+        None => return Err(format!("`{URL}` is missing; {FORM}")),
+    };
+    let mut text = url.clone();
+    for (key, value) in fields.iter().filter(|(key, _)| *key != URL) {
+        match (key.as_str(), value) {
+            (WEIGHT | LIMIT | BACKUP | DRAINED | RESOLVE, Json::Null)
+            | (BACKUP | DRAINED, Json::Bool(false)) => {}
+            (BACKUP | DRAINED, Json::Bool(true)) => text.extend([" ", key]),
+            (BACKUP | DRAINED, _) => return Err(format!("{key}: give true or false")),
+            (WEIGHT | LIMIT, Json::Number(number)) => {
+                text.extend([" ", key, "=", &number.to_string()]);
+            }
+            (WEIGHT | LIMIT, _) => return Err(format!("{key}: give a number, or null for none")),
+            (RESOLVE, Json::String(value)) => text.extend([" ", key, "=", value]),
+            (RESOLVE, _) => return Err(format!("{key}: give \"{ALL}\", or null for none")),
+            _ => return Err(unknown(key, &[])),
+        }
+    }
+    parse(&text)
+}
+
+/// Says that a member is none of a backend, and of nothing else of `more`.
+pub(super) fn unknown(key: &str, more: &[&str]) -> String {
+    let known = [&[URL, WEIGHT, LIMIT, BACKUP, DRAINED, RESOLVE], more].concat();
+    let refusal = format!("there is no `{key}`; there are {}", known.join(", "));
+    or_nearest(&refusal, key, known)
+}
+
 /// The same for the log's description.
-pub(super) fn describe(backend: &Backend) -> Json {
-    let mut described = Map::from_iter([("url".to_owned(), Json::from(backend.url.as_str()))]);
+pub(super) fn describe(backend: &Backend) -> Map<String, Json> {
+    let mut described = Map::from_iter([(URL.to_owned(), Json::from(backend.url.as_str()))]);
     described.extend(options(backend).into_iter().map(|(key, value)| (key.to_owned(), value)));
-    described.into()
+    described
 }
 
 /// The options that differ from the defaults. One that is a word is true.
@@ -69,8 +109,9 @@ fn options(backend: &Backend) -> Vec<(&'static str, Json)> {
     let weight = weight.map(|weight| (WEIGHT, weight.into()));
     let limit = role.max_in_flight.map(|limit| (LIMIT, limit.into()));
     let backup = (role.tier == Tier::Backup).then_some((BACKUP, true.into()));
+    let drained = (role.admission == Admission::Drained).then(|| (DRAINED, true.into()));
     let resolve = (*resolve == Resolve::All).then(|| (RESOLVE, ALL.into()));
-    [weight, limit, backup, resolve].into_iter().flatten().collect()
+    [weight, limit, backup, drained, resolve].into_iter().flatten().collect()
 }
 
 /// Parses `http://host[:port]`, with the default port 80, or `unix:/path`.
@@ -168,14 +209,16 @@ mod tests {
             ("http://a backup", Role { tier: Tier::Backup, ..plain }),
             (
                 "unix:/a weight=1000 max-in-flight=1000000 backup",
-                Role { weight: 1000, max_in_flight: Some(1_000_000), tier: Tier::Backup },
+                Role { weight: 1000, max_in_flight: Some(1_000_000), tier: Tier::Backup, ..plain },
             ),
+            ("http://a drained", Role { admission: Admission::Drained, ..plain }),
         ] {
             let parsed = parse(text).expect(text);
             assert_eq!((parsed.role, show(&parsed)), (role, text.to_owned()));
         }
         let described = describe(&parse("http://a weight=3 backup").expect("both"));
-        assert_eq!(described, json!({ "url": "http://a", "weight": 3, "backup": true }));
+        let expected = json!({ "url": "http://a", "weight": 3, "backup": true });
+        assert_eq!(Json::from(described), expected);
         let reordered = parse("http://a backup weight=1").expect("any order");
         assert_eq!(show(&reordered), "http://a backup");
     }
@@ -186,8 +229,42 @@ mod tests {
         let parsed = parse(text).expect(text);
         assert_eq!((parsed.resolve, show(&parsed)), (Resolve::All, text.to_owned()));
         let described = json!({ "url": "http://pods:8080", "weight": 2, "resolve": "all" });
-        assert_eq!(describe(&parsed), described);
+        assert_eq!(Json::from(describe(&parsed)), described);
         assert_eq!(parse("http://pods:8080").expect("a name").resolve, Resolve::One);
+    }
+
+    #[test]
+    fn a_backend_is_read_from_the_object_that_describes_it() {
+        for text in
+            ["http://a", "unix:/a weight=3 max-in-flight=8 backup drained", "http://a resolve=all"]
+        {
+            let backend = parse(text).expect(text);
+            assert_eq!(read(&describe(&backend)), Ok(backend));
+        }
+        let fields = |object: Json| object.as_object().cloned().expect("an object");
+        let plain = json!({ "url": "http://a", "weight": null, "backup": false, "drained": null });
+        assert_eq!(read(&fields(plain)), parse("http://a"));
+        for (object, reason) in [
+            (json!({}), "`url` is missing; give http://"),
+            (json!({ "url": 1 }), "url: give a text"),
+            (json!({ "url": "http://a weight=3" }), "without spaces"),
+            (json!({ "url": "a" }), "it must start with http://"),
+            (json!({ "url": "http://a", "weight": 0 }), "weight: give a number from 1 to 1000"),
+            (json!({ "url": "http://a", "weight": 1.5 }), "weight: give a number from 1 to 1000"),
+            (json!({ "url": "http://a", "weight": "3" }), "weight: give a number, or null"),
+            (
+                json!({ "url": "http://a", "max-in-flight": 0 }),
+                "max-in-flight: give a number from 1",
+            ),
+            (json!({ "url": "http://a", "backup": 1 }), "backup: give true or false"),
+            (
+                json!({ "url": "http://a", "wight": 1 }),
+                "there are url, weight, max-in-flight, backup, drained, resolve; did you mean weight?",
+            ),
+        ] {
+            let refusal = read(&fields(object)).expect_err(reason);
+            assert!(refusal.contains(reason), "{refusal}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Backends that were removed, or whose names have moved away from them, are looked after by a
 //! thread of its own until they are gone.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -13,11 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::edit::{Edit, EditError, Ejection, find};
 use super::plan::{changed, needs_restart};
 use super::setting;
 use super::sources::Hidden;
+use crate::balance::Explanation;
 use crate::endpoint::Endpoint;
-use crate::proxy::backends::{Backends, Change, ChangeError};
+use crate::proxy::backends::{BackendNow, Backends, Change, ChangeError};
 use crate::proxy::listeners::{ListenError, Relistened};
 use crate::proxy::locate::{LocateError, Located};
 use crate::proxy::observed::Observed;
@@ -26,6 +29,9 @@ use crate::proxy::{checks, names};
 
 /// How soon backends are looked after that were just removed, most of which are gone at once.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
+
+/// How long a worker is waited for that is to tell something.
+const TELL: Duration = Duration::from_secs(1);
 
 /// How often they are looked after in the end. The pauses double until then.
 const LOOK: Duration = Duration::from_millis(100);
@@ -69,8 +75,14 @@ pub struct Changes {
     pub opened: Vec<String>,
     /// Those that are no more.
     pub closed: Vec<String>,
+    /// The URLs of those that are ejected, and of those whose ejection is over.
+    pub ejected: Vec<String>,
+    /// See there.
+    pub admitted: Vec<String>,
     /// The names of other settings that have a new value.
     pub settings: Vec<&'static str>,
+    /// The URLs of those backends among the first three that were as the admin had told.
+    pub undone: Vec<String>,
     /// Backends of the plan's file that are not used.
     pub hidden: Option<Hidden>,
 }
@@ -82,6 +94,11 @@ impl Changes {
         self.closed.extend(closed.iter().map(Endpoint::url));
         self.adjusted.extend(adjusted.iter().map(ToString::to_string));
     }
+
+    /// The URLs of the backends of which the plan says something else now.
+    fn backends(&self) -> impl Iterator<Item = &String> {
+        self.added.iter().chain(&self.removed).chain(&self.adjusted)
+    }
 }
 
 impl fmt::Display for Changes {
@@ -92,7 +109,10 @@ impl fmt::Display for Changes {
             ("adjusted", self.adjusted.join(", ")),
             ("listens on", self.opened.join(", ")),
             ("no longer listens on", self.closed.join(", ")),
+            ("ejected", self.ejected.join(", ")),
+            ("admitted", self.admitted.join(", ")),
             ("changed", self.settings.join(", ")),
+            ("undid what the admin had told of", self.undone.join(", ")),
         ];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
         let parts: Vec<String> = parts.map(|(what, names)| format!("{what} {names}")).collect();
@@ -108,8 +128,11 @@ pub struct Controller(Arc<Owned>);
 
 #[derive(Debug)]
 struct Owned {
-    /// The plan in force. Locked while another one is applied, names being resolved included.
-    plan: Mutex<Plan>,
+    /// The URLs of backends of which the plan says what the admin told, and no other source. Locked
+    /// while another plan is applied, names being resolved included.
+    told: Mutex<BTreeSet<String>>,
+    /// The plan in force. Never locked for long.
+    plan: Mutex<Arc<Plan>>,
     /// Never locked for long.
     backends: Arc<Mutex<Backends>>,
 }
@@ -135,7 +158,14 @@ impl Controller {
             owned.wake_checks();
         }
         drop(owned);
-        Ok(Self(Arc::new(Owned { plan: Mutex::new(plan), backends })))
+        let (plan, told) = (Mutex::new(Arc::new(plan)), Mutex::default());
+        Ok(Self(Arc::new(Owned { told, plan, backends })))
+    }
+
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&lock(&self.0.plan))
     }
 
     /// Has the proxy run by another plan. This blocks while the names of new backends are resolved.
@@ -143,7 +173,59 @@ impl Controller {
     /// # Errors
     /// See [`ApplyError`].
     pub fn apply(&self, plan: Plan) -> Result<Changes, ApplyError> {
-        let mut current = lock(&self.0.plan);
+        let mut told = lock(&self.0.told);
+        let mut changes = self.change_to(plan)?;
+        changes.undone = changes.backends().filter(|url| told.contains(*url)).cloned().collect();
+        told.clear();
+        Ok(changes)
+    }
+
+    /// Has one backend join, leave, or be as the admin tells, until another plan is applied. This
+    /// blocks while the name of a new one is resolved.
+    ///
+    /// # Errors
+    /// See [`EditError`].
+    pub fn edit(&self, edit: &Edit) -> Result<Changes, EditError> {
+        let mut told = lock(&self.0.told);
+        if self.is_stopping() {
+            return Err(EditError::Stopping);
+        }
+        let plan = self.plan();
+        let active: Vec<_> = lock(&self.0.backends).active().cloned().collect();
+        let backends = edit.apply(&plan.backends, &active)?;
+        let mut changes = self.change_to(Plan { backends, ..Plan::clone(&plan) })?;
+        told.extend(changes.backends().cloned());
+        if let Edit::Set { name, ejection: Some(ejection), .. } = edit {
+            self.eject(name, *ejection, &mut changes)?;
+        }
+        Ok(changes)
+    }
+
+    fn eject(
+        &self,
+        name: &str,
+        ejection: Ejection,
+        changes: &mut Changes,
+    ) -> Result<(), EditError> {
+        let mut backends = lock(&self.0.backends);
+        let active: Vec<_> = backends.active().cloned().collect();
+        let (id, backend) = find(&active, name)?.clone();
+        match ejection {
+            Ejection::For(time) => {
+                backends.eject(id, time, read_clock());
+                changes.ejected.push(backend.url);
+            }
+            Ejection::Over => {
+                backends.admit(id, read_clock());
+                changes.admitted.push(backend.url);
+            }
+        }
+        Ok(())
+    }
+
+    /// Only one thread may at a time, because of what it compares the plan with.
+    fn change_to(&self, plan: Plan) -> Result<Changes, ApplyError> {
+        let current = self.plan();
         let restart = needs_restart(&current, &plan);
         if !restart.is_empty() {
             return Err(ApplyError::Restart(restart));
@@ -178,7 +260,7 @@ impl Controller {
         backends.wake_checks();
         drop(backends);
         let listeners = result?;
-        *current = plan;
+        *lock(&self.0.plan) = Arc::new(plan);
         listeners.wait();
         changes.told_of(&listeners);
         Ok(changes)
@@ -194,6 +276,31 @@ impl Controller {
     #[must_use]
     pub fn observe(&self) -> Observed {
         lock(&self.0.backends).observe(read_clock())
+    }
+
+    /// Whether it was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        lock(&self.0.backends).is_stopping()
+    }
+
+    /// All backends as they are now, those included that were removed and are not gone yet.
+    #[must_use]
+    pub fn backends(&self, now: Instant) -> Vec<BackendNow> {
+        lock(&self.0.backends).now(now)
+    }
+
+    /// So many of the last choices of all workers, the newest first. This waits for the workers,
+    /// for a second at most.
+    #[must_use]
+    pub fn explain(&self, count: usize) -> Vec<Explanation> {
+        let (workers, told) = lock(&self.0.backends).explain(count);
+        // One that has ended tells nothing.
+        let told = (0..workers).map_while(|_| told.recv_timeout(TELL).ok());
+        let mut choices: Vec<Explanation> = told.flatten().collect();
+        choices.sort_by_key(|choice| choice.age);
+        choices.truncate(count);
+        choices
     }
 
     /// Backends that were removed and are not gone yet: something is in flight at them.
@@ -362,7 +469,7 @@ mod tests {
     #[test]
     fn a_stop_waits_for_no_plan_whose_names_are_being_resolved() {
         let (_bound, controller) = controller();
-        let resolving = lock(&controller.0.plan);
+        let resolving = lock(&controller.0.told);
         controller.stop();
         assert_eq!(controller.draining(), 0);
         drop(resolving);

@@ -13,7 +13,7 @@ use super::{backend, listen};
 use crate::balance::Policy;
 use crate::dns::PORT;
 use crate::journal::STANDARD_OUTPUT;
-use crate::proxy::settings::{Backend, Listen, Pin, Resample};
+use crate::proxy::settings::{AdminListen, Backend, Listen, Pin, Resample};
 use crate::proxy::statuses::Statuses;
 use crate::proxy::trusted::Origin;
 use crate::time::{format_duration, parse_duration};
@@ -285,6 +285,21 @@ impl Format for ListenAddress {
 
     fn show(&self, value: &Listen) -> Json {
         value.to_string().into()
+    }
+}
+
+/// An address to listen on for the admin.
+pub(super) struct AdminAddress;
+
+impl Format for AdminAddress {
+    type Value = AdminListen;
+
+    fn read(&self, text: &str) -> Result<AdminListen, String> {
+        listen::parse_admin(text)
+    }
+
+    fn show(&self, value: &AdminListen) -> Json {
+        listen::show_admin(value).into()
     }
 }
 

@@ -20,7 +20,8 @@ pub fn describe_run(plan: &Plan, started: Timestamp) -> String {
         .map(|(name, value)| (name.to_owned(), value.parse().unwrap_or(Value::String(value))))
         .collect();
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).ok();
-    let backends: Vec<Value> = backends.iter().map(backend::describe).collect();
+    let backends: Vec<Value> =
+        backends.iter().map(|backend| backend::describe(backend).into()).collect();
     let meta = json!({
         "format": FORMAT,
         "started": started.to_string(),

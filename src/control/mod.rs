@@ -11,6 +11,7 @@ pub mod command_line;
 pub mod controller;
 pub mod describe;
 mod diagnostic;
+pub mod edit;
 pub mod environment;
 pub mod file;
 mod format;

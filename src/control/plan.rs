@@ -35,6 +35,9 @@ pub enum PlanError {
     /// An address to listen on is given more than once.
     #[error("{0} is given twice")]
     ListenTwice(Endpoint),
+    /// An address of the admin is given more than once, or is one for clients.
+    #[error("{0} is given twice, or is an address of --listen")]
+    AdminTwice(Endpoint),
     /// The first ejection would be longer than the longest.
     #[error("cooldown must not be longer than cooldown-max ({})", format_duration(*.0))]
     Cooldown(Duration),
@@ -69,6 +72,7 @@ impl PlanError {
             Self::Value { setting, .. } => vec![setting],
             Self::TooManyBackends(_) => vec![UPSTREAM],
             Self::ListenTwice(_) => vec!["listen"],
+            Self::AdminTwice(_) => vec!["admin"],
             Self::Cooldown(_) => vec!["cooldown", "cooldown-max"],
             Self::NoCores(_) | Self::NoSuchCore { .. } | Self::TooFewCores { .. } => {
                 vec!["pin", "workers"]
@@ -81,7 +85,7 @@ impl PlanError {
     fn value(&self) -> Option<String> {
         match self {
             Self::Value { text, .. } => Some(text.clone()),
-            Self::ListenTwice(endpoint) => Some(endpoint.to_string()),
+            Self::ListenTwice(endpoint) | Self::AdminTwice(endpoint) => Some(endpoint.to_string()),
             _ => None,
         }
     }
@@ -222,6 +226,9 @@ fn settle(mut plan: Plan) -> Result<Plan, PlanError> {
     }
     if let Some(endpoint) = given_twice(&settings.listen) {
         return Err(PlanError::ListenTwice(endpoint.clone()));
+    }
+    if let Some(endpoint) = given_twice(&settings.taken()) {
+        return Err(PlanError::AdminTwice(endpoint.clone()));
     }
     settings.policy = settings.policy.with(settings.sma_window, settings.ewma_alpha);
     if settings.resample == Resample::ByPolicy {

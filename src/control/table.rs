@@ -5,8 +5,8 @@
 use std::num::NonZeroU64;
 
 use super::format::{
-    Choice, Cidr, Fraction, List, ListenAddress, Log, NameServer, Or, PinList, PolicyName, Port,
-    ResampleAfter, StatusSet, Switch, Target, Time, Upstream, at_least, between,
+    AdminAddress, Choice, Cidr, Fraction, List, ListenAddress, Log, NameServer, Or, PinList,
+    PolicyName, Port, ResampleAfter, StatusSet, Switch, Target, Time, Upstream, at_least, between,
 };
 use super::setting::{At, Change, Group, Setting, Spelling};
 use crate::balance::MAX_WINDOW;
@@ -64,8 +64,8 @@ static PROXYING: &[Setting] = &[
         help: "A backend: `http://host[:port]`, or `unix:/path/to/socket`; may be repeated. \
                Options follow it, as in `'http://a:8080 weight=3 max-in-flight=8 backup'`: its \
                share of the requests, how many it gets at a time in all, and that it gets \
-               requests only while no other backend takes them. With `resolve=all` each address \
-               of its name is a backend by itself",
+               requests only while no other backend takes them. `drained` is one that gets none. \
+               With `resolve=all` each address of its name is a backend by itself",
         part: at!(backends, List(Upstream)),
         ..RUNNING
     },
@@ -466,11 +466,23 @@ static LIMITS: &[Setting] = &[
     },
 ];
 
-static OTHERS: &[Setting] = &[Setting {
-    name: "verbose",
-    spelling: Spelling::Short('v'),
-    brief: "Print a line per decision",
-    help: "Print a line per decision",
-    part: at!(settings.verbose, Switch),
-    ..RESTART
-}];
+static OTHERS: &[Setting] = &[
+    Setting {
+        name: "admin",
+        value: "ADDRESS",
+        help: "Address of the admin API, which tidegatectl asks; may be repeated. `unix:PATH` is a \
+               socket for this user alone, at which backends can be changed. `127.0.0.1:9091` only \
+               tells; another address than the loopback needs `'ADDR:PORT exposed'`. Requests name \
+               localhost, an address of this host, or `host=NAME`",
+        part: at!(settings.admin, List(AdminAddress)),
+        ..RESTART
+    },
+    Setting {
+        name: "verbose",
+        spelling: Spelling::Short('v'),
+        brief: "Print a line per decision",
+        help: "Print a line per decision",
+        part: at!(settings.verbose, Switch),
+        ..RESTART
+    },
+];

@@ -81,6 +81,7 @@ fn what_a_setting_shows_is_what_it_reads() {
         ("shutdown-delay", &["0s"]),
         ("max-body-bytes", &["1000000"]),
         ("min-body-rate", &["off"]),
+        ("admin", &["unix:/run/a.sock", "127.0.0.1:9091", "0.0.0.0:1 exposed host=a"]),
         ("verbose", &["true"]),
     ] {
         let setting = table::all().find(|setting| setting.name == name).expect(name);
@@ -115,6 +116,7 @@ fn each_setting_changes_its_own_part_and_no_other() {
             "http://z",
             "10.0.0.0/8",
             "10.0.0.1:1",
+            "127.0.0.1:1",
             "/z",
             "404",
             "z.csv",

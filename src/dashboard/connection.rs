@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::answer::{self, PageRequest, Resource, Response};
-use super::hosts::Hosts;
 use super::snapshot_cache::SnapshotCache;
 use super::window::Window;
+use crate::hosts::Hosts;
 use crate::http::{HeadError, HeadSearch, Headers, parse_request};
 
 /// The longest head of a request. It is large because a browser sends the cookies of all ports of a

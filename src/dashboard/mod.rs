@@ -15,7 +15,6 @@ mod connection;
 mod description;
 mod estimate;
 mod histogram;
-mod hosts;
 mod model;
 mod reader;
 mod server;

@@ -13,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Service};
-use super::hosts::Hosts;
 use super::reader;
 use super::snapshot_cache::SnapshotCache;
 use super::source::Source;
 use crate::endpoint::Endpoint;
+use crate::hosts::Hosts;
 use crate::reactor::{
     Event, Key, LazyTimer, LazyTimers, Listener, Poller, Received, Slots, Stream, Transport,
 };

@@ -10,8 +10,8 @@
 mod moved;
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use super::configured::Configured;
 use super::listeners::ListenerTable;
@@ -21,7 +21,7 @@ use super::metrics::{Gone, Metrics};
 use super::resolver::Resolver;
 use super::settings::{Backend, Settings};
 use crate::balance::{
-    BackendId, Balancer, InvalidOptions, Known, Membership, RegistryFull, Verdict,
+    BackendId, Balancer, Explanation, InvalidOptions, Known, Membership, RegistryFull, Verdict,
 };
 use crate::endpoint::Endpoint;
 use crate::reactor::Waker;
@@ -143,6 +143,9 @@ impl Backends {
             if let Some(configured) = self.configured.iter_mut().find(|it| it.backend == from) {
                 for id in configured.adjust(to) {
                     self.membership.set_role(id, configured.backend.role);
+                    if from.role.admission != configured.backend.role.admission {
+                        self.membership.admit(id, now);
+                    }
                 }
             }
         }
@@ -277,8 +280,26 @@ impl Backends {
     }
 
     /// The backends that are not being removed.
-    pub(super) fn active(&self) -> impl Iterator<Item = &(BackendId, Backend)> {
+    pub fn active(&self) -> impl Iterator<Item = &(BackendId, Backend)> {
         self.configured.iter().flat_map(|configured| &configured.members)
+    }
+
+    /// Gives a backend no requests for so long; whether it is there.
+    pub fn eject(&mut self, id: BackendId, time: Duration, now: Instant) -> bool {
+        self.membership.eject(id, time, now)
+    }
+
+    /// Ends the ejection of a backend; whether it is there.
+    pub fn admit(&mut self, id: BackendId, now: Instant) -> bool {
+        self.membership.admit(id, now)
+    }
+
+    /// Has each worker tell so many of its last choices; how many workers there are.
+    #[must_use]
+    pub fn explain(&self, count: usize) -> (usize, Receiver<Vec<Explanation>>) {
+        let (asker, told) = channel();
+        self.mailboxes.send_all(|| Command::Explain(count, asker.clone()));
+        (self.mailboxes.len(), told)
     }
 
     /// The active check of a backend has come to another verdict.

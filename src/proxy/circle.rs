@@ -11,8 +11,8 @@ use crate::reactor::is_local;
 /// An upstream that is one of the proxy's own listeners.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the upstream {url} is this proxy itself: {} is taken by --listen {listen}, and requests would \
-     come back for ever; choose another {} with --listen, or name the backend's",
+    "the upstream {url} is this proxy itself, which listens at {listen}: {} is taken, and requests \
+     would come back; choose another {} with --listen or --admin, or name the backend's",
     place(.address).0, place(.address).1
 )]
 pub struct CircleError {

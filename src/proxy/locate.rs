@@ -48,6 +48,7 @@ impl Located {
     /// # Errors
     /// If one of them is the proxy itself.
     pub fn all(backends: &[Backend], settings: &Settings) -> Result<Vec<Self>, CircleError> {
+        let taken = settings.taken();
         let wanted: HashSet<&str> = backends.iter().filter_map(Backend::host_name).collect();
         let outcomes = names::look_up(&wanted, &settings.names.servers, LIMIT);
         let outcomes = outcomes.map_err(|error| error.to_string());
@@ -63,7 +64,7 @@ impl Located {
             let url = backend.url.clone();
             let addresses = addresses.map_err(|reason| ResolveError { url, reason });
             if let Ok(addresses) = &addresses {
-                refuse_circle(backend, addresses, &settings.listen)?;
+                refuse_circle(backend, addresses, &taken)?;
             }
             Ok(Self { backend: backend.clone(), addresses })
         });

@@ -8,11 +8,12 @@
 
 use std::mem::discriminant;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::listeners::Listening;
 use super::settings::Settings;
-use crate::balance::{BackendId, Roster};
+use crate::balance::{BackendId, Explanation, Roster};
 use crate::endpoint::Client;
 use crate::reactor::{Transport, Waker};
 
@@ -36,6 +37,8 @@ pub(super) enum Command {
     Cut(Vec<BackendId>),
     /// Give a connection slot and a descriptor back, because another worker lacks one.
     Capacity,
+    /// Tell so many of the last choices.
+    Explain(usize, Sender<Vec<Explanation>>),
     /// Serve this client, which another worker accepted. It is counted as this worker's already.
     Client(Newcomer),
 }
@@ -188,6 +191,7 @@ pub(super) mod tests {
             Command::Moved => 'm',
             Command::Cut(_) => 'x',
             Command::Capacity => 'c',
+            Command::Explain(..) => 'e',
             Command::Client(_) => 'n',
         };
         mailboxes.take(worker).iter().map(short).collect()

@@ -34,6 +34,7 @@ pub use fault::Fault;
 pub use peer::Peer;
 pub use resolver::AddressCursor;
 pub use server::{Bound, Server, StartError};
+pub use worker::CHOICES_KEPT;
 
 use crate::health::Question;
 

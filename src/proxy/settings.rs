@@ -140,6 +140,26 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Where the proxy listens for the admin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AdminListen {
+    /// The address.
+    pub endpoint: Endpoint,
+    /// Whether other hosts may reach it. Over TCP only the loopback is allowed otherwise.
+    pub exposure: Exposure,
+    /// A name by which requests may call this host, beside those of the loopback and addresses.
+    pub host: Option<String>,
+}
+
+/// From where something can be reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exposure {
+    /// From this host.
+    Local,
+    /// From wherever the network leads here.
+    Exposed,
+}
+
 /// How a connection to an upstream is used.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub enum UpstreamReuse {
@@ -341,6 +361,8 @@ pub struct Settings {
     pub pseudonym: String,
     /// Where to listen.
     pub listen: Vec<Listen>,
+    /// Where to listen for the admin; nowhere by default.
+    pub admin: Vec<AdminListen>,
     /// The proxies in front of this one that are believed.
     pub trusted: TrustedProxies,
     /// The log; `None` is no log. A plan replaces `<policy>` and `<connections>` in it.
@@ -386,6 +408,7 @@ impl Default for Settings {
             upstream_reuse: UpstreamReuse::Persistent,
             pseudonym: "tidegate".to_owned(),
             listen: vec![Listen::all_ipv4(9090)],
+            admin: Vec::new(),
             trusted: TrustedProxies::default(),
             log: Some("logs/<policy>_<connections>.csv".into()),
             workers: None,
@@ -408,6 +431,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// All addresses at which the proxy listens. No backend can have one of these.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Listen> {
+        let admin = self.admin.iter().map(|admin| admin.endpoint.clone().into());
+        self.listen.iter().cloned().chain(admin).collect()
+    }
+
     /// How backends are chosen, as the balancer is told.
     #[must_use]
     pub fn balancing(&self) -> Options {

@@ -17,7 +17,7 @@ use scene::{REQUESTS, Scene};
 use serde_json::Value as Json;
 use server::Prometheus;
 use support::clock::until;
-use tidegate::proxy::metrics::exposition::{Format, Kind, families};
+use tidegate::proxy::metrics::exposition::{Kind, families};
 
 fn packaging(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus").join(file)
@@ -52,7 +52,7 @@ fn promtool(args: &[&str], input: &str) -> Option<String> {
 #[test]
 fn promtool_finds_nothing_wrong_with_the_metrics() {
     let scene = Scene::start();
-    let text = scene.scraper.text(Format::Prometheus);
+    let text = scene.text();
     if let Some(said) = promtool(&["check", "metrics"], &text) {
         assert_eq!(said, "", "of\n{text}");
     }
@@ -104,8 +104,7 @@ fn the_alert_rules_name_only_metrics_that_there_are() {
 fn a_prometheus_reads_the_metrics_and_evaluates_each_rule() {
     let Some(program) = find("prometheus") else { return };
     let scene = Scene::start();
-    let served = scene.serve();
-    let prometheus = Prometheus::start(&program, served.address, &packaging("tidegate.rules.yml"));
+    let prometheus = Prometheus::start(&program, scene.admin, &packaging("tidegate.rules.yml"));
     until("a scrape", || prometheus.value("up").filter(|up| *up > 0.5));
     let requests = "tidegate_requests_total{class=\"2xx\"}";
     until("the requests", || {
@@ -118,7 +117,6 @@ fn a_prometheus_reads_the_metrics_and_evaluates_each_rule() {
     let targets = prometheus.get("/api/v1/targets");
     let target = &targets["activeTargets"][0];
     assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()));
-    assert!(served.asked_for_open_metrics(), "its favourite");
     let rules = until("all rules evaluated", || {
         let groups = prometheus.get("/api/v1/rules");
         let rules = groups["groups"][0]["rules"].as_array()?.clone();

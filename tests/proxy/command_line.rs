@@ -26,7 +26,10 @@ fn a_wrong_flag_is_named_with_what_would_be_right() {
         (&["--sma-window", "0"], "--sma-window"),
         (&["--workers", "0"], "--workers"),
         (&["--pin", "9999", "--log", "none"], "9999"),
-        (&["--cooldown", "10s", "--cooldown-max", "1s"], "--cooldown-max"),
+        (
+            &["--cooldown", "10s", "--cooldown-max", "1s"],
+            "--cooldown <DURATION>: cooldown must not be longer than cooldown-max (1s)",
+        ),
         (&["--trusted-proxy", "lb.example"], "10.0.0.0/8"),
         (&["--trusted-proxy", "10.0.0.0/33"], "0 to 32"),
         (&["--no-such-flag"], "--no-such-flag"),

@@ -215,7 +215,9 @@ fn a_log_that_is_moved_aside_by_a_reload_is_told_of() {
 /// Lets the threads of a process run on these cores; 0 is the calling thread.
 fn allow(threads: impl IntoIterator<Item = Option<Pid>>, cores: &[usize]) {
     let mut set = CpuSet::new();
-    cores.iter().for_each(|core| set.set(*core));
+    for core in cores {
+        set.set(*core);
+    }
     for thread in threads {
         sched_setaffinity(thread, &set).unwrap();
     }
@@ -333,14 +335,14 @@ impl Visitors {
         let [first, second] = self.sockets.each_ref().map(|path| unix::name(path));
         let names = [first, format!("{second} mode=0600"), self.tcp.to_string()];
         let names = names.iter().zip(wanted).filter(|(_, is_wanted)| *is_wanted);
-        let names: String = names.map(|(name, _)| format!(", '{name}'")).collect();
-        format!("listen = ['127.0.0.1:0'{names}]")
+        let names: Vec<String> = names.map(|(name, _)| format!("'{name}'")).collect();
+        format!("listen = [{}]", [&["'127.0.0.1:0'".to_owned()], &names[..]].concat().join(", "))
     }
 
     /// Asks each that should be there, and makes sure that no other is: how many were asked.
     fn ask(&self, wanted: [bool; 3]) -> u64 {
         for (path, is_wanted) in self.sockets.iter().zip(wanted) {
-            assert_eq!(path.exists(), is_wanted, "{path:?}");
+            assert_eq!(path.exists(), is_wanted, "{}", path.display());
             if is_wanted {
                 assert_eq!(unix::connect(path).get("/unix").status, 200);
             }

@@ -73,6 +73,7 @@ impl Proxy {
             weight: group.weight.unwrap_or(1),
             max_in_flight: group.max_in_flight,
             tier: if group.backup { Tier::Backup } else { Tier::Primary },
+            ..Role::default()
         };
         let name = format!("http://backend-{backend}");
         let id = self.membership.add_as(&name, role, self.epoch.instant(now))?;

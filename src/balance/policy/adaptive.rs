@@ -322,6 +322,10 @@ impl Ranking for Adaptive {
         (latency > 0.0).then_some((latency + 0.5) as Nanos)
     }
 
+    fn observed_at(&self, backend: BackendId) -> Option<Nanos> {
+        Some(self.learnt[backend].observed_at.load(Relaxed)).filter(|at| *at != NEVER)
+    }
+
     fn forget(&self, backend: BackendId) {
         self.learnt[backend].forget();
     }

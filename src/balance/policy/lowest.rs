@@ -93,6 +93,10 @@ impl<E: Estimator> Ranking for Lowest<E> {
         self.0[backend].estimator.estimate()
     }
 
+    fn observed_at(&self, backend: BackendId) -> Option<Nanos> {
+        Some(self.0[backend].observed_at.load(Relaxed)).filter(|at| *at != NEVER)
+    }
+
     fn forget(&self, backend: BackendId) {
         let learnt = &self.0[backend];
         learnt.estimator.forget();

@@ -60,6 +60,11 @@ pub(in crate::balance) trait Ranking: Debug + Send + Sync {
         None
     }
 
+    /// When the last sample of `backend` was taken in; `None` before the first.
+    fn observed_at(&self, _backend: BackendId) -> Option<Nanos> {
+        None
+    }
+
     /// Another backend has this slot from now on. No thread uses the slot meanwhile.
     fn forget(&self, _backend: BackendId) {}
 

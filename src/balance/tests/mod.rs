@@ -1,9 +1,11 @@
 //! The module as a specification: time is simulated, and nothing here waits.
 
 mod adaptive;
+mod admission;
 mod churn;
 mod decisions;
 mod ejection;
+mod kept;
 mod limits;
 mod membership;
 mod parked;
@@ -34,7 +36,7 @@ pub(super) fn ms(millis: u64) -> Duration {
 }
 
 #[expect(clippy::disallowed_methods, reason = "simulated time has to begin somewhere")]
-pub(super) fn epoch() -> Instant {
+pub(crate) fn epoch() -> Instant {
     Instant::now()
 }
 

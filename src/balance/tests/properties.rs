@@ -94,7 +94,7 @@ fn roles(backends: usize) -> impl Strategy<Value = Vec<Role>> {
     let role = (1..5_u32, prop::option::of(1..6_u32), 0..4_u8).prop_map(
         |(weight, max_in_flight, tier)| {
             let tier = if tier == 0 { Tier::Backup } else { Tier::Primary };
-            Role { weight, max_in_flight, tier }
+            Role { weight, max_in_flight, tier, ..Role::default() }
         },
     );
     prop_oneof![Just(vec![Role::default(); backends]), prop::collection::vec(role, backends),]

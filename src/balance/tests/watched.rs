@@ -10,7 +10,7 @@ fn an_ejection_counts_whenever_a_backend_is_taken_out() {
     let mut balancer = membership.balancer();
     let mut now = epoch() + Duration::from_secs(1);
     let counted = |membership: &Membership| {
-        let Ejections { refused, failures, checks } = membership.registry().ejections(id);
+        let Ejections { refused, failures, checks, .. } = membership.registry().ejections(id);
         [refused, failures, checks]
     };
     let mut attempt = |outcome, now: Instant| {
@@ -36,6 +36,9 @@ fn an_ejection_counts_whenever_a_backend_is_taken_out() {
     assert_eq!(counted(&membership), [1, 2, 1]);
     membership.checked(id, Verdict::Passes, now);
     assert_eq!(counted(&membership), [1, 2, 1]);
+    membership.eject(id, Duration::from_secs(1), now);
+    membership.admit(id, now);
+    assert_eq!((counted(&membership), membership.registry().ejections(id).admin), ([1, 2, 1], 1));
 }
 
 #[test]

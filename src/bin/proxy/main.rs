@@ -1,5 +1,6 @@
 //! `tidegate`: the proxy. Settings in, one call, an exit code out.
 
+mod admin;
 mod help;
 mod signals;
 
@@ -9,7 +10,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use admin::{Answering, Log};
 use clap::ArgMatches;
 use help::{ADVICE, EVERYTHING, MORE};
 use jiff::Timestamp;
@@ -20,10 +24,12 @@ use tidegate::control::command_line::{self, Form, Mode};
 use tidegate::control::controller::Controller;
 use tidegate::control::meta::describe_run;
 use tidegate::control::reloader::{ReloadError, Reloaded, Reloader};
+use tidegate::control::reloads::ReloadCounter;
+use tidegate::control::scraper::Scraper;
 use tidegate::control::sources::{Planned, Sources};
 use tidegate::control::{describe, file};
 use tidegate::endpoint::Endpoint;
-use tidegate::journal::{self, Journal, NextRun, Options, STANDARD_OUTPUT, Totals};
+use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
 use tidegate::proxy::locate::Located;
 use tidegate::proxy::settings::{Backend, Plan, Settings};
 use tidegate::proxy::{Bound, HEALTH, StartError};
@@ -81,6 +87,8 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
         StartError::Circle(_) | StartError::Change(_) => fail(console, MISUSE, &error),
         StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
     })?;
+    let admin =
+        tidegate::admin::Bound::bind(&settings.admin).map_err(|error| fail(console, 1, &error))?;
     watch.begins("opening the log");
     let started = Timestamp::now();
     let (journal, senders) = Journal::start(Options {
@@ -93,26 +101,38 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
         console,
     })
     .map_err(|error| fail(console, MISUSE, &error))?;
-    let endpoints = bound.endpoints().to_vec();
+    let greeting = greeting(plan, bound.endpoints(), admin.endpoints());
     let metrics = backends.metrics();
     let unresolved: Vec<String> = backends.unresolved().map(|it| it.url.clone()).collect();
     let can_t_start = |error| fail(console, 1, &format!("can't start a thread: {error}"));
     let controller = Controller::start(plan.clone(), backends).map_err(can_t_start)?;
-    let log = journal.reopener();
-    let tell = move |config: &Path, reloaded: Result<Reloaded, ReloadError>| match reloaded {
-        Ok(Reloaded { plan, changes }) => {
-            if let Some(next) = next_run(&plan, started) {
-                log.go_on_as(next);
+    let log = Log { reopener: journal.reopener(), started };
+    let reloads = ReloadCounter::new(SystemTime::now());
+    let scraper = Scraper {
+        controller: controller.clone(),
+        log: journal.watcher(),
+        reloads: sources.config().map(|_| reloads.clone()),
+        started: SystemTime::now(),
+    };
+    let tell_of = log.clone();
+    let tell = move |config: &Path, reloaded: Result<Reloaded, ReloadError>| {
+        reloads.count(reloaded.is_ok(), SystemTime::now());
+        match reloaded {
+            Ok(Reloaded { plan, changes }) => {
+                tell_of.goes_on_by(&plan);
+                console.say(&format!("reloaded {}: {changes}", config.display()));
             }
-            console.say(&format!("reloaded {}: {changes}", config.display()));
+            Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
         }
-        Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
     };
     let reloader = Reloader::start(sources, planned.clone(), controller.clone(), tell);
     let reloader = reloader.map_err(can_t_start)?;
+    let answering = Answering { scraper, reloader, metrics: Arc::clone(&metrics), log };
+    let admin = admin::start(admin, answering.clone(), console).map_err(can_t_start)?;
+    let reloader = answering.reloader;
     watch.serves(Serving { controller, reopener: journal.reopener(), reloader });
     let server = bound.start(senders).map_err(can_t_start)?;
-    console.say(&greeting(plan, &endpoints));
+    console.say(&greeting);
     if let Some(hidden) = hidden {
         complain(console, &hidden.to_string());
     }
@@ -123,21 +143,12 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
     let outcome = server.join();
+    drop(admin);
     let Totals { rows, lost, .. } = journal.close();
     let traffic = metrics.snapshot().total.traffic;
     let (requests, errors) = (traffic.requests(), traffic.errors());
     console.say(&format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost"));
     outcome.map_err(|error| fail(console, 1, &error))
-}
-
-/// What the rows are from now on, if there is a log.
-fn next_run(plan: &Plan, started: Timestamp) -> Option<NextRun> {
-    Some(NextRun {
-        path: plan.settings.log.clone()?,
-        meta: describe_run(plan, started),
-        routing_mode: plan.settings.policy.to_string(),
-        connection: plan.settings.upstream_reuse.name().to_owned(),
-    })
 }
 
 /// Prints the plan, if a proxy could start with it.
@@ -219,12 +230,19 @@ fn raise_descriptors(settings: &Settings, console: Console) {
     }
 }
 
-fn greeting(plan: &Plan, endpoints: &[Endpoint]) -> String {
+fn greeting<'a>(
+    plan: &Plan,
+    endpoints: &[Endpoint],
+    admin: impl Iterator<Item = &'a Endpoint>,
+) -> String {
     let Plan { settings, backends } = plan;
     // Writing to a String can't fail.
     let mut text = String::new();
     for endpoint in endpoints {
         let _ = writeln!(text, "listening on {}", endpoint.url());
+    }
+    for endpoint in admin {
+        let _ = writeln!(text, "admin at {}", endpoint.url());
     }
     let log = settings.log.as_ref();
     let log = log.map_or("no log".to_owned(), |path| format!("log {}", path.display()));

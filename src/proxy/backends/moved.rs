@@ -73,7 +73,7 @@ impl Backends {
 
     fn relocate(&mut self, place: usize, ips: &[IpAddr], now: Instant, effects: &mut Effects) {
         let configured = &mut self.configured[place];
-        let listen = &self.settings.listen;
+        let listen = &self.settings.taken();
         let is_own = |address: &Endpoint| {
             let address = std::slice::from_ref(address);
             refuse_circle(&configured.backend, address, listen).is_err()

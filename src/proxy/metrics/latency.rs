@@ -91,6 +91,16 @@ impl Latencies {
         steps
     }
 
+    /// Those that came after `earlier`, which are among them.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let buckets = self.buckets.iter().zip(&earlier.buckets);
+        Self {
+            buckets: buckets.map(|(now, before)| now.saturating_sub(*before)).collect(),
+            sum_us: self.sum_us.saturating_sub(earlier.sum_us),
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {

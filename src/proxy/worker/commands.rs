@@ -22,6 +22,10 @@ impl Worker {
                 Command::Listen(listening) => self.listen(listening, now),
                 Command::Moved => self.leave_former_addresses(),
                 Command::Cut(backends) => self.cut(&backends, now),
+                Command::Explain(count, asker) => {
+                    // Who asked may be gone by now.
+                    let _ = asker.send(self.context.balancer.explanations(count, now));
+                }
                 Command::Capacity => self.make_room_for_others(now),
                 Command::Client(newcomer) => self.admit_all([newcomer], now),
             }
@@ -45,11 +49,11 @@ impl Worker {
     }
 
     /// Chooses from these backends from now on. Idle connections to others are closed before the
-    /// membership learns of it, so a backend that is gone has none.
+    /// membership learns of it, so a backend that is gone has none. One that is drained needs none.
     fn take_roster(&mut self, roster: Arc<Roster>) {
         for link in self.upstreams.keys().collect::<Vec<_>>() {
             let upstream = self.upstreams.get(link);
-            if upstream.is_some_and(|u| u.client.is_none() && !roster.contains(u.backend)) {
+            if upstream.is_some_and(|u| u.client.is_none() && !roster.admits(u.backend)) {
                 self.drop_resting(link);
             }
         }

@@ -67,6 +67,9 @@ const IDLE: usize = 2;
 /// Clients that are only read until they end, in the order in which they began to be.
 const LEAVING: usize = 3;
 
+/// Choices that are kept for the admin, if there is one.
+pub const CHOICES_KEPT: usize = 200;
+
 /// Exchanges kept for reuse.
 const SPARE_EXCHANGES: usize = 1024;
 
@@ -175,11 +178,14 @@ impl Worker {
         index: usize,
         listeners: Vec<OwnListener>,
         shared: Shared,
-        balancer: Balancer,
+        mut balancer: Balancer,
         sender: RecordSender,
         poller: Poller,
     ) -> io::Result<Self> {
         let settings = shared.settings;
+        if !settings.admin.is_empty() {
+            balancer.keep_choices(CHOICES_KEPT);
+        }
         let metrics = shared.metrics.worker(index);
         let now = poller.now();
         Ok(Self {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-const PROGRAMS: [&str; 4] = ["tidegate", "tidegate-dashboard", "tidegate-backend", "tidegate-lab"];
+const PROGRAMS: [&str; 5] =
+    ["tidegate", "tidegatectl", "tidegate-dashboard", "tidegate-backend", "tidegate-lab"];
 
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = std::env::current_exe().unwrap();

@@ -14,9 +14,9 @@ pub(super) static FAMILIES: &[Family] = &[
     gauge(
         "tidegate_backend_state",
         &["backend", "state"],
-        "1 for the state that the backend is in, else 0: up; ejected, because its requests failed; \
-         probing, to see whether it is back; down, because its check failed; draining, because it \
-         was removed.",
+        "1 for the state that the backend is in, else 0: up; ejected, because its requests failed \
+         or the admin said so; probing, to see whether it is back; down, because its check failed; \
+         drained, by the admin; draining, because it was removed.",
         |all, out| {
             each(all, |name, it| {
                 State::ALL.iter().try_for_each(|state| {
@@ -29,13 +29,14 @@ pub(super) static FAMILIES: &[Family] = &[
         "tidegate_backend_ejections",
         &["backend", "reason"],
         "How often the backend was taken out: refused, it could not be reached; failures, several \
-         in a row; check, its active check failed.",
+         in a row; check, its active check failed; admin, for a while.",
         |all, out| {
             each(all, |name, it| {
                 let ejections = it.counted.ejections;
                 out.count(&[name, "refused"], ejections.refused)?;
                 out.count(&[name, "failures"], ejections.failures)?;
-                out.count(&[name, "check"], ejections.checks)
+                out.count(&[name, "check"], ejections.checks)?;
+                out.count(&[name, "admin"], ejections.admin)
             })
         },
     ),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use super::process::Process;
-use crate::balance::{Availability, Cause};
+use crate::balance::{Admission, Availability, Cause, Known};
 use crate::proxy::backends::BackendNow;
 use crate::proxy::metrics::{BackendSnapshot, Snapshot};
 use crate::proxy::observed::Observed;
@@ -66,12 +66,13 @@ pub(super) enum State {
     Probing,
     Ejected,
     Down,
+    Drained,
     Draining,
 }
 
 impl State {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Up, Self::Probing, Self::Ejected, Self::Down, Self::Draining];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Up, Self::Probing, Self::Ejected, Self::Down, Self::Drained, Self::Draining];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -79,17 +80,19 @@ impl State {
             Self::Probing => "probing",
             Self::Ejected => "ejected",
             Self::Down => "down",
+            Self::Drained => "drained",
             Self::Draining => "draining",
         }
     }
 
-    fn of(availability: Availability, cause: Cause) -> Self {
-        match (availability, cause) {
-            (_, Cause::Removed) => Self::Draining,
-            (Availability::Up, _) => Self::Up,
-            (Availability::Probing, _) => Self::Probing,
-            (Availability::Ejected, _) => Self::Ejected,
-            (Availability::Down, _) => Self::Down,
+    fn of(known: &Known, admission: Admission) -> Self {
+        match (known.availability, known.cause, admission) {
+            (_, Cause::Removed, _) => Self::Draining,
+            (_, _, Admission::Drained) => Self::Drained,
+            (Availability::Up, ..) => Self::Up,
+            (Availability::Probing, ..) => Self::Probing,
+            (Availability::Ejected, ..) => Self::Ejected,
+            (Availability::Down, ..) => Self::Down,
         }
     }
 }
@@ -113,7 +116,7 @@ impl Scrape {
             let score = scores.get(&id);
             let role = backend.role;
             let one = BackendFigures {
-                state: State::of(known.availability, known.cause),
+                state: State::of(&known, backend.role.admission),
                 in_flight: known.in_flight,
                 parked: known.parked,
                 tunnels: known.tunnels,

@@ -1,14 +1,14 @@
 //! Which hosts a request may name.
 //!
 //! The name of another site can be made to resolve to the loopback (DNS rebinding). A page of that
-//! site could then read the log's paths here, because the browser takes this server for its own. So
+//! site could then read what is served here, because the browser takes this server for its own. So
 //! only names are answered that no other site can have.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The names that are answered, with any port.
 #[derive(Clone, Debug)]
-pub(super) struct Hosts {
+pub struct Hosts {
     listen: IpAddr,
     /// In lower case.
     allowed: Vec<String>,
@@ -16,13 +16,15 @@ pub(super) struct Hosts {
 
 impl Hosts {
     /// The loopback's names, the address listened on, and the names `allowed` by the user.
-    pub(super) fn new(listen: IpAddr, allowed: &[String]) -> Self {
+    #[must_use]
+    pub fn new(listen: IpAddr, allowed: &[String]) -> Self {
         let allowed = allowed.iter().map(|name| canonical(name)).collect();
         Self { listen: listen.to_canonical(), allowed }
     }
 
     /// Whether a request that came in at the address `local` may name this host.
-    pub(super) fn admit(&self, authority: &str, local: IpAddr) -> bool {
+    #[must_use]
+    pub fn admit(&self, authority: &str, local: IpAddr) -> bool {
         let name = canonical(without_port(authority));
         match address(&name) {
             Some(ip) if ip.is_loopback() || ip == self.listen => true,
