@@ -53,6 +53,7 @@ const REASONS = {
   first: "It had not been measured yet.",
   trial: "It was to be measured anew, after failures or a long time without requests.",
   only: "No other backend could be chosen.",
+  hedge: "An attempt with another backend was silent, and this one answered first.",
   retry: "An attempt with another backend had failed.",
   cooling: "All backends had failed lately, and it was the one to be tried first.",
 };
@@ -265,10 +266,11 @@ function showLatest() {
 }
 
 /** Why a request's backend was chosen; empty if the log does not say. */
-function reasonCell({ reason, in_flight }) {
+function reasonCell({ reason, in_flight, hedge, hedge_backend }) {
   const sentences = [];
   if (reason !== null) sentences.push(REASONS[reason] ?? "");
   if (in_flight !== null) sentences.push(`In flight there, this one included: ${count(in_flight)}.`);
+  if (hedge === "lost") sentences.push(`Another attempt, with ${hedge_backend}, was not faster.`);
   return { text: reason ?? "", kind: "why", title: sentences.join(" ").trim() || null };
 }
 

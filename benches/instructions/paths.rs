@@ -15,6 +15,7 @@ use tidegate::journal::{self, Journal, Record};
 use tidegate::proxy::Peer;
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Action, Context, Exchange, Phase, Side};
+use tidegate::proxy::hedging::Hedger;
 use tidegate::proxy::metrics::Metrics;
 use tidegate::proxy::settings::{Limits, Settings};
 
@@ -237,6 +238,7 @@ fn exchange() -> Step {
     let mut balancer = membership(BACKENDS, Policy::RoundRobin, now).balancer();
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
+    let mut hedger = Hedger::default();
     let mut headers = Headers::new(FIELDS);
     let peer = Peer::new(CLIENT);
     Box::new(move || {
@@ -246,6 +248,7 @@ fn exchange() -> Step {
             settings: &settings,
             balancer: &mut balancer,
             budget: &mut budget,
+            hedger: &mut hedger,
             free: &mut free,
             headers: &mut headers,
             date: DATE,

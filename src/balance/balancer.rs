@@ -139,6 +139,7 @@ impl Balancer {
             outcome,
             took: took.min(LONGEST_SAMPLE),
             in_flight: lease.in_flight,
+            relates: self.roster.options.hedges,
             now,
         };
         self.roster.selector.ranking.observe(&sample, &mut self.answers);

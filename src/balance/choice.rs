@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::availability::Availability;
 use super::balancer::Balancer;
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Lack};
 use super::clock::Nanos;
 use super::id::{BackendId, Tried};
 use super::lease::{Lease, Reason};
@@ -63,10 +63,7 @@ impl Balancer {
     /// Chooses a backend for one attempt, which starts now.
     pub fn acquire(&mut self, tried: &Tried, now: Instant) -> Choice {
         let now = self.nanos(now);
-        if now != self.turn {
-            self.turn = now;
-            self.roster.selector.ranking.fold(&mut self.answers);
-        }
+        self.fold(now);
         let (registry, roster, answers) = (&*self.registry, &*self.roster, &self.answers);
         let chooser = Chooser { registry, roster, answers, tried, now };
         // A backend that has reached its limit meanwhile is no candidate the next time.
@@ -84,6 +81,35 @@ impl Balancer {
                 Pick::Wait => return Choice::Wait,
                 Pick::Nobody => return Choice::Nobody,
             }
+        }
+    }
+
+    /// Chooses a backend for a hedge, an attempt beside one that is out, which starts now.
+    ///
+    /// It never goes to a backend that is at its limit, ejected, a backup, not measured or being
+    /// measured, nor to one that is so busy that other requests would wait longer.
+    /// [`Choice::Wait`] if the backend that the policy chooses may not have it now, or there is
+    /// none; [`Choice::Nobody`] if all were tried.
+    #[cold]
+    pub fn acquire_hedge(&mut self, tried: &Tried, now: Instant) -> Choice {
+        let now = self.nanos(now);
+        self.fold(now);
+        let (registry, roster, answers) = (&*self.registry, &*self.roster, &self.answers);
+        let chooser = Chooser { registry, roster, answers, tried, now };
+        match chooser.choose_hedge(&mut self.candidates) {
+            Pick::Go(member, reason, probe) => {
+                self.lease(member, reason, probe, now).map_or(Choice::Wait, Choice::Go)
+            }
+            Pick::Wait => Choice::Wait,
+            Pick::Nobody => Choice::Nobody,
+        }
+    }
+
+    /// Tells the other workers what this one knows, and the other way round, once per turn.
+    fn fold(&mut self, now: Nanos) {
+        if now != self.turn {
+            self.turn = now;
+            self.roster.selector.ranking.fold(&mut self.answers);
         }
     }
 
@@ -144,6 +170,48 @@ impl<'a> Chooser<'a> {
         if is_full { Pick::Wait } else { self.choose_last_resort(candidates) }
     }
 
+    /// The policy's choice among the backends that may have a hedge, if that one is not busy.
+    #[cold]
+    fn choose_hedge(&self, candidates: &mut Vec<Candidate>) -> Pick<'a> {
+        let Self { registry, roster, tried, now, .. } = *self;
+        candidates.clear();
+        let mut is_all_tried = true;
+        for (place, member) in roster.members().iter().enumerate() {
+            if tried.contains(member.id) {
+                continue;
+            }
+            is_all_tried = false;
+            let slot = registry.slot(member.id);
+            let load = slot.load.get();
+            let is_full = member.role.max_in_flight.is_some_and(|limit| load.total() >= limit);
+            if member.tier == Some(Tier::Primary) && slot.standing.is_up() && !is_full {
+                candidates.push(self.candidate(place, member, slot, load));
+            }
+        }
+        if is_all_tried {
+            return Pick::Nobody;
+        }
+        let ranking = &roster.selector.ranking;
+        ranking.rank(candidates, &self.view());
+        candidates.retain(|candidate| {
+            candidate.lack != Some(Lack::Unmeasured)
+                && registry.slot(candidate.id).probing.is_free(now, roster.probe_timeout)
+        });
+        let is_calm = |candidate: &&Candidate| {
+            let limit = ranking.hedge_limit(candidate.id, self.answers);
+            f64::from(candidate.load.in_flight()) <= limit
+        };
+        // Of equal ones the time chooses, which is as good as chance.
+        let start = now % candidates.len().max(1) as u64;
+        candidates.rotate_left(usize::try_from(start).unwrap_or(0));
+        let least = candidates.iter().min_by(|one, other| one.score.total_cmp(&other.score));
+        let chosen = least.filter(is_calm);
+        match chosen.and_then(|chosen| roster.members().get(chosen.place)) {
+            Some(member) => Pick::Go(member, Reason::Hedge, None),
+            None => Pick::Wait,
+        }
+    }
+
     /// Lists the backends of a tier that take requests, unless one of them takes a probe only and
     /// gets it now. Also finds out whether one would take requests if it was not at its limit.
     fn gather(
@@ -197,14 +265,19 @@ impl<'a> Chooser<'a> {
         candidate
     }
 
+    fn view(&self) -> View<'a> {
+        let resample_after = self.roster.resample_after;
+        View { now: self.now, resample_after, answers: self.answers }
+    }
+
     fn choose_among(&self, candidates: &mut [Candidate]) -> Pick<'a> {
         let Self { roster, now, .. } = *self;
+        let view = self.view();
         let go = |candidate: &Candidate, reason, probe| match roster.members().get(candidate.place)
         {
             Some(member) => Pick::Go(member, reason, probe),
             None => Pick::Nobody,
         };
-        let view = View { now, resample_after: roster.resample_after, answers: self.answers };
         if roster.selector.ranking.rank(candidates, &view) {
             let probing = |candidate: &Candidate| &self.registry.slot(candidate.id).probing;
             let limit = roster.probe_timeout;

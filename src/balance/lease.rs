@@ -24,7 +24,8 @@ pub enum Outcome {
     /// an error of our own (no file descriptor, no local port) as this: such an attempt is released
     /// without an outcome.
     Unreachable,
-    /// The client left while it waited for the response. That it waited so long is known.
+    /// Nobody waits for the response any more: the client left, or another attempt was answered
+    /// first. That it was waited for so long is known.
     Abandoned,
 }
 
@@ -32,6 +33,8 @@ pub enum Outcome {
 /// narrowed the choice tells more than what decided the rest.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum Reason {
+    /// For a second attempt beside one that is out, whatever chose this one.
+    Hedge,
     /// The request had tried another backend before, whatever chose this one.
     Retry,
     /// To probe a backend that is not measured yet.
@@ -52,7 +55,8 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in their order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Hedge,
         Self::Retry,
         Self::First,
         Self::Trial,
@@ -67,6 +71,7 @@ impl Reason {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Hedge => "hedge",
             Self::Retry => "retry",
             Self::First => "first",
             Self::Trial => "trial",
@@ -121,6 +126,13 @@ impl Lease {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
+    }
+
+    /// Whether this attempt is there to measure its backend, so that nothing is known of that
+    /// unless it comes to its end.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe.is_some()
     }
 
     /// The latency that was expected of the backend when it was chosen; `None` before it was

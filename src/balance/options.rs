@@ -28,6 +28,8 @@ pub struct Options {
     pub slow_start: Duration,
     /// How long a probe keeps other requests from its backend at most.
     pub probe_timeout: Duration,
+    /// Whether there are second attempts, for which more has to be learnt.
+    pub hedges: bool,
 }
 
 impl Default for Options {
@@ -43,6 +45,7 @@ impl Default for Options {
             cooldown_jitter_percent: 10,
             slow_start: Duration::ZERO,
             probe_timeout: Duration::from_secs(5),
+            hedges: false,
         }
     }
 }

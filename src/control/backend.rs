@@ -259,7 +259,7 @@ mod tests {
             (json!({ "url": "http://a", "backup": 1 }), "backup: give true or false"),
             (
                 json!({ "url": "http://a", "wight": 1 }),
-                "there are url, weight, max-in-flight, backup, drained, resolve; did you mean weight?",
+                "url, weight, max-in-flight, backup, drained, resolve; did you mean weight?",
             ),
         ] {
             let refusal = read(&fields(object)).expect_err(reason);

@@ -67,7 +67,7 @@ pub enum EditError {
     },
     /// The plan has its name, and not its address.
     #[error(
-        "{0} is an address of a name with `resolve=all`, and only the backend of that name can change"
+        "{0} is an address of a name with `resolve=all`; only the backend of that name can change"
     )]
     OneOfSeveral(String),
     /// Requests would have nowhere to go.

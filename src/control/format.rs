@@ -136,6 +136,25 @@ where
     }
 }
 
+/// A number from 1 to 100, maybe with a percent sign.
+pub(super) struct Percent;
+
+impl Format for Percent {
+    type Value = u8;
+
+    fn read(&self, text: &str) -> Result<u8, String> {
+        between(1, 100).read(text.strip_suffix('%').unwrap_or(text))
+    }
+
+    fn show(&self, value: &u8) -> Json {
+        (*value).into()
+    }
+
+    fn range(&self) -> String {
+        between(1, 100_u8).range()
+    }
+}
+
 /// A number above 0 and at most 1.
 pub(super) struct Fraction;
 

@@ -157,6 +157,7 @@ impl Setting {
             Spelling::Positional => format!("[{value}]"),
             Spelling::Short(short) if value.is_empty() => format!("-{short}, --{name}"),
             Spelling::Short(short) => format!("-{short}, --{name} <{value}>"),
+            Spelling::Long if value.is_empty() => format!("--{name}"),
             Spelling::Long | Spelling::InPlaceOf(_) => format!("--{name} <{value}>"),
         }
     }

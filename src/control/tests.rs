@@ -106,6 +106,7 @@ fn each_setting_changes_its_own_part_and_no_other() {
         let texts = [
             "17",
             "1717",
+            "3",
             "0.7",
             "17s",
             "1,0",
@@ -327,7 +328,7 @@ fn a_change_that_takes_a_restart_is_known() {
     let of = |change| table::all().filter(move |it| it.change == change);
     assert!(of(Change::Running).count() > 10);
     let restart: Vec<_> = of(Change::Restart).map(|setting| setting.name).collect();
-    assert_eq!(restart, ["workers", "pin", "verbose"]);
+    assert_eq!(restart, ["workers", "pin", "admin", "verbose"]);
 }
 
 #[test]

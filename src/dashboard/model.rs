@@ -118,6 +118,9 @@ pub(super) struct Request {
     pub(super) reason: String,
     /// How many requests its backend had in flight then.
     pub(super) in_flight: Option<u32>,
+    /// What became of its second attempt, and where that went; empty if it had none.
+    pub(super) hedge: String,
+    pub(super) hedge_backend: String,
     pub(super) is_error: bool,
     /// In a log of another tool, the averages of its backend after this request.
     pub(super) averages: Averages,
@@ -290,6 +293,8 @@ impl Model {
         copy(&mut request.fault, row.fault.unwrap_or_default());
         copy(&mut request.reason, row.reason.unwrap_or_default());
         request.in_flight = row.in_flight;
+        copy(&mut request.hedge, row.hedge.unwrap_or_default());
+        copy(&mut request.hedge_backend, row.hedge_backend_url.unwrap_or_default());
         request.averages = backend.map(|index| self.backends[index].averages()).unwrap_or_default();
         self.latest.push_back(request);
     }

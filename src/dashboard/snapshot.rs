@@ -170,6 +170,9 @@ struct Latest {
     /// Why its backend was chosen; null if the log does not say.
     reason: Option<String>,
     in_flight: Option<u32>,
+    /// What became of its second attempt, and where that went; null if it had none.
+    hedge: Option<String>,
+    hedge_backend: Option<String>,
     #[serde(flatten)]
     averages: Averages,
 }
@@ -373,6 +376,7 @@ fn not_dispatched(model: &Model, cells: &[Cell]) -> NotDispatched {
 }
 
 fn latest(model: &Model) -> Vec<Latest> {
+    let told = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let row = |request: &Request| Latest {
         time_ms: millis(request.timestamp_us as f64),
         backend: request.backend.map(|at| model.backends[at].name.clone()),
@@ -382,8 +386,10 @@ fn latest(model: &Model) -> Vec<Latest> {
         error: request.is_error,
         fault: request.fault.clone(),
         latency_ms: request.latency_us.map(|latency_us| millis(latency_us as f64)),
-        reason: Some(request.reason.clone()).filter(|reason| !reason.is_empty()),
+        reason: told(&request.reason),
         in_flight: request.in_flight,
+        hedge: told(&request.hedge),
+        hedge_backend: told(&request.hedge_backend),
         averages: rounded(request.averages),
     };
     model.latest.iter().rev().take(LISTED_REQUESTS).map(row).collect()

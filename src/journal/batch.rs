@@ -15,7 +15,7 @@ use super::escape::{PLAIN, escape, is_plain, needs_mark};
 /// Longer than any row: a byte of the long texts takes three at most when it is escaped, and
 /// numbers and words are short.
 const ROW_BYTES_MAX: usize =
-    3 * (BACKEND_BYTES_MAX + METHOD_BYTES_MAX + PATH_BYTES_MAX) + WORDS_BYTES_MAX;
+    3 * (2 * BACKEND_BYTES_MAX + METHOD_BYTES_MAX + PATH_BYTES_MAX) + WORDS_BYTES_MAX;
 
 const WORDS_BYTES_MAX: usize = 4096;
 

@@ -133,6 +133,11 @@ columns! {
     in_flight("") => in_flight: Option<u32> = |of| of.record.in_flight;
     /// Why the backend was chosen, in one of the words below; empty if never dispatched.
     reason("") => reason: Option<&'a str> = |of| of.record.reason;
+    /// Of a request that got a second attempt while the first one was silent (`--hedge`): `won` if
+    /// that answered first, else `lost`; empty for others.
+    hedge("") => hedge: Option<&'a str> = |of| of.record.hedge.map(Hedge::name);
+    /// The backend of that attempt; of several, of the one that won or else of the last.
+    hedge_backend_url("") => hedge_backend_url: Option<&'a str> = |of| of.hedge_backend;
 }
 
 /// The header row with its line end.
@@ -163,6 +168,7 @@ pub(super) struct Facts<'a> {
     /// Without its texts, which follow.
     pub(super) record: &'a Record<'static>,
     pub(super) backend: Option<&'a [u8]>,
+    pub(super) hedge_backend: &'a [u8],
     pub(super) method: &'a [u8],
     pub(super) path: &'a [u8],
     /// The number of the worker that served it.
@@ -228,6 +234,30 @@ pub struct Record<'a> {
     pub in_flight: Option<u32>,
     /// Why the backend was chosen, in a word.
     pub reason: Option<&'static str>,
+    /// What became of the attempts that were made beside silent ones, if there were any.
+    pub hedge: Option<Hedge>,
+    /// The name of the backend of the one of them that won, else of the last; else empty.
+    pub hedge_backend: &'a str,
+}
+
+/// What became of attempts that were made beside silent ones.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hedge {
+    /// One of them was answered first.
+    Won,
+    /// None was.
+    Lost,
+}
+
+impl Hedge {
+    /// The word in the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 impl Record<'static> {
@@ -252,12 +282,14 @@ impl Record<'static> {
             dispatched: None,
             in_flight: None,
             reason: None,
+            hedge: None,
+            hedge_backend: "",
         }
     }
 }
 
 /// The texts of a record, which travel to the writer thread beside it.
-pub(super) const TEXTS: usize = 3;
+pub(super) const TEXTS: usize = 4;
 
 impl<'a> Record<'a> {
     /// The record without its texts, and the texts.
@@ -280,11 +312,14 @@ impl<'a> Record<'a> {
             dispatched: self.dispatched,
             in_flight: self.in_flight,
             reason: self.reason,
+            hedge: self.hedge,
+            hedge_backend: "",
         };
         let backend = first(self.backend.unwrap_or_default().as_bytes(), BACKEND_BYTES_MAX);
+        let hedge_backend = first(self.hedge_backend.as_bytes(), BACKEND_BYTES_MAX);
         let [method, path] = [(self.method, METHOD_BYTES_MAX), (self.path, PATH_BYTES_MAX)]
             .map(|(text, count)| first(text, count));
-        (record, [backend, method, path])
+        (record, [backend, hedge_backend, method, path])
     }
 }
 

@@ -47,11 +47,13 @@ impl<M: LogSink> Log<M> {
         &mut self,
         worker: usize,
         record: &Record<'static>,
-        [backend, method, path]: [&[u8]; TEXTS],
+        [backend, hedge_backend, method, path]: [&[u8]; TEXTS],
         clock: Clock,
     ) {
         let backend = record.backend.map(|_| backend);
-        self.batch.add(&Facts { record, backend, method, path, worker, run: &self.run, clock });
+        let run = &self.run;
+        let facts = Facts { record, backend, hedge_backend, method, path, worker, run, clock };
+        self.batch.add(&facts);
     }
 
     /// Whether the batch should be written before more is added.

@@ -37,8 +37,8 @@ mod tests;
 
 pub use beside::meta_path;
 pub use columns::{
-    COLUMNS, CONTRACT_COLUMNS, Column, HEALTH_PROBE, METHOD_BYTES_MAX, PATH_BYTES_MAX, Record, Row,
-    header,
+    COLUMNS, CONTRACT_COLUMNS, Column, HEALTH_PROBE, Hedge, METHOD_BYTES_MAX, PATH_BYTES_MAX,
+    Record, Row, header,
 };
 pub use days::{Days, Span};
 pub use dialect::NotALog;

@@ -54,7 +54,7 @@ impl<T: Copy> Producer<T> {
         }
         let Ok(mut chunk) = self.texts.write_chunk(text_bytes.iter().sum()) else { return false };
         let (mut front, mut back) = chunk.as_mut_slices();
-        for text in texts {
+        for text in texts.into_iter().filter(|text| !text.is_empty()) {
             let (one, two) = text.split_at(text.len().min(front.len()));
             front = put(one, front);
             if !two.is_empty() {
@@ -136,9 +136,12 @@ mod tests {
         for turn in 0..200 {
             let first = vec![b'a'; turn % 5];
             let second = vec![b'b'; turn % 7];
-            assert!(producer.push(turn, [&first, &second, b"c"]));
+            assert!(producer.push(turn, [&first, &second, b"c", b""]));
             assert_eq!(consumer.len(), 1);
-            assert_eq!(pop(&mut consumer), Some((turn, [first, second, b"c".to_vec()])));
+            assert_eq!(
+                pop(&mut consumer),
+                Some((turn, [first, second, b"c".to_vec(), Vec::new()]))
+            );
         }
         assert_eq!(pop(&mut consumer), None);
     }
@@ -146,12 +149,12 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_whole() {
         let (mut producer, mut consumer) = ring::<u8>(Capacity { entries: 2, text_bytes: 4 });
-        assert!(producer.push(1, [b"ab", b"c", b""]));
-        assert!(!producer.push(2, [b"d", b"", b"e"]), "two bytes of text where one fits");
-        assert!(producer.push(3, [b"", b"", b"f"]));
-        assert!(!producer.push(4, [b"", b"", b""]), "a third entry does not fit");
-        assert_eq!(pop(&mut consumer), Some((1, [&b"ab"[..], b"c", b""].map(<[u8]>::to_vec))));
-        assert_eq!(pop(&mut consumer), Some((3, [&b""[..], b"", b"f"].map(<[u8]>::to_vec))));
+        assert!(producer.push(1, [b"ab", b"c", b"", b""]));
+        assert!(!producer.push(2, [b"d", b"", b"e", b""]), "two bytes of text where one fits");
+        assert!(producer.push(3, [b"", b"", b"f", b""]));
+        assert!(!producer.push(4, [b"", b"", b"", b""]), "a third entry does not fit");
+        assert_eq!(pop(&mut consumer), Some((1, [&b"ab"[..], b"c", b"", b""].map(<[u8]>::to_vec))));
+        assert_eq!(pop(&mut consumer), Some((3, [&b""[..], b"", b"f", b""].map(<[u8]>::to_vec))));
         assert_eq!(pop(&mut consumer), None);
     }
 
@@ -159,12 +162,12 @@ mod tests {
     fn half_full_by_entries_or_by_text() {
         let (mut producer, mut consumer) = ring::<u8>(Capacity { entries: 4, text_bytes: 8 });
         assert!(!producer.is_half_full());
-        assert!(producer.push(1, [b"12345", b"", b""]));
+        assert!(producer.push(1, [b"12345", b"", b"", b""]));
         assert!(producer.is_half_full(), "three bytes left of eight");
         assert!(pop(&mut consumer).is_some());
         assert!(!producer.is_half_full());
         for entry in 0..3 {
-            assert!(producer.push(entry, [b"", b"", b""]));
+            assert!(producer.push(entry, [b"", b"", b"", b""]));
         }
         assert!(producer.is_half_full(), "one entry left of four");
     }

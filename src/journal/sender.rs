@@ -112,7 +112,7 @@ impl RecordSender {
         }
         self.line.clear();
         let _cut = Bounded(&mut self.line).write_fmt(line);
-        let _dropped = producer.push(Entry::Line, [self.line.as_bytes(), b"", b""]);
+        let _dropped = producer.push(Entry::Line, [self.line.as_bytes(), b"", b"", b""]);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::exchange::{AttemptId, AttemptIds, ConnectFailure, Exchange, MAX_ATTEMPTS};
+use super::exchange::{AttemptId, AttemptIds, ConnectFailure, Discard, Exchange, MAX_ATTEMPTS};
 use super::peer::Peer;
 use super::resolver::AddressCursor;
 use crate::balance::BackendId;
@@ -87,14 +87,13 @@ pub(super) enum Standing {
 pub(super) struct Upstream {
     pub(super) stream: Stream,
     pub(super) backend: BackendId,
-    /// The client it serves; none while it rests, in the pool or with the client it is bound to.
-    pub(super) client: Option<Key>,
+    pub(super) task: Task,
     /// There until the first byte was sent.
     pub(super) cursor: Option<AddressCursor>,
     pub(super) target: Target,
     /// When it last came to rest, in the pool or with its client; before that, when it was opened.
     pub(super) idle_since: Instant,
-    /// When it is closed if nobody uses it before.
+    /// When it is closed if nobody uses it before, or the answer has not ended.
     pub(super) idle_until: Instant,
 }
 
@@ -119,12 +118,31 @@ impl Target {
     }
 }
 
+/// What a connection to a backend does.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// It serves a client.
+    Serve(Key),
+    /// It rests, in the pool or with the client it is bound to.
+    Rest,
+    /// The answer to an attempt that was cancelled is read to its end.
+    Discard(Box<Discard>),
+}
+
 /// A connection that rested this long is asked for what its backend may have sent meanwhile: a 408,
 /// or its end. One that is used again sooner is spared the system call; no backend gives up on a
 /// connection so soon.
 pub(super) const RESTED: Duration = Duration::from_millis(1);
 
 impl Upstream {
+    /// The client it serves.
+    pub(super) fn client(&self) -> Option<Key> {
+        match self.task {
+            Task::Serve(client) => Some(client),
+            Task::Rest | Task::Discard(_) => None,
+        }
+    }
+
     /// Whether a connection that rests can serve another request. Events have told of what came
     /// before this turn; its work may have taken a while since.
     pub(super) fn is_usable(&self, now: Instant) -> bool {

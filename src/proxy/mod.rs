@@ -13,6 +13,7 @@ mod configured;
 mod connection;
 pub mod exchange;
 mod fault;
+pub mod hedging;
 pub mod listeners;
 pub mod locate;
 mod mailbox;

@@ -1,10 +1,17 @@
 //! Idle upstream connections, per backend, last in first out.
 //!
 //! The one used last is the one least likely to have been closed meanwhile, and taking it lets the
-//! others idle out when load falls.
+//! others idle out when load falls. Beside them are those that are not idle yet, because they are
+//! read to the end of the answer to a cancelled attempt.
 
 use crate::balance::{BackendId, MAX_BACKENDS};
 use crate::reactor::{Key, Lists};
+
+/// The list of connections that are read to the end of an answer, behind the backends' lists.
+const ENDING: usize = MAX_BACKENDS;
+
+/// Most of those.
+const MOST_ENDING: usize = 256;
 
 /// Keys of idle connections, by the slot of their backend. A key leaves the pool before its
 /// connection is closed, and all of a backend's leave it before another one has the slot.
@@ -17,7 +24,7 @@ pub(super) struct Pool {
 impl Pool {
     /// For at most `limit` connections of each backend.
     pub(super) fn new(limit: usize) -> Self {
-        Self { idle: Lists::new(MAX_BACKENDS), limit }
+        Self { idle: Lists::new(MAX_BACKENDS + 1), limit }
     }
 
     /// Keeps at most `limit` connections of each backend from now on. It forgets those that are too
@@ -47,6 +54,15 @@ impl Pool {
         room
     }
 
+    /// Keeps a connection aside until it is put here or removed; false when there are enough.
+    pub(super) fn await_end(&mut self, key: Key) -> bool {
+        let room = self.idle.len(ENDING) < MOST_ENDING;
+        if room {
+            self.idle.push(ENDING, key);
+        }
+        room
+    }
+
     /// Forgets a connection that is about to be closed.
     pub(super) fn remove(&mut self, key: Key) {
         self.idle.remove(key);
@@ -57,8 +73,13 @@ impl Pool {
         self.idle.list_of(key).is_some()
     }
 
-    /// The connection that is missed least: of the backend that has most, the one idle longest.
+    /// The connection that is missed least: one whose last answer is awaited, else of the backend
+    /// that has most, the one idle longest.
     pub(super) fn spare(&self) -> Option<Key> {
+        let ending = self.idle.first(ENDING);
+        if ending.is_some() {
+            return ending;
+        }
         let fullest = (0..MAX_BACKENDS).max_by_key(|slot| self.idle.len(*slot))?;
         self.idle.first(fullest)
     }

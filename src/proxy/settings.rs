@@ -2,11 +2,17 @@
 //!
 //! These are plain values with their defaults. Names, formats and help are in `control::table`.
 
+mod hedging;
+mod names;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use hedging::Hedging;
+pub use names::Names;
 
 use super::statuses::Statuses;
 use super::trusted::TrustedProxies;
@@ -329,23 +335,6 @@ impl Default for Checks {
     }
 }
 
-/// How the host names of backends are looked up while the proxy runs.
-#[derive(Clone, Debug)]
-pub struct Names {
-    /// From a look-up to the next one, unless what was found may not be used for so long.
-    pub every: Duration,
-    /// How long the addresses of a name are used that does not exist any more.
-    pub hold: Duration,
-    /// The name servers that are asked in place of those of the system, if there are any.
-    pub servers: Vec<SocketAddr>,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self { every: Duration::from_secs(10), hold: Duration::from_secs(30), servers: Vec::new() }
-    }
-}
-
 /// All a proxy runs by, except its backends.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -391,6 +380,8 @@ pub struct Settings {
     pub names: Names,
     /// What a client's end of stream means while it waits.
     pub half_close: HalfClose,
+    /// Second attempts.
+    pub hedging: Hedging,
     /// Durations.
     pub timeouts: Timeouts,
     /// Amounts.
@@ -423,6 +414,7 @@ impl Default for Settings {
             checks: Checks::default(),
             names: Names::default(),
             half_close: HalfClose::Cancel,
+            hedging: Hedging::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             verbose: false,
@@ -454,6 +446,7 @@ impl Settings {
             cooldown: self.cooldown,
             cooldown_max: self.cooldown_max,
             probe_timeout: self.probe_timeout,
+            hedges: self.hedging.percent.is_some(),
             ..Options::default()
         }
     }

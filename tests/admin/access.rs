@@ -115,7 +115,12 @@ fn an_address_that_is_taken_is_named() {
     ] {
         let ended = run(&flags);
         assert_eq!(ended.code, Some(2));
-        assert!(ended.stderr.contains("--admin: 127.0.0.1:9091 is given twice"));
+        let told = "127.0.0.1:9091 is given twice, or is an address of --listen";
+        assert!(
+            ended.stderr.contains("--admin") && ended.stderr.contains(told),
+            "{}",
+            ended.stderr
+        );
     }
     let ended = run(&["--admin", "0.0.0.0:9091"]);
     assert!(ended.code == Some(2) && ended.stderr.contains("exposed"), "{}", ended.stderr);

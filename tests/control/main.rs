@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
 mod checks;
+mod hedging;
 mod listeners;
 mod live;
 mod membership;

@@ -46,6 +46,8 @@ fn a_row_tells_the_whole_story() {
         attempts: 1,
         fault: None,
         is_probe: false,
+        hedge: None,
+        hedge_backend: None,
     };
     assert_eq!(rig.row(), expected);
 }

@@ -32,6 +32,7 @@ fn a_request_with_which_something_is_wrong_is_reset() {
 #[test]
 fn all_attempts_are_cut_with_it() {
     let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
+    rig.allow_hedges(1);
     rig.client(GET);
     assert!(rig.hedge());
     rig.act(Exchange::abort);

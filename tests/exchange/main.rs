@@ -30,6 +30,7 @@ mod retries;
 mod samples;
 mod scene;
 mod settings;
+mod silence;
 mod timeouts;
 mod truncation;
 mod trusted;
@@ -37,10 +38,10 @@ mod tunnel;
 
 use std::time::Duration;
 
-use rig::{DATE, Dial, ExchangeHarness, Peer, Row};
-use tidegate::balance::{Choice, Policy, Reason, Tried};
-use tidegate::proxy::exchange::{CloseMode, Exchange, Side, StreamEnd};
-use tidegate::proxy::settings::{HalfClose, UpstreamReuse};
+use rig::{Connection, DATE, Dial, ExchangeHarness, Peer, Row, SILENCE};
+use tidegate::balance::{Choice, Outcome, Policy, Reason, Role, Tried};
+use tidegate::proxy::exchange::{CloseMode, Exchange, HedgeEvent, Side, StreamEnd};
+use tidegate::proxy::settings::{HalfClose, Hedging, UpstreamReuse};
 
 use scene::Scene;
 

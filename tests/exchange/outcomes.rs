@@ -1,7 +1,6 @@
 //! What the balancer learns of an attempt beside its time: an error that is no failure, a client
 //! that leaves, a tunnel, a backend that is full.
 use super::*;
-use tidegate::balance::Role;
 
 const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
 const SWITCHING: &str = "HTTP/1.1 101 \r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";

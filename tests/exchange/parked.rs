@@ -2,7 +2,6 @@
 //! longer count as in flight when others choose a backend.
 
 use super::*;
-use tidegate::balance::Outcome;
 
 /// A request to one backend that gets no answer yet.
 fn polling() -> ExchangeHarness {

@@ -163,6 +163,9 @@ impl Scene {
 
     fn play_in(&self, manner: Manner) -> Outcome {
         let mut rig = ExchangeHarness::with(self.backends, Policy::RoundRobin);
+        if self.steps.iter().any(|step| matches!(step, Step::Hedge)) {
+            rig.allow_hedges(1);
+        }
         (self.set)(&mut rig);
         if let Manner::Reluctant(bytes) | Manner::Both(_, bytes) = manner {
             rig.write_bytes = bytes;
@@ -195,7 +198,7 @@ fn feed(rig: &mut ExchangeHarness, from: Peer, bytes: &[u8], manner: Manner) {
         let is_gone = match from {
             Peer::Client => false,
             Peer::Upstream => rig.attached().is_none(),
-            Peer::Connection(index) => rig.connections[index].closed,
+            Peer::Connection(index) => rig.connections[index].is_over(),
         };
         if is_gone {
             break; // It was hung up on already.

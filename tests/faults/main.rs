@@ -13,6 +13,7 @@ mod console;
 mod crowds;
 mod descriptors;
 mod ends;
+mod hedging;
 mod log;
 mod retries;
 mod reuse;

@@ -73,7 +73,7 @@ fn listeners_come_and_go_and_their_clients_stay() {
 #[test]
 fn one_that_can_not_be_had_refuses_the_whole_plan() {
     let (origin, other) = (Origin::echoing_targets(), Origin::echoing_targets());
-    let mut configured = Configured::start(&on(&[STAYS], ""), &[origin.address]);
+    let mut configured = Configured::start(&on(&[STAYS], "workers = 1"), &[origin.address]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let [new, held, file] = ["new.sock", "held.sock", "file"].map(|name| configured.path(name));
@@ -91,7 +91,10 @@ fn one_that_can_not_be_had_refuses_the_whole_plan() {
         ("192.0.2.1:80".to_owned(), "this host does not have that address"),
         (other.address.to_string(), "is this proxy itself"),
     ] {
-        let listen = on(&[&unix::name(&new), &at(port).to_string(), &bad], "body-timeout = '7s'");
+        let listen = on(
+            &[&unix::name(&new), &at(port).to_string(), &bad],
+            "workers = 1\nbody-timeout = '7s'",
+        );
         let said = configured.reload(&listen, &[other.address]);
         assert!(said.contains("not reloaded, nothing has changed: "), "{said}");
         assert!(said.contains(reason) && said.contains(&bad), "{said}");
@@ -102,7 +105,7 @@ fn one_that_can_not_be_had_refuses_the_whole_plan() {
     }
     assert_eq!(other.accepted(), 0);
     assert_eq!(fs::read_to_string(&file).unwrap(), "x");
-    let said = configured.reload(&on(&[STAYS], ""), &[origin.address]);
+    let said = configured.reload(&on(&[STAYS], "workers = 1"), &[origin.address]);
     assert!(said.contains("nothing changed"), "{said}");
 }
 

@@ -150,15 +150,21 @@ fn checks_begin_change_and_end_by_the_file() {
     let mut configured = Configured::start("log = 'none'", &backends);
     let said = configured.reload(&with("/ill"), &backends);
     assert!(said.contains("changed check-path, check-interval, check-fall"), "{said}");
-    let down = configured.proxy.process.line(" is down ");
-    assert!(down.contains(&origin.address.to_string()) && down.contains("status 500"), "{down}");
+    // It may be said before the reload is.
+    let says = |configured: &Configured, what: &str, times: usize| {
+        let line = format!("tidegate: http://{} is {what} (", origin.address);
+        let said = || configured.proxy.process.stderr().matches(&line).count() == times;
+        until("a line on a check", || said().then_some(()));
+    };
+    says(&configured, "down", 1);
+    assert!(configured.proxy.process.stderr().contains("status 500"));
     let said = configured.reload(&with("/well"), &backends);
     assert!(said.contains("changed check-path"), "{said}");
-    configured.proxy.process.line(" is up ");
+    says(&configured, "up", 1);
     let said = configured.reload(&with("no path"), &backends);
     assert!(said.contains("a.toml:5:14: check-path: give a path such as /healthz"), "{said}");
     configured.reload(&with("/ill"), &backends);
-    configured.proxy.process.line(" is down ");
+    says(&configured, "down", 2);
     let said = configured.reload("log = 'none'", &backends);
     assert!(said.contains("changed check-path, check-interval, check-fall"), "{said}");
     let threads = || configured.proxy.process.threads();

@@ -8,6 +8,7 @@
 mod events;
 mod jobs;
 mod server;
+mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 pub(crate) use events::Events;
-pub(crate) use jobs::Key;
+pub(crate) use table::{Key, Table};
 
 use crate::scenario::{Conduct, Group};
 use jobs::{Job, Jobs, Stage};
@@ -222,6 +223,11 @@ impl<T> Fleet<T> {
             Stage::Aside => false,
         };
         if is_kept { job.owner.take() } else { self.remove(key) }
+    }
+
+    /// Nobody waits for an answer any more, and the backend answers all the same. For whom it was.
+    pub(crate) fn disown(&mut self, key: Key) -> Option<T> {
+        self.jobs.get(key)?.owner.take()
     }
 
     /// Whether a client that has ended its stream is to be taken for one that has left. Not if the

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::jobs::Key;
+use super::table::Key;
 use super::time::Time;
 use crate::scenario::Group;
 

@@ -76,7 +76,12 @@ impl File {
         let proxies = match self.proxies {
             Some(proxies) => checked(proxies, |it| {
                 let is_positive = it.count > 0 && it.workers > 0 && it.max_attempts > 0;
-                (!is_positive).then_some("count, workers and max-attempts are above 0")
+                let is_hedge = it.hedge <= 100 && (1..=3).contains(&it.hedge_attempts);
+                match (is_positive, is_hedge) {
+                    (false, _) => Some("count, workers and max-attempts are above 0"),
+                    (_, false) => Some("hedge is 0 to 100, hedge-attempts 1 to 3"),
+                    (true, true) => None,
+                }
             })?,
             None => Proxies::default(),
         };

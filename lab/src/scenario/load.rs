@@ -78,7 +78,9 @@ const fn unit() -> f64 {
     1.0
 }
 
-fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+pub(super) fn some_duration<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Duration>, D::Error> {
     duration(from).map(Some)
 }
 
@@ -107,7 +109,8 @@ impl LoadTable {
             }
             (Some(load), None, None) => {
                 let what = "an unlimited backend has no capacity; give rate or clients";
-                load * capacity.ok_or(what)?
+                // A product has digits that mean nothing.
+                (load * capacity.ok_or(what)? * 1e6).round() / 1e6
             }
             (None, Some(rate), None) => rate,
             _ => return Err("give one of load, rate and clients".to_owned()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::duration;
+use super::load::some_duration;
 
 /// What is before the backends. Each proxy sees its own requests only.
 #[derive(Copy, Clone, Debug, Deserialize, PartialEq)]
@@ -24,6 +25,15 @@ pub struct Proxies {
     /// How long the share of a backend grows that is new or comes back, under those policies.
     #[serde(deserialize_with = "duration")]
     pub slow_start: Duration,
+    /// Second attempts per hundred requests, under those policies; 0 for none.
+    pub hedge: u8,
+    /// How long an attempt is silent before; none if that is learnt.
+    #[serde(deserialize_with = "some_duration")]
+    pub hedge_delay: Option<Duration>,
+    /// Of one request at most.
+    pub hedge_attempts: u8,
+    /// Whether they may go to a backend that has the request.
+    pub hedge_same: bool,
 }
 
 impl Default for Proxies {
@@ -31,6 +41,17 @@ impl Default for Proxies {
     fn default() -> Self {
         let response_timeout = Duration::from_secs(60);
         let slow_start = Duration::ZERO;
-        Self { count: 1, workers: 1, response_timeout, max_attempts: 3, eject_after: 3, slow_start }
+        Self {
+            count: 1,
+            workers: 1,
+            response_timeout,
+            max_attempts: 3,
+            eject_after: 3,
+            slow_start,
+            hedge: 0,
+            hedge_delay: None,
+            hedge_attempts: 1,
+            hedge_same: false,
+        }
     }
 }

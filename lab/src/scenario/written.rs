@@ -73,8 +73,7 @@ impl Display for Load {
         match self {
             Self::Closed { clients } => line(f, "clients", Some(clients)),
             Self::Open { rate, arrivals, burst } => {
-                // A load times a rate has digits that mean nothing.
-                line(f, "rate", Some((rate * 1e6).round() / 1e6))?;
+                line(f, "rate", Some(rate))?;
                 let is_even = *arrivals == Arrivals::Even;
                 line(f, "arrivals", is_even.then(|| quoted("even")))?;
                 let burst = burst.map(|Burst { by, time: mean }| {
@@ -93,7 +92,11 @@ impl Display for Proxies {
         line(f, "response-timeout", Some(time(self.response_timeout)))?;
         line(f, "max-attempts", Some(self.max_attempts))?;
         line(f, "eject-after", Some(self.eject_after))?;
-        line(f, "slow-start", Some(time(self.slow_start)))
+        line(f, "slow-start", Some(time(self.slow_start)))?;
+        line(f, "hedge", Some(self.hedge))?;
+        line(f, "hedge-delay", self.hedge_delay.map(time))?;
+        line(f, "hedge-attempts", Some(self.hedge_attempts))?;
+        line(f, "hedge-same", Some(self.hedge_same))
     }
 }
 

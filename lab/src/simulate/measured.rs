@@ -62,6 +62,12 @@ impl Tally {
         self.errors as f64 / self.requests().max(1) as f64
     }
 
+    /// Attempts per request.
+    #[must_use]
+    pub fn attempts(&self) -> f64 {
+        self.sent.iter().sum::<u64>() as f64 / self.requests().max(1) as f64
+    }
+
     /// The part of the attempts that each backend got.
     #[must_use]
     pub fn shares(&self) -> Vec<f64> {

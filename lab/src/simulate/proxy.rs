@@ -1,18 +1,21 @@
 //! One simulated proxy: the real balancer, once per worker, in simulated time.
 //!
-//! All that decides is the proxy's own code: membership, leases, ejection, samples, policy. A
-//! baseline only takes the place of the policy's choice.
+//! All that decides is the proxy's own code: membership, leases, ejection, samples, policy, and
+//! when a request gets a second attempt. A baseline only takes the place of the policy's choice,
+//! and makes no second attempts.
 
 use fastrand::Rng;
 use tidegate::balance::{
     BackendId, Balancer, Choice, Lease, MAX_BACKENDS, Membership, Options, Outcome, RegistryFull,
     Role, Tier, Tried,
 };
+use tidegate::proxy::hedging::Hedger;
+use tidegate::proxy::settings::Hedging;
 
 use super::SimulateError;
 use super::baseline::{Baseline, Candidate};
 use super::contender::Contender;
-use crate::fleet::time::{Epoch, Time};
+use crate::fleet::time::{Epoch, Time, duration, nanos};
 use crate::scenario::{Group, Proxies};
 
 /// See the module.
@@ -20,6 +23,9 @@ pub(super) struct Proxy {
     epoch: Epoch,
     membership: Membership,
     balancers: Vec<Balancer>,
+    /// One per worker.
+    hedgers: Vec<Hedger>,
+    pub(super) hedging: Hedging,
     /// The present id of each backend of the scenario.
     ids: Vec<Option<BackendId>>,
     /// The backend that had each slot last.
@@ -44,19 +50,28 @@ impl Proxy {
             resample_after: policy.resample_after(),
             eject_after: Some(proxies.eject_after).filter(|count| *count > 0),
             slow_start: proxies.slow_start,
+            hedges: proxies.hedge > 0,
             ..Options::default()
         };
         // A backend that left and comes back has another slot, while its last requests end.
         let slots = (4 * backends).clamp(16, MAX_BACKENDS);
         let mut membership = Membership::with_slots(slots, options, epoch.instant(0))?;
         let balancers = (0..proxies.workers).map(|_| membership.balancer()).collect();
+        let baseline = contender.baseline(backends).map(|baseline| (baseline, rng));
         Ok(Self {
             epoch,
             membership,
             balancers,
+            hedgers: (0..proxies.workers).map(|_| Hedger::default()).collect(),
+            hedging: Hedging {
+                percent: Some(proxies.hedge).filter(|part| *part > 0 && baseline.is_none()),
+                delay: proxies.hedge_delay,
+                attempts: proxies.hedge_attempts,
+                same: proxies.hedge_same,
+            },
             ids: vec![None; backends],
             backends: vec![0; slots],
-            baseline: contender.baseline(backends).map(|baseline| (baseline, rng)),
+            baseline,
             candidates: Vec::with_capacity(backends),
         })
     }
@@ -114,6 +129,46 @@ impl Proxy {
         }
         let chosen = baseline.choose(&self.candidates, now, rng)?;
         lease(balancer.acquire_bound(self.ids[chosen]?, instant))
+    }
+
+    /// A request that may be sent twice has been sent.
+    pub(super) fn earn_hedge(&mut self, worker: usize) {
+        self.hedgers[worker].earn(&self.hedging);
+    }
+
+    /// How long an attempt is silent before there may be another one; `None` for ever.
+    pub(super) fn hedge_delay(&self, worker: usize) -> Option<Time> {
+        self.hedgers[worker].delay(&self.hedging).map(nanos)
+    }
+
+    /// The backend that a second attempt of a request goes to, which is paid for then.
+    pub(super) fn acquire_hedge(&mut self, worker: usize, tried: &Tried, now: Time) -> Choice {
+        let hedger = &mut self.hedgers[worker];
+        if !hedger.can_spend() {
+            return Choice::Nobody;
+        }
+        let (none, instant) = (Tried::default(), self.epoch.instant(now));
+        let tried = if self.hedging.same { &none } else { tried };
+        let choice = self.balancers[worker].acquire_hedge(tried, instant);
+        if matches!(choice, Choice::Go(_)) {
+            hedger.spend();
+        }
+        choice
+    }
+
+    /// A second attempt has ended: whether its answer was the first one.
+    pub(super) fn hedge_ended(&mut self, worker: usize, has_won: bool) {
+        self.hedgers[worker].ended(has_won);
+    }
+
+    /// Another attempt took so long, or longer if it was given up.
+    pub(super) fn learn_delay(&mut self, worker: usize, outcome: Outcome, took: Time) {
+        let (hedger, took) = (&mut self.hedgers[worker], duration(took));
+        match outcome {
+            Outcome::Abandoned => hedger.given_up(&self.hedging, took),
+            Outcome::Answered | Outcome::Declined => hedger.answered(&self.hedging, took),
+            Outcome::Failed | Outcome::Unreachable => {}
+        }
     }
 
     /// An attempt has been under way for another second; whether it is parked now. Baselines count

@@ -132,6 +132,7 @@ fn of_tally(tally: &Tally) -> Value {
         "p99_ms": tally.quantile_ms(0.99),
         "p999_ms": tally.quantile_ms(0.999),
         "error_part": tally.error_part(),
+        "attempts": tally.attempts(),
         "shares": tally.shares(),
     })
 }

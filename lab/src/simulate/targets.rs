@@ -2,19 +2,42 @@
 //!
 //! A ratio compares runs with the same seeds, so it varies less than the figures themselves.
 
+use std::time::Duration;
+
 use super::contender::Contender;
 use super::measured::{Measured, Tally};
 use super::{SimulateError, simulate};
 use crate::render::{Row, Table};
-use crate::scenario::{ReadError, Scenario};
+use crate::scenario::{Proxies, ReadError, Scenario};
 
 /// One goal.
 #[derive(Copy, Clone, Debug)]
 pub struct Target {
     scenario: &'static str,
     load: Option<f64>,
+    hedging: Hedging,
     figure: Figure,
     goal: Goal,
+}
+
+/// Second attempts, which the scenarios have none of.
+#[derive(Copy, Clone, Debug, PartialEq)]
+struct Hedging {
+    percent: u8,
+    delay_ms: Option<u64>,
+    attempts: u8,
+    same: bool,
+}
+
+const UNHEDGED: Hedging = Hedging { percent: 0, delay_ms: None, attempts: 1, same: false };
+
+impl Hedging {
+    fn adapt(self, proxies: &mut Proxies) {
+        proxies.hedge = self.percent;
+        proxies.hedge_delay = self.delay_ms.map(Duration::from_millis);
+        proxies.hedge_attempts = self.attempts;
+        proxies.hedge_same = self.same;
+    }
 }
 
 /// What is measured. Those of a focus have its index.
@@ -22,8 +45,11 @@ pub struct Target {
 enum Figure {
     PerSecond,
     MeanMs,
+    P95Ms,
     P99Ms,
     P999Ms,
+    /// Attempts per request.
+    Attempts,
     FocusP99Ms(usize),
     FocusErrorPart(usize),
     /// The share of the first backend, relative to a fair one.
@@ -39,6 +65,8 @@ enum Goal {
     OfPolicy(&'static str, f64),
     /// So many times another figure of the same run at most.
     OfFigure(Figure, f64),
+    /// So many times the same without second attempts at most.
+    OfUnhedged(f64),
 }
 
 impl Target {
@@ -47,22 +75,38 @@ impl Target {
     pub fn is_of(&self, scenario: &str) -> bool {
         self.scenario == scenario
     }
+
+    /// Whether it is about second attempts.
+    #[must_use]
+    pub fn is_hedged(&self) -> bool {
+        self.hedging != UNHEDGED
+    }
 }
 
 /// Who is to reach them.
 const OURS: &str = "adaptive";
 
 /// All of them.
-pub const TARGETS: [Target; 21] = {
-    use Figure::{FocusErrorPart, FocusFairShare, FocusP99Ms, MeanMs, P99Ms, P999Ms, PerSecond};
-    use Goal::{Least, Most, OfFigure, OfPolicy};
+pub const TARGETS: [Target; 32] = {
+    use Figure::{
+        Attempts, FocusErrorPart, FocusFairShare, FocusP99Ms, MeanMs, P95Ms, P99Ms, P999Ms,
+        PerSecond,
+    };
+    use Goal::{Least, Most, OfFigure, OfPolicy, OfUnhedged};
     const CONN: &str = "least-conn";
     const TIME: &str = "least-time";
     const fn new(scenario: &'static str, figure: Figure, goal: Goal) -> Target {
-        Target { scenario, load: None, figure, goal }
+        Target { scenario, load: None, hedging: UNHEDGED, figure, goal }
     }
     const fn uneven(load: f64, figure: Figure, goal: Goal) -> Target {
-        Target { scenario: "uneven", load: Some(load), figure, goal }
+        Target { load: Some(load), ..new("uneven", figure, goal) }
+    }
+    const fn hedged(percent: u8, target: Target) -> Target {
+        Target { hedging: Hedging { percent, ..UNHEDGED }, ..target }
+    }
+    const fn original(percent: u8, attempts: u8, figure: Figure, goal: Goal) -> Target {
+        let hedging = Hedging { percent, delay_ms: Some(25), attempts, same: attempts > 1 };
+        Target { hedging, ..new("original", figure, goal) }
     }
     [
         uneven(0.5, P99Ms, OfPolicy(CONN, 0.62)),
@@ -87,6 +131,18 @@ pub const TARGETS: [Target; 21] = {
         new("fleet", P99Ms, OfPolicy(CONN, 0.45)),
         new("long-polls", FocusP99Ms(0), OfPolicy(CONN, 0.65)),
         new("original", PerSecond, Least(570.0)),
+        hedged(5, new("heavy-tail", P99Ms, OfUnhedged(0.55))),
+        // The budget, and what was saved up of it before.
+        hedged(5, new("heavy-tail", Attempts, Most(1.0501))),
+        hedged(5, uneven(0.7, P99Ms, OfUnhedged(1.05))),
+        hedged(5, uneven(0.9, P99Ms, OfUnhedged(1.05))),
+        hedged(5, uneven(0.95, P99Ms, OfUnhedged(1.05))),
+        original(33, 1, PerSecond, Least(1050.0)),
+        original(33, 1, MeanMs, Most(96.0)),
+        original(33, 1, P95Ms, Most(285.0)),
+        original(50, 3, PerSecond, Least(2400.0)),
+        original(50, 3, MeanMs, Most(45.0)),
+        original(50, 3, P95Ms, Most(100.0)),
     ]
 };
 
@@ -114,10 +170,13 @@ pub enum TargetError {
     Policy(String),
 }
 
+/// A scenario, its load, the second attempts, and the policy.
+type Run = (&'static str, Option<f64>, Hedging, &'static str);
+
 /// Runs scenarios, each policy only once.
 #[derive(Debug, Default)]
 pub struct Judge {
-    runs: Vec<(&'static str, Option<f64>, &'static str, Measured)>,
+    runs: Vec<(Run, Measured)>,
 }
 
 impl Judge {
@@ -139,6 +198,10 @@ impl Judge {
                 Some(self.figure(target, &scenario, policy, target.figure)?)
             }
             Goal::OfFigure(other, _) => Some(self.figure(target, &scenario, OURS, other)?),
+            Goal::OfUnhedged(_) => {
+                let target = Target { hedging: UNHEDGED, ..target };
+                Some(self.figure(target, &scenario, OURS, target.figure)?)
+            }
         };
         Ok(Judged { target, scenario, figure, other })
     }
@@ -150,15 +213,16 @@ impl Judge {
         policy: &'static str,
         figure: Figure,
     ) -> Result<f64, TargetError> {
-        let Target { scenario: name, load, .. } = target;
-        let found = self.runs.iter().find(|run| (run.0, run.1, run.2) == (name, load, policy));
-        if let Some((.., measured)) = found {
+        let run = (target.scenario, target.load, target.hedging, policy);
+        if let Some((_, measured)) = self.runs.iter().find(|(known, _)| *known == run) {
             return Ok(figure.of(measured));
         }
         let contender: Contender = policy.parse().map_err(TargetError::Policy)?;
-        let measured = simulate(scenario, contender)?;
+        let mut scenario = scenario.clone();
+        target.hedging.adapt(&mut scenario.proxies);
+        let measured = simulate(&scenario, contender)?;
         let value = figure.of(&measured);
-        self.runs.push((name, load, policy, measured));
+        self.runs.push((run, measured));
         Ok(value)
     }
 }
@@ -173,7 +237,9 @@ impl Figure {
         match self {
             Self::PerSecond => measured.per_second(),
             Self::MeanMs => measured.all.mean_ms(),
+            Self::P95Ms => measured.all.quantile_ms(0.95),
             Self::P99Ms => p99(&measured.all),
+            Self::Attempts => measured.all.attempts(),
             Self::P999Ms => measured.all.quantile_ms(0.999),
             Self::FocusP99Ms(index) => focus(index, p99),
             Self::FocusErrorPart(index) => focus(index, Tally::error_part),
@@ -186,7 +252,9 @@ impl Figure {
         match self {
             Self::PerSecond => "requests/s".to_owned(),
             Self::MeanMs => "mean".to_owned(),
+            Self::P95Ms => "p95".to_owned(),
             Self::P99Ms => "p99".to_owned(),
+            Self::Attempts => "attempts per request".to_owned(),
             Self::P999Ms => "p99.9".to_owned(),
             Self::FocusP99Ms(index) => format!("p99 {}", focus(index)),
             Self::FocusErrorPart(index) => format!("errors {}", focus(index)),
@@ -197,6 +265,7 @@ impl Figure {
     fn shown(self, value: f64) -> String {
         match self {
             Self::PerSecond => format!("{value:.0}"),
+            Self::MeanMs | Self::P95Ms => format!("{value:.1} ms"),
             Self::FocusErrorPart(_) => format!("{:.3} %", 100.0 * value),
             _ => format!("{value:.3}"),
         }
@@ -214,21 +283,26 @@ impl Judged {
     #[must_use]
     pub fn is_met(&self, slack: f64) -> bool {
         match self.target.goal {
-            Goal::Most(most) | Goal::OfPolicy(_, most) | Goal::OfFigure(_, most) => {
-                self.value() <= most * slack
-            }
+            Goal::Most(most)
+            | Goal::OfPolicy(_, most)
+            | Goal::OfFigure(_, most)
+            | Goal::OfUnhedged(most) => self.value() <= most * slack,
             Goal::Least(least) => self.value() * slack >= least,
         }
     }
 
     fn row(&self) -> Row {
-        let Target { scenario, load, figure, goal } = self.target;
-        let name = load.map_or(scenario.to_owned(), |load| format!("{scenario} at {load}"));
+        let Target { scenario, load, hedging, figure, goal } = self.target;
+        let mut name = load.map_or(scenario.to_owned(), |load| format!("{scenario} at {load}"));
+        if hedging != UNHEDGED {
+            name.extend([", ", &hedging.percent.to_string(), " % hedged"]);
+        }
         let what = figure.words(&self.scenario);
         let (what, bound) = match goal {
             Goal::Most(most) => (what, format!("≤ {}", figure.shown(most))),
             Goal::Least(least) => (what, format!("≥ {}", figure.shown(least))),
             Goal::OfPolicy(policy, most) => (format!("{what} ÷ {policy}"), format!("≤ {most:.2}")),
+            Goal::OfUnhedged(most) => (format!("{what} ÷ unhedged"), format!("≤ {most:.2}")),
             Goal::OfFigure(other, most) => {
                 (format!("{what} ÷ {}", other.words(&self.scenario)), format!("≤ {most:.2}"))
             }

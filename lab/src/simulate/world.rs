@@ -14,8 +14,8 @@ use super::contender::Contender;
 use super::measured::Measured;
 use super::proxy::Proxy;
 use crate::fleet::time::{Time, duration, nanos};
-use crate::fleet::{self, Change, Events, Fleet, Key, Outcome};
-use crate::scenario::{Conduct, Load, PATIENCE, Request as Drawn, Requests, Scenario, Streams};
+use crate::fleet::{self, Change, Events, Fleet, Key, Outcome, Table};
+use crate::scenario::{Conduct, Load, PATIENCE, Requests, Scenario, Streams};
 
 /// Something that happens at an instant.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -24,6 +24,9 @@ enum Event {
     Arrive,
     /// It is about a backend.
     Fleet(fleet::Event),
+    /// A request of which this attempt is still silent may get another one, or a failure that was
+    /// held back is its answer.
+    Overdue(Key),
 }
 
 impl From<fleet::Event> for Event {
@@ -46,6 +49,8 @@ pub(super) struct World<'a> {
     drift: Rng,
     /// What it has are attempts of requests.
     fleet: Fleet<Attempt>,
+    /// Those that are waited for.
+    pending: Table<Request>,
     proxies: Vec<Proxy>,
     measured: Measured,
     /// Requests that are counted and have not ended.
@@ -85,6 +90,7 @@ impl<'a> World<'a> {
             measured: Measured::new(fleet.len(), scenario.focus.len())?,
             fleet,
             proxies,
+            pending: Table::default(),
             open: 0,
         })
     }
@@ -105,8 +111,11 @@ impl<'a> World<'a> {
             }
         }
         for Attempt { request, lease, .. } in self.fleet.drain().collect::<Vec<_>>() {
-            let Drawn { proxy, worker, .. } = request.drawn;
-            self.proxies[proxy].abandon(worker, lease);
+            if let Some(Request { drawn, .. }) = self.pending.get(request) {
+                self.proxies[drawn.proxy].abandon(drawn.worker, lease);
+            }
+        }
+        for request in std::mem::take(&mut self.pending).into_values() {
             self.count(&request, true);
         }
         self.measured.seconds = self.scenario.run.length.as_secs_f64();
@@ -142,6 +151,7 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) -> Result<(), SimulateError> {
         match event {
             Event::Arrive => self.arrive(),
+            Event::Overdue(key) => self.overdue(key),
             Event::Fleet(event) => match self.fleet.happen(event, self.now, &mut self.events) {
                 Some(Outcome::Answered(answer)) => self.answered(answer),
                 Some(Outcome::Changed(backend, change)) => self.changed(backend, change)?,
@@ -161,9 +171,10 @@ impl<'a> World<'a> {
         let drawn = self.requests.take(duration(self.now));
         self.await_arrival();
         let (came, tried) = (self.now, Tried::default());
-        let request = Request { came, drawn, tried, attempts: 0 };
+        let request = Request { came, drawn, tried, attempts: 0, hedges: 0, out: Vec::new() };
         self.open += u64::from(self.is_counted(&request));
-        self.dispatch(request);
+        let key = self.pending.insert(request);
+        self.dispatch(key);
     }
 
     /// The script of a backend has changed something.

@@ -32,6 +32,9 @@ const WORST_FAILURE: f64 = 100.0;
 const FAILURE_MEETS: f64 = 11.0;
 /// What the first sample is averaged with: so many samples like the fleet's mean.
 const PRIOR: f64 = 2.0;
+/// A backend gets a second attempt only if what it has in flight, times the elasticity, is at most
+/// such a part of what it usually has, times what is missing from the elasticity to 1.
+const HEDGED_PART: f64 = 0.7;
 /// Among scores that are so many times the least, or less, the fewest tunnels win.
 const NEARLY: f64 = 1.05;
 
@@ -73,6 +76,8 @@ struct Learnt {
     usual: AtomicU64,
     /// `L/√m`, so that a choice takes no root.
     rate: AtomicU64,
+    /// The mean of the logarithm of what is in flight.
+    usual_log: AtomicU64,
     /// When the last sample was recorded; `NEVER` before the first.
     observed_at: AtomicU64,
 }
@@ -167,6 +172,7 @@ impl Learnt {
             weight: AtomicU64::new(0),
             usual: AtomicU64::new(0),
             rate: AtomicU64::new(0),
+            usual_log: AtomicU64::new(0),
             observed_at: AtomicU64::new(0),
         };
         learnt.forget();
@@ -176,7 +182,7 @@ impl Learnt {
     fn forget(&self) {
         self.writer.store(0, Relaxed);
         self.observed_at.store(NEVER, Relaxed);
-        for word in [&self.latency, &self.weight, &self.usual, &self.rate] {
+        for word in [&self.latency, &self.weight, &self.usual, &self.rate, &self.usual_log] {
             word.store(0.0_f64.to_bits(), Relaxed);
         }
     }
@@ -246,6 +252,19 @@ impl Learnt {
         self.store(estimate);
         Some(sample)
     }
+
+    /// Learns how a sample depends on what was in flight. Only the one writer may.
+    #[cold]
+    fn relate(&self, before: Option<Estimate>, sample: f64, in_flight: u32, answers: &mut Answers) {
+        let number = |word: &AtomicU64| f64::from_bits(word.load(Relaxed));
+        let (log, usual) = (f64::from(in_flight).ln(), number(&self.usual_log));
+        let Some(before) = before else {
+            return self.usual_log.store(log.to_bits(), Relaxed);
+        };
+        let after = usual + (log - usual) / number(&self.weight);
+        self.usual_log.store(after.to_bits(), Relaxed);
+        answers.relate(sample / before.latency - 1.0, log - usual);
+    }
 }
 
 impl Adaptive {
@@ -295,7 +314,7 @@ impl Ranking for Adaptive {
     }
 
     fn observe(&self, sample: &Sample, answers: &mut Answers) {
-        let Sample { backend, outcome, took, in_flight, now } = *sample;
+        let Sample { backend, outcome, took, in_flight, relates, now } = *sample;
         let learnt = &self.learnt[backend];
         let (times, mean) = (self.times, answers.mean());
         let is_failure = matches!(outcome, Outcome::Failed | Outcome::Unreachable);
@@ -304,9 +323,13 @@ impl Ranking for Adaptive {
         }
         let took = (took as f64).max(times.shortest);
         let evidence = Evidence { outcome, took, in_flight: f64::from(in_flight), now };
+        let before = if relates { learnt.estimate() } else { None };
         let counted = learnt.learn(evidence, times, mean);
         if let (Some(sample), Outcome::Answered | Outcome::Declined) = (counted, outcome) {
             answers.add(sample);
+        }
+        if let Some(sample) = counted.filter(|_| relates) {
+            learnt.relate(before, sample, in_flight, answers);
         }
         learnt.end(now, times, mean);
     }
@@ -324,6 +347,12 @@ impl Ranking for Adaptive {
 
     fn observed_at(&self, backend: BackendId) -> Option<Nanos> {
         Some(self.learnt[backend].observed_at.load(Relaxed)).filter(|at| *at != NEVER)
+    }
+
+    fn hedge_limit(&self, backend: BackendId, answers: &Answers) -> f64 {
+        let usual = f64::from_bits(self.learnt[backend].usual.load(Relaxed));
+        let elasticity = answers.elasticity();
+        HEDGED_PART * (1.0 - elasticity) / elasticity * usual
     }
 
     fn forget(&self, backend: BackendId) {

@@ -18,6 +18,8 @@ pub(in crate::balance) struct Sample {
     pub(in crate::balance) took: Nanos,
     /// In flight at the backend when the attempt began, itself included.
     pub(in crate::balance) in_flight: u32,
+    /// Whether it is to be learnt how the latency depends on what is in flight.
+    pub(in crate::balance) relates: bool,
     pub(in crate::balance) now: Nanos,
 }
 
@@ -63,6 +65,12 @@ pub(in crate::balance) trait Ranking: Debug + Send + Sync {
     /// When the last sample of `backend` was taken in; `None` before the first.
     fn observed_at(&self, _backend: BackendId) -> Option<Nanos> {
         None
+    }
+
+    /// The most requests that a backend may have in flight when it gets a second attempt, so that
+    /// this makes no others wait. None where the policy does not know how much a backend can take.
+    fn hedge_limit(&self, _backend: BackendId, _answers: &Answers) -> f64 {
+        0.0
     }
 
     /// Another backend has this slot from now on. No thread uses the slot meanwhile.

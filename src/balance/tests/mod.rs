@@ -5,6 +5,7 @@ mod admission;
 mod churn;
 mod decisions;
 mod ejection;
+mod hedges;
 mod kept;
 mod limits;
 mod membership;

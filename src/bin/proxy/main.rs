@@ -114,17 +114,7 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
         reloads: sources.config().map(|_| reloads.clone()),
         started: SystemTime::now(),
     };
-    let tell_of = log.clone();
-    let tell = move |config: &Path, reloaded: Result<Reloaded, ReloadError>| {
-        reloads.count(reloaded.is_ok(), SystemTime::now());
-        match reloaded {
-            Ok(Reloaded { plan, changes }) => {
-                tell_of.goes_on_by(&plan);
-                console.say(&format!("reloaded {}: {changes}", config.display()));
-            }
-            Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
-        }
-    };
+    let tell = after_reload(log.clone(), reloads, console);
     let reloader = Reloader::start(sources, planned.clone(), controller.clone(), tell);
     let reloader = reloader.map_err(can_t_start)?;
     let answering = Answering { scraper, reloader, metrics: Arc::clone(&metrics), log };
@@ -149,6 +139,24 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
     let (requests, errors) = (traffic.requests(), traffic.errors());
     console.say(&format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost"));
     outcome.map_err(|error| fail(console, 1, &error))
+}
+
+/// What is done when the file was read again.
+fn after_reload(
+    log: Log,
+    reloads: ReloadCounter,
+    console: Console,
+) -> impl Fn(&Path, Result<Reloaded, ReloadError>) {
+    move |config, reloaded| {
+        reloads.count(reloaded.is_ok(), SystemTime::now());
+        match reloaded {
+            Ok(Reloaded { plan, changes }) => {
+                log.goes_on_by(&plan);
+                console.say(&format!("reloaded {}: {changes}", config.display()));
+            }
+            Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
+        }
+    }
 }
 
 /// Prints the plan, if a proxy could start with it.

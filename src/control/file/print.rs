@@ -16,8 +16,8 @@ const BACKENDS: &str = "A table for each backend. url: `http://host[:port]`, or 
     `unix:/path/to/socket`. weight: its share of the requests beside the others (default: 1). \
     max-in-flight: how many requests it gets at a time in all (default: no limit). backup: true if \
     it gets requests only while no other backend takes them (default: false). drained: true if it \
-    finishes what it has and gets nothing new (default: false). resolve: \"all\" if each address of \
-    its name is a backend by itself";
+    finishes what it has and gets nothing new (default: false). resolve: \"all\" if each address \
+    of its name is a backend by itself";
 
 /// The plan with an explanation of each setting. Those that have their defaults are comments, so
 /// that what differs stands out. Read back, it is the same plan.

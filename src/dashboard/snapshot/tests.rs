@@ -259,6 +259,18 @@ fn a_log_of_ours_tells_reasons_and_no_averages_are_made_up() {
 }
 
 #[test]
+fn a_request_that_had_a_second_attempt_tells_what_became_of_it() {
+    let hedged = Row {
+        hedge: Some("lost"),
+        hedge_backend_url: Some("http://b"),
+        ..own_row("http://a", "best")
+    };
+    let figures = snapshot([hedged], Window::Minute);
+    let newest = &figures["latest"][0];
+    assert_eq!((&newest["hedge"], &newest["hedge_backend"]), (&json!("lost"), &json!("http://b")));
+}
+
+#[test]
 fn averages_of_a_log_of_another_tool_are_said_to_be_recomputed() {
     let figures = snapshot([10, 400].map(|n| row(0, "http://a", ms(n))), Window::Minute);
     let label = "recomputed from the log, the policy's parameters are unknown";
@@ -340,10 +352,12 @@ fn the_latest_requests_come_newest_first_with_what_they_were() {
     let expected = json!([
         { "time_ms": 2.0, "backend": null, "method": "GET", "path": "/x", "status": 503,
           "error": true, "fault": "no_backend", "latency_ms": null, "reason": null,
-          "in_flight": null, "sma_ms": null, "ewma_ms": null },
+          "in_flight": null, "hedge": null, "hedge_backend": null,
+          "sma_ms": null, "ewma_ms": null },
         { "time_ms": 1.5, "backend": "http://a", "method": "", "path": "", "status": 200,
           "error": false, "fault": "", "latency_ms": 10.0, "reason": null,
-          "in_flight": null, "sma_ms": 10.0, "ewma_ms": 10.0 },
+          "in_flight": null, "hedge": null, "hedge_backend": null,
+          "sma_ms": 10.0, "ewma_ms": 10.0 },
     ]);
     assert_eq!(figures["latest"], expected);
     assert_eq!(figures["not_dispatched"], json!({ "requests": 1, "requests_since": 1 }));

@@ -45,6 +45,8 @@ impl<'a> Request<'a> {
             dispatched: ended.checked_sub(Duration::from_micros(12_400)),
             in_flight: Some(17),
             reason: Some("retry"),
+            hedge: Some(Hedge::Won),
+            hedge_backend: "http://localhost:8082",
         })
     }
 
@@ -60,11 +62,12 @@ impl<'a> Request<'a> {
     }
 
     fn add_to(&self, batch: &mut Batch, timestamp_us: i64) {
-        let (record, [backend, method, path]) = self.record.split();
+        let (record, [backend, hedge_backend, method, path]) = self.record.split();
         let backend = record.backend.map(|_| backend);
         let clock = Clock::at(self.record.ended, timestamp_us);
         let run = &self.run;
-        batch.add(&Facts { record: &record, backend, method, path, worker: 1, run, clock });
+        let (record, worker) = (&record, 1);
+        batch.add(&Facts { record, backend, hedge_backend, method, path, worker, run, clock });
     }
 
     fn written_by(&self, batch: &mut Batch, timestamp_us: i64) -> String {
@@ -101,6 +104,8 @@ fn full_row() -> Row<'static> {
         started_us: Some(TIMESTAMP_US - 12_400),
         in_flight: Some(17),
         reason: Some("retry"),
+        hedge: Some("won"),
+        hedge_backend_url: Some("http://localhost:8082"),
     }
 }
 
@@ -154,7 +159,7 @@ fn the_header_is_the_contract() {
         header(),
         "timestamp,backend_url,latency_ms,status_code,routing_mode,connection,worker,client,\
          method,path,request_bytes,response_bytes,connect_ms,first_byte_ms,attempts,fault,\
-         probe,started,in_flight,reason\n"
+         probe,started,in_flight,reason,hedge,hedge_backend_url\n"
     );
 }
 
@@ -164,11 +169,11 @@ fn a_row_is_written_just_so() {
         Request::full().written(),
         "2026-11-23T10:11:12.000345Z,http://localhost:8081,12.345,200,adaptive_ewma,persistent,1,\
          127.0.0.1:50000,GET,/index.html?q=1,78,4294967296,0.090,11.000,2,upstream_reset,\
-         health,2026-11-23T10:11:11.987945Z,17,retry\n"
+         health,2026-11-23T10:11:11.987945Z,17,retry,won,http://localhost:8082\n"
     );
     assert_eq!(
         Request::bare().written(),
-        "2026-11-23T10:11:12.000345Z,,,400,adaptive_ewma,persistent,1,unix:,,,0,0,,,0,,,,,\n"
+        "2026-11-23T10:11:12.000345Z,,,400,adaptive_ewma,persistent,1,unix:,,,0,0,,,0,,,,,,,\n"
     );
 }
 
@@ -251,13 +256,15 @@ fn every_text_column_is_escaped() {
             path: b"/\xff,\r\0\x7f\"\xc3\xbc%20",
             fault: Some("g\th"),
             reason: Some("i;j k"),
+            hedge: Some(Hedge::Lost),
+            hedge_backend: "=n",
             ..Record::new(now())
         },
     };
     assert_eq!(
         request.written(),
         "2026-11-23T10:11:12.000345Z,\"a,b\",,400,\"c\"\"d\",\"e f\",1,unix:,\
-         \"G%0AT\",\"/%FF,%0D%00%7F\"\"%C3%BC%20\",0,0,,,0,\"g%09h\",,,,\"i;j k\"\n"
+         \"G%0AT\",\"/%FF,%0D%00%7F\"\"%C3%BC%20\",0,0,,,0,\"g%09h\",,,,\"i;j k\",lost,\"'=n\"\n"
     );
 }
 

@@ -1,9 +1,9 @@
 //! One check without its socket: what is sent, what the response means, and how long it may take.
 //!
-//! Only the status decides. So the head is parsed as that of any response, with the same limits, and
-//! the body is received and dropped, whatever its framing. It is received at all because closing a
-//! socket with unread bytes resets the connection, which some servers log as an error; and only up
-//! to a limit, because an endless body is no reason to keep a connection.
+//! Only the status decides. So the head is parsed as that of any response, with the same limits,
+//! and the body is received and dropped, whatever its framing. It is received at all because
+//! closing a socket with unread bytes resets the connection, which some servers log as an error;
+//! and only up to a limit, because an endless body is no reason to keep a connection.
 
 use std::fmt;
 use std::time::{Duration, Instant};

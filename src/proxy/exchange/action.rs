@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use super::attempt::AttemptId;
 use crate::balance::{BackendId, Balancer};
 use crate::buffer::FreeList;
-use crate::http::Headers;
+use crate::http::{Headers, Method};
 use crate::proxy::budget::RetryBudget;
 use crate::proxy::fault::Fault;
+use crate::proxy::hedging::Hedger;
 use crate::proxy::peer::Peer;
 use crate::proxy::resolver::AddressCursor;
 use crate::proxy::settings::Settings;
@@ -22,6 +23,8 @@ pub struct Context<'a> {
     pub balancer: &'a mut Balancer,
     /// What may still be sent again.
     pub budget: &'a mut RetryBudget,
+    /// When second attempts may begin.
+    pub hedger: &'a mut Hedger,
     /// Blocks for bodies.
     pub free: &'a mut FreeList,
     /// Scratch for parsing a head.
@@ -102,6 +105,15 @@ pub enum CloseMode {
     Reset,
 }
 
+/// What became of a second attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HedgeEvent {
+    /// It began.
+    Sent,
+    /// Its answer was the first acceptable one.
+    Won,
+}
+
 /// What the exchange needs a worker to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
@@ -128,6 +140,13 @@ pub enum Action {
         /// What went wrong.
         fault: Fault,
     },
+    /// Count a second attempt at this backend.
+    CountHedge {
+        /// The backend.
+        backend: BackendId,
+        /// What became of it.
+        event: HedgeEvent,
+    },
     /// Put the attempt's connection back into the pool.
     Recycle {
         /// The attempt, which is over.
@@ -141,6 +160,15 @@ pub enum Action {
         attempt: AttemptId,
         /// How long the connection may rest.
         idle: Duration,
+    },
+    /// Read the answer to the attempt, which was cancelled, to its end and drop it, then put the
+    /// connection into the pool. Close it if that takes too long, see
+    /// [`Discard`](super::Discard).
+    Discard {
+        /// The attempt, which is over.
+        attempt: AttemptId,
+        /// The method of its request.
+        method: Method,
     },
     /// End the attempt's connection. By a reset if over it all was said: unlike a close this leaves
     /// no port in TIME-WAIT (RFC 9293 §3.6), of which a busy proxy would run out. Or if it is that

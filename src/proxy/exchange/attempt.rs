@@ -33,6 +33,7 @@ impl AttemptId {
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) lease: Lease,
+    pub(super) role: Role,
     pub(super) link: Link,
     pub(super) timing: Timing,
     pub(super) answer: Answer,
@@ -49,6 +50,18 @@ pub(super) struct Attempt {
     pub(super) awaited: Option<UpstreamWait>,
     /// When its lease may next be parked. A lease that is parked, or a tunnel's, is not.
     pub(super) parks_at: Option<Instant>,
+    /// If it is silent until then, a hedge may begin; if its answer is a failure that is held back,
+    /// it is sent then.
+    pub(super) overdue_at: Option<Instant>,
+}
+
+/// Why an attempt was begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Role {
+    /// The first one, or one that follows because another failed.
+    Own,
+    /// One beside another that was silent.
+    Hedge,
 }
 
 /// The upstream connection as the exchange sees it.
@@ -84,7 +97,8 @@ pub(super) enum Origin {
 pub(super) enum Answer {
     /// Its head is awaited, behind so many interim ones.
     Awaited { search: HeadSearch, interim: u32 },
-    /// The head of a failure, up to `end`, which is passed on only if no other attempt does better.
+    /// The head of a failure, up to `end`, which is passed on only if no other attempt does better
+    /// in time.
     Held { end: usize },
     /// It is the response.
     Won,
@@ -108,9 +122,10 @@ pub(super) enum Reuse {
 }
 
 impl Attempt {
-    pub(super) fn new(lease: Lease, now: Instant) -> Self {
+    pub(super) fn new(lease: Lease, role: Role, now: Instant) -> Self {
         Self {
             lease,
+            role,
             link: Link::Connecting { more: None },
             timing: Timing::start(now),
             answer: Answer::none(),
@@ -121,6 +136,7 @@ impl Attempt {
             moved: now,
             awaited: None,
             parks_at: Some(now + PARKED_AFTER),
+            overdue_at: None,
         }
     }
 
@@ -132,6 +148,7 @@ impl Attempt {
         self.sent = Cursor::default();
         self.end = None;
         self.parks_at = Some(now + PARKED_AFTER);
+        self.overdue_at = None;
     }
 
     /// Whether the connection had served another request before.
@@ -259,9 +276,14 @@ impl Attempts {
     }
 
     /// Gives an attempt a name, if one is free.
-    pub(super) fn insert(&mut self, lease: Lease, now: Instant) -> Result<AttemptId, Lease> {
+    pub(super) fn insert(
+        &mut self,
+        lease: Lease,
+        role: Role,
+        now: Instant,
+    ) -> Result<AttemptId, Lease> {
         let Some(id) = AttemptIds::ALL.minus(self.out).next() else { return Err(lease) };
-        self.slots[id.index()] = Some(Attempt::new(lease, now));
+        self.slots[id.index()] = Some(Attempt::new(lease, role, now));
         self.out.insert(id);
         Ok(id)
     }

@@ -207,7 +207,9 @@ impl Exchange {
     /// The client left: nothing is owed to anyone but the row. The reset keeps one that comes back
     /// to what the system still holds for it from taking that for whole.
     pub(super) fn abandon(&mut self, fault: Fault, context: &mut Context<'_>) {
-        self.observe_abandoned(context);
+        for id in self.attempts.ids() {
+            self.observe_given_up(id, context);
+        }
         self.end_attempts(self.breaking(), context);
         let is_over = matches!(self.states.response(), Response::Reporting(_) | Response::Over);
         if is_over || self.is_idle() {

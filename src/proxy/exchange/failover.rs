@@ -6,10 +6,10 @@
 //! harm; else it has failed.
 
 use super::Exchange;
-use super::action::{Action, CloseMode, ConnectFailure, Context, Source};
-use super::attempt::{Answer, Attempt, AttemptId, Link, MAX_ATTEMPTS};
+use super::action::{Action, CloseMode, ConnectFailure, Context, HedgeEvent, Source};
+use super::attempt::{Answer, Attempt, AttemptId, Link, Role};
 use super::request_context::Serves;
-use super::state::{Request, Response};
+use super::state::Response;
 use crate::balance::{BackendId, Choice, Lease, Outcome};
 use crate::proxy::fault::Fault;
 
@@ -25,39 +25,16 @@ impl Exchange {
             }
         };
         match choice {
-            Choice::Go(lease) => self.begin_attempt(lease, context),
+            Choice::Go(lease) => self.begin_attempt(lease, Role::Own, context),
             Choice::Wait => self.fail(Fault::BackendsFull, context),
             Choice::Nobody => self.fail(Fault::ConnectRefused, context),
         }
     }
 
-    /// Begins a second attempt beside those that are out, at a backend that was not tried yet;
-    /// whether it did. The one that answers first wins, the others are cancelled.
-    ///
-    /// It does not if a final response has begun, if the request can't harmlessly be sent twice or
-    /// is not kept whole (RFC 9110 §9.2.2), if it offers to change the protocol, or if its client
-    /// is bound to a backend.
-    pub fn hedge(&mut self, context: &mut Context<'_>) -> bool {
-        let is_racing = matches!(self.states.response(), Response::Awaited);
-        let is_whole = matches!(self.states.request(), Request::Done) && self.up.is_kept();
-        let is_harmless = self.about.method.is_idempotent() && self.offered.is_empty();
-        let is_free = self.about.serves == Serves::Anyone && self.attempts.len() < MAX_ATTEMPTS;
-        if !(is_racing && is_whole && is_harmless && is_free) {
-            return false;
-        }
-        let Choice::Go(lease) = context.balancer.acquire(&self.tried, context.now) else {
-            return false;
-        };
-        self.record.hedges += 1;
-        self.begin_attempt(lease, context);
-        self.work(context);
-        true
-    }
-
-    fn begin_attempt(&mut self, lease: Lease, context: &mut Context<'_>) {
+    pub(super) fn begin_attempt(&mut self, lease: Lease, role: Role, context: &mut Context<'_>) {
         let backend = lease.backend();
         self.tried.insert(backend);
-        let id = match self.attempts.insert(lease, context.now) {
+        let id = match self.attempts.insert(lease, role, context.now) {
             Ok(id) => id,
             Err(lease) => {
                 context.balancer.release(lease);
@@ -66,6 +43,10 @@ impl Exchange {
         };
         let name = context.balancer.name(backend).unwrap_or_default();
         self.record.attempt_begun(id, name, context.now);
+        if role == Role::Hedge {
+            self.record.hedged(id, HedgeEvent::Sent);
+            self.actions.push_back(Action::CountHedge { backend, event: HedgeEvent::Sent });
+        }
         if matches!(self.states.response(), Response::Idle) {
             self.response_becomes(Response::Awaited, context);
         }
@@ -73,10 +54,13 @@ impl Exchange {
     }
 
     /// Asks for a connection on which the attempt begins, or begins again.
-    fn connect(&mut self, id: AttemptId, source: Source, context: &Context<'_>) {
+    fn connect(&mut self, id: AttemptId, source: Source, context: &mut Context<'_>) {
         self.record.attempts += 1;
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.restart(context.now);
+        }
+        if context.settings.hedging.percent.is_some() {
+            self.await_silence(id, context);
         }
         self.dial(id, source, context);
     }
@@ -158,7 +142,7 @@ impl Exchange {
 
     /// Whether a connection may be asked for once more. Hedges don't count.
     fn may_retry(&self, context: &Context<'_>) -> bool {
-        self.record.attempts - self.record.hedges < context.settings.limits.attempts
+        self.record.attempts - self.record.hedges() < context.settings.limits.attempts
     }
 
     /// Whether there is a backend that was not tried yet and may be, with no other attempt out.
@@ -204,32 +188,28 @@ impl Exchange {
         if self.attempts.len() > 1 {
             self.count_failure(id, fault);
             self.end_attempt(id, close(id, CloseMode::Close), context);
+            if context.settings.hedging.percent.is_some() {
+                self.await_rest(context);
+            }
         } else {
             self.fail(fault, context);
         }
     }
 
-    /// The client leaves. An attempt that has no response yet took at least so long.
-    pub(super) fn observe_abandoned(&mut self, context: &mut Context<'_>) {
-        let client_awaited = self.body_awaited();
-        for id in self.attempts.ids() {
-            let Some(attempt) = self.attempts.get_mut(id) else { continue };
-            let waited = attempt.timing.answered(client_awaited, context.now);
-            attempt.lease.excuse(waited.excused);
-            context.balancer.observe(&mut attempt.lease, Outcome::Abandoned, waited.at);
-        }
-    }
-
     /// An attempt has the head of the final response: the others are cancelled, and what it
     /// received is the response's from here on.
+    #[inline]
     pub(super) fn win(&mut self, id: AttemptId, context: &mut Context<'_>) {
         for other in self.attempts.ids().without(id) {
-            self.end_attempt(other, close(other, CloseMode::Close), context);
+            self.cancel(other, context);
         }
         self.attempts.win(id);
         if let Some(attempt) = self.attempts.get_mut(id) {
-            attempt.answer = Answer::Won;
+            (attempt.answer, attempt.overdue_at) = (Answer::Won, None);
             std::mem::swap(&mut attempt.buffer, &mut self.down.body);
+            if attempt.role == Role::Hedge {
+                self.hedge_won(id, context);
+            }
         }
     }
 
@@ -245,6 +225,9 @@ impl Exchange {
     pub(super) fn end_attempt(&mut self, id: AttemptId, action: Action, context: &mut Context<'_>) {
         let Some(mut attempt) = self.attempts.remove(id) else { return };
         self.record.attempt_ended(id, &attempt, context.now);
+        if attempt.role == Role::Hedge && !matches!(attempt.answer, Answer::Won) {
+            context.hedger.ended(false);
+        }
         attempt.buffer.clear();
         attempt.buffer.release_block(context.free);
         context.balancer.release(attempt.lease);

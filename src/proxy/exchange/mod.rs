@@ -11,8 +11,10 @@
 
 mod action;
 mod attempt;
+mod discard;
 mod ending;
 mod failover;
+mod hedging;
 mod invariants;
 mod request;
 mod request_context;
@@ -26,10 +28,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 pub use self::action::{
-    Action, CloseMode, ConnectFailure, Context, Phase, Side, Source, StreamEnd,
+    Action, CloseMode, ConnectFailure, Context, HedgeEvent, Phase, Side, Source, StreamEnd,
 };
 pub use self::attempt::{AttemptId, AttemptIds, MAX_ATTEMPTS};
 use self::attempt::{Attempts, Link, Origin};
+pub use self::discard::{DISCARD_BYTES, DISCARD_TIME, Discard, Discarded};
 use self::request_context::{Expects, RequestContext};
 use self::request_record::RequestRecord;
 use self::state::{Request, Response, States};
@@ -64,7 +67,7 @@ use crate::journal::Record;
 ///
 /// When nothing is left to do, it says so by [`Exchange::begin_waits`], which tells when to call
 /// [`Exchange::expired`], and gives back blocks by [`Exchange::release_buffers`]. It calls
-/// [`Exchange::expired`], [`Exchange::stop`], [`Exchange::close_idle`], [`Exchange::hedge`],
+/// [`Exchange::expired`], [`Exchange::stop`], [`Exchange::close_idle`],
 /// [`Exchange::backends_removed`], [`Exchange::abort`] and [`Exchange::reported`] when it has run
 /// all actions, and then goes on with 3: these work by themselves.
 ///

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::action::HedgeEvent;
 use super::attempt::{Attempt, AttemptId, MAX_ATTEMPTS};
 use crate::balance::{BackendId, Reason};
 use crate::endpoint::Client;
-use crate::journal::Record;
+use crate::journal::{Hedge, Record};
 use crate::proxy::fault::Fault;
 
 /// Bytes of a request line that are kept of a head that could not be parsed.
@@ -47,11 +48,21 @@ pub(super) struct RequestRecord {
     first_byte: Option<Duration>,
     /// Connections asked for, those of hedges included.
     pub(super) attempts: u32,
-    /// Attempts that were begun while another one was out.
-    pub(super) hedges: u32,
+    /// What there is to say of hedges, if there was one.
+    hedge: Option<Box<Hedged>>,
     pub(super) fault: Option<Fault>,
     /// Whether it only asks if the proxy is there.
     pub(super) is_probe: bool,
+}
+
+/// Attempts that were begun while another one was out.
+#[derive(Debug)]
+struct Hedged {
+    count: u32,
+    /// What became of them.
+    event: HedgeEvent,
+    /// The name of the backend of the one that won, else of the last one.
+    name: String,
 }
 
 impl RequestRecord {
@@ -81,6 +92,18 @@ impl RequestRecord {
         own.clear();
         own.push_str(name);
         self.dispatched.get_or_insert(now);
+    }
+
+    /// It is one beside another, or such a one has the answer.
+    pub(super) fn hedged(&mut self, id: AttemptId, event: HedgeEvent) {
+        let count = self.hedges() + u32::from(event == HedgeEvent::Sent);
+        let name = self.names[id.index()].clone();
+        self.hedge = Some(Box::new(Hedged { count, event, name }));
+    }
+
+    /// How many attempts were begun beside another one.
+    pub(super) fn hedges(&self) -> u32 {
+        self.hedge.as_ref().map_or(0, |hedged| hedged.count)
     }
 
     /// An attempt has ended.
@@ -129,6 +152,11 @@ impl RequestRecord {
             dispatched: self.dispatched,
             in_flight: self.choice.map(|(in_flight, _)| in_flight),
             reason: self.choice.map(|(_, reason)| reason.name()),
+            hedge: self.hedge.as_deref().map(|hedged| match hedged.event {
+                HedgeEvent::Sent => Hedge::Lost,
+                HedgeEvent::Won => Hedge::Won,
+            }),
+            hedge_backend: self.hedge.as_deref().map_or("", |hedged| &hedged.name),
         }
     }
 }

@@ -20,22 +20,21 @@ use crate::proxy::settings::UpstreamReuse;
 
 /// Interim responses (1xx) to one request. They reset the response timeout, so an upstream could
 /// otherwise hold a client for ever.
-const MAX_INTERIM: u32 = 100;
+pub(super) const MAX_INTERIM: u32 = 100;
 
 /// A backend's connection is given up early by a tenth of the time that it announced, and by at
 /// least this much: its clock runs since it wrote, and a request takes time to get there.
 const LEAST_MARGIN: Duration = Duration::from_millis(100);
 
 /// How long a connection may rest, given what its backend announced and what we allow.
-fn longest_idle(announced_seconds: Option<u64>, limit: Duration) -> Duration {
+pub(super) fn longest_idle(announced_seconds: Option<u64>, limit: Duration) -> Duration {
     announced_seconds.map_or(limit, |seconds| {
         let announced = Duration::from_secs(seconds);
         limit.min(announced.saturating_sub(LEAST_MARGIN.max(announced / 10)))
     })
 }
 
-/// Whether an answer is a failure of its backend, better than which is what another one may say.
-/// Passed on it is only if no other attempt is out that may still have an answer.
+/// Whether an answer is a failure of its backend.
 fn is_failure(status: u16) -> bool {
     matches!(status, 502..=504)
 }
@@ -107,13 +106,15 @@ impl Exchange {
             100..=199 => return self.interim_head(id, &response, end, context),
             // It was there before the request: the backend gave up on an idle connection.
             408 if self.is_first_on_reused(id) && self.send_again(id, context) => {}
-            status if is_failure(status) && self.attempts.has_better_hope_than(id) => {
+            status => {
                 self.observe_answer(id, status, context);
-                if let Some(attempt) = self.attempts.get_mut(id) {
-                    attempt.answer = Answer::Held { end };
+                // What another one says may be better.
+                if matches!(status, 500..=599) && self.attempts.has_better_hope_than(id) {
+                    self.hold(id, end, context);
+                } else {
+                    self.final_head(id, &response, end, context);
                 }
             }
-            _ => self.final_head(id, &response, end, context),
         }
         false
     }
@@ -170,8 +171,8 @@ impl Exchange {
         true
     }
 
-    /// The other attempts failed as well, so a failure that was held back is the answer.
-    fn take_held(&mut self, id: AttemptId, context: &mut Context<'_>) {
+    /// No other attempt does better, or not in time, so a failure that was held back is the answer.
+    pub(super) fn take_held(&mut self, id: AttemptId, context: &mut Context<'_>) {
         let Some(attempt) = self.attempts.get(id) else { return };
         let Answer::Held { end } = attempt.answer else { return };
         let asked = Asked { method: self.about.method, protocols: &self.offered };
@@ -189,7 +190,6 @@ impl Exchange {
         end: usize,
         context: &mut Context<'_>,
     ) {
-        self.observe_answer(id, response.status, context);
         self.win(id, context);
         self.about.expects = Expects::Nothing;
         let limit = context.settings.limits.head_bytes;
@@ -238,6 +238,7 @@ impl Exchange {
         attempt.reuse
     }
 
+    #[inline]
     fn observe_answer(&mut self, id: AttemptId, status: u16, context: &mut Context<'_>) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         let outcome = match status {
@@ -249,6 +250,10 @@ impl Exchange {
         let Some(answer) = attempt.timing.answer() else { return };
         attempt.lease.excuse(answer.excused);
         context.balancer.observe(&mut attempt.lease, outcome, answer.at);
+        if context.settings.hedging.percent.is_some() && outcome != Outcome::Failed {
+            let role = attempt.role;
+            self.learn_delay(role, answer.spent, context);
+        }
     }
 
     fn hop<'a>(&self, body: BodyOut, context: &Context<'a>) -> ResponseHop<'a> {

@@ -224,6 +224,7 @@ impl Exchange {
         if is_due(self.reads_deadline(timeouts)) {
             return self.stalled(context);
         }
+        self.end_silence(context);
         for id in self.attempts.ids() {
             let Some(attempt) = self.attempts.get_mut(id) else { continue };
             let Some(wait) = attempt.awaited.filter(|_| is_due(wait_end(attempt, timeouts))) else {
@@ -266,9 +267,18 @@ impl Exchange {
     }
 }
 
-/// When an attempt is looked at, because a wait ends or its lease may be parked.
+/// When an attempt is looked at, because a wait ends, its lease may be parked or another attempt
+/// may begin.
 fn deadline_of(attempt: &Attempt, timeouts: &Timeouts) -> Option<Instant> {
-    wait_end(attempt, timeouts).into_iter().chain(attempt.parks_at).min()
+    let due = earlier(wait_end(attempt, timeouts), attempt.parks_at);
+    earlier(due, attempt.overdue_at)
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (at, None) | (None, at) => at,
+    }
 }
 
 fn wait_end(attempt: &Attempt, timeouts: &Timeouts) -> Option<Instant> {

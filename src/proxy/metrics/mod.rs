@@ -117,6 +117,8 @@ struct BackendCounters {
     checks: Counter,
     failed_checks: FaultCounters,
     unmade_checks: Counter,
+    hedges: Counter,
+    hedges_won: Counter,
     opened: Counter,
     open: Counter,
     connects: StepCounters,
@@ -164,6 +166,10 @@ pub struct BackendSnapshot {
     /// How long those requests took from dispatch to the backend's last byte, as `latency_ms` in
     /// the log; tunnels are left out.
     pub latencies: Latencies,
+    /// Second attempts that were sent to it while the first one was silent.
+    pub hedges: u64,
+    /// Those of them that answered first.
+    pub hedges_won: u64,
     /// Active checks of it that came to a result.
     pub checks: u64,
     /// Those of them that failed, by what went wrong: `status`, or the label of a fault.
@@ -185,7 +191,8 @@ pub struct BackendSnapshot {
 }
 
 impl BackendSnapshot {
-    /// Connections that serve no request: in the pool, or kept for the client they are bound to.
+    /// Connections that serve no request: in the pool, kept for the client they are bound to, or
+    /// read until the answer to an attempt ends that was cancelled.
     #[must_use]
     pub fn idle(&self) -> u64 {
         self.open.saturating_sub(self.outstanding)
@@ -194,6 +201,8 @@ impl BackendSnapshot {
     fn add(&mut self, counters: &BackendCounters) {
         self.traffic.add(&counters.traffic);
         counters.failed_attempts.sum_into(&mut self.failed_attempts);
+        self.hedges += counters.hedges.get();
+        self.hedges_won += counters.hedges_won.get();
         self.latencies.add(&counters.latencies);
         self.checks += counters.checks.get();
         counters.failed_checks.sum_into(&mut self.failed_checks);
@@ -210,6 +219,8 @@ impl BackendSnapshot {
     pub fn merge(&mut self, other: &Self) {
         self.traffic.merge(&other.traffic);
         merge_faults(&mut self.failed_attempts, &other.failed_attempts);
+        self.hedges += other.hedges;
+        self.hedges_won += other.hedges_won;
         self.latencies.merge(&other.latencies);
         self.checks += other.checks;
         merge_faults(&mut self.failed_checks, &other.failed_checks);

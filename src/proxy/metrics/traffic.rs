@@ -84,7 +84,7 @@ pub struct Traffic {
     pub request_bytes: u64,
     /// Bytes of responses that went to clients.
     pub response_bytes: u64,
-    /// Attempts beyond the first of their request.
+    /// Attempts beyond the first of their request, hedges included.
     pub retries: u64,
     /// Requests by the label of what went wrong.
     pub faults: Faults,

@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::{AnswerClass, BackendCounters, Block};
 use crate::balance::{BackendId, Reason, Registry, Stage};
 use crate::journal::Record;
+use crate::proxy::exchange::HedgeEvent;
 
 /// Counts for one worker. Nothing here waits or takes a lock, but the first thing that is counted
 /// of a backend.
@@ -70,6 +71,17 @@ impl WorkerMetrics {
     /// An active check of `backend` could not be made.
     pub fn not_checked(&mut self, backend: BackendId) {
         self.of(backend).unmade_checks.add(1);
+    }
+
+    /// A second attempt was sent to `backend`, or its answer was the first one.
+    #[cold]
+    pub fn hedged(&mut self, backend: BackendId, event: HedgeEvent) {
+        let counters = self.of(backend);
+        let counter = match event {
+            HedgeEvent::Sent => &counters.hedges,
+            HedgeEvent::Won => &counters.hedges_won,
+        };
+        counter.add(1);
     }
 
     /// A client's connection was accepted.

@@ -19,8 +19,12 @@ impl Worker {
                 Action::CountFailure { backend, fault } => {
                     self.context.metrics.attempt_failed(backend, fault.label());
                 }
+                Action::CountHedge { backend, event } => {
+                    self.context.metrics.hedged(backend, event);
+                }
                 Action::Recycle { attempt, idle } => self.recycle(key, attempt, idle, now),
                 Action::Keep { attempt, idle } => self.keep(key, attempt, idle, now),
+                Action::Discard { attempt, method } => self.discard(key, attempt, method, now),
                 Action::Close { attempt, how } => {
                     let upstream = self.detach(key, attempt);
                     if let (Some(upstream), CloseMode::Reset) = (upstream, how) {

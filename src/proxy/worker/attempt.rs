@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::super::connection::{Client, InFlight, Target, Upstream, connect_failure};
+use super::super::connection::{Client, InFlight, Target, Task, Upstream, connect_failure};
 use super::super::exchange::{AttemptId, ConnectFailure, Source};
 use super::super::resolver::AddressCursor;
 use super::super::settings::UpstreamReuse;
@@ -61,7 +61,7 @@ impl Worker {
             in_flight.exchange.reused(attempt);
         }
         if let Some(upstream) = self.upstreams.get_mut(link) {
-            upstream.client = Some(key);
+            upstream.task = Task::Serve(key);
         }
     }
 
@@ -135,7 +135,7 @@ impl Worker {
             Ok(Upstream {
                 stream: Stream::connect(endpoint, link, &self.poller)?,
                 backend,
-                client: Some(key),
+                task: Task::Serve(key),
                 cursor: Some(cursor),
                 target: Target::of(endpoint),
                 idle_since: now,
@@ -204,10 +204,10 @@ impl Worker {
     pub(super) fn lay_to_rest(&mut self, link: Key, idle: Duration, now: Instant) {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
         let is_former = upstream.target == Target::Former;
-        if is_former || !self.context.balancer.roster().contains(upstream.backend) {
+        if is_former || !self.context.balancer.roster().admits(upstream.backend) {
             return self.drop_resting(link);
         }
-        upstream.client = None;
+        upstream.task = Task::Rest;
         (upstream.idle_since, upstream.idle_until) = (now, now + idle);
         self.upstream_timers.set(Some(upstream.idle_until), link, self.poller.timers());
     }

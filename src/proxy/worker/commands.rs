@@ -53,7 +53,7 @@ impl Worker {
     fn take_roster(&mut self, roster: Arc<Roster>) {
         for link in self.upstreams.keys().collect::<Vec<_>>() {
             let upstream = self.upstreams.get(link);
-            if upstream.is_some_and(|u| u.client.is_none() && !roster.admits(u.backend)) {
+            if upstream.is_some_and(|u| u.client().is_none() && !roster.admits(u.backend)) {
                 self.drop_resting(link);
             }
         }
@@ -72,7 +72,7 @@ impl Worker {
                 continue;
             }
             upstream.target = Target::Former;
-            if upstream.client.is_none() {
+            if upstream.client().is_none() {
                 self.drop_resting(link);
             }
         }

@@ -1,6 +1,7 @@
 //! What must hold of a worker's tables between two turns. Debug builds check it, so that tests and
 //! soaks fail where it does not.
 
+use super::super::connection::Upstream;
 use super::super::exchange::AttemptId;
 use super::{ANSWERED, IDLE, LEAVING, READY, Worker};
 use crate::reactor::Key;
@@ -44,7 +45,7 @@ impl Worker {
             assert_eq!(has_link, exchange.lease(attempt).is_some(), "{attempt:?} of {key:?}");
         }
         for (_, link) in in_flight.links.iter() {
-            let serves = self.upstreams.get(link).and_then(|upstream| upstream.client);
+            let serves = self.upstreams.get(link).and_then(Upstream::client);
             assert_eq!(serves, Some(key), "{link:?} serves another");
         }
     }
@@ -57,7 +58,7 @@ impl Worker {
     fn check_upstream(&self, link: Key) {
         let Some(upstream) = self.upstreams.get(link) else { return };
         let is_pooled = self.pool.contains(link);
-        let Some(client) = upstream.client else {
+        let Some(client) = upstream.client() else {
             let mut clients = self.clients.keys().filter_map(|key| self.clients.get(key));
             let is_bound = clients.any(|client| client.bound == Some(link));
             assert_ne!(is_pooled, is_bound, "{link:?} rests");

@@ -9,6 +9,7 @@ mod accept;
 mod actions;
 mod attempt;
 mod commands;
+mod discard;
 mod invariants;
 mod room;
 mod stages;
@@ -25,8 +26,9 @@ use self::upstreams::Upstreams;
 use super::accept_balancer::AcceptBalancer;
 use super::backends::Backends;
 use super::budget::RetryBudget;
-use super::connection::{Client, InFlight, Links, Standing};
+use super::connection::{Client, InFlight, Links, Standing, Task};
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
+use super::hedging::Hedger;
 use super::listeners::OwnListener;
 use super::mailbox::Mailboxes;
 use super::metrics::{Metrics, WorkerMetrics};
@@ -105,6 +107,7 @@ struct WorkerContext {
     settings: Arc<Settings>,
     balancer: Balancer,
     budget: RetryBudget,
+    hedger: Hedger,
     sender: RecordSender,
     metrics: WorkerMetrics,
     free: FreeList,
@@ -120,6 +123,7 @@ impl WorkerContext {
             settings: &self.settings,
             balancer: &mut self.balancer,
             budget: &mut self.budget,
+            hedger: &mut self.hedger,
             free: &mut self.free,
             headers: &mut self.headers,
             date: self.date.text.as_bytes(),
@@ -201,6 +205,7 @@ impl Worker {
             context: WorkerContext {
                 headers: Headers::new(settings.limits.headers),
                 budget: RetryBudget::new(settings.limits.retry_percent, now),
+                hedger: Hedger::default(),
                 settings,
                 balancer,
                 sender,
@@ -237,7 +242,7 @@ impl Worker {
         let now = self.poller.turn(&mut events, again)?;
         self.context.date.refresh(now);
         for event in &events {
-            self.note(*event);
+            self.note(*event, now);
         }
         if self.mailboxes.has_commands(self.index) {
             self.obey(self.mailboxes.take(self.index), now);
@@ -261,7 +266,7 @@ impl Worker {
     }
 
     /// Notes what happened to a connection, and which exchange has to do with it.
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: Event, now: Instant) {
         match event {
             Event::Ready { key, readiness } => match key.tag() {
                 CLIENT => {
@@ -275,11 +280,12 @@ impl Worker {
                 UPSTREAM => {
                     let Some(upstream) = self.upstreams.get_mut(key) else { return };
                     upstream.stream.note(readiness);
-                    match upstream.client {
-                        Some(client) => self.order.push(ANSWERED, client),
+                    match upstream.task {
+                        Task::Serve(client) => self.order.push(ANSWERED, client),
+                        Task::Discard(_) => self.discard_more(key, now),
                         // Nothing is owed to us here: it is the end, or bytes nobody asked for.
-                        None if upstream.stream.can_read() => self.drop_resting(key),
-                        None => {}
+                        Task::Rest if upstream.stream.can_read() => self.drop_resting(key),
+                        Task::Rest => {}
                     }
                 }
                 _ => self.listeners.mark_pending(key),
@@ -300,7 +306,7 @@ impl Worker {
             UPSTREAM if self.upstream_timers.fired(key, at) => {
                 let Some(key) = self.upstreams.occupant(key) else { return };
                 let Some(upstream) = self.upstreams.get(key) else { return };
-                if let Some(client) = upstream.client {
+                if let Some(client) = upstream.client() {
                     return self.connect_again(key, client, now);
                 }
                 if upstream.idle_until > now {

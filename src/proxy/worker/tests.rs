@@ -1,5 +1,7 @@
 //! A worker turned by hand, before real sockets: what one turn does for whom.
 
+mod hedging;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -69,7 +71,11 @@ impl Bench {
 
     /// A worker before these backends.
     fn before(upstreams: &[Backend], backend: TcpListener) -> Self {
-        let settings = settings();
+        Self::with(settings(), upstreams, backend)
+    }
+
+    /// The same, by these settings.
+    fn with(settings: Settings, upstreams: &[Backend], backend: TcpListener) -> Self {
         let poller = Poller::new(1024).unwrap();
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let Endpoint::Tcp(address) = *listener.endpoint() else { panic!("{listener:?}") };
@@ -363,7 +369,7 @@ fn an_answer_gives_its_connection_to_the_request_that_came_in_the_same_turn() {
         "no other one was opened"
     );
     assert!(
-        bench.worker.upstreams.get(link).unwrap().client.is_some(),
+        bench.worker.upstreams.get(link).unwrap().client().is_some(),
         "the second request has it"
     );
     bench.until("the first answer", |_| answers(&mut first) == 1);

@@ -45,6 +45,16 @@ impl ExchangeHarness {
                 self.connections[link].idle_until = Some(self.now + idle);
                 self.kept = Some((link, self.demanded.expect("a backend")));
             }
+            Action::CountHedge { backend, event } => {
+                self.hedges.push((self.place(backend), event));
+            }
+            Action::Discard { attempt, .. } => {
+                let link = self.links[attempt.index()].take().expect("a connection to read on");
+                assert_eq!(self.settings.upstream_reuse, UpstreamReuse::Persistent);
+                let Connection { socket, discarded, .. } = &mut self.connections[link];
+                assert!(!socket.finished && socket.end.is_none());
+                *discarded = true;
+            }
             Action::Close { attempt, how } => {
                 if let Some(link) = self.links[attempt.index()].take() {
                     self.connections[link].closed = true;

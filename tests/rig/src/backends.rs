@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate::balance::{Availability, BackendId, Lease, Role};
+use tidegate::balance::{Availability, BackendId, Lease, Outcome, Role};
 
 use crate::ExchangeHarness;
 
@@ -23,6 +23,14 @@ impl ExchangeHarness {
     #[must_use]
     pub fn in_flight(&self, backend: usize) -> u32 {
         self.balancer.registry().in_flight(self.ids[backend]).unwrap_or(0)
+    }
+
+    /// An earlier request to a backend was answered after so long.
+    pub fn measure(&mut self, backend: usize, took: Duration) {
+        let mut lease = self.lease(backend);
+        self.now += took;
+        self.balancer.observe(&mut lease, Outcome::Answered, self.now);
+        self.balancer.release(lease);
     }
 
     /// A backend is configured in another way, and the worker is told.

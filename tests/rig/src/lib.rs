@@ -15,9 +15,10 @@ use tidegate::http::Headers;
 use tidegate::proxy;
 use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{
-    AttemptId, CloseMode, Context, Exchange, MAX_ATTEMPTS, Phase, StreamEnd,
+    AttemptId, CloseMode, Context, Exchange, HedgeEvent, MAX_ATTEMPTS, Phase, StreamEnd,
 };
-use tidegate::proxy::settings::Settings;
+use tidegate::proxy::hedging::Hedger;
+use tidegate::proxy::settings::{Hedging, Settings};
 
 mod actions;
 mod backends;
@@ -28,6 +29,9 @@ pub use peers::{Connection, Dial, Log, Peer, Row, Server, Socket, peer, settings
 
 /// The date on which everything happens.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+/// How long an attempt is silent before another one may begin beside it.
+pub const SILENCE: Duration = Duration::from_millis(100);
 
 /// Rounds after which an exchange that still moves is taken to move for ever.
 pub(crate) const MANY_ROUNDS: usize = 1_000_000;
@@ -50,6 +54,8 @@ pub struct ExchangeHarness {
     pub ids: Vec<BackendId>,
     /// What it may send again.
     pub budget: RetryBudget,
+    /// When it may ask two backends.
+    pub hedger: Hedger,
     free: FreeList,
     headers: Headers,
     /// The client.
@@ -70,6 +76,8 @@ pub struct ExchangeHarness {
     pub links: [Option<usize>; MAX_ATTEMPTS],
     /// Backends whose names were to be looked up again.
     pub refreshed: Vec<usize>,
+    /// Second attempts that began, and that won, by backend.
+    pub hedges: Vec<(usize, HedgeEvent)>,
     /// Attempts that failed while their request went on: the backend, and what went wrong.
     pub failures: Vec<(usize, &'static str)>,
     /// Which of them is kept for the client alone, and the backend it leads to.
@@ -127,6 +135,7 @@ impl ExchangeHarness {
             membership,
             ids,
             budget: RetryBudget::new(20, now),
+            hedger: Hedger::default(),
             free: FreeList::default(),
             peer: peer("192.0.2.7:4711"),
             now,
@@ -139,6 +148,7 @@ impl ExchangeHarness {
             refreshed: Vec::new(),
             kept: None,
             failures: Vec::new(),
+            hedges: Vec::new(),
             demanded: None,
             write_bytes: usize::MAX,
             rows: Vec::new(),
@@ -234,11 +244,18 @@ impl ExchangeHarness {
         }
     }
 
-    /// Begins another attempt beside those that are out; whether it did.
+    /// Requests that begin from now on may get so many second attempts, each after [`SILENCE`].
+    pub fn allow_hedges(&mut self, attempts: u8) {
+        let delay = Some(SILENCE);
+        self.settings.hedging = Hedging { percent: Some(100), delay, attempts, same: false };
+    }
+
+    /// The budget allows another attempt, and the last one is silent until then; whether it began.
     pub fn hedge(&mut self) -> bool {
-        let began = self.act(Exchange::hedge);
-        self.run();
-        began
+        self.hedger.earn(&self.settings.hedging);
+        let before = self.hedges.len();
+        self.advance(SILENCE);
+        self.hedges.len() > before
     }
 
     /// The drain limit of these backends expires.
@@ -345,6 +362,7 @@ impl ExchangeHarness {
             settings: &self.settings,
             balancer: &mut self.balancer,
             budget: &mut self.budget,
+            hedger: &mut self.hedger,
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),
@@ -378,7 +396,7 @@ impl Drop for ExchangeHarness {
         for backend in 0..self.servers.len() {
             assert_eq!(self.in_flight(backend), 0, "a lease was not released");
         }
-        let open = self.connections.iter().filter(|connection| !connection.closed).count();
+        let open = self.connections.iter().filter(|connection| !connection.is_over()).count();
         let pooled: usize = self.servers.iter().map(|server| server.pool.len()).sum();
         assert_eq!(open, pooled, "a backend's connection was forgotten");
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::Policy;
-use tidegate::journal::Record;
+use tidegate::journal::{Hedge, Record};
 use tidegate::proxy;
 use tidegate::proxy::exchange::StreamEnd;
 use tidegate::proxy::settings::{Limits, Settings, Timeouts};
@@ -114,6 +114,8 @@ pub struct Connection {
     pub closed: bool,
     /// Whether it was closed by a reset, which frees its port at once.
     pub reset: bool,
+    /// Whether the answer is only read to be dropped, because the attempt was cancelled.
+    pub discarded: bool,
     /// What it received.
     pub asked: Log,
     /// What was read from it.
@@ -130,9 +132,16 @@ impl Connection {
             idle_until: None,
             closed: false,
             reset: false,
+            discarded: false,
             asked: Log::default(),
             answered: Log::default(),
         }
+    }
+
+    /// Whether no attempt of the exchange has it, nor will have it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.closed || self.discarded
     }
 }
 
@@ -164,6 +173,8 @@ pub struct Row {
     pub attempts: u32,
     pub fault: Option<&'static str>,
     pub is_probe: bool,
+    pub hedge: Option<&'static str>,
+    pub hedge_backend: Option<u16>,
 }
 
 impl Row {
@@ -183,6 +194,8 @@ impl Row {
             attempts: record.attempts,
             fault: record.fault,
             is_probe: record.is_probe,
+            hedge: record.hedge.map(Hedge::name),
+            hedge_backend: record.hedge.map(|_| place(record.hedge_backend)),
         }
     }
 }

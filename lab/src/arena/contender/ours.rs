@@ -4,6 +4,7 @@ use tidegate::balance::Policy;
 
 use super::{Job, Recipe};
 use crate::process;
+use crate::scenario::Proxies;
 
 /// How tidegate does the job.
 pub(super) fn tidegate(policy: Policy, job: &Job<'_>) -> Recipe {
@@ -35,7 +36,22 @@ pub(super) fn tidegate(policy: Policy, job: &Job<'_>) -> Recipe {
         ("--slow-start", slow_start),
     ];
     args.extend(settings.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
+    args.extend(hedging(proxies));
     Recipe { files: vec![], variables: vec![], args }
+}
+
+/// Second attempts, if the scenario has any.
+fn hedging(proxies: &Proxies) -> Vec<String> {
+    if proxies.hedge == 0 {
+        return Vec::new();
+    }
+    let (part, attempts) = (proxies.hedge.to_string(), proxies.hedge_attempts.to_string());
+    let mut args = ["--hedge", &part, "--hedge-attempts", &attempts].map(str::to_owned).to_vec();
+    if let Some(delay) = proxies.hedge_delay {
+        args.extend(["--hedge-delay".to_owned(), format!("{}us", delay.as_micros())]);
+    }
+    args.extend(proxies.hedge_same.then(|| "--hedge-same".to_owned()));
+    args
 }
 
 /// How the rival does the job.
@@ -60,10 +76,12 @@ fn common(policy: &str, job: &Job<'_>, upstreams: impl Iterator<Item = String>) 
     words.into_iter().map(str::to_owned).chain(upstreams).collect()
 }
 
-pub(super) const TIDEGATE_CHOICES: [&str; 4] = [
+pub(super) const TIDEGATE_CHOICES: [&str; 5] = [
     "its defaults, with the policy that the name says",
     "--response-timeout, --max-attempts, --eject-after, --slow-start: those of the scenario, which \
      are the defaults unless it says otherwise",
+    "--hedge and its delay, attempts and --hedge-same: those of the scenario, off unless it says \
+     otherwise",
     "weights, limits and backups are options of the upstreams",
     "--log none: no contender logs requests",
 ];

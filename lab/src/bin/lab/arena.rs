@@ -10,6 +10,7 @@ use tidegate_lab::arena::{
     ArenaError, Plan, Progress, QUICK, ROUND, Results, SCENARIOS, contender, report, run, scenario,
 };
 
+use crate::hedge::HedgeFlags;
 use crate::meter::Meter;
 use crate::scratch::Scratch;
 use crate::{MISUSE, fail, say, signal_code};
@@ -62,9 +63,15 @@ pub(crate) struct ArenaFlags {
     /// Run nothing: read the arena.json of an earlier run, and write its report anew
     #[arg(
         long, value_name = "FILE",
-        conflicts_with_all = ["scenario", "contender", "rounds", "seconds", "quick", "workers"],
+        conflicts_with_all = [
+            "scenario", "contender", "rounds", "seconds", "quick", "workers", "hedge",
+            "hedge_delay", "hedge_attempts", "hedge_same",
+        ],
     )]
     from: Option<PathBuf>,
+
+    #[command(flatten)]
+    hedging: HedgeFlags,
 
     /// Folder for arena.json and arena.html
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
@@ -118,7 +125,10 @@ impl ArenaFlags {
         let round =
             self.seconds.map_or(if self.quick { quick } else { ROUND }, Duration::from_secs);
         let read = |name: &str| match scenario(name, round, self.workers.into()) {
-            Ok(scenario) => Ok((name.to_owned(), scenario)),
+            Ok(mut scenario) => {
+                self.hedging.adapt(&mut scenario.proxies);
+                Ok((name.to_owned(), scenario))
+            }
             Err(error) => Err(error.to_string()),
         };
         let contenders = if self.contender.is_empty() {

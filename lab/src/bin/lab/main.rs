@@ -3,6 +3,7 @@
 mod arena;
 mod backends;
 mod bench;
+mod hedge;
 mod load;
 mod meter;
 mod places;

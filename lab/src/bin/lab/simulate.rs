@@ -9,6 +9,7 @@ use tidegate_lab::scenario::{BUILTIN, Load, ReadError, Scenario};
 use tidegate_lab::simulate::targets::{self, Judge, TARGETS};
 use tidegate_lab::simulate::{Contender, Matrix, Report, simulate};
 
+use crate::hedge::HedgeFlags;
 use crate::meter::Meter;
 use crate::{MISUSE, fail, say};
 
@@ -64,6 +65,9 @@ pub(crate) struct SimulateFlags {
     /// Workers of each proxy, in place of the scenario's number
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
+
+    #[command(flatten)]
+    hedging: HedgeFlags,
 
     /// Print JSON in place of tables
     #[arg(long)]
@@ -149,6 +153,7 @@ impl SimulateFlags {
         if let Some(workers) = self.workers {
             scenario.proxies.workers = workers.into();
         }
+        self.hedging.adapt(&mut scenario.proxies);
         let run = &mut scenario.run;
         run.seeds = self.seeds.unwrap_or(run.seeds);
         run.length = self.seconds.map_or(run.length, Duration::from_secs);

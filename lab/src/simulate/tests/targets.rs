@@ -32,6 +32,17 @@ fn a_slow_backend_lengthens_the_tail_less_than_with_least_conn() {
 }
 
 #[test]
+fn hedges_shorten_a_heavy_tail_by_half_for_a_twentieth_more_requests() {
+    assert_met(&of("heavy-tail"), 60);
+}
+
+#[test]
+fn hedges_do_no_harm_to_backends_that_are_full() {
+    let of_full = |target: &Target| target.is_hedged();
+    assert_met(&of("uneven").into_iter().filter(of_full).collect::<Vec<_>>(), 400);
+}
+
+#[test]
 fn a_backend_that_fails_fast_costs_few_requests_and_comes_back() {
     assert_met(&of("fails-fast"), 120);
 }

@@ -1,6 +1,6 @@
 //! The way of a request: to a backend, through it, and back.
 
-use tidegate::balance::{Lease, Outcome, Tried};
+use tidegate::balance::{Choice, Lease, Outcome, Tried};
 
 use super::{Event, World};
 use crate::fleet::time::{MILLISECOND, SECOND, Time, nanos};
@@ -20,63 +20,123 @@ pub(super) struct Request {
     pub(super) drawn: Drawn,
     pub(super) tried: Tried,
     pub(super) attempts: usize,
+    /// Those of them that were begun beside others.
+    pub(super) hedges: u8,
+    /// Those that are waited for, by their keys in the fleet; the one begun last is the last.
+    pub(super) out: Vec<Key>,
 }
 
 /// One try of a request at a backend.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) request: Request,
+    /// The request's key among those that are pending.
+    pub(super) request: Key,
     pub(super) lease: Lease,
+    is_hedge: bool,
     /// When it was sent.
     sent: Time,
 }
 
 impl World<'_> {
     /// Sends a request to a backend, and to another one if that refuses it.
-    pub(super) fn dispatch(&mut self, mut request: Request) {
+    pub(super) fn dispatch(&mut self, key: Key) {
         loop {
-            let proxy = &mut self.proxies[request.drawn.proxy];
-            let Some(lease) = proxy.acquire(request.drawn.worker, &request.tried, self.now) else {
-                return self.complete(&request, true);
+            let Some(request) = self.pending.get(key) else { return };
+            let Drawn { proxy, worker, .. } = request.drawn;
+            let proxy = &mut self.proxies[proxy];
+            let Some(lease) = proxy.acquire(worker, &request.tried, self.now) else {
+                return self.complete(key, true);
             };
-            let backend = proxy.backend(&lease);
-            request.attempts += 1;
-            if (self.begin..self.end).contains(&self.now) {
-                self.measured.sent(backend, request.drawn.focus);
-            }
-            if self.fleet.listens(backend) {
-                return self.send(backend, Attempt { request, lease, sent: self.now });
-            }
-            request.tried.insert(lease.backend());
-            proxy.end(request.drawn.worker, lease, Outcome::Unreachable, 0, self.now);
-            if !self.may_retry(&request) {
-                return self.complete(&request, true);
+            if self.try_backend(key, lease, false) || !self.may_retry(key) {
+                return;
             }
         }
     }
 
-    fn may_retry(&self, request: &Request) -> bool {
-        request.attempts < self.scenario.proxies.max_attempts
+    /// Sends a request to the backend of this lease; whether that took it. If it does not, and no
+    /// other attempt is out nor may follow, the request has failed.
+    fn try_backend(&mut self, key: Key, lease: Lease, is_hedge: bool) -> bool {
+        let Some(request) = self.pending.get(key) else { return false };
+        let (drawn, now) = (request.drawn, self.now);
+        let proxy = &mut self.proxies[drawn.proxy];
+        let backend = proxy.backend(&lease);
+        request.attempts += 1;
+        request.hedges += u8::from(is_hedge);
+        if (self.begin..self.end).contains(&now) {
+            self.measured.sent(backend, drawn.focus);
+        }
+        request.tried.insert(lease.backend());
+        if self.fleet.listens(backend) {
+            self.send(key, backend, Attempt { request: key, lease, is_hedge, sent: now });
+            return true;
+        }
+        proxy.end(drawn.worker, lease, Outcome::Unreachable, 0, now);
+        if is_hedge {
+            proxy.hedge_ended(drawn.worker, false);
+        } else if !self.may_retry(key) {
+            self.complete(key, true);
+        }
+        false
+    }
+
+    /// Whether there is such a request, no attempt of it is out, and one more may be.
+    fn may_retry(&mut self, key: Key) -> bool {
+        let Some(request) = self.pending.get(key) else { return false };
+        let own = request.attempts - usize::from(request.hedges);
+        request.out.is_empty()
+            && own < self.scenario.proxies.max_attempts
             && self.proxies[request.drawn.proxy].has_untried(request.drawn.worker, &request.tried)
     }
 
     /// An attempt reaches its backend, which takes connections.
-    fn send(&mut self, backend: usize, attempt: Attempt) {
-        let (now, request) = (self.now, &attempt.request);
-        let class = &self.scenario.classes[request.drawn.class];
-        let seed = request.drawn.seed.wrapping_add(request.attempts as u64 - 1);
+    fn send(&mut self, key: Key, backend: usize, attempt: Attempt) {
+        let Some(request) = self.pending.get(key) else { return };
+        let (now, drawn) = (self.now, request.drawn);
+        let class = &self.scenario.classes[drawn.class];
+        let seed = drawn.seed.wrapping_add(request.attempts as u64 - 1);
         let ask = Ask { cost: class.cost, wait: class.wait, seed };
         let timeout = now + nanos(self.scenario.proxies.response_timeout);
         let is_special = self.fleet.conduct(backend).is_some();
-        let key = self.fleet.receive(backend, ask, attempt, now, &mut self.events);
-        self.parks.push_back((now + SECOND, key));
+        let is_probe = attempt.lease.is_probe();
+        let job = self.fleet.receive(backend, ask, attempt, now, &mut self.events);
+        request.out.push(job);
+        self.parks.push_back((now + SECOND, job));
         // A long poll is not slow: it has no timeout.
         if is_special || class.wait.is_none() {
-            self.timeouts.push_back((timeout, key));
+            self.timeouts.push_back((timeout, job));
+        }
+        let proxy = &mut self.proxies[drawn.proxy];
+        if request.attempts == 1 {
+            proxy.earn_hedge(drawn.worker);
+        }
+        let may_hedge = !is_probe && request.hedges < proxy.hedging.attempts;
+        if let Some(delay) = proxy.hedge_delay(drawn.worker).filter(|_| may_hedge) {
+            self.events.push(now + delay, Event::Overdue(job));
         }
     }
 
-    /// A backend has answered.
+    /// The time is over for which this attempt alone was waited for: another one begins beside it,
+    /// if it may.
+    pub(super) fn overdue(&mut self, job: Key) {
+        let Some(Attempt { request: key, .. }) = self.fleet.owner(job) else { return };
+        let key = *key;
+        let Some(request) = self.pending.get(key).filter(|it| it.out.last() == Some(&job)) else {
+            return;
+        };
+        let Drawn { proxy, worker, .. } = request.drawn;
+        let proxy = &mut self.proxies[proxy];
+        match proxy.acquire_hedge(worker, &request.tried, self.now) {
+            Choice::Go(lease) => drop(self.try_backend(key, lease, true)),
+            Choice::Wait => {
+                let delay = proxy.hedge_delay(worker).unwrap_or(0);
+                self.events.push(self.now + (delay / 4).max(MILLISECOND), Event::Overdue(job));
+            }
+            Choice::Nobody => {}
+        }
+    }
+
+    /// A backend has answered. What is no failure is the answer to the request; a failure only if
+    /// no other attempt is out.
     pub(super) fn answered(&mut self, answer: Answer<Attempt>) {
         let Answer { owner: Some(attempt), status, .. } = answer else { return };
         let outcome = match status {
@@ -84,42 +144,62 @@ impl World<'_> {
             429 | 500.. => Outcome::Declined,
             _ => Outcome::Answered,
         };
-        let request = self.end(attempt, outcome);
-        self.complete(&request, status >= 400);
+        let key = attempt.request;
+        self.end(attempt, outcome, status < 500);
+        let is_last = self.pending.get(key).is_some_and(|request| request.out.is_empty());
+        if status < 500 || is_last {
+            self.complete(key, status >= 400);
+        }
     }
 
-    /// The attempt of a request has ended.
-    fn end(&mut self, attempt: Attempt, outcome: Outcome) -> Request {
-        let Attempt { request, lease, sent } = attempt;
-        self.proxies[request.drawn.proxy].end(
-            request.drawn.worker,
-            lease,
-            outcome,
-            self.now - sent,
-            self.now,
-        );
-        request
+    /// An attempt has ended; whether it has won.
+    fn end(&mut self, attempt: Attempt, outcome: Outcome, has_won: bool) {
+        let Attempt { request: key, lease, is_hedge, sent } = attempt;
+        let took = self.now - sent;
+        let Some(request) = self.pending.get(key) else { return };
+        // Of those that are out, it is the only one that nobody owns any more.
+        request.out.retain(|job| self.fleet.owner(*job).is_some());
+        let Drawn { proxy, worker, .. } = request.drawn;
+        let proxy = &mut self.proxies[proxy];
+        proxy.end(worker, lease, outcome, took, self.now);
+        if is_hedge {
+            proxy.hedge_ended(worker, has_won);
+        } else {
+            proxy.learn_delay(worker, outcome, took);
+        }
     }
 
     /// The proxy waits no longer. The backend works on if it has begun.
-    pub(super) fn time_out(&mut self, key: Key) {
-        if let Some(attempt) = self.fleet.abandon(key) {
-            let request = self.end(attempt, Outcome::Failed);
-            self.complete(&request, true);
+    pub(super) fn time_out(&mut self, job: Key) {
+        if let Some(attempt) = self.fleet.abandon(job) {
+            let key = attempt.request;
+            self.end(attempt, Outcome::Failed, false);
+            if self.pending.get(key).is_some_and(|request| request.out.is_empty()) {
+                self.complete(key, true);
+            }
         }
     }
 
     /// An attempt that is under way for so long may wait for something else than its backend.
-    pub(super) fn park(&mut self, key: Key) {
-        let Some(Attempt { request, lease, .. }) = self.fleet.owner(key) else { return };
-        if !self.proxies[request.drawn.proxy].park(request.drawn.worker, lease, self.now) {
-            self.parks.push_back((self.now + SECOND, key));
+    pub(super) fn park(&mut self, job: Key) {
+        let Some(Attempt { request, lease, .. }) = self.fleet.owner(job) else { return };
+        let Some(Request { drawn, .. }) = self.pending.get(*request) else { return };
+        if !self.proxies[drawn.proxy].park(drawn.worker, lease, self.now) {
+            self.parks.push_back((self.now + SECOND, job));
         }
     }
 
-    /// A request has ended.
-    fn complete(&mut self, request: &Request, is_error: bool) {
-        self.count(request, is_error);
+    /// A request has ended. Its other attempts are cancelled: the proxy reads their answers and
+    /// drops them, so their backends notice nothing.
+    fn complete(&mut self, key: Key, is_error: bool) {
+        let Some(request) = self.pending.get(key) else { return };
+        for job in std::mem::take(&mut request.out) {
+            if let Some(attempt) = self.fleet.disown(job) {
+                self.end(attempt, Outcome::Abandoned, false);
+            }
+        }
+        let Some(request) = self.pending.remove(key) else { return };
+        self.count(&request, is_error);
         if self.requests.next_at().is_none() {
             let pause = if self.now == request.came { RETRY_PAUSE } else { 0 };
             self.events.push(self.now + pause, Event::Arrive);
@@ -142,15 +222,14 @@ impl World<'_> {
 
     /// All that a backend has is reset. Nothing of an answer had come, so the proxy tries again.
     pub(super) fn restart(&mut self, backend: usize) {
-        for key in self.fleet.restart(backend) {
-            let Some(attempt) = self.fleet.remove(key) else { continue };
-            let id = attempt.lease.backend();
-            let mut request = self.end(attempt, Outcome::Failed);
-            request.tried.insert(id);
-            if self.may_retry(&request) {
-                self.dispatch(request);
-            } else {
-                self.complete(&request, true);
+        for job in self.fleet.restart(backend) {
+            let Some(attempt) = self.fleet.remove(job) else { continue };
+            let key = attempt.request;
+            self.end(attempt, Outcome::Failed, false);
+            if self.may_retry(key) {
+                self.dispatch(key);
+            } else if self.pending.get(key).is_some_and(|request| request.out.is_empty()) {
+                self.complete(key, true);
             }
         }
     }

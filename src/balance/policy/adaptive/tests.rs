@@ -39,7 +39,8 @@ impl Scene {
 
     fn observe(&mut self, backend: usize, outcome: Outcome, took_ms: u64, in_flight: u32) {
         let (backend, took) = (ids(4)[backend], took_ms * MS);
-        let sample = Sample { backend, outcome, took, in_flight, now: self.now };
+        let (relates, now) = (true, self.now);
+        let sample = Sample { backend, outcome, took, in_flight, relates, now };
         self.policy.observe(&sample, &mut self.answers);
     }
 
@@ -412,7 +413,8 @@ fn no_failure_of_many_threads_is_lost() {
                 let mut answers = scene.answers.clone();
                 let backend = ids(4)[0];
                 let outcome = Outcome::Failed;
-                let sample = Sample { backend, outcome, took: 0, in_flight: 1, now: scene.now };
+                let (took, in_flight, relates, now) = (0, 1, false, scene.now);
+                let sample = Sample { backend, outcome, took, in_flight, relates, now };
                 (0..5).for_each(|_| scene.policy.observe(&sample, &mut answers));
             });
         }

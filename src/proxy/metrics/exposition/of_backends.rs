@@ -131,6 +131,18 @@ pub(super) static FAMILIES: &[Family] = &[
         "Attempts beyond the first, of requests whose last attempt was sent to the backend.",
         |all, out| each(all, |name, it| out.count(&[name], it.counted.traffic.retries)),
     ),
+    counter(
+        "tidegate_backend_hedges",
+        BACKEND,
+        "Hedges that were sent to the backend.",
+        |all, out| each(all, |name, it| out.count(&[name], it.counted.hedges)),
+    ),
+    counter(
+        "tidegate_backend_hedges_won",
+        BACKEND,
+        "Those whose answer was the first.",
+        |all, out| each(all, |name, it| out.count(&[name], it.counted.hedges_won)),
+    ),
     bytes(counter(
         "tidegate_backend_request_bytes",
         BACKEND,

@@ -101,6 +101,12 @@ pub(super) static FAMILIES: &[Family] = &[
     counter("tidegate_retries", &[], "Attempts beyond the first of their request.", |all, out| {
         out.count(&[], all.snapshot.total.traffic.retries)
     }),
+    counter("tidegate_hedges", &[], "Hedges that were sent.", |all, out| {
+        out.count(&[], all.snapshot.total.hedges)
+    }),
+    counter("tidegate_hedges_won", &[], "Those whose answer was the first.", |all, out| {
+        out.count(&[], all.snapshot.total.hedges_won)
+    }),
     // Of the event loops, the log and the configuration.
     counter("tidegate_worker_turns", WORKER, "Turns of a worker's event loop.", |all, out| {
         workers(all).try_for_each(|(name, worker)| out.count(&[&name], worker.turns))

@@ -1,7 +1,9 @@
 //! Holds what all peers got against what they were sent, as the grammar reads it.
 
+use super::MOST_HEDGES;
 use rig::{Connection, ExchangeHarness, Row};
 use strict::{Ending, Extent, Reader, Request, Response, Responses, request, responses, shown};
+use tidegate::proxy::exchange::HedgeEvent;
 
 /// Methods that may be sent again although a byte was sent (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&[u8]; 5] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"];
@@ -50,6 +52,26 @@ pub(super) fn upstreams(rig: &ExchangeHarness, rows: &[Row], asked: &[Asked<'_>]
         let most = if may_repeat { MOST_ATTEMPTS } else { 1 };
         assert!(times <= most, "sent {times} times: {:?}", rows[index]);
     }
+}
+
+/// Only requests that may be repeated were hedged, no more often than is allowed, and rows tell of
+/// all hedges that won.
+pub(super) fn hedges(rig: &ExchangeHarness, rows: &[Row], asked: &[Asked<'_>]) {
+    let mut hedged = 0;
+    let mut won = Vec::new();
+    for (row, asked) in rows.iter().zip(asked).filter(|(row, _)| row.hedge.is_some()) {
+        hedged += 1;
+        assert!(IDEMPOTENT.contains(&asked.request.method.as_slice()), "{row:?}");
+        assert!(row.attempts > 1 && row.hedge_backend.is_some(), "{row:?}");
+        if row.hedge == Some("won") {
+            assert_eq!(row.backend, row.hedge_backend, "{row:?}");
+            won.extend(row.hedge_backend.map(usize::from));
+        }
+    }
+    let of = |event| rig.hedges.iter().filter(move |hedge| hedge.1 == event);
+    let sent = of(HedgeEvent::Sent).count();
+    assert!((hedged..=hedged * usize::from(MOST_HEDGES)).contains(&sent), "{sent} of {hedged}");
+    assert_eq!(of(HedgeEvent::Won).map(|hedge| hedge.0).collect::<Vec<_>>(), won);
 }
 
 /// What a backend answered to a request by `method` on this connection.
