@@ -8,6 +8,7 @@ use serde_json::json;
 
 use support::http::{Connection, get};
 use support::origin::Origin;
+use support::over::Over;
 
 use crate::scene::{Scene, answering, url};
 
@@ -16,6 +17,7 @@ use crate::scene::{Scene, answering, url};
 fn under_load(address: SocketAddr, act: impl FnOnce()) -> usize {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let over = Over(&is_over);
         let clients = [(); 4].map(|()| {
             scope.spawn(|| {
                 let (mut kept, mut count) = (Connection::connect(address), 0);
@@ -28,7 +30,7 @@ fn under_load(address: SocketAddr, act: impl FnOnce()) -> usize {
             })
         });
         act();
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     })
 }

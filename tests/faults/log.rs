@@ -16,6 +16,7 @@ use support::clock::{pause, until};
 use support::http::{Connection, get};
 use support::log::{Logged, column, logging, rows, stop, totals};
 use support::origin::Origin;
+use support::over::Over;
 use support::process::Proxy;
 
 #[test]
@@ -85,15 +86,6 @@ fn a_disk_that_is_full_at_start_costs_rows_and_no_request() {
     let after = rows.iter().filter(|row| row["path"].starts_with("/after/"));
     assert_eq!(after.count(), REQUESTS);
     assert!(proxy.process.stderr().contains("can be written again"), "{}", proxy.process.stderr());
-}
-
-/// Sets the flag when dropped, so that threads end even if the test fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]
@@ -208,7 +200,7 @@ fn a_log_that_is_reopened_under_load_loses_and_doubles_no_row() {
         asked.count() + 1
     };
     let asked: usize = thread::scope(|scope| {
-        let ask = &ask;
+        let (over, ask) = (Over(&is_over), &ask);
         let clients = (0..CLIENTS).map(|client| scope.spawn(move || ask(client)));
         let clients: Vec<_> = clients.collect();
         for turn in 0..TURNS {
@@ -220,7 +212,7 @@ fn a_log_that_is_reopened_under_load_loses_and_doubles_no_row() {
             proxy.process.signal(if turn % 2 == 0 { Signal::HUP } else { Signal::USR1 });
             until("a new log", || log.exists().then_some(()));
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
     let said = totals(&stop(&mut proxy));

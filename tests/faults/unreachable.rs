@@ -16,6 +16,7 @@ use support::clock::until;
 use support::http::{Connection, get};
 use support::log::{Logged, ending, endings, rows, stop};
 use support::origin::{Origin, Silent, ok};
+use support::over::Over;
 use support::process::{Backend, Proxy, tidegate};
 
 #[test]
@@ -134,6 +135,7 @@ fn a_backend_that_goes_down_repeatedly_costs_no_get() {
         }
     };
     thread::scope(|scope| {
+        let _over = Over(&is_over);
         (0..CLIENTS).for_each(|_| drop(scope.spawn(ask)));
         let (port, url) = (flapping.address.port(), format!("http://{}", flapping.address));
         for _ in 0..FLAPS {
@@ -144,7 +146,6 @@ fn a_backend_that_goes_down_repeatedly_costs_no_get() {
             drop(flapping);
             flapping = Backend::start_on(port, &["--profile", "1"]);
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     let rows = proxy.rows();
     assert!(rows.iter().all(|row| (&*row["status_code"], &*row["fault"]) == ("200", "")));

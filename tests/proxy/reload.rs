@@ -18,6 +18,7 @@ use support::clock::until;
 use support::http::{Connection, get};
 use support::log::{Logged, column, rows, stop};
 use support::origin::{Origin, ok};
+use support::over::Over;
 use support::ports::free_ports;
 use support::process::{run, run_with};
 use support::programs::program;
@@ -311,15 +312,6 @@ fn the_policy_and_the_log_change_and_each_row_is_of_the_one_that_held() {
     let (first, second) = (rows(&log("a.csv")), rows(&log("b.csv")));
     assert_eq!(column(&first, "routing_mode"), ["round-robin", "least-conn"]);
     assert_eq!(column(&second, "routing_mode"), ["adaptive"]);
-}
-
-/// Has clients end, also if the test fails, which would else wait for them.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Listeners that come and go, beside the one that stays.

@@ -13,6 +13,7 @@ pub mod commands;
 pub mod http;
 pub mod log;
 pub mod origin;
+pub mod over;
 pub mod ports;
 pub mod process;
 pub mod programs;
