@@ -177,7 +177,7 @@ impl<'a> Chooser<'a> {
         candidates.clear();
         let mut is_all_tried = true;
         for (place, member) in roster.members().iter().enumerate() {
-            if tried.contains(member.id) {
+            if member.tier.is_none() || tried.contains(member.id) {
                 continue;
             }
             is_all_tried = false;

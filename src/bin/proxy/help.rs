@@ -24,7 +24,7 @@ FILE
       url = "http://10.0.0.7:8080"
       weight = 3
   tidegate --print-config writes one with all settings and what they mean. On SIGHUP it is read
-  again; only workers, pin and verbose, and whether there is a log, need a restart.
+  again; only admin, workers, pin and verbose, and whether there is a log, need a restart.
 
 EXAMPLES
   tidegate

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::super::connection::Task;
+use super::super::connection::{Target, Task};
 use super::super::exchange::{AttemptId, DISCARD_TIME, Discard, Discarded};
 use super::Worker;
 use crate::http::Method;
@@ -16,7 +16,8 @@ impl Worker {
         let Some(link) = self.in_flight(key).and_then(|it| it.links.take(attempt)) else { return };
         let roster = self.context.balancer.roster();
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
-        if !roster.contains(upstream.backend) || !self.pool.await_end(link) {
+        let is_former = upstream.target == Target::Former;
+        if is_former || !roster.admits(upstream.backend) || !self.pool.await_end(link) {
             return self.drop_resting(link);
         }
         upstream.task = Task::Discard(Box::new(Discard::new(method)));
