@@ -73,8 +73,18 @@ pub(super) struct Listening {
     pub(super) opened: Vec<OwnListener>,
     /// All that stay open.
     pub(super) all: Arc<[ListenerId]>,
-    /// It is dropped when the worker has done this.
-    pub(super) done: Sender<()>,
+    /// These are dropped when the worker has done this.
+    pub(super) done: Vec<Sender<()>>,
+}
+
+impl Listening {
+    /// The same, and what was to be done before and has not been begun: the sockets are kept,
+    /// because clients may wait at them already.
+    pub(super) fn after(mut self, earlier: Self) -> Self {
+        self.opened.splice(..0, earlier.opened);
+        self.done.extend(earlier.done);
+        self
+    }
 }
 
 /// What is known of an address that is listened on.
@@ -277,7 +287,7 @@ fn send(
     done: &Sender<()>,
 ) {
     for (worker, opened) in own.into_iter().enumerate() {
-        let listening = Listening { opened, all: Arc::clone(all), done: done.clone() };
+        let listening = Listening { opened, all: Arc::clone(all), done: vec![done.clone()] };
         // One that has ended listens on nothing any more.
         let _ = mailboxes.send(worker, Command::Listen(listening));
     }

@@ -3,7 +3,8 @@
 //! The owner of the backends and other workers leave a [`Command`] in a worker's mailbox and wake
 //! it. An empty mailbox costs the worker one relaxed load per turn. Of each kind of command but
 //! clients only the last one is kept, so a mailbox holds no more than a worker's share of clients
-//! and one command of each other kind, however long it is not emptied.
+//! and one command of each other kind, however long it is not emptied. One to listen keeps the
+//! sockets of those before it.
 //! What is sent before a worker runs waits for it; one that ended takes nothing.
 
 use std::mem::discriminant;
@@ -41,6 +42,16 @@ pub(super) enum Command {
     Explain(usize, Sender<Vec<Explanation>>),
     /// Serve this client, which another worker accepted. It is counted as this worker's already.
     Client(Newcomer),
+}
+
+impl Command {
+    /// What is to be done of two commands of a kind, of which the earlier one was not taken.
+    fn after(self, earlier: Self) -> Self {
+        match (self, earlier) {
+            (Self::Listen(now), Self::Listen(earlier)) => Self::Listen(now.after(earlier)),
+            (now, _) => now,
+        }
+    }
 }
 
 /// The mailboxes of all workers, by their numbers.
@@ -126,7 +137,7 @@ impl Mailboxes {
 }
 
 impl Mailbox {
-    fn put(&self, command: Command) -> Result<(), Command> {
+    fn put(&self, mut command: Command) -> Result<(), Command> {
         let mut content = self.lock();
         let is_client = matches!(command, Command::Client(_));
         match content.accepts {
@@ -136,7 +147,8 @@ impl Mailbox {
         }
         if !is_client {
             let kind = discriminant(&command);
-            content.commands.retain(|earlier| discriminant(earlier) != kind);
+            let earlier = content.commands.extract_if(.., |earlier| discriminant(earlier) == kind);
+            command = earlier.fold(command, Command::after);
         }
         content.commands.push(command);
         self.is_filled.store(true, Ordering::Relaxed);
@@ -160,7 +172,9 @@ impl Mailbox {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::proxy::listeners::ListenerId;
     use crate::reactor::{Event, Listener, Poller};
+    use std::sync::mpsc::TryRecvError;
     use std::thread;
 
     /// Mailboxes of so many workers whose loops nobody turns.
@@ -221,6 +235,28 @@ pub(super) mod tests {
         mailboxes.send(0, Command::Client(newcomer())).expect("taken");
         mailboxes.send(0, Command::Drain).expect("taken");
         assert_eq!(taken(&mailboxes, 0), "cnnd");
+    }
+
+    #[test]
+    fn sockets_to_listen_at_are_kept_although_only_the_last_command_is() {
+        let mailboxes = mailboxes(1);
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let (sender, done) = std::sync::mpsc::channel();
+        for _ in 0..3 {
+            let socket = (ListenerId::default(), Listener::bind(&any).expect("a listener"));
+            let (opened, done) = (vec![socket], vec![sender.clone()]);
+            let command = Command::Listen(Listening { opened, all: Arc::from([]), done });
+            mailboxes.send(0, command).expect("taken");
+        }
+        drop(sender);
+        let taken = mailboxes.take(0);
+        let [Command::Listen(listening)] = &taken[..] else { panic!("{taken:?}") };
+        assert_eq!(listening.opened.len(), 3);
+        let ports: Vec<_> = listening.opened.iter().map(|(_, it)| it.endpoint().clone()).collect();
+        assert!(ports[0] != ports[1] && ports[1] != ports[2], "{ports:?}");
+        assert!(done.try_recv() == Err(TryRecvError::Empty), "all are waited for");
+        drop(taken);
+        assert!(done.try_recv() == Err(TryRecvError::Disconnected));
     }
 
     #[test]
