@@ -5,7 +5,8 @@ use serde_json::{Map, Value as Json, json};
 use super::answer::Answer;
 use super::request::Request;
 use super::routes::{Asked, Service};
-use crate::control::controller::{ApplyError, Changes};
+use crate::control::changes::Changes;
+use crate::control::controller::ApplyError;
 use crate::control::edit::{Edit, EditError};
 
 /// Adds the backend that the body describes.

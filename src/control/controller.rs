@@ -7,19 +7,17 @@
 //! thread of its own until they are gone.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::changes::Changes;
 use super::edit::{Edit, EditError, Ejection, find};
 use super::plan::{changed, needs_restart};
 use super::setting;
-use super::sources::Hidden;
-use crate::balance::Explanation;
-use crate::endpoint::Endpoint;
+use crate::balance::{BackendId, Explanation};
 use crate::proxy::backends::{BackendNow, Backends, Change, ChangeError};
 use crate::proxy::listeners::{ListenError, Relistened};
 use crate::proxy::locate::{LocateError, Located};
@@ -60,66 +58,6 @@ pub enum ApplyError {
     /// Their names can't be looked up again.
     #[error("can't start the thread of --resolve-every: {0}; are file descriptors used up?")]
     Names(io::Error),
-}
-
-/// What a plan changed.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Changes {
-    /// The URLs of backends that get requests from now on.
-    pub added: Vec<String>,
-    /// The URLs of those that get none any more.
-    pub removed: Vec<String>,
-    /// The URLs of those whose weight or another option is a new one.
-    pub adjusted: Vec<String>,
-    /// The addresses that are listened on from now on.
-    pub opened: Vec<String>,
-    /// Those that are no more.
-    pub closed: Vec<String>,
-    /// The URLs of those that are ejected, and of those whose ejection is over.
-    pub ejected: Vec<String>,
-    /// See there.
-    pub admitted: Vec<String>,
-    /// The names of other settings that have a new value.
-    pub settings: Vec<&'static str>,
-    /// The URLs of those backends among the first three that were as the admin had told.
-    pub undone: Vec<String>,
-    /// Backends of the plan's file that are not used.
-    pub hidden: Option<Hidden>,
-}
-
-impl Changes {
-    fn told_of(&mut self, listeners: &Relistened) {
-        let Relistened { opened, closed, adjusted, .. } = listeners;
-        self.opened.extend(opened.iter().map(Endpoint::url));
-        self.closed.extend(closed.iter().map(Endpoint::url));
-        self.adjusted.extend(adjusted.iter().map(ToString::to_string));
-    }
-
-    /// The URLs of the backends of which the plan says something else now.
-    fn backends(&self) -> impl Iterator<Item = &String> {
-        self.added.iter().chain(&self.removed).chain(&self.adjusted)
-    }
-}
-
-impl fmt::Display for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            ("added", self.added.join(", ")),
-            ("removed", self.removed.join(", ")),
-            ("adjusted", self.adjusted.join(", ")),
-            ("listens on", self.opened.join(", ")),
-            ("no longer listens on", self.closed.join(", ")),
-            ("ejected", self.ejected.join(", ")),
-            ("admitted", self.admitted.join(", ")),
-            ("changed", self.settings.join(", ")),
-            ("undid what the admin had told of", self.undone.join(", ")),
-        ];
-        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-        let parts: Vec<String> = parts.map(|(what, names)| format!("{what} {names}")).collect();
-        f.write_str(if parts.is_empty() { "nothing changed" } else { "" })?;
-        f.write_str(&parts.join("; "))?;
-        self.hidden.as_ref().map_or(Ok(()), |hidden| write!(f, "; {hidden}"))
-    }
 }
 
 /// See the module's description. Each clone is a handle on the same.
@@ -193,34 +131,49 @@ impl Controller {
         let plan = self.plan();
         let active: Vec<_> = lock(&self.0.backends).active().cloned().collect();
         let backends = edit.apply(&plan.backends, &active)?;
+        // They are found before anything changes.
+        let ejected = match edit {
+            Edit::Set { name, ejection: Some(ejection), .. } => {
+                Some((self.members(name, &active)?, *ejection))
+            }
+            _ => None,
+        };
         let mut changes = self.change_to(Plan { backends, ..Plan::clone(&plan) })?;
         told.extend(changes.backends().cloned());
-        if let Edit::Set { name, ejection: Some(ejection), .. } = edit {
-            self.eject(name, *ejection, &mut changes)?;
+        if let Some((members, ejection)) = ejected {
+            self.eject(members, ejection, &mut changes);
         }
         Ok(changes)
     }
 
-    fn eject(
+    /// What has this URL or id, or stands for the name of this URL.
+    fn members(
         &self,
         name: &str,
-        ejection: Ejection,
-        changes: &mut Changes,
-    ) -> Result<(), EditError> {
+        active: &[(BackendId, Backend)],
+    ) -> Result<Vec<(BackendId, Backend)>, EditError> {
+        let named = lock(&self.0.backends).members_of(name);
+        match find(active, name) {
+            Ok(member) => Ok(vec![member.clone()]),
+            Err(EditError::Unknown(_)) if !named.is_empty() => Ok(named),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn eject(&self, members: Vec<(BackendId, Backend)>, ejection: Ejection, changes: &mut Changes) {
         let mut backends = lock(&self.0.backends);
-        let active: Vec<_> = backends.active().cloned().collect();
-        let (id, backend) = find(&active, name)?.clone();
-        match ejection {
-            Ejection::For(time) => {
-                backends.eject(id, time, read_clock());
-                changes.ejected.push(backend.url);
-            }
-            Ejection::Over => {
-                backends.admit(id, read_clock());
-                changes.admitted.push(backend.url);
+        for (id, backend) in members {
+            match ejection {
+                Ejection::For(time) => {
+                    backends.eject(id, time, read_clock());
+                    changes.ejected.push(backend.url);
+                }
+                Ejection::Over => {
+                    backends.admit(id, read_clock());
+                    changes.admitted.push(backend.url);
+                }
             }
         }
-        Ok(())
     }
 
     /// Only one thread may at a time, because of what it compares the plan with.
@@ -461,7 +414,8 @@ mod tests {
 
     fn controller() -> (Bound, Controller) {
         let mut plan = Plan { backends: backends(&[1]), ..Plan::default() };
-        plan.settings.listen = vec!["127.0.0.1:0".parse::<Endpoint>().expect("ok").into()];
+        plan.settings.listen =
+            vec!["127.0.0.1:0".parse::<crate::endpoint::Endpoint>().expect("ok").into()];
         let (bound, backends) = Bound::bind(&plan).expect("a proxy");
         (bound, Controller::start(plan, backends).expect("a controller"))
     }

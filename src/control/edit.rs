@@ -137,6 +137,8 @@ impl Edit {
                 let place = place(name)?;
                 edited.remove(place).url
             }
+            // An ejection alone is no matter of the plan.
+            Self::Set { fields, .. } if fields.is_empty() => return Ok(edited),
             Self::Set { name, fields, .. } => {
                 let place = place(name)?;
                 edited[place] = with(&edited[place], fields)?;

@@ -7,6 +7,7 @@
 //! [`Plan`](crate::proxy::settings::Plan).
 
 mod backend;
+pub mod changes;
 pub mod command_line;
 pub mod controller;
 pub mod describe;

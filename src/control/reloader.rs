@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use super::controller::{ApplyError, Changes, Controller};
+use super::changes::Changes;
+use super::controller::{ApplyError, Controller};
 use super::sources::{Planned, SourceError, Sources};
 use crate::journal::{self, JournalError};
 use crate::proxy::settings::Plan;

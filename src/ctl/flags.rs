@@ -96,6 +96,8 @@ pub(super) enum Task {
         #[arg(short, long, value_name = "N", default_value_t = 20)]
         number: usize,
     },
+    /// Show all figures in the text format of Prometheus
+    Metrics,
     /// Exit with 0 if the proxy serves, with 1 if it is stopping or does not answer
     Health,
 }

@@ -38,10 +38,11 @@ pub fn run(flags: &Flags) -> Result<(), CtlError> {
             tell(flags, &client.change("DELETE", &path, None)?)
         }
         Task::Set { backend, options } => set(backend, members(options)?.into()),
-        Task::Drain { backend, wait } => {
+        Task::Drain { backend, wait: None } => set(backend, json!({ "drained": true })),
+        Task::Drain { backend, wait: Some(limit) } => {
             let id = find(&client.list()?.backends, backend)?.id.clone();
             set(&id, json!({ "drained": true }))?;
-            wait.map_or(Ok(()), |limit| await_end(&client, &id, limit))
+            await_end(&client, &id, *limit)
         }
         Task::Undrain { backend } => set(backend, json!({ "drained": false })),
         Task::Eject { backend, duration } => set(backend, json!({ "eject": duration })),
@@ -52,14 +53,21 @@ pub fn run(flags: &Flags) -> Result<(), CtlError> {
         Task::Config => print(&client.get("/config")?),
         Task::Reload => tell(flags, &client.change("POST", "/reload", None)?),
         Task::Explain { number } => explain(flags, &client, *number),
+        Task::Metrics => print(&client.get("/metrics")?),
         Task::Health => health(flags, &client),
     }
 }
 
-/// The path of the one backend that is called so.
+/// The path of the one backend that is called so. The list has none for a name without address, and
+/// one for each address with `resolve=all`; the URL of such a name is left to the proxy.
 fn path_of(client: &Client, backend: &str) -> Result<String, CtlError> {
     let list = client.list()?;
-    Ok(format!("/backends/{}", escaped(&find(&list.backends, backend)?.id)))
+    let is_url = backend.starts_with("http://");
+    match find(&list.backends, backend) {
+        Ok(found) => Ok(format!("/backends/{}", escaped(&found.id))),
+        Err(_) if is_url => Ok(format!("/backends/{}", escaped(backend))),
+        Err(error) => Err(error),
+    }
 }
 
 /// Options of a backend, `key=value` or a word, as members of an object.

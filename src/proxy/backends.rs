@@ -284,6 +284,13 @@ impl Backends {
         self.configured.iter().flat_map(|configured| &configured.members)
     }
 
+    /// What stands for the configured backends of this URL.
+    #[must_use]
+    pub fn members_of(&self, url: &str) -> Vec<(BackendId, Backend)> {
+        let configured = self.configured.iter().filter(|it| it.backend.url == url);
+        configured.flat_map(|it| it.members.clone()).collect()
+    }
+
     /// Gives a backend no requests for so long; whether it is there.
     pub fn eject(&mut self, id: BackendId, time: Duration, now: Instant) -> bool {
         self.membership.eject(id, time, now)

@@ -350,3 +350,31 @@ fn the_log_is_described_by_what_the_admin_made_of_the_plan() {
     let is_told = || fs::read_to_string(&meta).is_ok_and(|text| text.contains(&urls[1]));
     until("a new description", || is_told().then_some(()));
 }
+
+#[test]
+fn a_name_and_each_of_its_addresses_can_be_changed() {
+    let origin = answering("x");
+    let port = origin.address.port();
+    let (pods, nowhere) = (format!("http://localhost:{port}"), "http://nowhere.invalid");
+    let all = format!("{pods} resolve=all");
+    let scene = Scene::start(&[], &["--upstream", &all, "--upstream", nowhere]);
+    let member = || {
+        let list = scene.get("/backends");
+        let all = list["backends"].as_array().unwrap();
+        all.iter().find(|it| it["url"] == url(origin.address)).unwrap().clone()
+    };
+    let id = member()["id"].as_str().unwrap().to_owned();
+    let path = |name: &str| format!("/backends/{}", name.replace('/', "%2F"));
+    scene.change("PATCH", &path(&id), r#"{ "eject": "1m" }"#);
+    assert_eq!(member()["state"], "ejected");
+    scene.change("PATCH", &path(&pods), r#"{ "eject": "off", "weight": 3 }"#);
+    assert_eq!((&member()["state"], &member()["weight"]), (&json!("up"), &json!(3)));
+    let refused = scene.ask("PATCH", &path(&id), r#"{ "weight": 5 }"#);
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    // It has no address that could be ejected, so nothing of it is done.
+    let refused = scene.ask("PATCH", &path(nowhere), r#"{ "eject": "1m", "weight": 7 }"#);
+    assert_eq!(refused.status, 404, "{}", refused.text());
+    assert!(!scene.ask("GET", "/config", "").text().contains("weight = 7"));
+    scene.change("PATCH", &path(nowhere), r#"{ "weight": 7 }"#);
+    assert!(scene.ask("GET", "/config", "").text().contains("weight = 7"));
+}

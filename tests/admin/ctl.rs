@@ -140,6 +140,8 @@ fn settings_health_and_reload_are_asked_for() {
     };
     let scene = Scene::configured(&text(""));
     assert_eq!(done(&scene, &["health"]), "serving\n");
+    let figures = done(&scene, &["metrics"]);
+    assert!(figures.contains("# TYPE tidegate_backend_state gauge"), "{figures}");
     assert!(done(&scene, &["config"]).contains("\nlog = \"none\"\n"));
     let told: Json = serde_json::from_str(&done(&scene, &["config", "--json"])).unwrap();
     assert_eq!(told["log"], "none");
@@ -211,4 +213,16 @@ fn the_variable_of_the_proxy_names_the_address_too() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegatectl"));
     let output = command.arg("health").env("TIDEGATE_ADMIN", value).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_name_that_stands_for_several_backends_is_called_by_its_url() {
+    let origin = answering("x");
+    let name = format!("http://localhost:{}", origin.address.port());
+    let (all, nowhere) = (format!("{name} resolve=all"), "http://nowhere.invalid");
+    let scene = Scene::start(&[], &["--upstream", &all, "--upstream", nowhere]);
+    for name in [&*name, nowhere] {
+        let said = done(&scene, &["set", name, "weight=3"]);
+        assert!(said.contains(&format!("adjusted {name}")), "{said}");
+    }
 }

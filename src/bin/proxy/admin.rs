@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tidegate::admin::{Bound, Server, Service};
 use tidegate::console::Console;
-use tidegate::control::controller::Changes;
+use tidegate::control::changes::Changes;
 use tidegate::control::meta::describe_run;
 use tidegate::control::reloader::Reloader;
 use tidegate::control::scraper::Scraper;
