@@ -9,6 +9,7 @@ pub mod backend;
 pub mod bench;
 mod fleet;
 pub mod load;
+pub mod machine;
 pub mod parent_death;
 pub mod ports;
 mod process;

@@ -1,10 +1,12 @@
 //! The six scenarios of the experiment: each policy with each connection mode, one after the other,
 //! each with a new stack under the same load.
 //!
-//! For each it writes four files to a folder: the proxy's log and its description, the output of
-//! `wrk`, and that of the other programs. Files of an earlier run are moved away first, and those
-//! of an interrupted scenario are removed, so that the folder has the files of one run only. After
-//! a failure the files stay, because they may contain the reason.
+//! For each it writes five files to a folder: the proxy's log and its description, what `wrk`
+//! printed, what the other programs did, and on what it was run. Files of earlier runs are moved
+//! away first, and those of an interrupted scenario are removed, so the folder has the files of
+//! one run only. After a failure the files stay, because they may contain the reason.
+
+mod files;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -15,19 +17,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 
+use super::machine::Machine;
 use super::process::{Process, describe};
-use super::report::per_second;
+use super::report::{Conditions, per_second};
 use super::setup;
 use super::signals::Signals;
 use super::stack::{BACKENDS, Output, Plan, Programs, Stack, StackError, check_ports, system};
+use files::{Files, put_away};
 use tidegate::balance::Policy;
-use tidegate::journal::{is_held, meta_path};
+use tidegate::reactor::cores;
 
 /// Both connection modes, in the order of the scenarios.
 const CONNECTIONS: [&str; 2] = ["persistent", "non-persistent"];
-
-/// Where files of earlier runs go, inside the folder.
-const OLD: &str = "old";
 
 /// How often progress is reported.
 const TICK: Duration = Duration::from_millis(200);
@@ -37,6 +38,8 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Scenarios {
     /// Seconds of load for each.
     pub seconds: u32,
+    /// How many times all are run.
+    pub repeat: u32,
     /// The folder for the files.
     pub folder: PathBuf,
     /// Where the proxy listens.
@@ -145,7 +148,20 @@ fn name(policy: Policy, connections: &str) -> String {
     format!("{policy}_{}", connections.replace('-', "_"))
 }
 
-/// Runs all six, and returns their results in order.
+/// The number of a scenario in the original, such as `2.1`.
+fn number(policy: Policy, connections: &str) -> String {
+    let place = |found: Option<usize>| found.map_or(0, |place| place + 1);
+    let policies = Policy::PUBLISHED.map(Policy::name);
+    let connections = place(CONNECTIONS.iter().position(|known| *known == connections));
+    format!("{connections}.{}", place(policies.iter().position(|known| *known == policy.name())))
+}
+
+/// The name of a scenario's run in a round.
+fn repeated(name: String, round: u32) -> String {
+    if round > 1 { format!("{name}_{round}") } else { name }
+}
+
+/// Runs all six as often as asked, one after the other, and returns their results in order.
 ///
 /// # Errors
 /// One could not be completed. Nothing is left running.
@@ -158,14 +174,22 @@ pub fn run(
     }
     let programs = Programs::beside_the_lab()?;
     let signals = Signals::watch().map_err(system("watch signals"))?;
-    let plans: Vec<_> = all().map(|(policy, mode)| scenarios.plan(policy, mode)).collect();
-    check_ports(&plans[0])?;
+    let rounds = 1..=scenarios.repeat;
+    let plans = rounds.flat_map(|round| all().map(move |(policy, mode)| (policy, mode, round)));
+    let plans: Vec<_> = plans
+        .map(|(policy, mode, round)| {
+            let name = repeated(name(policy, mode), round);
+            (scenarios.plan(policy, mode, &name), Files::of(name, &scenarios.folder))
+        })
+        .collect();
+    if let Some((first, _)) = plans.first() {
+        check_ports(first)?;
+    }
     if let Some(old) = put_away(&scenarios.folder)? {
         progress.moved(&old);
     }
     let mut done = Vec::new();
-    for plan in &plans {
-        let files = Files::of(plan, &scenarios.folder);
+    for (plan, files) in &plans {
         progress.begins(&files.name);
         let load = Duration::from_secs(scenarios.seconds.into());
         let before = load * u32::try_from(done.len()).unwrap_or(0);
@@ -187,8 +211,8 @@ pub fn run(
 }
 
 impl Scenarios {
-    fn plan(&self, policy: Policy, connections: &str) -> Plan {
-        let log = self.folder.join(name(policy, connections)).with_extension("csv");
+    fn plan(&self, policy: Policy, connections: &str, name: &str) -> Plan {
+        let log = self.folder.join(format!("{name}.csv"));
         Plan {
             policy,
             connections: connections.to_owned(),
@@ -205,33 +229,6 @@ impl Scenarios {
     }
 }
 
-/// The files of one scenario.
-struct Files {
-    name: String,
-    log: PathBuf,
-    wrk: PathBuf,
-    console: PathBuf,
-}
-
-impl Files {
-    fn of(plan: &Plan, folder: &Path) -> Self {
-        let name = name(plan.policy, &plan.connections);
-        Self {
-            log: folder.join(format!("{name}.csv")),
-            wrk: folder.join(format!("{name}_wrk.txt")),
-            console: folder.join(format!("{name}_console.txt")),
-            name,
-        }
-    }
-
-    fn remove(&self) {
-        for file in [&self.log, &meta_path(&self.log), &self.wrk, &self.console] {
-            // A file that does not exist yet need not be removed.
-            let _ = fs::remove_file(file);
-        }
-    }
-}
-
 /// One scenario that runs.
 struct Run<'a> {
     /// How long it is under load.
@@ -239,7 +236,7 @@ struct Run<'a> {
     /// How long those before it were under load.
     before: Duration,
     plan: &'a Plan,
-    files: Files,
+    files: &'a Files,
     programs: &'a Programs,
 }
 
@@ -251,6 +248,7 @@ impl Run<'_> {
     ) -> Result<Done, ScenariosError> {
         let console = create(&self.files.console)?;
         let mut stack = Stack::new(signals, self.programs, Output::File(console));
+        let date = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
         let load = self.put_under_load(&mut stack, progress);
         // The first error is the cause of later ones.
         let stopped = stack.stop();
@@ -260,7 +258,8 @@ impl Run<'_> {
             StackError::Hurried(signal) => ScenariosError::Stopped(signal),
             error => error.into(),
         })?;
-        let Files { name, log, wrk, console } = &self.files;
+        self.write_conditions(date)?;
+        let Files { name, log, wrk, console } = self.files;
         let totals = Totals::find(&read(console)?);
         let totals = totals.ok_or_else(|| ScenariosError::NoTotals(console.clone()))?;
         let said = read(wrk)?;
@@ -276,8 +275,7 @@ impl Run<'_> {
         if let Some(signal) = stack.start_all(self.plan)? {
             return Err(ScenariosError::Stopped(signal));
         }
-        let time = format!("-d{}s", self.load.as_secs());
-        let args = ["-t4", "-c100", &time, "--latency", &self.plan.proxy_url()].map(OsString::from);
+        let args = self.load_flags().map(OsString::from);
         let (lab, output) = (self.programs.lab(), self.files.wrk.clone());
         let mut wrk =
             Process::start(lab, Path::new("wrk"), &args, output).map_err(system("start wrk"))?;
@@ -296,6 +294,29 @@ impl Run<'_> {
                 }
             }
         }
+    }
+}
+
+impl Run<'_> {
+    /// The flags of wrk.
+    fn load_flags(&self) -> [String; 5] {
+        let time = format!("-d{}s", self.load.as_secs());
+        let url = self.plan.proxy_url();
+        ["-t4".to_owned(), "-c100".to_owned(), time, "--latency".to_owned(), url]
+    }
+
+    /// Notes on what it was run, and with what.
+    fn write_conditions(&self, date: jiff::Timestamp) -> Result<(), ScenariosError> {
+        let cores = cores::allowed().map_or(0, |cores| cores.len());
+        let programs = [(self.programs.proxy(), "--version"), (Path::new("wrk"), "-v")];
+        let conditions = Conditions {
+            scenario: number(self.plan.policy, &self.plan.connections),
+            date: date.to_string(),
+            load: format!("wrk {}", self.load_flags().join(" ")),
+            machine: Machine::this(cores, &programs),
+        };
+        let log = &self.files.log;
+        conditions.write(log).map_err(file("write", &Conditions::path(log)))
     }
 }
 
@@ -321,49 +342,6 @@ fn complaints(wrk: &str) -> Vec<String> {
     lines.filter(complains).map(str::to_owned).collect()
 }
 
-/// Moves files of an earlier run in `folder` into a new folder below [`OLD`], which is returned.
-fn put_away(folder: &Path) -> Result<Option<PathBuf>, ScenariosError> {
-    fs::create_dir_all(folder).map_err(file("make", folder))?;
-    let entries = fs::read_dir(folder).map_err(file("read", folder))?;
-    let is_left_over = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_of_ours = names().any(|scenario| {
-            name.strip_prefix(&scenario).is_some_and(|rest| rest.starts_with(['.', '_']))
-        });
-        is_of_ours && path.is_file()
-    };
-    let left: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_left_over).collect();
-    if left.is_empty() {
-        return Ok(None);
-    }
-    if let Some(path) = left.iter().find(|path| is_held(path) == Some(true)) {
-        return Err(ScenariosError::InUse(path.clone()));
-    }
-    let old = unused_folder(&folder.join(OLD))?;
-    for path in left {
-        let target = old.join(path.file_name().unwrap_or_default());
-        fs::rename(&path, target).map_err(file("move", &path))?;
-    }
-    Ok(Some(old))
-}
-
-/// Creates a folder named after the current time.
-fn unused_folder(parent: &Path) -> Result<PathBuf, ScenariosError> {
-    fs::create_dir_all(parent).map_err(file("make", parent))?;
-    let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let date = now.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-    for taken in 0u32.. {
-        let suffix = if taken == 0 { String::new() } else { format!("-{taken}") };
-        let path = parent.join(format!("{date}{suffix}"));
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            outcome => return outcome.map(|()| path.clone()).map_err(file("make", &path)),
-        }
-    }
-    unreachable!("a second has fewer runs than there are numbers")
-}
-
 fn create(path: &Path) -> Result<File, ScenariosError> {
     // Several programs append to it.
     let opened = OpenOptions::new().append(true).create_new(true).open(path);
@@ -387,7 +365,6 @@ fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ScenariosE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{FlockOperation, flock};
 
     #[test]
     fn there_are_six_in_the_order_of_the_original() {
@@ -401,6 +378,14 @@ mod tests {
             "adaptive_ewma_non_persistent",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn their_numbers_are_those_of_the_original() {
+        let numbers: Vec<_> = all().map(|(policy, mode)| number(policy, mode)).collect();
+        assert_eq!(numbers, ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3"]);
+        assert_eq!(repeated("x".to_owned(), 1), "x");
+        assert_eq!(repeated("x".to_owned(), 2), "x_2");
     }
 
     #[test]
@@ -424,43 +409,5 @@ mod tests {
             ["Socket errors: connect 0, read 3, write 0, timeout 0", "Non-2xx or 3xx responses: 7"];
         assert_eq!(complaints(said), expected);
         assert!(complaints("Requests/sec: 10\n").is_empty());
-    }
-
-    #[test]
-    fn a_log_that_is_still_written_stays_where_it_is() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("round-robin_persistent.csv");
-        let writer = File::create(&path).expect("a log");
-        flock(&writer, FlockOperation::NonBlockingLockExclusive).expect("a lock");
-        let error = put_away(folder.path()).expect_err("in use").to_string();
-        assert!(error.contains("round-robin_persistent.csv"), "{error}");
-        assert!(path.is_file());
-    }
-
-    #[test]
-    fn only_files_of_an_earlier_run_are_put_away_and_none_is_written_over() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = |name: &str| folder.path().join(name);
-        assert!(put_away(folder.path()).expect("nothing to do").is_none());
-        let ours = [
-            "round-robin_persistent.csv",
-            "round-robin_persistent.2026-01-02T03-04-05Z.csv",
-            "adaptive_sma_non_persistent_wrk.txt",
-        ];
-        let others = ["mine.csv", "round-robin_persistently.csv"];
-        let mut folders = Vec::new();
-        for run in ["first", "second"] {
-            for name in ours.iter().chain(&others) {
-                fs::write(path(name), run).expect("written");
-            }
-            folders.push((run, put_away(folder.path()).expect("moved").expect("something")));
-            assert!(ours.iter().all(|name| !path(name).exists()));
-            assert!(others.iter().all(|name| path(name).exists()));
-        }
-        for (run, old) in folders {
-            for name in ours {
-                assert_eq!(fs::read_to_string(old.join(name)).expect("kept"), run);
-            }
-        }
     }
 }

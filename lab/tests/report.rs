@@ -36,10 +36,11 @@ fn the_logs_of_the_folder_are_told_and_written() {
     let project = project();
     let (code, said) = report(project.path(), &[]);
     assert_eq!(code, Some(0), "{said}");
-    for words in ["round-robin, persistent", "15.00", "1 (50.0 %)", "localhost:8082"] {
+    for words in ["round-robin, persistent", "15.0", "1 (50.0 %)", "localhost:8082"] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    let written = "written: reports/report.csv, reports/report.json, reports/report.html";
+    let written =
+        "written: reports/report.csv, reports/report.json, reports/report.md, reports/report.html";
     assert!(said.contains(written), "{said}");
     let read = |name: &str| fs::read_to_string(project.path().join("reports").join(name)).unwrap();
     assert!(read("report.csv").contains(",2,2,1,,15,15,19.5,19.9,20,1,0,0.5,0.5\n"));
@@ -57,6 +58,26 @@ fn files_seconds_and_a_folder_can_be_named() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("round-robin, persistent (one)") && said.contains("  0.5  "), "{said}");
     assert!(project.path().join("a/b/report.html").is_file());
+}
+
+#[test]
+fn a_limit_and_a_baseline_decide_the_exit_status() {
+    let project = project();
+    let other = ROWS.replace("round-robin", "adaptive_sma");
+    fs::write(project.path().join("logs/two.csv"), header() + &other).unwrap();
+    let said = |args: &[&str], expected: i32| {
+        let (code, said) = report(project.path(), args);
+        assert_eq!(code, Some(expected), "{args:?}: {said}");
+        said
+    };
+    said(&["--fail-if", "p95>250", "--fail-if", "errors>1"], 0);
+    let failed = said(&["--fail-if", "p95>250", "--fail-if", "errors>=50%"], 3);
+    let both = "round-robin, persistent: errors>=50% (50.0 %); adaptive_sma, persistent: errors";
+    assert!(failed.contains(both) && failed.contains("written: "), "{failed}");
+    assert!(said(&["--fail-if", "p95"], 2).contains("such as p95>250"));
+    let told = said(&["--baseline", "two"], 0);
+    assert!(told.contains("round-robin, persistent against adaptive_sma, persistent"), "{told}");
+    assert!(said(&["--baseline", "x"], 2).contains("there is no run called `x`"));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn six_scenarios_leave_four_files_each_and_put_earlier_ones_away() {
+fn six_scenarios_leave_five_files_each_and_put_earlier_ones_away() {
     let folder = TempDir::new().unwrap();
     let old = folder.path().join("adaptive_sma_persistent.csv");
     fs::write(&old, "of an earlier run\n").unwrap();
@@ -65,7 +65,7 @@ fn six_scenarios_leave_four_files_each_and_put_earlier_ones_away() {
         assert!(said.contains(&format!("{second} of 6 s: {name}\n")), "{said}");
     }
     let expected = names().flat_map(|name| {
-        ["_console.txt", "_wrk.txt", ".csv", ".csv.meta.json"]
+        ["_console.txt", "_run.json", "_wrk.txt", ".csv", ".csv.meta.json"]
             .map(|ending| format!("{name}{ending}"))
     });
     let mut expected: Vec<_> = expected.collect();

@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::bench::Machine;
+use crate::machine::Machine;
 use crate::scenario::Scenario;
 
 use super::kept::{histogram, number, text};

@@ -10,7 +10,6 @@
 mod contender;
 pub(crate) mod haproxy;
 mod job;
-mod machine;
 mod measure;
 pub(crate) mod nginx;
 mod place;
@@ -31,8 +30,6 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use contender::{Contender, Program, Transport};
-pub use machine::Machine;
-pub(crate) use machine::version_line;
 pub use measure::Progress;
 pub use place::Place;
 pub use results::{Entry, Measured, Results, Round};

@@ -1,11 +1,11 @@
 //! The results of a bench.
 
 use super::contender::{Contender, Program, Transport};
-use super::machine::Machine;
 use super::place::Place;
 use super::seen::Load;
 use super::stats::Spread;
 use super::workload::Workload;
+use crate::machine::Machine;
 
 /// If a proxy uses at least this share of its cores, it limits the requests per second.
 const SATURATED: f64 = 0.95;

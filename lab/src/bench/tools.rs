@@ -4,8 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::contender::Program;
-use super::machine::Machine;
 use super::{BenchError, system};
+use crate::machine::Machine;
 use crate::setup::find;
 
 /// The programs that every bench needs.

@@ -13,16 +13,21 @@ pub(super) const ROW: i32 = 26;
 const HEAD: i32 = 30;
 
 /// Pixels for the names on the left, between panels, and for the figure after the longest bar.
-pub(super) const NAMES: i32 = 220;
+pub(super) const NAMES: i32 = 270;
 const GAP: i32 = 28;
 const FIGURE: i32 = 64;
 
-/// The name and the colour of a run.
+/// The name of a run, and how it is drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) ink: Ink,
+    /// Its curves are dashed, and its bars are pale with a border.
+    pub(crate) is_dashed: bool,
 }
+
+/// How pale a bar is.
+pub(super) const PALE: f64 = 0.35;
 
 /// One figure of all runs.
 #[derive(Clone, Debug)]
@@ -75,7 +80,13 @@ fn draw<'a>(svg: &'a mut String, lines: &[Line], panels: &[Panel]) -> Drawn<'a> 
             let Some(bar) = bar else { continue };
             let y = HEAD + middle(row);
             let area = [(left, y - ROW / 3), (x(bar.value), y + ROW / 3)];
-            root.draw(&Rectangle::new(area, line.ink.colour().filled()))?;
+            let colour = line.ink.colour();
+            if line.is_dashed {
+                root.draw(&Rectangle::new(area, colour.mix(PALE).filled()))?;
+                root.draw(&Rectangle::new(area, colour.stroke_width(1)))?;
+            } else {
+                root.draw(&Rectangle::new(area, colour.filled()))?;
+            }
             if let Some((lowest, highest)) = bar.range {
                 let whisker = vec![(x(lowest), y), (x(highest), y)];
                 root.draw(&PathElement::new(whisker, Ink::Text.colour().stroke_width(2)))?;
@@ -123,7 +134,7 @@ mod tests {
 
     fn lines() -> Vec<Line> {
         ["one", "two", "<three>"]
-            .map(|name| Line { name: name.to_owned(), ink: Ink::Series(1) })
+            .map(|name| Line { name: name.to_owned(), ink: Ink::Series(1), is_dashed: false })
             .to_vec()
     }
 
@@ -140,6 +151,15 @@ mod tests {
         assert_eq!((svg.matches("<rect").count(), svg.matches("<polyline").count()), (4, 1));
         assert_eq!(svg.matches("<text").count(), 3 + 2 + 4);
         assert!(svg.contains("&lt;three&gt;"));
+    }
+
+    #[test]
+    fn a_dashed_line_has_a_pale_bar_with_a_border() {
+        let line = Line { name: "one".to_owned(), ink: Ink::Series(1), is_dashed: true };
+        let panel = Panel { title: "ms".to_owned(), bars: vec![Some(bar(1.0))] };
+        let svg = bars(&[line], &[panel]).expect("figures");
+        assert!(svg.contains("opacity=\"0.35\""), "{svg}");
+        assert_eq!(svg.matches("<rect").count(), 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::bars::Line;
 use super::ink::{COLOURS, Ink, rules};
 
 const STYLE: &str = "
@@ -14,7 +15,7 @@ const STYLE: &str = "
   caption { text-align: left; font-size: .9rem; padding: .3rem 0 }
   figure { margin: 0 } figcaption { font-size: .9rem }
   table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 100% }
-  th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line) }
+  th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid var(--line) }
   th, td { white-space: nowrap }
   thead th { color: var(--quiet); font-weight: 600 }
   th:first-child { text-align: left; padding-left: 0 }
@@ -29,6 +30,7 @@ const STYLE: &str = "
   .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none }
   .legend { margin: 0 0 .5rem; padding: 0; font-size: .9rem }
   .legend svg { width: .8rem; height: .8rem; margin-right: .4rem }
+  .legend .line { width: 1.6rem }
   .lead, section > .lead { font-weight: 600; max-width: 60rem; color: var(--text) }
   details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600; color: var(--accent) }
   details > p { color: var(--quiet); max-width: 60rem; margin: .4rem 0 }
@@ -45,6 +47,8 @@ const STYLE: &str = "
   a { color: var(--accent) } .heat a { color: inherit }
   @media (width < 50rem) {
     body { padding: 1rem .5rem 3rem } section { padding: .8rem .7rem }
+    caption { max-width: calc(100vw - 3rem) } .scroll svg { min-width: 36rem }
+    tbody th, thead th:first-child { white-space: normal; min-width: 6.5rem; max-width: 9rem }
     .heat tbody th small { display: none } .heat th { font-size: .8rem }
     .heat td { min-width: 3.4rem; padding: .3rem .1rem; font-size: .95rem }
     .heat td small { white-space: normal }
@@ -131,6 +135,21 @@ impl Page {
                 self.0,
                 "<li><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\"><rect width=\"1\" height=\"1\" \
                  fill=\"{fill}\"/></svg>{name}</li>"
+            );
+        }
+        self.0 += "</ul>\n";
+    }
+
+    /// Adds what each line of a plot is.
+    pub(crate) fn lines(&mut self, lines: &[Line]) {
+        self.0 += "<ul class=\"legend\">\n";
+        for Line { name, ink, is_dashed } in lines {
+            let (stroke, name) = (ink.hex(), escape(name));
+            let dashes = if *is_dashed { " stroke-dasharray=\"7 3\"" } else { "" };
+            let _ = writeln!(
+                self.0,
+                "<li><svg class=\"line\" viewBox=\"0 0 24 8\" aria-hidden=\"true\"><path \
+                 d=\"M0 4H24\" stroke=\"{stroke}\" stroke-width=\"3\"{dashes}/></svg>{name}</li>"
             );
         }
         self.0 += "</ul>\n";

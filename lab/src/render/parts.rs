@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn parts_lie_side_by_side_and_the_wide_ones_say_how_much_they_are() {
-        let line = Line { name: "one".to_owned(), ink: Ink::Series(0) };
+        let line = Line { name: "one".to_owned(), ink: Ink::Series(0), is_dashed: false };
         let part = |(index, share)| Part { share, index };
         let whole = [0.6, 0.39, 0.01].into_iter().enumerate().map(part).collect();
         let svg = parts(std::slice::from_ref(&line), &[whole]).expect("parts");

@@ -2,12 +2,16 @@
 
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 use super::ink::Ink;
 
 type Failure<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
 pub(super) type Drawn<'a> = Result<(), Failure<'a>>;
+type Charted<'a, 'b, X> =
+    Result<ChartContext<'b, SVGBackend<'a>, Cartesian2d<X, RangedCoordf64>>, Failure<'a>>;
 pub(super) type Begun<'a> = Result<DrawingArea<SVGBackend<'a>, Shift>, Failure<'a>>;
 
 /// One curve: its points, its colour, and its opacity, 0 to 1.
@@ -16,7 +20,11 @@ pub(crate) struct Curve {
     pub(crate) points: Vec<(f64, f64)>,
     pub(crate) ink: Ink,
     pub(crate) opacity: f64,
+    pub(crate) is_dashed: bool,
 }
+
+/// The length of a dash and of a gap, in pixels.
+const DASH: (u32, u32) = (9, 5);
 
 /// The axes.
 #[derive(Clone, Debug)]
@@ -51,7 +59,31 @@ where
     X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
     let root = SVGBackend::with_string(svg, scale.size).into_drawing_area();
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = chart(&root, scale, x)?;
+    for curve in curves {
+        let style = curve.ink.colour().mix(curve.opacity).stroke_width(2);
+        let points = curve.points.clone();
+        if curve.is_dashed {
+            let dashed = DashedPathElement::new(points, DASH.0, DASH.1, style);
+            chart.draw_series([dashed])?;
+        } else {
+            chart.draw_series([PathElement::new(points, style)])?;
+        }
+    }
+    root.present()
+}
+
+/// The axes and the grid, drawn.
+pub(super) fn chart<'a, 'b, X>(
+    root: &'b DrawingArea<SVGBackend<'a>, Shift>,
+    scale: &Scale,
+    x: X,
+) -> Charted<'a, 'b, X::CoordDescType>
+where
+    X: AsRangedCoord<Value = f64>,
+    X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    let mut chart = ChartBuilder::on(root)
         .margin_right(20)
         .margin_top(10)
         .set_label_area_size(LabelAreaPosition::Left, 64)
@@ -72,11 +104,7 @@ where
         .x_desc(scale.x_title)
         .y_desc(scale.y_title)
         .draw()?;
-    for curve in curves {
-        let style = curve.ink.colour().mix(curve.opacity).stroke_width(2);
-        chart.draw_series([PathElement::new(curve.points.clone(), style)])?;
-    }
-    root.present()
+    Ok(chart)
 }
 
 /// A number without trailing zeros.
@@ -92,7 +120,7 @@ mod tests {
     #[test]
     fn a_curve_is_a_line_between_axes_that_say_their_unit() {
         let points = vec![(1.0, 0.0), (10.0, 50.0), (100.0, 100.0)];
-        let curve = Curve { points, ink: Ink::Series(2), opacity: 1.0 };
+        let curve = Curve { points, ink: Ink::Series(2), opacity: 1.0, is_dashed: false };
         for is_logarithmic in [false, true] {
             let scale = Scale {
                 size: (400, 200),
@@ -106,6 +134,9 @@ mod tests {
             let line = format!("stroke=\"{}\" stroke-width=\"2\"", Ink::Series(2).hex());
             assert_eq!(svg.matches(&line).count(), 1, "{svg}");
             assert!(svg.contains(">\nms\n<") && svg.contains(">\n%\n<"), "{svg}");
+            let dashed = Curve { is_dashed: true, ..curve.clone() };
+            let svg = curves(&scale, &[dashed]).expect("a plot");
+            assert!(svg.matches(&line).count() > 9, "{svg}");
         }
     }
 

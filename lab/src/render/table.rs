@@ -49,9 +49,12 @@ impl Table {
         text
     }
 
-    /// As Markdown. Cells are not escaped, so they must be texts of the lab's own.
+    /// As Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let line = |cells: &[String]| {
+            let cells: Vec<_> = cells.iter().map(|cell| plain_markdown(cell)).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
         let rule = format!("|---|{}\n", "---:|".repeat(self.heads.len().saturating_sub(1)));
         let rows = self.rows.iter().map(|row| line(&row.cells));
         line(&self.heads) + &rule + &rows.collect::<String>()
@@ -78,6 +81,18 @@ impl Table {
         html += "</tbody></table></div>\n";
         html
     }
+}
+
+/// Text as Markdown, without what would end a cell or begin HTML or code.
+pub(crate) fn plain_markdown(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if "|<`\\".contains(character) {
+            plain.push('\\');
+        }
+        plain.push(character);
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -111,7 +126,7 @@ mod tests {
         assert_eq!(
             table().markdown(),
             "| name | × one | µs |\n|---|---:|---:|\n| a long name | 1.00 | – |\n\
-             | <b> | 10.00 | 5 |\n"
+             | \\<b> | 10.00 | 5 |\n"
         );
     }
 

@@ -16,7 +16,7 @@ const OLD: &str = "old";
 /// Reads every log of `places`, each once. Those of a folder are sorted; the order of `places` is
 /// kept.
 pub(super) fn read(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, ReportError> {
-    let report = Report { runs: Vec::new(), left_out: Vec::new() };
+    let report = Report { runs: Vec::new(), left_out: Vec::new(), baseline: None };
     let mut inputs = Inputs { seconds, known: HashSet::new(), report };
     for place in places {
         if place.is_dir() {

@@ -1,25 +1,40 @@
 //! All latencies of a run, so that every quantile is exact.
 //!
-//! A latency and the second of the day in which it ended are packed into one word, so that ten
-//! million rows take 80 MB. Sorted by that word they are in the order of time, and within a second
-//! in the order of latency; sorted without the time they are in the order of latency.
+//! The second of the day in which a request ended, its latency and the number of its backend are
+//! packed into one word, so that ten million rows take 80 MB. Sorted by that word they are in the
+//! order of time, and within a second in the order of latency; sorted without the time they are in
+//! the order of latency.
 
 use std::collections::BTreeMap;
 
 use tidegate::journal::Span;
 
-/// The lower bits are the latency in microseconds, up to 4 years, the upper bits the second.
-const LATENCY_BITS: u32 = 47;
+/// The lowest bits are the number of the backend.
+const BACKEND_BITS: u32 = 11;
+const BACKEND_MAX: u64 = (1 << BACKEND_BITS) - 1;
+
+/// Above them is the latency in microseconds, up to 19 hours, and then the second.
+const LATENCY_BITS: u32 = 36;
 const LATENCY_MAX: u64 = (1 << LATENCY_BITS) - 1;
+
+/// Where the second begins.
+const SECOND_BIT: u32 = BACKEND_BITS + LATENCY_BITS;
+const WITHOUT_SECOND: u64 = (1 << SECOND_BIT) - 1;
+
+/// The number of a row that was sent to no backend, or to one beyond those that are counted.
+const NO_BACKEND: u64 = BACKEND_MAX;
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
 /// In place of the second of a row that belongs to no part.
-const NOWHERE: u64 = (1 << (u64::BITS - LATENCY_BITS)) - 1;
+const NOWHERE: u64 = (1 << (u64::BITS - SECOND_BIT)) - 1;
 
 /// A line over time has at most this many points.
 const SLOTS_MAX: u64 = 240;
+
+/// A run is divided into at most this many blocks.
+const BLOCKS_MAX: u64 = 20;
 
 /// Latencies that are still being collected.
 #[derive(Debug, Default)]
@@ -40,11 +55,14 @@ pub(super) struct Part<'a> {
 pub(super) struct Sorted<'a>(&'a [u64]);
 
 impl Latencies {
-    pub(super) fn add(&mut self, timestamp_us: i64, latency_us: u64) {
+    /// Adds a latency of the backend at `place`.
+    pub(super) fn add(&mut self, timestamp_us: i64, latency_us: u64, place: Option<usize>) {
         let second = timestamp_us.div_euclid(SECOND_US);
         let of_day = second.rem_euclid(DAY_SECONDS).unsigned_abs();
         let day = self.days.entry(second.div_euclid(DAY_SECONDS)).or_default();
-        day.push(of_day << LATENCY_BITS | latency_us.min(LATENCY_MAX));
+        let backend = place.map_or(NO_BACKEND, |place| (place as u64).min(NO_BACKEND));
+        let latency = latency_us.min(LATENCY_MAX) << BACKEND_BITS;
+        day.push(of_day << SECOND_BIT | latency | backend);
         self.count += 1;
         self.sum_us += u128::from(latency_us);
     }
@@ -58,12 +76,14 @@ impl Latencies {
         (self.count > 0).then(|| self.sum_us as f64 / (self.count as f64 * 1000.0))
     }
 
-    /// Calls `look` with the rows in `span`, part by part, and then with all rows. It is not called
-    /// if there are none.
+    /// Calls `part` with the rows in `span`, part by part, then `block` with the same rows without
+    /// the first and the last part, which are incomplete, divided into blocks of equal length, and
+    /// last `whole` with all rows. None is called if there are none.
     pub(super) fn look<T>(
         self,
         span: Span,
         mut part: impl FnMut(Part<'_>),
+        block: impl FnMut(Option<Sorted<'_>>),
         whole: impl FnOnce(Sorted<'_>) -> T,
     ) -> Option<T> {
         let second = |timestamp_us: i64| timestamp_us.div_euclid(SECOND_US);
@@ -76,40 +96,66 @@ impl Latencies {
         let mut all = Vec::new();
         for (day, mut packed) in self.days {
             for packed in &mut packed {
-                let of_day = (*packed >> LATENCY_BITS).cast_signed();
+                let of_day = (*packed >> SECOND_BIT).cast_signed();
                 let number = number(day * DAY_SECONDS + of_day);
-                *packed = number << LATENCY_BITS | *packed & LATENCY_MAX;
+                *packed = number << SECOND_BIT | *packed & WITHOUT_SECOND;
             }
             // Nearly always there is one day, which is not copied.
             if all.is_empty() { all = packed } else { all.append(&mut packed) }
         }
         all.sort_unstable();
-        for packed in all.chunk_by(|a, b| a >> LATENCY_BITS == b >> LATENCY_BITS) {
-            let number = packed[0] >> LATENCY_BITS;
+        for packed in all.chunk_by(|a, b| a >> SECOND_BIT == b >> SECOND_BIT) {
+            let number = packed[0] >> SECOND_BIT;
             if number != NOWHERE {
                 part(Part { second: number * seconds_per_part, sorted: Sorted(packed) });
             }
         }
+        look_at_blocks(&all, number(last), block);
         for packed in &mut all {
-            *packed &= LATENCY_MAX;
+            *packed &= WITHOUT_SECOND;
         }
         all.sort_unstable();
         (!all.is_empty()).then(|| whole(Sorted(&all)))
     }
 }
 
+/// Calls `block` for each block of the rows in `all`, of which the last part is `last`.
+fn look_at_blocks(all: &[u64], last: u64, mut block: impl FnMut(Option<Sorted<'_>>)) {
+    let parts = last.saturating_sub(1);
+    let length = parts.div_ceil(BLOCKS_MAX).max(1);
+    for number in 0..parts / length {
+        let at = |part: u64| all.partition_point(|packed| packed >> SECOND_BIT < part);
+        let (from, to) = (at(1 + number * length), at(1 + (number + 1) * length));
+        let mut rows: Vec<u64> = all[from..to].iter().map(|it| it & WITHOUT_SECOND).collect();
+        rows.sort_unstable();
+        block((!rows.is_empty()).then_some(Sorted(&rows)));
+    }
+}
+
 impl Sorted<'_> {
+    /// How many rows each of the first `backends` backends has.
+    pub(super) fn requests(self, backends: usize) -> Vec<u64> {
+        let mut requests = vec![0; backends];
+        for packed in self.0 {
+            let place = usize::try_from(packed & BACKEND_MAX).unwrap_or(usize::MAX);
+            if let Some(count) = requests.get_mut(place) {
+                *count += 1;
+            }
+        }
+        requests
+    }
+
     pub(super) fn count(self) -> usize {
         self.0.len()
     }
 
     pub(super) fn mean_ms(self) -> f64 {
-        let sum_us: u64 = self.0.iter().map(|packed| packed & LATENCY_MAX).sum();
+        let sum_us: u64 = self.0.iter().copied().map(latency_us).sum();
         sum_us as f64 / (self.0.len() as f64 * 1000.0)
     }
 
     fn us(self, rank: usize) -> u64 {
-        self.0[rank.min(self.0.len() - 1)] & LATENCY_MAX
+        latency_us(self.0[rank.min(self.0.len() - 1)])
     }
 
     /// The quantile at so many thousandths, 0 to 1000, in milliseconds: linear between the two
@@ -125,6 +171,10 @@ impl Sorted<'_> {
     }
 }
 
+fn latency_us(packed: u64) -> u64 {
+    packed >> BACKEND_BITS & LATENCY_MAX
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::float_cmp, reason = "these figures are exact")]
@@ -135,7 +185,7 @@ mod tests {
     fn of(rows: &[(i64, u64)]) -> Latencies {
         let mut latencies = Latencies::default();
         for &(timestamp_us, latency_us) in rows {
-            latencies.add(timestamp_us, latency_us);
+            latencies.add(timestamp_us, latency_us, None);
         }
         latencies
     }
@@ -153,7 +203,7 @@ mod tests {
     fn quantiles<const N: usize>(latencies_us: &[u64], per_mille: [u64; N]) -> [f64; N] {
         let rows: Vec<_> = latencies_us.iter().map(|&us| (0, us)).collect();
         of(&rows)
-            .look(span(&rows), |_| (), |all| per_mille.map(|it| all.quantile_ms(it)))
+            .look(span(&rows), |_| (), |_| (), |all| per_mille.map(|it| all.quantile_ms(it)))
             .expect("latencies")
     }
 
@@ -161,7 +211,7 @@ mod tests {
     fn parts(rows: &[(i64, u64)]) -> Vec<(u64, f64)> {
         let mut parts = Vec::new();
         let add = |part: Part<'_>| parts.push((part.second, part.sorted.quantile_ms(500)));
-        of(rows).look(span(rows), add, |_| ());
+        of(rows).look(span(rows), add, |_| (), |_| ());
         parts
     }
 
@@ -181,7 +231,7 @@ mod tests {
         // Each of these alone is beyond what a double holds exactly.
         assert_eq!(of(&[(0, u64::MAX); 2]).mean_ms(), Some(u64::MAX as f64 / 1000.0));
         assert_eq!(of(&[]).mean_ms(), None);
-        assert_eq!(of(&[]).look(span(&[(0, 0)]), |_| (), |_| ()), None);
+        assert_eq!(of(&[]).look(span(&[(0, 0)]), |_| (), |_| (), |_| ()), None);
     }
 
     #[test]
@@ -199,12 +249,46 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_equal_parts_of_the_whole_seconds() {
+        let blocks = |seconds: i64, skip: i64| {
+            let seconds = (0..seconds).filter(|second| *second != skip);
+            let rows: Vec<_> = seconds.map(|it| (it * SECOND_US, it.unsigned_abs())).collect();
+            let mut blocks = Vec::new();
+            let add = |it: Option<Sorted<'_>>| {
+                blocks.push(it.map(|it| (it.count(), it.quantile_ms(1000))));
+            };
+            of(&rows).look(span(&rows), |_| (), add, |_| ());
+            blocks
+        };
+        assert_eq!(blocks(2, -1), []);
+        assert_eq!(blocks(4, -1), [Some((1, 0.001)), Some((1, 0.002))]);
+        assert_eq!(blocks(4, 2), [Some((1, 0.001)), None], "a second without a row is one");
+        let many = blocks(62, -1);
+        assert_eq!((many.len(), many[0]), (20, Some((3, 0.003))));
+        let many = blocks(43, -1);
+        assert_eq!((many.len(), many[12]), (13, Some((3, 0.039))), "what is left over is in none");
+    }
+
+    #[test]
+    fn rows_are_counted_by_backend() {
+        let mut latencies = Latencies::default();
+        for (second, place) in [(0, Some(1)), (0, Some(1)), (0, None), (0, Some(0)), (1, Some(9))] {
+            latencies.add(second * SECOND_US, 5, place);
+        }
+        let mut counts = Vec::new();
+        let add = |part: Part<'_>| counts.push(part.sorted.requests(2));
+        let span = span(&[(0, 0), (SECOND_US, 0)]);
+        let longest = latencies.look(span, add, |_| (), |all| all.quantile_ms(1000));
+        assert_eq!((counts, longest), (vec![vec![1, 2], vec![0, 0]], Some(0.005)));
+    }
+
+    #[test]
     fn rows_outside_the_span_are_in_no_part_and_in_the_whole() {
         let day = 86_400 * SECOND_US;
         let rows = [(-99 * day, 1), (0, 2), (SECOND_US, 3), (SECOND_US, 4), (2 * day, 5)];
         assert_eq!(span(&rows).rows, 3);
         assert_eq!(parts(&rows), [(0, 0.002), (1, 0.0035)]);
-        let maxima = of(&rows).look(span(&rows), |_| (), |all| all.quantile_ms(1000));
+        let maxima = of(&rows).look(span(&rows), |_| (), |_| (), |all| all.quantile_ms(1000));
         assert_eq!(maxima, Some(0.005));
     }
 

@@ -4,12 +4,19 @@
 //! It reads logs of tidegate, and others with the same five columns. Every figure is exact:
 //! quantiles are those of all rows, not of a sample or of buckets.
 
+mod comparison;
+mod conditions;
+mod configuration;
 mod csv;
+mod estimate;
+mod figure;
 mod file_name;
 mod inputs;
 mod json;
 mod latencies;
+mod limit;
 mod load;
+mod markdown;
 mod page;
 mod plots;
 mod run;
@@ -27,7 +34,9 @@ use thiserror::Error;
 
 use tidegate::journal::TailError;
 
-pub use run::{Backend, Latency, Run, Slot};
+pub use conditions::{Conditions, Setup};
+pub use limit::Limit;
+pub use run::{Backend, Block, Latency, Run, Slot};
 pub use tables::text;
 pub(super) use wrk::per_second;
 
@@ -38,6 +47,8 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// Files that have no rows, and files of a folder that are no logs, each with the reason.
     pub left_out: Vec<String>,
+    /// The configuration that the others are compared with; `None` for the first.
+    pub baseline: Option<String>,
 }
 
 /// Why there is no report.
@@ -58,6 +69,14 @@ pub enum ReportError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// No configuration has the name that was given for the baseline.
+    #[error("there is no run called `{name}` to compare with; there are: {}", .there.join("; "))]
+    NoBaseline {
+        /// What was given.
+        name: String,
+        /// The names there are.
+        there: Vec<String>,
     },
     /// None of the files has a row.
     #[error("there is no log with rows in {}{}", .places.join(", "), reasons(.left_out))]
@@ -85,17 +104,39 @@ pub fn report(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, Report
     Ok(report)
 }
 
-/// Writes `report.csv`, `report.json` and `report.html` into `folder`, which is created if need be;
-/// returns their paths.
+impl Report {
+    /// Compares the others with the configuration called `name`: its name, the number of its
+    /// scenario, or the name of its log.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn set_baseline(&mut self, name: &str) -> Result<(), ReportError> {
+        let all = configuration::configurations(self);
+        let is_meant =
+            |run: &&Run| run.name == name || run.label == name || run.setup.scenario == name;
+        let found = all.iter().find(|it| it.name == name || it.runs.iter().any(is_meant));
+        let Some(found) = found else {
+            let there = all.iter().map(|it| it.name.to_owned()).collect();
+            return Err(ReportError::NoBaseline { name: plain(name), there });
+        };
+        self.baseline = Some(found.name.to_owned());
+        Ok(())
+    }
+}
+
+/// Writes `report.csv`, `report.json`, `report.md` and `report.html` into `folder`, which is
+/// created if need be; returns their paths.
 ///
 /// # Errors
 /// A file can't be written.
-pub fn write(report: &Report, folder: &Path) -> io::Result<[PathBuf; 3]> {
+pub fn write(report: &Report, folder: &Path) -> io::Result<[PathBuf; 4]> {
     fs::create_dir_all(folder)?;
-    let paths = ["csv", "json", "html"].map(|kind| folder.join("report").with_extension(kind));
+    let kinds = ["csv", "json", "md", "html"];
+    let paths = kinds.map(|kind| folder.join("report").with_extension(kind));
     fs::write(&paths[0], csv::rows(report)?)?;
     fs::write(&paths[1], json::document(report))?;
-    fs::write(&paths[2], page::page(report))?;
+    fs::write(&paths[2], markdown::document(report))?;
+    fs::write(&paths[3], page::page(report))?;
     Ok(paths)
 }
 

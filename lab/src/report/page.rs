@@ -1,6 +1,6 @@
 //! The report as one page.
 
-use super::run::Run;
+use super::plots::OverTime;
 use super::{Report, plots, tables};
 use crate::render::{Ink, Page, escape};
 
@@ -16,31 +16,41 @@ const LATENCY: &str = "Latency is the column latency_ms: from the dispatch of a 
 
 pub(super) fn page(report: &Report) -> String {
     let mut page = Page::new("Comparison of runs");
-    let verdicts = tables::verdicts(report);
-    if !verdicts.is_empty() {
-        page.paragraph(&verdicts.join(" "));
-    }
+    let lines = |page: &mut Page, lines: &[String]| lines.iter().for_each(|it| page.paragraph(it));
+    lines(&mut page, &tables::verdicts(report));
     page.section("Figures", |page| {
         page.push(&tables::figures(report).html());
         page.paragraph(LATENCY);
+        for table in [tables::repetitions(report), tables::changes(report)].into_iter().flatten() {
+            page.push(&table.html());
+        }
     });
     page.section("Throughput and latency", |page| comparison(page, report));
     page.section("Share of each backend", |page| distribution(page, report));
     page.section("Distribution of latency", |page| cumulative(page, report));
-    page.section("Latency over time", |page| over_time(page, report));
-    let remarks = tables::remarks(report);
-    if !remarks.is_empty() {
-        page.section("Remarks", |page| remarks.iter().for_each(|it| page.paragraph(it)));
+    page.section("Over time", |page| over_time(page, report));
+    for (title, found) in [
+        ("How the runs were made", tables::conditions(report)),
+        ("Remarks", tables::remarks(report)),
+        ("What the data say", tables::sentences(report)),
+    ] {
+        if !found.is_empty() {
+            page.section(title, |page| lines(page, &found));
+        }
     }
     page.end()
 }
 
 fn comparison(page: &mut Page, report: &Report) {
-    let caption = "Each bar begins at 0. More requests/s are better, lower latency is \
-        better.";
-    let label = "Bars of requests per second, mean and 95th percentile of latency of each \
+    page.paragraph(
+        "Each bar begins at 0. More requests/s are better, lower latency is better. Pale bars with \
+         a border, and dashed lines below, are of non-persistent connections.",
+    );
+    let label = "Bars of requests per second, mean, 95th and 99th percentile of latency of each \
         configuration; the figures are in the first table.";
-    plot(page, label, caption, plots::comparison(report));
+    for svg in plots::comparison(report) {
+        plot(page, label, "", svg);
+    }
 }
 
 fn distribution(page: &mut Page, report: &Report) {
@@ -59,24 +69,30 @@ fn cumulative(page: &mut Page, report: &Report) {
         further left is faster; a flat end on the right is a long tail.";
     let label = "Cumulative distribution of latency of each configuration; its quantiles are in \
         the first table.";
-    page.legend(runs(report));
+    page.lines(&plots::lines(report));
     plot(page, label, caption, plots::cumulative(report));
 }
 
 fn over_time(page: &mut Page, report: &Report) {
-    let plots = plots::over_time(report);
+    let backends = tables::backends(report);
+    let plots = plots::over_time(report, &backends);
     if plots.is_empty() {
         return page.paragraph("No row has a latency.");
     }
     page.paragraph(
-        "Per second, or per few seconds of a long run: the median, and in a paler colour \
-         the 95th percentile. All plots have the same scales.",
+        "Per second, or per few seconds of a long run: the median, in a paler colour the 95th \
+         percentile, and below them the share of each backend. All plots have the same scales.",
     );
+    let parts = backends.iter().enumerate();
+    page.legend(parts.map(|(index, name)| (Ink::Part(index), tables::short(name).to_owned())));
     page.push("<div class=\"grid\">\n");
-    for (run, svg) in plots {
+    for OverTime { run, latency, shares } in plots {
         page.push(&format!("<figure>\n<h3>{}</h3>\n", escape(&run.name)));
         let label = format!("Median and 95th percentile of latency over time, {}", run.name);
-        page.drawing(&label, svg.as_deref().unwrap_or_default());
+        page.drawing(&label, latency.as_deref().unwrap_or_default());
+        if let Some(shares) = shares {
+            page.drawing(&format!("Share of each backend over time, {}", run.name), &shares);
+        }
         page.push("</figure>\n");
     }
     page.push("</div>\n");
@@ -87,9 +103,4 @@ fn plot(page: &mut Page, label: &str, caption: &str, svg: Option<String>) {
         Some(svg) => page.plot(label, caption, &svg),
         None => page.paragraph("There is nothing to draw."),
     }
-}
-
-fn runs(report: &Report) -> impl Iterator<Item = (Ink, String)> {
-    let runs = report.runs.iter().enumerate();
-    runs.map(|(index, run): (usize, &Run)| (plots::ink(index), run.name.clone()))
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::latencies::Part;
+use super::conditions::Setup;
+use super::latencies::{Latencies, Part, Sorted};
 use super::tally::{Counted, Label, Tally};
 use super::{plain, wrk};
 use tidegate::balance::Policy;
@@ -20,10 +21,13 @@ fn curve_places() -> impl Iterator<Item = u64> {
 /// The figures of one log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// The configuration in the rows, else the file's name.
+    /// The configuration in the rows, after the scenario's number if there is one, else the file's
+    /// name.
     pub name: String,
     /// The log.
     pub path: PathBuf,
+    /// How it was made, as far as that is known.
+    pub setup: Setup,
     /// The path below the folder that was named, without the ending.
     pub label: String,
     /// The policy, if it is the same in all rows.
@@ -81,21 +85,37 @@ pub struct Latency {
     pub curve: Vec<(f64, f64)>,
     /// The latencies over time.
     pub slots: Vec<Slot>,
+    /// The time under load in blocks of equal length, without its first and last second; `None`
+    /// for one without a row.
+    pub blocks: Vec<Option<Block>>,
 }
 
 /// A second of a run, or several if the run is long.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
     /// Seconds since the first one.
     pub second: f64,
     /// How many latencies there are.
     pub count: usize,
-    /// Their mean.
-    pub mean_ms: f64,
     /// The median.
     pub p50_ms: f64,
     /// The 95th percentile.
     pub p95_ms: f64,
+    /// How many of them are each backend's, in the order of [`Run::backends`].
+    pub requests: Vec<u64>,
+}
+
+/// A part of a run, from which it is told how exact the run's figures are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block {
+    /// How many latencies there are.
+    pub count: usize,
+    /// Their mean.
+    pub mean_ms: f64,
+    /// The 95th percentile.
+    pub p95_ms: f64,
+    /// The 99th percentile.
+    pub p99_ms: f64,
 }
 
 /// One backend's part of a run.
@@ -141,8 +161,12 @@ impl Run {
             });
         };
         let (routing_mode, connection) = (tally.routing_mode.agreed(), tally.connection.agreed());
+        let setup = Setup::beside(path);
         let name = match (&routing_mode, &connection) {
-            (Some(mode), Some(connection)) => format!("{mode}, {connection}"),
+            (Some(mode), Some(connection)) if setup.scenario.is_empty() => {
+                format!("{mode}, {connection}")
+            }
+            (Some(mode), Some(connection)) => format!("{} {mode}, {connection}", setup.scenario),
             _ => plain(label),
         };
         let is_mixed = [&tally.routing_mode, &tally.connection]
@@ -153,11 +177,14 @@ impl Run {
         let timed_requests = if seconds.is_some() { tally.requests } else { span.rows };
         let of_log = load.map_or_else(|| span.seconds(), |load| load.seconds());
         let under_load = Span { last_us: load.map_or(span.last_us, |load| load.end_us), ..span };
-        let mut backends: Vec<_> = tally.backends.iter().map(backend).collect();
-        backends.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut backends: Vec<_> = tally.backends.iter().enumerate().collect();
+        backends.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        let places: Vec<_> = backends.iter().map(|(place, _)| *place).collect();
+        let backends = backends.into_iter().map(|(_, counted)| backend(counted)).collect();
         Ok(Self {
             name,
             path: path.to_owned(),
+            setup,
             label: plain(label),
             routing_mode,
             connection,
@@ -174,7 +201,7 @@ impl Run {
             backends,
             broken: tally.broken,
             first_broken,
-            latency: latency(tally, under_load),
+            latency: latency(tally.latencies, under_load, &places),
         })
     }
 
@@ -222,20 +249,29 @@ fn backend(counted: &Counted) -> Backend {
     }
 }
 
-fn latency(tally: Tally, span: Span) -> Option<Latency> {
-    let latencies = tally.latencies;
+/// The backends of the rows are numbered as in `places`.
+fn latency(latencies: Latencies, span: Span, places: &[usize]) -> Option<Latency> {
     let (count, mean_ms) = (latencies.count(), latencies.mean_ms()?);
-    let mut slots = Vec::new();
-    let add = |part: Part<'_>| {
+    let (mut slots, mut blocks) = (Vec::new(), Vec::new());
+    let add_slot = |part: Part<'_>| {
+        let requests = part.sorted.requests(places.len());
         slots.push(Slot {
             second: part.second as f64,
             count: part.sorted.count(),
-            mean_ms: part.sorted.mean_ms(),
             p50_ms: part.sorted.quantile_ms(500),
             p95_ms: part.sorted.quantile_ms(950),
+            requests: places.iter().map(|place| requests[*place]).collect(),
         });
     };
-    let latency = latencies.look(span, add, |all| Latency {
+    let add_block = |block: Option<Sorted<'_>>| {
+        blocks.push(block.map(|sorted| Block {
+            count: sorted.count(),
+            mean_ms: sorted.mean_ms(),
+            p95_ms: sorted.quantile_ms(950),
+            p99_ms: sorted.quantile_ms(990),
+        }));
+    };
+    let latency = latencies.look(span, add_slot, add_block, |all| Latency {
         count,
         mean_ms,
         p50_ms: all.quantile_ms(500),
@@ -244,8 +280,9 @@ fn latency(tally: Tally, span: Span) -> Option<Latency> {
         max_ms: all.quantile_ms(1000),
         curve: curve_places().map(|at| (all.quantile_ms(at), at as f64 / 10.0)).collect(),
         slots: Vec::new(),
+        blocks: Vec::new(),
     })?;
-    Some(Latency { slots, ..latency })
+    Some(Latency { slots, blocks, ..latency })
 }
 
 /// Makes names unique: the file's name is added to runs of the same name and to those from folders

@@ -3,6 +3,11 @@
 use jiff::Timestamp;
 
 use super::Report;
+pub(super) use super::comparison::{sentences, table as changes};
+use super::conditions::Setup;
+use super::configuration::{Configuration, configurations};
+use super::estimate::mean;
+use super::figure::{self, Figure};
 use super::run::Run;
 use super::verdict::{self, Verdict};
 use super::written::{millis, per_second, percent};
@@ -31,21 +36,18 @@ pub fn text(report: &Report) -> String {
     let mut text = figures(report).text();
     text += "\nShare and mean latency by backend:\n";
     text += &shares(report).text();
-    let verdicts = verdicts(report);
-    if !verdicts.is_empty() {
-        text.push('\n');
+    for (title, table) in [
+        ("Runs of one configuration: mean (least to most)", repetitions(report)),
+        ("Change against the baseline, with its 95 % interval; ≈ may be chance", changes(report)),
+    ] {
+        if let Some(table) = table {
+            text.extend(["\n", title, ":\n", &table.text()]);
+        }
     }
-    for verdict in verdicts {
-        text += &verdict;
-        text.push('\n');
-    }
-    let remarks = remarks(report);
-    if !remarks.is_empty() {
-        text.push('\n');
-    }
-    for remark in remarks {
-        text += &remark;
-        text.push('\n');
+    for lines in [conditions(report), remarks(report), verdicts(report), sentences(report)] {
+        if !lines.is_empty() {
+            text.extend(["\n", &lines.join("\n"), "\n"]);
+        }
     }
     text
 }
@@ -57,6 +59,77 @@ pub(super) fn verdicts(report: &Report) -> Vec<String> {
         sentences.push(verdict::NOISE.to_owned());
     }
     sentences
+}
+
+/// How the runs were made: once what all have in common, then what each has of its own.
+pub(super) fn conditions(report: &Report) -> Vec<String> {
+    let mut lines: Vec<_> = dates(report).into_iter().collect();
+    for (index, kind) in ["Load", "Machine", "Versions", "Parameters"].into_iter().enumerate() {
+        let own = |run: &Run| {
+            let Setup { load, machine, versions, parameters, .. } = run.setup.clone();
+            [load, machine, versions, parameters][index].clone()
+        };
+        let texts: Vec<_> = report.runs.iter().map(|run| (own(run), &run.name)).collect();
+        let mut distinct: Vec<_> = texts.iter().map(|(text, _)| text).collect();
+        distinct.sort();
+        distinct.dedup();
+        if let [same] = distinct[..] {
+            if !same.is_empty() {
+                lines.push(format!("{kind}: {same}."));
+            }
+            continue;
+        }
+        let own: Vec<_> = texts
+            .iter()
+            .filter(|(text, _)| !text.is_empty())
+            .map(|(text, name)| format!("{name}: {text}"))
+            .collect();
+        lines.push(format!("{kind}: {}.", own.join("; ")));
+    }
+    lines
+}
+
+/// When the first run began, and the last.
+fn dates(report: &Report) -> Option<String> {
+    let mut dates: Vec<Timestamp> =
+        report.runs.iter().filter_map(|run| run.setup.date.parse().ok()).collect();
+    dates.sort();
+    let written = |date: &Timestamp| date.strftime("%F %H:%M:%S UTC").to_string();
+    let (first, last) = (written(dates.first()?), written(dates.last()?));
+    Some(if first == last {
+        format!("Date: {first}.")
+    } else {
+        format!("Dates: {first} to {last}.")
+    })
+}
+
+/// The figures of the configurations that were run several times.
+pub(super) fn repetitions(report: &Report) -> Option<Table> {
+    let figures = figure::figures(report);
+    let row = |configuration: &Configuration<'_>| {
+        let cell = |figure: &Figure| {
+            let values = configuration.runs.iter().filter_map(|run| figure.value(run));
+            let mut values: Vec<_> = values.collect();
+            values.sort_by(f64::total_cmp);
+            let (Some(least), Some(most)) = (values.first(), values.last()) else {
+                return nothing();
+            };
+            let words = figure.words;
+            format!("{} ({} to {})", words(mean(&values)), words(*least), words(*most))
+        };
+        let count = configuration.runs.len().to_string();
+        let cells = [configuration.name.to_owned(), count].into_iter();
+        Row { cells: cells.chain(figures.iter().map(cell)).collect(), is_marked: false }
+    };
+    let all = configurations(report);
+    let several = all.iter().filter(|configuration| configuration.runs.len() > 1);
+    let rows: Vec<_> = several.map(row).collect();
+    let heads = ["configuration", "runs"].into_iter().chain(figures.iter().map(|it| it.title));
+    (!rows.is_empty()).then(|| Table {
+        caption: "Configurations that were run several times: mean (least to most)".to_owned(),
+        heads: heads.map(str::to_owned).collect(),
+        rows,
+    })
 }
 
 /// One row of figures per run.

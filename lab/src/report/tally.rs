@@ -156,7 +156,7 @@ impl Tally {
     fn count(&mut self, request: &Timed, is_error: bool) {
         self.errors += u64::from(is_error);
         if let Some(latency_us) = request.latency_us {
-            self.latencies.add(request.ended_us, latency_us);
+            self.latencies.add(request.ended_us, latency_us, request.place);
         }
         let Some(place) = request.place else { return };
         let backend = &mut self.backends[place];

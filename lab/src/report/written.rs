@@ -3,9 +3,7 @@
 use crate::render::thousands;
 
 /// Milliseconds.
-pub(super) fn millis(ms: f64) -> String {
-    format!("{ms:.2}")
-}
+pub(super) use crate::render::figure as millis;
 
 /// Whole where more would be noise.
 pub(super) fn per_second(rate: f64) -> String {

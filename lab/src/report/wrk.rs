@@ -4,13 +4,26 @@ use std::fs;
 use std::path::Path;
 
 use super::file_name::stem;
+use super::plain;
 
 /// Requests per second as wrk counted them for `log`: `<run>_wrk.txt` beside `<run>.csv`. `None` if
 /// there is no such file, or no such figure in it.
 pub(super) fn per_second_beside(log: &Path) -> Option<f64> {
-    let stem = stem(log);
-    let text = fs::read(log.with_file_name(format!("{stem}_wrk.txt"))).ok()?;
-    per_second(&String::from_utf8_lossy(&text))
+    per_second(&beside(log)?)
+}
+
+/// The load that wrk put on `log`, in words.
+pub(super) fn load_beside(log: &Path) -> Option<String> {
+    let text = beside(log)?;
+    let mut lines = text.lines();
+    let time = lines.find_map(|line| line.strip_prefix("Running ")?.split(' ').next())?;
+    let clients = lines.next()?.trim();
+    clients.contains("connections").then(|| plain(&format!("wrk, {time}, {clients}")))
+}
+
+fn beside(log: &Path) -> Option<String> {
+    let text = fs::read(log.with_file_name(format!("{}_wrk.txt", stem(log)))).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The figure in what wrk printed.

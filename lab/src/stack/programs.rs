@@ -31,6 +31,10 @@ impl Programs {
     }
 
     /// The executable of `tidegate-lab`.
+    pub(crate) fn proxy(&self) -> &Path {
+        &self.proxy
+    }
+
     pub(crate) fn lab(&self) -> &Path {
         &self.lab
     }

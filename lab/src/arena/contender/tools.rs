@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Program;
-use crate::bench::version_line;
+use crate::machine::version_line;
 use crate::setup::{self, Wheel};
 
 /// Where the programs are.

@@ -41,10 +41,10 @@ pub(super) fn rounds(results: &Results) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::Machine;
     use super::super::super::results::tests::measured;
     use super::super::super::workload::{LineUp, WORKLOADS};
     use super::*;
+    use crate::machine::Machine;
 
     #[test]
     fn no_name_begins_a_formula_or_needs_quotes() {

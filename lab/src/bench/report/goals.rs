@@ -135,10 +135,10 @@ fn two_workers(measured: &Measured) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::Machine;
     use super::super::super::results::tests::measured;
     use super::super::super::workload::WORKLOADS;
     use super::*;
+    use crate::machine::Machine;
 
     fn results(workloads: Vec<Measured>) -> Results {
         Results { machine: Machine::default(), rounds: (3, 1), left_out: Vec::new(), workloads }

@@ -77,9 +77,9 @@ fn spread(spread: Option<Spread>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::Machine;
     use super::super::super::results::tests::measured;
     use super::*;
+    use crate::machine::Machine;
 
     #[test]
     fn a_program_finds_every_figure() {

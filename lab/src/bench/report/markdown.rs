@@ -29,9 +29,9 @@ pub(super) fn document(results: &Results) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::Machine;
     use super::super::super::results::tests::measured;
     use super::*;
+    use crate::machine::Machine;
 
     #[test]
     fn every_row_has_as_many_cells_as_its_head() {

@@ -38,9 +38,9 @@ fn section(page: &mut Page, measured: &Measured) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::Machine;
     use super::super::super::results::tests::measured;
     use super::*;
+    use crate::machine::Machine;
 
     #[test]
     fn the_page_has_a_plot_and_a_table_per_workload() {

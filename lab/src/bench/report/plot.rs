@@ -18,7 +18,7 @@ fn line(entry: &Entry) -> Line {
         Program::Relay => Ink::Series(7),
         _ => Ink::Series(1),
     };
-    Line { name: entry.contender.name.to_owned(), ink }
+    Line { name: entry.contender.name.to_owned(), ink, is_dashed: false }
 }
 
 fn bar(entry: &Entry) -> Option<Bar> {

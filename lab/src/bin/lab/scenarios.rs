@@ -10,7 +10,7 @@ use tidegate_lab::scenarios::{Done, Progress, Scenarios, ScenariosError, names, 
 
 use crate::meter::Meter;
 use crate::places::Places;
-use crate::report::tell;
+use crate::report::tell_of;
 use crate::{fail, signal_code, stack_code};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -19,14 +19,18 @@ EXAMPLES
       2 minutes each, 12 in all
   tidegate-lab scenarios --seconds 30
   tidegate-lab scenarios --logs runs/tuesday
+  tidegate-lab scenarios --repeat 3
+      all six three times, in turn; the report tells how much a figure changes between them
 
 FILES, for each scenario, such as adaptive_ewma_persistent
   logs/<scenario>.csv             one row per request, by the proxy
   logs/<scenario>.csv.meta.json   how the proxy was set up
   logs/<scenario>_wrk.txt         what wrk printed
   logs/<scenario>_console.txt     what the proxy and the backends said
+  logs/<scenario>_run.json        the date, the machine, the versions and the load
+  logs/<scenario>_2.csv, ...      the same of the second run of each
   logs/old/                       whatever an earlier run left
-and reports/report.html, with .csv and .json, on all six
+and reports/report.html, with .md, .csv and .json, on all of them
 
 EXIT STATUS
   0           all six were run, and every request succeeded
@@ -42,6 +46,13 @@ pub(crate) struct ScenariosFlags {
         value_parser = clap::value_parser!(u32).range(1..=86_400),
     )]
     seconds: u32,
+
+    /// How many times all six are run
+    #[arg(
+        long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=100),
+    )]
+    repeat: u32,
 
     /// Folder for logs and captures
     #[arg(long, value_name = "FOLDER", default_value = "logs")]
@@ -59,17 +70,18 @@ impl ScenariosFlags {
     pub(crate) fn run(self) -> ExitCode {
         let scenarios = Scenarios {
             seconds: self.seconds,
+            repeat: self.repeat,
             folder: self.logs,
             listen: self.places.listen(),
             backend_ports: self.places.backend_ports(),
         };
-        let mut shown = Shown::new(self.seconds);
+        let mut shown = Shown::new(self.seconds, self.repeat);
         let outcome = run(&scenarios, &mut shown);
         drop(shown);
         match outcome {
             Ok(done) => {
                 let logs: Vec<_> = done.iter().map(|done| done.log.clone()).collect();
-                let told = tell(&logs, None, &self.out);
+                let told = tell_of(&logs, &self.out);
                 if told == ExitCode::SUCCESS && !done.iter().all(Done::is_clean) {
                     return fail(1, &"not every request succeeded and has its row; see above");
                 }
@@ -97,9 +109,9 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(seconds: u32) -> Self {
-        let seconds = u64::from(seconds);
-        let meter = Meter::of_seconds(names().count() as u64 * seconds, seconds);
+    fn new(seconds: u32, repeat: u32) -> Self {
+        let (seconds, runs) = (u64::from(seconds), names().count() as u64 * u64::from(repeat));
+        let meter = Meter::of_seconds(runs * seconds, seconds);
         Self { meter, seconds, begun: 0, name: String::new() }
     }
 }

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use super::super::super::results::{
     Entrant, Entry, Measured, Predicted, Results, Round, Slice, Tally,
 };
-use crate::bench::Machine;
+use crate::machine::Machine;
 use crate::scenario::{Conduct, Scenario, normal};
 
 const CONTENDERS: [&str; 8] = [

@@ -1,4 +1,4 @@
-//! The machine, and the versions of the programs.
+//! The machine, and the versions of programs.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// The processor's name.
     pub processor: String,
-    /// How many cores the bench may use.
+    /// How many cores may be used.
     pub cores: usize,
     /// The kernel's release.
     pub kernel: String,
