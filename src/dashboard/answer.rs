@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::assets::Asset;
+use super::listed;
+use super::requests::Filter;
 use super::snapshot_cache::{Published, SnapshotCache};
 use super::window::Window;
 use crate::health::Question;
@@ -60,6 +62,7 @@ pub(super) enum Resource {
     File(&'static Asset),
     Data(Window),
     Stream(Window),
+    Requests(Filter),
     Health,
     /// The status and the reason of the refusal.
     Refused(u16, String),
@@ -128,6 +131,10 @@ impl PageRequest {
             Resource::File(asset) => self.file(asset),
             Resource::Data(window) => {
                 let json = Body::Figures(cache.latest(*window).json);
+                self.message(200, json, &[("Content-Type", "application/json")])
+            }
+            Resource::Requests(filter) => {
+                let json = Body::Figures(cache.requests(filter));
                 self.message(200, json, &[("Content-Type", "application/json")])
             }
             Resource::Health => self.text(200, HEALTHY.to_owned()),
@@ -199,10 +206,15 @@ impl Resource {
             "/data" => Self::Data,
             "/events" => Self::Stream,
             "/health" => return Self::Health,
+            "/requests" => {
+                return match listed::filter(query) {
+                    Ok(filter) => Self::Requests(filter),
+                    Err(error) => Self::Refused(400, error.to_string()),
+                };
+            }
             _ => return Asset::at(path).map_or_else(not_found, Self::File),
         };
-        let asked = query.split('&').find_map(|field| field.strip_prefix("window="));
-        match asked.map_or(Ok(Window::Minute), str::parse) {
+        match Window::asked(query) {
             // A stream has no length, and HTTP/1.0 has no chunks.
             Ok(_) if path == "/events" && (version, method) != (Version::Http11, Method::Get) => {
                 Self::Refused(503, "a stream needs GET and HTTP/1.1; ask for /data".to_owned())

@@ -3,14 +3,16 @@
 //! Its size depends on the number of backends, up to a limit, and not on the number of rows. It
 //! knows neither files nor clocks: times are those of the rows.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::balance::MAX_BACKENDS;
 use crate::journal::{Days, LineError, Row, Span};
 
 use super::description::Description;
 use super::estimate::{Averages, Estimator};
-use super::timeline::{Cell, Timeline, WhenFull};
+use super::incidents::Incidents;
+use super::requests::Requests;
+use super::timeline::{Cell, Counted, Timeline, WhenFull};
 
 /// The longest window that is shown second by second.
 pub(super) const RECENT_SECONDS: i64 = 300;
@@ -21,7 +23,7 @@ pub(super) const WHOLE_SLOTS: i64 = 300;
 /// A log is being written if its latest rows are at most a day from now.
 const DAY_US: u64 = 86_400_000_000;
 
-/// How many requests are remembered one by one.
+/// Over how many of the latest requests there is a mean.
 pub(super) const LATEST_REQUESTS: usize = 200;
 
 /// Text from the log is cut to this length where it is kept.
@@ -35,6 +37,11 @@ const MORE_BACKENDS: &str = "more backends";
 
 /// How many reasons are counted apart. Our proxy has half as many.
 const REASONS_MAX: usize = 16;
+
+/// The reason of a request that was sent again, and what a row says if a second attempt answered
+/// first.
+const RETRY: &str = "retry";
+const HEDGE_WON: &str = "won";
 
 /// The name under which others are counted.
 const MORE_REASONS: &str = "other";
@@ -50,8 +57,10 @@ pub(super) struct Model {
     pub(super) whole: Timeline,
     pub(super) requests: u64,
     pub(super) errors: u64,
-    /// The newest at the back.
-    pub(super) latest: VecDeque<Request>,
+    pub(super) each: Requests,
+    pub(super) incidents: Incidents,
+    /// The reasons for choices in the order in which they first appeared, which is their number.
+    pub(super) reasons: Vec<String>,
     pub(super) routing_mode: String,
     pub(super) connection: Option<String>,
     /// What the proxy wrote beside the log, unless its policy is not that of the rows.
@@ -75,11 +84,28 @@ pub(super) struct Backend {
     pub(super) errors: u64,
     /// How often it was chosen for which reason.
     pub(super) reasons: BTreeMap<String, u64>,
+    /// The time of its newest request, and how it ended.
+    pub(super) last: Option<Ended>,
     estimator: Estimator,
+}
+
+/// How the newest requests of a backend ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    /// When the newest ended.
+    pub(super) at_us: i64,
+    /// Whether it failed because of the backend or the way there.
+    pub(super) has_failed: bool,
+    /// When the first of those ended that ended like it, one after the other.
+    pub(super) since_us: i64,
 }
 
 impl Backend {
     fn learn(&mut self, row: &Row<'_>) {
+        let (at_us, has_failed) = (row.timestamp_us, has_failed(row));
+        let same = self.last.filter(|last| last.has_failed == has_failed);
+        let since_us = same.map_or(at_us, |last| last.since_us);
+        self.last = Some(Ended { at_us, has_failed, since_us });
         if let Some(reason) = row.reason {
             self.count_reason(reason);
         }
@@ -103,29 +129,6 @@ impl Backend {
     }
 }
 
-/// One request, as the table of the latest shows it.
-#[derive(Debug, Default)]
-pub(super) struct Request {
-    pub(super) timestamp_us: i64,
-    /// An index into the backends.
-    pub(super) backend: Option<usize>,
-    pub(super) latency_us: Option<u64>,
-    pub(super) status: Option<u16>,
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) fault: String,
-    /// Why its backend was chosen; empty if the log does not say.
-    pub(super) reason: String,
-    /// How many requests its backend had in flight then.
-    pub(super) in_flight: Option<u32>,
-    /// What became of its second attempt, and where that went; empty if it had none.
-    pub(super) hedge: String,
-    pub(super) hedge_backend: String,
-    pub(super) is_error: bool,
-    /// In a log of another tool, the averages of its backend after this request.
-    pub(super) averages: Averages,
-}
-
 impl Model {
     /// A model of a log before its first row.
     pub(super) fn new(description: Option<Description>) -> Self {
@@ -136,7 +139,9 @@ impl Model {
             whole: Timeline::new(WHOLE_SLOTS, WhenFull::Widen),
             requests: 0,
             errors: 0,
-            latest: VecDeque::with_capacity(LATEST_REQUESTS),
+            each: Requests::default(),
+            incidents: Incidents::default(),
+            reasons: Vec::new(),
             routing_mode: String::new(),
             connection: None,
             description: None,
@@ -177,7 +182,13 @@ impl Model {
         let backend = row.backend_url.map(|url| self.backend(url));
         self.is_ours |= row.worker.is_some();
         self.count(row, backend);
-        self.remember(row, backend);
+        if row.is_error() {
+            let mut fault = String::new();
+            copy(&mut fault, row.fault.unwrap_or_default());
+            self.incidents.add(row.timestamp_us, row.status, &fault, backend);
+        }
+        let averages = backend.map(|index| self.backends[index].averages()).unwrap_or_default();
+        self.each.add(row, backend, averages);
         if row.routing_mode != self.routing_mode {
             copy(&mut self.routing_mode, row.routing_mode);
         }
@@ -216,9 +227,31 @@ impl Model {
         self.place_in_time(row.timestamp_us);
         let second = second(row.timestamp_us);
         let lane = backend.map_or(NOT_DISPATCHED, |index| index + 1);
-        let latency_us = latency_us(row);
-        self.recent.add(second, lane, latency_us, is_error);
-        self.whole.add(second, lane, latency_us, is_error);
+        let counted = Counted {
+            latency_us: latency_us(row),
+            is_error,
+            is_retry: row.reason == Some(RETRY)
+                || row.hedge.is_none() && row.attempts.is_some_and(|it| it > 1),
+            in_flight: row.in_flight,
+            reason: row.reason.map(|reason| self.reason(reason)),
+            hedge_won: row.hedge.map(|hedge| hedge == HEDGE_WON),
+        };
+        self.recent.add(second, lane, counted);
+        self.whole.add(second, lane, counted);
+    }
+
+    /// The number of a reason, which is added when it is first named.
+    fn reason(&mut self, reason: &str) -> usize {
+        let place = |known: &str, all: &[String]| all.iter().position(|it| it == known);
+        if let Some(number) = place(reason, &self.reasons) {
+            return number;
+        }
+        let is_known = reason.len() <= TEXT_CHARS_MAX && self.reasons.len() < REASONS_MAX;
+        let reason = if is_known { reason } else { MORE_REASONS };
+        place(reason, &self.reasons).unwrap_or_else(|| {
+            self.reasons.push(reason.to_owned());
+            self.reasons.len() - 1
+        })
     }
 
     fn place_in_time(&mut self, timestamp_us: i64) {
@@ -239,7 +272,8 @@ impl Model {
     /// Finds out whether the log is being written. If so, the present is shown, even if there are
     /// more rows of last week.
     pub(super) fn settle(&mut self, now_us: i64) {
-        let mut times: Vec<_> = self.latest.iter().map(|request| request.timestamp_us).collect();
+        let latest = self.each.latest().take(LATEST_REQUESTS);
+        let mut times: Vec<_> = latest.map(|request| request.timestamp_us).collect();
         times.sort_unstable();
         let median_us = times.get(times.len() / 2).copied();
         let present_us = median_us.filter(|median_us| median_us.abs_diff(now_us) <= DAY_US);
@@ -263,6 +297,11 @@ impl Model {
         self.whole.show(seconds);
     }
 
+    /// The lanes of the timelines.
+    pub(super) fn lanes(&self) -> std::ops::RangeInclusive<usize> {
+        NOT_DISPATCHED..=self.backends.len()
+    }
+
     /// The times of the first and of the newest row that is shown, in microseconds.
     pub(super) fn span_us(&self) -> Option<(i64, i64)> {
         self.span.map(|span| (span.first_us, span.last_us))
@@ -278,32 +317,11 @@ impl Model {
         self.requests > 0 && !self.is_ours
     }
 
-    fn remember(&mut self, row: &Row<'_>, backend: Option<usize>) {
-        let full = self.latest.len() == LATEST_REQUESTS;
-        // The oldest entry is reused for the newest, because its texts have memory already.
-        let oldest = if full { self.latest.pop_front() } else { None };
-        let mut request = oldest.unwrap_or_default();
-        request.timestamp_us = row.timestamp_us;
-        request.backend = backend;
-        request.latency_us = latency_us(row);
-        request.status = row.status;
-        request.is_error = row.is_error();
-        copy(&mut request.method, &String::from_utf8_lossy(row.method.unwrap_or_default()));
-        copy(&mut request.path, &String::from_utf8_lossy(row.path.unwrap_or_default()));
-        copy(&mut request.fault, row.fault.unwrap_or_default());
-        copy(&mut request.reason, row.reason.unwrap_or_default());
-        request.in_flight = row.in_flight;
-        copy(&mut request.hedge, row.hedge.unwrap_or_default());
-        copy(&mut request.hedge_backend, row.hedge_backend_url.unwrap_or_default());
-        request.averages = backend.map(|index| self.backends[index].averages()).unwrap_or_default();
-        self.latest.push_back(request);
-    }
-
     /// The mean latency of the latest requests in microseconds; `None` if none has a latency.
     pub(super) fn latest_mean_us(&self) -> Option<f64> {
         let mut sum = Cell::default();
-        for request in &self.latest {
-            sum.add(request.latency_us, false);
+        for request in self.each.latest().take(LATEST_REQUESTS) {
+            sum.add(Counted { latency_us: request.latency_us, ..Counted::default() });
         }
         sum.mean_us()
     }
@@ -318,8 +336,13 @@ fn latency_us(row: &Row<'_>) -> Option<u64> {
     row.latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX))
 }
 
+/// Whether the request failed because of its backend, and not of its client.
+fn has_failed(row: &Row<'_>) -> bool {
+    row.is_error() && row.status.is_none_or(|status| status >= 500)
+}
+
 /// Replaces `kept` by the beginning of `text`, in the memory it has.
-fn copy(kept: &mut String, text: &str) {
+pub(super) fn copy(kept: &mut String, text: &str) {
     kept.clear();
     kept.extend(text.chars().take(TEXT_CHARS_MAX));
 }

@@ -4,14 +4,17 @@
 //! Latencies are in milliseconds, times in milliseconds since 1970 UTC, shares between 0 and 1, and
 //! what is unknown is null.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::description::Description;
 use super::estimate::{ALPHA, Averages, WINDOW};
-use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED, Request};
+use super::incidents::Incident;
+use super::listed::Entry;
+use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED};
+use super::rounding::{millis, round, rounded, share};
+use super::series::{Series, busiest, requests};
 use super::source::{State, Status};
 use super::timeline::{Cell, Slot};
 use super::window::Window;
@@ -19,9 +22,11 @@ use super::window::Window;
 /// How many of the latest requests are listed.
 const LISTED_REQUESTS: usize = 50;
 
-/// How many backends have lines: those with the most requests in the window. More lines could not
-/// be told apart.
-const LINES_MAX: usize = 32;
+/// How many errors, or groups of them, are listed.
+const LISTED_INCIDENTS: usize = 50;
+
+/// A backend that had no request for so long before the newest row is quiet.
+const QUIET_US: i64 = 5_000_000;
 
 /// Over how many seconds the present rate is taken, without the newest second, which is not over.
 const RATE_SECONDS: i64 = 5;
@@ -50,7 +55,9 @@ pub(super) struct Snapshot {
     backends: Vec<Backend>,
     not_dispatched: NotDispatched,
     series: Series,
-    latest: Vec<Latest>,
+    /// Errors of the window, those of one kind that followed each other as one; the newest first.
+    incidents: Vec<Errors>,
+    latest: Vec<Entry>,
     /// Rows that are in no window and on no axis, because their times are outliers.
     outlier_rows: u64,
     broken_rows: u64,
@@ -97,6 +104,18 @@ struct Latency {
     p50_ms: Option<f64>,
     p95_ms: Option<f64>,
     p99_ms: Option<f64>,
+    max_ms: Option<f64>,
+}
+
+/// Errors of one kind that followed each other.
+#[derive(Debug, Serialize)]
+struct Errors {
+    status: Option<u16>,
+    fault: String,
+    backend: Option<String>,
+    from_ms: i64,
+    to_ms: i64,
+    requests: u64,
 }
 
 /// All since reading began.
@@ -123,8 +142,16 @@ struct Backend {
     requests: u64,
     share: f64,
     errors: u64,
+    requests_per_s: f64,
+    retries: u64,
+    /// What its requests found in flight there, on average; null if the log does not say.
+    in_flight: Option<f64>,
     #[serde(flatten)]
     latency: Latency,
+    /// What its newest requests tell of it.
+    state: BackendState,
+    /// Since when they do; null without one.
+    state_since_ms: Option<i64>,
     requests_since: u64,
     share_since: f64,
     errors_since: u64,
@@ -134,47 +161,23 @@ struct Backend {
     averages: Averages,
 }
 
+/// What the newest requests of a backend tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum BackendState {
+    /// It has none.
+    Unused,
+    Answers,
+    Fails,
+    /// It has none lately, while others have some.
+    Quiet,
+}
+
 /// Requests without a backend.
 #[derive(Debug, Serialize)]
 struct NotDispatched {
     requests: u64,
     requests_since: u64,
-}
-
-/// One value per slot; null where nothing happened.
-#[derive(Debug, Serialize)]
-struct Series {
-    start_ms: i64,
-    step_ms: i64,
-    requests: Vec<u64>,
-    backends: Vec<Line>,
-}
-
-#[derive(Debug, Serialize)]
-struct Line {
-    name: String,
-    p50_ms: Vec<Option<f64>>,
-    p95_ms: Vec<Option<f64>>,
-}
-
-#[derive(Debug, Serialize)]
-struct Latest {
-    time_ms: f64,
-    backend: Option<String>,
-    method: String,
-    path: String,
-    status: Option<u16>,
-    error: bool,
-    fault: String,
-    latency_ms: Option<f64>,
-    /// Why its backend was chosen; null if the log does not say.
-    reason: Option<String>,
-    in_flight: Option<u32>,
-    /// What became of its second attempt, and where that went; null if it had none.
-    hedge: Option<String>,
-    hedge_backend: Option<String>,
-    #[serde(flatten)]
-    averages: Averages,
 }
 
 impl Snapshot {
@@ -200,26 +203,26 @@ impl Snapshot {
             (End::Now, Window::Minute | Window::FiveMinutes) => {
                 timeline.until(second(now_us), count)
             }
+            (_, Window::Between(_, to)) => timeline.until(to, count),
             _ => timeline.newest(count),
         };
-        let cells = lanes(model).map(|lane| sum(&slots, lane)).collect::<Vec<_>>();
+        let cells = model.lanes().map(|lane| sum(&slots, lane)).collect::<Vec<_>>();
         let order = order(model);
-        let series = Series {
-            start_ms: start * 1000,
-            step_ms: timeline.slot_seconds() * 1000,
-            requests: slots.iter().map(|slot| requests(*slot, model)).collect(),
-            backends: busiest(&order, &cells).map(|at| line(model, at, &slots)).collect(),
-        };
+        let times = [start, timeline.slot_seconds()];
+        let series = Series::new(model, times, &slots, busiest(&order, &cells));
+        let window_figures = figures(model, window, end, now_us, &cells);
+        let seconds = window_figures.seconds();
         Self {
             message,
             mode: Some(model.routing_mode.clone()).filter(|mode| !mode.is_empty()),
             connection: model.connection.clone().or_else(|| connection_of(stem?)),
             requests_per_s: rate(model, &source, now_us),
             recent: Recent {
-                requests: model.latest.len().min(LATEST_REQUESTS),
+                requests: model.each.len().min(LATEST_REQUESTS),
                 mean_ms: model.latest_mean_us().map(millis),
             },
-            window: figures(model, window, end, now_us, &cells),
+            incidents: incidents(model, &window_figures),
+            window: window_figures,
             since: Since {
                 from_ms: model.span_us().map(|(first_us, _)| first_us.div_euclid(1000)),
                 requests: model.requests,
@@ -231,7 +234,7 @@ impl Snapshot {
                 ewma_alpha: ALPHA,
             }),
             description: model.description.clone(),
-            backends: order.iter().map(|&at| backend(model, at, &cells)).collect(),
+            backends: order.iter().map(|&at| backend(model, at, &cells, seconds)).collect(),
             not_dispatched: not_dispatched(model, &cells),
             series,
             latest: latest(model),
@@ -251,21 +254,18 @@ fn order(model: &Model) -> Vec<usize> {
     order
 }
 
-/// The backends with the most requests, as many as have lines, in the given order.
-fn busiest(order: &[usize], cells: &[Cell]) -> impl Iterator<Item = usize> {
-    let mut busiest = order.to_vec();
-    busiest.sort_by_key(|at| Reverse(cells[at + 1].requests));
-    busiest.truncate(LINES_MAX);
-    order.iter().copied().filter(move |at| busiest.contains(at))
-}
-
-fn lanes(model: &Model) -> std::ops::RangeInclusive<usize> {
-    NOT_DISPATCHED..=model.backends.len()
-}
-
-fn requests(slot: Option<&Slot>, model: &Model) -> u64 {
-    let Some(slot) = slot else { return 0 };
-    lanes(model).filter_map(|lane| slot.cell(lane)).map(|cell| cell.requests).sum()
+fn incidents(model: &Model, window: &Figures) -> Vec<Errors> {
+    let (Some(from_ms), Some(to_ms)) = (window.from_ms, window.to_ms) else { return Vec::new() };
+    let told = |it: &Incident| Errors {
+        status: it.status,
+        fault: it.fault.clone(),
+        backend: it.backend.map(|at| model.backends[at].name.clone()),
+        from_ms: it.first_us.div_euclid(1_000),
+        to_ms: it.last_us.div_euclid(1_000),
+        requests: it.requests,
+    };
+    let found = model.incidents.between(from_ms * 1_000, to_ms.saturating_add(1) * 1_000);
+    found.take(LISTED_INCIDENTS).map(told).collect()
 }
 
 /// All that happened in a lane.
@@ -275,15 +275,6 @@ fn sum(slots: &[Option<&Slot>], lane: usize) -> Cell {
         sum.merge(cell);
     }
     sum
-}
-
-fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
-    let quantiles = |share| {
-        let of = |slot: Option<&Slot>| slot.and_then(|slot| slot.cell(backend + 1)?.ms(share));
-        slots.iter().copied().map(of).collect()
-    };
-    let name = model.backends[backend].name.clone();
-    Line { name, p50_ms: quantiles(0.50), p95_ms: quantiles(0.95) }
 }
 
 fn end(model: &Model, status: &Status, window: Window, now_us: i64) -> End {
@@ -312,6 +303,7 @@ fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell])
                 (second(end_us) - window.seconds() + 1) * 1_000_000
             }
             Window::All => first_us,
+            Window::Between(from, to) => return (from * 1_000_000, to * 1_000_000 + 999_999),
         };
         (first_us.max(start_us), end_us)
     });
@@ -327,6 +319,13 @@ fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell])
         errors: all.errors,
         error_share: share(all.errors, all.requests),
         latency: all.latency(),
+    }
+}
+
+impl Figures {
+    fn seconds(&self) -> f64 {
+        let span = self.from_ms.zip(self.to_ms);
+        span.map_or(1.0, |(from, to)| ((to - from) as f64 / 1000.0).max(1.0))
     }
 }
 
@@ -347,7 +346,8 @@ fn rate(model: &Model, status: &Status, now_us: i64) -> f64 {
     round(rows as f64 / seconds as f64)
 }
 
-fn backend(model: &Model, at: usize, cells: &[Cell]) -> Backend {
+fn backend(model: &Model, at: usize, cells: &[Cell], seconds: f64) -> Backend {
+    let (state, state_since_ms) = state(model, at);
     let known = &model.backends[at];
     let cell = &cells[at + 1];
     let in_window: u64 = cells.iter().skip(1).map(|cell| cell.requests).sum();
@@ -358,13 +358,32 @@ fn backend(model: &Model, at: usize, cells: &[Cell]) -> Backend {
         requests: cell.requests,
         share: share(cell.requests, in_window),
         errors: cell.errors,
+        requests_per_s: round(cell.requests as f64 / seconds),
+        retries: cell.retries,
+        in_flight: cell.in_flight().map(round),
         latency: cell.latency(),
+        state,
+        state_since_ms,
         requests_since: known.requests,
         share_since: share(known.requests, since),
         errors_since: known.errors,
         reasons: known.reasons.clone(),
         averages: rounded(known.averages()),
     }
+}
+
+/// What the newest requests of a backend tell of it, and since when.
+fn state(model: &Model, at: usize) -> (BackendState, Option<i64>) {
+    let Some(last) = model.backends[at].last else { return (BackendState::Unused, None) };
+    let newest_us = model.span_us().map_or(last.at_us, |(_, newest_us)| newest_us);
+    let (state, since_us) = if newest_us - last.at_us > QUIET_US {
+        (BackendState::Quiet, last.at_us)
+    } else if last.has_failed {
+        (BackendState::Fails, last.since_us)
+    } else {
+        (BackendState::Answers, last.since_us)
+    };
+    (state, Some(since_us.div_euclid(1_000)))
 }
 
 fn not_dispatched(model: &Model, cells: &[Cell]) -> NotDispatched {
@@ -375,37 +394,18 @@ fn not_dispatched(model: &Model, cells: &[Cell]) -> NotDispatched {
     }
 }
 
-fn latest(model: &Model) -> Vec<Latest> {
-    let told = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    let row = |request: &Request| Latest {
-        time_ms: millis(request.timestamp_us as f64),
-        backend: request.backend.map(|at| model.backends[at].name.clone()),
-        method: request.method.clone(),
-        path: request.path.clone(),
-        status: request.status,
-        error: request.is_error,
-        fault: request.fault.clone(),
-        latency_ms: request.latency_us.map(|latency_us| millis(latency_us as f64)),
-        reason: told(&request.reason),
-        in_flight: request.in_flight,
-        hedge: told(&request.hedge),
-        hedge_backend: told(&request.hedge_backend),
-        averages: rounded(request.averages),
-    };
-    model.latest.iter().rev().take(LISTED_REQUESTS).map(row).collect()
+fn latest(model: &Model) -> Vec<Entry> {
+    model.each.latest().take(LISTED_REQUESTS).map(|it| Entry::of(model, it)).collect()
 }
 
 impl Cell {
-    fn ms(&self, share: f64) -> Option<f64> {
-        self.latencies.quantile_us(share).map(|us| millis(us as f64))
-    }
-
     fn latency(&self) -> Latency {
         Latency {
             mean_ms: self.mean_us().map(millis),
             p50_ms: self.ms(0.50),
             p95_ms: self.ms(0.95),
             p99_ms: self.ms(0.99),
+            max_ms: self.longest_ms(),
         }
     }
 }
@@ -420,22 +420,6 @@ fn connection_of(stem: &str) -> Option<String> {
 /// The name of a backend without its scheme.
 fn short_name(url: &str) -> &str {
     url.strip_prefix("http://").unwrap_or(url)
-}
-
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 1e6).round() / 1e6 }
-}
-
-fn millis(micros: f64) -> f64 {
-    round(micros / 1000.0)
-}
-
-fn round(number: f64) -> f64 {
-    (number * 1000.0).round() / 1000.0
-}
-
-fn rounded(averages: Averages) -> Averages {
-    Averages { sma_ms: averages.sma_ms.map(round), ewma_ms: averages.ewma_ms.map(round) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::listed::Listed;
 use super::model::Model;
+use super::requests::Filter;
 use super::snapshot::Snapshot;
 use super::source::{Source, Status};
 use super::window::Window;
@@ -35,7 +37,7 @@ struct Shared {
     /// Up to when rows are known, in microseconds since 1970.
     at_us: i64,
     /// By window, what was asked for since the last publication.
-    made: [Option<Arc<str>>; Window::ALL.len()],
+    made: [Option<Arc<str>>; Window::NAMED],
 }
 
 impl SnapshotCache {
@@ -71,6 +73,11 @@ impl SnapshotCache {
         state.made = Default::default();
     }
 
+    /// The requests that are asked for, as JSON.
+    pub(super) fn requests(&self, filter: &Filter) -> Arc<str> {
+        as_json(&Listed::new(&self.lock().model, filter))
+    }
+
     /// What was published last.
     pub(super) fn latest(&self, window: Window) -> Published {
         self.lock().published(window)
@@ -83,15 +90,21 @@ impl SnapshotCache {
 
 impl Shared {
     fn published(&mut self, window: Window) -> Published {
-        let made = &mut self.made[window as usize];
-        let json = made.get_or_insert_with(|| {
+        let make = || {
             let (model, status, stem) = (&self.model, &self.status, self.stem.as_deref());
-            let snapshot = Snapshot::new(model, status, stem, window, self.at_us);
-            // Numbers, strings and lists of them are always JSON.
-            serde_json::to_string(&snapshot).unwrap_or_default().into()
-        });
-        Published { number: self.number, json: Arc::clone(json) }
+            as_json(&Snapshot::new(model, status, stem, window, self.at_us))
+        };
+        let json = match window.place() {
+            Some(place) => Arc::clone(self.made[place].get_or_insert_with(make)),
+            None => make(),
+        };
+        Published { number: self.number, json }
     }
+}
+
+/// Numbers, strings and lists of them are always JSON.
+fn as_json(figures: &impl serde::Serialize) -> Arc<str> {
+    serde_json::to_string(figures).unwrap_or_default().into()
 }
 
 /// Microseconds since 1970.

@@ -10,33 +10,115 @@ use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 
 use super::histogram::Histogram;
+use super::rounding::millis;
+
+/// What is counted of one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) latency_us: Option<u64>,
+    pub(super) is_error: bool,
+    /// Whether an attempt of it had failed.
+    pub(super) is_retry: bool,
+    /// How many its backend had in flight when it was chosen.
+    pub(super) in_flight: Option<u32>,
+    /// The number of the reason why its backend was chosen.
+    pub(super) reason: Option<usize>,
+    /// Whether its second attempt answered first; `None` if it had none.
+    pub(super) hedge_won: Option<bool>,
+}
 
 /// The requests of one lane in one slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) requests: u64,
     pub(super) errors: u64,
-    /// The sum of the latencies in `latencies`.
-    pub(super) latency_sum_us: u64,
+    pub(super) retries: u64,
+    /// The sum of the latencies in `latencies`, and the longest of them.
+    latency_sum_us: u64,
+    longest_us: u64,
     /// The latencies of those requests that have one.
     pub(super) latencies: Histogram,
+    /// The sum of what requests found in flight, and how many of them tell it.
+    in_flight_sum: u64,
+    in_flight_count: u64,
+    /// How many were sent for each reason, by its number.
+    reasons: Vec<u32>,
+    /// Requests with a second attempt: how many of these answered first, and how many did not.
+    hedges: [u64; 2],
 }
 
 impl Cell {
-    pub(super) fn add(&mut self, latency_us: Option<u64>, is_error: bool) {
+    pub(super) fn add(&mut self, request: Counted) {
         self.requests += 1;
-        self.errors += u64::from(is_error);
-        if let Some(latency_us) = latency_us {
+        self.errors += u64::from(request.is_error);
+        self.retries += u64::from(request.is_retry);
+        if let Some(latency_us) = request.latency_us {
             self.latencies.add(latency_us);
             self.latency_sum_us = self.latency_sum_us.saturating_add(latency_us);
+            self.longest_us = self.longest_us.max(latency_us);
         }
+        if let Some(in_flight) = request.in_flight {
+            self.in_flight_sum += u64::from(in_flight);
+            self.in_flight_count += 1;
+        }
+        if let Some(reason) = request.reason {
+            let count = self.reason(reason);
+            *count = count.saturating_add(1);
+        }
+        if let Some(has_won) = request.hedge_won {
+            self.hedges[usize::from(!has_won)] += 1;
+        }
+    }
+
+    fn reason(&mut self, reason: usize) -> &mut u32 {
+        if self.reasons.len() <= reason {
+            self.reasons.resize(reason + 1, 0);
+        }
+        &mut self.reasons[reason]
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
         self.errors += other.errors;
+        self.retries += other.retries;
         self.latency_sum_us = self.latency_sum_us.saturating_add(other.latency_sum_us);
+        self.longest_us = self.longest_us.max(other.longest_us);
         self.latencies.merge(&other.latencies);
+        self.in_flight_sum += other.in_flight_sum;
+        self.in_flight_count += other.in_flight_count;
+        for (reason, count) in other.reasons.iter().enumerate() {
+            let own = self.reason(reason);
+            *own = own.saturating_add(*count);
+        }
+        for (own, other) in self.hedges.iter_mut().zip(other.hedges) {
+            *own += other;
+        }
+    }
+
+    /// The longest latency in milliseconds; `None` without one.
+    pub(super) fn longest_ms(&self) -> Option<f64> {
+        (self.latencies.total() > 0).then(|| millis(self.longest_us as f64))
+    }
+
+    /// The latency in milliseconds that so large a share does not exceed; `None` without one.
+    pub(super) fn ms(&self, share: f64) -> Option<f64> {
+        self.latencies.quantile_us(share).map(|us| millis(us as f64))
+    }
+
+    /// How many requests found in flight on average; `None` if none tells it.
+    pub(super) fn in_flight(&self) -> Option<f64> {
+        let count = self.in_flight_count;
+        (count > 0).then(|| self.in_flight_sum as f64 / count as f64)
+    }
+
+    /// How many were sent for the reason of this number.
+    pub(super) fn of_reason(&self, reason: usize) -> u64 {
+        self.reasons.get(reason).copied().unwrap_or(0).into()
+    }
+
+    /// How many second attempts answered first, and how many did not.
+    pub(super) fn hedges(&self) -> [u64; 2] {
+        self.hedges
     }
 
     /// The mean latency in microseconds; `None` without one.
@@ -104,7 +186,7 @@ impl Timeline {
 
     /// Counts a request in a lane, at a time in seconds since 1970. With [`WhenFull::Forget`], what
     /// is too old is dropped at once.
-    pub(super) fn add(&mut self, second: i64, lane: usize, latency: Option<u64>, is_error: bool) {
+    pub(super) fn add(&mut self, second: i64, lane: usize, request: Counted) {
         let index = second.div_euclid(self.slot_seconds);
         let at = self.slots.partition_point(|slot| slot.index <= index).checked_sub(1);
         let at = match at {
@@ -112,12 +194,12 @@ impl Timeline {
             before => {
                 let at = before.map_or(0, |at| at + 1);
                 let mut slot = Slot { index, lanes: Vec::new() };
-                slot.lane(lane).add(latency, is_error);
+                slot.lane(lane).add(request);
                 self.slots.insert(at, slot);
                 return self.limit();
             }
         };
-        self.slots[at].lane(lane).add(latency, is_error);
+        self.slots[at].lane(lane).add(request);
     }
 
     /// The first and the last slot length that is shown.

@@ -1,28 +1,62 @@
 //! The time windows of the page.
 
-use std::str::FromStr;
-
 use super::model::{Model, RECENT_SECONDS, WHOLE_SLOTS};
 use super::timeline::Timeline;
 
-/// A span of time that ends now, or with the newest row if that is long past.
+/// A span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Window {
+    /// Like the next two, it ends now, or with the newest row if that is long past.
     Minute,
     FiveMinutes,
     /// All since reading began.
     All,
+    /// From one second to another, both of them included; in seconds since 1970.
+    Between(i64, i64),
 }
 
-impl Window {
-    pub(super) const ALL: [Self; 3] = [Self::Minute, Self::FiveMinutes, Self::All];
+/// Those that have a name.
+const NAMED: [Window; Window::NAMED] = [Window::Minute, Window::FiveMinutes, Window::All];
 
-    /// The name in a query.
+/// What a range in a link may be at most, in milliseconds since 1970: the year 9999.
+const LAST_MS: i64 = 253_402_300_799_999;
+
+impl Window {
+    /// How many have a name.
+    pub(super) const NAMED: usize = 3;
+
+    /// The one that a query asks for: `window=5m`, or `from=` and `to=` in milliseconds since 1970.
+    pub(super) fn asked(query: &str) -> Result<Self, UnknownWindow> {
+        let field = |name: &str| {
+            let mut fields = query.split('&').filter_map(|field| field.split_once('='));
+            fields.find(|(known, _)| *known == name).map(|(_, value)| value)
+        };
+        match (field("from"), field("to"), field("window")) {
+            (None, None, None) => Ok(Self::Minute),
+            (None, None, Some(name)) => {
+                NAMED.into_iter().find(|window| window.name() == name).ok_or(UnknownWindow)
+            }
+            (Some(from), Some(to), None) => {
+                let [from, to] = [from, to].map(|ms| ms.parse().ok().filter(|ms| is_a_time(*ms)));
+                let (from, to): (i64, i64) = from.zip(to).ok_or(UnknownWindow)?;
+                let window = Self::Between(from.div_euclid(1000), to.div_euclid(1000));
+                if from > to { Err(UnknownWindow) } else { Ok(window) }
+            }
+            _ => Err(UnknownWindow),
+        }
+    }
+
+    /// The place among those that have a name.
+    pub(super) fn place(self) -> Option<usize> {
+        NAMED.into_iter().position(|known| known == self)
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Minute => "1m",
             Self::FiveMinutes => "5m",
             Self::All => "all",
+            Self::Between(..) => "range",
         }
     }
 
@@ -31,6 +65,7 @@ impl Window {
         match self {
             Self::Minute => 60,
             Self::FiveMinutes | Self::All => RECENT_SECONDS,
+            Self::Between(..) => 0,
         }
     }
 
@@ -40,21 +75,27 @@ impl Window {
             Self::Minute => (&model.recent, 60),
             Self::FiveMinutes => (&model.recent, RECENT_SECONDS),
             Self::All => (&model.whole, WHOLE_SLOTS),
+            Self::Between(from, to) => {
+                let newest = model.span_us().map_or(0, |(_, newest)| newest.div_euclid(1_000_000));
+                let is_recent = from > newest - RECENT_SECONDS;
+                let timeline = if is_recent { &model.recent } else { &model.whole };
+                let slot = |second: i64| second.div_euclid(timeline.slot_seconds());
+                (timeline, slot(to) - slot(from) + 1)
+            }
         }
     }
 }
 
-impl FromStr for Window {
-    type Err = UnknownWindow;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWindow> {
-        Self::ALL.into_iter().find(|window| window.name() == text).ok_or(UnknownWindow)
-    }
+fn is_a_time(ms: i64) -> bool {
+    (0..=LAST_MS).contains(&ms)
 }
 
-/// A name that is not one of a window.
+/// A window that there is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such window; the windows are 1m, 5m and all")]
+#[error(
+    "no such window; ask for window=1m, window=5m or window=all, or for from= and to= in \
+     milliseconds since 1970"
+)]
 pub(super) struct UnknownWindow;
 
 #[cfg(test)]
@@ -63,11 +104,30 @@ mod tests {
 
     #[test]
     fn windows_are_known_by_their_names() {
-        for window in Window::ALL {
-            assert_eq!(window.name().parse(), Ok(window));
+        for (place, window) in NAMED.into_iter().enumerate() {
+            assert_eq!(Window::asked(&format!("window={}", window.name())), Ok(window));
+            assert_eq!(window.place(), Some(place));
+            assert!(UnknownWindow.to_string().contains(&format!("window={}", window.name())));
         }
-        assert_eq!("1 m".parse::<Window>(), Err(UnknownWindow));
-        let names = Window::ALL.map(Window::name);
-        assert!(names.iter().all(|name| UnknownWindow.to_string().contains(name)));
+        assert_eq!(Window::asked(""), Ok(Window::Minute));
+        assert_eq!(Window::asked("window=1 m"), Err(UnknownWindow));
+    }
+
+    #[test]
+    fn a_range_has_two_ends_in_this_order() {
+        let range = Window::asked("from=1999&to=5000");
+        assert_eq!(range, Ok(Window::Between(1, 5)));
+        assert_eq!(range.map(Window::place), Ok(None));
+        for query in [
+            "from=1",
+            "to=1",
+            "from=2&to=1",
+            "from=x&to=1",
+            "from=-1&to=1",
+            "from=0&to=253402300800000",
+            "from=1&to=2&window=1m",
+        ] {
+            assert_eq!(Window::asked(query), Err(UnknownWindow), "{query}");
+        }
     }
 }

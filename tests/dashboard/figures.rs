@@ -159,6 +159,35 @@ fn windows_are_chosen_by_the_query() {
     assert_eq!(requests("?x=y&window=5m"), 300);
     assert_eq!(requests("?window=all"), 600);
     assert_eq!(scene.data("?window=all")["series"]["step_ms"], 2000);
+    // 2026-11-23T10:09:00Z and ten seconds from there.
+    assert_eq!(requests("?from=1795428540000&to=1795428549999"), 10);
+}
+
+#[test]
+fn requests_are_listed_by_what_is_asked_for() {
+    let scene = Scene::new();
+    let rows: String = (0..300_u32)
+        .map(|second| {
+            let status = if second % 100 == 7 { 503 } else { 200 };
+            row(second, if second < 150 { 8081 } else { 8082 }, f64::from(second), status)
+        })
+        .collect();
+    scene.write(OURS, header() + &rows);
+    let scene = scene.start(&[]);
+    scene.until_rows(300);
+    let matching = |query: &str| scene.json(&format!("/requests{query}"))["matching"].clone();
+    assert_eq!(matching(""), 300);
+    assert_eq!(matching("?errors=1"), 3);
+    assert_eq!(matching("?slower=290"), 10);
+    assert_eq!(matching("?backend=http%3A%2F%2Flocalhost%3A8082&errors=1"), 1);
+    let newest = scene.json("/requests?errors=1")["requests"][0].clone();
+    assert_eq!((&newest["status"], &newest["latency_ms"]), (&json!(503), &json!(207.0)));
+    assert_eq!(newest["backend"], "http://localhost:8082");
+    let answer = scene.get("/requests?slowest=1");
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("no such filter"), "{}", answer.text());
+    let groups = scene.data("?window=all")["incidents"].clone();
+    assert_eq!(groups.as_array().unwrap().len(), 3);
 }
 
 #[test]

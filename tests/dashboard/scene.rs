@@ -92,7 +92,11 @@ impl Scene {
     }
 
     pub(crate) fn data(&self, query: &str) -> Value {
-        let answer = self.get(&format!("/data{query}"));
+        self.json(&format!("/data{query}"))
+    }
+
+    pub(crate) fn json(&self, target: &str) -> Value {
+        let answer = self.get(target);
         assert_eq!(answer.status, 200, "{}", answer.head);
         serde_json::from_slice(&answer.body).unwrap()
     }

@@ -58,8 +58,8 @@ fn what_is_not_there_or_not_meant_is_refused_with_the_reason() {
     for (line, status, reason) in [
         ("GET /nothing", 404, "no such page"),
         ("GET /../Cargo.toml", 404, "no such page"),
-        ("GET /data?window=2m", 400, "the windows are 1m, 5m and all"),
-        ("GET /events?window=", 400, "the windows are"),
+        ("GET /data?window=2m", 400, "ask for window=1m, window=5m or window=all"),
+        ("GET /events?window=", 400, "no such window"),
         ("POST /data", 405, "only GET"),
         ("DELETE /", 405, "only GET"),
     ] {

@@ -61,7 +61,7 @@ fn probes_are_in_no_count_no_span_and_no_estimate() {
     let probe = Row { probe: Some("health"), ..row(99 * SECOND_US, "b", ms(900)) };
     let other = Row { probe: Some("0"), ..row(SECOND_US, "a", ms(20)) };
     let model = fed([probe, row(0, "a", ms(10)), probe, other, probe]);
-    assert_eq!((model.requests, model.latest.len(), model.backends.len()), (2, 2, 1));
+    assert_eq!((model.requests, model.each.len(), model.backends.len()), (2, 2, 1));
     assert_eq!(model.span_us(), Some((0, SECOND_US)));
     assert_eq!(model.backends[0].averages().sma_ms, Some(15.0));
     assert_eq!(requests(&model.whole, 1), [1, 1]);
@@ -71,9 +71,8 @@ fn probes_are_in_no_count_no_span_and_no_estimate() {
 fn the_latest_requests_are_remembered_with_their_averages() {
     let count = LATEST_REQUESTS as u64 + 50;
     let model = fed((0..count).map(|n| row(0, "a", ms(n))));
-    assert_eq!(model.latest.len(), LATEST_REQUESTS);
-    assert_eq!(model.latest.front().unwrap().latency_us, Some(50_000));
-    let newest = model.latest.back().unwrap();
+    assert_eq!(model.each.len(), LATEST_REQUESTS + 50);
+    let newest = model.each.latest().next().unwrap();
     assert_eq!(newest.averages.sma_ms, Some(count as f64 - 2.0));
     assert_eq!(newest.averages, model.backends[0].averages());
     let mean_ms = (50 + count - 1) as f64 / 2.0;
@@ -91,8 +90,9 @@ fn reasons_are_counted_per_backend_as_the_rows_tell_them() {
     let model = fed(reasons.map(own_row));
     let counts: Vec<_> = model.backends[0].reasons.iter().map(|(word, n)| (&**word, *n)).collect();
     assert_eq!(counts, [("best", 2), ("tie", 1)]);
-    let told: Vec<_> = model.latest.iter().map(|it| (&*it.reason, it.in_flight)).collect();
-    assert_eq!(told, [("best", Some(3)), ("tie", Some(3)), ("best", Some(3)), ("", Some(3))]);
+    let told: Vec<_> = model.each.latest().map(|it| (&*it.reason, it.in_flight)).collect();
+    assert_eq!(told, [("", Some(3)), ("best", Some(3)), ("tie", Some(3)), ("best", Some(3))]);
+    assert_eq!(model.reasons, ["best", "tie"]);
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn remembered_text_is_cut_and_its_memory_used_again() {
     let path = Row { path: Some(long.as_bytes()), ..row(0, "a", ms(1)) };
     let plain = Row { path: Some(b"/\xff"), ..row(0, &long, ms(1)) };
     let model = fed([path, plain]);
-    assert_eq!(model.latest[0].path.chars().count(), TEXT_CHARS_MAX);
-    assert_eq!(model.latest[1].path, "/\u{fffd}");
+    let paths: Vec<_> = model.each.latest().map(|it| &*it.path).collect();
+    assert_eq!((paths[0], paths[1].chars().count()), ("/\u{fffd}", TEXT_CHARS_MAX));
     assert_eq!(model.backends[1].name.chars().count(), TEXT_CHARS_MAX);
     let again = fed([row(0, &long, ms(1)), row(0, &long, ms(1))]);
     assert_eq!(again.backends.len(), 1);

@@ -14,7 +14,7 @@ fn timeline(span: i64, when_full: WhenFull, seconds: &[i64]) -> Timeline {
     for (at, second) in seconds.iter().enumerate() {
         let known = &seconds[..=at];
         timeline.show(*known.iter().min().unwrap()..=*known.iter().max().unwrap());
-        timeline.add(*second, 0, None, false);
+        timeline.add(*second, 0, Counted::default());
     }
     timeline
 }
@@ -26,10 +26,10 @@ fn what_is_not_shown_takes_no_place_and_may_be_shown_later() {
         for odd in [7, 900, 1_000_000] {
             let mut line = Timeline::new(100, when_full);
             line.show(odd..=odd);
-            line.add(odd, 0, None, false);
+            line.add(odd, 0, Counted::default());
             for second in &shown {
                 line.show(1000..=*second);
-                line.add(*second, 0, None, false);
+                line.add(*second, 0, Counted::default());
             }
             assert_eq!(requests(&line, 100), (1000, vec![1; 100]), "{odd}");
             line.show(odd..=odd);
@@ -43,9 +43,9 @@ fn of_many_that_are_not_shown_some_are_forgotten_unless_they_are_about_to_be_the
     let odd = |per_second: u64| {
         let mut line = Timeline::new(10, WhenFull::Widen);
         line.show(1_000_000..=1_000_000);
-        (0..1000).for_each(|_| line.add(1_000_000, 0, None, false));
+        (0..1000).for_each(|_| line.add(1_000_000, 0, Counted::default()));
         for second in (0..500).map(|n| n * 10) {
-            (0..per_second).for_each(|_| line.add(second, 0, None, false));
+            (0..per_second).for_each(|_| line.add(second, 0, Counted::default()));
         }
         assert!(line.slots.len() <= 11);
         line.show(0..=5000);
@@ -106,7 +106,7 @@ fn the_number_of_slots_is_limited_whatever_comes() {
         let mut line = Timeline::new(50, when_full);
         for n in 0..10_000 {
             line.show(0..=5_003);
-            line.add((n * 7919) % 5_003, 0, Some(1), false);
+            line.add((n * 7919) % 5_003, 0, Counted { latency_us: Some(1), ..Counted::default() });
         }
         assert!(line.slots.len() <= 50, "{when_full:?}: {}", line.slots.len());
         assert!(line.newest(i64::MAX).1.len() <= 50);
@@ -117,10 +117,10 @@ fn the_number_of_slots_is_limited_whatever_comes() {
 fn lanes_are_counted_apart_and_keep_their_latencies_when_slots_are_joined() {
     let mut line = Timeline::new(2, WhenFull::Widen);
     line.show(0..=2);
-    line.add(0, 2, Some(100), false);
-    line.add(1, 2, Some(300), true);
-    line.add(1, 0, None, true);
-    line.add(2, 1, Some(7), false);
+    line.add(0, 2, Counted { latency_us: Some(100), is_error: false, ..Counted::default() });
+    line.add(1, 2, Counted { latency_us: Some(300), is_error: true, ..Counted::default() });
+    line.add(1, 0, Counted { latency_us: None, is_error: true, ..Counted::default() });
+    line.add(2, 1, Counted { latency_us: Some(7), is_error: false, ..Counted::default() });
     let (_, slots) = line.newest(2);
     let first = slots[0].unwrap();
     assert_eq!(first.cell(1), None);

@@ -1,0 +1,130 @@
+//! The figures over time: one value per slot, for the charts.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use super::model::Model;
+use super::rounding::round;
+use super::timeline::{Cell, Slot};
+
+/// How many backends have lines: those with the most requests in the window. More lines could not
+/// be told apart.
+pub(super) const LINES_MAX: usize = 32;
+
+/// The reason of a request to see whether a backend is back.
+const TRIAL: &str = "trial";
+
+/// One value per slot; null where nothing happened.
+#[derive(Debug, Serialize)]
+pub(super) struct Series {
+    start_ms: i64,
+    step_ms: i64,
+    requests: Vec<u64>,
+    errors: Vec<u64>,
+    backends: Vec<Line>,
+    /// How many requests were sent for which reason.
+    reasons: Vec<ReasonLine>,
+    /// How many second attempts answered first, and how many did not; null if there were none.
+    hedges: Option<Hedges>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReasonLine {
+    reason: String,
+    requests: Vec<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Hedges {
+    won: Vec<u64>,
+    lost: Vec<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    name: String,
+    p50_ms: Vec<Option<f64>>,
+    p95_ms: Vec<Option<f64>>,
+    max_ms: Vec<Option<f64>>,
+    requests: Vec<u64>,
+    errors: Vec<u64>,
+    /// Requests to see whether it is back.
+    trials: Vec<u64>,
+    in_flight: Vec<Option<f64>>,
+}
+
+impl Series {
+    /// `times` are the second in which the first slot begins and the length of a slot, and
+    /// `backends` those that have a line.
+    pub(super) fn new(
+        model: &Model,
+        [start, slot_seconds]: [i64; 2],
+        slots: &[Option<&Slot>],
+        backends: impl Iterator<Item = usize>,
+    ) -> Self {
+        Self {
+            start_ms: start * 1000,
+            step_ms: slot_seconds * 1000,
+            requests: sums(model, slots, |cell| cell.requests),
+            errors: sums(model, slots, |cell| cell.errors),
+            backends: backends.map(|at| line(model, at, slots)).collect(),
+            reasons: reasons(model, slots),
+            hedges: hedges(model, slots),
+        }
+    }
+}
+
+/// The backends with the most requests, as many as have lines, in the given order.
+pub(super) fn busiest(order: &[usize], cells: &[Cell]) -> impl Iterator<Item = usize> {
+    let mut busiest = order.to_vec();
+    busiest.sort_by_key(|at| Reverse(cells[at + 1].requests));
+    busiest.truncate(LINES_MAX);
+    order.iter().copied().filter(move |at| busiest.contains(at))
+}
+
+pub(super) fn requests(slot: Option<&Slot>, model: &Model) -> u64 {
+    let Some(slot) = slot else { return 0 };
+    model.lanes().filter_map(|lane| slot.cell(lane)).map(|cell| cell.requests).sum()
+}
+
+/// A sum over all lanes for each slot.
+fn sums(model: &Model, slots: &[Option<&Slot>], of: impl Fn(&Cell) -> u64) -> Vec<u64> {
+    let sum = |slot: Option<&Slot>| {
+        let Some(slot) = slot else { return 0 };
+        model.lanes().filter_map(|lane| slot.cell(lane)).map(&of).sum()
+    };
+    slots.iter().copied().map(sum).collect()
+}
+
+/// The reasons for which requests were sent, in the order in which they first appeared.
+fn reasons(model: &Model, slots: &[Option<&Slot>]) -> Vec<ReasonLine> {
+    let line = |(number, reason): (usize, &String)| ReasonLine {
+        reason: reason.clone(),
+        requests: sums(model, slots, |cell| cell.of_reason(number)),
+    };
+    let lines = model.reasons.iter().enumerate().map(line);
+    lines.filter(|line| line.requests.iter().any(|count| *count > 0)).collect()
+}
+
+fn hedges(model: &Model, slots: &[Option<&Slot>]) -> Option<Hedges> {
+    let [won, lost] = [0, 1].map(|at| sums(model, slots, |cell| cell.hedges()[at]));
+    won.iter().chain(&lost).any(|count| *count > 0).then_some(Hedges { won, lost })
+}
+
+fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
+    let cells = || slots.iter().map(|slot| slot.and_then(|slot| slot.cell(backend + 1)));
+    let quantiles = |share| cells().map(|cell| cell.and_then(|cell| cell.ms(share))).collect();
+    let counts = |of: &dyn Fn(&Cell) -> u64| cells().map(|it| it.map_or(0, of)).collect();
+    let trial = model.reasons.iter().position(|reason| reason == TRIAL);
+    Line {
+        name: model.backends[backend].name.clone(),
+        p50_ms: quantiles(0.50),
+        p95_ms: quantiles(0.95),
+        max_ms: cells().map(|cell| cell.and_then(Cell::longest_ms)).collect(),
+        requests: counts(&|cell| cell.requests),
+        errors: counts(&|cell| cell.errors),
+        trials: counts(&|cell| trial.map_or(0, |number| cell.of_reason(number))),
+        in_flight: cells().map(|cell| cell.and_then(Cell::in_flight).map(round)).collect(),
+    }
+}

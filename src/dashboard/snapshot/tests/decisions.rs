@@ -1,0 +1,113 @@
+//! Why requests went where, what became of them, and ranges of time.
+
+use super::*;
+
+/// A row of a proxy of ours, in a second.
+fn told<'a>(second: i64, backend: &'a str, reason: &'a str) -> Row<'a> {
+    Row {
+        worker: Some(0),
+        reason: Some(reason),
+        in_flight: Some(2),
+        attempts: Some(1),
+        ..row(second * SECOND_US, backend, ms(10))
+    }
+}
+
+#[test]
+fn each_slot_tells_why_requests_went_where_and_what_became_of_second_attempts() {
+    let hedged = |outcome| Row { hedge: Some(outcome), attempts: Some(2), ..told(5, "a", "best") };
+    let again = Row { attempts: Some(2), ..told(5, "b", "retry") };
+    let rows = [told(5, "a", "best"), hedged("won"), hedged("lost"), again, told(6, "b", "trial")];
+    let figures = snapshot(rows, Window::Minute);
+    let series = &figures["series"];
+    let reasons = json!([
+        { "reason": "best", "requests": [3, 0] },
+        { "reason": "retry", "requests": [1, 0] },
+        { "reason": "trial", "requests": [0, 1] },
+    ]);
+    assert_eq!(series["reasons"], reasons);
+    assert_eq!(series["hedges"], json!({ "won": [1, 0], "lost": [1, 0] }));
+    let b = &series["backends"][1];
+    assert_eq!((&b["requests"], &b["trials"]), (&json!([1, 1]), &json!([0, 1])));
+    assert_eq!((&b["in_flight"], &b["max_ms"]), (&json!([2.0, 2.0]), &json!([10.0, 10.0])));
+    let retries: Vec<_> =
+        figures["backends"].as_array().unwrap().iter().map(|it| it["retries"].clone()).collect();
+    assert_eq!(retries, [json!(0), json!(1)], "a second attempt beside the first is no retry");
+    assert_eq!(figures["backends"][1]["in_flight"], 2.0);
+    let none = snapshot([told(5, "a", "best")], Window::Minute);
+    assert_eq!(none["series"]["hedges"], Value::Null);
+}
+
+#[test]
+fn the_state_of_a_backend_is_what_its_newest_requests_tell_and_since_when() {
+    let failed = |second, backend| Row { status: Some(502), ..told(second, backend, "best") };
+    let refused = Row { status: Some(404), ..told(9, "good", "best") };
+    let rows = [
+        told(1, "good", "best"),
+        told(2, "good", "best"),
+        refused,
+        told(1, "bad", "best"),
+        failed(7, "bad"),
+        failed(9, "bad"),
+        told(3, "silent", "best"),
+    ];
+    let backends = json!([{ "url": "new" }]);
+    let description =
+        serde_json::from_value(json!({ "policy": "adaptive_sma", "backends": backends }));
+    let mut model = Model::new(description.unwrap());
+    for row in rows {
+        model.feed(Ok(row));
+    }
+    let figures = of(&model, &live(), Window::Minute);
+    let states: Vec<_> = (figures["backends"].as_array().unwrap().iter())
+        .map(|it| {
+            (it["name"].as_str().unwrap(), it["state"].as_str().unwrap(), &it["state_since_ms"])
+        })
+        .collect();
+    let expected = [
+        ("bad", "fails", &json!(7_000)),
+        ("good", "answers", &json!(1_000)),
+        ("new", "unused", &Value::Null),
+        ("silent", "quiet", &json!(3_000)),
+    ];
+    assert_eq!(states, expected);
+}
+
+#[test]
+fn errors_are_told_in_groups_and_counted_over_time() {
+    let failed = |second| Row {
+        status: Some(504),
+        fault: Some("response_timeout"),
+        ..told(second, "http://b", "best")
+    };
+    let rows =
+        [told(0, "http://b", "best"), failed(1), failed(3), failed(3), told(4, "http://b", "best")];
+    let figures = snapshot(rows, Window::Minute);
+    let group = json!([{ "status": 504, "fault": "response_timeout", "backend": "http://b",
+        "from_ms": 1_000, "to_ms": 3_000, "requests": 3 }]);
+    assert_eq!(figures["incidents"], group);
+    assert_eq!(figures["series"]["errors"], json!([0, 1, 0, 2, 0]));
+    let range = snapshot(rows, Window::Between(4, 4));
+    assert_eq!(range["incidents"], json!([]), "they are over");
+}
+
+#[test]
+fn a_range_has_the_figures_of_its_seconds() {
+    let rows: Vec<_> = (0..600).map(|n| row(n * SECOND_US, "a", ms(1))).collect();
+    let of = |from, to| {
+        let figures = snapshot(rows.clone(), Window::Between(from, to));
+        let (window, series) = (&figures["window"], &figures["series"]);
+        (
+            window["requests"].as_i64().unwrap(),
+            window["requests_per_s"].as_f64().unwrap(),
+            series["step_ms"].as_i64().unwrap(),
+            series["requests"].as_array().unwrap().len(),
+        )
+    };
+    assert_eq!(of(500, 519), (20, 1.0, 1_000, 20), "lately by the second");
+    assert_eq!(of(100, 199), (100, 1.0, 2_000, 50), "before that in longer slots");
+    assert_eq!(of(700, 800).0, 0);
+    let window = &snapshot(rows.clone(), Window::Between(500, 519))["window"];
+    assert_eq!((&window["name"], &window["end"]), (&json!("range"), &json!("last_row")));
+    assert_eq!((&window["from_ms"], &window["to_ms"]), (&json!(500_000), &json!(519_999)));
+}
