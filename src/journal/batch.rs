@@ -19,6 +19,9 @@ const ROW_BYTES_MAX: usize =
 
 const WORDS_BYTES_MAX: usize = 4096;
 
+/// A longer block is given back when its rows are written.
+const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Shorter texts are written without a call.
 const SHORT_BYTES: usize = 8;
 
@@ -57,6 +60,9 @@ impl Batch {
     }
 
     pub(super) fn clear(&mut self) {
+        if self.block.len() > BLOCK_BYTES_MAX {
+            self.block = Vec::new();
+        }
         (self.length, self.rows) = (0, 0);
     }
 }

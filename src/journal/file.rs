@@ -45,7 +45,7 @@ pub(super) struct LogFile {
     meta: Option<String>,
     /// Why that file could not be written, until it is reported.
     warning: Option<String>,
-    /// `None` as long as the disk is full.
+    /// `None` as long as the disk is full, or another process writes it.
     file: Option<File>,
     kind: Kind,
     /// The length of the file after the last write; `None` if it has not been begun.
@@ -57,8 +57,17 @@ pub(super) struct LogFile {
 enum Kind {
     /// A regular file: locked, and truncated after a short write.
     Regular,
+    /// One that another process writes, which is about to end.
+    Awaited,
     /// Standard output, a pipe or a device.
     Stream,
+}
+
+impl Kind {
+    /// One that is awaited is tried in every round.
+    fn lock_tries(self) -> u32 {
+        if self == Self::Awaited { 1 } else { LOCK_TRIES }
+    }
 }
 
 /// What is in a file that is to become the log.
@@ -98,6 +107,18 @@ impl LogFile {
         }
     }
 
+    /// As [`LogFile::create`], but if another process writes the log, waits for its end. Until then
+    /// nothing can be written.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub(super) fn create_after(path: &Path, meta: Option<String>) -> Result<Self, JournalError> {
+        match Self::create(path, meta.clone()) {
+            Err(JournalError::Locked { .. }) => Ok(Self::new(path, meta, None, Kind::Awaited)),
+            created => created,
+        }
+    }
+
     fn new(path: &Path, meta: Option<String>, file: Option<File>, kind: Kind) -> Self {
         let (path, length, moved_aside) = (path.to_owned(), None, None);
         Self { path, meta, warning: None, file, kind, length, moved_aside }
@@ -107,16 +128,19 @@ impl LogFile {
     fn try_to_begin(&mut self) -> Result<(), JournalError> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => open_fresh(&self.path, &mut self.moved_aside)?,
+            None => open_fresh(&self.path, self.kind.lock_tries(), &mut self.moved_aside)?,
         };
         let file = self.file.insert(file);
         let begun = match (self.kind, self.length) {
             (Kind::Stream, Some(_)) => return Ok(()),
             (Kind::Stream, None) => file.write_all(header().as_bytes()).map(|()| 0),
-            (Kind::Regular, length) => begin(file, length),
+            (Kind::Regular | Kind::Awaited, length) => begin(file, length),
         };
-        let is_new = self.length.is_none() && self.kind == Kind::Regular;
+        let is_new = self.length.is_none() && self.kind != Kind::Stream;
         self.length = Some(begun.map_err(|source| unwritable(&self.path, source))?);
+        if self.kind == Kind::Awaited {
+            self.kind = Kind::Regular;
+        }
         if let (true, Some(meta)) = (is_new, &self.meta)
             && let Err(error) = beside::put(&self.path, meta)
         {
@@ -131,7 +155,7 @@ impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.begin()?;
         let (Some(file), Some(length)) = (&mut self.file, &mut self.length) else {
-            return Err(io::ErrorKind::NotFound.into());
+            return Err(io::Error::other(JournalError::Locked { path: self.path.clone() }));
         };
         let count = file.write(bytes)?;
         *length += count as u64;
@@ -149,10 +173,18 @@ impl LogSink for LogFile {
     }
 
     fn begin(&mut self) -> io::Result<()> {
-        self.try_to_begin().map_err(|error| match error {
+        let begun = match self.try_to_begin() {
+            Err(JournalError::Locked { .. }) if self.is_awaited() => Ok(()),
+            begun => begun,
+        };
+        begun.map_err(|error| match error {
             JournalError::Unwritable { source, .. } => source,
             error => io::Error::other(error),
         })
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.kind == Kind::Awaited
     }
 
     fn warning(&mut self) -> Option<String> {
@@ -191,7 +223,7 @@ impl LogSink for LogFile {
             return self.try_to_begin();
         }
         let failed = |source| unwritable(&self.path, source);
-        let file = open_locked(&self.path)?;
+        let file = open_locked(&self.path, LOCK_TRIES)?;
         if !matches!(
             contents(&file).map_err(failed)?,
             Contents::Nothing | Contents::OurHeader | Contents::OurRows
@@ -332,9 +364,13 @@ fn open_stream(path: &Path) -> Result<File, JournalError> {
 }
 
 /// Opens a log without rows, moving one that has rows aside.
-fn open_fresh(path: &Path, moved_aside: &mut Option<PathBuf>) -> Result<File, JournalError> {
+fn open_fresh(
+    path: &Path,
+    lock_tries: u32,
+    moved_aside: &mut Option<PathBuf>,
+) -> Result<File, JournalError> {
     let failed = |source| unwritable(path, source);
-    let file = open_locked(path)?;
+    let file = open_locked(path, lock_tries)?;
     match contents(&file).map_err(failed)? {
         Contents::Nothing | Contents::OurHeader => Ok(file),
         Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
@@ -343,7 +379,7 @@ fn open_fresh(path: &Path, moved_aside: &mut Option<PathBuf>) -> Result<File, Jo
             let aside = move_aside(&file, path).map_err(failed)?;
             beside::move_aside(path, &aside);
             *moved_aside = Some(aside);
-            open_locked(path)
+            open_locked(path, lock_tries)
         }
     }
 }
@@ -363,12 +399,12 @@ pub fn is_held(path: &Path) -> Option<bool> {
 }
 
 /// Opens or makes the file at `path`, with its folders, and takes the writer's lock on it.
-fn open_locked(path: &Path) -> Result<File, JournalError> {
+fn open_locked(path: &Path, lock_tries: u32) -> Result<File, JournalError> {
     let failed = |source| unwritable(path, source);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut tries_left = LOCK_TRIES;
+    let mut tries_left = lock_tries;
     loop {
         let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
         let file = opened.map_err(failed)?;

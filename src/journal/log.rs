@@ -14,6 +14,9 @@ use crate::console::Console;
 /// A batch is written when it has about this size, or when the rings are empty.
 const BATCH_BYTES: usize = 256 * 1024;
 
+/// How much is kept while another process writes the log: ten seconds of 30,000 rows each.
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
+
 /// The log as the writer thread sees it.
 #[derive(Debug)]
 pub(super) struct Log<M> {
@@ -69,11 +72,24 @@ impl<M: LogSink> Log<M> {
         if let Some(warning) = self.appender.warning() {
             self.losses.say(&warning);
         }
+        self.tell_moved_aside();
     }
 
-    /// Writes the batch. Its rows are in the log or lost afterwards; none is written again later.
+    /// Whether rows are kept that are to be written as soon as another process has ended.
+    pub(super) fn keeps_rows(&self) -> bool {
+        self.appender.is_awaited() && self.batch.rows() > 0
+    }
+
+    /// Whether another process writes the log still.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.appender.is_awaited()
+    }
+
+    /// Writes the batch, unless it is kept. Its rows are in the log or lost afterwards; none is
+    /// written again later.
     pub(super) fn write_batch(&mut self, now: Instant) {
-        if self.batch.rows() == 0 {
+        let is_kept = self.keeps_rows() && self.batch.bytes().len() < KEPT_BYTES;
+        if self.batch.rows() == 0 || is_kept {
             return;
         }
         let Appended { rows, lost, error } =
@@ -102,11 +118,15 @@ impl<M: LogSink> Log<M> {
         match self.appender.reopen(place) {
             Ok(()) => {
                 self.losses.rename(self.appender.name());
-                if let Some(aside) = self.appender.moved_aside() {
-                    self.console.say(&format!("an earlier log was moved to {}", aside.display()));
-                }
+                self.tell_moved_aside();
             }
             Err(error) => self.losses.not_reopened(&error),
+        }
+    }
+
+    fn tell_moved_aside(&mut self) {
+        if let Some(aside) = self.appender.moved_aside() {
+            self.console.say(&format!("an earlier log was moved to {}", aside.display()));
         }
     }
 }

@@ -90,6 +90,10 @@ pub struct Options {
 /// stalled. As long as it takes some, it is waited for.
 const STALL_LIMIT: Duration = Duration::from_secs(1);
 
+/// How many times that it waits for another process that writes the log: longer than such a process
+/// takes that was told to end earlier, by default.
+const AWAITED_STALLS: u32 = 10;
+
 /// The handle on the writer thread.
 ///
 /// Dropping it ends the thread as [`Journal::close`] does, without the totals.
@@ -129,6 +133,8 @@ struct Control {
     /// What the log is to go on as, from the next reopening on.
     next: Mutex<Option<NextRun>>,
     close: AtomicBool,
+    /// Whether another process writes the log still.
+    awaited: AtomicBool,
     /// Rows that are whole in the log so far.
     rows: AtomicU64,
     /// Rows that never will be.
@@ -142,8 +148,24 @@ impl Journal {
     /// # Errors
     /// When the log cannot be written, another process writes it, or the file is not a log.
     pub fn start(options: Options) -> Result<(Self, Vec<RecordSender>), JournalError> {
+        Self::start_by(LogFile::create, options)
+    }
+
+    /// As [`Journal::start`], but in place of another process that may write the log still and is
+    /// about to end. Until then rows are kept, up to 64 MiB; what is more is lost.
+    ///
+    /// # Errors
+    /// When the log cannot be written, or the file is not a log.
+    pub fn start_after(options: Options) -> Result<(Self, Vec<RecordSender>), JournalError> {
+        Self::start_by(LogFile::create_after, options)
+    }
+
+    fn start_by(
+        create: impl Fn(&Path, Option<String>) -> Result<LogFile, JournalError>,
+        options: Options,
+    ) -> Result<(Self, Vec<RecordSender>), JournalError> {
         let log = options.path.as_deref();
-        let mut log = log.map(|path| LogFile::create(path, options.meta.clone())).transpose()?;
+        let mut log = log.map(|path| create(path, options.meta.clone())).transpose()?;
         let moved_aside = log.as_mut().and_then(LogFile::moved_aside);
         let (mut journal, senders) = Self::start_on(log, options, sender::CAPACITY)?;
         journal.moved_aside = moved_aside;
@@ -160,10 +182,12 @@ impl Journal {
     {
         let Options { routing_mode, connection, workers, verbose, console, .. } = options;
         let logs = sink.is_some();
+        let is_awaited = sink.as_ref().is_some_and(LogSink::is_awaited);
         let (senders, consumers): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| RecordSender::new(logs, verbose, capacity)).unzip();
         let counters: Vec<_> = senders.iter().map(RecordSender::counters).collect();
-        let control = Arc::<Control>::default();
+        let control = Control { awaited: is_awaited.into(), ..Control::default() };
+        let control = Arc::new(control);
         let mut journal = Self { control, counters, thread: None, moved_aside: None, logs };
         if logs || verbose {
             let run = Run::new(&routing_mode, &connection);
@@ -192,11 +216,17 @@ impl Journal {
         self.moved_aside.as_deref()
     }
 
+    /// Whether another process writes the log still.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.control.awaited.load(Ordering::Acquire)
+    }
+
     /// Writes out all that was recorded, ends the thread and returns the totals.
     ///
     /// The senders have to be dropped or idle: a record made meanwhile may be in neither count. A
-    /// log that is a pipe is waited for as long as it takes some bytes every second; the rows that
-    /// it did not take are lost.
+    /// log that is a pipe is waited for as long as it takes some bytes every second, and another
+    /// process that writes the log for ten seconds; the rows that were not taken are lost.
     #[must_use]
     pub fn close(mut self) -> Totals {
         self.end()
@@ -215,6 +245,7 @@ impl Journal {
     /// Waits for the end of the thread as long as it makes progress.
     fn await_end(&self, ended: &Receiver<Written>, requests: u64) -> Written {
         let mut rows = self.control.rows.load(Ordering::Acquire);
+        let mut stalls = 0;
         loop {
             match ended.recv_timeout(STALL_LIMIT) {
                 Ok(written) => return written,
@@ -223,7 +254,9 @@ impl Journal {
             }
             let before = rows;
             rows = self.control.rows.load(Ordering::Acquire);
-            if rows == before {
+            stalls = if rows == before { stalls + 1 } else { 0 };
+            let patience = if self.is_awaited() { AWAITED_STALLS } else { 1 };
+            if stalls >= patience {
                 return Written { rows, lost: requests.saturating_sub(rows) };
             }
         }

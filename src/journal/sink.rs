@@ -19,6 +19,11 @@ pub(super) trait LogSink: Write {
         Ok(())
     }
 
+    /// Whether it can't be written yet, because another process does.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     /// What else is wrong with it; returned once.
     fn warning(&mut self) -> Option<String> {
         None
@@ -84,6 +89,11 @@ impl<M: LogSink> Appender<M> {
     /// See [`LogSink::name`].
     pub(super) fn name(&self) -> String {
         self.sink.name()
+    }
+
+    /// See [`LogSink::is_awaited`].
+    pub(super) fn is_awaited(&self) -> bool {
+        self.sink.is_awaited()
     }
 
     /// See [`LogSink::begin`].

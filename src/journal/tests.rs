@@ -1,5 +1,6 @@
 //! The whole journal: senders, thread and log together.
 
+mod after;
 mod alone;
 
 use super::*;

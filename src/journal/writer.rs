@@ -42,11 +42,14 @@ impl<M: LogSink> Writer<M> {
         loop {
             // Read before the round, so that the last round sees all that was recorded before.
             let close = control.close.load(Ordering::Acquire);
-            let reopen = control.reopen.swap(false, Ordering::AcqRel);
             let clock = Clock::read();
             if let Some(log) = &mut self.log {
                 log.begin(clock.now);
             }
+            let is_awaited = self.log.as_ref().is_some_and(Log::is_awaited);
+            control.awaited.store(is_awaited, Ordering::Release);
+            // What is kept has to be written first. The path is opened anew then in any case.
+            let reopen = !is_awaited && control.reopen.swap(false, Ordering::AcqRel);
             self.empty_rings(&clock, control);
             if let Some(log) = &mut self.log {
                 let dropped = self.counters.iter().map(|counters| counters.dropped()).sum();
@@ -60,7 +63,7 @@ impl<M: LogSink> Writer<M> {
                     log.reopen(next);
                 }
             }
-            if close {
+            if close && !self.log.as_ref().is_some_and(Log::keeps_rows) {
                 let written = |log: &Log<M>| Written { rows: log.rows(), lost: log.lost() };
                 return self.log.as_ref().map(written).unwrap_or_default();
             }
