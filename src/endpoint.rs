@@ -119,6 +119,15 @@ impl Endpoint {
         let scheme = if matches!(self, Self::Tcp(_)) { "http://" } else { "" };
         format!("{scheme}{self}")
     }
+
+    /// The path of a Unix socket that has one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(name) => name.path(),
+        }
+    }
 }
 
 impl From<SocketAddr> for Endpoint {

@@ -9,7 +9,7 @@
 //! proxy/                              connects sockets, HTTP and balancing
 //! journal/                            one CSV schema for writer and readers
 //! reactor/ | http/ | balance/ | dns/  know nothing of each other; health
-//! buffer, console, endpoint, hosts, time, usage   used by all others
+//! buffer, console, endpoint, hosts, sandbox, time, usage   used by all others
 //! ```
 //!
 //! `docs/architecture.md` explains why; `tests/tidy.rs` checks it.
@@ -29,5 +29,6 @@ pub mod http;
 pub mod journal;
 pub mod proxy;
 pub mod reactor;
+pub mod sandbox;
 pub mod time;
 pub mod usage;

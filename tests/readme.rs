@@ -320,16 +320,21 @@ fn the_dashboards_flags_are_those_of_its_help() {
     assert_eq!(flags(&read("docs/dashboard.md"), "| `--"), flags(&help, "--"));
 }
 
-/// The unit's command line, with `--check` and in a folder of its own.
+/// The unit's command line, with `--check`, in a folder of its own, and with the file of the page.
 #[test]
 fn the_service_starts_with_a_command_line_that_is_valid() {
-    let page = read("docs/operation.md");
-    let start = "ExecStart=/usr/local/bin/tidegate ";
-    let flags = page.lines().find_map(|line| line.strip_prefix(start)).expect("a unit");
+    const FILE: &str = "/etc/tidegate/tidegate.toml";
+    let unit = read("packaging/systemd/tidegate.service");
+    let start = "ExecStart=/usr/bin/tidegate ";
+    let flags = unit.lines().find_map(|line| line.strip_prefix(start)).expect("a unit");
+    let page = read("docs/service.md");
+    let file = page.split("```toml\n").nth(1).expect("a file").split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidegate.toml");
+    std::fs::write(&path, file).unwrap();
     let mut proxy = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    proxy.args(flags.split(' ')).arg("--check").current_dir(folder.path());
-    let output = proxy.output().unwrap();
+    proxy.args(flags.split(' ').map(|it| if it == FILE { path.as_os_str() } else { it.as_ref() }));
+    let output = proxy.arg("--check").current_dir(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

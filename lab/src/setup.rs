@@ -47,7 +47,7 @@ const fn tool(command: &'static str, package: &'static str, purpose: &'static st
 }
 
 /// What the demo and the tests need.
-pub const TOOLS: [Tool; 7] = [
+pub const TOOLS: [Tool; 8] = [
     tool("wrk", "wrk", "makes load"),
     tool("curl", "curl", "a client of the tests"),
     tool("python3", "python3", "a client of the tests"),
@@ -55,6 +55,7 @@ pub const TOOLS: [Tool; 7] = [
     tool("chromedriver", "chromium-driver", "drives it"),
     tool("dnsmasq", "dnsmasq-base", "a name server of the tests"),
     tool("ip", "iproute2", "makes its network"),
+    tool("systemd-analyze", "systemd", "rates the service's unit"),
 ];
 
 const HAPROXY: Tool = tool("haproxy", "haproxy", "is measured against");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::process::geteuid;
@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;
 use crate::proxy::settings::AdminListen;
-use crate::reactor::Listener;
+use crate::reactor::{Inherited, Listener};
 
 /// The mode of a socket's file: it is for its owner alone.
 const MODE: u32 = 0o600;
@@ -33,7 +33,7 @@ fn advice(error: &io::Error, endpoint: &Endpoint) -> &'static str {
         }
         (ErrorKind::AlreadyExists, _) => "; remove it, or choose another path",
         (ErrorKind::NotFound, _) => "; make its folder first",
-        (ErrorKind::PermissionDenied, Endpoint::Unix(_)) => {
+        (ErrorKind::PermissionDenied, Endpoint::Unix(_)) if error.raw_os_error().is_some() => {
             "; the proxy's user must be permitted to write to its folder"
         }
         _ => "",
@@ -61,12 +61,13 @@ pub(super) struct Entry {
 pub struct Bound(pub(super) Vec<Entry>);
 
 impl Bound {
-    /// Listens at these addresses.
+    /// Listens at these addresses, at sockets that were passed where they have the address.
     ///
     /// # Errors
     /// The first one that can't be listened on.
-    pub fn bind(listen: &[AdminListen]) -> Result<Self, ListenError> {
-        listen.iter().map(Entry::bind).collect::<Result<_, _>>().map(Self)
+    pub fn bind(listen: &[AdminListen], inherited: &Inherited) -> Result<Self, ListenError> {
+        let bind = |listen| Entry::bind(listen, inherited);
+        listen.iter().map(bind).collect::<Result<_, _>>().map(Self)
     }
 
     /// The addresses, ports filled in where 0 was asked for.
@@ -76,7 +77,7 @@ impl Bound {
 }
 
 impl Entry {
-    fn bind(listen: &AdminListen) -> Result<Self, ListenError> {
+    fn bind(listen: &AdminListen, inherited: &Inherited) -> Result<Self, ListenError> {
         let AdminListen { endpoint, host, .. } = listen;
         let refuse = |source| ListenError { endpoint: endpoint.clone(), source };
         let access = match endpoint {
@@ -84,12 +85,15 @@ impl Entry {
                 let names: Vec<String> = host.iter().cloned().collect();
                 Access::ReadOnly(Hosts::new(address.ip(), &names))
             }
-            Endpoint::Unix(name) => {
-                name.path().map_or(Ok(()), refuse_of_others).map_err(refuse)?;
-                Access::All
-            }
+            Endpoint::Unix(_) => Access::All,
         };
-        let group = Listener::bind_group(endpoint, MODE, 1).map_err(refuse)?;
+        let passed = Listener::inherit_group(endpoint, 1, inherited).map_err(refuse)?;
+        if let Some(path) = endpoint.path() {
+            let check = if passed.is_some() { refuse_open_to_all } else { refuse_of_others };
+            check(path).map_err(refuse)?;
+        }
+        let bound = passed.map_or_else(|| Listener::bind_group(endpoint, MODE, 1), Ok);
+        let group = bound.map_err(refuse)?;
         let listener = group.into_iter().next();
         let listener = listener.ok_or_else(|| refuse(ErrorKind::AddrNotAvailable.into()))?;
         Ok(Self { listener, access })
@@ -105,4 +109,17 @@ fn refuse_of_others(path: &Path) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::AlreadyExists, why));
     }
     Ok(())
+}
+
+/// Refuses a socket that was passed and to which every user may connect, because each of them could
+/// change backends.
+fn refuse_open_to_all(path: &Path) -> io::Result<()> {
+    /// What permits all users to connect.
+    const OTHERS_WRITE: u32 = 0o002;
+    if fs::symlink_metadata(path)?.permissions().mode() & OTHERS_WRITE == 0 {
+        return Ok(());
+    }
+    let why =
+        "every user may connect to the socket that was passed; set SocketMode=0600 in its unit";
+    Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }

@@ -17,6 +17,7 @@ pub mod environment;
 pub mod file;
 mod format;
 mod listen;
+pub mod manager;
 pub mod meta;
 mod options;
 pub mod plan;
@@ -28,3 +29,4 @@ pub mod sources;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod watchdog;

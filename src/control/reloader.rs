@@ -2,7 +2,7 @@
 //! on a thread of its own, because the names of new backends are resolved meanwhile.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -11,6 +11,7 @@ use super::controller::{ApplyError, Controller};
 use super::sources::{Planned, SourceError, Sources};
 use crate::journal::{self, JournalError};
 use crate::proxy::settings::Plan;
+use crate::sandbox::Sandbox;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +22,25 @@ pub enum ReloadError {
     /// Its log can't be written.
     #[error(transparent)]
     Log(#[from] JournalError),
+    /// A file of it could not be written.
+    #[error(
+        "this process can't write `{}` any more, because it is confined to the folders that it \
+         needed at its start; restart it, or choose a path there (see --sandbox)", .0.display()
+    )]
+    Confined(PathBuf),
     /// It can't be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+}
+
+/// A step of reading the file again.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum Step {
+    /// It is about to be read.
+    Begins,
+    /// This came of it.
+    Ended(Result<Reloaded, ReloadError>),
 }
 
 /// What came of reading the file again.
@@ -44,7 +61,8 @@ type Answer = Sender<Result<Changes, String>>;
 
 impl Reloader {
     /// Starts the thread for a proxy that was started by the plan `start`; `None` if there is no
-    /// file. It calls `tell` after each time.
+    /// file. What has to be written for a new plan must be permitted by `sandbox`. It calls `tell`
+    /// before and after each time.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -52,14 +70,16 @@ impl Reloader {
         sources: Sources,
         start: Planned,
         controller: Controller,
-        tell: impl FnMut(&Path, Result<Reloaded, ReloadError>) + Send + 'static,
+        sandbox: Sandbox,
+        tell: impl FnMut(&Path, Step) + Send + 'static,
     ) -> io::Result<Option<Self>> {
         if sources.config().is_none() {
             return Ok(None);
         }
         let (asking, asked) = sync_channel(1);
         let thread = thread::Builder::new().name("reloader".to_owned());
-        thread.spawn(move || run(&sources, &start, &controller, &asked, tell))?;
+        let reading = Reading { sources, start, controller, sandbox };
+        thread.spawn(move || reading.run(&asked, tell))?;
         Ok(Some(Self(asking)))
     }
 
@@ -81,43 +101,46 @@ impl Reloader {
     }
 }
 
-fn run(
-    sources: &Sources,
-    start: &Planned,
-    controller: &Controller,
-    asked: &Receiver<Option<Answer>>,
-    mut tell: impl FnMut(&Path, Result<Reloaded, ReloadError>),
-) {
-    let Some(config) = sources.config() else { return };
-    let mut log = start.plan.settings.log.clone();
-    while let Ok(answer) = asked.recv() {
-        let reloaded = reload(sources, start, log.as_deref(), controller);
-        let short = match &reloaded {
-            Ok(Reloaded { plan, changes }) => {
-                log.clone_from(&plan.settings.log);
-                Ok(changes.clone())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        tell(config, reloaded);
-        if let Some(answer) = answer {
-            // Who asked may be gone by now.
-            let _ = answer.send(short);
-        }
-    }
+/// What a plan is made by, and where it is applied.
+struct Reading {
+    sources: Sources,
+    start: Planned,
+    controller: Controller,
+    sandbox: Sandbox,
 }
 
-/// Reads the file again, and has the proxy run by it, which writes the log at `log` now.
-fn reload(
-    sources: &Sources,
-    start: &Planned,
-    log: Option<&Path>,
-    controller: &Controller,
-) -> Result<Reloaded, ReloadError> {
-    let Planned { plan, hidden, .. } = sources.plan_after(start)?;
-    if let (Some(now), Some(next)) = (log, &plan.settings.log) {
-        journal::check_next(now, next)?;
+impl Reading {
+    fn run(&self, asked: &Receiver<Option<Answer>>, mut tell: impl FnMut(&Path, Step)) {
+        let Some(config) = self.sources.config() else { return };
+        let mut log = self.start.plan.settings.log.clone();
+        while let Ok(answer) = asked.recv() {
+            tell(config, Step::Begins);
+            let reloaded = self.reload(log.as_deref());
+            let short = match &reloaded {
+                Ok(Reloaded { plan, changes }) => {
+                    log.clone_from(&plan.settings.log);
+                    Ok(changes.clone())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            tell(config, Step::Ended(reloaded));
+            if let Some(answer) = answer {
+                // Who asked may be gone by now.
+                let _ = answer.send(short);
+            }
+        }
     }
-    let changes = controller.apply(plan.clone())?;
-    Ok(Reloaded { plan, changes: Changes { hidden, ..changes } })
+
+    /// Reads the file again, and has the proxy run by it, which writes the log at `log` now.
+    fn reload(&self, log: Option<&Path>) -> Result<Reloaded, ReloadError> {
+        let Planned { plan, hidden, .. } = self.sources.plan_after(&self.start)?;
+        if let Some(file) = self.sandbox.refused(&plan.settings.files()) {
+            return Err(ReloadError::Confined(file.to_owned()));
+        }
+        if let (Some(now), Some(next)) = (log, &plan.settings.log) {
+            journal::check_next(now, next)?;
+        }
+        let changes = self.controller.apply(plan.clone())?;
+        Ok(Reloaded { plan, changes: Changes { hidden, ..changes } })
+    }
 }

@@ -9,7 +9,7 @@ use super::format::{
     Time, Upstream, at_least, between,
 };
 use super::setting::{At, Change, Group, Setting, Spelling};
-use crate::proxy::settings::{HalfClose, UpstreamReuse};
+use crate::proxy::settings::{Confinement, HalfClose, UpstreamReuse};
 
 /// A place in the plan, and the format of its value.
 macro_rules! at {
@@ -332,6 +332,22 @@ static OTHERS: &[Setting] = &[
                tells; another address than the loopback needs `'ADDR:PORT exposed'`. Requests name \
                localhost, an address of this host, or `host=NAME`",
         part: at!(settings.admin, List(AdminAddress)),
+        ..RESTART
+    },
+    Setting {
+        name: "sandbox",
+        value: "MODE",
+        help: "Whether the proxy is kept, by Landlock, from writing anywhere but in the folders of \
+               its log and its Unix sockets, and from starting programs. auto: where the kernel \
+               can do that. require: it does not start where the kernel can't. off: never",
+        part: at!(
+            settings.confinement,
+            Choice(&[
+                ("auto", Confinement::Auto),
+                ("off", Confinement::Off),
+                ("require", Confinement::Require),
+            ])
+        ),
         ..RESTART
     },
     Setting {

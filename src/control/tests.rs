@@ -82,6 +82,7 @@ fn what_a_setting_shows_is_what_it_reads() {
         ("max-body-bytes", &["1000000"]),
         ("min-body-rate", &["off"]),
         ("admin", &["unix:/run/a.sock", "127.0.0.1:9091", "0.0.0.0:1 exposed host=a"]),
+        ("sandbox", &["require"]),
         ("verbose", &["true"]),
     ] {
         let setting = table::all().find(|setting| setting.name == name).expect(name);
@@ -120,6 +121,7 @@ fn each_setting_changes_its_own_part_and_no_other() {
             "127.0.0.1:1",
             "/z",
             "404",
+            "require",
             "z.csv",
         ];
         let mut plan = Plan::default();
@@ -328,7 +330,7 @@ fn a_change_that_takes_a_restart_is_known() {
     let of = |change| table::all().filter(move |it| it.change == change);
     assert!(of(Change::Running).count() > 10);
     let restart: Vec<_> = of(Change::Restart).map(|setting| setting.name).collect();
-    assert_eq!(restart, ["workers", "pin", "admin", "verbose"]);
+    assert_eq!(restart, ["workers", "pin", "admin", "sandbox", "verbose"]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What the proxy listens on: for each address one socket per worker.
+//! What the proxy listens on: for each address one socket per worker, or one that was passed to
+//! this program and that all workers share.
 //!
 //! A new address is bound before anything of its plan takes effect, so that a plan with one that
 //! can't be had changes nothing. The workers own the sockets; here is known only which ones there
@@ -15,7 +16,7 @@ use super::mailbox::{Command, Mailboxes};
 use super::settings::Listen;
 use crate::endpoint::Endpoint;
 use crate::reactor::descriptors::are_exhausted;
-use crate::reactor::{Listener, ListenerHandle};
+use crate::reactor::{Inherited, Listener, ListenerHandle};
 
 /// How long workers are waited for that are to close sockets. None takes as long for a turn.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -109,6 +110,8 @@ impl Known {
 pub(super) struct ListenerTable {
     all: Vec<Known>,
     next: ListenerId,
+    /// Sockets that are used where they have the address.
+    inherited: Inherited,
 }
 
 /// What the proxy is to listen on, with new addresses bound already. If this is dropped, they are
@@ -163,6 +166,11 @@ impl Relistened {
 }
 
 impl ListenerTable {
+    /// None yet; these sockets will be used where they have the address.
+    pub(super) fn new(inherited: Inherited) -> Self {
+        Self { inherited, ..Self::default() }
+    }
+
     /// Binds what is not listened on yet, for so many workers.
     ///
     /// # Errors
@@ -191,7 +199,7 @@ impl ListenerTable {
                 all.push(known);
                 continue;
             }
-            let (known, sockets) = open(next, new, workers, &closed)?;
+            let (known, sockets) = self.open(next, new, workers, &closed)?;
             all.push(known);
             opened.push((next, sockets));
             next = ListenerId(next.0 + 1);
@@ -201,6 +209,34 @@ impl ListenerTable {
             set.map_err(|source| ListenError { address: listen.endpoint.clone(), source })?;
         }
         Ok(NewListeners { all, next, opened, closed, modes })
+    }
+
+    /// Binds an address. Its port may be that of a listener that is about to be closed, at an
+    /// address that includes this one or is included in it.
+    fn open(
+        &self,
+        id: ListenerId,
+        listen: &Listen,
+        workers: usize,
+        closed: &[Known],
+    ) -> Result<(Known, Vec<Listener>), ListenError> {
+        let Listen { endpoint, mode } = listen;
+        let is_own_port = |address: &std::net::SocketAddr| {
+            closed.iter().any(|known| known.is_at_port(address.port()))
+        };
+        let failed = |source| ListenError { address: endpoint.clone(), source };
+        let inherited = Listener::inherit_group(endpoint, workers, &self.inherited);
+        let bound = match (inherited.map_err(failed)?, endpoint) {
+            (Some(inherited), _) => Ok(inherited),
+            (None, Endpoint::Tcp(address)) if is_own_port(address) => {
+                Listener::bind_group_beside(*address, workers)
+            }
+            (None, _) => Listener::bind_group(endpoint, *mode, workers),
+        };
+        let sockets = bound.map_err(failed)?;
+        let first = sockets.first().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+        let (endpoint, handle) = (first.endpoint().clone(), first.handle());
+        Ok((Known { id, listen: listen.clone(), endpoint, handle }, sockets))
     }
 
     /// Listens on these; what is new for each worker.
@@ -227,31 +263,6 @@ impl ListenerTable {
 
 fn take(list: &mut Vec<Known>, is_wanted: impl Fn(&Known) -> bool) -> Option<Known> {
     list.iter().position(is_wanted).map(|place| list.remove(place))
-}
-
-/// Binds an address. Its port may be that of a listener that is about to be closed, at an address
-/// that includes this one or is included in it.
-fn open(
-    id: ListenerId,
-    listen: &Listen,
-    workers: usize,
-    closed: &[Known],
-) -> Result<(Known, Vec<Listener>), ListenError> {
-    let Listen { endpoint, mode } = listen;
-    let is_own_port = |address: &std::net::SocketAddr| {
-        closed.iter().any(|known| known.is_at_port(address.port()))
-    };
-    let bound = match endpoint {
-        Endpoint::Tcp(address) if is_own_port(address) => {
-            Listener::bind_group_beside(*address, workers)
-        }
-        _ => Listener::bind_group(endpoint, *mode, workers),
-    };
-    let failed = |source| ListenError { address: endpoint.clone(), source };
-    let sockets = bound.map_err(failed)?;
-    let first = sockets.first().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-    let (endpoint, handle) = (first.endpoint().clone(), first.handle());
-    Ok((Known { id, listen: listen.clone(), endpoint, handle }, sockets))
 }
 
 impl Backends {

@@ -12,7 +12,7 @@ use super::worker::{Shared, Worker};
 use crate::balance::Balancer;
 use crate::endpoint::Endpoint;
 use crate::journal::RecordSender;
-use crate::reactor::{Poller, cores};
+use crate::reactor::{Inherited, Poller, cores};
 
 /// Events that a loop takes from the system in one turn.
 const EVENTS_PER_TURN: usize = 1024;
@@ -61,12 +61,20 @@ impl Bound {
     /// # Errors
     /// See [`StartError`].
     pub fn bind(plan: &Plan) -> Result<(Self, Backends), StartError> {
+        Self::bind_with(plan, Inherited::default())
+    }
+
+    /// As [`Bound::bind`], but listens at these sockets where they have the address, also later.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn bind_with(plan: &Plan, inherited: Inherited) -> Result<(Self, Backends), StartError> {
         let settings = &plan.settings;
         let located = Located::all(&plan.backends, settings)?;
         let workers = settings.workers().max(1);
         let pollers = (0..workers).map(|_| Poller::new(EVENTS_PER_TURN));
         let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
-        let mut table = ListenerTable::default();
+        let mut table = ListenerTable::new(inherited);
         let new = table.bind(&settings.listen, workers)?;
         let listeners = table.take(new, workers);
         let wakers = pollers.iter().map(Poller::waker).collect();

@@ -4,6 +4,7 @@
 
 mod hedging;
 mod names;
+mod sandbox;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use hedging::Hedging;
 pub use names::Names;
+pub use sandbox::Confinement;
 
 use super::statuses::Statuses;
 use super::trusted::TrustedProxies;
@@ -386,6 +388,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Amounts.
     pub limits: Limits,
+    /// Whether the proxy is kept from writing other files than its own.
+    pub confinement: Confinement,
     /// Whether each decision is printed.
     pub verbose: bool,
 }
@@ -417,6 +421,7 @@ impl Default for Settings {
             hedging: Hedging::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            confinement: Confinement::Auto,
             verbose: false,
         }
     }

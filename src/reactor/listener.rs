@@ -3,7 +3,7 @@
 //! Over TCP each loop has a socket of its own at the same port: it accepts without a lock and is
 //! woken only for its own connections, which the kernel distributes by a hash of the addresses
 //! (`SO_REUSEPORT`). Unix sockets have no such option, so all loops share one, and a connection
-//! wakes one of those that wait.
+//! wakes one of those that wait. So do those that use a socket that was passed to this program.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,12 +11,13 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay,
 };
 use rustix::net::{AddressFamily, SocketFlags, acceptfrom_with, bind, getsockname, listen};
 
+use super::inherited::Inherited;
 use super::socket_file::SocketFile;
 use super::transport::{Transport, family, open};
 use super::{Key, Poller};
@@ -71,12 +72,34 @@ impl Listener {
     pub fn bind_group(endpoint: &Endpoint, mode: u32, count: usize) -> io::Result<Vec<Self>> {
         match endpoint {
             Endpoint::Tcp(address) => Self::bind_tcp_group(*address, count, Sharing::WithNone),
-            Endpoint::Unix(name) => {
-                let Self { socket, endpoint } = Self::bind_unix(name, mode)?;
-                let shared = || Self { socket: Arc::clone(&socket), endpoint: endpoint.clone() };
-                Ok((0..count).map(|_| shared()).collect())
-            }
+            Endpoint::Unix(name) => Ok(Self::bind_unix(name, mode)?.shared(count)),
         }
+    }
+
+    /// As [`Listener::bind_group`], at a socket that was passed to this program; `None` if none of
+    /// them has this address. Its file is not ours: its mode stays, and it is not removed.
+    ///
+    /// # Errors
+    /// An error of the system.
+    pub fn inherit_group(
+        endpoint: &Endpoint,
+        count: usize,
+        inherited: &Inherited,
+    ) -> io::Result<Option<Vec<Self>>> {
+        let Some(descriptor) = inherited.at(endpoint) else { return Ok(None) };
+        let descriptor = descriptor.try_clone()?;
+        ioctl_fionbio(&descriptor, true)?;
+        if matches!(endpoint, Endpoint::Tcp(_)) {
+            set_tcp_nodelay(&descriptor, true)?;
+        }
+        let socket = Arc::new(Socket { file: None, descriptor });
+        Ok(Some(Self { socket, endpoint: endpoint.clone() }.shared(count)))
+    }
+
+    fn shared(self, count: usize) -> Vec<Self> {
+        let Self { socket, endpoint } = self;
+        let shared = || Self { socket: Arc::clone(&socket), endpoint: endpoint.clone() };
+        (0..count).map(|_| shared()).collect()
     }
 
     /// As [`Listener::bind_group`], at a port at which this process listens already, at an address
@@ -178,9 +201,15 @@ impl Listener {
         }
     }
 
-    /// Prevents new connections, where that is possible while those that wait can still be
-    /// accepted: the file of a Unix socket is removed.
-    pub fn withdraw(&self) {
+    /// Has `poller`, where it is registered, wake nobody any more, and prevents new connections
+    /// where that is possible while those that wait can still be accepted: the file of a Unix
+    /// socket is removed.
+    ///
+    /// The kernel wakes one of the loops that watch a socket. One that is shared with others stays
+    /// open, and a loop that has left must not be the one that is woken.
+    pub fn withdraw(&self, poller: &Poller) {
+        // It is registered, or the loop ends without it.
+        let _ = poller.deregister(&self.socket.descriptor);
         if let Some(file) = &self.socket.file {
             file.remove();
         }

@@ -13,6 +13,7 @@
 pub mod cores;
 mod datagram;
 pub mod descriptors;
+mod inherited;
 mod lazy_timer;
 mod lazy_timers;
 mod listener;
@@ -28,6 +29,7 @@ mod timers;
 mod transport;
 
 pub use datagram::Datagrams;
+pub use inherited::{InheritError, Inherited, InheritedSocket};
 pub use lazy_timer::LazyTimer;
 pub use lazy_timers::LazyTimers;
 pub use listener::{DEFAULT_MODE, Listener, ListenerHandle};

@@ -193,6 +193,14 @@ impl Poller {
         self.watch(source, key, EventFlags::IN | EventFlags::EXCLUSIVE)
     }
 
+    /// Reports nothing of `source` any more.
+    ///
+    /// # Errors
+    /// When the kernel does not watch it.
+    pub fn deregister(&self, source: &impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(self.poll.registry(), source)?)
+    }
+
     fn watch(&self, source: &impl AsFd, key: Key, interest: EventFlags) -> io::Result<()> {
         let token = EventData::new_u64(Token::from(key).0 as u64);
         Ok(epoll::add(self.poll.registry(), source, token, interest | EventFlags::ET)?)

@@ -19,7 +19,8 @@ use support::unix;
 /// A file whose list of listeners is this, and perhaps more.
 fn on(listen: &[&str], more: &str) -> String {
     let listen: Vec<String> = listen.iter().map(|name| format!("'{name}'")).collect();
-    format!("log = 'none'\nlisten = [{}]\n{more}", listen.join(", "))
+    // Sockets come to folders that no listener was in at the start.
+    format!("sandbox = 'off'\nlog = 'none'\nlisten = [{}]\n{more}", listen.join(", "))
 }
 
 const STAYS: &str = "127.0.0.1:0";

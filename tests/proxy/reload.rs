@@ -190,7 +190,7 @@ fn a_log_that_another_process_writes_is_refused() {
     let origin = answering("x");
     let other = Logged::start(&[origin.address], &[]);
     let folder = tempfile::tempdir().unwrap();
-    let log = |path: &Path| format!("log = '{}'", path.display());
+    let log = |path: &Path| format!("sandbox = 'off'\nlog = '{}'", path.display());
     let own = log(&folder.path().join("own.csv"));
     let mut configured = Configured::start(&own, &[origin.address]);
     let said = configured.reload(&log(&other.path()), &[origin.address]);
@@ -271,7 +271,7 @@ fn a_reload_while_it_stops_changes_nothing() {
 fn a_reload_that_needs_descriptors_that_there_are_not_changes_nothing() {
     let (first, second) = (answering("first"), answering("second"));
     let folder = tempfile::tempdir().unwrap();
-    let rest = "log = 'none'\nworkers = 4";
+    let rest = "sandbox = 'off'\nlog = 'none'\nworkers = 4";
     let mut configured = Configured::start(rest, &[first.address]);
     let port = free_ports::<1>()[0];
     let socket = folder.path().join("a.sock");

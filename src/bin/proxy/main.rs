@@ -2,6 +2,7 @@
 
 mod admin;
 mod help;
+mod service;
 mod signals;
 
 use std::fmt::Write as _;
@@ -23,27 +24,33 @@ use tidegate::console::Console;
 use tidegate::control::command_line::{self, Form, Mode};
 use tidegate::control::controller::Controller;
 use tidegate::control::meta::describe_run;
-use tidegate::control::reloader::{ReloadError, Reloaded, Reloader};
+use tidegate::control::reloader::Reloader;
 use tidegate::control::reloads::ReloadCounter;
 use tidegate::control::scraper::Scraper;
 use tidegate::control::sources::{Planned, Sources};
-use tidegate::control::{describe, file};
+use tidegate::control::{describe, file, manager, watchdog};
 use tidegate::endpoint::Endpoint;
-use tidegate::journal::{self, Journal, Options, STANDARD_OUTPUT, Totals};
+use tidegate::journal::{
+    self, Journal, JournalError, Options, RecordSender, STANDARD_OUTPUT, Totals,
+};
+use tidegate::proxy::backends::Backends;
 use tidegate::proxy::locate::Located;
 use tidegate::proxy::settings::{Backend, Plan, Settings};
 use tidegate::proxy::{Bound, HEALTH, StartError};
-use tidegate::reactor::descriptors;
+use tidegate::reactor::{Inherited, descriptors};
 use tidegate::usage;
 
 /// A setting, an upstream or a path is wrong.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before there are threads.
+    let inherited = Inherited::take();
     let command = command_line::command().after_help(MORE).after_long_help(EVERYTHING);
     let matches = usage::matches(command, &ADVICE);
     let console = Console::standard();
-    let code = match run(&matches, console) {
+    let inherited = inherited.map_err(|error| fail(console, 1, &error));
+    let code = match inherited.and_then(|inherited| run(&matches, &inherited, console)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => ExitCode::from(code),
     };
@@ -51,13 +58,13 @@ fn main() -> ExitCode {
     code
 }
 
-fn run(matches: &ArgMatches, console: Console) -> Result<(), u8> {
+fn run(matches: &ArgMatches, inherited: &Inherited, console: Console) -> Result<(), u8> {
     let (flags, config) = (command_line::read(matches), command_line::config(matches));
     let sources = Sources::new(flags, config, std::env::vars_os())
         .map_err(|error| fail(console, MISUSE, &error))?;
     let planned = sources.plan().map_err(|error| fail(console, MISUSE, &error))?;
     match command_line::mode(matches) {
-        Mode::Serve => serve(&planned, sources, console),
+        Mode::Serve => serve(&planned, sources, inherited, console),
         Mode::PrintConfig => {
             // On another machine there are other cores, and another policy gets another log.
             console.say(&file::print(&planned.stated));
@@ -72,7 +79,12 @@ fn run(matches: &ArgMatches, console: Console) -> Result<(), u8> {
 }
 
 /// Runs the proxy until it is stopped.
-fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8> {
+fn serve(
+    planned: &Planned,
+    sources: Sources,
+    inherited: &Inherited,
+    console: Console,
+) -> Result<(), u8> {
     let Planned { plan, hidden, .. } = planned;
     let settings = &plan.settings;
     let is_log_on_stdout = settings.log.as_deref() == Some(Path::new(STANDARD_OUTPUT));
@@ -82,25 +94,14 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
     let watch = Watch::start(console)
         .map_err(|error| fail(console, 1, &format!("can't listen to signals: {error}")))?;
     raise_descriptors(settings, console);
+    service::tell_unused(inherited, settings, console);
     watch.begins("resolving the names of the upstreams");
-    let (bound, backends) = Bound::bind(plan).map_err(|error| match error {
-        StartError::Circle(_) | StartError::Change(_) => fail(console, MISUSE, &error),
-        StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
-    })?;
-    let admin =
-        tidegate::admin::Bound::bind(&settings.admin).map_err(|error| fail(console, 1, &error))?;
+    let (bound, backends, admin) = bind(plan, inherited, console)?;
+    let sandbox = service::confine(settings, console)?;
     watch.begins("opening the log");
     let started = Timestamp::now();
-    let (journal, senders) = Journal::start(Options {
-        path: settings.log.clone(),
-        meta: Some(describe_run(plan, started)),
-        routing_mode: settings.policy.to_string(),
-        connection: settings.upstream_reuse.name().to_owned(),
-        workers: settings.workers(),
-        verbose: settings.verbose,
-        console,
-    })
-    .map_err(|error| fail(console, MISUSE, &error))?;
+    let (journal, senders) = start_journal(plan, started, inherited, console)
+        .map_err(|error| fail(console, MISUSE, &error))?;
     let greeting = greeting(plan, bound.endpoints(), admin.endpoints());
     let metrics = backends.metrics();
     let unresolved: Vec<String> = backends.unresolved().map(|it| it.url.clone()).collect();
@@ -114,12 +115,13 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
         reloads: sources.config().map(|_| reloads.clone()),
         started: SystemTime::now(),
     };
-    let tell = after_reload(log.clone(), reloads, console);
-    let reloader = Reloader::start(sources, planned.clone(), controller.clone(), tell);
+    let tell = service::around_reload(log.clone(), reloads, console);
+    let reloader = Reloader::start(sources, planned.clone(), controller.clone(), sandbox, tell);
     let reloader = reloader.map_err(can_t_start)?;
     let answering = Answering { scraper, reloader, metrics: Arc::clone(&metrics), log };
     let admin = admin::start(admin, answering.clone(), console).map_err(can_t_start)?;
     let reloader = answering.reloader;
+    watchdog::start(Arc::clone(&metrics), controller.clone()).map_err(can_t_start)?;
     watch.serves(Serving { controller, reopener: journal.reopener(), reloader });
     let server = bound.start(senders).map_err(can_t_start)?;
     console.say(&greeting);
@@ -132,6 +134,10 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
     if let Some(aside) = journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
+    if journal.is_awaited() {
+        console.say("another process writes the log still; rows are kept until it has ended");
+    }
+    manager::ready(&format!("serving with {} upstreams", plan.backends.len()));
     let outcome = server.join();
     drop(admin);
     let Totals { rows, lost, .. } = journal.close();
@@ -141,22 +147,40 @@ fn serve(planned: &Planned, sources: Sources, console: Console) -> Result<(), u8
     outcome.map_err(|error| fail(console, 1, &error))
 }
 
-/// What is done when the file was read again.
-fn after_reload(
-    log: Log,
-    reloads: ReloadCounter,
+/// Has all sockets listen, at those that were passed where they have the address.
+fn bind(
+    plan: &Plan,
+    inherited: &Inherited,
     console: Console,
-) -> impl Fn(&Path, Result<Reloaded, ReloadError>) {
-    move |config, reloaded| {
-        reloads.count(reloaded.is_ok(), SystemTime::now());
-        match reloaded {
-            Ok(Reloaded { plan, changes }) => {
-                log.goes_on_by(&plan);
-                console.say(&format!("reloaded {}: {changes}", config.display()));
-            }
-            Err(error) => complain(console, &format!("not reloaded, nothing has changed: {error}")),
-        }
-    }
+) -> Result<(Bound, Backends, tidegate::admin::Bound), u8> {
+    let bound = Bound::bind_with(plan, inherited.clone());
+    let (bound, backends) = bound.map_err(|error| match error {
+        StartError::Circle(_) | StartError::Change(_) => fail(console, MISUSE, &error),
+        StartError::Listen { .. } | StartError::Poller(_) => fail(console, 1, &error),
+    })?;
+    let admin = tidegate::admin::Bound::bind(&plan.settings.admin, inherited);
+    Ok((bound, backends, admin.map_err(|error| fail(console, 1, &error))?))
+}
+
+/// Opens the log. Where sockets were passed, another process may accept at them and write the log
+/// still: it is about to end.
+fn start_journal(
+    plan: &Plan,
+    started: Timestamp,
+    inherited: &Inherited,
+    console: Console,
+) -> Result<(Journal, Vec<RecordSender>), JournalError> {
+    let Plan { settings, .. } = plan;
+    let options = Options {
+        path: settings.log.clone(),
+        meta: Some(describe_run(plan, started)),
+        routing_mode: settings.policy.to_string(),
+        connection: settings.upstream_reuse.name().to_owned(),
+        workers: settings.workers(),
+        verbose: settings.verbose,
+        console,
+    };
+    if inherited.is_empty() { Journal::start(options) } else { Journal::start_after(options) }
 }
 
 /// Prints the plan, if a proxy could start with it.

@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
 use tidegate::console::Console;
 use tidegate::control::controller::Controller;
+use tidegate::control::manager;
 use tidegate::control::reloader::Reloader;
 use tidegate::journal::Reopener;
 
@@ -53,8 +54,14 @@ impl Serving {
         if asked >= Asked::Reopen {
             self.reopener.reopen();
         }
-        if let (Asked::Reload, Some(reloader)) = (asked, &self.reloader) {
-            reloader.reload();
+        match (asked, &self.reloader) {
+            (Asked::Reload, Some(reloader)) => reloader.reload(),
+            // Who had the signal sent may wait for an answer.
+            (Asked::Reload, None) => {
+                manager::reloading();
+                manager::ready(&"the log was opened again; there is no file to read, see --config");
+            }
+            (Asked::Nothing | Asked::Reopen, _) => {}
         }
     }
 }
@@ -131,7 +138,10 @@ fn ask(what: Asked, stage: &mut Stage) {
 /// Ends a proxy that serves in order, and one that does not at once.
 fn stop(signal: i32, stage: &Stage, console: Console) {
     match stage {
-        Stage::Serving(serving) => serving.controller.stop(),
+        Stage::Serving(serving) => {
+            serving.controller.stop();
+            manager::stopping(&"stopping; what is in flight may finish");
+        }
         Stage::Starting { doing, .. } => {
             let name = signal_name(signal).unwrap_or("a signal");
             console.say(&format!("stopped by {name} while {doing}"));
@@ -145,9 +155,11 @@ fn stop(signal: i32, stage: &Stage, console: Console) {
 mod tests {
     use std::sync::mpsc::channel;
 
+    use tidegate::control::reloader::Step;
     use tidegate::control::sources::Sources;
     use tidegate::journal::{Journal, Options};
     use tidegate::proxy::Bound;
+    use tidegate::sandbox::Sandbox;
 
     use super::*;
 
@@ -175,10 +187,13 @@ mod tests {
             let controller = Controller::start(plan, backends).expect("a controller");
             let (sender, told) = channel();
             let sources = Sources::new(Vec::new(), Some(path.clone()), []).expect("a file");
-            let tell = move |_: &_, reloaded: Result<_, _>| {
-                let _ = sender.send(reloaded.is_ok());
+            let tell = move |_: &_, step| {
+                if let Step::Ended(reloaded) = step {
+                    let _ = sender.send(reloaded.is_ok());
+                }
             };
-            let reloader = Reloader::start(sources, planned.clone(), controller.clone(), tell);
+            let (planned, sandbox) = (planned.clone(), Sandbox::default());
+            let reloader = Reloader::start(sources, planned, controller.clone(), sandbox, tell);
             let reloader = reloader.expect("a thread");
             let (journal, _) = Journal::start(Options {
                 path: None,

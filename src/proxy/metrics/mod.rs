@@ -24,6 +24,7 @@ mod traffic;
 mod worker;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_utils::CachePadded;
@@ -78,6 +79,8 @@ struct Block {
     clients: Counter,
     outstanding: Counter,
     turns: Counter,
+    /// Whether its worker runs no more.
+    ended: AtomicBool,
     timer_lag: StepCounters,
     /// Requests that were sent to no backend.
     unrouted: TrafficCounters,
@@ -153,6 +156,15 @@ pub struct WorkerSnapshot {
     pub turns: u64,
     /// How much later than they were due timers were noticed.
     pub timer_lag: Steps,
+}
+
+/// How far the event loop of a worker has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turns {
+    /// So many turns.
+    So(u64),
+    /// It runs no more.
+    Ended,
 }
 
 /// What was counted of one backend, or of all.
@@ -291,6 +303,16 @@ impl Metrics {
                 ended.of(heir).add(&counters);
             }
         }
+    }
+
+    /// How far the event loops of the workers have come, by their numbers.
+    #[must_use]
+    pub fn turns(&self) -> Vec<Turns> {
+        let turns = |block: &Arc<CachePadded<Block>>| {
+            let has_ended = block.ended.load(Ordering::Relaxed);
+            if has_ended { Turns::Ended } else { Turns::So(block.turns.get()) }
+        };
+        self.workers.iter().map(turns).collect()
     }
 
     /// All that was counted up to now.

@@ -1,6 +1,7 @@
 //! A worker's end of the counters.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -98,6 +99,13 @@ impl WorkerMetrics {
     /// A turn of the event loop has ended.
     pub fn turned(&self) {
         self.block.turns.add(1);
+    }
+
+    /// The event loop has ended.
+    pub fn ended(&self) {
+        self.block.clients.set(0);
+        self.block.outstanding.set(0);
+        self.block.ended.store(true, Ordering::Relaxed);
     }
 
     /// A timer was noticed so much later than it was due.

@@ -234,7 +234,7 @@ impl Worker {
     /// Closes listeners, behind the connections that wait at them.
     fn close(&mut self, listeners: &[Key], now: Instant) {
         for (_, socket) in listeners.iter().filter_map(|key| self.listeners.sockets.get(*key)) {
-            socket.withdraw();
+            socket.withdraw(&self.poller);
         }
         for key in listeners {
             while self.accept_some(*key, now) {}

@@ -424,6 +424,6 @@ impl Drop for Worker {
         for key in self.clients.keys().collect::<Vec<_>>() {
             self.abort(key, now);
         }
-        self.context.metrics.clients(0, 0);
+        self.context.metrics.ended();
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
@@ -119,16 +120,16 @@ fn the_file_goes_with_the_last_of_its_listeners() {
 fn a_withdrawn_unix_socket_lets_in_those_who_wait_and_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = unix(&folder, "socket");
-    let (mut listener, deadline) = listener(&endpoint);
+    let (turning, (mut listener, deadline)) = (Loop::new(), listener(&endpoint));
     let _waiting = connected(&endpoint);
-    listener.withdraw();
+    listener.withdraw(&turning.poller);
     let Endpoint::Unix(name) = &endpoint else { panic!("{endpoint}") };
     let late = UnixStream::connect(name.path().unwrap()).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::NotFound);
     accept(&mut listener, deadline);
     // What is there now is another's.
     let _other = Listener::bind(&endpoint).unwrap();
-    listener.withdraw();
+    listener.withdraw(&turning.poller);
     drop(listener);
     assert!(name.path().unwrap().exists());
 }
@@ -200,4 +201,36 @@ fn the_wildcard_of_ipv6_takes_ipv4_and_shows_it_as_such() {
 fn an_address_that_is_not_ours_is_refused() {
     let foreign = "192.0.2.1:0".parse().unwrap();
     assert_eq!(Listener::bind(&foreign).unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+}
+
+#[test]
+fn a_loop_that_has_left_a_shared_socket_is_not_woken_in_place_of_another() {
+    let endpoint: Endpoint = format!("unix:@tidegate-left-{}", std::process::id()).parse().unwrap();
+    let group = Listener::bind_group(&endpoint, DEFAULT_MODE, 2).unwrap();
+    let [left, mut stays] = <[Listener; 2]>::try_from(group).unwrap();
+    let (mut leaves, mut turning) = (Loop::new(), Loop::new());
+    left.register(LISTENER, &leaves.poller).unwrap();
+    stays.register(LISTENER, &turning.poller).unwrap();
+    left.withdraw(&leaves.poller);
+    let waker = leaves.poller.waker();
+    let waits = std::thread::spawn(move || {
+        leaves.until("the end", |_, event| {
+            assert!(!matches!(event, Event::Ready { .. }), "{event:?}");
+            (event == Event::Woken).then_some(())
+        });
+    });
+    for _ in 0..20 {
+        let _client = connected_to_abstract(&endpoint);
+        turning.until("a client", |_, event| matches!(event, Event::Ready { .. }).then_some(()));
+        assert!(stays.accept().unwrap().is_some() && stays.accept().unwrap().is_none());
+    }
+    waker.wake().unwrap();
+    waits.join().unwrap();
+}
+
+fn connected_to_abstract(endpoint: &Endpoint) -> UnixStream {
+    let Endpoint::Unix(name) = endpoint else { panic!("{endpoint}") };
+    let name = name.to_string();
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name["unix:@".len()..]);
+    UnixStream::connect_addr(&address.unwrap()).unwrap()
 }

@@ -261,6 +261,14 @@ impl Process {
         threads.filter_map(|thread| Some(thread.stat().ok()?.comm)).collect()
     }
 
+    /// The number of its thread of this name, once there is one.
+    pub fn thread(&self, name: &str) -> i32 {
+        until("a thread", || {
+            let mut threads = self.procfs().tasks().ok()?.flatten();
+            threads.find(|it| it.stat().is_ok_and(|stat| stat.comm == name)).map(|it| it.tid)
+        })
+    }
+
     /// The numbers of its threads.
     pub fn thread_ids(&self) -> Vec<Option<Pid>> {
         let threads = self.procfs().tasks().unwrap().flatten();
