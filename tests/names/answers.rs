@@ -1,8 +1,8 @@
 //! Name servers that fail.
 
-use crate::dnsmasq::{Dnsmasq, failing_server};
-use crate::network::is_inside;
 use crate::scene::{Load, Server, proxy};
+use support::dnsmasq::{Dnsmasq, failing_server};
+use support::network::is_inside;
 
 const APP: &str = "app.example.test";
 

@@ -4,8 +4,8 @@
 use serde_json::Value;
 use support::process::run;
 
-use crate::dnsmasq::Dnsmasq;
-use crate::network::is_inside;
+use support::dnsmasq::Dnsmasq;
+use support::network::is_inside;
 
 /// The addresses of a host by `--check`.
 fn addresses(host: &str, flags: &[&str]) -> Vec<String> {

@@ -5,9 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod answers;
-mod dnsmasq;
 mod files;
 mod moving;
-mod network;
 mod rolling;
 mod scene;

@@ -7,9 +7,9 @@ use support::clock::{hear, until};
 use support::http::{Connection, get};
 use support::origin::{Silent, ok};
 
-use crate::dnsmasq::Dnsmasq;
-use crate::network::is_inside;
 use crate::scene::{Load, PORT, Server, answers, proxy};
+use support::dnsmasq::Dnsmasq;
+use support::network::is_inside;
 
 const APP: &str = "app.example.test";
 

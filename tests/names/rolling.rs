@@ -4,9 +4,9 @@
 use rustix::process::Signal;
 use support::process::{Backend, Proxy, backend, tidegate};
 
-use crate::dnsmasq::Dnsmasq;
-use crate::network::is_inside;
 use crate::scene::{Load, PORT, Server, proxy};
+use support::dnsmasq::Dnsmasq;
+use support::network::is_inside;
 
 const APP: &str = "app.example.test";
 

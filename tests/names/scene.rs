@@ -1,54 +1,13 @@
-//! Servers at addresses of the loopback network, which a name may have, and a proxy in front.
+//! A proxy in front of servers whose addresses a name has, and clients.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use support::clock::until;
 use support::http::{Connection, get};
-use support::origin::{Origin, Silent, ok};
 use support::process::{Proxy, tidegate};
-
-/// The port of all servers.
-pub(crate) const PORT: u16 = 8080;
-
-/// A server that answers with its address.
-pub(crate) struct Server {
-    origin: Origin,
-    open: Arc<AtomicUsize>,
-}
-
-impl Server {
-    pub(crate) fn start(ip: &'static str) -> Self {
-        let open = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&open);
-        let address = SocketAddr::new(ip.parse().unwrap(), PORT);
-        let origin = Silent::reserve_on(address).serve(move |mut connection| {
-            count.fetch_add(1, Ordering::Relaxed);
-            while connection.request().is_some_and(|_| connection.offer(ok(ip))) {}
-            count.fetch_sub(1, Ordering::Relaxed);
-        });
-        Self { origin, open }
-    }
-
-    /// Waits until it has connections.
-    pub(crate) fn is_used(&self) {
-        until("a connection", || (self.open.load(Ordering::Relaxed) > 0).then_some(()));
-    }
-
-    /// Waits until it has no connection any more.
-    pub(crate) fn is_left(&self) {
-        until("the end of its connections", || {
-            (self.open.load(Ordering::Relaxed) == 0).then_some(())
-        });
-    }
-
-    /// Connections accepted so far.
-    pub(crate) fn accepted(&self) -> usize {
-        self.origin.accepted()
-    }
-}
+pub(crate) use support::server::{PORT, Server};
 
 /// A proxy in front of `http://app:8080`, whose options follow, that looks its name up often.
 pub(crate) fn proxy(options: &str, flags: &[&str]) -> Proxy {

@@ -10,12 +10,15 @@
 
 pub mod clock;
 pub mod commands;
+pub mod dnsmasq;
 pub mod http;
 pub mod log;
+pub mod network;
 pub mod origin;
 pub mod over;
 pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod scripted;
+pub mod server;
 pub mod unix;

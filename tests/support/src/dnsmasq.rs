@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use crate::process::Process;
 use rustix::process::Signal;
-use support::process::Process;
 use tempfile::TempDir;
 
 /// Where its program is, if it is here. Only root has its folder in `PATH`.
-pub(crate) fn program() -> Option<PathBuf> {
+pub fn program() -> Option<PathBuf> {
     let folders = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/sbin"];
     folders.iter().map(|folder| Path::new(folder).join("dnsmasq")).find(|file| file.exists())
 }
 
 /// A running one, for the names below `example.test`.
-pub(crate) struct Dnsmasq {
+pub struct Dnsmasq {
     process: Process,
     folder: TempDir,
 }
 
 impl Dnsmasq {
     /// Starts it with these records, each an address and its names.
-    pub(crate) fn start(records: &[(&str, &str)], flags: &[&str]) -> Self {
+    pub fn start(records: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let hosts = folder.path().join("records");
         fs::write(&hosts, text(records)).unwrap();
@@ -42,19 +42,19 @@ impl Dnsmasq {
     }
 
     /// From now on these are its records.
-    pub(crate) fn set(&mut self, records: &[(&str, &str)]) {
+    pub fn set(&mut self, records: &[(&str, &str)]) {
         fs::write(self.folder.path().join("records"), text(records)).unwrap();
         self.process.signal(Signal::HUP);
         self.process.line("read ");
     }
 
     /// It does not answer any more.
-    pub(crate) fn halt(&self) {
+    pub fn halt(&self) {
         self.process.halt();
     }
 
     /// It answers again.
-    pub(crate) fn go_on(&self) {
+    pub fn go_on(&self) {
         self.process.signal(Signal::CONT);
     }
 }
@@ -68,7 +68,7 @@ fn text(records: &[(&str, &str)]) -> String {
 }
 
 /// A server that answers every question with SERVFAIL, and its port. dnsmasq passes that on.
-pub(crate) fn failing_server() -> u16 {
+pub fn failing_server() -> u16 {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     thread::spawn(move || {
