@@ -74,6 +74,12 @@ pub const PROMETHEUS_TOOLS: [Tool; 2] = [
     tool("promtool", "prometheus", "checks them"),
 ];
 
+/// What the tests with several machines need. Debian does not start keepalived without its file.
+pub const MACHINES_TOOLS: [Tool; 2] = [
+    tool("keepalived", "keepalived", "moves an address between machines in tests"),
+    tool("nft", "nftables", "has clients wait while it moves"),
+];
+
 /// What only the arena needs, beside [`WHEELS`].
 pub const ARENA_TOOLS: [Tool; 2] = [
     HAPROXY,

