@@ -4,6 +4,8 @@
 //! the value may be given without a flag, or the flag may be another program's. Here a suggestion
 //! is made only where it is right. Each program knows its own flags.
 
+mod manual;
+
 use std::env;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -21,7 +23,8 @@ pub struct Advice {
     pub tip: &'static str,
 }
 
-/// Parses the command line; ends the program if it is wrong, or if help was asked for.
+/// Parses the command line; ends the program if it is wrong, or if help, completions or the manual
+/// page were asked for.
 #[must_use]
 pub fn parse<P: Parser>(advice: &[Advice]) -> P {
     let matches = matches(P::command(), advice);
@@ -31,10 +34,13 @@ pub fn parse<P: Parser>(advice: &[Advice]) -> P {
 /// The command line of a program without a [`Parser`].
 #[must_use]
 pub fn matches(program: Command, advice: &[Advice]) -> ArgMatches {
-    program.clone().try_get_matches().unwrap_or_else(|error| {
+    let program = manual::with_tasks(program);
+    let matches = program.clone().try_get_matches().unwrap_or_else(|error| {
         let typed: Vec<_> = env::args().collect();
-        explain(error, program, &typed, advice).exit()
-    })
+        explain(error, program.clone(), &typed, advice).exit()
+    });
+    manual::serve(&matches, &program);
+    matches
 }
 
 /// The names of `known` that were probably meant by `typed`: those that are equal except for case

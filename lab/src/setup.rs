@@ -47,7 +47,7 @@ const fn tool(command: &'static str, package: &'static str, purpose: &'static st
 }
 
 /// What the demo and the tests need.
-pub const TOOLS: [Tool; 8] = [
+pub const TOOLS: [Tool; 10] = [
     tool("wrk", "wrk", "makes load"),
     tool("curl", "curl", "a client of the tests"),
     tool("python3", "python3", "a client of the tests"),
@@ -56,6 +56,8 @@ pub const TOOLS: [Tool; 8] = [
     tool("dnsmasq", "dnsmasq-base", "a name server of the tests"),
     tool("ip", "iproute2", "makes its network"),
     tool("systemd-analyze", "systemd", "rates the service's unit"),
+    tool("logrotate", "logrotate", "rotates logs in tests"),
+    tool("groff", "groff-base", "reads manual pages in tests"),
 ];
 
 const HAPROXY: Tool = tool("haproxy", "haproxy", "is measured against");

@@ -37,6 +37,10 @@ EXAMPLES
   tidegate --upstream http://a:80 --upstream http://b:80 --check-path /healthz
   tidegate --check --upstream http://a:80
   tidegate --config /etc/tidegate/tidegate.toml
+  source <(tidegate completions bash)
+      has this shell complete flags; also elvish, fish, powershell and zsh
+  tidegate man | man -l -
+      this as a manual page
 
 SIGNALS
   SIGTERM, SIGINT   finish what is in flight and exit; a second one exits at once
