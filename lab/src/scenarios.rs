@@ -219,6 +219,7 @@ impl Scenarios {
             listen: self.listen,
             backend_ports: self.backend_ports,
             dashboard_port: None,
+            admin: None,
             // At its end wrk closes connections with requests in flight. Those are no errors.
             proxy_flags: ["--client-half-close", "allow", "--log"]
                 .map(OsString::from)

@@ -1,6 +1,7 @@
 //! The whole stack in the foreground, until a signal stops it.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,8 +31,11 @@ pub fn up(plan: &Plan, loss: Loss) -> Result<(), StackError> {
     check_plan(plan)?;
     let log = programs.check(plan)?;
     check_ports(plan)?;
+    if let Some(folder) = plan.admin.as_ref().and_then(|admin| admin.socket.parent()) {
+        fs::create_dir_all(folder).map_err(system("make the folder of the admin's socket"))?;
+    }
     let mut stack = Stack::new(&signals, &programs, Output::Shown);
-    let outcome = serve(&mut stack, plan, log.as_deref(), loss);
+    let outcome = serve(&mut stack, plan, &programs, log.as_deref(), loss);
     stack.stop().and(outcome)
 }
 
@@ -39,6 +43,7 @@ pub fn up(plan: &Plan, loss: Loss) -> Result<(), StackError> {
 fn serve(
     stack: &mut Stack<'_>,
     plan: &Plan,
+    programs: &Programs,
     log: Option<&Path>,
     loss: Loss,
 ) -> Result<(), StackError> {
@@ -58,7 +63,7 @@ fn serve(
     {
         return Ok(());
     }
-    let greeting = greeting(plan, shown.map(|(_, port)| port));
+    let greeting = greeting(plan, programs, shown.map(|(_, port)| port));
     Console::standard().say(&greeting);
     match loss {
         Loss::GoesOn => stack.wait_for_proxy(plan, report_loss).map(drop),
@@ -80,7 +85,7 @@ fn report_loss(ended: &StackError, command: Option<String>) {
 }
 
 /// What to try next.
-fn greeting(plan: &Plan, dashboard_port: Option<u16>) -> String {
+fn greeting(plan: &Plan, programs: &Programs, dashboard_port: Option<u16>) -> String {
     let url = plan.proxy_url();
     let mut text = format!(
         "\n{} over {} connections is up at {url}; Ctrl-C stops everything.\n\
@@ -96,6 +101,11 @@ fn greeting(plan: &Plan, dashboard_port: Option<u16>) -> String {
     } else if plan.dashboard_port.is_some() {
         let _ =
             writeln!(text, "  watch it   not without a log: the dashboard shows what is in one");
+    }
+    if let Some(admin) = &plan.admin {
+        let (ctl, socket) = (programs.ctl.display(), admin.socket_flag());
+        let _ = writeln!(text, "  control it {ctl} --admin {socket} backends");
+        let _ = writeln!(text, "  scrape it  http://localhost:{}/metrics", admin.port);
     }
     text.push('\n');
     text

@@ -51,6 +51,9 @@ impl Stack {
         if !args.contains(&"--dashboard-port") {
             command.arg("--no-dashboard");
         }
+        if !args.contains(&"--admin-port") {
+            command.arg("--no-admin");
+        }
         command.args(args).arg("--").args(proxy_flags);
         let lab = Process::spawn_group(command.current_dir(folder.path()));
         Self { lab, proxy, backends, folder }
@@ -157,6 +160,30 @@ fn the_dashboard_shows_the_log_of_this_run() {
 }
 
 #[test]
+fn the_proxy_can_be_looked_at_and_changed() {
+    let [port] = free_ports::<1>();
+    let mut stack = Stack::start(&["--admin-port", &port.to_string()], &[]);
+    let ctl = stack.lab.line("control it ").trim().to_owned();
+    stack.lab.line(&format!("scrape it  http://localhost:{port}/metrics"));
+    let metrics = get((Ipv4Addr::LOCALHOST, port).into(), "/metrics").text();
+    assert!(metrics.contains("tidegate_build_info"), "{metrics}");
+    let (_, words) = ctl.split_once("control it ").unwrap();
+    let words: Vec<_> = words.split(' ').collect();
+    let ask = |task: &[&str]| {
+        let words = [&words[..words.len() - 1], task].concat();
+        let mut ctl = Command::new(words[0]);
+        let output = ctl.args(&words[1..]).current_dir(stack.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    ask(&["drain", &stack.backends[0].to_string()]);
+    assert!(ask(&["backends"]).contains("drained (admin)"));
+    stack.lab.press_ctrl_c();
+    assert_eq!(stack.lab.ends().0.code(), Some(0));
+    until_closed(&[port]);
+}
+
+#[test]
 fn there_is_no_dashboard_where_there_is_no_log() {
     let [port] = free_ports::<1>();
     let flags = ["--log", "none"];
@@ -256,7 +283,7 @@ fn a_taken_port_is_named_before_anything_starts() {
         let _held = TcpListener::bind((Ipv4Addr::UNSPECIFIED, ports[taken])).unwrap();
         let [proxy, backends @ ..] = ports.map(|port| port.to_string());
         let places = ["--port", &proxy, "--backend-ports", &backends.join(",")];
-        let (code, said) = run(&[&["up", "--no-dashboard"], &places[..]].concat());
+        let (code, said) = run(&[&["up", "--no-dashboard", "--no-admin"], &places[..]].concat());
         assert_eq!(code, Some(1), "{said}");
         let name = ["the proxy", "backend A", "backend B", "backend C"][taken];
         let flag = if taken == 0 { "--port" } else { "--backend-ports" };
@@ -282,7 +309,7 @@ fn a_port_that_is_taken_over_ipv6_is_taken() {
     let Ok(_held) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)) else { return };
     let list = format!("{port},{b},{c}");
     let places = ["--port", &proxy.to_string(), "--backend-ports", &list];
-    let (code, said) = run(&[&["up", "--no-dashboard"], &places[..]].concat());
+    let (code, said) = run(&[&["up", "--no-dashboard", "--no-admin"], &places[..]].concat());
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("backend A is taken"), "{said}");
 }
@@ -298,6 +325,8 @@ fn flags_that_cannot_be_are_refused_by_name() {
         (&["--port", "1", "--listen", "[::]:1"], "cannot be used with"),
         (&["--port", "7", "--backend-ports", "5,6,7"], "port 7 is named twice"),
         (&["--port", "7", "--dashboard-port", "7"], "port 7 is named twice"),
+        (&["--port", "7", "--admin-port", "7"], "port 7 is named twice"),
+        (&["--no-admin", "--admin-port", "7"], "cannot be used with"),
         (&["--listen", "localhost:1"], "such as 127.0.0.1:9090"),
         (&["--", "--log", "/dev/null/x.csv"], "/dev/null/x.csv"),
         (&["--", "--check"], "--check"),
@@ -316,7 +345,8 @@ fn flags_that_cannot_be_are_refused_by_name() {
 fn what_other_programs_need_in_the_environment_changes_nothing() {
     let [proxy, a, b, c] = free_ports::<4>();
     let list = format!("{a},{b},{c}");
-    let (port, flags) = (proxy.to_string(), ["--no-dashboard", "--", "--log", "none"]);
+    let flags = ["--no-dashboard", "--no-admin", "--", "--log", "none"];
+    let port = proxy.to_string();
     let mut command = lab(&["up", "--port", &port, "--backend-ports", &list]);
     command.args(flags);
     let mut lab = Process::spawn_group(command.env("PORT", "1").env("SERVER_ID", "C"));
@@ -333,18 +363,19 @@ fn set_up(path: &TempDir) -> (Option<i32>, String) {
 
 #[test]
 fn setup_installs_once_what_is_missing() {
-    // This installer makes an executable of each package it is asked for; one goes by another name.
+    // This installer makes an executable of each package it is asked for; two go by another name.
     let install = r#"cd "${0%/*}" || exit 1
         [ "$1" = install ] || exit 0
         for name; do case $name in
             -*|install) ;;
             chromium-driver) /bin/cp curl chromedriver ;;
+            groff-base) /bin/cp curl groff ;;
             *) /bin/cp curl "$name" ;;
         esac; done"#;
     let path = programs(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
     assert_eq!(
         set_up(&path),
-        (Some(0), "installed wrk, python3, chromium, chromium-driver\n".to_owned())
+        (Some(0), "installed wrk, python3, chromium, chromium-driver, groff-base\n".to_owned())
     );
     assert_eq!(set_up(&path), (Some(0), "nothing is missing\n".to_owned()));
 }
@@ -373,7 +404,8 @@ fn setup_for_the_arena_makes_an_environment_beside_the_programs_and_names_what_f
         /bin/mkdir -p "$3/bin"
         printf '#!/bin/sh\necho "$@" > "%s/asked"\nexit 3\n' "$3" > "$3/bin/pip"
         /bin/chmod 755 "$3/bin/pip""#;
-    let nothing = ["wrk", "curl", "chromium", "chromedriver", "haproxy"].map(|name| (name, ""));
+    let nothing =
+        ["wrk", "curl", "chromium", "chromedriver", "groff", "haproxy"].map(|name| (name, ""));
     let path = programs(&[&nothing[..], &[("python3", python)]].concat());
     let target = tempfile::tempdir().unwrap();
     let folder = target.path().join("debug");

@@ -7,13 +7,15 @@ use crate::engine::{command, finish, inspect};
 /// Builds the backend.
 pub const BUILD: &str = "docker build -t backend-server:latest .";
 
-/// The target of each image, its name, its program, and the number of its layers: one for the
-/// program and one for the folder of the proxy's log.
-const IMAGES: [(&str, &str, &str, usize); 3] = [
-    ("proxy", "tidegate-proxy", "/tidegate", 2),
-    ("dashboard", "tidegate-dashboard", "/tidegate-dashboard", 1),
-    ("backend", "backend-server", "/tidegate-backend", 1),
+/// The target of each image, its name, its program, what asks for its health, and the number of its
+/// layers: one for the programs, and for the proxy one for its folders and one for its file.
+const IMAGES: [(&str, &str, &str, [&str; 2], usize); 3] = [
+    ("proxy", "tidegate-proxy", "/tidegate", ["/tidegatectl", "health"], 3),
+    ("dashboard", "tidegate-dashboard", DASHBOARD, [DASHBOARD, "--health"], 1),
+    ("backend", "backend-server", BACKEND, [BACKEND, "--health"], 1),
 ];
+const DASHBOARD: &str = "/tidegate-dashboard";
+const BACKEND: &str = "/tidegate-backend";
 
 /// The value of `DOCKER_BUILDKIT` that chooses each builder.
 const BUILDERS: [(&str, &str); 2] = [("the classic builder", "0"), ("BuildKit", "1")];
@@ -42,17 +44,15 @@ fn either_builder_makes_small_images_of_one_program_without_rights() {
     assert!(!here.is_empty());
     let mut from = "";
     for (name, value) in here {
-        for (target, tag, program, layers) in IMAGES {
+        for (target, tag, program, health, layers) in IMAGES {
             let line = format!("docker build {from}--target {target} --tag {tag} .");
             finish(&line, command(&line).env("DOCKER_BUILDKIT", value));
             let image = inspect(tag);
             let config = &image["Config"];
             assert_eq!(config["User"], "65532:65532", "{tag}");
             assert_eq!(config["Entrypoint"][0], program);
-            assert_eq!(
-                config["Healthcheck"]["Test"],
-                serde_json::json!(["CMD", program, "--health"])
-            );
+            let health = [&["CMD"], &health[..]].concat();
+            assert_eq!(config["Healthcheck"]["Test"], serde_json::json!(health));
             assert_eq!(image["RootFS"]["Layers"].as_array().unwrap().len(), layers, "{tag}");
             let bytes = image["Size"].as_u64().unwrap();
             println!("{tag} by {name}: {:.2} MB", bytes as f64 / 1e6);

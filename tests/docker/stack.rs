@@ -12,6 +12,7 @@ pub const UP: &str = "docker compose up --build --detach";
 pub const DOWN: &str = "docker compose down --volumes";
 
 const PROXY: u16 = 9090;
+const ADMIN: u16 = 9091;
 const DASHBOARD: u16 = 5002;
 const PORTS: [u16; 5] = [8081, 8082, 8083, PROXY, DASHBOARD];
 
@@ -74,6 +75,28 @@ fn the_stack_becomes_healthy_and_shows_its_requests() {
     let backends = data["backends"].as_array().unwrap().iter().map(|backend| &backend["name"]);
     let names: Vec<_> = backends.filter_map(Value::as_str).collect();
     assert_eq!(names, ["a", "b", "c"].map(|id| format!("http://backend-{id}:8080")));
+}
+
+#[test]
+#[ignore = "needs a container engine: ./scripts/docker-test"]
+fn the_proxy_is_looked_at_over_its_port_and_changed_over_its_socket() {
+    let _stack = Stack::up(&[]);
+    let proxy = container_on(PROXY);
+    assert_eq!(container_on(ADMIN), proxy);
+    assert_eq!(get(local(ADMIN), "/health").status, 200);
+    let metrics = get(local(ADMIN), "/metrics").text();
+    assert!(metrics.contains("backend=\"http://backend-a:8080\""), "{metrics}");
+    let ctl = |task: &str| run(&format!("docker exec {proxy} /tidegatectl {task}"));
+    let load = Load::begin(local(PROXY));
+    let favourite = load.settles(30);
+    ctl(&format!("drain backend-{} --wait 10s", favourite.to_ascii_lowercase()));
+    assert_ne!(load.settles(30), favourite);
+    assert!(ctl("backends").contains("drained (admin)"));
+    // The file is read again, and knows of no draining.
+    assert!(ctl("reload").contains("undid what the admin had told"));
+    assert!(!ctl("backends").contains("drained"));
+    let seen = load.end();
+    assert!(seen.iter().all(|seen| seen.status == 200), "{seen:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use child::Child;
 pub(super) use child::Output;
 pub use error::StackError;
 pub(super) use error::system;
-pub use plan::Plan;
+pub use plan::{Admin, Plan};
 pub(super) use programs::Programs;
 
 use super::ports;
@@ -44,6 +44,7 @@ pub(super) fn check_plan(plan: &Plan) -> Result<(), StackError> {
     let mut ports = plan.backend_ports.to_vec();
     ports.push(plan.listen.port());
     ports.extend(plan.dashboard_port);
+    ports.extend(plan.admin.as_ref().map(|admin| admin.port));
     ports.sort_unstable();
     if let Some(pair) = ports.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(StackError::PortTwice(pair[0]));
@@ -64,6 +65,10 @@ pub(super) fn check_ports(plan: &Plan) -> Result<(), StackError> {
     }
     let port = plan.listen.port();
     ports::probe(plan.listen).map_err(|source| unavailable(port, "the proxy", "--port", source))?;
+    if let Some(admin) = &plan.admin {
+        let taken = |source| unavailable(admin.port, "the admin API", "--admin-port", source);
+        ports::probe(admin.address()).map_err(taken)?;
+    }
     if let Some(port) = plan.dashboard_port {
         let dashboard = |source| unavailable(port, "the dashboard", "--dashboard-port", source);
         ports::probe(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(dashboard)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::BACKENDS;
 use tidegate::balance::Policy;
@@ -19,8 +20,33 @@ pub struct Plan {
     pub backend_ports: [u16; BACKENDS.len()],
     /// Where the dashboard listens on localhost, if it is to run.
     pub dashboard_port: Option<u16>,
+    /// Where the proxy answers `tidegatectl`, if it does.
+    pub admin: Option<Admin>,
     /// Further flags of the proxy.
     pub proxy_flags: Vec<OsString>,
+}
+
+/// Where a proxy answers `tidegatectl`.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// A port of localhost, where one may look.
+    pub port: u16,
+    /// A Unix socket, where one may also change something.
+    pub socket: PathBuf,
+}
+
+impl Admin {
+    /// The socket as a flag of the proxy and of `tidegatectl`.
+    #[must_use]
+    pub fn socket_flag(&self) -> String {
+        format!("unix:{}", self.socket.display())
+    }
+
+    /// The address of the port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
 }
 
 impl Plan {
@@ -34,6 +60,11 @@ impl Plan {
         ];
         for port in self.backend_ports {
             args.extend(["--upstream".into(), format!("http://localhost:{port}").into()]);
+        }
+        if let Some(admin) = &self.admin {
+            for address in [admin.socket_flag(), admin.address().to_string()] {
+                args.extend(["--admin".into(), address.into()]);
+            }
         }
         args.extend(self.proxy_flags.iter().cloned());
         args

@@ -14,6 +14,7 @@ pub(crate) struct Programs {
     pub(super) proxy: PathBuf,
     pub(super) backend: PathBuf,
     pub(super) dashboard: PathBuf,
+    pub(crate) ctl: PathBuf,
 }
 
 impl Programs {
@@ -27,7 +28,8 @@ impl Programs {
         };
         let proxy = sibling("tidegate")?;
         let (backend, dashboard) = (sibling("tidegate-backend")?, sibling("tidegate-dashboard")?);
-        Ok(Self { lab, proxy, backend, dashboard })
+        let ctl = sibling("tidegatectl")?;
+        Ok(Self { lab, proxy, backend, dashboard, ctl })
     }
 
     /// The executable of `tidegate-lab`.

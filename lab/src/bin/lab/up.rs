@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use tidegate::balance::Policy;
 use tidegate::usage::or_nearest;
-use tidegate_lab::stack::{PROXY, Plan, StackError};
+use tidegate_lab::stack::{Admin, PROXY, Plan, StackError};
 use tidegate_lab::up::{Loss, up};
 
 use crate::places::Places;
@@ -18,7 +18,8 @@ pub(crate) const EXAMPLES: &str = "\
 EXAMPLES
   tidegate-lab up adaptive_ewma
   tidegate-lab up round-robin --connections non-persistent
-  tidegate-lab up --port 19090 --backend-ports 18081,18082,18083 --dashboard-port 15002
+  tidegate-lab up --port 19090 --backend-ports 18081,18082,18083 --dashboard-port 15002 \
+      --admin-port 19091
   tidegate-lab up adaptive_sma -- --sma-window 10 --workers 2 --pin auto
 
 If a backend or the dashboard ends, up prints a message and the rest continues: kill a backend to
@@ -56,6 +57,18 @@ pub(crate) struct UpFlags {
     #[arg(long, conflicts_with = "dashboard_port")]
     no_dashboard: bool,
 
+    /// Port of localhost where the proxy tells Prometheus and `tidegatectl`; what changes something
+    /// goes to the Unix socket beside the logs
+    #[arg(
+        long, value_name = "PORT", default_value_t = 9091,
+        value_parser = clap::value_parser!(u16).range(1..),
+    )]
+    admin_port: u16,
+
+    /// Start the proxy without its admin API
+    #[arg(long, conflicts_with = "admin_port")]
+    no_admin: bool,
+
     /// End everything with exit status 1 when any program ends by itself
     #[arg(long)]
     once: bool,
@@ -76,12 +89,16 @@ fn modes() -> PossibleValuesParser {
 
 impl UpFlags {
     fn plan(self) -> Plan {
+        let port = self.admin_port;
+        // Named after the port, because a folder may have the logs of several stacks.
+        let socket = format!("logs/admin-{port}.sock").into();
         Plan {
             policy: self.policy,
             connections: self.connections,
             listen: self.places.listen(),
             backend_ports: self.places.backend_ports(),
             dashboard_port: (!self.no_dashboard).then_some(self.dashboard_port),
+            admin: (!self.no_admin).then_some(Admin { port, socket }),
             proxy_flags: self.proxy_flags,
         }
     }
