@@ -36,7 +36,7 @@ const RUN_HERE: [&str; 12] = [
     "docs/flags.md",
     "docs/http.md",
     "docs/log.md",
-    "docs/operation.md",
+    "docs/operations.md",
     "docs/simulate.md",
 ];
 
@@ -54,7 +54,7 @@ const RUN_ELSEWHERE: [(&str, &str); 6] = [
 const BUILD_PATIENCE: Duration = Duration::from_secs(900);
 
 /// The ports of the documents, for each of which a free one is used here.
-const PORTS: [u16; 8] = [9090, 8080, 8081, 8082, 8083, 5002, 3000, 3001];
+const PORTS: [u16; 9] = [9090, 9091, 8080, 8081, 8082, 8083, 5002, 3000, 3001];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -101,13 +101,14 @@ impl Terminals {
             .replace("tidegate.toml", &format!("{logs}/tidegate.toml"))
             .replace("admin.sock", &format!("{logs}/admin.sock"));
         let log = if command.contains("--log") { "" } else { &log };
-        let [proxy, a, b, c, dashboard] =
-            [9090, 8081, 8082, 8083, 5002].map(|port| self.port(port));
+        let [proxy, a, b, c, dashboard, admin] =
+            [9090, 8081, 8082, 8083, 5002, 9091].map(|port| self.port(port));
         let places = format!("--port {proxy} --backend-ports {a},{b},{c}");
         match program(command) {
             "./scripts/up" => {
                 let (lab, flags) = adapted.split_once(" -- ").unwrap_or((&adapted, ""));
-                format!("{lab} {places} --dashboard-port {dashboard} -- {flags} {log}")
+                let places = format!("{places} --dashboard-port {dashboard} --admin-port {admin}");
+                format!("{lab} {places} -- {flags} {log}")
             }
             "./scripts/scenarios" => {
                 format!("{adapted} {places} --seconds 1 --logs {logs} --out {logs}")
@@ -297,14 +298,36 @@ fn the_table_of_metrics_is_that_of_the_code() {
     assert_written("docs/metrics.md", METRICS, &exposition::markdown());
 }
 
+/// The words in the first cells of the tables below a heading, up to the next one of its level.
+fn first_cells(page: &str, heading: &str) -> Vec<String> {
+    let text = read(page);
+    let (_, below) = text.split_once(&format!("\n{heading}\n")).expect("the heading");
+    let level = heading.split_inclusive(' ').next().unwrap();
+    let below = below.split(&format!("\n{level}")).next().unwrap();
+    let rows = below.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.filter_map(|row| row.split('|').next());
+    cells
+        .flat_map(|cell| cell.trim().trim_end_matches('`').split("`, `"))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
-fn each_alert_is_explained() {
+fn each_alert_has_its_entry_in_the_runbook() {
     let rules = read("packaging/prometheus/tidegate.rules.yml");
     let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
-    let page = read("docs/metrics.md");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `Tidegate"));
-    let rows: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
-    assert_eq!(rows, alerts.filter_map(|it| it.strip_prefix("Tidegate")).collect::<Vec<_>>());
+    assert_eq!(first_cells("docs/operations.md", "### Alerts"), alerts.collect::<Vec<_>>());
+}
+
+/// That its table has each label is a test beside the labels.
+#[test]
+fn each_fault_has_its_entry_in_the_runbook() {
+    let mut known = first_cells("docs/reliability.md", "## Labels of faults");
+    let mut told = first_cells("docs/operations.md", "### Faults");
+    known.sort_unstable();
+    told.sort_unstable();
+    assert!(known.len() > 50);
+    assert_eq!(told, known);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) const TIDEGATE: &str = "tidegate.yaml";
 /// The name that the shipped configuration looks for its backends by.
 pub(crate) const PODS: &str = "app-pods.example.test";
 
-/// What a process needs beyond its timeouts when it stops, see `docs/operation.md`.
+/// What a process needs beyond its timeouts when it stops, see `docs/operations.md`.
 const REST_OF_THE_LOG: Duration = Duration::from_millis(1500);
 
 /// An object of a file.
