@@ -1,39 +1,13 @@
 //! Changes while clients ask: none of them notices.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use serde_json::json;
 
-use support::http::{Connection, get};
+use support::load::under_load;
 use support::origin::Origin;
-use support::over::Over;
 
 use crate::scene::{Scene, answering, url};
-
-/// Has clients ask on connections that are kept and on new ones, each request being answered 200,
-/// while `act` acts: how many they were.
-fn under_load(address: SocketAddr, act: impl FnOnce()) -> usize {
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let over = Over(&is_over);
-        let clients = [(); 4].map(|()| {
-            scope.spawn(|| {
-                let (mut kept, mut count) = (Connection::connect(address), 0);
-                while !is_over.load(Ordering::Relaxed) {
-                    assert_eq!(kept.get("/kept").status, 200);
-                    assert_eq!(get(address, "/new").status, 200);
-                    count += 2;
-                }
-                count
-            })
-        });
-        act();
-        drop(over);
-        clients.into_iter().map(|client| client.join().unwrap()).sum()
-    })
-}
 
 fn origins<const N: usize>() -> ([Origin; N], [SocketAddr; N]) {
     let origins = [(); N].map(|()| answering("x"));
@@ -47,7 +21,7 @@ fn a_backend_is_drained_replaced_and_taken_back_and_no_request_fails() {
     let scene = Scene::start(&addresses, &["adaptive", "--slow-start", "1s"]);
     let (address, path) = (addresses[0], "/backends/0.0");
     let mut first = Some(first);
-    let asked = under_load(scene.proxy.address(), || {
+    let (asked, ()) = under_load(scene.proxy.address(), || {
         for _ in 0..5 {
             scene.change("PATCH", path, r#"{ "drained": true }"#);
             scene.until_idle(address);

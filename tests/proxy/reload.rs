@@ -4,8 +4,6 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use rustix::process::Pid;
 use rustix::process::{Resource, Signal};
@@ -16,13 +14,16 @@ use tidegate::reactor::cores;
 use crate::configured::{Configured, write};
 use support::clock::until;
 use support::http::{Connection, get};
+use support::load::under_load;
 use support::log::{Logged, column, rows, stop};
 use support::origin::{Origin, ok};
-use support::over::Over;
 use support::ports::free_ports;
-use support::process::{run, run_with};
+use support::process::{Process, run, run_with};
 use support::programs::program;
 use support::unix;
+
+/// By this reload all there is has been used once.
+const SETTLED: usize = 25;
 
 fn answering(text: &'static str) -> Origin {
     Origin::serve(move |mut connection| {
@@ -353,41 +354,21 @@ impl Visitors {
     }
 }
 
-#[test]
-fn no_request_fails_and_no_row_is_lost_however_often_it_is_reloaded() {
+/// Has a proxy with these lines in its file be reloaded many times under load, with random changes,
+/// valid and invalid: how many requests were made. `look` is called before each reload.
+fn reload_at_random(
+    configured: &mut Configured,
+    rest: impl Fn(&mut fastrand::Rng) -> String,
+    addresses: &[SocketAddr; 4],
+    mut look: impl FnMut(usize, &Process),
+) -> u64 {
     const RELOADS: usize = 500;
-    /// Resident memory may grow by so many KiB in the second half, once tables have the size that
-    /// draining backends need.
-    const GROWTH: u64 = 8 * 1024;
-    let origins = [(); 4].map(|()| answering("x"));
-    let addresses = origins.each_ref().map(|origin| origin.address);
-    let folder = tempfile::tempdir().unwrap();
-    let visitors = Visitors::new(folder.path());
-    let log = |name: usize| folder.path().join(format!("{name}.csv"));
-    let rest = |log: &Path, more: &str| format!("log = '{}'\nworkers = 2\n{more}", log.display());
-    let mut configured = Configured::start(&rest(&log(0), ""), &addresses);
-    let address = configured.address();
-    let is_over = AtomicBool::new(false);
-    let asked: u64 = thread::scope(|scope| {
-        let over = Over(&is_over);
-        let clients = [(); 4].map(|()| {
-            scope.spawn(|| {
-                let (mut kept, mut count) = (Connection::connect(address), 0);
-                while !is_over.load(Ordering::Relaxed) {
-                    assert_eq!(kept.get("/kept").status, 200);
-                    assert_eq!(get(address, "/new").status, 200);
-                    count += 2;
-                }
-                count
-            })
-        });
-        let mut chance = fastrand::Rng::with_seed(15);
-        let (mut resident, mut files, mut asked, mut open) = (0, 0, 0, [false; 3]);
+    let visitors = Visitors::new(configured.folder.path());
+    let mut chance = fastrand::Rng::with_seed(15);
+    let (mut asked, mut open) = (0, [false; 3]);
+    let (by_clients, ()) = under_load(configured.address(), || {
         for reload in 0..RELOADS {
-            if reload == RELOADS / 2 {
-                resident = configured.proxy.process.status().vmrss.unwrap();
-                files = configured.proxy.process.open_files();
-            }
+            look(reload, &configured.proxy.process);
             let policy = chance.choice(["round-robin", "adaptive", "least-conn"]).unwrap();
             let more = match chance.usize(..3) {
                 0 => "max-attempts = 0".to_owned(),
@@ -397,24 +378,59 @@ fn no_request_fails_and_no_row_is_lost_however_often_it_is_reloaded() {
             let first = chance.usize(..4);
             let used = &addresses[first..chance.usize(first + 1..=4)];
             let wanted = [(); 3].map(|()| chance.bool());
-            let more = format!("{}\n{more}", visitors.listen(wanted));
-            let said = configured.reload(&rest(&log(chance.usize(..2)), &more), used);
+            let more = format!("{}\n{}\n{more}", rest(&mut chance), visitors.listen(wanted));
+            let said = configured.reload(&more, used);
             let is_refused = more.ends_with("max-attempts = 0");
             assert_eq!(said.contains("not reloaded"), is_refused, "{said}");
             open = if is_refused { open } else { wanted };
             asked += visitors.ask(open);
         }
-        drop(over);
-        let grown = configured.proxy.process.status().vmrss.unwrap().saturating_sub(resident);
-        assert!(grown <= GROWTH, "{resident} KiB have become {grown} KiB more");
-        asked += clients.into_iter().map(|client| client.join().unwrap()).sum::<u64>();
-        let few = || (configured.proxy.process.open_files() <= files).then_some(());
-        until("the descriptors of what is closed", few);
-        asked
+        look(RELOADS, &configured.proxy.process);
     });
+    asked + by_clients
+}
+
+#[test]
+fn no_request_fails_and_no_row_is_lost_however_often_it_is_reloaded() {
+    let origins = [(); 4].map(|()| answering("x"));
+    let addresses = origins.each_ref().map(|origin| origin.address);
+    let folder = tempfile::tempdir().unwrap();
+    let log = |name: usize| folder.path().join(format!("{name}.csv"));
+    let rest = |name| format!("log = '{}'\nworkers = 2", log(name).display());
+    let mut configured = Configured::start(&rest(0), &addresses);
+    let mut files = 0;
+    let look = |reload: usize, process: &Process| {
+        if reload == SETTLED {
+            files = process.open_files();
+        }
+    };
+    let rest = |chance: &mut fastrand::Rng| rest(chance.usize(..2));
+    let asked = reload_at_random(&mut configured, rest, &addresses, look);
+    let few = || (configured.proxy.process.open_files() <= files).then_some(());
+    until("the descriptors of what is closed", few);
     let totals = stop(&mut configured.proxy);
     let expected = format!("{asked} requests, 0 errors, {asked} rows, 0 rows lost\n");
     assert!(totals.ends_with(&expected), "{asked}: {totals}");
+}
+
+#[test]
+fn memory_stays_the_same_however_often_it_is_reloaded() {
+    /// Resident memory may grow by so many KiB after that.
+    const GROWTH: u64 = 1024;
+    let origins = [(); 4].map(|()| answering("x"));
+    let addresses = origins.each_ref().map(|origin| origin.address);
+    // The log's rings come to be resident as rows pass through them for the first time.
+    let rest = "log = 'none'\nworkers = 2";
+    let mut configured = Configured::start(rest, &addresses);
+    let mut resident = Vec::new();
+    let look = |reload: usize, process: &Process| {
+        if reload >= SETTLED && reload.is_multiple_of(SETTLED) {
+            resident.push(process.status().vmrss.unwrap());
+        }
+    };
+    reload_at_random(&mut configured, |_| rest.to_owned(), &addresses, look);
+    let (first, last) = (resident[0], resident[resident.len() - 1]);
+    assert!(last <= first + GROWTH, "KiB after each {SETTLED} reloads: {resident:?}");
 }
 
 #[test]

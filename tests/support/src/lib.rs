@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod dnsmasq;
 pub mod http;
+pub mod load;
 pub mod log;
 pub mod network;
 pub mod origin;
