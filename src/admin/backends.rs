@@ -6,8 +6,9 @@ use serde_json::{Value as Json, json};
 
 use super::recent::{Counted, Lately};
 use crate::balance::{Admission, Cause, Explanation, Known, Scored, Tier};
-use crate::proxy::backends::BackendNow;
+use crate::proxy::backends::{BackendNow, Unresolved};
 use crate::proxy::metrics::{BackendSnapshot, Snapshot};
+use crate::proxy::settings::Backend;
 
 /// The backends with what is known and was counted of each.
 pub(super) fn describe(backends: &[BackendNow], snapshot: &Snapshot, lately: &Lately) -> Vec<Json> {
@@ -21,16 +22,9 @@ pub(super) fn describe(backends: &[BackendNow], snapshot: &Snapshot, lately: &La
 
 fn one(backend: &BackendNow, counted: &BackendSnapshot, lately: &Lately) -> Json {
     let BackendNow { id, backend, known } = backend;
-    let role = backend.role;
-    let (state, reason) = state(role.admission, known);
-    let recent = lately.of(*id);
-    json!({
+    let (state, reason) = state(backend.role.admission, known);
+    let told = json!({
         "id": id.to_string(),
-        "url": backend.url,
-        "weight": role.weight,
-        "max-in-flight": role.max_in_flight,
-        "backup": role.tier == Tier::Backup,
-        "drained": role.admission == Admission::Drained,
         "state": state,
         "reason": reason,
         "since_seconds": known.age.map(seconds),
@@ -40,13 +34,48 @@ fn one(backend: &BackendNow, counted: &BackendSnapshot, lately: &Lately) -> Json
         "tunnels": known.tunnels,
         "estimate_ms": known.estimate.map(millis),
         "estimate_age_seconds": known.estimate_age.map(seconds),
+    });
+    with(told, backend, counted, &figures(&lately.of(*id), Some(lately)))
+}
+
+/// One whose name has no address, and which has no id therefore.
+pub(super) fn unresolved(unresolved: &Unresolved) -> Json {
+    let Unresolved { backend, reason, age } = unresolved;
+    let told = json!({
+        "id": null,
+        "state": "down",
+        "reason": reason,
+        "since_seconds": seconds(*age),
+        "ejected_for_seconds": null,
+        "in_flight": 0,
+        "parked": 0,
+        "tunnels": 0,
+        "estimate_ms": null,
+        "estimate_age_seconds": null,
+    });
+    with(told, backend, &BackendSnapshot::default(), &figures(&Counted::default(), None))
+}
+
+/// The same with how a backend is configured and what was counted of it.
+fn with(mut told: Json, backend: &Backend, counted: &BackendSnapshot, lately: &Json) -> Json {
+    let role = backend.role;
+    let more = json!({
+        "url": backend.url,
+        "weight": role.weight,
+        "max-in-flight": role.max_in_flight,
+        "backup": role.tier == Tier::Backup,
+        "drained": role.admission == Admission::Drained,
         "connections": counted.open,
         "idle_connections": counted.idle(),
         "requests": counted.traffic.requests(),
         "errors": counted.traffic.errors(),
         "failed_attempts": counted.failed_attempts.values().sum::<u64>(),
-        "lately": figures(&recent, lately),
-    })
+        "lately": lately,
+    });
+    if let (Json::Object(told), Json::Object(more)) = (&mut told, more) {
+        told.extend(more);
+    }
+    told
 }
 
 /// A choice, and what it was made from.
@@ -68,12 +97,13 @@ pub(super) fn explain(choice: &Explanation) -> Json {
     })
 }
 
-/// What was counted in the last seconds.
-fn figures(recent: &Counted, lately: &Lately) -> Json {
+/// What was counted in the last seconds, if anything could be.
+fn figures(recent: &Counted, lately: Option<&Lately>) -> Json {
     let quantile = |share| recent.latencies.quantile(share).map(millis);
+    let of = |whole: fn(&Lately) -> f64| ratio(recent.requests as f64, lately.map_or(0.0, whole));
     json!({
-        "share": ratio(recent.requests as f64, lately.requests() as f64),
-        "requests_per_second": ratio(recent.requests as f64, lately.time.as_secs_f64()),
+        "share": of(|lately| lately.requests() as f64),
+        "requests_per_second": of(|lately| lately.time.as_secs_f64()),
         "errors": recent.errors,
         "p50_ms": quantile(0.5),
         "p99_ms": quantile(0.99),

@@ -63,7 +63,9 @@ impl Service {
         let (present, snapshot) = (self.controller.backends(now), self.metrics.snapshot());
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let lately = recent.ask(&snapshot, now);
-        (backends::seconds(lately.time), backends::describe(&present, &snapshot, &lately))
+        let mut told = backends::describe(&present, &snapshot, &lately);
+        told.extend(self.controller.unresolved(now).iter().map(backends::unresolved));
+        (backends::seconds(lately.time), told)
     }
 }
 

@@ -49,7 +49,11 @@ pub(super) fn parse(text: &str) -> Result<Backend, String> {
     if resolve == Resolve::All && matches!(address, Address::Unix(_)) {
         return Err(format!("{RESOLVE}: a Unix socket has no name that is looked up"));
     }
-    Ok(Backend { url: url.to_owned(), address, role, resolve })
+    let backend = Backend { url: url.to_owned(), address, role, resolve };
+    if resolve == Resolve::All && backend.host_name().is_none() {
+        return Err(format!("{RESOLVE}: `{url}` has an address, and no name that is looked up"));
+    }
+    Ok(backend)
 }
 
 /// The text that is parsed to this backend.
@@ -296,6 +300,8 @@ mod tests {
             ("http://a resolve=one", "resolve: give `all`, or leave it out"),
             ("http://a resolve", "`resolve` is not key=value"),
             ("unix:/a resolve=all", "a Unix socket has no name"),
+            ("http://10.0.0.1 resolve=all", "`http://10.0.0.1` has an address, and no name"),
+            ("http://[::1]:80 resolve=all", "`http://[::1]:80` has an address, and no name"),
             ("unix:", "missing"),
             ("unix:/a b", "`b` is not key=value"),
             ("unix:/ä", "'ä'"),

@@ -18,7 +18,7 @@ use super::edit::{Edit, EditError, Ejection, find};
 use super::plan::{changed, needs_restart};
 use super::setting;
 use crate::balance::{BackendId, Explanation};
-use crate::proxy::backends::{BackendNow, Backends, Change, ChangeError};
+use crate::proxy::backends::{BackendNow, Backends, Change, ChangeError, Unresolved};
 use crate::proxy::listeners::{ListenError, Relistened};
 use crate::proxy::locate::{LocateError, Located};
 use crate::proxy::observed::Observed;
@@ -112,7 +112,7 @@ impl Controller {
     /// See [`ApplyError`].
     pub fn apply(&self, plan: Plan) -> Result<Changes, ApplyError> {
         let mut told = lock(&self.0.told);
-        let mut changes = self.change_to(plan)?;
+        let mut changes = self.change_to(plan, None)?;
         changes.undone = changes.backends().filter(|url| told.contains(*url)).cloned().collect();
         told.clear();
         Ok(changes)
@@ -129,8 +129,8 @@ impl Controller {
             return Err(EditError::Stopping);
         }
         let plan = self.plan();
-        let active: Vec<_> = lock(&self.0.backends).active().cloned().collect();
-        let backends = edit.apply(&plan.backends, &active)?;
+        let (active, unresolved) = self.present();
+        let backends = edit.apply(&plan.backends, &active, &unresolved)?;
         // They are found before anything changes.
         let ejected = match edit {
             Edit::Set { name, ejection: Some(ejection), .. } => {
@@ -138,7 +138,8 @@ impl Controller {
             }
             _ => None,
         };
-        let mut changes = self.change_to(Plan { backends, ..Plan::clone(&plan) })?;
+        let meant = edit.name().and_then(|name| find(&active, name).ok()).map(|(id, _)| *id);
+        let mut changes = self.change_to(Plan { backends, ..Plan::clone(&plan) }, meant)?;
         told.extend(changes.backends().cloned());
         if let Some((members, ejection)) = ejected {
             self.eject(members, ejection, &mut changes);
@@ -176,8 +177,15 @@ impl Controller {
         }
     }
 
+    /// The backends that get requests, and those whose names have no address.
+    fn present(&self) -> (Vec<(BackendId, Backend)>, Vec<Backend>) {
+        let backends = lock(&self.0.backends);
+        (backends.active().cloned().collect(), backends.unresolved().cloned().collect())
+    }
+
+    /// Of several backends that are configured in the same way, `meant` is removed or adjusted.
     /// Only one thread may at a time, because of what it compares the plan with.
-    fn change_to(&self, plan: Plan) -> Result<Changes, ApplyError> {
+    fn change_to(&self, plan: Plan, meant: Option<BackendId>) -> Result<Changes, ApplyError> {
         let current = self.plan();
         let restart = needs_restart(&current, &plan);
         if !restart.is_empty() {
@@ -197,7 +205,7 @@ impl Controller {
         changes.settings.retain(|name| !["upstream", "listen"].contains(name));
         refuse_new_circles(&current, &plan)?;
         let settings = Arc::new(plan.settings.clone());
-        let change = Change { added: located, removed, adjusted };
+        let change = Change { added: located, removed, adjusted, meant };
         let mut backends = lock(&self.0.backends);
         if backends.is_stopping() {
             return Err(ApplyError::Stopping);
@@ -241,6 +249,12 @@ impl Controller {
     #[must_use]
     pub fn backends(&self, now: Instant) -> Vec<BackendNow> {
         lock(&self.0.backends).now(now)
+    }
+
+    /// Backends that can't be reached, because their names have no address.
+    #[must_use]
+    pub fn unresolved(&self, now: Instant) -> Vec<Unresolved> {
+        lock(&self.0.backends).unresolved_now(now)
     }
 
     /// So many of the last choices of all workers, the newest first. This waits for the workers,

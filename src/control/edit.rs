@@ -108,11 +108,21 @@ impl Edit {
         Ok(Self::Set { name, fields, ejection })
     }
 
-    /// The backends that result, of which `active` tells the names.
+    /// The name of the one that leaves or is configured in another way.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Add(_) => None,
+            Self::Remove(name) | Self::Set { name, .. } => Some(name),
+        }
+    }
+
+    /// The backends that result, of which `active` tells the names. Those that are `unresolved`
+    /// can't be sent a request.
     pub(super) fn apply(
         &self,
         backends: &[Backend],
         active: &[(BackendId, Backend)],
+        unresolved: &[Backend],
     ) -> Result<Vec<Backend>, EditError> {
         let mut edited = backends.to_vec();
         let place = |name: &str| {
@@ -145,7 +155,10 @@ impl Edit {
                 edited[place].url.clone()
             }
         };
-        let gets_requests = |it: &Backend| it.role.admission == Admission::Open;
+        let gets_requests = |it: &Backend| {
+            let is_reached = !unresolved.iter().any(|other| other.is_same_server(it));
+            is_reached && it.role.admission == Admission::Open
+        };
         if backends.iter().any(gets_requests) && !edited.iter().any(gets_requests) {
             return Err(EditError::Last(url));
         }
@@ -214,7 +227,7 @@ mod tests {
 
     fn edited(now: &[&str], edit: &Edit) -> Result<Vec<Backend>, String> {
         let now = backends(now);
-        edit.apply(&now, &active(&now)).map_err(|error| error.to_string())
+        edit.apply(&now, &active(&now), &[]).map_err(|error| error.to_string())
     }
 
     fn set(name: &str, fields: &Json) -> Result<Edit, String> {
@@ -267,6 +280,20 @@ mod tests {
             let refusal = set("http://a:1", &fields).expect_err(reason);
             assert!(refusal.contains(reason), "{refusal}");
         }
+    }
+
+    #[test]
+    fn one_without_an_address_gets_no_requests_and_is_not_the_last_one_that_does() {
+        let now = backends(&["http://a:1", "http://nowhere:1"]);
+        let (reached, unresolved) = now.split_at(1);
+        let drain = |name: &str| set(name, &json!({ "drained": true })).expect("an edit");
+        for edit in [Edit::Remove("http://a:1".to_owned()), drain("http://a:1")] {
+            let refused = edit.apply(&now, &active(reached), unresolved).expect_err("the last one");
+            assert!(matches!(&refused, EditError::Last(url) if url == "http://a:1"), "{refused}");
+        }
+        let gone = Edit::Remove("http://nowhere:1".to_owned());
+        let left = gone.apply(&now, &active(reached), unresolved);
+        assert_eq!(left.expect("nothing is lost"), reached);
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub(super) struct List {
 /// One of them.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Backend {
-    pub(super) id: String,
+    /// None while its name has no address.
+    pub(super) id: Option<String>,
     pub(super) url: String,
     pub(super) weight: u32,
     #[serde(rename = "max-in-flight")]
@@ -70,6 +71,11 @@ impl Backend {
     /// All that has not ended at it.
     pub(super) fn busy_with(&self) -> u32 {
         self.in_flight + self.parked + self.tunnels
+    }
+
+    /// What the proxy calls it.
+    pub(super) fn name(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.url)
     }
 
     /// Whether it was removed, and only finishes what it has.

@@ -8,7 +8,7 @@ use crate::usage::or_nearest;
 /// port, else the only one with this in its URL.
 pub(super) fn find<'a>(backends: &'a [Backend], typed: &str) -> Result<&'a Backend, CtlError> {
     let kinds: [fn(&Backend, &str) -> bool; 3] = [
-        |backend, typed| backend.url == typed || backend.id == typed,
+        |backend, typed| backend.url == typed || backend.id.as_deref() == Some(typed),
         |backend, typed| {
             let authority = backend.url.trim_start_matches("http://");
             let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
@@ -23,7 +23,9 @@ pub(super) fn find<'a>(backends: &'a [Backend], typed: &str) -> Result<&'a Backe
             [] => {}
             [one] => return Ok(one),
             several => {
-                let names = several.iter().map(|it| format!("{} ({})", it.url, it.id));
+                let names = several
+                    .iter()
+                    .map(|it| format!("{} ({})", it.url, it.id.as_deref().unwrap_or("no address")));
                 let names = names.collect::<Vec<_>>().join(", ");
                 let why = format!("`{typed}` may be {names}; give more of the URL, or the id");
                 return Err(CtlError::Misuse(why));
@@ -43,7 +45,7 @@ mod tests {
     fn found(urls: &[&str], typed: &str) -> Result<String, String> {
         let backends: Vec<Backend> =
             (0..).zip(urls).map(|(id, url)| backend(&format!("{id}.0"), url)).collect();
-        find(&backends, typed).map(|it| it.id.clone()).map_err(|error| error.to_string())
+        find(&backends, typed).map(|it| it.name().to_owned()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub(super) mod tests {
 
     pub(in crate::ctl) fn backend(id: &str, url: &str) -> Backend {
         Backend {
-            id: id.to_owned(),
+            id: Some(id.to_owned()),
             url: url.to_owned(),
             weight: 1,
             limit: None,

@@ -40,7 +40,7 @@ pub fn run(flags: &Flags) -> Result<(), CtlError> {
         Task::Set { backend, options } => set(backend, members(options)?.into()),
         Task::Drain { backend, wait: None } => set(backend, json!({ "drained": true })),
         Task::Drain { backend, wait: Some(limit) } => {
-            let id = find(&client.list()?.backends, backend)?.id.clone();
+            let id = find(&client.list()?.backends, backend)?.name().to_owned();
             set(&id, json!({ "drained": true }))?;
             await_end(&client, &id, *limit)
         }
@@ -58,13 +58,13 @@ pub fn run(flags: &Flags) -> Result<(), CtlError> {
     }
 }
 
-/// The path of the one backend that is called so. The list has none for a name without address, and
-/// one for each address with `resolve=all`; the URL of such a name is left to the proxy.
+/// The path of the one backend that is called so. The list has one for each address of a name
+/// with `resolve=all`; the URL of such a name is left to the proxy.
 fn path_of(client: &Client, backend: &str) -> Result<String, CtlError> {
     let list = client.list()?;
     let is_url = backend.starts_with("http://");
     match find(&list.backends, backend) {
-        Ok(found) => Ok(format!("/backends/{}", escaped(&found.id))),
+        Ok(found) => Ok(format!("/backends/{}", escaped(found.name()))),
         Err(_) if is_url => Ok(format!("/backends/{}", escaped(backend))),
         Err(error) => Err(error),
     }
@@ -111,7 +111,7 @@ fn await_end(client: &Client, id: &str, limit: Duration) -> Result<(), CtlError>
     let mut left = limit;
     loop {
         let list = client.list()?;
-        let busy = list.backends.iter().find(|it| it.id == id).map_or(0, Backend::busy_with);
+        let busy = list.backends.iter().find(|it| it.name() == id).map_or(0, Backend::busy_with);
         if busy == 0 {
             return Ok(());
         }

@@ -8,20 +8,24 @@
 //! flight when its drain limit is over is cut.
 
 mod moved;
+mod now;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+pub use now::{BackendNow, Unresolved};
 
 use super::configured::Configured;
 use super::listeners::ListenerTable;
 use super::locate::Located;
+use super::lookups::Lookups;
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::{Gone, Metrics};
 use super::resolver::Resolver;
 use super::settings::{Backend, Settings};
 use crate::balance::{
-    BackendId, Balancer, Explanation, InvalidOptions, Known, Membership, RegistryFull, Verdict,
+    BackendId, Balancer, Explanation, InvalidOptions, Membership, RegistryFull, Verdict,
 };
 use crate::endpoint::Endpoint;
 use crate::reactor::Waker;
@@ -46,6 +50,8 @@ pub struct Change {
     pub removed: Vec<Backend>,
     /// Those that stay, as they were configured and as they are.
     pub adjusted: Vec<(Backend, Backend)>,
+    /// Of several that are configured in the same way, the one that is removed or adjusted.
+    pub meant: Option<BackendId>,
 }
 
 /// See the module's description.
@@ -60,6 +66,7 @@ pub struct Backends {
     /// Those that hold for what is done next.
     pub(super) settings: Arc<Settings>,
     configured: Vec<Configured>,
+    pub(super) lookups: Lookups,
     draining: Vec<Draining>,
     /// Tells the one who collects those that are gone that there may be some.
     removals: Option<Sender<()>>,
@@ -67,17 +74,6 @@ pub struct Backends {
     pub(super) checks: Option<Waker>,
     /// Whether the proxy was asked to stop.
     pub(super) is_stopping: bool,
-}
-
-/// A backend as it is now.
-#[derive(Clone, Debug)]
-pub struct BackendNow {
-    /// What it is called by all that is not text.
-    pub id: BackendId,
-    /// As configured.
-    pub backend: Backend,
-    /// What is known of it.
-    pub known: Known,
 }
 
 /// A backend that was removed and is not gone yet.
@@ -106,15 +102,25 @@ impl Backends {
             listeners: ListenerTable::default(),
             settings: Arc::new(settings.clone()),
             configured: Vec::new(),
+            lookups: Lookups::default(),
             draining: Vec::new(),
             removals: None,
             checks: None,
             is_stopping: false,
         };
-        let added: Vec<_> = located.into_iter().map(Configured::new).collect();
+        let added: Vec<_> = located.into_iter().map(|it| Configured::new(it, now)).collect();
         backends.reserve(&added)?;
         backends.add(added, now)?;
+        backends.lookups.follow(&backends.names(), SystemTime::now());
         Ok(backends)
+    }
+
+    /// Where the backend is that is configured so, `meant` being preferred.
+    fn place_of(&self, backend: &Backend, meant: Option<BackendId>) -> Option<usize> {
+        let so =
+            || (0..self.configured.len()).filter(|at| self.configured[*at].backend == *backend);
+        let is_meant = |at: &usize| self.configured[*at].ids().any(|id| Some(id) == meant);
+        so().find(is_meant).or_else(|| so().next())
     }
 
     /// The balancer of one more worker.
@@ -132,15 +138,16 @@ impl Backends {
         change: Change,
         now: Instant,
     ) -> Result<(), ChangeError> {
-        let Change { added, removed, adjusted } = change;
-        let added: Vec<_> = added.into_iter().map(Configured::new).collect();
+        let Change { added, removed, adjusted, meant } = change;
+        let added: Vec<_> = added.into_iter().map(|it| Configured::new(it, now)).collect();
         // Those that are gone by now have slots to give.
         self.collect(now);
         self.reserve(&added)?;
         self.membership.set_options(settings.balancing())?;
         self.add(added, now)?;
         for (from, to) in adjusted {
-            if let Some(configured) = self.configured.iter_mut().find(|it| it.backend == from) {
+            if let Some(place) = self.place_of(&from, meant) {
+                let configured = &mut self.configured[place];
                 for id in configured.adjust(to) {
                     self.membership.set_role(id, configured.backend.role);
                     if from.role.admission != configured.backend.role.admission {
@@ -151,11 +158,12 @@ impl Backends {
         }
         self.settings = Arc::clone(settings);
         for backend in removed {
-            if let Some(place) = self.configured.iter().position(|it| it.backend == backend) {
+            if let Some(place) = self.place_of(&backend, meant) {
                 let configured = self.configured.remove(place);
                 self.drain(configured.members, now);
             }
         }
+        self.lookups.follow(&self.names(), SystemTime::now());
         self.mailboxes.send_all(|| Command::Settings(Arc::clone(settings)));
         self.send_roster();
         self.resolver.wake_helper();
@@ -245,16 +253,6 @@ impl Backends {
         let members = self.configured.iter().flat_map(|configured| &configured.members);
         let active = members.map(|(id, backend)| (*id, backend));
         active.chain(self.draining.iter().map(|draining| (draining.id, &draining.backend)))
-    }
-
-    /// All backends, those included that were removed and are not gone yet.
-    #[must_use]
-    pub fn now(&self, now: Instant) -> Vec<BackendNow> {
-        let known = self.named().filter_map(|(id, backend)| {
-            let known = self.membership.known(id, now)?;
-            Some(BackendNow { id, backend: backend.clone(), known })
-        });
-        known.collect()
     }
 
     /// Has the proxy accept no client any more after its shutdown delay, and end when what is in
@@ -376,7 +374,7 @@ mod tests {
         fn change(&mut self, added: &[u16], removed: &[u16]) -> Result<(), ChangeError> {
             let added = added.iter().copied().map(located).collect();
             let removed = removed.iter().map(|port| located(*port).backend).collect();
-            let change = Change { added, removed, adjusted: Vec::new() };
+            let change = Change { added, removed, ..Change::default() };
             self.backends.change(&self.settings, change, self.now)
         }
 

@@ -2,6 +2,7 @@
 //! no address, else one; or one for each address, if its name stands for several servers.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use super::locate::{Located, endpoints};
 use super::settings::{Address, Backend, Resolve};
@@ -14,15 +15,18 @@ pub(super) struct Configured {
     /// As it is in the plan.
     pub(super) backend: Backend,
     addresses: Vec<Endpoint>,
+    /// When it came to have these addresses, or to have none.
+    pub(super) moved_at: Instant,
     /// What stands for it.
     pub(super) members: Vec<(BackendId, Backend)>,
 }
 
 impl Configured {
     /// One for which nothing stands yet.
-    pub(super) fn new(located: Located) -> Self {
+    pub(super) fn new(located: Located, now: Instant) -> Self {
         let Located { backend, addresses } = located;
-        Self { backend, addresses: addresses.unwrap_or_default(), members: Vec::new() }
+        let addresses = addresses.unwrap_or_default();
+        Self { backend, addresses, moved_at: now, members: Vec::new() }
     }
 
     /// What is to stand for it, each with its addresses.
@@ -80,7 +84,7 @@ impl Configured {
     }
 
     /// It is reached at these addresses from now on; what that changes, in a line for people.
-    pub(super) fn relocate(&mut self, addresses: Vec<Endpoint>) -> Option<String> {
+    pub(super) fn relocate(&mut self, addresses: Vec<Endpoint>, now: Instant) -> Option<String> {
         let earlier = std::mem::replace(&mut self.addresses, addresses);
         let only = |some: &[Endpoint], others: &[Endpoint]| {
             let only = some.iter().filter(|address| !others.contains(address));
@@ -92,17 +96,22 @@ impl Configured {
         ];
         let parts = parts.iter().filter(|(_, addresses)| !addresses.is_empty());
         let parts: Vec<_> = parts.map(|(what, addresses)| format!("{what} {addresses}")).collect();
-        (!parts.is_empty()).then(|| format!("{}: {}", self.backend.url, parts.join("; ")))
+        if parts.is_empty() {
+            return None;
+        }
+        self.moved_at = now;
+        Some(format!("{}: {}", self.backend.url, parts.join("; ")))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::tests::epoch;
 
     fn configured(resolve: Resolve, addresses: &[&str]) -> Configured {
         let backend = Backend { resolve, ..Backend::tcp("app", 80) };
-        Configured::new(Located { backend, addresses: Ok(some(addresses)) })
+        Configured::new(Located { backend, addresses: Ok(some(addresses)) }, epoch())
     }
 
     fn some(texts: &[&str]) -> Vec<Endpoint> {
@@ -129,10 +138,14 @@ mod tests {
     #[test]
     fn what_has_moved_is_told_in_one_line() {
         let mut configured = configured(Resolve::One, &["10.0.0.1:80", "10.0.0.2:80"]);
-        assert_eq!(configured.relocate(some(&["10.0.0.1:80", "10.0.0.2:80"])), None);
-        let line = configured.relocate(some(&["10.0.0.2:80", "10.0.0.3:80"]));
+        assert_eq!(configured.relocate(some(&["10.0.0.1:80", "10.0.0.2:80"]), epoch()), None);
+        let line = configured.relocate(some(&["10.0.0.2:80", "10.0.0.3:80"]), epoch());
         let expected = "http://app:80: added 10.0.0.3:80; removed 10.0.0.1:80";
         assert_eq!(line.as_deref(), Some(expected));
-        assert_eq!(configured.relocate(some(&["10.0.0.3:80", "10.0.0.2:80"])), None, "the order");
+        assert_eq!(
+            configured.relocate(some(&["10.0.0.3:80", "10.0.0.2:80"]), epoch()),
+            None,
+            "the order"
+        );
     }
 }

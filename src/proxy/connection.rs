@@ -105,8 +105,8 @@ pub(super) enum Target {
     /// To a Unix socket, which has no other address.
     Unix,
     /// To an address that the backend does not have any more: it is closed once it has done what it
-    /// does.
-    Former,
+    /// does, or at this instant.
+    Former { until: Instant },
 }
 
 impl Target {

@@ -16,6 +16,7 @@ mod fault;
 pub mod hedging;
 pub mod listeners;
 pub mod locate;
+pub mod lookups;
 mod mailbox;
 pub mod metrics;
 pub mod names;

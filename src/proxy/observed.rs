@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::backends::{BackendNow, Backends};
+use super::backends::{BackendNow, Backends, Unresolved};
+use super::lookups::NameNow;
 use super::metrics::{BackendSnapshot, Snapshot};
 use crate::balance::Score;
 
@@ -11,6 +12,10 @@ use crate::balance::Score;
 pub struct Observed {
     /// All backends, those included that were removed and are not gone yet.
     pub backends: Vec<BackendNow>,
+    /// Those that can't be reached, because their names have no address.
+    pub unresolved: Vec<Unresolved>,
+    /// The names of backends.
+    pub names: Vec<NameNow>,
     /// What the policy thinks of those that get requests.
     pub scores: Vec<Score>,
     /// What was counted.
@@ -30,6 +35,7 @@ impl Backends {
                 ..BackendSnapshot::default()
             });
         }
-        Observed { backends, scores: self.membership.scores(now), snapshot }
+        let (unresolved, names) = (self.unresolved_now(now), self.names_now());
+        Observed { backends, unresolved, names, scores: self.membership.scores(now), snapshot }
     }
 }

@@ -40,7 +40,7 @@ fn at(socket: &Path, args: &[&str]) -> Said {
 }
 
 /// What it says of something that is done.
-fn done(scene: &Scene, args: &[&str]) -> String {
+pub(crate) fn done(scene: &Scene, args: &[&str]) -> String {
     let Said { code, out, err } = at(&scene.socket(), args);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
     out

@@ -8,5 +8,6 @@ mod ctl;
 mod limits;
 mod load;
 mod metrics;
+mod names;
 mod scene;
 mod screen;

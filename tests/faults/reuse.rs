@@ -85,6 +85,7 @@ fn thousands_of_ends_that_come_in_one_turn_with_a_request_are_all_seen_before_it
     clients[0].send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
     // The one that would be reused next ends last.
     upstreams.clear();
+    proxy.proxy.process.has_ends_from(listener.local_addr().unwrap());
     proxy.proxy.process.signal(Signal::CONT);
     let mut upstream = accept();
     upstream.request().unwrap();
@@ -114,6 +115,7 @@ fn an_end_that_comes_in_one_turn_with_a_request_is_seen_before_it() {
         proxy.proxy.process.halt();
         go.send(()).unwrap();
         hear(&closed);
+        proxy.proxy.process.has_ends_from(origin.address);
     }
     proxy.proxy.process.signal(Signal::CONT);
     assert_eq!(endings(&proxy.rows()), [("200", "", "1"); 10]);

@@ -73,6 +73,33 @@ fn a_request_in_flight_at_an_address_that_vanishes_is_answered_from_there() {
 }
 
 #[test]
+fn a_request_in_flight_at_an_address_that_vanishes_is_cut_in_the_end() {
+    if !is_inside("moving::a_request_in_flight_at_an_address_that_vanishes_is_cut_in_the_end") {
+        return;
+    }
+    let (came, comes) = channel();
+    let address = ([127, 0, 1, 1], PORT).into();
+    let _silent = Silent::reserve_on(address).serve(move |mut connection| {
+        if connection.request().is_some() {
+            came.send(()).unwrap();
+            connection.rest();
+        }
+    });
+    let _other = Server::start("127.0.1.2");
+    for options in ["", " resolve=all"] {
+        let mut dnsmasq = Dnsmasq::start(&[("127.0.1.1", APP)], &[]);
+        let mut proxy = proxy(options, &["--backend-drain-timeout", "200ms"]);
+        let mut waiting = Connection::connect(proxy.address());
+        waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        hear(&comes);
+        dnsmasq.set(&[("127.0.1.2", APP)]);
+        proxy.process.line("removed 127.0.1.1:8080");
+        assert_eq!(waiting.answer().status, 503);
+        assert_eq!(waiting.get("/").text(), "127.0.1.2");
+    }
+}
+
+#[test]
 fn with_resolve_all_each_address_is_a_backend_in_whatever_order_they_come() {
     if !is_inside("moving::with_resolve_all_each_address_is_a_backend_in_whatever_order_they_come")
     {

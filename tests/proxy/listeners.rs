@@ -5,14 +5,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
 use rustix::process::Signal;
 
 use crate::configured::Configured;
-use support::clock::until;
+use support::clock::{hear, until};
 use support::http::{Connection, get};
 use support::log::stop;
-use support::origin::Origin;
+use support::origin::{Origin, ok};
 use support::ports::{free_ports, is_open, until_closed};
 use support::unix;
 
@@ -31,6 +33,38 @@ fn at(port: u16) -> SocketAddr {
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn connections_that_wait_for_a_place_at_a_listener_that_is_removed_are_served() {
+    let (go, goes) = channel::<()>();
+    let goes = Mutex::new(goes);
+    let origin = Origin::serve(move |mut connection| {
+        while let Some((head, _)) = connection.request() {
+            if head.starts_with("GET /slow ") {
+                hear(&goes.lock().unwrap());
+            }
+            connection.send(ok("x"));
+        }
+    });
+    let (backends, port) = ([origin.address], free_ports::<1>()[0]);
+    let more = "workers = 1\nmax-connections = 1";
+    let tcp = at(port).to_string();
+    let mut configured = Configured::start(&on(&[STAYS, &tcp], more), &backends);
+    let mut busy = Connection::connect(at(port));
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    until("its request", || (origin.accepted() == 1).then_some(()));
+    let mut waiting = [(); 3].map(|()| Connection::connect(at(port)));
+    for client in &mut waiting {
+        client.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let said = configured.reload(&on(&[STAYS], more), &backends);
+    assert!(said.contains("no longer listens"), "{said}");
+    for mut client in waiting {
+        assert_eq!(client.answer().status, 200);
+    }
+    go.send(()).unwrap();
+    assert_eq!(busy.answer().status, 200);
 }
 
 #[test]

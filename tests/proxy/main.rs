@@ -11,6 +11,7 @@ mod capacity;
 mod clients;
 mod command_line;
 mod configured;
+mod descriptors;
 mod listeners;
 mod log;
 mod policies;

@@ -1,33 +1,44 @@
 //! Connects the admin API with what a reload does.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tidegate::admin::{Bound, Server, Service};
 use tidegate::console::Console;
 use tidegate::control::changes::Changes;
+use tidegate::control::controller::Controller;
 use tidegate::control::meta::describe_run;
 use tidegate::control::reloader::Reloader;
 use tidegate::control::scraper::Scraper;
 use tidegate::journal::{NextRun, Reopener};
 use tidegate::proxy::metrics::Metrics;
-use tidegate::proxy::settings::Plan;
 
 /// The log, which follows the plan.
 #[derive(Clone)]
 pub(crate) struct Log {
-    pub(crate) reopener: Reopener,
-    pub(crate) started: Timestamp,
+    reopener: Reopener,
+    started: Timestamp,
+    controller: Controller,
+    /// Locked while the log is told of the plan in force, because whoever tells it last has to tell
+    /// the last one.
+    telling: Arc<Mutex<()>>,
 }
 
 impl Log {
-    /// Rows are of this plan from now on, if there is a log.
-    pub(crate) fn goes_on_by(&self, plan: &Plan) {
+    /// That of a proxy that began at `started`.
+    pub(crate) fn new(reopener: Reopener, started: Timestamp, controller: Controller) -> Self {
+        Self { reopener, started, controller, telling: Arc::default() }
+    }
+
+    /// Rows are of the plan in force from now on, if there is a log.
+    pub(crate) fn follow(&self) {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = self.controller.plan();
         if let Some(path) = plan.settings.log.clone() {
             self.reopener.go_on_as(NextRun {
                 path,
-                meta: describe_run(plan, self.started),
+                meta: describe_run(&plan, self.started),
                 routing_mode: plan.settings.policy.to_string(),
                 connection: plan.settings.upstream_reuse.name().to_owned(),
             });
@@ -55,7 +66,7 @@ pub(crate) fn start(
         return Ok(None);
     }
     let Answering { scraper, reloader, metrics, log } = answering;
-    let (plans, reopener) = (scraper.controller.clone(), log.reopener.clone());
+    let reopener = log.reopener.clone();
     // As SIGHUP does.
     let reload = move || {
         reopener.reopen();
@@ -64,9 +75,54 @@ pub(crate) fn start(
         reloader.reload_and_wait()
     };
     let changed = move |changes: &Changes| {
-        log.goes_on_by(&plans.plan());
+        log.follow();
         console.say(&format!("by the admin: {changes}"));
     };
     let service = |now| Service::new(scraper, metrics, reload, changed, now);
     Server::start(bound, service).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate::balance::Policy;
+    use tidegate::journal::{Journal, Options, meta_path};
+    use tidegate::proxy::Bound;
+    use tidegate::proxy::settings::{Plan, Settings};
+
+    use super::*;
+
+    #[test]
+    fn the_log_follows_the_plan_in_force_whoever_tells_it_last() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.csv");
+        let any = "127.0.0.1:0".parse::<tidegate::endpoint::Endpoint>().expect("an address");
+        let with = |policy: Policy| {
+            let log = Some(path.clone());
+            let settings =
+                Settings { listen: vec![any.clone().into()], log, policy, ..Settings::default() };
+            Plan { settings, backends: Vec::new() }
+        };
+        let (_bound, backends) = Bound::bind(&with(Policy::RoundRobin)).expect("a proxy");
+        let controller = Controller::start(with(Policy::RoundRobin), backends).expect("a thread");
+        let (journal, senders) = Journal::start(Options {
+            path: Some(path.clone()),
+            meta: None,
+            routing_mode: String::new(),
+            connection: String::new(),
+            workers: 1,
+            verbose: false,
+            console: Console::standard(),
+        })
+        .expect("a journal");
+        let log = Log::new(journal.reopener(), Timestamp::now(), controller.clone());
+        // One applies a plan, and before it tells the log another one applies the next and does.
+        controller.apply(with(Policy::LeastConn)).expect("a change");
+        controller.apply(with(Policy::Adaptive)).expect("a change");
+        log.follow();
+        log.follow();
+        drop(senders);
+        let _totals = journal.close();
+        let told = std::fs::read_to_string(meta_path(&path)).expect("a description");
+        assert!(told.contains("\"adaptive\"") && !told.contains("least-conn"), "{told}");
+    }
 }

@@ -107,7 +107,7 @@ fn serve(
     let unresolved: Vec<String> = backends.unresolved().map(|it| it.url.clone()).collect();
     let can_t_start = |error| fail(console, 1, &format!("can't start a thread: {error}"));
     let controller = Controller::start(plan.clone(), backends).map_err(can_t_start)?;
-    let log = Log { reopener: journal.reopener(), started };
+    let log = Log::new(journal.reopener(), started, controller.clone());
     let reloads = ReloadCounter::new(SystemTime::now());
     let scraper = Scraper {
         controller: controller.clone(),

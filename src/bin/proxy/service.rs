@@ -81,8 +81,8 @@ pub(crate) fn around_reload(
 /// Has the log follow the plan, and says what came of reading the file again.
 fn told_of(reloaded: Result<Reloaded, ReloadError>, config: &Path, log: &Log) -> String {
     match reloaded {
-        Ok(Reloaded { plan, changes }) => {
-            log.goes_on_by(&plan);
+        Ok(Reloaded { changes, .. }) => {
+            log.follow();
             format!("reloaded {}: {changes}", config.display())
         }
         Err(error) => format!("not reloaded, nothing has changed: {error}"),

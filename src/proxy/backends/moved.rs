@@ -80,7 +80,7 @@ impl Backends {
         };
         let (own, found): (Vec<_>, Vec<_>) =
             configured.endpoints(ips).into_iter().partition(is_own);
-        let line = configured.relocate(found);
+        let line = configured.relocate(found, now);
         let (is_new, wanted) = (line.is_some(), configured.wanted());
         if !is_new && configured.members.len() == wanted.len() {
             return;

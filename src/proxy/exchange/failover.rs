@@ -168,15 +168,20 @@ impl Exchange {
     /// Ends the attempts at backends that were removed and whose drain limit expired.
     pub fn backends_removed(&mut self, removed: &[BackendId], context: &mut Context<'_>) {
         let is_at_one = |attempt: &Attempt| removed.contains(&attempt.lease.backend());
-        if !self.attempts.all().any(is_at_one) {
-            return;
+        let ids = self.attempts.ids();
+        let cut: Vec<AttemptId> =
+            ids.filter(|id| self.attempts.get(*id).is_some_and(is_at_one)).collect();
+        self.servers_removed(&cut, context);
+    }
+
+    /// Ends attempts at servers that were removed.
+    pub fn servers_removed(&mut self, attempts: &[AttemptId], context: &mut Context<'_>) {
+        for id in attempts {
+            self.attempt_fails(*id, Fault::BackendRemoved, context);
         }
-        for id in self.attempts.ids() {
-            if self.attempts.get(id).is_some_and(is_at_one) {
-                self.attempt_fails(id, Fault::BackendRemoved, context);
-            }
+        if !attempts.is_empty() {
+            self.work(context);
         }
-        self.work(context);
     }
 
     /// What an attempt met ends it, and the request if no other one is out.

@@ -68,8 +68,9 @@ use crate::journal::Record;
 /// When nothing is left to do, it says so by [`Exchange::begin_waits`], which tells when to call
 /// [`Exchange::expired`], and gives back blocks by [`Exchange::release_buffers`]. It calls
 /// [`Exchange::expired`], [`Exchange::stop`], [`Exchange::close_idle`],
-/// [`Exchange::backends_removed`], [`Exchange::abort`] and [`Exchange::reported`] when it has run
-/// all actions, and then goes on with 3: these work by themselves.
+/// [`Exchange::backends_removed`], [`Exchange::servers_removed`], [`Exchange::abort`] and
+/// [`Exchange::reported`] when it has run all actions, and then goes on with 3: these work by
+/// themselves.
 ///
 /// An attempt is named by its [`AttemptId`] from its first [`Action::Dial`] to the action that puts
 /// away its connection; after that the name may be another attempt's. What is reported of one that

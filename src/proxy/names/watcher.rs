@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::super::backends::Backends;
 use super::super::resolver::Resolver;
@@ -132,10 +132,11 @@ impl Watcher {
     fn take(&mut self, name: &str, outcome: Outcome, now: Instant) {
         // It may be the name of no backend any more.
         let Some(watched) = self.watched.get_mut(name) else { return };
+        let Some(backends) = self.backends.upgrade() else { return };
+        lock(&backends).lookups.count(name, &outcome, SystemTime::now());
         if let Some(line) = watched.take(outcome, &self.settings, fastrand::f64(), now) {
             say(&format!("{name} {line}"));
         }
-        let Some(backends) = self.backends.upgrade() else { return };
         let lines = lock(&backends).found(name, watched.addresses(), now);
         for line in lines {
             say(&line);

@@ -19,6 +19,10 @@ use crate::reactor::{Key, LazyTimers, Lists, Poller, Slots, Stream, Timers};
 /// Connections accepted at one listener in one turn, so that clients already here are served, too.
 pub(super) const ACCEPTS_PER_TURN: usize = 64;
 
+/// How often as many are accepted at a listener that is closed: as often as the system lets
+/// connections wait.
+const LAST_ACCEPTS: usize = 64;
+
 /// How long accepting pauses when connection slots, descriptors or memory have run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -114,9 +118,10 @@ impl Listeners {
 impl Worker {
     /// Accepts clients; what is left over waits for the next turn.
     pub(super) fn accept_all(&mut self, now: Instant) {
+        let limit = self.context.settings.limits.connections;
         for _ in 0..self.listeners.order.len(PENDING) {
             if let Some(listener) = self.listeners.order.pop_first(PENDING)
-                && self.accept_some(listener, now)
+                && self.accept_some(listener, limit, now)
             {
                 self.listeners.mark_pending(listener);
             }
@@ -124,8 +129,7 @@ impl Worker {
     }
 
     /// Whether there may be more to accept at once.
-    fn accept_some(&mut self, listener: Key, now: Instant) -> bool {
-        let limit = self.context.settings.limits.connections;
+    fn accept_some(&mut self, listener: Key, limit: usize, now: Instant) -> bool {
         let mut freed = false;
         for _ in 0..ACCEPTS_PER_TURN {
             if !self.accept_balancer.has_room(limit) && self.idle_client(now).is_none() {
@@ -231,13 +235,14 @@ impl Worker {
         drop(done);
     }
 
-    /// Closes listeners, behind the connections that wait at them.
+    /// Closes listeners, behind the connections that wait at them. These are accepted even if there
+    /// are more then than there may be, because they would be reset otherwise.
     fn close(&mut self, listeners: &[Key], now: Instant) {
         for (_, socket) in listeners.iter().filter_map(|key| self.listeners.sockets.get(*key)) {
             socket.withdraw(&self.poller);
         }
         for key in listeners {
-            while self.accept_some(*key, now) {}
+            let _all = (0..LAST_ACCEPTS).all(|_| self.accept_some(*key, usize::MAX, now));
             self.listeners.order.remove(*key);
             self.listeners.sockets.remove(*key);
         }

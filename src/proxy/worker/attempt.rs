@@ -203,7 +203,7 @@ impl Worker {
     /// has another address, is closed.
     pub(super) fn lay_to_rest(&mut self, link: Key, idle: Duration, now: Instant) {
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
-        let is_former = upstream.target == Target::Former;
+        let is_former = matches!(upstream.target, Target::Former { .. });
         if is_former || !self.context.balancer.roster().admits(upstream.backend) {
             return self.drop_resting(link);
         }

@@ -7,7 +7,7 @@ use super::super::connection::Target;
 use super::super::exchange::Phase;
 use super::super::mailbox::Command;
 use super::super::settings::Settings;
-use super::{DELAY_END, DRAIN_END, QUIET, Worker};
+use super::{DELAY_END, DRAIN_END, FORMER_END, QUIET, Worker};
 use crate::balance::{BackendId, Roster};
 use crate::http::Headers;
 
@@ -20,7 +20,7 @@ impl Worker {
                 Command::Settings(settings) => self.configure(settings),
                 Command::Roster(roster) => self.take_roster(roster),
                 Command::Listen(listening) => self.listen(listening, now),
-                Command::Moved => self.leave_former_addresses(),
+                Command::Moved => self.leave_former_addresses(now),
                 Command::Cut(backends) => self.cut(&backends, now),
                 Command::Explain(count, asker) => {
                     // Who asked may be gone by now.
@@ -63,17 +63,41 @@ impl Worker {
     }
 
     /// Closes idle connections to addresses that their backends do not have any more. Those in use
-    /// are closed after it. A connection that is opened later leads to an address of then.
-    fn leave_former_addresses(&mut self) {
+    /// are closed after it, and no later than those of a backend that was removed. A connection
+    /// that is opened later leads to an address of then.
+    fn leave_former_addresses(&mut self, now: Instant) {
+        let until = now + self.context.settings.timeouts.backend_drain;
+        self.poller.timers().wake_at(FORMER_END, until);
         for link in self.upstreams.keys().collect::<Vec<_>>() {
             let Some(upstream) = self.upstreams.get_mut(link) else { continue };
             let Target::Ip(address) = upstream.target else { continue };
             if self.resolver.leads_to(upstream.backend, address) {
                 continue;
             }
-            upstream.target = Target::Former;
+            upstream.target = Target::Former { until };
             if upstream.client().is_none() {
                 self.drop_resting(link);
+            }
+        }
+    }
+
+    /// Ends what has been in flight for too long at addresses that their backends do not have any
+    /// more.
+    pub(super) fn cut_former(&mut self, now: Instant) {
+        for key in self.clients.keys().collect::<Vec<_>>() {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            let Some(in_flight) = &mut client.in_flight else { continue };
+            let is_over = |link| match self.upstreams.get(link).map(|upstream| upstream.target) {
+                Some(Target::Former { until }) => until <= now,
+                _ => false,
+            };
+            let links = in_flight.links.iter().filter(|(_, link)| is_over(*link));
+            let attempts: Vec<_> = links.map(|(attempt, _)| attempt).collect();
+            if !attempts.is_empty() {
+                in_flight
+                    .exchange
+                    .servers_removed(&attempts, &mut self.context.lend(now, &client.peer));
+                self.serve_one(key, now);
             }
         }
     }

@@ -16,7 +16,7 @@ impl Worker {
         let Some(link) = self.in_flight(key).and_then(|it| it.links.take(attempt)) else { return };
         let roster = self.context.balancer.roster();
         let Some(upstream) = self.upstreams.get_mut(link) else { return };
-        let is_former = upstream.target == Target::Former;
+        let is_former = matches!(upstream.target, Target::Former { .. });
         if is_former || !roster.admits(upstream.backend) || !self.pool.await_end(link) {
             return self.drop_resting(link);
         }

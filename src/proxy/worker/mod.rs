@@ -52,6 +52,9 @@ const CLOCK: u8 = 4;
 const DELAY_END: Key = Key::fixed(CLOCK, 0);
 const DRAIN_END: Key = Key::fixed(CLOCK, 1);
 
+/// The timer for the end of what is in flight at addresses that names do not have any more.
+const FORMER_END: Key = Key::fixed(CLOCK, 3);
+
 /// The timer that has each event loop turn now and then, so that those who watch know how late it
 /// is even if nothing happens.
 const HEARTBEAT: Key = Key::fixed(CLOCK, 2);
@@ -318,6 +321,7 @@ impl Worker {
             }
             LISTENER => self.listeners.expired(key, at),
             CLOCK if key == DELAY_END => self.drain(now),
+            CLOCK if key == FORMER_END => self.cut_former(now),
             CLOCK if key == HEARTBEAT => {
                 self.poller.timers().wake_at(HEARTBEAT, now + HEARTBEAT_INTERVAL);
             }
@@ -334,7 +338,13 @@ impl Worker {
         match &mut client.in_flight {
             Some(in_flight) if !in_flight.exchange.is_idle() => {
                 in_flight.exchange.expired(&mut self.context.lend(now, &client.peer));
-                self.serve_one(key, now);
+                if self.order.list_of(key) == Some(READY) {
+                    // It has had its share of this turn, and goes on in the next one.
+                    self.run_actions(key, now);
+                    self.set_client_timer(key);
+                } else {
+                    self.serve_one(key, now);
+                }
             }
             _ => self.dismiss(key, now),
         }

@@ -302,6 +302,17 @@ impl Process {
         })
     }
 
+    /// Waits until the end of each connection to `peer` that the peer has closed has come. The
+    /// system may deliver what was sent after it on another connection before it.
+    pub fn has_ends_from(&self, peer: SocketAddr) {
+        until("the end of connections", || {
+            let sockets = self.procfs().tcp().ok()?;
+            let is_open = |state: &TcpState| matches!(state, TcpState::Established);
+            let mut open = sockets.iter().filter(|it| is_open(&it.state));
+            open.all(|it| it.remote_address != peer).then_some(())
+        });
+    }
+
     /// The number of its open descriptors.
     pub fn open_files(&self) -> usize {
         self.procfs().fd_count().unwrap()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::encode::Samples;
 use super::scrape::Scrape;
-use super::{of_backends, of_proxy};
+use super::{of_backends, of_names, of_proxy};
 use crate::proxy::metrics::{AnswerClass, Faults};
 
 /// One metric.
@@ -126,7 +126,7 @@ pub(super) const fn bytes(family: Family) -> Family {
 
 /// All metrics, in their order.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    of_proxy::FAMILIES.iter().chain(of_backends::FAMILIES)
+    of_proxy::FAMILIES.iter().chain(of_backends::FAMILIES).chain(of_names::FAMILIES)
 }
 
 pub(super) const CLASSES: [(AnswerClass, &str); AnswerClass::COUNT] = [

@@ -1,8 +1,9 @@
 //! The text in which Prometheus and programs like it read all figures of a running proxy.
 //!
-//! `of_proxy.rs` and `of_backends.rs` have the tables of all metrics. Names follow the conventions
-//! of Prometheus: base units, `_total` behind what only grows. There are two formats of one
-//! content; the older one has no units and no end, and is that of a request that asks for neither.
+//! `of_proxy.rs`, `of_backends.rs` and `of_names.rs` have the tables of all metrics. Names follow
+//! the conventions of Prometheus: base units, `_total` behind what only grows. There are two
+//! formats of one content; the older one has no units and no end, and is that of a request that
+//! asks for neither.
 //!
 //! Series are bounded: backends by the plan, faults and reasons by closed lists. The series of a
 //! backend end when it is gone; what was counted stays in the metrics without the label `backend`.
@@ -10,6 +11,7 @@
 mod encode;
 mod families;
 mod of_backends;
+mod of_names;
 mod of_proxy;
 mod process;
 mod scrape;

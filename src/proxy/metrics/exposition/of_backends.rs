@@ -15,8 +15,8 @@ pub(super) static FAMILIES: &[Family] = &[
         "tidegate_backend_state",
         &["backend", "state"],
         "1 for the state that the backend is in, else 0: up; ejected, because its requests failed \
-         or the admin said so; probing, to see whether it is back; down, because its check failed; \
-         drained, by the admin; draining, because it was removed.",
+         or the admin said so; probing, to see whether it is back; down, because its check failed \
+         or its name has no address; drained, by the admin; draining, because it was removed.",
         |all, out| {
             each(all, |name, it| {
                 State::ALL.iter().try_for_each(|state| {

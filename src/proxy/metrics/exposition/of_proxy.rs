@@ -172,6 +172,6 @@ fn known(level: Option<u64>, out: &mut Samples<'_>) -> fmt::Result {
     level.map_or(Ok(()), |level| out.level(&[], level))
 }
 
-fn unix(time: SystemTime) -> f64 {
+pub(super) fn unix(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
 }

@@ -5,14 +5,17 @@ use std::time::{Duration, SystemTime};
 
 use super::process::Process;
 use crate::balance::{Admission, Availability, Cause, Known};
-use crate::proxy::backends::BackendNow;
+use crate::proxy::backends::{BackendNow, Unresolved};
+use crate::proxy::lookups::NameNow;
 use crate::proxy::metrics::{BackendSnapshot, Snapshot};
 use crate::proxy::observed::Observed;
+use crate::proxy::settings::Backend;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Scrape {
     pub(super) backends: Vec<BackendFigures>,
+    pub(super) names: Vec<NameNow>,
     pub(super) snapshot: Snapshot,
     pub(super) log: Option<Log>,
     pub(super) reloads: Option<Reloads>,
@@ -108,14 +111,21 @@ impl Scrape {
         process: Process,
         started: SystemTime,
     ) -> Self {
-        let Observed { backends, scores, mut snapshot } = observed;
+        let Observed { backends, unresolved, names, scores, mut snapshot } = observed;
         let scores: HashMap<_, _> = scores.iter().map(|score| (score.id, score)).collect();
         let mut figures: Vec<BackendFigures> = Vec::with_capacity(backends.len());
         let mut places = HashMap::new();
+        let mut add = |one: BackendFigures| {
+            let place = *places.entry(one.name.clone()).or_insert(figures.len());
+            match figures.get_mut(place) {
+                Some(same) => same.merge(&one),
+                None => figures.push(one),
+            }
+        };
         for BackendNow { id, backend, known } in backends {
             let score = scores.get(&id);
             let role = backend.role;
-            let one = BackendFigures {
+            add(BackendFigures {
                 state: State::of(&known, backend.role.admission),
                 in_flight: known.in_flight,
                 parked: known.parked,
@@ -126,18 +136,34 @@ impl Scrape {
                 score: score.and_then(|score| score.score),
                 counted: snapshot.backends.remove(&id).unwrap_or_default(),
                 name: backend.url,
-            };
-            let place = *places.entry(one.name.clone()).or_insert(figures.len());
-            match figures.get_mut(place) {
-                Some(same) => same.merge(&one),
-                None => figures.push(one),
-            }
+            });
         }
-        Self { backends: figures, snapshot, log, reloads, process, started }
+        for Unresolved { backend, .. } in unresolved {
+            add(BackendFigures::unresolved(backend));
+        }
+        Self { backends: figures, names, snapshot, log, reloads, process, started }
     }
 }
 
 impl BackendFigures {
+    /// Of one that can't be reached.
+    fn unresolved(backend: Backend) -> Self {
+        let Backend { url, role, .. } = backend;
+        let is_drained = role.admission == Admission::Drained;
+        Self {
+            name: url,
+            state: if is_drained { State::Drained } else { State::Down },
+            in_flight: 0,
+            parked: 0,
+            tunnels: 0,
+            max_in_flight: role.max_in_flight,
+            weight: 0.0,
+            estimate: None,
+            score: None,
+            counted: BackendSnapshot::default(),
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.state = self.state.min(other.state);
         self.in_flight += other.in_flight;

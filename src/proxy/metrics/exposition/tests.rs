@@ -45,7 +45,7 @@ impl Rig {
     fn change(&mut self, added: &[&str], removed: &[&str]) {
         let added = added.iter().map(|url| located(url)).collect();
         let removed = removed.iter().map(|url| located(url).backend).collect();
-        let change = Change { added, removed, adjusted: Vec::new() };
+        let change = Change { added, removed, ..Change::default() };
         self.backends.change(&self.settings, change, self.now).expect("it can be changed");
     }
 
