@@ -238,7 +238,7 @@ fn exchange() -> Step {
     let mut balancer = membership(BACKENDS, Policy::RoundRobin, now).balancer();
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
-    let mut hedger = Hedger::default();
+    let hedger = Hedger::default();
     let mut headers = Headers::new(FIELDS);
     let peer = Peer::new(CLIENT);
     Box::new(move || {
@@ -248,7 +248,7 @@ fn exchange() -> Step {
             settings: &settings,
             balancer: &mut balancer,
             budget: &mut budget,
-            hedger: &mut hedger,
+            hedger: &hedger,
             free: &mut free,
             headers: &mut headers,
             date: DATE,

@@ -6,6 +6,7 @@
 //! configured, or else the latency that as many requests exceed as may be hedged, learnt from the
 //! attempts that are no hedges.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::settings::Hedging;
@@ -18,24 +19,33 @@ const MOST_TOKENS: f64 = 10.0;
 const OUTCOME_WEIGHT: f64 = 0.02;
 
 /// The least part of the budget that a request adds, so that hedges are still tried now and then
-/// where none has won.
-const LEAST_PART: f64 = 0.05;
+/// where none has won. They do harm where only large requests are slow, because each is another
+/// large one.
+const LEAST_PART: f64 = 0.01;
 
 /// By how much a sample moves the quantile, in parts of itself.
 const STEP: f64 = 0.05;
 
-/// One worker's hedges.
+/// While backends are busy, an attempt is looked at again when it has been silent for such a part
+/// longer: soon, and yet only tens of times until it times out.
+const LONGER: f64 = 0.25;
+
+/// The least time until it is looked at again.
+const SOONEST: Duration = Duration::from_millis(1);
+
+/// The hedges of all workers: what one of them leaves of the budget another one may use.
 #[derive(Debug)]
 pub struct Hedger {
-    tokens: f64,
+    tokens: Number,
     /// The share of hedges that were answered first, of the last ones.
-    won: f64,
-    quantile: Quantile,
+    won: Number,
+    /// The delay that is learnt, in seconds; zero while nothing is known.
+    quantile: Number,
 }
 
 impl Default for Hedger {
     fn default() -> Self {
-        Self { tokens: 0.0, won: 1.0, quantile: Quantile(0.0) }
+        Self { tokens: Number::new(0.0), won: Number::new(1.0), quantile: Number::new(0.0) }
     }
 }
 
@@ -44,43 +54,57 @@ impl Hedger {
     /// known of latencies yet.
     #[must_use]
     pub fn delay(&self, hedging: &Hedging) -> Option<Duration> {
-        let learnt = || (self.quantile.0 > 0.0).then(|| Duration::from_secs_f64(self.quantile.0));
+        let learnt = || Some(self.quantile.get()).filter(|seconds| *seconds > 0.0);
+        let learnt = || learnt().map(Duration::from_secs_f64);
         hedging.percent.and_then(|_| hedging.delay.or_else(learnt))
     }
 
-    /// A request that may be sent twice is sent for the first time.
-    pub fn earn(&mut self, hedging: &Hedging) {
-        let part = (2.0 * self.won).clamp(LEAST_PART, 1.0);
-        self.tokens = (self.tokens + budget(hedging) * part).min(MOST_TOKENS);
-    }
-
-    /// Whether there is a token for a hedge.
+    /// In how much time an attempt is looked at again that has been silent for so long, while no
+    /// backend may have a hedge.
     #[must_use]
-    pub fn can_spend(&self) -> bool {
-        self.tokens >= 1.0
+    pub fn look_again(silent: Duration) -> Duration {
+        silent.mul_f64(LONGER).max(SOONEST)
     }
 
-    /// A hedge is sent.
-    pub fn spend(&mut self) {
-        debug_assert!(self.can_spend(), "a hedge that was not earned");
-        self.tokens -= 1.0;
+    /// A request that may be sent twice is sent for the first time.
+    pub fn earn(&self, hedging: &Hedging) {
+        let part = (2.0 * self.won.get()).clamp(LEAST_PART, 1.0);
+        self.add(budget(hedging) * part);
+    }
+
+    /// Takes a token for a hedge; whether there is one. Who finds none should not ask again: a late
+    /// hedge costs as much as one in time, which then finds no token, and gains less.
+    #[must_use]
+    pub fn spend(&self) -> bool {
+        self.tokens.change(|tokens| (tokens >= 1.0).then_some(tokens - 1.0))
+    }
+
+    /// The hedge was not sent.
+    pub fn refund(&self) {
+        self.add(1.0);
+    }
+
+    fn add(&self, more: f64) {
+        self.tokens.change(|tokens| Some((tokens + more).min(MOST_TOKENS)));
     }
 
     /// A hedge has ended: whether its answer was the first acceptable one.
-    pub fn ended(&mut self, has_won: bool) {
-        self.won += OUTCOME_WEIGHT * (f64::from(u8::from(has_won)) - self.won);
+    pub fn ended(&self, has_won: bool) {
+        let outcome = f64::from(u8::from(has_won));
+        self.won.change(|won| Some(won + OUTCOME_WEIGHT * (outcome - won)));
     }
 
     /// An attempt that was no hedge was answered after so long.
-    pub fn answered(&mut self, hedging: &Hedging, took: Duration) {
+    pub fn answered(&self, hedging: &Hedging, took: Duration) {
         if hedging.percent.is_some() && hedging.delay.is_none() {
-            self.quantile.add(took.as_secs_f64(), budget(hedging));
+            let (took, above) = (took.as_secs_f64(), budget(hedging));
+            self.quantile.change(|quantile| Some(quantile_after(quantile, took, above)));
         }
     }
 
     /// One was given up after so long.
-    pub fn given_up(&mut self, hedging: &Hedging, took: Duration) {
-        if took.as_secs_f64() > self.quantile.0 {
+    pub fn given_up(&self, hedging: &Hedging, took: Duration) {
+        if took.as_secs_f64() > self.quantile.get() {
             self.answered(hedging, took);
         }
     }
@@ -91,23 +115,38 @@ fn budget(hedging: &Hedging) -> f64 {
     f64::from(hedging.percent.unwrap_or(0)) / 100.0
 }
 
-/// The number of seconds that a part of all samples exceeds.
+/// The number of seconds that a part of all samples exceeds, after one more.
 ///
 /// A sample above it raises it, one below lowers it, in the proportion that leaves it where it is
 /// if the right part is above. It follows a change upwards within tens of samples, and downwards
 /// within hundreds, during which fewer are above.
-#[derive(Debug)]
-struct Quantile(f64);
+fn quantile_after(quantile: f64, sample: f64, above: f64) -> f64 {
+    if quantile <= 0.0 {
+        sample
+    } else if sample > quantile {
+        quantile * (1.0 + STEP * (1.0 - above))
+    } else {
+        quantile * (1.0 - STEP * above)
+    }
+}
 
-impl Quantile {
-    fn add(&mut self, sample: f64, above: f64) {
-        if self.0 <= 0.0 {
-            self.0 = sample;
-        } else if sample > self.0 {
-            self.0 *= 1.0 + STEP * (1.0 - above);
-        } else {
-            self.0 *= 1.0 - STEP * above;
-        }
+/// A number that all workers change.
+#[derive(Debug)]
+struct Number(AtomicU64);
+
+impl Number {
+    fn new(number: f64) -> Self {
+        Self(AtomicU64::new(number.to_bits()))
+    }
+
+    fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+
+    /// Makes it another one, or leaves it as it is; whether it was changed.
+    fn change(&self, step: impl Fn(f64) -> Option<f64>) -> bool {
+        let step = |bits| step(f64::from_bits(bits)).map(f64::to_bits);
+        self.0.fetch_update(Relaxed, Relaxed, step).is_ok()
     }
 }
 
@@ -124,12 +163,11 @@ mod tests {
     }
 
     /// How many hedges follow, one for each of some requests while they can be paid for.
-    fn hedges(hedger: &mut Hedger, hedging: &Hedging, requests: usize, won: bool) -> usize {
+    fn hedges(hedger: &Hedger, hedging: &Hedging, requests: usize, won: bool) -> usize {
         let mut count = 0;
         for _ in 0..requests {
             hedger.earn(hedging);
-            if hedger.can_spend() {
-                hedger.spend();
+            if hedger.spend() {
                 hedger.ended(won);
                 count += 1;
             }
@@ -140,39 +178,66 @@ mod tests {
     #[test]
     fn no_more_requests_are_sent_twice_than_the_budget_says() {
         for part in [1, 5, 33, 100] {
-            let count = hedges(&mut Hedger::default(), &percent(part), 1000, true);
+            let count = hedges(&Hedger::default(), &percent(part), 1000, true);
             let most = usize::from(part) * 10;
             assert!((most - 1..=most).contains(&count), "{part} %: {count}");
         }
-        assert_eq!(hedges(&mut Hedger::default(), &Hedging::default(), 1000, true), 0, "it is off");
+        assert_eq!(hedges(&Hedger::default(), &Hedging::default(), 1000, true), 0, "it is off");
+    }
+
+    #[test]
+    fn workers_that_hedge_at_once_never_send_more_than_all_of_them_earned() {
+        const REQUESTS: usize = 20_000;
+        let (hedger, hedging) = (Hedger::default(), percent(25));
+        let work = || {
+            let mut sent = 0;
+            for at in 0..REQUESTS {
+                hedger.earn(&hedging);
+                // Now and then no backend may have it, which costs nothing.
+                if hedger.spend() {
+                    if at % 3 == 0 { hedger.refund() } else { sent += 1 }
+                }
+            }
+            sent
+        };
+        let sent: usize = std::thread::scope(|scope| {
+            let workers = [(); 2].map(|()| scope.spawn(work));
+            workers.map(|worker| worker.join().unwrap()).iter().sum()
+        });
+        let left = (0..100).take_while(|_| hedger.spend()).count();
+        let earned = 2 * REQUESTS / 4;
+        assert!(sent + left <= earned, "{sent} and {left} of {earned}");
+        assert!(sent + left > earned - 20, "{sent} and {left} of {earned}: some were lost");
     }
 
     #[test]
     fn little_is_saved_up() {
-        let (mut hedger, hedging) = (Hedger::default(), percent(50));
+        let (hedger, hedging) = (Hedger::default(), percent(50));
         (0..10_000).for_each(|_| hedger.earn(&hedging));
-        let spent = (0..).take_while(|_| hedger.can_spend().then(|| hedger.spend()).is_some());
-        assert_eq!(spent.take(100).count(), 10);
+        assert_eq!((0..100).filter(|_| hedger.spend()).count(), 10);
+        (0..100).for_each(|_| hedger.refund());
+        assert_eq!((0..100).filter(|_| hedger.spend()).count(), 10);
     }
 
     #[test]
     fn hedges_that_never_win_become_few_and_those_that_win_again_many() {
-        let (mut hedger, hedging) = (Hedger::default(), percent(20));
-        hedges(&mut hedger, &hedging, 20_000, false);
-        assert_eq!(hedges(&mut hedger, &hedging, 10_000, false), 100, "a twentieth of the budget");
-        hedges(&mut hedger, &hedging, 10_000, true);
-        assert_eq!(hedges(&mut hedger, &hedging, 1000, true), 200);
+        let (hedger, hedging) = (Hedger::default(), percent(20));
+        hedges(&hedger, &hedging, 40_000, false);
+        let few = hedges(&hedger, &hedging, 10_000, false);
+        assert!((19..=20).contains(&few), "a hundredth of the budget, not {few}");
+        hedges(&hedger, &hedging, 10_000, true);
+        assert_eq!(hedges(&hedger, &hedging, 1000, true), 200);
         // A half of them is enough.
-        hedger.won = 0.5;
-        let earned = hedger.tokens;
+        hedger.won.change(|_| Some(0.5));
+        let earned = hedger.tokens.get();
         hedger.earn(&hedging);
-        assert!((hedger.tokens - earned - 0.2).abs() < 1e-9);
+        assert!((hedger.tokens.get() - earned - 0.2).abs() < 1e-9);
     }
 
     #[test]
     fn as_many_exceed_the_delay_as_may_be_hedged_however_latencies_change() {
         for part in [5, 10, 33] {
-            let (mut hedger, hedging) = (Hedger::default(), percent(part));
+            let (hedger, hedging) = (Hedger::default(), percent(part));
             let mut rng = fastrand::Rng::with_seed(7);
             for slowness in [1.0, 20.0, 1.0] {
                 let mut above = 0;
@@ -193,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_was_given_up_only_raises_the_delay() {
-        let (mut hedger, hedging) = (Hedger::default(), percent(5));
+        let (hedger, hedging) = (Hedger::default(), percent(5));
         assert_eq!(hedger.delay(&hedging), None, "nothing is known");
         hedger.answered(&hedging, ms(100));
         hedger.given_up(&hedging, ms(99));
@@ -204,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_fixed_delay_is_that_and_without_hedging_there_is_none() {
-        let mut hedger = Hedger::default();
+        let hedger = Hedger::default();
         let fixed = Hedging { delay: Some(ms(25)), ..percent(5) };
         hedger.answered(&fixed, ms(100));
         assert_eq!(hedger.delay(&fixed), Some(ms(25)));

@@ -14,6 +14,7 @@ mod beginnings;
 mod bodies;
 mod bound;
 mod client_gone;
+mod crossings;
 mod draining;
 mod early;
 mod failover;

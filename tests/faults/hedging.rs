@@ -2,10 +2,11 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
-use support::clock::{hear, until};
+use support::clock::{hear, pause, until};
 use support::http::Connection;
 use support::log::{Logged, Row, rows};
 use support::origin::{Origin, ok};
@@ -135,6 +136,97 @@ fn one_that_fails_leaves_the_other_alone_and_when_both_fail_the_client_is_told_o
     drop(race.asked);
     assert_eq!(race.client.answer().status, 502);
     assert_eq!(told(&race.proxy.rows()[0]), ["502", "upstream_closed", "lost", "2"]);
+}
+
+#[test]
+fn when_both_have_failed_the_request_goes_to_a_third_backend() {
+    let backends = [(); 3].map(|()| Backend::start());
+    let addresses = backends.each_ref().map(|backend| backend.origin.address);
+    let proxy = Logged::start(&addresses, &HEDGE);
+    let mut client = ask(&proxy);
+    drop([backends[0].asked(), backends[1].asked()]);
+    backends[2].asked().send(ok("third"));
+    assert_eq!(client.answer().text(), "third");
+    let rows = proxy.rows();
+    assert_eq!(told(&rows[0]), ["200", "", "lost", "3"]);
+    assert_eq!(rows[0]["backend_url"], format!("http://{}", addresses[2]));
+}
+
+#[test]
+fn a_hedge_over_a_connection_that_is_stale_is_sent_over_another_one() {
+    let backends = [(); 2].map(|()| Backend::start());
+    let addresses = backends.each_ref().map(|backend| backend.origin.address);
+    let proxy = Logged::start(&addresses, &HEDGE);
+    // Both backends have served a request, which is not hedged, and its connections rest.
+    let [_one, mut two] = backends.each_ref().map(|backend| {
+        let mut client = Connection::connect(proxy.address());
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        let mut asked = backend.asked();
+        asked.send(ok("before"));
+        assert_eq!(client.answer().text(), "before");
+        asked
+    });
+    let mut client = ask(&proxy);
+    assert!(two.request().is_some(), "the hedge");
+    drop(two);
+    backends[1].asked().send(ok("anew"));
+    assert_eq!(client.answer().text(), "anew");
+    let rows = proxy.rows();
+    assert_eq!(told(rows.last().unwrap()), ["200", "", "won", "3"]);
+}
+
+#[test]
+fn both_attempts_count_at_the_limits_of_their_backends_until_one_is_answered() {
+    let backends = [(); 2].map(|()| Backend::start());
+    let [one, two] = backends
+        .each_ref()
+        .map(|backend| format!("http://{} max-in-flight=1", backend.origin.address));
+    let flags = ["--upstream", &one, "--upstream", &two, "--connections", "non-persistent"];
+    let proxy = Logged::start(&[], &[&HEDGE[..], &flags].concat());
+    for winner in [0, 1] {
+        let mut first = ask(&proxy);
+        let mut asked = backends.each_ref().map(Backend::asked);
+        assert_eq!(ask(&proxy).answer().status, 503, "both are full");
+        asked[winner].send(ok("first"));
+        assert_eq!(first.answer().text(), "first");
+        assert!(asked[1 - winner].is_closed());
+    }
+    let rows = proxy.rows();
+    let told: Vec<_> = rows.iter().map(|row| [0, 1, 2].map(|at| told(row)[at])).collect();
+    let full = ["503", "backends_full", ""];
+    assert_eq!([told[0], told[2]], [full, full]);
+    assert!([1, 3].iter().all(|at| told[*at][0] == "200" && !told[*at][2].is_empty()), "{told:?}");
+}
+
+#[test]
+fn two_workers_send_no_more_hedges_than_the_budget_allows() {
+    const CLIENTS: usize = 4;
+    const REQUESTS: usize = 50;
+    let backends = [(); 2].map(|()| {
+        Origin::serve(|mut connection| {
+            while connection.request().is_some() {
+                pause(Duration::from_millis(5));
+                connection.offer(ok("slow"));
+            }
+        })
+    });
+    let addresses = backends.each_ref().map(|origin| origin.address);
+    let flags = ["adaptive", "--hedge", "25%", "--hedge-delay", "1ms", "--workers", "2"];
+    let proxy = Logged::start(&addresses, &flags);
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut client = Connection::connect(proxy.address());
+                for _ in 0..REQUESTS {
+                    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                    assert_eq!(client.answer().text(), "slow");
+                }
+            });
+        }
+    });
+    let rows = proxy.rows();
+    let hedged = rows.iter().filter(|row| !row["hedge"].is_empty()).count();
+    assert!((1..=CLIENTS * REQUESTS / 4).contains(&hedged), "{hedged}");
 }
 
 #[test]

@@ -23,8 +23,7 @@ pub(super) struct Proxy {
     epoch: Epoch,
     membership: Membership,
     balancers: Vec<Balancer>,
-    /// One per worker.
-    hedgers: Vec<Hedger>,
+    hedger: Hedger,
     pub(super) hedging: Hedging,
     /// The present id of each backend of the scenario.
     ids: Vec<Option<BackendId>>,
@@ -62,7 +61,7 @@ impl Proxy {
             epoch,
             membership,
             balancers,
-            hedgers: (0..proxies.workers).map(|_| Hedger::default()).collect(),
+            hedger: Hedger::default(),
             hedging: Hedging {
                 percent: Some(proxies.hedge).filter(|part| *part > 0 && baseline.is_none()),
                 delay: proxies.hedge_delay,
@@ -132,38 +131,37 @@ impl Proxy {
     }
 
     /// A request that may be sent twice has been sent.
-    pub(super) fn earn_hedge(&mut self, worker: usize) {
-        self.hedgers[worker].earn(&self.hedging);
+    pub(super) fn earn_hedge(&self) {
+        self.hedger.earn(&self.hedging);
     }
 
     /// How long an attempt is silent before there may be another one; `None` for ever.
-    pub(super) fn hedge_delay(&self, worker: usize) -> Option<Time> {
-        self.hedgers[worker].delay(&self.hedging).map(nanos)
+    pub(super) fn hedge_delay(&self) -> Option<Time> {
+        self.hedger.delay(&self.hedging).map(nanos)
     }
 
     /// The backend that a second attempt of a request goes to, which is paid for then.
     pub(super) fn acquire_hedge(&mut self, worker: usize, tried: &Tried, now: Time) -> Choice {
-        let hedger = &mut self.hedgers[worker];
-        if !hedger.can_spend() {
+        if !self.hedger.spend() {
             return Choice::Nobody;
         }
         let (none, instant) = (Tried::default(), self.epoch.instant(now));
         let tried = if self.hedging.same { &none } else { tried };
         let choice = self.balancers[worker].acquire_hedge(tried, instant);
-        if matches!(choice, Choice::Go(_)) {
-            hedger.spend();
+        if !matches!(choice, Choice::Go(_)) {
+            self.hedger.refund();
         }
         choice
     }
 
     /// A second attempt has ended: whether its answer was the first one.
-    pub(super) fn hedge_ended(&mut self, worker: usize, has_won: bool) {
-        self.hedgers[worker].ended(has_won);
+    pub(super) fn hedge_ended(&self, has_won: bool) {
+        self.hedger.ended(has_won);
     }
 
     /// Another attempt took so long, or longer if it was given up.
-    pub(super) fn learn_delay(&mut self, worker: usize, outcome: Outcome, took: Time) {
-        let (hedger, took) = (&mut self.hedgers[worker], duration(took));
+    pub(super) fn learn_delay(&self, outcome: Outcome, took: Time) {
+        let (hedger, took) = (&self.hedger, duration(took));
         match outcome {
             Outcome::Abandoned => hedger.given_up(&self.hedging, took),
             Outcome::Answered | Outcome::Declined => hedger.answered(&self.hedging, took),

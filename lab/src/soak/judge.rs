@@ -12,6 +12,7 @@ use super::kind::Kind;
 use super::outages::{Excuse, Failure, Outages};
 use super::pattern::Token;
 use super::request::Expected;
+use tidegate::journal::Hedge;
 
 /// Findings whose text is kept; more are only counted.
 const QUOTED_FINDINGS: usize = 20;
@@ -62,7 +63,9 @@ pub(super) struct Entry {
     pub(super) fault: Option<String>,
     /// The backend that was tried last.
     pub(super) backend: Option<usize>,
+    /// Without the hedge, if there was one.
     pub(super) attempts: u32,
+    pub(super) hedge: Option<Hedge>,
 }
 
 /// How the requests of one kind ended.
@@ -88,6 +91,9 @@ pub(super) struct Tally {
     /// Requests without a row whose client may have been gone before they were read.
     pub(super) unread: u64,
     pub(super) rows: u64,
+    /// Rows of requests that got a hedge, and of those that it won.
+    pub(super) hedged: u64,
+    pub(super) hedges_won: u64,
     pub(super) findings: Findings,
 }
 
@@ -155,6 +161,8 @@ impl Judge {
 
     pub(super) fn entry(&mut self, entry: Entry, outages: &Outages) {
         self.tally.rows += 1;
+        self.tally.hedged += u64::from(entry.hedge.is_some());
+        self.tally.hedges_won += u64::from(entry.hedge == Some(Hedge::Won));
         *self.tally.statuses.entry(entry.status).or_default() += 1;
         if self.settled.contains(entry.token) {
             return self.second(&entry);

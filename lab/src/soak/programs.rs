@@ -13,7 +13,7 @@ use super::figures::{Figures, Samples};
 use super::judge::Entry;
 use super::origin;
 use super::request_spec::token_of;
-use tidegate::journal::{LineError, Row, Tail};
+use tidegate::journal::{Hedge, LineError, Row, Tail};
 
 /// Where backends listen: a loopback address from which no client's port is taken, so that the port
 /// is free when a backend is started again.
@@ -233,13 +233,16 @@ fn entry(row: Result<Row<'_>, LineError>, log: &Path, backends: &[String]) -> Re
     let token =
         row.path.and_then(token_of).ok_or_else(|| format!("a row without a token: {row:?}"))?;
     let place = |url: &str| backends.iter().position(|backend| backend == url);
+    // Hedges are turned on by `TIDEGATE_HEDGE`, which the proxies inherit: one for each request.
+    let hedge = row.hedge.map(|how| if how == "won" { Hedge::Won } else { Hedge::Lost });
     Ok(Entry {
         token,
         proxy: 0,
         status: row.status.unwrap_or(0),
         fault: row.fault.map(str::to_owned),
         backend: row.backend_url.and_then(place),
-        attempts: row.attempts.unwrap_or(0),
+        attempts: row.attempts.unwrap_or(0).saturating_sub(u32::from(hedge.is_some())),
+        hedge,
     })
 }
 

@@ -182,8 +182,13 @@ impl fmt::Display for Report {
             f,
             "Backends were killed and restarted {} times, and stopped for a while {} times.\n\
              Logs were rotated {} times. {} requests have no row, because their clients reset\n\
-             the connection before the proxy read them.\n",
+             the connection before the proxy read them.",
             self.killed, self.paused, self.rotations, self.tally.unread
+        )?;
+        writeln!(
+            f,
+            "{} requests got a hedge, which won {} times.\n",
+            self.tally.hedged, self.tally.hedges_won
         )?;
         let findings = &self.tally.findings;
         if self.is_clean() {

@@ -23,8 +23,8 @@ pub struct Context<'a> {
     pub balancer: &'a mut Balancer,
     /// What may still be sent again.
     pub budget: &'a mut RetryBudget,
-    /// When second attempts may begin.
-    pub hedger: &'a mut Hedger,
+    /// When second attempts may begin, for all workers.
+    pub hedger: &'a Hedger,
     /// Blocks for bodies.
     pub free: &'a mut FreeList,
     /// Scratch for parsing a head.

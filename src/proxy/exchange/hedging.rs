@@ -13,13 +13,8 @@ use super::failover::close;
 use super::request_context::Serves;
 use super::state::{Request, Response};
 use crate::balance::{Choice, Outcome, Tried};
+use crate::proxy::hedging::Hedger;
 use crate::proxy::settings::UpstreamReuse;
-
-/// While no backend may have a hedge, it is tried again after each such part of the delay.
-const AGAIN: u32 = 4;
-
-/// The least time until it is tried again.
-const SOONEST: Duration = Duration::from_millis(1);
 
 impl Exchange {
     /// Whether the request may be at several backends at once: that does no harm (RFC 9110 §9.2.2),
@@ -102,24 +97,22 @@ impl Exchange {
     }
 
     fn hedge(&mut self, beside: AttemptId, context: &mut Context<'_>) {
-        if !self.may_hedge(context) || !context.hedger.can_spend() {
+        if !self.may_hedge(context) || !context.hedger.spend() {
             return;
         }
-        let (hedging, none) = (&context.settings.hedging, Tried::default());
-        let tried = if hedging.same { &none } else { &self.tried };
+        let none = Tried::default();
+        let tried = if context.settings.hedging.same { &none } else { &self.tried };
         match context.balancer.acquire_hedge(tried, context.now) {
-            Choice::Go(lease) => {
-                context.hedger.spend();
-                self.begin_attempt(lease, Role::Hedge, context);
-            }
+            Choice::Go(lease) => return self.begin_attempt(lease, Role::Hedge, context),
             Choice::Wait => {
-                let delay = context.hedger.delay(hedging).unwrap_or_default();
                 if let Some(attempt) = self.attempts.get_mut(beside) {
-                    attempt.overdue_at = Some(context.now + (delay / AGAIN).max(SOONEST));
+                    let silent = attempt.timing.elapsed(context.now);
+                    attempt.overdue_at = Some(context.now + Hedger::look_again(silent));
                 }
             }
             Choice::Nobody => {}
         }
+        context.hedger.refund();
     }
 
     /// The delay is learnt from how long it took until an attempt was answered.

@@ -35,6 +35,11 @@ impl Timing {
         Self { since: now, connected: now, connect: None, sent: None, client_took, answer: None }
     }
 
+    /// How long ago it began.
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// The connection is made. One from the pool was there from the start.
     pub(super) fn connected(&mut self, now: Instant) {
         self.connected = now;

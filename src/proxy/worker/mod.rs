@@ -90,6 +90,7 @@ pub(super) struct Shared {
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) accept_balancer: Arc<AcceptBalancer>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) hedger: Arc<Hedger>,
 }
 
 impl Shared {
@@ -101,6 +102,7 @@ impl Shared {
             accept_balancer: Arc::new(AcceptBalancer::new(Arc::clone(&backends.mailboxes))),
             mailboxes: Arc::clone(&backends.mailboxes),
             metrics: backends.metrics(),
+            hedger: Arc::default(),
         }
     }
 }
@@ -110,7 +112,7 @@ struct WorkerContext {
     settings: Arc<Settings>,
     balancer: Balancer,
     budget: RetryBudget,
-    hedger: Hedger,
+    hedger: Arc<Hedger>,
     sender: RecordSender,
     metrics: WorkerMetrics,
     free: FreeList,
@@ -126,7 +128,7 @@ impl WorkerContext {
             settings: &self.settings,
             balancer: &mut self.balancer,
             budget: &mut self.budget,
-            hedger: &mut self.hedger,
+            hedger: &self.hedger,
             free: &mut self.free,
             headers: &mut self.headers,
             date: self.date.text.as_bytes(),
@@ -208,7 +210,7 @@ impl Worker {
             context: WorkerContext {
                 headers: Headers::new(settings.limits.headers),
                 budget: RetryBudget::new(settings.limits.retry_percent, now),
-                hedger: Hedger::default(),
+                hedger: shared.hedger,
                 settings,
                 balancer,
                 sender,

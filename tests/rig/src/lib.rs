@@ -78,6 +78,8 @@ pub struct ExchangeHarness {
     pub refreshed: Vec<usize>,
     /// Second attempts that began, and that won, by backend.
     pub hedges: Vec<(usize, HedgeEvent)>,
+    /// How often a test asked for one, see [`ExchangeHarness::hedge`].
+    pub hedges_asked: usize,
     /// Attempts that failed while their request went on: the backend, and what went wrong.
     pub failures: Vec<(usize, &'static str)>,
     /// Which of them is kept for the client alone, and the backend it leads to.
@@ -149,6 +151,7 @@ impl ExchangeHarness {
             kept: None,
             failures: Vec::new(),
             hedges: Vec::new(),
+            hedges_asked: 0,
             demanded: None,
             write_bytes: usize::MAX,
             rows: Vec::new(),
@@ -253,6 +256,7 @@ impl ExchangeHarness {
     /// The budget allows another attempt, and the last one is silent until then; whether it began.
     pub fn hedge(&mut self) -> bool {
         self.hedger.earn(&self.settings.hedging);
+        self.hedges_asked += 1;
         let before = self.hedges.len();
         self.advance(SILENCE);
         self.hedges.len() > before
@@ -362,7 +366,7 @@ impl ExchangeHarness {
             settings: &self.settings,
             balancer: &mut self.balancer,
             budget: &mut self.budget,
-            hedger: &mut self.hedger,
+            hedger: &self.hedger,
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),

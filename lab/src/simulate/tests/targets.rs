@@ -43,6 +43,40 @@ fn hedges_do_no_harm_to_backends_that_are_full() {
 }
 
 #[test]
+fn there_are_never_more_hedges_than_the_budget_allows() {
+    for (proxies, workers) in [(1, 1), (1, 2), (4, 2)] {
+        for (name, percent, attempts) in [("heavy-tail", 5, 1), ("original", 50, 3)] {
+            let mut scenario = Scenario::read(name, None).unwrap();
+            scenario.run = short(2000, 8000, 1);
+            let of = &mut scenario.proxies;
+            (of.count, of.workers, of.hedge, of.hedge_attempts) =
+                (proxies, workers, percent, attempts);
+            (of.hedge_delay, of.hedge_same) = (Some(Duration::from_millis(25)), attempts > 1);
+            let all = run(&scenario, "adaptive").all;
+            // And what each proxy had saved up before.
+            let (requests, saved) = (all.requests() as f64, 10.0 * proxies as f64);
+            let hedges = (all.attempts() - 1.0) * requests;
+            let most = f64::from(percent) / 100.0 * requests + saved;
+            let text = format!("{name}, {proxies} proxies of {workers}: {hedges} of {most}");
+            assert!((0.5 * most..=most).contains(&hedges), "{text}");
+        }
+    }
+}
+
+#[test]
+fn one_worker_may_use_what_another_leaves_of_the_budget() {
+    let per_second = |workers| {
+        let mut scenario = Scenario::read("original", None).unwrap();
+        scenario.run = short(2000, 20_000, 1);
+        let of = &mut scenario.proxies;
+        (of.workers, of.hedge, of.hedge_attempts, of.hedge_same) = (workers, 50, 3, true);
+        of.hedge_delay = Some(Duration::from_millis(25));
+        run(&scenario, "adaptive").per_second()
+    };
+    assert_near("requests per second", per_second(4), per_second(1), 0.03);
+}
+
+#[test]
 fn a_backend_that_fails_fast_costs_few_requests_and_comes_back() {
     assert_met(&of("fails-fast"), 120);
 }

@@ -1,9 +1,10 @@
 //! The way of a request: to a backend, through it, and back.
 
 use tidegate::balance::{Choice, Lease, Outcome, Tried};
+use tidegate::proxy::hedging::Hedger;
 
 use super::{Event, World};
-use crate::fleet::time::{MILLISECOND, SECOND, Time, nanos};
+use crate::fleet::time::{MILLISECOND, SECOND, Time, duration, nanos};
 use crate::fleet::{Answer, Ask, Key};
 use crate::scenario::Request as Drawn;
 
@@ -72,7 +73,7 @@ impl World<'_> {
         }
         proxy.end(drawn.worker, lease, Outcome::Unreachable, 0, now);
         if is_hedge {
-            proxy.hedge_ended(drawn.worker, false);
+            proxy.hedge_ended(false);
         } else if !self.may_retry(key) {
             self.complete(key, true);
         }
@@ -107,10 +108,10 @@ impl World<'_> {
         }
         let proxy = &mut self.proxies[drawn.proxy];
         if request.attempts == 1 {
-            proxy.earn_hedge(drawn.worker);
+            proxy.earn_hedge();
         }
         let may_hedge = !is_probe && request.hedges < proxy.hedging.attempts;
-        if let Some(delay) = proxy.hedge_delay(drawn.worker).filter(|_| may_hedge) {
+        if let Some(delay) = proxy.hedge_delay().filter(|_| may_hedge) {
             self.events.push(now + delay, Event::Overdue(job));
         }
     }
@@ -118,8 +119,8 @@ impl World<'_> {
     /// The time is over for which this attempt alone was waited for: another one begins beside it,
     /// if it may.
     pub(super) fn overdue(&mut self, job: Key) {
-        let Some(Attempt { request: key, .. }) = self.fleet.owner(job) else { return };
-        let key = *key;
+        let Some(Attempt { request: key, sent, .. }) = self.fleet.owner(job) else { return };
+        let (key, silent) = (*key, duration(self.now - *sent));
         let Some(request) = self.pending.get(key).filter(|it| it.out.last() == Some(&job)) else {
             return;
         };
@@ -128,8 +129,8 @@ impl World<'_> {
         match proxy.acquire_hedge(worker, &request.tried, self.now) {
             Choice::Go(lease) => drop(self.try_backend(key, lease, true)),
             Choice::Wait => {
-                let delay = proxy.hedge_delay(worker).unwrap_or(0);
-                self.events.push(self.now + (delay / 4).max(MILLISECOND), Event::Overdue(job));
+                let later = self.now + nanos(Hedger::look_again(silent));
+                self.events.push(later, Event::Overdue(job));
             }
             Choice::Nobody => {}
         }
@@ -163,9 +164,9 @@ impl World<'_> {
         let proxy = &mut self.proxies[proxy];
         proxy.end(worker, lease, outcome, took, self.now);
         if is_hedge {
-            proxy.hedge_ended(worker, has_won);
+            proxy.hedge_ended(has_won);
         } else {
-            proxy.learn_delay(worker, outcome, took);
+            proxy.learn_delay(outcome, took);
         }
     }
 

@@ -18,7 +18,7 @@ fn claim(token: Token, seen: Seen) -> Claim {
 
 fn entry(token: Token, status: u16, fault: &str) -> Entry {
     let fault = (!fault.is_empty()).then(|| fault.to_owned());
-    Entry { token, proxy: 0, status, fault, backend: Some(0), attempts: 1 }
+    Entry { token, proxy: 0, status, fault, backend: Some(0), attempts: 1, hedge: None }
 }
 
 /// Judges claims and rows in both orders, with backend 0 killed from 2 s to 3 s.

@@ -74,6 +74,22 @@ pub(super) fn hedges(rig: &ExchangeHarness, rows: &[Row], asked: &[Asked<'_>]) {
     assert_eq!(of(HedgeEvent::Won).map(|hedge| hedge.0).collect::<Vec<_>>(), won);
 }
 
+/// When the client has left, no backend has anything of it in flight, no connection is attached to
+/// it, and no more hedges were sent than the budget allowed: a token for each request, and one for
+/// each time that a script asked for a hedge.
+pub(super) fn nothing_is_left(rig: &ExchangeHarness, rows: &[Row]) {
+    let in_flight = (0..rig.servers.len()).map(|backend| rig.in_flight(backend));
+    assert_eq!(in_flight.sum::<u32>(), 0, "leases");
+    assert!(rig.links.iter().all(Option::is_none), "connections: {:?}", rig.links);
+    let is_pooled = |at| rig.servers.iter().any(|server| server.pool.contains(&at));
+    for (at, connection) in rig.connections.iter().enumerate() {
+        assert!(connection.is_over() != is_pooled(at), "connection {at}: {connection:?}");
+    }
+    let sent = rig.hedges.iter().filter(|hedge| hedge.1 == HedgeEvent::Sent).count();
+    let earned = rows.iter().filter(|row| row.attempts > 0).count() + rig.hedges_asked;
+    assert!(sent <= earned, "{sent} hedges for {earned} tokens");
+}
+
 /// What a backend answered to a request by `method` on this connection.
 fn answers(connection: &Connection, index: usize, method: &[u8]) -> Option<Responses> {
     let (_, bytes) = connection.answered.runs().find(|(request, _)| *request == index)?;

@@ -67,4 +67,5 @@ fn anything_goes((policy, connections): (Policy, UpstreamReuse), script: &[u8]) 
     judge::upstreams(&rig, &rows, &asked);
     judge::client(&rig, &rows, &asked);
     judge::hedges(&rig, &rows, &asked);
+    judge::nothing_is_left(&rig, &rows);
 }
