@@ -1,6 +1,7 @@
 //! The steps of a request between two sockets, each as something that can be done again and again.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{Choice, Membership, Options, Outcome, Policy, Tried};
@@ -17,6 +18,7 @@ use tidegate::proxy::budget::RetryBudget;
 use tidegate::proxy::exchange::{Action, Context, Exchange, Phase, Side};
 use tidegate::proxy::hedging::Hedger;
 use tidegate::proxy::metrics::Metrics;
+use tidegate::proxy::queue::{Queue, Wake, WorkerQueue};
 use tidegate::proxy::settings::{Limits, Settings};
 
 /// A path's name, and what makes the step that is counted.
@@ -226,6 +228,14 @@ fn record(now: Instant) -> Record<'static> {
     }
 }
 
+/// Nobody waits, so nobody is woken.
+#[derive(Debug)]
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(&self, _: usize) {}
+}
+
 /// A small request over a pooled connection, from the client's bytes to the next request's turn,
 /// with the exchange worked as a worker does it.
 fn exchange() -> Step {
@@ -239,6 +249,7 @@ fn exchange() -> Step {
     let mut exchange = Exchange::new(now);
     let (mut budget, mut free) = (RetryBudget::new(20, now), FreeList::default());
     let hedger = Hedger::default();
+    let queue = WorkerQueue::new(Arc::new(Queue::new(1, Arc::new(NoWake))), 0);
     let mut headers = Headers::new(FIELDS);
     let peer = Peer::new(CLIENT);
     Box::new(move || {
@@ -249,6 +260,7 @@ fn exchange() -> Step {
             balancer: &mut balancer,
             budget: &mut budget,
             hedger: &hedger,
+            queue: &queue,
             free: &mut free,
             headers: &mut headers,
             date: DATE,

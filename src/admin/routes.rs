@@ -193,7 +193,13 @@ fn listing() -> String {
 fn list(asked: &Asked<'_>) -> Answer {
     let (window, backends) = asked.service.look(asked.now);
     let policy = asked.service.controller.plan().settings.policy.name();
-    let list = json!({ "policy": policy, "lately_seconds": window, "backends": backends });
+    let queue = asked.service.controller.queue();
+    let list = json!({
+        "policy": policy,
+        "queue": { "length": queue.now, "limit": queue.most },
+        "lately_seconds": window,
+        "backends": backends,
+    });
     Answer::json(200, &list)
 }
 

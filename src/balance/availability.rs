@@ -310,7 +310,7 @@ impl Standing {
         self.state().cause
     }
 
-    /// When the ejection is over, as a number to be compared; `None` if there is none.
+    /// When the ejection is over, in microseconds; `None` if there is none.
     pub(super) fn due(&self, rules: Rules) -> Option<Micros> {
         self.state().due(rules)
     }

@@ -13,6 +13,10 @@ impl Epoch {
     pub(super) fn nanos(self, now: Instant) -> Nanos {
         nanos(now.saturating_duration_since(self.0))
     }
+
+    pub(super) fn instant(self, at: Nanos) -> Instant {
+        self.0 + Duration::from_nanos(at)
+    }
 }
 
 /// A duration; one that is longer than all others ends with them.

@@ -29,10 +29,11 @@ mod policy;
 mod probe;
 mod registry;
 mod role;
+mod room;
 mod roster;
 mod scores;
 mod slot;
-mod sync;
+pub(crate) mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
 

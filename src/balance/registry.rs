@@ -72,6 +72,10 @@ impl Registry {
     pub(super) fn nanos(&self, now: Instant) -> Nanos {
         self.epoch.nanos(now)
     }
+
+    pub(super) fn instant(&self, at: Nanos) -> Instant {
+        self.epoch.instant(at)
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::balance::{BackendId, Explanation};
 use crate::proxy::backends::{BackendNow, Backends, Change, ChangeError, Unresolved};
 use crate::proxy::listeners::{ListenError, Relistened};
 use crate::proxy::locate::{LocateError, Located};
-use crate::proxy::observed::Observed;
+use crate::proxy::observed::{Observed, Occupancy};
 use crate::proxy::settings::{Backend, Plan, Settings};
 use crate::proxy::{checks, names};
 
@@ -237,6 +237,12 @@ impl Controller {
     #[must_use]
     pub fn observe(&self) -> Observed {
         lock(&self.0.backends).observe(read_clock())
+    }
+
+    /// Requests that wait because all backends are at their limits, and how many may.
+    #[must_use]
+    pub fn queue(&self) -> Occupancy {
+        lock(&self.0.backends).queue_now()
     }
 
     /// Whether it was told to stop.

@@ -219,6 +219,13 @@ static TIMEOUTS: &[Setting] = &[
         ..RUNNING
     },
     Setting {
+        name: "queue-timeout",
+        value: "DURATION",
+        help: "For a backend below its limit, while a request waits in the queue; then 503",
+        part: at!(settings.timeouts.queue, Time::Positive),
+        ..RUNNING
+    },
+    Setting {
         name: "header-timeout",
         value: "DURATION",
         help: "For the whole head of a request, and for the first byte of a new connection",

@@ -6,9 +6,19 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct List {
     pub(super) policy: String,
+    /// An older proxy has none.
+    #[serde(default)]
+    pub(super) queue: Queue,
     /// How long `lately` is.
     pub(super) lately_seconds: f64,
     pub(super) backends: Vec<Backend>,
+}
+
+/// Requests that wait because all are at their limits, and how many may.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct Queue {
+    pub(super) length: usize,
+    pub(super) limit: usize,
 }
 
 /// One of them.

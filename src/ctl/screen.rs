@@ -130,11 +130,13 @@ fn picture(list: &List, trouble: &str, (rows, columns): (usize, usize)) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ctl::backend::Queue;
     use crate::ctl::table::tests::backend;
 
     fn lines(backends: usize, trouble: &str, size: (usize, usize)) -> Vec<String> {
         let backends = (0..backends).map(|n| backend(&format!("{n}.0"), "http://a:1")).collect();
-        let list = List { policy: "adaptive".to_owned(), lately_seconds: 5.0, backends };
+        let (policy, queue) = ("adaptive".to_owned(), Queue::default());
+        let list = List { policy, queue, lately_seconds: 5.0, backends };
         let text = picture(&list, trouble, size);
         let codes = [TOP, CLEAR_LINE, CLEAR_REST, BOLD, PLAIN];
         let bare = codes.iter().fold(text, |text, code| text.replace(code, ""));

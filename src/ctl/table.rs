@@ -1,6 +1,6 @@
 //! The backends as a table for people.
 
-use super::backend::{Backend, Candidate, Choice, Choices, List};
+use super::backend::{Backend, Candidate, Choice, Choices, List, Queue};
 
 const HEADINGS: [&str; 10] = [
     "BACKEND",
@@ -60,9 +60,12 @@ fn summary(list: &List) -> String {
     let sum = |part: fn(&Backend) -> f64| list.backends.iter().map(part).sum::<f64>();
     let rate = sum(|it| it.lately.requests_per_second.unwrap_or(0.0));
     let (in_flight, errors) = (sum(|it| it.in_flight.into()), sum(|it| it.lately.errors as f64));
+    let Queue { length, limit } = list.queue;
+    let has_queue = length > 0 || limit > 0;
+    let waiting = if has_queue { format!(", {length} of {limit} waiting") } else { String::new() };
     format!(
-        "{}: {} backends, {} up; {rate:.1} requests/s, {in_flight} in flight; {errors} errors in \
-         the last {:.0} s",
+        "{}: {} backends, {} up; {rate:.1} requests/s, {in_flight} in flight{waiting}; {errors} \
+         errors in the last {:.0} s",
         plain(&list.policy),
         list.backends.len(),
         count("up"),
@@ -162,6 +165,7 @@ pub(super) mod tests {
         };
         let list = List {
             policy: "adaptive".to_owned(),
+            queue: Queue::default(),
             lately_seconds: 5.2,
             backends: vec![backend("0.0", "http://a:1"), ejected],
         };
@@ -175,6 +179,9 @@ pub(super) mod tests {
         let lines = lines(&list);
         let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(lines.iter().map(words).collect::<Vec<_>>(), expected);
+        let queue = Queue { length: 7, limit: 100 };
+        let head = super::lines(&List { queue, ..list.clone() }).remove(0);
+        assert!(head.contains("4 in flight, 7 of 100 waiting; 6 errors"), "{head}");
         let ends = |line: &str| line.chars().count();
         assert_eq!(ends(&lines[2]), ends(&lines[3]), "{lines:?}");
         assert_eq!(ends(&lines[2]), ends(&lines[4]), "{lines:?}");

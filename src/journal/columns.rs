@@ -133,6 +133,9 @@ columns! {
     in_flight("") => in_flight: Option<u32> = |of| of.record.in_flight;
     /// Why the backend was chosen, in one of the words below; empty if never dispatched.
     reason("") => reason: Option<&'a str> = |of| of.record.reason;
+    /// How long it waited because all backends were at their limits (`--queue`); empty if it did
+    /// not. It is part of no other figure, unless it waited between two attempts.
+    queue_ms("ms, three decimals") => queue: Option<Duration> = |of| of.record.queue;
     /// Of a request that got a second attempt while the first one was silent (`--hedge`): `won` if
     /// that answered first, else `lost`; empty for others.
     hedge("") => hedge: Option<&'a str> = |of| of.record.hedge.map(Hedge::name);
@@ -234,6 +237,8 @@ pub struct Record<'a> {
     pub in_flight: Option<u32>,
     /// Why the backend was chosen, in a word.
     pub reason: Option<&'static str>,
+    /// How long it waited because all backends were at their limits, if it did.
+    pub queue: Option<Duration>,
     /// What became of the attempts that were made beside silent ones, if there were any.
     pub hedge: Option<Hedge>,
     /// The name of the backend of the one of them that won, else of the last; else empty.
@@ -282,6 +287,7 @@ impl Record<'static> {
             dispatched: None,
             in_flight: None,
             reason: None,
+            queue: None,
             hedge: None,
             hedge_backend: "",
         }
@@ -312,6 +318,7 @@ impl<'a> Record<'a> {
             dispatched: self.dispatched,
             in_flight: self.in_flight,
             reason: self.reason,
+            queue: self.queue,
             hedge: self.hedge,
             hedge_backend: "",
         };

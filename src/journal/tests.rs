@@ -159,6 +159,7 @@ fn a_record_becomes_a_row_of_the_log() {
         dispatched: record.ended.checked_sub(Duration::from_micros(1_600)),
         in_flight: Some(3),
         reason: Some("best"),
+        queue: Some(Duration::from_millis(5)),
         hedge: Some(Hedge::Lost),
         hedge_backend: "http://b:1",
         ..record
@@ -176,7 +177,7 @@ fn a_record_becomes_a_row_of_the_log() {
         "http://b:2,1.500,200,round-robin,persistent,2,127.0.0.1:1,GET,\"/a,b\",10,20,,1.000,1,,,"
     );
     let (started, choice) = dispatch.split_once(',').expect("columns");
-    assert_eq!(choice, "3,best,lost,http://b:1\n");
+    assert_eq!(choice, "3,best,5.000,lost,http://b:1\n");
     let time = |text: &str| text.parse::<jiff::Timestamp>().expect("a timestamp");
     assert_eq!(time(timestamp).duration_since(time(started)).as_micros(), 1_600);
     let timestamp: SystemTime = time(timestamp).into();

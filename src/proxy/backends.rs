@@ -12,7 +12,7 @@ mod now;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 pub use now::{BackendNow, Unresolved};
 
@@ -22,6 +22,7 @@ use super::locate::Located;
 use super::lookups::Lookups;
 use super::mailbox::{Command, Mailboxes};
 use super::metrics::{Gone, Metrics};
+use super::queue::Queue;
 use super::resolver::Resolver;
 use super::settings::{Backend, Settings};
 use crate::balance::{
@@ -63,6 +64,7 @@ pub struct Backends {
     pub(super) metrics: Arc<Metrics>,
     /// What the workers listen on.
     pub(super) listeners: ListenerTable,
+    pub(super) queue: Arc<Queue>,
     /// Those that hold for what is done next.
     pub(super) settings: Arc<Settings>,
     configured: Vec<Configured>,
@@ -94,11 +96,14 @@ impl Backends {
         now: Instant,
     ) -> Result<Self, ChangeError> {
         let membership = Membership::new(settings.balancing(), now)?;
+        let workers = wakers.len();
+        let mailboxes = Arc::new(Mailboxes::new(wakers));
         let mut backends = Self {
-            metrics: Arc::new(Metrics::new(wakers.len(), membership.registry())),
+            queue: Arc::new(Queue::new(workers, Arc::clone(&mailboxes) as Arc<_>)),
+            metrics: Arc::new(Metrics::new(workers, membership.registry())),
             membership,
             resolver: Arc::new(Resolver::new()),
-            mailboxes: Arc::new(Mailboxes::new(wakers)),
+            mailboxes,
             listeners: ListenerTable::default(),
             settings: Arc::new(settings.clone()),
             configured: Vec::new(),
@@ -289,16 +294,6 @@ impl Backends {
         configured.flat_map(|it| it.members.clone()).collect()
     }
 
-    /// Gives a backend no requests for so long; whether it is there.
-    pub fn eject(&mut self, id: BackendId, time: Duration, now: Instant) -> bool {
-        self.membership.eject(id, time, now)
-    }
-
-    /// Ends the ejection of a backend; whether it is there.
-    pub fn admit(&mut self, id: BackendId, now: Instant) -> bool {
-        self.membership.admit(id, now)
-    }
-
     /// Has each worker tell so many of its last choices; how many workers there are.
     #[must_use]
     pub fn explain(&self, count: usize) -> (usize, Receiver<Vec<Explanation>>) {
@@ -307,17 +302,19 @@ impl Backends {
         (self.mailboxes.len(), told)
     }
 
-    /// The active check of a backend has come to another verdict.
-    pub(super) fn checked(&mut self, id: BackendId, verdict: Verdict, now: Instant) {
-        self.membership.checked(id, verdict, now);
-    }
-
     /// Nothing is checked any more, so no backend stays down because of what a check found once.
     pub(super) fn end_checks(&mut self, now: Instant) {
         self.checks = None;
         for (id, _) in self.configured.iter().flat_map(|configured| &configured.members) {
             self.membership.checked(*id, Verdict::Passes, now);
         }
+        self.queue.freed();
+    }
+
+    /// The requests that wait because all backends are at their limits.
+    #[must_use]
+    pub fn queue(&self) -> Arc<Queue> {
+        Arc::clone(&self.queue)
     }
 
     /// What the workers count.

@@ -37,6 +37,10 @@ pub enum Fault {
     ConnectUnreachable,
     /// Every backend that takes requests has as many as its `max-in-flight` allows.
     BackendsFull,
+    /// The same, and as many requests wait as `--queue` allows.
+    QueueFull,
+    /// The request waited for `--queue-timeout`, and all were at their limits all the time.
+    QueueTimeout,
     /// This proxy ran out of descriptors, ports or memory for a connection.
     ResourceExhausted,
     /// The upstream read no more of the request, or sent no complete head, for
@@ -104,6 +108,8 @@ impl Fault {
             | Self::ConnectTimeout
             | Self::ConnectUnreachable
             | Self::BackendsFull
+            | Self::QueueFull
+            | Self::QueueTimeout
             | Self::ResourceExhausted
             | Self::Stopped
             | Self::BackendRemoved => 503,
@@ -126,7 +132,8 @@ impl Fault {
     /// After how many seconds the client may try again, if that is known.
     #[must_use]
     pub fn retry_after(self) -> Option<u32> {
-        (self == Self::BackendsFull).then_some(1)
+        let is_busy = matches!(self, Self::BackendsFull | Self::QueueFull | Self::QueueTimeout);
+        is_busy.then_some(1)
     }
 
     /// Whether the backend is at fault, so that this counts as a failure sample.
@@ -154,6 +161,8 @@ impl Fault {
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectUnreachable => "connect_unreachable",
             Self::BackendsFull => "backends_full",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
             Self::ResourceExhausted => "resource_exhausted",
             Self::ResponseTimeout => "response_timeout",
             Self::StreamTimeout => "stream_timeout",
@@ -189,6 +198,8 @@ impl Fault {
             Self::ConnectTimeout => "no backend reachable (connecting timed out)",
             Self::ConnectUnreachable => "no backend reachable (no route)",
             Self::BackendsFull => "all backends are at their limits",
+            Self::QueueFull => "all backends are at their limits, and too many requests wait",
+            Self::QueueTimeout => "all backends were at their limits for too long",
             Self::ResourceExhausted => "the proxy has no resources for another connection",
             Self::ResponseTimeout => "the backend did not answer in time",
             Self::StreamTimeout => "the backend's answer made no progress",

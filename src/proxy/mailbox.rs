@@ -13,6 +13,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::listeners::Listening;
+use super::queue::Wake;
 use super::settings::Settings;
 use crate::balance::{BackendId, Explanation, Roster};
 use crate::endpoint::Client;
@@ -133,6 +134,14 @@ impl Mailboxes {
     /// The worker has ended and takes nothing any more.
     pub(super) fn close(&self, worker: usize) {
         drop(self.0[worker].take(|content| content.accepts = Accepts::Nothing));
+    }
+}
+
+impl Wake for Mailboxes {
+    /// A worker looks for calls from the queue in each turn, so it needs no command.
+    fn wake(&self, worker: usize) {
+        // As above.
+        let _ = self.0[worker].waker.wake();
     }
 }
 

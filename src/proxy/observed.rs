@@ -18,8 +18,19 @@ pub struct Observed {
     pub names: Vec<NameNow>,
     /// What the policy thinks of those that get requests.
     pub scores: Vec<Score>,
+    /// Requests that wait because all backends are at their limits, and how many may.
+    pub queue: Occupancy,
     /// What was counted.
     pub snapshot: Snapshot,
+}
+
+/// How many there are of something that is bounded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Occupancy {
+    /// How many there are.
+    pub now: usize,
+    /// How many there may be.
+    pub most: usize,
 }
 
 impl Backends {
@@ -36,6 +47,13 @@ impl Backends {
             });
         }
         let (unresolved, names) = (self.unresolved_now(now), self.names_now());
-        Observed { backends, unresolved, names, scores: self.membership.scores(now), snapshot }
+        let (scores, queue) = (self.membership.scores(now), self.queue_now());
+        Observed { backends, unresolved, names, scores, queue, snapshot }
+    }
+
+    /// How many requests wait, and how many may.
+    #[must_use]
+    pub fn queue_now(&self) -> Occupancy {
+        Occupancy { now: self.queue.len(), most: self.settings.limits.queue }
     }
 }

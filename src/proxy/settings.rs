@@ -232,6 +232,8 @@ pub struct Timeouts {
     pub stream: Option<Duration>,
     /// For a tunnel in which nothing moves.
     pub tunnel: Option<Duration>,
+    /// For a backend below its limit, while a request waits in the queue.
+    pub queue: Duration,
     /// For the whole head of a request, from its first byte; and until the first byte of a
     /// connection.
     pub header: Duration,
@@ -258,6 +260,7 @@ impl Default for Timeouts {
             response: Some(seconds(60)),
             stream: Some(seconds(60)),
             tunnel: Some(seconds(3600)),
+            queue: seconds(10),
             header: seconds(10),
             body: seconds(30),
             client_idle: seconds(75),
@@ -290,6 +293,8 @@ pub struct Limits {
     pub attempts: u32,
     /// Requests sent again, per hundred requests.
     pub retry_percent: u8,
+    /// Requests that wait while all backends are at their limits, in all workers together.
+    pub queue: usize,
 }
 
 impl Default for Limits {
@@ -303,6 +308,7 @@ impl Default for Limits {
             pool: 512,
             attempts: 3,
             retry_percent: 20,
+            queue: 0,
         }
     }
 }

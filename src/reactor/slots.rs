@@ -47,6 +47,18 @@ impl Key {
         (self.0 >> INDEX_BITS) as u32 & GENERATION_MASK
     }
 
+    /// The key as a number, for what must not know of keys.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The key that this number was made of.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     const fn pack(tag: u8, generation: u32, index: u32) -> Self {
         let generation = (generation & GENERATION_MASK) as u64;
         Self(

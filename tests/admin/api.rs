@@ -30,6 +30,7 @@ fn backends_are_told_of_with_their_state_and_their_figures() {
         (requests == 10).then_some(list)
     });
     assert_eq!(list["policy"], "round-robin");
+    assert_eq!(list["queue"], json!({"length": 0, "limit": 0}));
     let backend = scene.backend(first.address);
     for (key, value) in [
         ("id", json!("0.0")),

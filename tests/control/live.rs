@@ -10,6 +10,7 @@ use tidegate::control::controller::Controller;
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal};
 use tidegate::proxy::metrics::{Metrics, Snapshot};
+use tidegate::proxy::queue::Queue;
 use tidegate::proxy::settings::{Backend, Plan};
 use tidegate::proxy::{Bound, Server};
 
@@ -31,16 +32,19 @@ pub fn backend(address: &SocketAddr) -> Backend {
 pub struct Live {
     server: Option<Server>,
     metrics: Arc<Metrics>,
+    pub queue: Arc<Queue>,
     pub controller: Controller,
     pub address: SocketAddr,
 }
 
 impl Live {
     pub fn start(plan: &Plan) -> Self {
-        let (bound, controller, metrics) = bound(plan);
+        let (bound, backends) = Bound::bind(plan).expect("the proxy starts");
+        let (metrics, queue) = (backends.metrics(), backends.queue());
+        let controller = Controller::start(plan.clone(), backends).expect("a controller");
         let Endpoint::Tcp(address) = bound.endpoints()[0] else { panic!("another kind") };
         let server = bound.start(senders(plan)).expect("workers");
-        Self { server: Some(server), metrics, controller, address }
+        Self { server: Some(server), metrics, queue, controller, address }
     }
 
     /// Has it run by another plan.

@@ -10,5 +10,6 @@ mod listeners;
 mod live;
 mod membership;
 mod metrics;
+mod queueing;
 mod settings;
 mod stopping;

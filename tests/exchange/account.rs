@@ -46,6 +46,7 @@ fn a_row_tells_the_whole_story() {
         attempts: 1,
         fault: None,
         is_probe: false,
+        queue: None,
         hedge: None,
         hedge_backend: None,
     };

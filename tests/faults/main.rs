@@ -15,6 +15,7 @@ mod descriptors;
 mod ends;
 mod hedging;
 mod log;
+mod queueing;
 mod retries;
 mod reuse;
 mod stopping;

@@ -20,7 +20,21 @@ impl<T> Default for Table<T> {
     }
 }
 
+impl Key {
+    /// Of all things that there are at one time, only one has this number.
+    pub(crate) fn number(self) -> u64 {
+        self.index as u64
+    }
+}
+
 impl<T> Table<T> {
+    /// The key of the thing that has this number now.
+    pub(crate) fn key_of(&self, number: u64) -> Option<Key> {
+        let index = usize::try_from(number).ok()?;
+        let (generation, thing) = self.slots.get(index)?;
+        thing.as_ref().map(|_| Key { index, generation: *generation })
+    }
+
     pub(crate) fn insert(&mut self, thing: T) -> Key {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));

@@ -5,11 +5,12 @@ use std::fmt;
 use tidegate::usage::or_nearest;
 
 /// Names and texts.
-pub const BUILTIN: [(&str, &str); 29] = [
+pub const BUILTIN: [(&str, &str); 30] = [
     ("original", include_str!("../../scenarios/original.toml")),
     ("uneven", include_str!("../../scenarios/uneven.toml")),
     ("uneven-us", include_str!("../../scenarios/uneven-us.toml")),
     ("uneven-cores", include_str!("../../scenarios/uneven-cores.toml")),
+    ("one-core", include_str!("../../scenarios/one-core.toml")),
     ("one-big", include_str!("../../scenarios/one-big.toml")),
     ("bursts", include_str!("../../scenarios/bursts.toml")),
     ("heavy-tail", include_str!("../../scenarios/heavy-tail.toml")),

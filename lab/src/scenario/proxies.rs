@@ -25,6 +25,11 @@ pub struct Proxies {
     /// How long the share of a backend grows that is new or comes back, under those policies.
     #[serde(deserialize_with = "duration")]
     pub slow_start: Duration,
+    /// Requests that wait in each while all backends are at their limits, under those policies.
+    pub queue: usize,
+    /// For how long at most.
+    #[serde(deserialize_with = "duration")]
+    pub queue_timeout: Duration,
     /// Second attempts per hundred requests, under those policies; 0 for none.
     pub hedge: u8,
     /// How long an attempt is silent before; none if that is learnt.
@@ -48,6 +53,8 @@ impl Default for Proxies {
             max_attempts: 3,
             eject_after: 3,
             slow_start,
+            queue: 0,
+            queue_timeout: Duration::from_secs(10),
             hedge: 0,
             hedge_delay: None,
             hedge_attempts: 1,

@@ -93,6 +93,8 @@ impl Display for Proxies {
         line(f, "max-attempts", Some(self.max_attempts))?;
         line(f, "eject-after", Some(self.eject_after))?;
         line(f, "slow-start", Some(time(self.slow_start)))?;
+        line(f, "queue", Some(self.queue))?;
+        line(f, "queue-timeout", Some(time(self.queue_timeout)))?;
         line(f, "hedge", Some(self.hedge))?;
         line(f, "hedge-delay", self.hedge_delay.map(time))?;
         line(f, "hedge-attempts", Some(self.hedge_attempts))?;

@@ -1,8 +1,10 @@
 //! One simulated proxy: the real balancer, once per worker, in simulated time.
 //!
 //! All that decides is the proxy's own code: membership, leases, ejection, samples, policy, and
-//! when a request gets a second attempt. A baseline only takes the place of the policy's choice,
-//! and makes no second attempts.
+//! when a request gets a second attempt or waits. A baseline only takes the place of the policy's
+//! choice, makes no second attempts, and lets no request wait.
+
+use std::sync::Arc;
 
 use fastrand::Rng;
 use tidegate::balance::{
@@ -10,6 +12,7 @@ use tidegate::balance::{
     Role, Tier, Tried,
 };
 use tidegate::proxy::hedging::Hedger;
+use tidegate::proxy::queue::{Call, Class, Queue, Scope, Ticket, Turn, Wake, WorkerQueue};
 use tidegate::proxy::settings::Hedging;
 
 use super::SimulateError;
@@ -25,6 +28,11 @@ pub(super) struct Proxy {
     balancers: Vec<Balancer>,
     hedger: Hedger,
     pub(super) hedging: Hedging,
+    /// One queue, as each worker has it.
+    queues: Vec<WorkerQueue>,
+    /// How many may wait, and how long.
+    queue: usize,
+    pub(super) queue_timeout: Time,
     /// The present id of each backend of the scenario.
     ids: Vec<Option<BackendId>>,
     /// The backend that had each slot last.
@@ -57,6 +65,8 @@ impl Proxy {
         let mut membership = Membership::with_slots(slots, options, epoch.instant(0))?;
         let balancers = (0..proxies.workers).map(|_| membership.balancer()).collect();
         let baseline = contender.baseline(backends).map(|baseline| (baseline, rng));
+        let queue = Arc::new(Queue::new(proxies.workers, Arc::new(Unneeded)));
+        let queues = (0..proxies.workers).map(|it| WorkerQueue::new(Arc::clone(&queue), it));
         Ok(Self {
             epoch,
             membership,
@@ -68,6 +78,9 @@ impl Proxy {
                 attempts: proxies.hedge_attempts,
                 same: proxies.hedge_same,
             },
+            queues: queues.collect(),
+            queue: if baseline.is_none() { proxies.queue } else { 0 },
+            queue_timeout: nanos(proxies.queue_timeout),
             ids: vec![None; backends],
             backends: vec![0; slots],
             baseline,
@@ -95,29 +108,73 @@ impl Proxy {
         if let Some((baseline, _)) = &mut self.baseline {
             baseline.joined(backend, now);
         }
-        self.tell_workers();
+        self.tell_workers(now);
         Ok(())
     }
 
     /// A backend leaves; what it has it may finish.
-    pub(super) fn leave(&mut self, backend: usize) {
+    pub(super) fn leave(&mut self, backend: usize, now: Time) {
         if let Some(id) = self.ids[backend].take() {
             self.membership.drain(id);
-            self.tell_workers();
+            self.tell_workers(now);
         }
     }
 
-    fn tell_workers(&mut self) {
+    fn tell_workers(&mut self, now: Time) {
         let roster = self.membership.roster();
         self.balancers.iter_mut().for_each(|worker| worker.set_roster(roster.clone()));
+        self.freed(0, now);
+    }
+
+    /// A backend may take a request that took none before.
+    pub(super) fn freed(&self, worker: usize, now: Time) {
+        self.queues[worker].freed(|| self.places(worker, now));
+    }
+
+    fn places(&self, worker: usize, now: Time) -> usize {
+        self.balancers[worker].places(self.epoch.instant(now))
+    }
+
+    /// Whether a request finds others that wait.
+    pub(super) fn has_queue(&self) -> bool {
+        !self.queues[0].is_empty()
+    }
+
+    /// A request waits, unless too many do. `tried` are those that it may not go to.
+    pub(super) fn join_queue(
+        &self,
+        worker: usize,
+        client: u64,
+        tried: &Tried,
+    ) -> Option<(Ticket, Turn)> {
+        let (class, scope) =
+            if tried.is_empty() { (Class::First, Scope::All) } else { (Class::Again, Scope::Some) };
+        self.queues[worker].join(client, class, scope, self.queue)
+    }
+
+    /// Requests whose turn has come.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.queues.iter().flat_map(WorkerQueue::take_calls).collect()
+    }
+
+    /// One that waits has got a backend.
+    pub(super) fn goes(&self, worker: usize, ticket: &Ticket, now: Time) {
+        ticket.goes(|| self.places(worker, now), || self.next_chance(worker, now).is_some());
+    }
+
+    /// When a backend may take a request although nothing happens until then.
+    pub(super) fn next_chance(&self, worker: usize, now: Time) -> Option<Time> {
+        let instant = self.epoch.instant(now);
+        let chance = self.balancers[worker].next_chance(instant)?;
+        Some(now + nanos(chance.saturating_duration_since(instant)))
     }
 
     /// The backend that the next attempt of a request goes to.
-    pub(super) fn acquire(&mut self, worker: usize, tried: &Tried, now: Time) -> Option<Lease> {
+    pub(super) fn acquire(&mut self, worker: usize, tried: &Tried, now: Time) -> Choice {
         let instant = self.epoch.instant(now);
         let balancer = &mut self.balancers[worker];
         let Some((baseline, rng)) = &mut self.baseline else {
-            return lease(balancer.acquire(tried, instant));
+            return balancer.acquire(tried, instant);
         };
         self.candidates.clear();
         for (backend, id) in self.ids.iter().enumerate() {
@@ -126,8 +183,9 @@ impl Proxy {
                 self.candidates.push(Candidate { backend, in_flight });
             }
         }
-        let chosen = baseline.choose(&self.candidates, now, rng)?;
-        lease(balancer.acquire_bound(self.ids[chosen]?, instant))
+        let chosen = baseline.choose(&self.candidates, now, rng);
+        let id = chosen.and_then(|chosen| self.ids[chosen]);
+        id.map_or(Choice::Nobody, |id| balancer.acquire_bound(id, instant))
     }
 
     /// A request that may be sent twice has been sent.
@@ -142,6 +200,9 @@ impl Proxy {
 
     /// The backend that a second attempt of a request goes to, which is paid for then.
     pub(super) fn acquire_hedge(&mut self, worker: usize, tried: &Tried, now: Time) -> Choice {
+        if !self.queues[worker].is_empty() {
+            return Choice::Wait;
+        }
         if !self.hedger.spend() {
             return Choice::Nobody;
         }
@@ -203,6 +264,7 @@ impl Proxy {
         let balancer = &mut self.balancers[worker];
         balancer.observe(&mut lease, outcome, self.epoch.instant(now));
         balancer.release(lease);
+        self.freed(worker, now);
     }
 
     /// Gives back a lease at the end of the run.
@@ -211,10 +273,10 @@ impl Proxy {
     }
 }
 
-/// There is no queue in front of backends that are at their limits: the request gets an error.
-fn lease(choice: Choice) -> Option<Lease> {
-    match choice {
-        Choice::Go(lease) => Some(lease),
-        Choice::Wait | Choice::Nobody => None,
-    }
+/// The calls are looked for after each event.
+#[derive(Debug)]
+struct Unneeded;
+
+impl Wake for Unneeded {
+    fn wake(&self, _: usize) {}
 }

@@ -67,6 +67,8 @@ enum Goal {
     OfFigure(Figure, f64),
     /// So many times the same without second attempts at most.
     OfUnhedged(f64),
+    /// So many times the same without limits, and so without a queue, at most.
+    OfUnlimited(f64),
 }
 
 impl Target {
@@ -87,12 +89,12 @@ impl Target {
 const OURS: &str = "adaptive";
 
 /// All of them.
-pub const TARGETS: [Target; 32] = {
+pub const TARGETS: [Target; 34] = {
     use Figure::{
         Attempts, FocusErrorPart, FocusFairShare, FocusP99Ms, MeanMs, P95Ms, P99Ms, P999Ms,
         PerSecond,
     };
-    use Goal::{Least, Most, OfFigure, OfPolicy, OfUnhedged};
+    use Goal::{Least, Most, OfFigure, OfPolicy, OfUnhedged, OfUnlimited};
     const CONN: &str = "least-conn";
     const TIME: &str = "least-time";
     const fn new(scenario: &'static str, figure: Figure, goal: Goal) -> Target {
@@ -100,6 +102,9 @@ pub const TARGETS: [Target; 32] = {
     }
     const fn uneven(load: f64, figure: Figure, goal: Goal) -> Target {
         Target { load: Some(load), ..new("uneven", figure, goal) }
+    }
+    const fn limited(load: f64, goal: Goal) -> Target {
+        Target { load: Some(load), ..new("one-core", P99Ms, goal) }
     }
     const fn hedged(percent: u8, target: Target) -> Target {
         Target { hedging: Hedging { percent, ..UNHEDGED }, ..target }
@@ -119,6 +124,8 @@ pub const TARGETS: [Target; 32] = {
         uneven(0.9, P99Ms, OfPolicy(TIME, 0.93)),
         uneven(0.9, MeanMs, OfPolicy(CONN, 1.05)),
         new("uneven-us", P99Ms, OfPolicy(TIME, 0.75)),
+        limited(0.8, OfUnlimited(0.7)),
+        limited(0.9, OfUnlimited(0.7)),
         new("one-big", P99Ms, OfPolicy(CONN, 0.3)),
         new("slow-phase", P999Ms, OfPolicy(CONN, 0.55)),
         new("joins-cold", FocusP99Ms(0), OfPolicy(CONN, 0.6)),
@@ -170,8 +177,8 @@ pub enum TargetError {
     Policy(String),
 }
 
-/// A scenario, its load, the second attempts, and the policy.
-type Run = (&'static str, Option<f64>, Hedging, &'static str);
+/// A scenario, its load, the second attempts, how many may wait, and the policy.
+type Run = (&'static str, Option<f64>, Hedging, usize, &'static str);
 
 /// Runs scenarios, each policy only once.
 #[derive(Debug, Default)]
@@ -202,6 +209,12 @@ impl Judge {
                 let target = Target { hedging: UNHEDGED, ..target };
                 Some(self.figure(target, &scenario, OURS, target.figure)?)
             }
+            Goal::OfUnlimited(_) => {
+                let mut scenario = scenario.clone();
+                scenario.proxies.queue = 0;
+                scenario.backends.iter_mut().for_each(|group| group.max_in_flight = None);
+                Some(self.figure(target, &scenario, OURS, target.figure)?)
+            }
         };
         Ok(Judged { target, scenario, figure, other })
     }
@@ -213,7 +226,8 @@ impl Judge {
         policy: &'static str,
         figure: Figure,
     ) -> Result<f64, TargetError> {
-        let run = (target.scenario, target.load, target.hedging, policy);
+        let queue = scenario.proxies.queue;
+        let run = (target.scenario, target.load, target.hedging, queue, policy);
         if let Some((_, measured)) = self.runs.iter().find(|(known, _)| *known == run) {
             return Ok(figure.of(measured));
         }
@@ -286,7 +300,8 @@ impl Judged {
             Goal::Most(most)
             | Goal::OfPolicy(_, most)
             | Goal::OfFigure(_, most)
-            | Goal::OfUnhedged(most) => self.value() <= most * slack,
+            | Goal::OfUnhedged(most)
+            | Goal::OfUnlimited(most) => self.value() <= most * slack,
             Goal::Least(least) => self.value() * slack >= least,
         }
     }
@@ -302,6 +317,7 @@ impl Judged {
             Goal::Most(most) => (what, format!("≤ {}", figure.shown(most))),
             Goal::Least(least) => (what, format!("≥ {}", figure.shown(least))),
             Goal::OfPolicy(policy, most) => (format!("{what} ÷ {policy}"), format!("≤ {most:.2}")),
+            Goal::OfUnlimited(most) => (format!("{what} ÷ unlimited"), format!("≤ {most:.2}")),
             Goal::OfUnhedged(most) => (format!("{what} ÷ unhedged"), format!("≤ {most:.2}")),
             Goal::OfFigure(other, most) => {
                 (format!("{what} ÷ {}", other.words(&self.scenario)), format!("≤ {most:.2}"))

@@ -1,6 +1,7 @@
 //! One run, from event to event: requests come, scripts change backends, time passes.
 
 mod attempt;
+mod queueing;
 
 use std::collections::VecDeque;
 
@@ -27,6 +28,8 @@ enum Event {
     /// A request of which this attempt is still silent may get another one, or a failure that was
     /// held back is its answer.
     Overdue(Key),
+    /// A request may have waited long enough in the queue, or find a backend.
+    Waited(Key),
 }
 
 impl From<fleet::Event> for Event {
@@ -109,6 +112,7 @@ impl<'a> World<'a> {
             } else if let Some((_, event)) = self.events.take() {
                 self.happen(event)?;
             }
+            self.serve_called();
         }
         for Attempt { request, lease, .. } in self.fleet.drain().collect::<Vec<_>>() {
             if let Some(Request { drawn, .. }) = self.pending.get(request) {
@@ -152,6 +156,7 @@ impl<'a> World<'a> {
         match event {
             Event::Arrive => self.arrive(),
             Event::Overdue(key) => self.overdue(key),
+            Event::Waited(key) => self.waited(key),
             Event::Fleet(event) => match self.fleet.happen(event, self.now, &mut self.events) {
                 Some(Outcome::Answered(answer)) => self.answered(answer),
                 Some(Outcome::Changed(backend, change)) => self.changed(backend, change)?,
@@ -171,7 +176,9 @@ impl<'a> World<'a> {
         let drawn = self.requests.take(duration(self.now));
         self.await_arrival();
         let (came, tried) = (self.now, Tried::default());
-        let request = Request { came, drawn, tried, attempts: 0, hedges: 0, out: Vec::new() };
+        let (out, waits) = (Vec::new(), None);
+        let (attempts, hedges) = (0, 0);
+        let request = Request { came, drawn, tried, attempts, hedges, out, waits, waited: 0 };
         self.open += u64::from(self.is_counted(&request));
         let key = self.pending.insert(request);
         self.dispatch(key);
@@ -186,7 +193,9 @@ impl<'a> World<'a> {
                     proxy.join(backend, self.fleet.group(backend), self.now)?;
                 }
             }
-            Change::Left => self.proxies.iter_mut().for_each(|proxy| proxy.leave(backend)),
+            Change::Left => {
+                self.proxies.iter_mut().for_each(|proxy| proxy.leave(backend, self.now));
+            }
             Change::Restarted => self.restart(backend),
         }
         Ok(())

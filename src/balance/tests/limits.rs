@@ -122,3 +122,60 @@ fn a_limit_holds_for_all_workers_together() {
     scene.release_all(taken.into_iter().flatten().collect());
     assert_eq!(scene.in_flight(), [0, 0]);
 }
+
+#[test]
+fn as_many_find_a_place_as_all_that_take_requests_have_below_their_limits() {
+    let mut scene = Scene::with_roles(exact(), &[limit(2), limit(3)]);
+    let places = |scene: &Scene| scene.balancer.places(scene.now);
+    let mut leases: Vec<Lease> = Vec::new();
+    for left in (0..5).rev() {
+        assert_eq!(places(&scene), left + 1);
+        leases.push(scene.acquire());
+    }
+    assert_eq!(places(&scene), 0);
+    scene.answer_after(10, leases.remove(0));
+    assert_eq!(places(&scene), 1);
+    scene.release_all(leases);
+    scene.refuse(0);
+    assert_eq!(places(&scene), 3, "the ejected one has none");
+    scene.pass(500);
+    assert_eq!(places(&scene), 4, "and takes one to see whether it is back");
+}
+
+#[test]
+fn one_that_may_go_anywhere_never_waits_for_backends_that_are_out() {
+    let mut scene = Scene::with_roles(exact(), &[limit(1), limit(1)]);
+    scene.refuse(0);
+    scene.refuse(1);
+    assert_eq!(scene.balancer.places(scene.now), 1);
+    let lease = scene.acquire();
+    assert_eq!(lease.reason(), Reason::Cooling);
+    scene.balancer.release(lease);
+    let empty = Scene::with_roles(exact(), &[]);
+    assert_eq!(empty.balancer.places(empty.now), 1, "it is told that there is none");
+    let unlimited = Scene::with_roles(exact(), &[Role::default(), limit(1)]);
+    assert_eq!(unlimited.balancer.places(unlimited.now), usize::MAX);
+}
+
+#[test]
+fn the_end_of_an_ejection_is_a_chance_that_nobody_tells_of() {
+    let mut scene = Scene::with_roles(exact(), &[limit(1), limit(1), limit(1)]);
+    let chance = |scene: &Scene| scene.balancer.next_chance(scene.now);
+    assert_eq!(chance(&scene), None);
+    scene.refuse(0);
+    let first = scene.now + exact().cooldown;
+    scene.pass(100);
+    scene.refuse(1);
+    let full = scene.acquire();
+    assert_eq!((chance(&scene), scene.balancer.places(scene.now)), (Some(first), 0));
+    scene.pass(400);
+    assert_eq!((scene.now, scene.balancer.places(scene.now)), (first, 1));
+    let probe = scene.acquire();
+    assert_eq!((probe.reason(), scene.balancer.places(scene.now)), (Reason::Trial, 0));
+    assert_eq!(chance(&scene), Some(scene.now + ms(100)), "that of the other one");
+    scene.pass(100);
+    scene.refuse(1);
+    let other = chance(&scene).expect("the other one is out for longer");
+    assert!(other > scene.now && other <= scene.now + exact().probe_timeout);
+    scene.release_all(vec![full, probe]);
+}

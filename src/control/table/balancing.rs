@@ -153,6 +153,17 @@ pub(super) static BALANCING: &[Setting] = &[
         ..RUNNING
     },
     Setting {
+        name: "queue",
+        value: "N",
+        unit: "requests",
+        help: "Requests that wait, in the order in which they came, while all backends are at \
+               their `max-in-flight`; the next one is answered 503. With 0 none waits. It is of \
+               use where the limits are the numbers of requests that the backends really work on \
+               at a time",
+        part: at!(settings.limits.queue, at_least(0)),
+        ..RUNNING
+    },
+    Setting {
         name: "hedge",
         value: "PERCENT|off",
         unit: "% of requests",

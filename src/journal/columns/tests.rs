@@ -45,6 +45,7 @@ impl<'a> Request<'a> {
             dispatched: ended.checked_sub(Duration::from_micros(12_400)),
             in_flight: Some(17),
             reason: Some("retry"),
+            queue: Some(Duration::from_micros(7_250)),
             hedge: Some(Hedge::Won),
             hedge_backend: "http://localhost:8082",
         })
@@ -104,6 +105,7 @@ fn full_row() -> Row<'static> {
         started_us: Some(TIMESTAMP_US - 12_400),
         in_flight: Some(17),
         reason: Some("retry"),
+        queue: Some(Duration::from_micros(7_250)),
         hedge: Some("won"),
         hedge_backend_url: Some("http://localhost:8082"),
     }
@@ -159,7 +161,7 @@ fn the_header_is_the_contract() {
         header(),
         "timestamp,backend_url,latency_ms,status_code,routing_mode,connection,worker,client,\
          method,path,request_bytes,response_bytes,connect_ms,first_byte_ms,attempts,fault,\
-         probe,started,in_flight,reason,hedge,hedge_backend_url\n"
+         probe,started,in_flight,reason,queue_ms,hedge,hedge_backend_url\n"
     );
 }
 
@@ -169,11 +171,11 @@ fn a_row_is_written_just_so() {
         Request::full().written(),
         "2026-11-23T10:11:12.000345Z,http://localhost:8081,12.345,200,adaptive_ewma,persistent,1,\
          127.0.0.1:50000,GET,/index.html?q=1,78,4294967296,0.090,11.000,2,upstream_reset,\
-         health,2026-11-23T10:11:11.987945Z,17,retry,won,http://localhost:8082\n"
+         health,2026-11-23T10:11:11.987945Z,17,retry,7.250,won,http://localhost:8082\n"
     );
     assert_eq!(
         Request::bare().written(),
-        "2026-11-23T10:11:12.000345Z,,,400,adaptive_ewma,persistent,1,unix:,,,0,0,,,0,,,,,,,\n"
+        "2026-11-23T10:11:12.000345Z,,,400,adaptive_ewma,persistent,1,unix:,,,0,0,,,0,,,,,,,,\n"
     );
 }
 
@@ -264,7 +266,7 @@ fn every_text_column_is_escaped() {
     assert_eq!(
         request.written(),
         "2026-11-23T10:11:12.000345Z,\"a,b\",,400,\"c\"\"d\",\"e f\",1,unix:,\
-         \"G%0AT\",\"/%FF,%0D%00%7F\"\"%C3%BC%20\",0,0,,,0,\"g%09h\",,,,\"i;j k\",lost,\"'=n\"\n"
+         \"G%0AT\",\"/%FF,%0D%00%7F\"\"%C3%BC%20\",0,0,,,0,\"g%09h\",,,,\"i;j k\",,lost,\"'=n\"\n"
     );
 }
 
@@ -363,6 +365,9 @@ fn ipv6_clients_have_brackets_and_unix_clients_a_name_of_their_own() {
 fn a_written_row_is_read_back() {
     assert_eq!(reader(&header()).row(&Request::full().written()), Ok(full_row()));
     assert_eq!(reader(&header()).row(&Request::bare().written()), Ok(bare_row()));
+    let (older, line) = (header().replace("queue_ms,", ""), Request::full().written());
+    let row = Row { queue: None, ..full_row() };
+    assert_eq!(reader(&older).row(&line.replace(",7.250,", ",")), Ok(row), "of an older proxy");
 }
 
 /// What a reader gets for bytes that were written.

@@ -10,6 +10,7 @@ use crate::proxy::budget::RetryBudget;
 use crate::proxy::fault::Fault;
 use crate::proxy::hedging::Hedger;
 use crate::proxy::peer::Peer;
+use crate::proxy::queue::{Ticket, WorkerQueue};
 use crate::proxy::resolver::AddressCursor;
 use crate::proxy::settings::Settings;
 
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     pub budget: &'a mut RetryBudget,
     /// When second attempts may begin, for all workers.
     pub hedger: &'a Hedger,
+    /// Where requests wait while all backends are at their limits.
+    pub queue: &'a WorkerQueue,
     /// Blocks for bodies.
     pub free: &'a mut FreeList,
     /// Scratch for parsing a head.
@@ -35,6 +38,20 @@ pub struct Context<'a> {
     pub peer: &'a Peer,
     /// Whether the proxy is stopping.
     pub phase: Phase,
+}
+
+impl Context<'_> {
+    /// A backend may take a request that took none before, or does not take requests any more.
+    #[inline]
+    pub(super) fn freed(&self) {
+        self.queue.freed(|| self.balancer.places(self.now));
+    }
+
+    /// One that waits has got a backend, and leaves the queue.
+    pub(super) fn goes(&self, ticket: &Ticket) {
+        let is_out = || self.balancer.next_chance(self.now).is_some();
+        ticket.goes(|| self.balancer.places(self.now), is_out);
+    }
 }
 
 /// How far the proxy has come on its way to its end.

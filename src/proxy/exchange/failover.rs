@@ -14,21 +14,32 @@ use crate::balance::{BackendId, Choice, Lease, Outcome};
 use crate::proxy::fault::Fault;
 
 impl Exchange {
-    /// Sends the request to a backend that was not tried yet, or where the client is bound to.
+    /// Sends the request to a backend that was not tried yet, or where the client is bound to, or
+    /// has it wait for one.
     pub(super) fn dispatch(&mut self, context: &mut Context<'_>) {
-        let bound = self.bound.take().map(|id| context.balancer.acquire_bound(id, context.now));
-        let choice = match bound {
-            None | Some(Choice::Nobody) => context.balancer.acquire(&self.tried, context.now),
-            Some(own) => {
-                self.about.serves = Serves::Client;
-                own
-            }
-        };
-        match choice {
+        if self.is_behind_others(context) {
+            return self.join_queue(context);
+        }
+        match self.choose(context) {
             Choice::Go(lease) => self.begin_attempt(lease, Role::Own, context),
-            Choice::Wait => self.fail(Fault::BackendsFull, context),
+            Choice::Wait => self.join_queue(context),
             Choice::Nobody => self.fail(Fault::ConnectRefused, context),
         }
+    }
+
+    /// Asks for a backend.
+    pub(super) fn choose(&mut self, context: &mut Context<'_>) -> Choice {
+        if let Some(id) = self.bound {
+            let choice = context.balancer.acquire_bound(id, context.now);
+            if !matches!(choice, Choice::Wait) {
+                self.bound = None;
+            }
+            if !matches!(choice, Choice::Nobody) {
+                self.about.serves = Serves::Client;
+                return choice;
+            }
+        }
+        context.balancer.acquire(&self.tried, context.now)
     }
 
     pub(super) fn begin_attempt(&mut self, lease: Lease, role: Role, context: &mut Context<'_>) {
@@ -47,7 +58,7 @@ impl Exchange {
             self.record.hedged(id, HedgeEvent::Sent);
             self.actions.push_back(Action::CountHedge { backend, event: HedgeEvent::Sent });
         }
-        if matches!(self.states.response(), Response::Idle) {
+        if matches!(self.states.response(), Response::Idle | Response::Queued(_)) {
             self.response_becomes(Response::Awaited, context);
         }
         self.connect(id, Source::Reuse, context);
@@ -236,6 +247,7 @@ impl Exchange {
         attempt.buffer.clear();
         attempt.buffer.release_block(context.free);
         context.balancer.release(attempt.lease);
+        context.freed();
         self.actions.push_back(action);
     }
 }

@@ -102,7 +102,10 @@ impl Exchange {
         }
         let none = Tried::default();
         let tried = if context.settings.hedging.same { &none } else { &self.tried };
-        match context.balancer.acquire_hedge(tried, context.now) {
+        // What is free belongs to those that wait.
+        let is_calm = context.queue.is_empty();
+        let choice = is_calm.then(|| context.balancer.acquire_hedge(tried, context.now));
+        match choice.unwrap_or(Choice::Wait) {
             Choice::Go(lease) => return self.begin_attempt(lease, Role::Hedge, context),
             Choice::Wait => {
                 if let Some(attempt) = self.attempts.get_mut(beside) {

@@ -16,6 +16,7 @@ mod ending;
 mod failover;
 mod hedging;
 mod invariants;
+mod queueing;
 mod request;
 mod request_context;
 mod request_record;
@@ -79,6 +80,8 @@ use crate::journal::Record;
 pub struct Exchange {
     states: States,
     attempts: Attempts,
+    /// What the client is called in the queue.
+    client: u64,
     /// From the client to upstreams.
     up: Pipe,
     /// From the upstream that won to the client.
@@ -115,6 +118,7 @@ impl Exchange {
         Self {
             states: States::default(),
             attempts: Attempts::default(),
+            client: 0,
             up: Pipe::default(),
             down: Pipe::default(),
             delivered: Cursor::default(),
@@ -340,7 +344,7 @@ impl Exchange {
     pub fn ends_with_client(&self, settings: &Settings) -> bool {
         settings.half_close == HalfClose::Cancel
             && matches!(self.states.request(), Request::Done)
-            && matches!(self.states.response(), Response::Awaited)
+            && matches!(self.states.response(), Response::Awaited | Response::Queued(_))
     }
 
     /// A wait may be over: see [`Exchange::deadline`].

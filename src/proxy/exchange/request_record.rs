@@ -38,6 +38,10 @@ pub(super) struct RequestRecord {
     named: usize,
     /// How many requests its backend had in flight when it was chosen, and why it was.
     choice: Option<(u32, Reason)>,
+    /// How long it waited in the queue, as often as it did.
+    queued: Option<Duration>,
+    /// Since when it waits there.
+    queued_since: Option<Instant>,
     /// When a backend was first chosen.
     dispatched: Option<Instant>,
     /// When the last byte of the upstream had come, or that attempt ended.
@@ -86,11 +90,30 @@ impl RequestRecord {
         self.response_bytes > self.interim_bytes
     }
 
+    /// It waits in the queue from now on.
+    pub(super) fn joined_queue(&mut self, now: Instant) {
+        self.queued_since = Some(now);
+    }
+
+    /// When it has waited in the queue for so long, all its stays together, if it waits there.
+    pub(super) fn queue_end(&self, timeout: Duration) -> Option<Instant> {
+        let left = timeout.saturating_sub(self.queued.unwrap_or_default());
+        self.queued_since.map(|since| since + left)
+    }
+
+    /// It does not wait in the queue, or no longer.
+    pub(super) fn left_queue(&mut self, now: Instant) {
+        if let Some(since) = self.queued_since.take() {
+            *self.queued.get_or_insert_default() += now.duration_since(since);
+        }
+    }
+
     /// An attempt begins at a backend of this name.
     pub(super) fn attempt_begun(&mut self, id: AttemptId, name: &str, now: Instant) {
         let own = &mut self.names[id.index()];
         own.clear();
         own.push_str(name);
+        self.left_queue(now);
         self.dispatched.get_or_insert(now);
     }
 
@@ -152,6 +175,7 @@ impl RequestRecord {
             dispatched: self.dispatched,
             in_flight: self.choice.map(|(in_flight, _)| in_flight),
             reason: self.choice.map(|(_, reason)| reason.name()),
+            queue: self.queued,
             hedge: self.hedge.as_deref().map(|hedged| match hedged.event {
                 HedgeEvent::Sent => Hedge::Lost,
                 HedgeEvent::Won => Hedge::Won,

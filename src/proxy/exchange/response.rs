@@ -8,7 +8,7 @@ use super::attempt::{Answer, AttemptId, Link, Reuse};
 use super::failover::close;
 use super::request_context::{Expects, Persistence, Serves};
 use super::state::{Request, Response};
-use crate::balance::Outcome;
+use crate::balance::{Outcome, Reason};
 use crate::buffer::BLOCK_BYTES;
 use crate::http::{
     Asked, BodyCodec, BodyOut, Framing, HeadError, HeadSearch, Name, ResponseHead, ResponseHop,
@@ -249,7 +249,15 @@ impl Exchange {
         };
         let Some(answer) = attempt.timing.answer() else { return };
         attempt.lease.excuse(answer.excused);
+        let reason = attempt.lease.reason();
+        let changes_standing = attempt.lease.is_probe()
+            || outcome == Outcome::Failed
+            || matches!(reason, Reason::Cooling | Reason::Trial | Reason::First);
         context.balancer.observe(&mut attempt.lease, outcome, answer.at);
+        if changes_standing {
+            // The backend may take more requests from now on, or none for some time.
+            context.freed();
+        }
         if context.settings.hedging.percent.is_some() && outcome != Outcome::Failed {
             let role = attempt.role;
             self.learn_delay(role, answer.spent, context);

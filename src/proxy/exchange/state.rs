@@ -8,17 +8,20 @@
 //! |---|---|---|
 //! | `Idle` | `Head` | none |
 //! | `Idle` | `Body`, `Done` | none |
+//! | `Queued` | `Body`, `Done` | none |
 //! | `Awaited` | `Body`, `Done` | racing |
 //! | `Body`, `Done` | `Body`, `Done` | won |
 //! | `Tunnel`, `TunnelEnding`, `Done` | `Tunnel`, `TunnelEnding`, `Closed` | won |
 //! | `Done`, `Reply`, `Aborted`, `Reporting`, `Over` | `Done`, `Linger`, `Closed` | none |
 //!
 //! Row by row: a request is waited for; it is admitted, and a backend is chosen before the event is
-//! over; backends are asked; the response passes, and the rest of the request; bytes pass as they
-//! are; what is pending leaves, then the row is written, then the connection ends.
+//! over; or it waits, because all backends are at their limits; backends are asked; the response
+//! passes, and the rest of the request; bytes pass as they are; what is pending leaves, then the
+//! row is written, then the connection ends.
 //!
-//! Each half goes forward only, in the order in which its states are written below. They begin
-//! again together, for the next request: behind a row, when the request was `Done`.
+//! Each half goes forward only, in the order in which its states are written below. But when all
+//! attempts have failed, an `Awaited` response may be `Queued` again. And both halves begin again
+//! together, for the next request: behind a row, when the request was `Done`.
 //!
 //! [`States`] alone makes transitions, and refuses what the table does not hold.
 
@@ -26,6 +29,7 @@ use std::time::Instant;
 
 use super::action::CloseMode;
 use super::attempt::Standing;
+use super::queueing::Waiting;
 use crate::http::{ArrivingHead, BodyCodec};
 
 /// The client's half. Its tag is a byte of its own, because states are looked at far more often
@@ -57,6 +61,8 @@ pub(super) enum Request {
 pub(super) enum Response {
     /// There is no request yet.
     Idle,
+    /// All backends that may have the request are at their limits.
+    Queued(Waiting),
     /// Backends are asked; none has sent the head of a final response that is acceptable.
     Awaited,
     Body(BodyCodec),
@@ -95,29 +101,34 @@ impl Response {
     fn place(&self) -> u8 {
         match self {
             Self::Idle => 0,
-            Self::Awaited => 1,
-            Self::Body(_) => 2,
-            Self::Tunnel => 3,
-            Self::TunnelEnding => 4,
-            Self::Done => 5,
-            Self::Reply => 6,
-            Self::Aborted(CloseMode::Close) => 7,
-            Self::Aborted(CloseMode::Reset) => 8,
-            Self::Reporting(None) => 9,
-            Self::Reporting(Some(_)) => 10,
-            Self::Over => 11,
+            Self::Queued(_) => 1,
+            Self::Awaited => 2,
+            Self::Body(_) => 3,
+            Self::Tunnel => 4,
+            Self::TunnelEnding => 5,
+            Self::Done => 6,
+            Self::Reply => 7,
+            Self::Aborted(CloseMode::Close) => 8,
+            Self::Aborted(CloseMode::Reset) => 9,
+            Self::Reporting(None) => 10,
+            Self::Reporting(Some(_)) => 11,
+            Self::Over => 12,
         }
     }
 }
 
 /// The places of the states in which the connection may go on with another request, and of those
 /// in which that begins.
-const WHOLE: (u8, u8) = (2, 9);
+const WHOLE: (u8, u8) = (2, 10);
 const FIRST: (u8, u8) = (0, 0);
+
+/// The places of a response that is awaited in vain, and of one that is awaited again.
+const FAILED: u8 = 2;
+const QUEUED: u8 = 1;
 
 /// The table: for each place of a response and each standing of the attempts, one bit for each
 /// place of a request.
-const TABLE: [[u8; 3]; 12] = {
+const TABLE: [[u8; 3]; 13] = {
     const HEAD: u8 = 1;
     const BODY: u8 = 1 << 1;
     const DONE: u8 = 1 << 2;
@@ -130,6 +141,7 @@ const TABLE: [[u8; 3]; 12] = {
     // No attempts, racing ones, one that has won.
     [
         [HEAD | PASSING, 0, 0],
+        [PASSING, 0, 0],
         [0, PASSING, 0],
         [0, 0, PASSING],
         [0, 0, PIPED],
@@ -209,7 +221,8 @@ impl States {
         let after = self.places();
         let is_forward = after.0 >= before.0 && after.1 >= before.1 && after != before;
         let is_another = before == WHOLE && after == FIRST;
-        (is_forward || is_another) && self.is_in_table(attempts)
+        let is_again = before == (after.0, FAILED) && after.1 == QUEUED;
+        (is_forward || is_another || is_again) && self.is_in_table(attempts)
     }
 
     /// What follows a bug: the connection is about to be cut.
@@ -247,6 +260,14 @@ impl States {
         }
     }
 
+    /// The place in the queue, while the request has one.
+    pub(super) fn waiting_mut(&mut self) -> Option<&mut Waiting> {
+        match &mut self.response {
+            Response::Queued(waiting) => Some(waiting),
+            _ => None,
+        }
+    }
+
     /// For how many bytes and how long the client is still read, if that is all that is left.
     pub(super) fn linger_mut(&mut self) -> Option<(&mut usize, &mut Instant)> {
         match &mut self.request {
@@ -278,8 +299,9 @@ mod tests {
 
     const REQUESTS: [&str; 7] =
         ["Head", "Body", "Done", "Tunnel", "TunnelEnding", "Linger", "Closed"];
-    const RESPONSES: [&str; 10] = [
+    const RESPONSES: [&str; 11] = [
         "Idle",
+        "Queued",
         "Awaited",
         "Body",
         "Tunnel",
@@ -312,6 +334,7 @@ mod tests {
     fn response(name: &str) -> Response {
         match name {
             "Idle" => Response::Idle,
+            "Queued" => Response::Queued(Waiting::alone()),
             "Awaited" => Response::Awaited,
             "Body" => Response::Body(body()),
             "Tunnel" => Response::Tunnel,
@@ -344,7 +367,7 @@ mod tests {
                 || RESPONSES.contains(name)
                 || STANDINGS.map(|s| s.0).contains(name)
         };
-        assert!(rows.len() == 6 && names.clone().all(known), "{rows:?}");
+        assert!(rows.len() == 7 && names.clone().all(known), "{rows:?}");
         for (of_request, of_response) in
             REQUESTS.into_iter().flat_map(|request| RESPONSES.map(|response| (request, response)))
         {
@@ -385,7 +408,8 @@ mod tests {
                 let is_made = can_enter(("Done", from), |states, attempts| {
                     states.enter_response(response(to), attempts)
                 });
-                assert_eq!(is_made, after > before && can_be("Done", to), "{from} to {to}");
+                let is_on = after > before || (from, to) == ("Awaited", "Queued");
+                assert_eq!(is_made, is_on && can_be("Done", to), "{from} to {to}");
             }
         }
         for (before, from) in REQUESTS.into_iter().enumerate() {

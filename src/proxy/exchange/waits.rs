@@ -67,7 +67,8 @@ impl Exchange {
         let client = self.awaited.client.and_then(|wait| self.client_deadline(wait, timeouts));
         let reads = self.reads_deadline(timeouts);
         let upstreams = self.attempts.all().filter_map(|attempt| deadline_of(attempt, timeouts));
-        client.into_iter().chain(reads).chain(upstreams).min()
+        let queue = self.queue_deadline(timeouts);
+        client.into_iter().chain(reads).chain(upstreams).chain(queue).min()
     }
 
     fn client_deadline(&self, wait: ClientWait, timeouts: &Timeouts) -> Option<Instant> {
@@ -138,6 +139,7 @@ impl Exchange {
 
     fn awaits_body(&self) -> bool {
         self.about.expects == Expects::Nothing
+            && !matches!(self.states.response(), Response::Queued(_))
             && self.attempts.all().all(|attempt| self.up.is_drained(attempt.sent))
     }
 
@@ -186,7 +188,10 @@ impl Exchange {
         for id in self.attempts.ids() {
             let Some(attempt) = self.attempts.get_mut(id) else { continue };
             if after.awaits_body() {
-                context.balancer.yield_probe(&mut attempt.lease);
+                if attempt.lease.is_probe() {
+                    context.balancer.yield_probe(&mut attempt.lease);
+                    context.freed();
+                }
             } else {
                 attempt.timing.client_took(self.body_awaited, context.now);
             }
@@ -223,6 +228,9 @@ impl Exchange {
         }
         if is_due(self.reads_deadline(timeouts)) {
             return self.stalled(context);
+        }
+        if matches!(self.states.response(), Response::Queued(_)) {
+            return self.end_queueing(context);
         }
         self.end_silence(context);
         for id in self.attempts.ids() {

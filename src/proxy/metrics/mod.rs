@@ -82,6 +82,7 @@ struct Block {
     /// Whether its worker runs no more.
     ended: AtomicBool,
     timer_lag: StepCounters,
+    queue_waits: StepCounters,
     /// Requests that were sent to no backend.
     unrouted: TrafficCounters,
     /// Locked by its worker for each backend once, and to read.
@@ -139,6 +140,9 @@ pub struct Snapshot {
     pub clients: u64,
     /// Those of them that have a request in progress.
     pub outstanding: u64,
+    /// How long requests that ended had waited because all backends were at their limits; those
+    /// that had not are left out.
+    pub queue_waits: Steps,
     /// All requests, and the connections to all backends.
     pub total: BackendSnapshot,
     /// The same of each backend.
@@ -326,6 +330,7 @@ impl Metrics {
             all.accepted += block.accepted.get();
             all.clients += block.clients.get();
             all.outstanding += block.outstanding.get();
+            all.queue_waits.add(&block.queue_waits);
             all.total.traffic.add(&block.unrouted);
             let backends = block.backends();
             for Leaving { counters, heir } in &backends.leaving {

@@ -38,6 +38,9 @@ impl WorkerMetrics {
     /// Counts a request that ended, and whose last attempt was sent to `backend`.
     pub fn record(&mut self, record: &Record<'_>, backend: Option<BackendId>) {
         let class = AnswerClass::of(record.status);
+        if let Some(wait) = record.queue {
+            self.block.queue_waits.record(wait);
+        }
         let Some(backend) = backend else { return self.block.unrouted.record(record, class) };
         let counters = self.of(backend);
         counters.traffic.record(record, class);

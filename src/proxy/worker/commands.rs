@@ -18,7 +18,7 @@ impl Worker {
             match command {
                 Command::Drain => self.leave(now),
                 Command::Settings(settings) => self.configure(settings),
-                Command::Roster(roster) => self.take_roster(roster),
+                Command::Roster(roster) => self.take_roster(roster, now),
                 Command::Listen(listening) => self.listen(listening, now),
                 Command::Moved => self.leave_former_addresses(now),
                 Command::Cut(backends) => self.cut(&backends, now),
@@ -50,7 +50,7 @@ impl Worker {
 
     /// Chooses from these backends from now on. Idle connections to others are closed before the
     /// membership learns of it, so a backend that is gone has none. One that is drained needs none.
-    fn take_roster(&mut self, roster: Arc<Roster>) {
+    fn take_roster(&mut self, roster: Arc<Roster>, now: Instant) {
         for link in self.upstreams.keys().collect::<Vec<_>>() {
             let upstream = self.upstreams.get(link);
             if upstream.is_some_and(|u| u.client().is_none() && !roster.admits(u.backend)) {
@@ -60,6 +60,9 @@ impl Worker {
         self.context.balancer.set_roster(roster);
         self.context.metrics.forget_gone();
         self.upstreams.forget_gone();
+        // One may have joined, or may take more now.
+        let balancer = &self.context.balancer;
+        self.context.queue.freed(|| balancer.places(now));
     }
 
     /// Closes idle connections to addresses that their backends do not have any more. Those in use

@@ -11,6 +11,7 @@ mod attempt;
 mod commands;
 mod discard;
 mod invariants;
+mod queue;
 mod room;
 mod stages;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use super::mailbox::Mailboxes;
 use super::metrics::{Metrics, WorkerMetrics};
 use super::peer::Peer;
 use super::pool::Pool;
+use super::queue::{Queue, WorkerQueue};
 use super::resolver::{LocalResolver, Resolver};
 use super::settings::Settings;
 use crate::balance::Balancer;
@@ -91,6 +93,7 @@ pub(super) struct Shared {
     pub(super) accept_balancer: Arc<AcceptBalancer>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) hedger: Arc<Hedger>,
+    pub(super) queue: Arc<Queue>,
 }
 
 impl Shared {
@@ -103,6 +106,7 @@ impl Shared {
             mailboxes: Arc::clone(&backends.mailboxes),
             metrics: backends.metrics(),
             hedger: Arc::default(),
+            queue: Arc::clone(&backends.queue),
         }
     }
 }
@@ -113,6 +117,7 @@ struct WorkerContext {
     balancer: Balancer,
     budget: RetryBudget,
     hedger: Arc<Hedger>,
+    queue: WorkerQueue,
     sender: RecordSender,
     metrics: WorkerMetrics,
     free: FreeList,
@@ -129,6 +134,7 @@ impl WorkerContext {
             balancer: &mut self.balancer,
             budget: &mut self.budget,
             hedger: &self.hedger,
+            queue: &self.queue,
             free: &mut self.free,
             headers: &mut self.headers,
             date: self.date.text.as_bytes(),
@@ -211,6 +217,7 @@ impl Worker {
                 headers: Headers::new(settings.limits.headers),
                 budget: RetryBudget::new(settings.limits.retry_percent, now),
                 hedger: shared.hedger,
+                queue: WorkerQueue::new(shared.queue, index),
                 settings,
                 balancer,
                 sender,
@@ -243,7 +250,8 @@ impl Worker {
 
     fn turn(&mut self) -> io::Result<()> {
         let mut events = std::mem::take(&mut self.events);
-        let again = !self.order.is_empty(READY) || self.listeners.has_pending();
+        let has_left = !self.order.is_empty(READY) || self.context.queue.is_called();
+        let again = has_left || self.listeners.has_pending();
         let now = self.poller.turn(&mut events, again)?;
         self.context.date.refresh(now);
         for event in &events {
@@ -253,6 +261,7 @@ impl Worker {
             self.obey(self.mailboxes.take(self.index), now);
         }
         self.serve_all(now);
+        self.serve_called(now);
         self.accept_all(now);
         // Only now, for what has come in this turn has not come too late.
         for event in &events {

@@ -91,6 +91,7 @@ impl Worker {
                 return;
             }
             let in_flight = client.in_flight.insert(super::spare(&mut self.spare, now));
+            in_flight.exchange.serve(key.bits());
             if let Some(backend) = kept {
                 in_flight.exchange.kept(backend);
             }

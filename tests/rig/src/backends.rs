@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidegate::balance::{Availability, BackendId, Lease, Outcome, Role};
 
 use crate::ExchangeHarness;
+use crate::peers::{self, Dial, Server};
 
 impl ExchangeHarness {
     /// The latency that the policy expects of a backend.
@@ -36,7 +37,33 @@ impl ExchangeHarness {
     /// A backend is configured in another way, and the worker is told.
     pub fn set_role(&mut self, backend: usize, role: Role) {
         assert!(self.membership.set_role(self.ids[backend], role));
+        self.take_roster();
+    }
+
+    /// One more backend joins, and the worker is told.
+    pub fn join(&mut self) {
+        let name = peers::name(self.ids.len());
+        let id = self.membership.add_as(&name, Role::default(), self.now).expect("a slot");
+        self.ids.push(id);
+        self.servers.push(Server { dials: vec![Dial::Answers], pool: Vec::new() });
+        self.take_roster();
+    }
+
+    fn take_roster(&mut self) {
         self.balancer.set_roster(self.membership.roster());
+        self.freed();
+    }
+
+    /// A backend takes requests that took none: whoever waits is told.
+    pub fn freed(&mut self) {
+        self.queues[0].freed(|| self.balancer.places(self.now));
+        self.run();
+    }
+
+    /// A request of another client, on this worker, ends.
+    pub fn give_back(&mut self, lease: Lease) {
+        self.balancer.release(lease);
+        self.freed();
     }
 
     /// A request of another client goes to a backend.
@@ -48,7 +75,7 @@ impl ExchangeHarness {
     /// A backend is to leave, and the worker is told.
     pub fn drain(&mut self, backend: usize) {
         assert!(self.membership.drain(self.ids[backend]));
-        self.balancer.set_roster(self.membership.roster());
+        self.take_roster();
     }
 
     /// The place of a backend.

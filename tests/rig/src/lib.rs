@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "panicking is what it is for")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate::balance::{BackendId, Balancer, Membership, Options, Policy};
@@ -18,6 +19,7 @@ use tidegate::proxy::exchange::{
     AttemptId, CloseMode, Context, Exchange, HedgeEvent, MAX_ATTEMPTS, Phase, StreamEnd,
 };
 use tidegate::proxy::hedging::Hedger;
+use tidegate::proxy::queue::{Queue, Wake, WorkerQueue};
 use tidegate::proxy::settings::{Hedging, Settings};
 
 mod actions;
@@ -40,6 +42,14 @@ pub(crate) const MANY_ROUNDS: usize = 1_000_000;
 /// direction, and a head. Each attempt beside the first has a block of its own.
 const MOST_HELD_BYTES: usize = 5 * BLOCK_BYTES;
 
+/// The harness looks for calls in each round.
+#[derive(Debug)]
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(&self, _: usize) {}
+}
+
 /// See the module's description.
 pub struct ExchangeHarness {
     /// What is driven.
@@ -56,6 +66,8 @@ pub struct ExchangeHarness {
     pub budget: RetryBudget,
     /// When it may ask two backends.
     pub hedger: Hedger,
+    /// Where it waits, as its worker has it and as another one does.
+    pub queues: [WorkerQueue; 2],
     free: FreeList,
     headers: Headers,
     /// The client.
@@ -128,6 +140,7 @@ impl ExchangeHarness {
         let mut membership = Membership::new(options, now).expect("valid options");
         let mut add = |place| membership.add(&peers::name(place)).expect("a slot");
         let ids = (0..backends).map(&mut add).collect();
+        let queue = Arc::new(Queue::new(2, Arc::new(NoWake)));
         let server = || Server { dials: vec![Dial::Answers], pool: Vec::new() };
         Self {
             exchange: Exchange::new(now),
@@ -138,6 +151,7 @@ impl ExchangeHarness {
             ids,
             budget: RetryBudget::new(20, now),
             hedger: Hedger::default(),
+            queues: [0, 1].map(|worker| WorkerQueue::new(Arc::clone(&queue), worker)),
             free: FreeList::default(),
             peer: peer("192.0.2.7:4711"),
             now,
@@ -367,6 +381,7 @@ impl ExchangeHarness {
             balancer: &mut self.balancer,
             budget: &mut self.budget,
             hedger: &self.hedger,
+            queue: &self.queues[0],
             free: &mut self.free,
             headers: &mut self.headers,
             date: DATE.as_bytes(),
@@ -403,5 +418,6 @@ impl Drop for ExchangeHarness {
         let open = self.connections.iter().filter(|connection| !connection.is_over()).count();
         let pooled: usize = self.servers.iter().map(|server| server.pool.len()).sum();
         assert_eq!(open, pooled, "a backend's connection was forgotten");
+        assert!(self.queues[0].is_empty(), "a place in the queue was not given up");
     }
 }

@@ -43,7 +43,8 @@ impl ExchangeHarness {
         if self.client.ended_by_bytes {
             assert!(self.client.finished || self.over.is_some(), "ended without being told to");
         }
-        let moved = received || acted || sent;
+        let called = self.take_calls();
+        let moved = received || acted || sent || called;
         if self.over.is_none() && !moved {
             self.act(Exchange::begin_waits);
         }
@@ -54,6 +55,16 @@ impl ExchangeHarness {
             assert_eq!(self.exchange.held_bytes(), 0, "an idle client costs memory");
         }
         moved
+    }
+
+    /// The exchange is told that its turn in the queue has come; whether it was.
+    fn take_calls(&mut self) -> bool {
+        let calls = self.queues[0].take_calls();
+        for call in &calls {
+            self.act(|exchange, context| exchange.called(*call, context));
+            self.run_actions();
+        }
+        !calls.is_empty()
     }
 
     fn link(&self, side: Side) -> Option<usize> {

@@ -173,6 +173,7 @@ pub struct Row {
     pub attempts: u32,
     pub fault: Option<&'static str>,
     pub is_probe: bool,
+    pub queue: Option<Duration>,
     pub hedge: Option<&'static str>,
     pub hedge_backend: Option<u16>,
 }
@@ -194,6 +195,7 @@ impl Row {
             attempts: record.attempts,
             fault: record.fault,
             is_probe: record.is_probe,
+            queue: record.queue,
             hedge: record.hedge.map(Hedge::name),
             hedge_backend: record.hedge.map(|_| place(record.hedge_backend)),
         }

@@ -60,7 +60,7 @@ pub fn stop(proxy: &mut Proxy) -> String {
 pub fn totals(said: &str) -> [usize; 4] {
     let line = said.lines().last().unwrap();
     let numbers: Vec<usize> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-    numbers.try_into().expect("four numbers")
+    numbers.try_into().unwrap_or_else(|_| panic!("four numbers, not {said:?}"))
 }
 
 /// A proxy with a log of its own.

@@ -34,6 +34,8 @@ pub(super) fn tidegate(policy: Policy, job: &Job<'_>) -> Recipe {
         ("--max-attempts", proxies.max_attempts.to_string()),
         ("--eject-after", eject_after),
         ("--slow-start", slow_start),
+        ("--queue", proxies.queue.to_string()),
+        ("--queue-timeout", format!("{}ms", proxies.queue_timeout.as_millis())),
     ];
     args.extend(settings.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
     args.extend(hedging(proxies));
@@ -78,8 +80,8 @@ fn common(policy: &str, job: &Job<'_>, upstreams: impl Iterator<Item = String>) 
 
 pub(super) const TIDEGATE_CHOICES: [&str; 5] = [
     "its defaults, with the policy that the name says",
-    "--response-timeout, --max-attempts, --eject-after, --slow-start: those of the scenario, which \
-     are the defaults unless it says otherwise",
+    "--response-timeout, --max-attempts, --eject-after, --slow-start, --queue, --queue-timeout: \
+     those of the scenario, which are the defaults unless it says otherwise",
     "--hedge and its delay, attempts and --hedge-same: those of the scenario, off unless it says \
      otherwise",
     "weights, limits and backups are options of the upstreams",

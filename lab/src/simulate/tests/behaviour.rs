@@ -213,3 +213,52 @@ fn errors_by_chance_have_their_part_and_cost_no_share() {
     assert_near("errors", measured.all.error_part(), 0.01, 0.1);
     assert_near("their share", measured.all.shares()[0], 0.5, 0.01);
 }
+
+/// One backend that takes one request at a time, of one proxy or of its two workers.
+fn limited(more: &str) -> Scenario {
+    let one = backend("service = \"fixed:10ms\"\nslots = 1\nmax-in-flight = 1");
+    scenario(&one, "rate = 80", 200, &format!("[proxies]\n{more}"))
+}
+
+#[test]
+fn who_waits_before_a_limit_waits_as_in_the_backend_s_own_queue() {
+    let mut own = limited("");
+    own.backends[0].max_in_flight = None;
+    let own = run(&own, "adaptive");
+    for workers in [1, 2] {
+        let measured = run(&limited(&format!("queue = 1000\nworkers = {workers}")), "adaptive");
+        assert_eq!(measured.all.error_part(), 0.0);
+        for quantile in [0.5, 0.99, 1.0] {
+            let [found, expected] = [&measured, &own].map(|it| it.all.quantile_ms(quantile));
+            assert_near("first come, first served", found, expected, 0.002);
+        }
+    }
+}
+
+#[test]
+fn without_a_place_in_the_queue_or_after_too_long_there_a_request_is_an_error() {
+    let refused = run(&limited("queue = 0"), "adaptive");
+    let few = run(&limited("queue = 1"), "adaptive");
+    assert!(refused.all.error_part() > 0.3 && few.all.error_part() > 0.05);
+    assert!(few.all.error_part() < refused.all.error_part());
+    let short = run(&limited("queue = 1000\nqueue-timeout = \"15ms\""), "adaptive");
+    assert!(short.all.error_part() > 0.05);
+    assert!(short.all.quantile_ms(1.0) <= 25.1, "{}", short.all.quantile_ms(1.0));
+}
+
+#[test]
+fn who_waits_is_taken_by_a_backend_that_joins_or_comes_back() {
+    let slow = backend("service = \"fixed:1s\"\nslots = 1\nmax-in-flight = 1");
+    for script in ["0s..4s absent", "3s..4s restart"] {
+        let other = format!("{ONE}\nmax-in-flight = 8\nscript = [\"{script}\"]");
+        let scenario = scenario(
+            &(slow.clone() + &backend(&other)),
+            "rate = 20",
+            8,
+            &format!("{}[proxies]\nqueue = 100", focus("3s..4s")),
+        );
+        let measured = run(&scenario, "adaptive");
+        let p99 = measured.focus[0].quantile_ms(0.99);
+        assert!(measured.all.error_part() < 0.01 && p99 < 2_200.0, "{script}: {p99}");
+    }
+}

@@ -77,6 +77,11 @@ fn one_worker_may_use_what_another_leaves_of_the_budget() {
 }
 
 #[test]
+fn limits_that_are_known_and_a_queue_shorten_the_tail_of_backends_of_one_core() {
+    assert_met(&of("one-core"), 300);
+}
+
+#[test]
 fn a_backend_that_fails_fast_costs_few_requests_and_comes_back() {
     assert_met(&of("fails-fast"), 120);
 }

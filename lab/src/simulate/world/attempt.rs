@@ -2,6 +2,7 @@
 
 use tidegate::balance::{Choice, Lease, Outcome, Tried};
 use tidegate::proxy::hedging::Hedger;
+use tidegate::proxy::queue::Ticket;
 
 use super::{Event, World};
 use crate::fleet::time::{MILLISECOND, SECOND, Time, duration, nanos};
@@ -25,6 +26,19 @@ pub(super) struct Request {
     pub(super) hedges: u8,
     /// Those that are waited for, by their keys in the fleet; the one begun last is the last.
     pub(super) out: Vec<Key>,
+    /// Its place in the queue, while it waits there.
+    pub(super) waits: Option<Wait>,
+    /// How long it waited there before.
+    pub(super) waited: Time,
+}
+
+/// A stay in the queue.
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub(super) ticket: Ticket,
+    pub(super) since: Time,
+    /// When it is too long.
+    pub(super) end: Time,
 }
 
 /// One try of a request at a backend.
@@ -39,14 +53,19 @@ pub(super) struct Attempt {
 }
 
 impl World<'_> {
-    /// Sends a request to a backend, and to another one if that refuses it.
+    /// Sends a request to a backend, and to another one if that refuses it, or has it wait for one.
     pub(super) fn dispatch(&mut self, key: Key) {
         loop {
             let Some(request) = self.pending.get(key) else { return };
             let Drawn { proxy, worker, .. } = request.drawn;
             let proxy = &mut self.proxies[proxy];
-            let Some(lease) = proxy.acquire(worker, &request.tried, self.now) else {
-                return self.complete(key, true);
+            if request.attempts == 0 && proxy.has_queue() {
+                return self.join_queue(key);
+            }
+            let lease = match proxy.acquire(worker, &request.tried, self.now) {
+                Choice::Go(lease) => lease,
+                Choice::Wait => return self.join_queue(key),
+                Choice::Nobody => return self.complete(key, true),
             };
             if self.try_backend(key, lease, false) || !self.may_retry(key) {
                 return;
@@ -56,7 +75,7 @@ impl World<'_> {
 
     /// Sends a request to the backend of this lease; whether that took it. If it does not, and no
     /// other attempt is out nor may follow, the request has failed.
-    fn try_backend(&mut self, key: Key, lease: Lease, is_hedge: bool) -> bool {
+    pub(super) fn try_backend(&mut self, key: Key, lease: Lease, is_hedge: bool) -> bool {
         let Some(request) = self.pending.get(key) else { return false };
         let (drawn, now) = (request.drawn, self.now);
         let proxy = &mut self.proxies[drawn.proxy];
@@ -81,7 +100,7 @@ impl World<'_> {
     }
 
     /// Whether there is such a request, no attempt of it is out, and one more may be.
-    fn may_retry(&mut self, key: Key) -> bool {
+    pub(super) fn may_retry(&mut self, key: Key) -> bool {
         let Some(request) = self.pending.get(key) else { return false };
         let own = request.attempts - usize::from(request.hedges);
         request.out.is_empty()
@@ -192,7 +211,7 @@ impl World<'_> {
 
     /// A request has ended. Its other attempts are cancelled: the proxy reads their answers and
     /// drops them, so their backends notice nothing.
-    fn complete(&mut self, key: Key, is_error: bool) {
+    pub(super) fn complete(&mut self, key: Key, is_error: bool) {
         let Some(request) = self.pending.get(key) else { return };
         for job in std::mem::take(&mut request.out) {
             if let Some(attempt) = self.fleet.disown(job) {

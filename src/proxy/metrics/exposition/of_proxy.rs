@@ -107,6 +107,22 @@ pub(super) static FAMILIES: &[Family] = &[
     counter("tidegate_hedges_won", &[], "Those whose answer was the first.", |all, out| {
         out.count(&[], all.snapshot.total.hedges_won)
     }),
+    gauge(
+        "tidegate_queue_length",
+        &[],
+        "Requests that wait because all backends are at their limits.",
+        |all, out| out.level(&[], all.queue.now as u64),
+    ),
+    gauge("tidegate_queue_limit", &[], "How many requests may wait so.", |all, out| {
+        out.level(&[], all.queue.most as u64)
+    }),
+    histogram(
+        "tidegate_queue_wait_seconds",
+        &[],
+        "How long requests that ended had waited so, whatever became of them. Those that never \
+         waited are left out.",
+        |all, out| out.histogram(&[], &all.snapshot.queue_waits),
+    ),
     // Of the event loops, the log and the configuration.
     counter("tidegate_worker_turns", WORKER, "Turns of a worker's event loop.", |all, out| {
         workers(all).try_for_each(|(name, worker)| out.count(&[&name], worker.turns))

@@ -8,7 +8,7 @@ use crate::balance::{Admission, Availability, Cause, Known};
 use crate::proxy::backends::{BackendNow, Unresolved};
 use crate::proxy::lookups::NameNow;
 use crate::proxy::metrics::{BackendSnapshot, Snapshot};
-use crate::proxy::observed::Observed;
+use crate::proxy::observed::{Observed, Occupancy};
 use crate::proxy::settings::Backend;
 
 /// See the module.
@@ -16,6 +16,7 @@ use crate::proxy::settings::Backend;
 pub struct Scrape {
     pub(super) backends: Vec<BackendFigures>,
     pub(super) names: Vec<NameNow>,
+    pub(super) queue: Occupancy,
     pub(super) snapshot: Snapshot,
     pub(super) log: Option<Log>,
     pub(super) reloads: Option<Reloads>,
@@ -111,7 +112,7 @@ impl Scrape {
         process: Process,
         started: SystemTime,
     ) -> Self {
-        let Observed { backends, unresolved, names, scores, mut snapshot } = observed;
+        let Observed { backends, unresolved, names, scores, queue, mut snapshot } = observed;
         let scores: HashMap<_, _> = scores.iter().map(|score| (score.id, score)).collect();
         let mut figures: Vec<BackendFigures> = Vec::with_capacity(backends.len());
         let mut places = HashMap::new();
@@ -141,7 +142,7 @@ impl Scrape {
         for Unresolved { backend, .. } in unresolved {
             add(BackendFigures::unresolved(backend));
         }
-        Self { backends: figures, names, snapshot, log, reloads, process, started }
+        Self { backends: figures, names, queue, snapshot, log, reloads, process, started }
     }
 }
 

@@ -3,7 +3,8 @@
 //! on how bytes were cut does not.
 //!
 //! An input is a letter, which chooses what is checked, and then a script or a stream. In a script
-//! in which a second attempt begins, time that passes may begin others.
+//! in which a second attempt begins, time that passes may begin others. In one in which backends
+//! have requests of other clients, this one's may wait.
 
 mod cuts;
 mod judge;
@@ -55,6 +56,9 @@ fn anything_goes((policy, connections): (Policy, UpstreamReuse), script: &[u8]) 
     rig.settings.upstream_reuse = connections;
     if policy == Policy::Adaptive {
         (0..rig.servers.len()).for_each(|backend| rig.measure(backend, Duration::from_millis(9)));
+    }
+    if script.windows(2).any(|step| step == b"~a") {
+        rig.settings.limits.queue = 1;
     }
     if script.windows(2).any(|step| step == b"~h") {
         rig.allow_hedges(MOST_HEDGES);

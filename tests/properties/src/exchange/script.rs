@@ -15,9 +15,12 @@
 //! | `D`, `S` | the proxy begins to stop; it has waited long enough |
 //! | `h` | another attempt begins, if it may |
 //! | `rNUMBER` | all backends but the first so many are removed, and have had their time |
+//! | `aNUMBER` | this backend is limited to what it has, at least one, and gets another request |
+//! | `g` | one of these ends |
 //! | `nNUMBER` | of several backends in use, steps are of the one with this place from now on |
 
 use rig::{Dial, ExchangeHarness, Peer, Socket};
+use tidegate::balance::{Lease, Role};
 use tidegate::proxy::exchange::{Exchange, StreamEnd};
 
 /// Most bytes, or milliseconds, that a number stands for.
@@ -34,13 +37,15 @@ const MOST_ADDRESSES: usize = 4;
 
 /// Plays a script, and says what the client sent.
 pub(super) fn play(rig: &mut ExchangeHarness, script: &[u8]) -> Vec<u8> {
-    let mut player = Player { rig, sent: Vec::new(), letters_left: MOST_LETTERS, place: 0 };
+    let (sent, others) = (Vec::new(), Vec::new());
+    let mut player = Player { rig, sent, letters_left: MOST_LETTERS, place: 0, others };
     for step in script.split(|byte| *byte == b'~').take(MOST_STEPS) {
         if let Some((kind, rest)) = step.split_first() {
             player.step(*kind, rest);
             player.rig.run();
         }
     }
+    player.others.into_iter().for_each(|lease| player.rig.give_back(lease));
     player.sent
 }
 
@@ -51,6 +56,8 @@ struct Player<'a> {
     letters_left: usize,
     /// The place of the backend whose steps are played.
     place: usize,
+    /// Of requests of other clients.
+    others: Vec<Lease>,
 }
 
 impl Player<'_> {
@@ -76,9 +83,20 @@ impl Player<'_> {
                 let removed: Vec<_> = rig.ids.iter().copied().skip(number(rest)).collect();
                 rig.remove(&removed);
             }
+            b'a' => self.other_asks(number(rest)),
+            b'g' => self.others.pop().into_iter().for_each(|lease| rig.give_back(lease)),
             b'n' => self.place = number(rest),
             _ => self.backend_step(kind, rest),
         }
+    }
+
+    /// A backend that takes as many requests as it has from now on, and at least one, gets one.
+    fn other_asks(&mut self, backend: usize) {
+        let rig = &mut *self.rig;
+        let Some(id) = rig.ids.get(backend).copied() else { return };
+        let limit = rig.in_flight(backend).max(1);
+        rig.set_role(backend, Role { max_in_flight: Some(limit), ..Role::default() });
+        self.others.extend(rig.balancer.acquire_bound(id, rig.now).lease());
     }
 
     /// A step of a backend in use, if there is one.
