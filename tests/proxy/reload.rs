@@ -396,7 +396,7 @@ fn no_request_fails_and_no_row_is_lost_however_often_it_is_reloaded() {
     let addresses = origins.each_ref().map(|origin| origin.address);
     let folder = tempfile::tempdir().unwrap();
     let log = |name: usize| folder.path().join(format!("{name}.csv"));
-    let rest = |name| format!("log = '{}'\nworkers = 2", log(name).display());
+    let rest = |name| format!("sandbox = 'off'\nlog = '{}'\nworkers = 2", log(name).display());
     let mut configured = Configured::start(&rest(0), &addresses);
     let mut files = 0;
     let look = |reload: usize, process: &Process| {
@@ -420,7 +420,7 @@ fn memory_stays_the_same_however_often_it_is_reloaded() {
     let origins = [(); 4].map(|()| answering("x"));
     let addresses = origins.each_ref().map(|origin| origin.address);
     // The log's rings come to be resident as rows pass through them for the first time.
-    let rest = "log = 'none'\nworkers = 2";
+    let rest = "sandbox = 'off'\nlog = 'none'\nworkers = 2";
     let mut configured = Configured::start(rest, &addresses);
     let mut resident = Vec::new();
     let look = |reload: usize, process: &Process| {
