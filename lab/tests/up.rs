@@ -363,20 +363,20 @@ fn set_up(path: &TempDir) -> (Option<i32>, String) {
 
 #[test]
 fn setup_installs_once_what_is_missing() {
-    // This installer makes an executable of each package it is asked for; two go by another name.
+    // This installer makes an executable of each package it is asked for; three go by another name.
     let install = r#"cd "${0%/*}" || exit 1
         [ "$1" = install ] || exit 0
         for name; do case $name in
             -*|install) ;;
             chromium-driver) /bin/cp curl chromedriver ;;
             groff-base) /bin/cp curl groff ;;
+            systemd) /bin/cp curl systemd-analyze ;;
             *) /bin/cp curl "$name" ;;
         esac; done"#;
     let path = programs(&[("curl", ""), ("apt-get", install), ("sudo", r#"exec "$@""#)]);
-    assert_eq!(
-        set_up(&path),
-        (Some(0), "installed wrk, python3, chromium, chromium-driver, groff-base\n".to_owned())
-    );
+    let installed =
+        "installed wrk, python3, chromium, chromium-driver, systemd, groff-base\n".to_owned();
+    assert_eq!(set_up(&path), (Some(0), installed));
     assert_eq!(set_up(&path), (Some(0), "nothing is missing\n".to_owned()));
 }
 
@@ -405,7 +405,8 @@ fn setup_for_the_arena_makes_an_environment_beside_the_programs_and_names_what_f
         printf '#!/bin/sh\necho "$@" > "%s/asked"\nexit 3\n' "$3" > "$3/bin/pip"
         /bin/chmod 755 "$3/bin/pip""#;
     let nothing =
-        ["wrk", "curl", "chromium", "chromedriver", "groff", "haproxy"].map(|name| (name, ""));
+        ["wrk", "curl", "chromium", "chromedriver", "systemd-analyze", "groff", "haproxy"]
+            .map(|name| (name, ""));
     let path = programs(&[&nothing[..], &[("python3", python)]].concat());
     let target = tempfile::tempdir().unwrap();
     let folder = target.path().join("debug");
