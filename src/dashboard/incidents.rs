@@ -11,7 +11,7 @@ const GAP_US: u64 = 10_000_000;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Incidents {
-    /// In the order in which they began.
+    /// In the order of their newest errors.
     all: VecDeque<Incident>,
 }
 
@@ -36,15 +36,17 @@ impl Incidents {
         fault: &str,
         backend: Option<usize>,
     ) {
-        let is_same = |known: &&mut Incident| {
+        let is_same = |known: &Incident| {
             let is_near = at_us.abs_diff(known.last_us) <= GAP_US
                 || (known.first_us..=known.last_us).contains(&at_us);
             is_near && (known.status, &*known.fault, known.backend) == (status, fault, backend)
         };
-        if let Some(known) = self.all.iter_mut().rev().find(is_same) {
+        let place = self.all.iter().rposition(is_same);
+        if let Some(mut known) = place.and_then(|place| self.all.remove(place)) {
             known.requests += 1;
             known.first_us = known.first_us.min(at_us);
             known.last_us = known.last_us.max(at_us);
+            self.all.push_back(known);
             return;
         }
         if self.all.len() == INCIDENTS_MAX {
@@ -102,7 +104,7 @@ mod tests {
         incidents.add(3, Some(404), "", Some(1));
         incidents.add(4, Some(502), "connect_refused", Some(0));
         let counts: Vec<_> = incidents.between(0, 9).map(|it| it.requests).collect();
-        assert_eq!(counts, [1, 1, 1, 2]);
+        assert_eq!(counts, [2, 1, 1, 1]);
     }
 
     #[test]
@@ -111,7 +113,11 @@ mod tests {
         for second in 0..300 {
             incidents.add(second * 20 * SECOND_US, None, "", None);
         }
-        let told = told(&incidents);
-        assert_eq!((told.len(), told[199].1), (INCIDENTS_MAX, 100 * 20));
+        let known = told(&incidents);
+        assert_eq!((known.len(), known[199].1), (INCIDENTS_MAX, 100 * 20));
+        // One that goes on is not the oldest.
+        incidents.add((100 * 20 + 1) * SECOND_US, None, "", None);
+        incidents.add(9_999 * SECOND_US, Some(500), "", None);
+        assert_eq!(told(&incidents)[1], (None, 100 * 20, 100 * 20 + 1, 2));
     }
 }

@@ -197,6 +197,7 @@ impl Snapshot {
             (Some(_), None) => status.clone(),
         };
         let message = (source.state != State::Live).then(|| source.message.clone());
+        let window = window.within(model);
         let end = end(model, &source, window, now_us);
         let (timeline, count) = window.of(model);
         let (start, slots) = match (end, window) {

@@ -79,12 +79,30 @@ impl Window {
                 let newest = model.span_us().map_or(0, |(_, newest)| newest.div_euclid(1_000_000));
                 let is_recent = from > newest - RECENT_SECONDS;
                 let timeline = if is_recent { &model.recent } else { &model.whole };
-                let slot = |second: i64| second.div_euclid(timeline.slot_seconds());
-                (timeline, slot(to) - slot(from) + 1)
+                (timeline, (to - from) / timeline.slot_seconds() + 1)
             }
         }
     }
+
+    /// A range as it is shown: the part of it in which there are rows, in whole slots. Nothing of
+    /// it may be left.
+    pub(super) fn within(self, model: &Model) -> Self {
+        let Self::Between(from, to) = self else { return self };
+        let (timeline, _) = self.of(model);
+        let Some((first_us, newest_us)) = model.span_us() else { return self };
+        let length = timeline.slot_seconds();
+        let slot = |second: i64| second.div_euclid(length);
+        let (first, newest) =
+            (slot(first_us.div_euclid(SECOND)), slot(newest_us.div_euclid(SECOND)));
+        let (from, to) = (slot(from).max(first), slot(to).min(newest));
+        // One that lies before the first row, or behind the newest, keeps a single slot.
+        let to = to.max(from);
+        Self::Between(from * length, (to + 1) * length - 1)
+    }
 }
+
+/// In microseconds.
+const SECOND: i64 = 1_000_000;
 
 fn is_a_time(ms: i64) -> bool {
     (0..=LAST_MS).contains(&ms)

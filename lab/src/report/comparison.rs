@@ -216,17 +216,22 @@ fn listed(names: &[&str]) -> String {
 
 /// From what the intervals are computed.
 fn basis(report: &Report) -> String {
-    let repeated = configurations(report).iter().any(|it| it.runs.len() >= RUNS_MIN);
-    let from = if repeated {
-        "from the runs of a configuration that was run three times or more, else from blocks of \
-         time of a run"
-    } else {
-        "from up to 20 blocks of time of each run; what changes from run to run is not in them, so \
-         repeat the runs to know more (--repeat of `scenarios`)"
+    let all = configurations(report);
+    let is_repeated = |it: &Configuration<'_>| it.runs.len() >= RUNS_MIN;
+    let from = match (all.iter().any(is_repeated), all.iter().all(is_repeated)) {
+        (_, true) => "from the runs of each configuration",
+        (true, false) => {
+            "from the runs of a configuration that was run three times or more, else from up to 20 \
+             blocks of time of each run, in which what changes from run to run is not"
+        }
+        (false, false) => {
+            "from up to 20 blocks of time of each run; what changes from run to run is not in them, \
+             so repeat the runs to know more (--repeat of `scenarios`)"
+        }
     };
     format!(
         "In brackets is the interval that holds the true difference with 95 % confidence, computed \
          {from}. A difference is more than chance if its interval does not hold 0 and it is more \
-         than 1 %."
+         than 1 %; of twenty figures that do not differ, one seems to."
     )
 }

@@ -79,6 +79,12 @@ struct Configured {
 }
 
 impl Setup {
+    /// Whether another run was made in the same way but at another time.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        Self { date: String::new(), ..self.clone() }
+            == Self { date: String::new(), ..other.clone() }
+    }
+
     /// Reads what stands beside the log at `log`.
     pub(super) fn beside(log: &Path) -> Self {
         let conditions: Conditions = read(&Conditions::path(log));

@@ -11,8 +11,8 @@ pub(super) struct Configuration<'a> {
 }
 
 /// The configurations of a report, in its order. A run is a repetition of another if its log has
-/// the same name in the same folder, with `_2`, `_3` and so on after it, and the same policy and
-/// kind of connections in its rows.
+/// the same name in the same folder, with `_2`, `_3` and so on after it, the same policy and kind
+/// of connections in its rows, and was made in the same way as far as that is known.
 pub(super) fn configurations(report: &Report) -> Vec<Configuration<'_>> {
     let mut all: Vec<Configuration<'_>> = Vec::new();
     for run in &report.runs {
@@ -40,6 +40,7 @@ pub(super) fn is_same(a: &Run, b: &Run) -> bool {
         && a.connection == b.connection
         && a.path.parent() == b.path.parent()
         && repeated(&a.label) == repeated(&b.label)
+        && a.setup.is_alike(&b.setup)
 }
 
 /// A name without the number of the repetition.

@@ -106,9 +106,9 @@ pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The 97.5th percentile of Student's t with 1 to 12 degrees of freedom.
-const STUDENT: [f64; 12] =
-    [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179];
+/// The 97.5th percentile of Student's t with 1 to 13 degrees of freedom.
+const STUDENT: [f64; 13] =
+    [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160];
 
 /// The same for any number of degrees, rounded down; beyond the table by the first terms of the
 /// expansion about the normal distribution (Abramowitz and Stegun, 26.7.5), exact to 0.001.

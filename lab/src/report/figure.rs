@@ -123,7 +123,9 @@ impl Figure {
             Kind::Rate => {
                 let count = |block: &Option<Block>| block.as_ref().map_or(0.0, self.of_block);
                 let counts: Vec<_> = blocks.iter().map(count).collect();
-                Error::of_mean(&counts, VALUES_MIN).map(|it| it.times(value / mean(&counts)))
+                let mean = Some(mean(&counts)).filter(|mean| *mean > 0.0);
+                let error = Error::of_mean(&counts, VALUES_MIN);
+                error.zip(mean).map(|(error, mean)| error.times(value / mean))
             }
         };
         Some(Estimate { value, error })

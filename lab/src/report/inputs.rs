@@ -16,7 +16,8 @@ const OLD: &str = "old";
 /// Reads every log of `places`, each once. Those of a folder are sorted; the order of `places` is
 /// kept.
 pub(super) fn read(places: &[PathBuf], seconds: Option<f64>) -> Result<Report, ReportError> {
-    let report = Report { runs: Vec::new(), left_out: Vec::new(), baseline: None };
+    let report =
+        Report { runs: Vec::new(), left_out: Vec::new(), bare: Vec::new(), baseline: None };
     let mut inputs = Inputs { seconds, known: HashSet::new(), report };
     for place in places {
         if place.is_dir() {
@@ -48,7 +49,7 @@ impl Inputs {
             Err(Unread::NotALog(source)) => {
                 return Err(ReportError::Log { path: path.to_owned(), source });
             }
-            Err(error) => self.leave_out(path, &error),
+            Err(error) => self.leave_out_log(path, &error),
         }
         Ok(())
     }
@@ -65,7 +66,7 @@ impl Inputs {
             let below = path.strip_prefix(folder).unwrap_or(&path);
             match self.run(&path, &below.with_file_name(stem(below)).to_string_lossy()) {
                 Ok(run) => runs.extend(run),
-                Err(error) => self.leave_out(&path, &error),
+                Err(error) => self.leave_out_log(&path, &error),
             }
         }
         runs.sort_by_key(Run::rank);
@@ -100,6 +101,13 @@ impl Inputs {
             Err(_) => true,
         };
         is_new.then(|| Run::read(path, label, self.seconds)).transpose()
+    }
+
+    fn leave_out_log(&mut self, path: &Path, reason: &Unread) {
+        if matches!(reason, Unread::NoRows) {
+            self.report.bare.push(plain(&path.to_string_lossy()));
+        }
+        self.leave_out(path, reason);
     }
 
     fn leave_out(&mut self, path: &Path, reason: &dyn std::fmt::Display) {

@@ -123,9 +123,11 @@ impl Figure {
 impl Limit {
     /// Each run that exceeds the limit, or whose figure is not known, in words.
     pub fn exceeded<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = String> + 'a {
-        report.runs.iter().filter_map(|run| {
+        let bare = report.bare.iter();
+        let bare = bare.map(|path| format!("{path}: {} is not known: it has no rows", self.text));
+        let runs = report.runs.iter().filter_map(|run| {
             let Some(value) = self.figure.of(run) else {
-                return Some(format!("{}: {} can't be told", run.name, self.text));
+                return Some(format!("{}: {} is not known", run.name, self.text));
             };
             let holds = match self.relation {
                 Relation::Above => value > self.value,
@@ -135,6 +137,7 @@ impl Limit {
             };
             let words = self.figure.words(value);
             holds.then(|| format!("{}: {} ({words})", run.name, self.text))
-        })
+        });
+        runs.chain(bare)
     }
 }

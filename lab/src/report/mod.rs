@@ -47,6 +47,8 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// Files that have no rows, and files of a folder that are no logs, each with the reason.
     pub left_out: Vec<String>,
+    /// Logs without rows.
+    pub bare: Vec<String>,
     /// The configuration that the others are compared with; `None` for the first.
     pub baseline: Option<String>,
 }

@@ -200,11 +200,12 @@ impl Proxy {
 
     /// The backend that a second attempt of a request goes to, which is paid for then.
     pub(super) fn acquire_hedge(&mut self, worker: usize, tried: &Tried, now: Time) -> Choice {
-        if !self.queues[worker].is_empty() {
-            return Choice::Wait;
-        }
         if !self.hedger.spend() {
             return Choice::Nobody;
+        }
+        if !self.queues[worker].is_empty() {
+            self.hedger.refund();
+            return Choice::Wait;
         }
         let (none, instant) = (Tried::default(), self.epoch.instant(now));
         let tried = if self.hedging.same { &none } else { tried };

@@ -252,6 +252,8 @@ impl Exchange {
         let reason = attempt.lease.reason();
         let changes_standing = attempt.lease.is_probe()
             || outcome == Outcome::Failed
+            // A trial of a retry, or of a client that is bound to a backend, goes by these names.
+            || matches!(reason, Reason::Retry | Reason::Only)
             || matches!(reason, Reason::Cooling | Reason::Trial | Reason::First);
         context.balancer.observe(&mut attempt.lease, outcome, answer.at);
         if changes_standing {

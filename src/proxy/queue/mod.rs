@@ -5,18 +5,19 @@
 //! one load of an atomic per choice, and one behind a fence per lease that is given back; only
 //! requests that wait, and those that free something while one waits, take its lock.
 //!
-//! **Order.** Whoever finds somebody waiting waits behind, so an arrival never takes what was freed
-//! for another one. A request that was sent before and failed stands before those that were never
-//! sent. The first that is not called yet is called if there are more places than calls, so none
-//! overtakes another, but this: two that are called at once, because two places
-//! are free, may look in either order, because their workers run side by side.
+//! **Order.** A request that finds others waiting joins behind them, so an arrival never takes what
+//! was freed for another one. A request that was sent before and failed stands before those that
+//! were never sent, and looks before it joins. The first that is not called yet is called if there
+//! are more places than calls. So none of those that wait overtakes another, but two that are called
+//! at once, because two places are free, may look in either order: their workers run side by side.
 //!
 //! **No call is lost.** A call ends in one of these ways, each under the lock.
 //! - The request goes. If there are still more places than calls, the next one is called: so one
 //!   call is enough where a whole backend joined.
 //! - The request leaves the queue. Whoever is first now is called.
 //! - It finds no place, and something was freed meanwhile that called nobody: it looks again.
-//! - It finds no place because it can't go to every backend: the next one behind it is called.
+//! - It finds no place because it can't go to every backend: the next one behind it is called, or
+//!   looks once more if it is called already.
 //! - It finds no place, and nobody else would.
 //!
 //! **No wake-up is lost.** Something is freed, as a lease that is given back or an ejection that
@@ -34,6 +35,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::ops::Bound;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, PoisonError};
 
@@ -100,6 +102,8 @@ struct Entry {
     client: u64,
     scope: Scope,
     turn: Turn,
+    /// Something that one before it can't use was freed while it looked.
+    looks_again: bool,
 }
 
 /// Whether a request may look for a backend.
@@ -123,7 +127,7 @@ pub struct Call {
 }
 
 impl Queue {
-    /// Nobody waits for so many workers.
+    /// An empty queue for so many workers.
     #[must_use]
     pub fn new(workers: usize, wake: Arc<dyn Wake>) -> Self {
         let calls = std::iter::repeat_with(Vec::new).take(workers).collect();
@@ -193,6 +197,17 @@ impl Content {
         self.called += 1;
         self.calls[entry.worker].push(Call { client: entry.client, rank: *rank });
         Some(entry.worker)
+    }
+
+    /// What one can't use is for the next one behind it, which is called, or looks once more.
+    fn pass_on(&mut self, from: Rank) -> Option<usize> {
+        let behind = (Bound::Excluded(from), Bound::Unbounded);
+        let (_, next) = self.entries.range_mut(behind).next()?;
+        if next.turn == Turn::Called {
+            next.looks_again = true;
+            return None;
+        }
+        self.call_next(Some(from))
     }
 
     /// Whether the first in line neither looks nor has a timer.
@@ -265,7 +280,13 @@ impl WorkerQueue {
         let looks = before.all(|(_, it)| it.scope == Scope::Some && it.turn != Turn::Called);
         let turn = if looks { Turn::Called } else { Turn::Waits };
         content.called += usize::from(looks);
-        content.entries.insert(rank, Entry { worker: self.worker, client, scope, turn });
+        let entry = Entry { worker: self.worker, client, scope, turn, looks_again: false };
+        content.entries.insert(rank, entry);
+        // The one that was the first has a timer for what it knew when it was.
+        let behind = content.entries.range_mut((Bound::Excluded(rank), Bound::Unbounded)).next();
+        if let Some((_, next)) = behind.filter(|(_, next)| next.turn == Turn::Watches) {
+            next.turn = Turn::Waits;
+        }
         self.queue.len.store(content.entries.len(), Relaxed);
         drop(content);
         fence(SeqCst);
@@ -328,16 +349,17 @@ impl Ticket {
     #[must_use]
     pub fn stays(&self) -> Turn {
         let mut content = self.own.queue.lock();
-        if std::mem::take(&mut content.is_missed) {
+        let is_first = content.entries.first_key_value().is_some_and(|(it, _)| *it == self.rank);
+        let is_missed = std::mem::take(&mut content.is_missed);
+        let Some(entry) = content.entries.get_mut(&self.rank) else { return Turn::Waits };
+        if std::mem::take(&mut entry.looks_again) || is_missed {
             return Turn::Called;
         }
-        let is_first = content.entries.first_key_value().is_some_and(|(it, _)| *it == self.rank);
         let turn = if is_first { Turn::Watches } else { Turn::Waits };
-        let Some(entry) = content.entries.get_mut(&self.rank) else { return Turn::Waits };
         entry.turn = turn;
         let scope = entry.scope;
         content.called -= 1;
-        let called = if scope == Scope::Some { content.call_next(Some(self.rank)) } else { None };
+        let called = if scope == Scope::Some { content.pass_on(self.rank) } else { None };
         self.own.queue.tell(content, called, Some(self.own.worker));
         turn
     }

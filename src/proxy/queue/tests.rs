@@ -182,6 +182,35 @@ fn while_a_backend_is_out_the_first_in_line_watches_whoever_leaves() {
     assert_eq!((rig.called(), fourth.turn()), (NONE, Turn::Waits), "no time frees anything");
 }
 
+#[test]
+fn what_one_cannot_use_is_for_the_next_even_if_that_one_looks_already() {
+    let rig = Rig::new(0);
+    let first = rig.waits(0, 1);
+    rig.queue.freed();
+    let (picky, turn) = rig.join(0, 2, Class::Again, Scope::Some);
+    assert_eq!(turn, Turn::Called);
+    // Both have looked in vain when something is freed that the one in front can't use.
+    rig.workers[1].freed(|| 1);
+    assert_eq!(picky.stays(), Turn::Called, "it looks again, in vain");
+    assert_ne!(picky.stays(), Turn::Called);
+    assert_eq!(first.stays(), Turn::Called, "it was freed for this one");
+    assert_ne!(first.stays(), Turn::Called);
+}
+
+#[test]
+fn one_that_is_the_first_again_looks_for_how_long_a_backend_is_out() {
+    let rig = Rig::new(0);
+    let (first, turn) = rig.join(0, 1, Class::First, Scope::All);
+    assert_eq!((turn, first.stays()), (Turn::Called, Turn::Watches));
+    let (before, turn) = rig.join(0, 2, Class::Again, Scope::All);
+    assert_eq!((turn, before.stays()), (Turn::Called, Turn::Watches));
+    assert_eq!(rig.called(), NONE);
+    // A backend goes out, and the one before it, which was told, goes to another.
+    rig.workers[0].freed(|| 0);
+    before.goes(|| 0, || true);
+    assert_eq!(rig.called()[0], [2, 1], "it is the first now, and has no timer for that");
+}
+
 /// What a request does next. Each step is one that others can't see half of.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Step {

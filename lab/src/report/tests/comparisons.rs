@@ -135,8 +135,16 @@ fn repetitions_are_one_configuration_whose_spread_is_told() {
     assert!(said.contains(less) && said.contains("25.0 % less (1"), "{said}");
     assert!(said.contains("from the runs of a configuration that was run three times"), "{said}");
     let other = log("adaptive_sma", 100, |_| 200);
-    let said = text(&of(&[("a.csv", &logs[0].1), ("a_2.csv", &other)]));
-    assert!(!said.contains("Runs of one configuration"), "another policy is no repetition: {said}");
+    let (ten, twenty) = (run_json("", "wrk -c10", "x"), run_json("", "wrk -c20", "x"));
+    for (second, more) in
+        [(&other, vec![]), (&logs[1].1, vec![("a_run.json", &ten), ("a_2_run.json", &twenty)])]
+    {
+        let more = more.iter().map(|(name, text)| (*name, text.as_str()));
+        let files: Vec<_> =
+            [("a.csv", logs[0].1.as_str()), ("a_2.csv", second)].into_iter().chain(more).collect();
+        let said = text(&of(&files));
+        assert!(!said.contains("Runs of one configuration"), "not made alike: {said}");
+    }
 }
 
 #[test]
@@ -195,7 +203,11 @@ fn a_limit_is_exceeded_by_the_runs_of_which_it_is_true() {
     let bare = of(&[("a.csv", &log("round-robin", 100, |_| 200).replace(",200.000,", ",,"))]);
     let limit: Limit = "p95>250".parse().expect("a limit");
     let said: Vec<_> = limit.exceeded(&bare).collect();
-    assert_eq!(said, ["round-robin, persistent: p95>250 can't be told"]);
+    assert_eq!(said, ["round-robin, persistent: p95>250 is not known"]);
+    let header = super::SIX;
+    let with_none = of(&[("a.csv", &log("round-robin", 100, |_| 200)), ("none.csv", header)]);
+    let said: Vec<_> = limit.exceeded(&with_none).collect();
+    assert!(said.len() == 1 && said[0].ends_with("none.csv: p95>250 is not known: it has no rows"));
 }
 
 #[test]

@@ -106,6 +106,9 @@ fn a_range_has_the_figures_of_its_seconds() {
     };
     assert_eq!(of(500, 519), (20, 1.0, 1_000, 20), "lately by the second");
     assert_eq!(of(100, 199), (100, 1.0, 2_000, 50), "before that in longer slots");
+    assert_eq!(of(101, 101), (2, 1.0, 2_000, 1), "in whole slots");
+    assert_eq!(of(500, 8_000_000_000), (100, 1.0, 1_000, 100), "as far as there are rows");
+    assert_eq!(of(0, 10_000), (600, 1.0, 2_000, 300));
     assert_eq!(of(700, 800).0, 0);
     let window = &snapshot(rows.clone(), Window::Between(500, 519))["window"];
     assert_eq!((&window["name"], &window["end"]), (&json!("range"), &json!("last_row")));
