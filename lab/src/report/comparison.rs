@@ -221,12 +221,12 @@ fn basis(report: &Report) -> String {
     let from = match (all.iter().any(is_repeated), all.iter().all(is_repeated)) {
         (_, true) => "from the runs of each configuration",
         (true, false) => {
-            "from the runs of a configuration that was run three times or more, else from up to 20 \
-             blocks of time of each run, in which what changes from run to run is not"
+            "from the runs of a configuration that was run three times or more, else from up to \
+             20 blocks of time of each run, in which what changes from run to run is not"
         }
         (false, false) => {
-            "from up to 20 blocks of time of each run; what changes from run to run is not in them, \
-             so repeat the runs to know more (--repeat of `scenarios`)"
+            "from up to 20 blocks of time of each run; what changes from run to run is not in \
+             them, so repeat the runs to know more (--repeat of `scenarios`)"
         }
     };
     format!(

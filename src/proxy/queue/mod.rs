@@ -8,8 +8,9 @@
 //! **Order.** A request that finds others waiting joins behind them, so an arrival never takes what
 //! was freed for another one. A request that was sent before and failed stands before those that
 //! were never sent, and looks before it joins. The first that is not called yet is called if there
-//! are more places than calls. So none of those that wait overtakes another, but two that are called
-//! at once, because two places are free, may look in either order: their workers run side by side.
+//! are more places than calls. So none of those that wait overtakes another, but two that are
+//! called at once, because two places are free, may look in either order: their workers run side by
+//! side.
 //!
 //! **No call is lost.** A call ends in one of these ways, each under the lock.
 //! - The request goes. If there are still more places than calls, the next one is called: so one
