@@ -37,7 +37,8 @@ impl Rotation {
             "systemctl",
             &format!(
                 "case \"$*\" in\n'--quiet is-active tidegate.service') ;;\n\
-                 'kill --signal=SIGUSR1 tidegate.service') kill -s USR1 {process} ;;\n\
+                 'kill --kill-who=main --signal=SIGUSR1 tidegate.service') \
+                 kill -s USR1 {process} ;;\n\
                  *) echo \"unexpected: $*\" >&2; exit 1 ;;\nesac"
             ),
         )]);
