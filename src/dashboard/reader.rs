@@ -3,7 +3,6 @@
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::model::Model;
 use super::snapshot_cache::SnapshotCache;
 use super::source::Source;
 use crate::reactor::Waker;
@@ -19,8 +18,7 @@ pub(super) fn run(mut source: Source, cache: &SnapshotCache, server: &Waker) {
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
-            let model = Model::new(source.description());
-            cache.with_model(SystemTime::now(), |known| *known = model);
+            cache.begin(&source, SystemTime::now());
         }
         let read_all = !read_block(&mut source, cache);
         let now = now();

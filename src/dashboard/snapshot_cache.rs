@@ -53,6 +53,15 @@ impl SnapshotCache {
         Self { state: Mutex::new(state) }
     }
 
+    /// Another log begins, or the same anew. What is told of the log changes with its figures, so
+    /// that nobody gets those of one with the name of another.
+    pub(super) fn begin(&self, source: &Source, now: SystemTime) {
+        let model = Model::new(source.description());
+        let mut state = self.lock();
+        state.model = model;
+        state.tells(source, now);
+    }
+
     /// Gives the reader the model, for rows that were there at `now`. It holds a lock meanwhile, so
     /// `work` should be short: a block of rows.
     pub(super) fn with_model<T>(&self, now: SystemTime, work: impl FnOnce(&mut Model) -> T) -> T {
@@ -64,13 +73,10 @@ impl SnapshotCache {
     /// Publishes what is known by now.
     pub(super) fn publish(&self, source: &Source, now: SystemTime) {
         let mut state = self.lock();
-        state.at_us = micros(now);
+        state.tells(source, now);
         let at_us = state.at_us;
         state.model.settle(at_us);
-        state.status = source.status().clone();
-        state.stem = source.stem();
         state.number += 1;
-        state.made = Default::default();
     }
 
     /// The requests that are asked for, as JSON.
@@ -89,6 +95,13 @@ impl SnapshotCache {
 }
 
 impl Shared {
+    fn tells(&mut self, source: &Source, now: SystemTime) {
+        self.at_us = micros(now);
+        self.status = source.status().clone();
+        self.stem = source.stem();
+        self.made = Default::default();
+    }
+
     fn published(&mut self, window: Window) -> Published {
         let make = || {
             let (model, status, stem) = (&self.model, &self.status, self.stem.as_deref());
@@ -134,5 +147,29 @@ mod tests {
             serde_json::from_str(&cache.latest(Window::Minute).json).unwrap();
         assert_eq!(told["window"]["end"], "now");
         assert_eq!(told["window"]["to_ms"], 1_100);
+    }
+
+    #[test]
+    fn a_log_that_begins_is_told_with_its_own_name_before_it_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, crate::journal::header()).unwrap();
+            let mut source = Source::new(path, None);
+            assert!(source.look(UNIX_EPOCH), "it begins");
+            source
+        };
+        let (old, new) = (log("old.csv"), log("new.csv"));
+        let cache = SnapshotCache::new(&old);
+        cache.begin(&old, UNIX_EPOCH);
+        cache.publish(&old, UNIX_EPOCH);
+        let path = || {
+            let told = cache.latest(Window::Minute).json;
+            let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+            told["source"]["path"].as_str().unwrap().to_owned()
+        };
+        assert!(path().ends_with("old.csv"));
+        cache.begin(&new, UNIX_EPOCH);
+        assert!(path().ends_with("new.csv"), "{}", path());
     }
 }
