@@ -21,6 +21,7 @@ pub mod console;
 pub mod control;
 pub mod ctl;
 pub mod dashboard;
+pub mod decision;
 pub mod dns;
 pub mod endpoint;
 pub mod health;

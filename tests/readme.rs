@@ -25,13 +25,14 @@ use tidegate::journal;
 use tidegate::proxy::metrics::exposition;
 
 /// The documents whose commands are run here.
-const RUN_HERE: [&str; 12] = [
+const RUN_HERE: [&str; 13] = [
     "README.md",
     "docs/admin.md",
     "docs/backend.md",
     "docs/balancing.md",
     "docs/comparison.md",
     "docs/dashboard.md",
+    "docs/decisions.md",
     "docs/experiment.md",
     "docs/flags.md",
     "docs/http.md",

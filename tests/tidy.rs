@@ -17,7 +17,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// The layers, the lowest first. A module imports only from layers below its own.
 const LAYERS: [&[&str]; 7] = [
-    &["buffer", "console", "endpoint", "hosts", "sandbox", "time", "usage"],
+    &["buffer", "console", "decision", "endpoint", "hosts", "sandbox", "time", "usage"],
     &["health", "reactor", "http", "balance", "dns"],
     &["journal"],
     &["proxy"],

@@ -68,7 +68,7 @@ type Count = (&'static str, u64);
 
 fn count_all() -> Option<Vec<Count>> {
     let paths = PATHS.iter().map(|(name, _)| Some((*name, count(name)?)));
-    let whole = std::iter::once_with(|| Some(("whole proxy, its worker", whole::count()?)));
+    let whole = whole::RUNS.iter().map(|(name, flags)| Some((*name, whole::count(flags)?)));
     paths.chain(whole).collect()
 }
 

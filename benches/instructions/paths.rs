@@ -188,6 +188,7 @@ fn metrics() -> Step {
 fn journal_row() -> Step {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (journal, feeds) = Journal::start(journal::Options {
+        decisions: None,
         path: Some(folder.path().join("log.csv")),
         meta: None,
         routing_mode: "round-robin".to_owned(),

@@ -20,22 +20,30 @@ const CLIENTS: usize = 64;
 /// Requests of each of them before it is counted twice as often.
 const TIMES: u64 = 100;
 
+/// What is counted, and the flags for it.
+pub(crate) const RUNS: [(&str, &[&str]); 4] = [
+    ("whole proxy, its worker", &["round-robin"]),
+    ("whole, adaptive", &["adaptive"]),
+    ("whole, 1 choice of 100", &["adaptive", "--decisions", "/dev/null"]),
+    ("whole, each choice", &["adaptive", "--decisions", "/dev/null", "--decision-sample", "1"]),
+];
+
 /// Instructions of the worker for one request.
-pub(crate) fn count() -> Option<u64> {
-    let (once, twice) = (instructions(TIMES)?, instructions(2 * TIMES)?);
+pub(crate) fn count(flags: &[&str]) -> Option<u64> {
+    let (once, twice) = (instructions(flags, TIMES)?, instructions(flags, 2 * TIMES)?);
     let requests = TIMES * CLIENTS as u64;
     Some((twice.checked_sub(once)? + requests / 2) / requests)
 }
 
 /// Those of the thread that needs most of them. The journal's needs far less than the worker.
-fn instructions(times: u64) -> Option<u64> {
+fn instructions(flags: &[&str], times: u64) -> Option<u64> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let origins: Vec<_> = (0..BACKENDS).map(|_| Origin::serve(answer_all)).collect();
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--separate-threads=yes", "--quiet"]);
     command.arg(format!("--callgrind-out-file={}", folder.path().join("counts").display()));
     command.arg(env!("CARGO_BIN_EXE_tidegate"));
-    command.args(["round-robin", "--listen", "127.0.0.1:0", "--workers", "1", "--log"]);
+    command.args(flags).args(["--listen", "127.0.0.1:0", "--workers", "1", "--log"]);
     command.arg(folder.path().join("log.csv"));
     for origin in &origins {
         command.args(["--upstream", &format!("http://{}", origin.address)]);

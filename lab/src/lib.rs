@@ -7,6 +7,7 @@ mod acceptor;
 pub mod arena;
 pub mod backend;
 pub mod bench;
+pub mod explain;
 mod fleet;
 pub mod load;
 pub mod machine;

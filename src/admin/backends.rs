@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::recent::{Counted, Lately};
-use crate::balance::{Admission, Cause, Explanation, Known, Scored, Tier};
+use crate::balance::{Admission, Cause, Known, Tier};
 use crate::proxy::backends::{BackendNow, Unresolved};
+use crate::proxy::decisions::Explained;
 use crate::proxy::metrics::{BackendSnapshot, Snapshot};
 use crate::proxy::settings::Backend;
 
@@ -79,22 +80,10 @@ fn with(mut told: Json, backend: &Backend, counted: &BackendSnapshot, lately: &J
 }
 
 /// A choice, and what it was made from.
-pub(super) fn explain(choice: &Explanation) -> Json {
-    let candidate = |scored: &Scored| {
-        json!({
-            "url": scored.backend,
-            "score": scored.score,
-            "in_flight": scored.in_flight,
-            "estimate_ms": scored.estimate.map(millis),
-        })
-    };
-    json!({
-        "age_seconds": seconds(choice.age),
-        "url": choice.backend,
-        "reason": choice.reason.name(),
-        "candidates": choice.candidates.iter().map(candidate).collect::<Vec<_>>(),
-        "more_candidates": choice.more,
-    })
+pub(super) fn explain(explained: &Explained) -> Json {
+    let mut json = json!(explained.decision);
+    json["age_seconds"] = seconds(explained.age).into();
+    json
 }
 
 /// What was counted in the last seconds, if anything could be.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::availability::{Availability, Cause};
 use super::candidate::Candidate;
 use super::clock::{Nanos, nanos};
+use super::decision::{Decision, Recorder, Recording};
 use super::id::{BackendId, Tried};
-use super::kept::{Explanation, KeptChoices};
 use super::lease::{Lease, Outcome};
 use super::load::Held;
 use super::membership::{Acknowledged, NO_ROSTER};
@@ -43,8 +43,8 @@ pub struct Balancer {
     counted: Cell<Option<(Instant, Nanos)>>,
     /// Scratch for a choice.
     pub(super) candidates: Vec<Candidate>,
-    /// The last choices, if somebody may ask for them.
-    pub(super) kept: Option<KeptChoices>,
+    /// The records of choices, if somebody may want them.
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Balancer {
@@ -56,7 +56,7 @@ impl Balancer {
         let candidates = Vec::with_capacity(registry.len());
         let (answers, turn) = (Answers::default(), Nanos::MAX);
         let counted = Cell::default();
-        Self { registry, roster, acknowledged, answers, turn, counted, candidates, kept: None }
+        Self { registry, roster, acknowledged, answers, turn, counted, candidates, recorder: None }
     }
 
     pub(super) fn nanos(&self, now: Instant) -> Nanos {
@@ -144,6 +144,7 @@ impl Balancer {
         };
         self.roster.selector.ranking.observe(&sample, &mut self.answers);
         let slot = self.registry.slot(lease.backend);
+        let was_up = self.recorder.is_some() && slot.standing.is_up();
         match outcome {
             Outcome::Answered | Outcome::Declined => {
                 slot.answered(lease.started);
@@ -158,6 +159,10 @@ impl Balancer {
                 slot.standing.unreachable(self.roster.rules, lease.started, now);
             }
             Outcome::Abandoned => {}
+        }
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| was_up && !slot.standing.is_up())
+        {
+            recorder.note_ejection();
         }
         self.yield_probe(lease);
     }
@@ -252,17 +257,27 @@ impl Balancer {
         }
     }
 
-    /// From now on so many of the last choices are kept.
-    pub fn keep_choices(&mut self, most: usize) {
-        self.kept = Some(KeptChoices::new(most));
+    /// From now on choices are recorded by this rule, or not at all.
+    pub fn record(&mut self, recording: Option<Recording>) {
+        match (&mut self.recorder, recording) {
+            (Some(recorder), Some(recording)) => recorder.set(recording),
+            (recorder, recording) => *recorder = recording.map(Recorder::new),
+        }
     }
 
-    /// So many of the choices that are kept, the newest first.
-    #[must_use]
-    pub fn explanations(&self, count: usize, now: Instant) -> Vec<Explanation> {
-        let name = |id| self.name(id).map_or_else(|| id.to_string(), str::to_owned);
-        let kept = self.kept.as_ref();
-        kept.map_or_else(Vec::new, |kept| kept.last(count, self.nanos(now), name))
+    /// So many of the records that are kept, the newest first. For a minute from now on all choices
+    /// are recorded, if any are, so that whoever asks again is told of each.
+    pub fn decisions(&mut self, count: usize, now: Instant) -> Vec<Decision> {
+        let now = self.nanos(now);
+        let Some(recorder) = &mut self.recorder else { return Vec::new() };
+        recorder.watch(now);
+        recorder.last(count).cloned().collect()
+    }
+
+    /// The record of the choice that was just made, if it has one, and the backends that it was
+    /// made from; each is given once.
+    pub fn take_decision(&mut self) -> Option<(&Decision, &Roster)> {
+        Some((self.recorder.as_mut()?.take()?, &self.roster))
     }
 
     /// One line about a choice that was just made, for people: the policy, what is known of each

@@ -72,8 +72,10 @@ impl Balancer {
                 Pick::Go(member, reason, probe) => {
                     let reason = if tried.is_empty() { reason } else { Reason::Retry };
                     if let Some(lease) = self.lease(member, reason, probe, now) {
-                        if let Some(kept) = &mut self.kept {
-                            kept.add(&lease, &self.candidates, &*roster.selector.ranking);
+                        if let Some(recorder) = &mut self.recorder
+                            && let Some(why) = recorder.wants(reason, roster, now)
+                        {
+                            recorder.add(&chooser, &self.candidates, &lease, why);
                         }
                         return Choice::Go(lease);
                     }
@@ -98,7 +100,15 @@ impl Balancer {
         let chooser = Chooser { registry, roster, answers, tried, now };
         match chooser.choose_hedge(&mut self.candidates) {
             Pick::Go(member, reason, probe) => {
-                self.lease(member, reason, probe, now).map_or(Choice::Wait, Choice::Go)
+                let Some(lease) = self.lease(member, reason, probe, now) else {
+                    return Choice::Wait;
+                };
+                if let Some(recorder) = &mut self.recorder
+                    && let Some(why) = recorder.wants(reason, roster, now)
+                {
+                    recorder.add(&chooser, &self.candidates, &lease, why);
+                }
+                Choice::Go(lease)
             }
             Pick::Wait => Choice::Wait,
             Pick::Nobody => Choice::Nobody,
@@ -265,7 +275,7 @@ impl<'a> Chooser<'a> {
         candidate
     }
 
-    fn view(&self) -> View<'a> {
+    pub(super) fn view(&self) -> View<'a> {
         let resample_after = self.roster.resample_after;
         View { now: self.now, resample_after, answers: self.answers }
     }

@@ -17,8 +17,9 @@ use super::changes::Changes;
 use super::edit::{Edit, EditError, Ejection, find};
 use super::plan::{changed, needs_restart};
 use super::setting;
-use crate::balance::{BackendId, Explanation};
+use crate::balance::BackendId;
 use crate::proxy::backends::{BackendNow, Backends, Change, ChangeError, Unresolved};
+use crate::proxy::decisions::Explained;
 use crate::proxy::listeners::{ListenError, Relistened};
 use crate::proxy::locate::{LocateError, Located};
 use crate::proxy::observed::{Observed, Occupancy};
@@ -266,11 +267,11 @@ impl Controller {
     /// So many of the last choices of all workers, the newest first. This waits for the workers,
     /// for a second at most.
     #[must_use]
-    pub fn explain(&self, count: usize) -> Vec<Explanation> {
+    pub fn explain(&self, count: usize) -> Vec<Explained> {
         let (workers, told) = lock(&self.0.backends).explain(count);
         // One that has ended tells nothing.
         let told = (0..workers).map_while(|_| told.recv_timeout(TELL).ok());
-        let mut choices: Vec<Explanation> = told.flatten().collect();
+        let mut choices: Vec<Explained> = told.flatten().collect();
         choices.sort_by_key(|choice| choice.age);
         choices.truncate(count);
         choices

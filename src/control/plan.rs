@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -38,6 +38,9 @@ pub enum PlanError {
     /// An address of the admin is given more than once, or is one for clients.
     #[error("{0} is given twice, or is an address of --listen")]
     AdminTwice(Endpoint),
+    /// The same file is to have rows and choices.
+    #[error("{} can't be both --log and --decisions; name two files", .0.display())]
+    OneFile(PathBuf),
     /// The first ejection would be longer than the longest.
     #[error("cooldown must not be longer than cooldown-max ({})", format_duration(*.0))]
     Cooldown(Duration),
@@ -73,6 +76,7 @@ impl PlanError {
             Self::TooManyBackends(_) => vec![UPSTREAM],
             Self::ListenTwice(_) => vec!["listen"],
             Self::AdminTwice(_) => vec!["admin"],
+            Self::OneFile(_) => vec!["decisions", "log"],
             Self::Cooldown(_) => vec!["cooldown", "cooldown-max"],
             Self::NoCores(_) | Self::NoSuchCore { .. } | Self::TooFewCores { .. } => {
                 vec!["pin", "workers"]
@@ -203,12 +207,15 @@ pub fn changed(now: &Plan, new: &Plan, effect: Change) -> Vec<&'static str> {
 /// not begin, end, or move to or from standard output.
 #[must_use]
 pub fn needs_restart(now: &Plan, new: &Plan) -> Vec<&'static str> {
-    let place = |plan: &Plan| {
-        let is_stdout = |path: &PathBuf| path == Path::new(STANDARD_OUTPUT);
-        plan.settings.log.as_ref().map(is_stdout)
-    };
-    let log = (place(now) != place(new)).then_some("log");
-    changed(now, new, Change::Restart).into_iter().chain(log).collect()
+    type Log = fn(&Plan) -> Option<&PathBuf>;
+    let logs: [(&str, Log); 2] = [
+        ("log", |plan| plan.settings.log.as_ref()),
+        ("decisions", |plan| plan.settings.decisions.as_ref()),
+    ];
+    let is_stdout = |path: &PathBuf| *path == *STANDARD_OUTPUT;
+    let differs = |(_, path): &(_, Log)| path(now).map(is_stdout) != path(new).map(is_stdout);
+    let moved = logs.into_iter().filter(differs).map(|(name, _)| name);
+    changed(now, new, Change::Restart).into_iter().chain(moved).collect()
 }
 
 /// Checks and completes what depends on more than one setting.
@@ -236,6 +243,12 @@ fn settle(mut plan: Plan) -> Result<Plan, PlanError> {
             settings.policy.resample_after().map_or(Resample::Never, Resample::After);
     }
     settings.log = settings.log.take().map(|path| named_after(path, settings));
+    settings.decisions = settings.decisions.take().map(|path| named_after(path, settings));
+    if let Some(path) =
+        settings.decisions.as_ref().filter(|path| settings.log.as_ref() == Some(*path))
+    {
+        return Err(PlanError::OneFile(path.clone()));
+    }
     settings.pseudonym.clone_from(&PSEUDONYM);
     Ok(plan)
 }

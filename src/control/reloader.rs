@@ -9,7 +9,7 @@ use std::thread;
 use super::changes::Changes;
 use super::controller::{ApplyError, Controller};
 use super::sources::{Planned, SourceError, Sources};
-use crate::journal::{self, JournalError};
+use crate::journal::{self, Form, JournalError};
 use crate::proxy::settings::Plan;
 use crate::sandbox::Sandbox;
 
@@ -112,13 +112,13 @@ struct Reading {
 impl Reading {
     fn run(&self, asked: &Receiver<Option<Answer>>, mut tell: impl FnMut(&Path, Step)) {
         let Some(config) = self.sources.config() else { return };
-        let mut log = self.start.plan.settings.log.clone();
+        let mut logs = Logs::of(&self.start.plan);
         while let Ok(answer) = asked.recv() {
             tell(config, Step::Begins);
-            let reloaded = self.reload(log.as_deref());
+            let reloaded = self.reload(&logs);
             let short = match &reloaded {
                 Ok(Reloaded { plan, changes }) => {
-                    log.clone_from(&plan.settings.log);
+                    logs = Logs::of(plan);
                     Ok(changes.clone())
                 }
                 Err(error) => Err(error.to_string()),
@@ -131,16 +131,35 @@ impl Reading {
         }
     }
 
-    /// Reads the file again, and has the proxy run by it, which writes the log at `log` now.
-    fn reload(&self, log: Option<&Path>) -> Result<Reloaded, ReloadError> {
+    /// Reads the file again, and has the proxy run by it, which writes these logs now.
+    fn reload(&self, logs: &Logs) -> Result<Reloaded, ReloadError> {
         let Planned { plan, hidden, .. } = self.sources.plan_after(&self.start)?;
         if let Some(file) = self.sandbox.refused(&plan.settings.files()) {
             return Err(ReloadError::Confined(file.to_owned()));
         }
-        if let (Some(now), Some(next)) = (log, &plan.settings.log) {
-            journal::check_next(now, next)?;
-        }
+        logs.check_next(&plan)?;
         let changes = self.controller.apply(plan.clone())?;
         Ok(Reloaded { plan, changes: Changes { hidden, ..changes } })
+    }
+}
+
+/// The logs, and where each of them is.
+struct Logs([(Form, Option<PathBuf>); 2]);
+
+impl Logs {
+    fn of(plan: &Plan) -> Self {
+        let settings = &plan.settings;
+        Self([(Form::Rows, settings.log.clone()), (Form::Decisions, settings.decisions.clone())])
+    }
+
+    /// Whether it can be gone on in the logs of another plan.
+    fn check_next(&self, plan: &Plan) -> Result<(), JournalError> {
+        let Self(next) = Self::of(plan);
+        for ((form, now), (_, next)) in self.0.iter().zip(&next) {
+            if let (Some(now), Some(next)) = (now, next) {
+                journal::check_next(now, next, *form)?;
+            }
+        }
+        Ok(())
     }
 }

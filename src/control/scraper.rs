@@ -15,6 +15,8 @@ pub struct Scraper {
     pub controller: Controller,
     /// Of its log, if there is one.
     pub log: Option<Watcher>,
+    /// Of its log of choices, if there is one.
+    pub decisions: Option<Watcher>,
     /// Of its configuration file, if there is one.
     pub reloads: Option<ReloadCounter>,
     /// When it started.
@@ -25,9 +27,10 @@ impl Scraper {
     /// All figures, as they are now.
     #[must_use]
     pub fn text(&self, format: Format) -> String {
-        let log = self.log.as_ref().map(|log| Log { rows: log.rows(), lost: log.lost() });
+        let rows = |log: &Watcher| Log { rows: log.rows(), lost: log.lost() };
+        let logs = [&self.log, &self.decisions].map(|log| log.as_ref().map(rows));
         let reloads = self.reloads.as_ref().map(ReloadCounter::get);
         let (observed, process) = (self.controller.observe(), Process::read());
-        text(Scrape::new(observed, log, reloads, process, self.started), format)
+        text(Scrape::new(observed, logs, reloads, process, self.started), format)
     }
 }

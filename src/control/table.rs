@@ -136,6 +136,24 @@ static PROXYING: &[Setting] = &[
         part: at!(settings.log, Or("none", Log)),
         ..RUNNING
     },
+    Setting {
+        name: "decisions",
+        value: "FILE|none",
+        help: "File with one JSON object per choice that is recorded: the backends, what was known \
+               of each, which one it was and why; `-` for standard output, or `none`. \
+               `<policy>` and `<connections>` in its name become the values of these settings",
+        part: at!(settings.decisions, Or("none", Log)),
+        ..RUNNING
+    },
+    Setting {
+        name: "decision-sample",
+        value: "N",
+        help: "Every so many choices of a worker are recorded. Unusual ones always are: first \
+               measurements, probes, retries, hedges, the first choice after an ejection, and \
+               those while only one backend or none takes requests",
+        part: at!(settings.decision_sample, between(1, 1_000_000)),
+        ..RUNNING
+    },
 ];
 
 static NAMES: &[Setting] = &[
@@ -345,7 +363,7 @@ static OTHERS: &[Setting] = &[
         name: "sandbox",
         value: "MODE",
         help: "Whether the proxy is kept, by Landlock, from writing anywhere but in the folders of \
-               its log and its Unix sockets, and from starting programs. auto: where the kernel \
+               its logs and its Unix sockets, and from starting programs. auto: where the kernel \
                can do that. require: it does not start where the kernel can't. off: never",
         part: at!(
             settings.confinement,

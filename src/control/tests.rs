@@ -58,6 +58,8 @@ fn what_a_setting_shows_is_what_it_reads() {
         ("client-half-close", &["allow"]),
         ("trusted-proxy", &["10.0.0.0/8", "fd00::/8", "unix:"]),
         ("log", &["none"]),
+        ("decisions", &["x.jsonl"]),
+        ("decision-sample", &["1"]),
         ("policy", &["adaptive_ewma"]),
         ("sma-window", &["7"]),
         ("ewma-alpha", &["0.5"]),

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::decision::Decision;
+
 /// All backends.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct List {
@@ -62,19 +64,8 @@ pub(super) struct Choices {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Choice {
     pub(super) age_seconds: f64,
-    pub(super) url: String,
-    pub(super) reason: String,
-    pub(super) candidates: Vec<Candidate>,
-    pub(super) more_candidates: usize,
-}
-
-/// A backend as the policy saw it.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Candidate {
-    pub(super) url: String,
-    pub(super) score: Option<f64>,
-    pub(super) in_flight: u32,
-    pub(super) estimate_ms: Option<f64>,
+    #[serde(flatten)]
+    pub(super) decision: Decision<'static>,
 }
 
 impl Backend {

@@ -90,10 +90,10 @@ pub(super) enum Task {
     Config,
     /// Have the proxy read its configuration file again, as SIGHUP does
     Reload,
-    /// Tell why the last requests went where they went: the candidates and their scores
+    /// Tell in a sentence each why the last requests went where they went
     Explain {
         /// How many requests, at most 200
-        #[arg(short, long, value_name = "N", default_value_t = 20)]
+        #[arg(value_name = "N", default_value_t = 20)]
         number: usize,
     },
     /// Show all figures in the text format of Prometheus

@@ -1,6 +1,7 @@
 //! The backends as a table for people.
 
-use super::backend::{Backend, Candidate, Choice, Choices, List, Queue};
+use super::backend::{Backend, Choice, Choices, List, Queue};
+use crate::decision::tell;
 
 const HEADINGS: [&str; 10] = [
     "BACKEND",
@@ -36,23 +37,13 @@ pub(super) fn lines(list: &List) -> Vec<String> {
     [summary(list), String::new()].into_iter().chain(rows.iter().map(line)).collect()
 }
 
-/// Each choice as a line, with a line for each candidate below it.
+/// Each choice as a sentence.
 pub(super) fn choices(choices: &Choices) -> Vec<String> {
-    let lines = choices.choices.iter().flat_map(|choice| {
-        let Choice { age_seconds, url, reason, candidates, more_candidates } = choice;
-        let head = format!("{} ago  {} ({})", short(*age_seconds), plain(url), plain(reason));
-        let more = format!("    and {more_candidates} more");
-        let more = Some(more).filter(|_| *more_candidates > 0);
-        [head].into_iter().chain(candidates.iter().map(candidate)).chain(more)
-    });
-    lines.collect()
-}
-
-fn candidate(candidate: &Candidate) -> String {
-    let Candidate { url, score, in_flight, estimate_ms } = candidate;
-    let expected = estimate_ms.map_or(String::new(), |ms| format!(", {ms:.1} ms expected"));
-    let score = score.map_or(String::new(), |score| format!(", score {score:.3e}"));
-    format!("    {}: {in_flight} in flight{expected}{score}", plain(url))
+    let line = |choice: &Choice| {
+        let Choice { age_seconds, decision } = choice;
+        format!("{} ago: {}", short(*age_seconds), tell(decision, None))
+    };
+    choices.choices.iter().map(line).collect()
 }
 
 fn summary(list: &List) -> String {
@@ -126,6 +117,7 @@ fn plain(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::ctl::backend::Lately;
+    use crate::decision::{Candidate, Decision};
 
     pub(in crate::ctl) fn backend(id: &str, url: &str) -> Backend {
         Backend {
@@ -188,27 +180,28 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_choice_has_its_candidates_below_it() {
+    fn a_choice_is_told_with_its_age() {
         let one = |url: &str, score, estimate_ms| Candidate {
-            url: url.to_owned(),
+            url: url.to_owned().into(),
+            state: "up".into(),
             score,
             in_flight: 2,
             estimate_ms,
+            ..Candidate::default()
         };
-        let choice = Choice {
-            age_seconds: 0.25,
-            url: "http://a".to_owned(),
-            reason: "best".to_owned(),
-            candidates: vec![one("http://a", Some(21_000_000.0), Some(7.0)), one("b", None, None)],
+        let decision = Decision {
+            policy: "adaptive".into(),
+            chosen: "http://a".into(),
+            reason: "best".into(),
+            candidates: vec![one("http://a", Some(21.0), Some(7.0)), one("b", None, None)],
             more_candidates: 3,
+            ..Decision::default()
         };
-        let expected = [
-            "0.2 s ago  http://a (best)",
-            "    http://a: 2 in flight, 7.0 ms expected, score 2.100e7",
-            "    b: 2 in flight",
-            "    and 3 more",
-        ];
-        assert_eq!(choices(&Choices { choices: vec![choice] }), expected);
+        let choice = Choice { age_seconds: 0.25, decision };
+        let expected = "0.2 s ago: http://a, because its score 21.0 was the least: it usually \
+                        answers in 7.0 ms and it had 2 in flight; b was not measured yet; there \
+                        were 3 more.";
+        assert_eq!(choices(&Choices { choices: vec![choice] }), [expected]);
     }
 
     #[test]

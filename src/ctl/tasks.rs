@@ -142,7 +142,7 @@ fn explain(flags: &Flags, client: &Client, number: usize) -> Result<(), CtlError
         return print(&body);
     }
     match table::choices(&client.parsed(&body)?).as_slice() {
-        [] => print("no request was sent to a backend yet"),
+        [] => print("no choice was recorded yet"),
         lines => print(&lines.join("\n")),
     }
 }

@@ -20,7 +20,7 @@ const ROW_BYTES_MAX: usize =
 const WORDS_BYTES_MAX: usize = 4096;
 
 /// A longer block is given back when its rows are written.
-const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Shorter texts are written without a call.
 const SHORT_BYTES: usize = 8;

@@ -19,9 +19,8 @@ use rustix::fs::{Access, FlockOperation, OFlags, access};
 use rustix::io::Errno;
 
 use super::beside;
-use super::columns::header;
-use super::dialect::Dialect;
 use super::error::JournalError;
+use super::form::{Contents, Form};
 use super::line::BLOCK_BYTES;
 use super::sink::{LogSink, Place, write_as_much};
 
@@ -41,6 +40,7 @@ const NEXT_TRIES: u32 = 50;
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
+    form: Form,
     /// The text of the file beside it.
     meta: Option<String>,
     /// Why that file could not be written, until it is reported.
@@ -70,32 +70,25 @@ impl Kind {
     }
 }
 
-/// What is in a file that is to become the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Contents {
-    Nothing,
-    OurHeader,
-    OurRows,
-    /// Rows without our header: of another version, another tool, or a file that was truncated.
-    OtherRows,
-    SomethingElse,
-}
-
 impl LogFile {
     /// Opens the log of a new run, makes its folders and writes its header. If the disk is full,
     /// that is done later.
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub(super) fn create(path: &Path, meta: Option<String>) -> Result<Self, JournalError> {
+    pub(super) fn create(
+        path: &Path,
+        form: Form,
+        meta: Option<String>,
+    ) -> Result<Self, JournalError> {
         let mut log = if path == Path::new(STANDARD_OUTPUT) {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let file = File::from(stdout.map_err(|source| unwritable(path, source))?);
-            Self::new(path, meta, Some(file), Kind::Stream)
+            let file = File::from(stdout.map_err(|source| unwritable(path, form, source))?);
+            Self::new((path, form), meta, Some(file), Kind::Stream)
         } else if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            Self::new(path, meta, Some(open_stream(path)?), Kind::Stream)
+            Self::new((path, form), meta, Some(open_stream(path, form)?), Kind::Stream)
         } else {
-            Self::new(path, meta, None, Kind::Regular)
+            Self::new((path, form), meta, None, Kind::Regular)
         };
         // A stream may have a slow reader. Only the writer thread may wait for it.
         if log.kind == Kind::Stream {
@@ -112,32 +105,44 @@ impl LogFile {
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub(super) fn create_after(path: &Path, meta: Option<String>) -> Result<Self, JournalError> {
-        match Self::create(path, meta.clone()) {
-            Err(JournalError::Locked { .. }) => Ok(Self::new(path, meta, None, Kind::Awaited)),
+    pub(super) fn create_after(
+        path: &Path,
+        form: Form,
+        meta: Option<String>,
+    ) -> Result<Self, JournalError> {
+        match Self::create(path, form, meta.clone()) {
+            Err(JournalError::Locked { .. }) => {
+                Ok(Self::new((path, form), meta, None, Kind::Awaited))
+            }
             created => created,
         }
     }
 
-    fn new(path: &Path, meta: Option<String>, file: Option<File>, kind: Kind) -> Self {
+    fn new(
+        (path, form): (&Path, Form),
+        meta: Option<String>,
+        file: Option<File>,
+        kind: Kind,
+    ) -> Self {
         let (path, length, moved_aside) = (path.to_owned(), None, None);
-        Self { path, meta, warning: None, file, kind, length, moved_aside }
+        Self { path, form, meta, warning: None, file, kind, length, moved_aside }
     }
 
     /// Opens the file if necessary, and begins it unless it is as long as it was left.
     fn try_to_begin(&mut self) -> Result<(), JournalError> {
+        let tries = self.kind.lock_tries();
         let file = match self.file.take() {
             Some(file) => file,
-            None => open_fresh(&self.path, self.kind.lock_tries(), &mut self.moved_aside)?,
+            None => open_fresh(&self.path, self.form, tries, &mut self.moved_aside)?,
         };
         let file = self.file.insert(file);
         let begun = match (self.kind, self.length) {
             (Kind::Stream, Some(_)) => return Ok(()),
-            (Kind::Stream, None) => file.write_all(header().as_bytes()).map(|()| 0),
-            (Kind::Regular | Kind::Awaited, length) => begin(file, length),
+            (Kind::Stream, None) => file.write_all(self.form.header().as_bytes()).map(|()| 0),
+            (Kind::Regular | Kind::Awaited, length) => begin(file, &self.form.header(), length),
         };
         let is_new = self.length.is_none() && self.kind != Kind::Stream;
-        self.length = Some(begun.map_err(|source| unwritable(&self.path, source))?);
+        self.length = Some(begun.map_err(|source| unwritable(&self.path, self.form, source))?);
         if self.kind == Kind::Awaited {
             self.kind = Kind::Regular;
         }
@@ -155,7 +160,10 @@ impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.begin()?;
         let (Some(file), Some(length)) = (&mut self.file, &mut self.length) else {
-            return Err(io::Error::other(JournalError::Locked { path: self.path.clone() }));
+            return Err(io::Error::other(JournalError::Locked {
+                path: self.path.clone(),
+                form: self.form,
+            }));
         };
         let count = file.write(bytes)?;
         *length += count as u64;
@@ -209,10 +217,10 @@ impl LogSink for LogFile {
         if let Some(Place { path, meta }) = place {
             // Another name of the same file is no other log: it could not be locked again.
             if path != self.path && !self.file.as_ref().is_some_and(|file| is_at(file, &path)) {
-                *self = Self::create(&path, Some(meta))?;
+                *self = Self::create(&path, self.form, meta)?;
                 return Ok(());
             }
-            (self.path, self.meta) = (path, Some(meta));
+            (self.path, self.meta) = (path, meta);
         }
         if self.kind == Kind::Stream {
             return Ok(());
@@ -222,15 +230,16 @@ impl LogSink for LogFile {
             self.length = None;
             return self.try_to_begin();
         }
-        let failed = |source| unwritable(&self.path, source);
-        let file = open_locked(&self.path, LOCK_TRIES)?;
+        let failed = |source| unwritable(&self.path, self.form, source);
+        let file = open_locked(&self.path, self.form, LOCK_TRIES)?;
         if !matches!(
-            contents(&file).map_err(failed)?,
+            contents(&file, self.form).map_err(failed)?,
             Contents::Nothing | Contents::OurHeader | Contents::OurRows
         ) {
-            return Err(JournalError::NotALog { path: self.path.clone() });
+            return Err(JournalError::NotALog { path: self.path.clone(), form: self.form });
         }
-        let mut reopened = Self::new(&self.path, self.meta.clone(), Some(file), Kind::Regular);
+        let mut reopened =
+            Self::new((&self.path, self.form), self.meta.clone(), Some(file), Kind::Regular);
         reopened.try_to_begin()?;
         *self = reopened;
         Ok(())
@@ -241,12 +250,11 @@ impl LogSink for LogFile {
 /// returns its length. Nothing is written unless the file was truncated or is new. Otherwise a torn
 /// last line gets its end, and the file a header if it does not begin with one. Rows that were
 /// written after the truncation and before this call are above the header.
-fn begin(file: &mut File, left: Option<u64>) -> io::Result<u64> {
+fn begin(file: &mut File, header: &str, left: Option<u64>) -> io::Result<u64> {
     let length = file.metadata()?.len();
     if left.is_some_and(|left| length >= left) {
         return Ok(length);
     }
-    let header = header();
     let mut start = vec![0; header.len()];
     let count = read_start(file, &mut start)?;
     let mut text = String::new();
@@ -258,7 +266,7 @@ fn begin(file: &mut File, left: Option<u64>) -> io::Result<u64> {
         text.push('\n');
     }
     if start[..count] != *header.as_bytes() {
-        text.push_str(&header);
+        text.push_str(header);
     }
     match write_as_much(file, text.as_bytes()) {
         (_, None) => Ok(length + text.len() as u64),
@@ -282,17 +290,19 @@ fn is_full(error: &io::Error) -> bool {
 /// See [`JournalError`]. What only an attempt would show, such as a full disk, is not found. A log
 /// that another process is writing is not an error, because that process may end before this run
 /// begins.
-pub fn check(path: &Path) -> Result<(), JournalError> {
+pub fn check(path: &Path, form: Form) -> Result<(), JournalError> {
     if path == Path::new(STANDARD_OUTPUT) {
         return Ok(());
     }
-    let failed = |source| unwritable(path, source);
+    let failed = |source| unwritable(path, form, source);
     let denied = |errno: Errno| failed(errno.into());
     match fs::metadata(path) {
         Ok(found) if found.is_file() => {
             let file = OpenOptions::new().read(true).append(true).open(path).map_err(failed)?;
-            match contents(&file).map_err(failed)? {
-                Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
+            match contents(&file, form).map_err(failed)? {
+                Contents::SomethingElse => {
+                    Err(JournalError::NotALog { path: path.to_owned(), form })
+                }
                 _ => Ok(()),
             }
         }
@@ -321,8 +331,8 @@ pub fn check(path: &Path) -> Result<(), JournalError> {
 ///
 /// # Errors
 /// See [`JournalError`].
-pub fn check_next(now: &Path, next: &Path) -> Result<(), JournalError> {
-    check(next)?;
+pub fn check_next(now: &Path, next: &Path, form: Form) -> Result<(), JournalError> {
+    check(next, form)?;
     // Neither a pipe nor a device is locked.
     let regular = |path| fs::metadata(path).ok().filter(Metadata::is_file);
     let Some(found) = regular(next) else { return Ok(()) };
@@ -336,22 +346,22 @@ pub fn check_next(now: &Path, next: &Path) -> Result<(), JournalError> {
         }
         thread::park_timeout(LOCK_PAUSE);
     }
-    Err(JournalError::Locked { path: next.to_owned() })
+    Err(JournalError::Locked { path: next.to_owned(), form })
 }
 
-fn unwritable(path: &Path, source: io::Error) -> JournalError {
-    JournalError::Unwritable { path: path.to_owned(), source }
+fn unwritable(path: &Path, form: Form, source: io::Error) -> JournalError {
+    JournalError::Unwritable { path: path.to_owned(), form, source }
 }
 
 /// Opens what is not a regular file. A pipe without a reader is refused rather than waited for.
-fn open_stream(path: &Path) -> Result<File, JournalError> {
-    let failed = |source| unwritable(path, source);
+fn open_stream(path: &Path, form: Form) -> Result<File, JournalError> {
+    let failed = |source| unwritable(path, form, source);
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let opened = OpenOptions::new().write(true).custom_flags(nonblocking).open(path);
     let file = opened.map_err(|source| {
         let is_pipe = fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
         match source.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::NXIO) if is_pipe => JournalError::NoReader { path: path.to_owned() },
+            Some(Errno::NXIO) if is_pipe => JournalError::NoReader { path: path.to_owned(), form },
             _ => failed(source),
         }
     })?;
@@ -366,20 +376,21 @@ fn open_stream(path: &Path) -> Result<File, JournalError> {
 /// Opens a log without rows, moving one that has rows aside.
 fn open_fresh(
     path: &Path,
+    form: Form,
     lock_tries: u32,
     moved_aside: &mut Option<PathBuf>,
 ) -> Result<File, JournalError> {
-    let failed = |source| unwritable(path, source);
-    let file = open_locked(path, lock_tries)?;
-    match contents(&file).map_err(failed)? {
+    let failed = |source| unwritable(path, form, source);
+    let file = open_locked(path, form, lock_tries)?;
+    match contents(&file, form).map_err(failed)? {
         Contents::Nothing | Contents::OurHeader => Ok(file),
-        Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned() }),
+        Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned(), form }),
         Contents::OurRows | Contents::OtherRows => {
             // The old file stays locked until the new one is.
             let aside = move_aside(&file, path).map_err(failed)?;
             beside::move_aside(path, &aside);
             *moved_aside = Some(aside);
-            open_locked(path, lock_tries)
+            open_locked(path, form, lock_tries)
         }
     }
 }
@@ -399,8 +410,8 @@ pub fn is_held(path: &Path) -> Option<bool> {
 }
 
 /// Opens or makes the file at `path`, with its folders, and takes the writer's lock on it.
-fn open_locked(path: &Path, lock_tries: u32) -> Result<File, JournalError> {
-    let failed = |source| unwritable(path, source);
+fn open_locked(path: &Path, form: Form, lock_tries: u32) -> Result<File, JournalError> {
+    let failed = |source| unwritable(path, form, source);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
@@ -414,7 +425,7 @@ fn open_locked(path: &Path, lock_tries: u32) -> Result<File, JournalError> {
         {
             tries_left -= 1;
             if tries_left == 0 {
-                return Err(JournalError::Locked { path: path.to_owned() });
+                return Err(JournalError::Locked { path: path.to_owned(), form });
             }
             thread::park_timeout(LOCK_PAUSE);
             continue;
@@ -432,23 +443,10 @@ fn is_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
-fn contents(file: &File) -> io::Result<Contents> {
-    let header = header();
+fn contents(file: &File, form: Form) -> io::Result<Contents> {
     let mut start = vec![0; BLOCK_BYTES];
     let length = read_start(file, &mut start)?;
-    start.truncate(length);
-    Ok(match start.strip_prefix(header.as_bytes()) {
-        _ if start.is_empty() => Contents::Nothing,
-        Some([]) => Contents::OurHeader,
-        Some(_) => Contents::OurRows,
-        // What readers recognise as a log, and what is left of one if the disk was full.
-        None if header.as_bytes().starts_with(&start)
-            || matches!(Dialect::of(&start), Ok(Some(_))) =>
-        {
-            Contents::OtherRows
-        }
-        None => Contents::SomethingElse,
-    })
+    Ok(form.contents(&start[..length]))
 }
 
 fn read_start(file: &File, start: &mut [u8]) -> io::Result<usize> {

@@ -13,16 +13,19 @@ mod beside;
 mod clock;
 mod columns;
 mod days;
+mod decisions;
 mod dialect;
 mod error;
 mod escape;
 mod file;
+mod form;
 mod from_cell;
 mod input;
 mod layout;
 mod line;
 mod log;
 mod losses;
+mod outlet;
 mod ring;
 mod sender;
 mod sink;
@@ -41,10 +44,12 @@ pub use columns::{
     Record, Row, header,
 };
 pub use days::{Days, Span};
+pub use decisions::Decided;
 pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
 pub use escape::marked;
 pub use file::{STANDARD_OUTPUT, check, check_next, is_held};
+pub use form::Form;
 pub use line::LineError;
 pub use sender::{LINE_BYTES_MAX, RecordSender};
 pub use tail::{FileState, FileStatus, Tail, TailError};
@@ -60,10 +65,12 @@ use crossbeam_utils::CachePadded;
 
 use crate::console::Console;
 use columns::Run;
+use decisions::DecisionLog;
 use file::LogFile;
 use log::Log;
+use outlet::Outlet;
 use ring::Capacity;
-use sender::Counters;
+use sender::{Counters, Says};
 use sink::LogSink;
 use writer::{Writer, Written};
 
@@ -72,6 +79,8 @@ use writer::{Writer, Written};
 pub struct Options {
     /// The CSV file, `/dev/stdout`, or `None` for no log at all.
     pub path: Option<PathBuf>,
+    /// The file of choices, `/dev/stdout`, or `None` for no log of them.
+    pub decisions: Option<PathBuf>,
     /// The text of the file at [`meta_path`] beside a log that is a file, if there is to be one.
     pub meta: Option<String>,
     /// The `routing_mode` column.
@@ -102,8 +111,8 @@ pub struct Journal {
     control: Arc<Control>,
     counters: Vec<Arc<CachePadded<Counters>>>,
     thread: Option<WriterThread>,
-    moved_aside: Option<PathBuf>,
-    logs: bool,
+    moved_aside: Vec<PathBuf>,
+    says: Says,
 }
 
 /// The thread, and the channel on which it sends what it has written when it ends.
@@ -133,11 +142,18 @@ struct Control {
     /// What the log is to go on as, from the next reopening on.
     next: Mutex<Option<NextRun>>,
     close: AtomicBool,
-    /// Whether another process writes the log still.
+    /// Whether another process writes a log still.
     awaited: AtomicBool,
-    /// Rows that are whole in the log so far.
-    rows: AtomicU64,
-    /// Rows that never will be.
+    rows: Counted,
+    decisions: Counted,
+}
+
+/// What has become of the rows of one log.
+#[derive(Debug, Default)]
+struct Counted {
+    /// Those that are whole in the log so far.
+    written: AtomicU64,
+    /// Those that never will be.
     lost: AtomicU64,
 }
 
@@ -152,7 +168,7 @@ impl Journal {
     }
 
     /// As [`Journal::start`], but in place of another process that may write the log still and is
-    /// about to end. Until then rows are kept, up to 64 MiB; what is more is lost.
+    /// about to end. Until then rows are kept, up to 64 MiB of each log; what is more is lost.
     ///
     /// # Errors
     /// When the log cannot be written, or the file is not a log.
@@ -161,19 +177,24 @@ impl Journal {
     }
 
     fn start_by(
-        create: impl Fn(&Path, Option<String>) -> Result<LogFile, JournalError>,
+        create: impl Fn(&Path, Form, Option<String>) -> Result<LogFile, JournalError>,
         options: Options,
     ) -> Result<(Self, Vec<RecordSender>), JournalError> {
         let log = options.path.as_deref();
-        let mut log = log.map(|path| create(path, options.meta.clone())).transpose()?;
-        let moved_aside = log.as_mut().and_then(LogFile::moved_aside);
-        let (mut journal, senders) = Self::start_on(log, options, sender::CAPACITY)?;
+        let mut log = log.map(|path| create(path, Form::Rows, options.meta.clone())).transpose()?;
+        let decisions = options.decisions.as_deref();
+        let mut decisions =
+            decisions.map(|path| create(path, Form::Decisions, None)).transpose()?;
+        let logs = [&mut log, &mut decisions].into_iter().flatten();
+        let moved_aside = logs.filter_map(LogFile::moved_aside).collect();
+        let (mut journal, senders) = Self::start_on(log, decisions, options, sender::CAPACITY)?;
         journal.moved_aside = moved_aside;
         Ok((journal, senders))
     }
 
     fn start_on<M>(
         sink: Option<M>,
+        decisions: Option<M>,
         options: Options,
         capacity: Capacity,
     ) -> Result<(Self, Vec<RecordSender>), JournalError>
@@ -181,20 +202,21 @@ impl Journal {
         M: LogSink + Send + 'static,
     {
         let Options { routing_mode, connection, workers, verbose, console, .. } = options;
-        let logs = sink.is_some();
-        let is_awaited = sink.as_ref().is_some_and(LogSink::is_awaited);
+        let says = Says { rows: sink.is_some(), decisions: decisions.is_some(), lines: verbose };
+        let is_awaited = [&sink, &decisions].into_iter().flatten().any(LogSink::is_awaited);
         let (senders, consumers): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| RecordSender::new(logs, verbose, capacity)).unzip();
+            (0..workers).map(|_| RecordSender::new(says, capacity)).unzip();
         let counters: Vec<_> = senders.iter().map(RecordSender::counters).collect();
         let control = Control { awaited: is_awaited.into(), ..Control::default() };
         let control = Arc::new(control);
-        let mut journal = Self { control, counters, thread: None, moved_aside: None, logs };
-        if logs || verbose {
+        let mut journal = Self { control, counters, thread: None, moved_aside: Vec::new(), says };
+        if says.any() {
             let run = Run::new(&routing_mode, &connection);
             let writer = Writer {
                 consumers: consumers.into_iter().flatten().collect(),
                 counters: journal.counters.clone(),
-                log: sink.map(|sink| Log::new(sink, run, console)),
+                log: sink.map(|sink| Log::new(Outlet::new(sink, console), run)),
+                decisions: decisions.map(|sink| DecisionLog::new(Outlet::new(sink, console))),
                 console,
             };
             let control = Arc::clone(&journal.control);
@@ -210,13 +232,13 @@ impl Journal {
         Ok((journal, senders))
     }
 
-    /// Where the log of an earlier run was moved, if there was one.
+    /// Where logs of an earlier run were moved, if there were any.
     #[must_use]
-    pub fn moved_aside(&self) -> Option<&Path> {
-        self.moved_aside.as_deref()
+    pub fn moved_aside(&self) -> &[PathBuf] {
+        &self.moved_aside
     }
 
-    /// Whether another process writes the log still.
+    /// Whether another process writes a log still.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
         self.control.awaited.load(Ordering::Acquire)
@@ -244,7 +266,9 @@ impl Journal {
 
     /// Waits for the end of the thread as long as it makes progress.
     fn await_end(&self, ended: &Receiver<Written>, requests: u64) -> Written {
-        let mut rows = self.control.rows.load(Ordering::Acquire);
+        let Control { rows: of_rows, decisions, .. } = &*self.control;
+        let written = |of: &Counted| of.written.load(Ordering::Acquire);
+        let mut progress = written(of_rows) + written(decisions);
         let mut stalls = 0;
         loop {
             match ended.recv_timeout(STALL_LIMIT) {
@@ -252,9 +276,9 @@ impl Journal {
                 Err(RecvTimeoutError::Disconnected) => return Written::default(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let before = rows;
-            rows = self.control.rows.load(Ordering::Acquire);
-            stalls = if rows == before { stalls + 1 } else { 0 };
+            let (before, rows) = (progress, written(of_rows));
+            progress = rows + written(decisions);
+            stalls = if progress == before { stalls + 1 } else { 0 };
             let patience = if self.is_awaited() { AWAITED_STALLS } else { 1 };
             if stalls >= patience {
                 return Written { rows, lost: requests.saturating_sub(rows) };
@@ -265,7 +289,13 @@ impl Journal {
     /// A handle for those who watch; `None` if there is no log.
     #[must_use]
     pub fn watcher(&self) -> Option<Watcher> {
-        self.logs.then(|| Watcher(Arc::clone(&self.control)))
+        self.says.rows.then(|| Watcher(Arc::clone(&self.control), Form::Rows))
+    }
+
+    /// The same for the log of choices.
+    #[must_use]
+    pub fn decisions_watcher(&self) -> Option<Watcher> {
+        self.says.decisions.then(|| Watcher(Arc::clone(&self.control), Form::Decisions))
     }
 
     fn wake(&self) {
@@ -281,21 +311,28 @@ impl Journal {
     }
 }
 
-/// Tells what has become of rows so far.
+/// Tells what has become of the rows of a log so far.
 #[derive(Clone, Debug)]
-pub struct Watcher(Arc<Control>);
+pub struct Watcher(Arc<Control>, Form);
 
 impl Watcher {
     /// Rows that are whole in the log.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.0.rows.load(Ordering::Acquire)
+        self.counted().written.load(Ordering::Acquire)
     }
 
     /// Rows that never will be.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.0.lost.load(Ordering::Acquire)
+        self.counted().lost.load(Ordering::Acquire)
+    }
+
+    fn counted(&self) -> &Counted {
+        match self.1 {
+            Form::Rows => &self.0.rows,
+            Form::Decisions => &self.0.decisions,
+        }
     }
 }
 
@@ -324,8 +361,10 @@ impl Reopener {
 /// What changes of a log while it is written.
 #[derive(Clone, Debug)]
 pub struct NextRun {
-    /// As [`Options::path`], for a log that there is.
-    pub path: PathBuf,
+    /// As [`Options::path`]; a log that there is not does not begin.
+    pub path: Option<PathBuf>,
+    /// As [`Options::decisions`], likewise.
+    pub decisions: Option<PathBuf>,
     /// As [`Options::meta`].
     pub meta: String,
     /// As [`Options::routing_mode`].

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 
 use super::columns::Record;
+use super::decisions::Decided;
 use super::ring::{self, Capacity, Consumer, Producer};
 
 /// Longer lines are cut, so that each is written to a pipe as a whole.
@@ -18,10 +19,11 @@ pub(super) const CAPACITY: Capacity = Capacity { entries: 16 * 1024, text_bytes:
 
 /// What travels to the writer thread. The texts go beside it.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are rows, and a ring has one size")]
 pub(super) enum Entry {
     /// A record without its texts.
     Row(Record<'static>),
+    /// A choice, its text being the first text.
+    Decision(Decided<'static>),
     /// A line for the console, as the first text.
     Line,
 }
@@ -32,6 +34,7 @@ pub(super) struct Counters {
     requests: AtomicU64,
     errors: AtomicU64,
     dropped: AtomicU64,
+    decisions_dropped: AtomicU64,
 }
 
 impl Counters {
@@ -48,6 +51,18 @@ impl Counters {
     /// Records that were dropped because the ring was full.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Choices that were dropped because the ring was half full.
+    pub(super) fn decisions_dropped(&self) -> u64 {
+        self.decisions_dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Says {
+    /// Whether there is anything to hand on.
+    pub(super) fn any(self) -> bool {
+        self.rows || self.decisions || self.lines
     }
 }
 
@@ -66,21 +81,24 @@ pub struct RecordSender {
     /// Alone on its cache lines, so that workers do not slow each other down.
     counters: Arc<CachePadded<Counters>>,
     producer: Option<Producer<Entry>>,
-    logs: bool,
-    verbose: bool,
+    says: Says,
     line: String,
+}
+
+/// What a sender hands on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Says {
+    pub(super) rows: bool,
+    pub(super) decisions: bool,
+    pub(super) lines: bool,
 }
 
 impl RecordSender {
     /// Makes a sender and, if anything is to be written, the other end of its ring.
-    pub(super) fn new(
-        logs: bool,
-        verbose: bool,
-        capacity: Capacity,
-    ) -> (Self, Option<Consumer<Entry>>) {
-        let (producer, consumer) = (logs || verbose).then(|| ring::ring(capacity)).unzip();
-        let line = String::with_capacity(if verbose { LINE_BYTES_MAX } else { 0 });
-        (Self { counters: Arc::default(), producer, logs, verbose, line }, consumer)
+    pub(super) fn new(says: Says, capacity: Capacity) -> (Self, Option<Consumer<Entry>>) {
+        let (producer, consumer) = says.any().then(|| ring::ring(capacity)).unzip();
+        let line = String::with_capacity(if says.lines { LINE_BYTES_MAX } else { 0 });
+        (Self { counters: Arc::default(), producer, says, line }, consumer)
     }
 
     /// The counts of this sender, which outlive it.
@@ -94,10 +112,22 @@ impl RecordSender {
         if record.status >= 400 || record.fault.is_some() {
             increment(&self.counters.errors);
         }
-        let Some(producer) = self.producer.as_mut().filter(|_| self.logs) else { return };
+        let Some(producer) = self.producer.as_mut().filter(|_| self.says.rows) else { return };
         let (record, texts) = record.split();
         if !producer.push(Entry::Row(record), texts) {
             increment(&self.counters.dropped);
+        }
+    }
+
+    /// Hands a choice to the writer thread, if there is a log of them. It is dropped if the ring is
+    /// half full, because rows matter more, and counted as lost.
+    pub fn decide(&mut self, decided: &Decided<'_>) {
+        let is_logged = self.says.decisions;
+        let Some(producer) = self.producer.as_mut().filter(|_| is_logged) else { return };
+        let entry = Entry::Decision(Decided { text: "", ..*decided });
+        let texts = [decided.text.as_bytes(), b"", b"", b""];
+        if producer.is_half_full() || !producer.push(entry, texts) {
+            increment(&self.counters.decisions_dropped);
         }
     }
 
@@ -106,7 +136,7 @@ impl RecordSender {
     /// The line is dropped if the ring is half full, because rows matter more, or if the console's
     /// queue is full. Of more than [`LINE_BYTES_MAX`] bytes the first ones are printed.
     pub fn log_line(&mut self, line: fmt::Arguments<'_>) {
-        let Some(producer) = self.producer.as_mut().filter(|_| self.verbose) else { return };
+        let Some(producer) = self.producer.as_mut().filter(|_| self.says.lines) else { return };
         if producer.is_half_full() {
             return;
         }

@@ -46,7 +46,7 @@ pub(super) trait LogSink: Write {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
-    pub(super) meta: String,
+    pub(super) meta: Option<String>,
 }
 
 /// Appends rows, and knows whether the last one is whole.

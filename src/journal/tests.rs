@@ -2,17 +2,21 @@
 
 mod after;
 mod alone;
+mod decisions;
 
 use super::*;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::endpoint::Client;
+
+const LINES: Says = Says { rows: false, decisions: false, lines: true };
 
 /// Longer than any of these tests takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,6 +37,7 @@ fn poll_until(what: &str, mut done: impl FnMut() -> bool) {
 fn options(path: Option<&Path>, workers: usize) -> Options {
     Options {
         path: path.map(Path::to_owned),
+        decisions: None,
         meta: None,
         routing_mode: "round-robin".to_owned(),
         connection: "persistent".to_owned(),
@@ -265,7 +270,7 @@ fn a_log_that_takes_nothing_any_more_does_not_keep_the_program_from_its_end() {
     let gated = Gated::default();
     gated.set_shut(true);
     let (journal, mut senders) =
-        Journal::start_on(Some(gated.clone()), options(None, 1), sender::CAPACITY)
+        Journal::start_on(Some(gated.clone()), None, options(None, 1), sender::CAPACITY)
             .expect("started");
     for _ in 0..3 {
         senders[0].record(&record(b"/"));
@@ -281,7 +286,7 @@ fn what_finds_the_ring_full_is_counted_and_the_rest_is_written() {
     gated.set_shut(true);
     let capacity = Capacity { entries: 100, text_bytes: 10_000 };
     let (journal, mut senders) =
-        Journal::start_on(Some(gated.clone()), options(None, 1), capacity).expect("started");
+        Journal::start_on(Some(gated.clone()), None, options(None, 1), capacity).expect("started");
     senders[0].record(&record(b"/first"));
     poll_until("the thread to be held up", || gated.is_waiting());
     for _ in 0..250 {
@@ -303,7 +308,8 @@ fn rows_and_lost_are_all_requests_however_slow_the_disk() {
     let gated = Gated::default();
     let capacity = Capacity { entries: 256, text_bytes: 4096 };
     let (journal, senders) =
-        Journal::start_on(Some(gated.clone()), options(None, WORKERS), capacity).expect("started");
+        Journal::start_on(Some(gated.clone()), None, options(None, WORKERS), capacity)
+            .expect("started");
     let workers: Vec<_> = senders
         .into_iter()
         .enumerate()
@@ -339,7 +345,7 @@ fn senders_may_be_dropped_in_any_order() {
     for reversed in [false, true] {
         let gated = Gated::default();
         let (journal, mut senders) =
-            Journal::start_on(Some(gated.clone()), options(None, 5), sender::CAPACITY)
+            Journal::start_on(Some(gated.clone()), None, options(None, 5), sender::CAPACITY)
                 .expect("started");
         if reversed {
             senders.reverse();
@@ -362,7 +368,8 @@ fn rows_are_of_the_run_that_is_going_on() {
     let (journal, mut senders) = Journal::start(options(Some(&first), 1)).expect("started");
     senders[0].record(&record(b"/one"));
     let next = NextRun {
-        path: second.clone(),
+        path: Some(second.clone()),
+        decisions: None,
         meta: "next".to_owned(),
         routing_mode: "least-conn".to_owned(),
         connection: "non-persistent".to_owned(),
@@ -437,13 +444,13 @@ fn lines_are_not_even_formatted_unless_verbose() {
     }
     let gated = Gated::default();
     let (_journal, mut senders) =
-        Journal::start_on(Some(gated), options(None, 1), sender::CAPACITY).expect("started");
+        Journal::start_on(Some(gated), None, options(None, 1), sender::CAPACITY).expect("started");
     senders[0].log_line(format_args!("{Costly}"));
 }
 
 #[test]
 fn a_line_is_cut_between_characters() {
-    let (mut sender, consumer) = RecordSender::new(false, true, sender::CAPACITY);
+    let (mut sender, consumer) = RecordSender::new(LINES, sender::CAPACITY);
     let long = "ü".repeat(LINE_BYTES_MAX);
     sender.log_line(format_args!("x{long}{long}"));
     sender.log_line(format_args!("{}", 2));
@@ -459,7 +466,7 @@ fn a_line_is_cut_between_characters() {
 #[test]
 fn lines_leave_half_of_the_ring_to_rows() {
     let capacity = Capacity { entries: 8, text_bytes: 1000 };
-    let (mut sender, consumer) = RecordSender::new(true, true, capacity);
+    let (mut sender, consumer) = RecordSender::new(Says { rows: true, ..LINES }, capacity);
     for _ in 0..8 {
         sender.log_line(format_args!("line"));
     }

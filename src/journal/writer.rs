@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::Control;
 use super::clock::Clock;
+use super::columns::Run;
+use super::decisions::DecisionLog;
 use super::log::Log;
+use super::outlet::Outlet;
 use super::ring::Consumer;
 use super::sender::{Counters, Entry};
-use super::sink::LogSink;
+use super::sink::{LogSink, Place};
+use super::{Control, NextRun};
 use crate::console::Console;
 
 /// The pause between two rounds. Rows are written at most 100 ms after the end of their request, so
@@ -25,6 +28,7 @@ pub(super) struct Writer<M> {
     pub(super) consumers: Vec<Consumer<Entry>>,
     pub(super) counters: Vec<Arc<CachePadded<Counters>>>,
     pub(super) log: Option<Log<M>>,
+    pub(super) decisions: Option<DecisionLog<M>>,
     pub(super) console: Console,
 }
 
@@ -38,36 +42,76 @@ pub(super) struct Written {
 impl<M: LogSink> Writer<M> {
     /// Works until [`Control`] says to close and everything recorded before that is written.
     pub(super) fn run(mut self, control: &Control) -> Written {
-        let mut dropped_before = 0;
+        let (mut dropped, mut undecided) = (0, 0);
         loop {
             // Read before the round, so that the last round sees all that was recorded before.
             let close = control.close.load(Ordering::Acquire);
             let clock = Clock::read();
-            if let Some(log) = &mut self.log {
-                log.begin(clock.now);
+            for outlet in self.outlets() {
+                outlet.begin(clock.now);
             }
-            let is_awaited = self.log.as_ref().is_some_and(Log::is_awaited);
+            let is_awaited = self.outlets().any(|outlet| outlet.is_awaited());
             control.awaited.store(is_awaited, Ordering::Release);
             // What is kept has to be written first. The path is opened anew then in any case.
             let reopen = !is_awaited && control.reopen.swap(false, Ordering::AcqRel);
             self.empty_rings(&clock, control);
-            if let Some(log) = &mut self.log {
-                let dropped = self.counters.iter().map(|counters| counters.dropped()).sum();
-                if dropped > dropped_before {
-                    log.overrun(dropped - dropped_before, clock.now);
-                    dropped_before = dropped;
+            let counters = self.counters.iter();
+            let (lost, unsaid) = counters.fold((0, 0), |(lost, unsaid), counters| {
+                (lost + counters.dropped(), unsaid + counters.decisions_dropped())
+            });
+            let log = self.log.as_mut().map(|log| &mut log.outlet);
+            let decisions = self.decisions.as_mut().map(|log| &mut log.outlet);
+            for (outlet, lost, before, counted) in [
+                (log, lost, &mut dropped, &control.rows),
+                (decisions, unsaid, &mut undecided, &control.decisions),
+            ] {
+                let Some(outlet) = outlet else { continue };
+                if lost > *before {
+                    outlet.overrun(lost - *before, clock.now);
+                    *before = lost;
                 }
-                control.lost.store(log.lost(), Ordering::Release);
-                if reopen {
-                    let next = control.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    log.reopen(next);
-                }
+                counted.lost.store(outlet.lost(), Ordering::Release);
             }
-            if close && !self.log.as_ref().is_some_and(Log::keeps_rows) {
-                let written = |log: &Log<M>| Written { rows: log.rows(), lost: log.lost() };
+            if reopen {
+                let next = control.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+                self.reopen(next);
+            }
+            if close && !self.keeps_lines() {
+                let written =
+                    |log: &Log<M>| Written { rows: log.outlet.rows(), lost: log.outlet.lost() };
                 return self.log.as_ref().map(written).unwrap_or_default();
             }
             thread::park_timeout(PAUSE);
+        }
+    }
+
+    /// Whether anything waits for the end of another process.
+    fn keeps_lines(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::keeps_rows)
+            || self.decisions.as_ref().is_some_and(DecisionLog::keeps_lines)
+    }
+
+    fn outlets(&mut self) -> impl Iterator<Item = &mut Outlet<M>> {
+        let log = self.log.as_mut().map(|log| &mut log.outlet);
+        log.into_iter().chain(self.decisions.as_mut().map(|log| &mut log.outlet))
+    }
+
+    /// Goes on in the files that have the logs' names now, maybe as another run.
+    fn reopen(&mut self, next: Option<NextRun>) {
+        let (rows, decisions) = match next {
+            None => (None, None),
+            Some(NextRun { path, decisions, meta, routing_mode, connection }) => {
+                let run = Run::new(&routing_mode, &connection);
+                let place = |path| Place { path, meta: None };
+                let rows = path.map(|path| (run, Place { meta: Some(meta), ..place(path) }));
+                (rows, decisions.map(place))
+            }
+        };
+        if let Some(log) = &mut self.log {
+            log.reopen(rows);
+        }
+        if let Some(log) = &mut self.decisions {
+            log.reopen(decisions);
         }
     }
 
@@ -78,23 +122,39 @@ impl<M: LogSink> Writer<M> {
         let mut lines = Vec::new();
         for (worker, consumer) in self.consumers.iter_mut().enumerate() {
             for _ in 0..consumer.len() {
-                consumer.take(&mut scratch, |entry, texts| match (entry, &mut self.log) {
-                    (Entry::Row(record), Some(log)) => log.add(worker, record, texts, *clock),
-                    (Entry::Row(_), None) => {}
-                    (Entry::Line, _) => {
+                consumer.take(&mut scratch, |entry, texts| match entry {
+                    Entry::Row(record) => {
+                        if let Some(log) = &mut self.log {
+                            log.add(worker, record, texts, *clock);
+                        }
+                    }
+                    Entry::Decision(decided) => {
+                        if let Some(log) = &mut self.decisions {
+                            log.add(worker, decided, texts[0], *clock);
+                        }
+                    }
+                    Entry::Line => {
                         lines.extend_from_slice(texts[0]);
                         lines.push(b'\n');
                     }
                 });
                 if let Some(log) = self.log.as_mut().filter(|log| log.is_batch_full()) {
                     log.write_batch(clock.now);
-                    control.rows.store(log.rows(), Ordering::Release);
+                    control.rows.written.store(log.outlet.rows(), Ordering::Release);
+                }
+                if let Some(log) = self.decisions.as_mut().filter(|log| log.is_batch_full()) {
+                    log.write_batch(clock.now);
+                    control.decisions.written.store(log.outlet.rows(), Ordering::Release);
                 }
             }
         }
         if let Some(log) = &mut self.log {
             log.write_batch(clock.now);
-            control.rows.store(log.rows(), Ordering::Release);
+            control.rows.written.store(log.outlet.rows(), Ordering::Release);
+        }
+        if let Some(log) = &mut self.decisions {
+            log.write_batch(clock.now);
+            control.decisions.written.store(log.outlet.rows(), Ordering::Release);
         }
         self.console.offer(&lines);
     }

@@ -17,6 +17,7 @@ use std::time::{Instant, SystemTime};
 pub use now::{BackendNow, Unresolved};
 
 use super::configured::Configured;
+use super::decisions::Explained;
 use super::listeners::ListenerTable;
 use super::locate::Located;
 use super::lookups::Lookups;
@@ -26,7 +27,7 @@ use super::queue::Queue;
 use super::resolver::Resolver;
 use super::settings::{Backend, Settings};
 use crate::balance::{
-    BackendId, Balancer, Explanation, InvalidOptions, Membership, RegistryFull, Verdict,
+    BackendId, Balancer, InvalidOptions, Membership, RegistryFull, Verdict,
 };
 use crate::endpoint::Endpoint;
 use crate::reactor::Waker;
@@ -296,7 +297,7 @@ impl Backends {
 
     /// Has each worker tell so many of its last choices; how many workers there are.
     #[must_use]
-    pub fn explain(&self, count: usize) -> (usize, Receiver<Vec<Explanation>>) {
+    pub fn explain(&self, count: usize) -> (usize, Receiver<Vec<Explained>>) {
         let (asker, told) = channel();
         self.mailboxes.send_all(|| Command::Explain(count, asker.clone()));
         (self.mailboxes.len(), told)

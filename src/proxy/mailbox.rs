@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::decisions::Explained;
 use super::listeners::Listening;
 use super::queue::Wake;
 use super::settings::Settings;
-use crate::balance::{BackendId, Explanation, Roster};
+use crate::balance::{BackendId, Roster};
 use crate::endpoint::Client;
 use crate::reactor::{Transport, Waker};
 
@@ -40,7 +41,7 @@ pub(super) enum Command {
     /// Give a connection slot and a descriptor back, because another worker lacks one.
     Capacity,
     /// Tell so many of the last choices.
-    Explain(usize, Sender<Vec<Explanation>>),
+    Explain(usize, Sender<Vec<Explained>>),
     /// Serve this client, which another worker accepted. It is counted as this worker's already.
     Client(Newcomer),
 }

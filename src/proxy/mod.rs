@@ -11,6 +11,7 @@ pub mod checks;
 mod circle;
 mod configured;
 mod connection;
+pub mod decisions;
 pub mod exchange;
 mod fault;
 pub mod hedging;

@@ -364,6 +364,10 @@ pub struct Settings {
     pub trusted: TrustedProxies,
     /// The log; `None` is no log. A plan replaces `<policy>` and `<connections>` in it.
     pub log: Option<PathBuf>,
+    /// The log of choices; `None` is none.
+    pub decisions: Option<PathBuf>,
+    /// Every so many choices are recorded, beside those that are unusual; at least 1.
+    pub decision_sample: u32,
     /// Event loops, one thread each; `None` is one per core. A plan has a number.
     pub workers: Option<usize>,
     /// The cores of the workers.
@@ -412,6 +416,8 @@ impl Default for Settings {
             admin: Vec::new(),
             trusted: TrustedProxies::default(),
             log: Some("logs/<policy>_<connections>.csv".into()),
+            decisions: None,
+            decision_sample: 100,
             workers: None,
             pin: Pin::None,
             resample: Resample::ByPolicy,

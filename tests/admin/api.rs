@@ -242,9 +242,10 @@ fn the_last_choices_are_explained() {
     let candidates = last["candidates"].as_array().unwrap();
     assert_eq!((candidates.len(), &last["more_candidates"]), (2, &json!(0)));
     let score = |it: &serde_json::Value| it["score"].as_f64().unwrap();
-    let chosen = candidates.iter().find(|it| it["url"] == last["url"]).unwrap();
+    let chosen = candidates.iter().find(|it| it["url"] == last["chosen"]).unwrap();
     assert!(candidates.iter().all(|it| score(it) >= score(chosen)), "{last}");
     assert_eq!(scene.get("/explain")["choices"].as_array().unwrap().len(), 10);
+    assert!(last["candidates"][0]["estimate_age_ms"].is_number() && last["recorded"] == "asked");
     for number in ["0", "201", "x", ""] {
         assert_eq!(scene.ask("GET", &format!("/explain?n={number}"), "").status, 400, "{number}");
     }

@@ -120,14 +120,19 @@ fn a_drain_is_waited_for_as_long_as_it_is_told_to() {
 fn choices_are_told_in_lines() {
     let origin = answering("x");
     let scene = Scene::start(&[origin.address], &["adaptive"]);
-    assert_eq!(done(&scene, &["explain"]), "no request was sent to a backend yet\n");
+    assert_eq!(done(&scene, &["explain"]), "no choice was recorded yet\n");
     for _ in 0..3 {
         assert_eq!(get(scene.proxy.address(), "/").status, 200);
     }
-    let said = done(&scene, &["explain", "-n", "1"]);
+    let said = done(&scene, &["explain", "1"]);
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].ends_with(&format!(" ago  {} (only)", url(origin.address))), "{said}");
-    assert!(lines[1].contains("0 in flight, ") && lines.len() == 2, "{said}");
+    let url = url(origin.address);
+    let sentence = format!(" ago: {url}, because it was the only backend.");
+    assert!(lines[0].ends_with(&sentence) && lines.len() == 1, "{said}");
+    let json: serde_json::Value =
+        serde_json::from_str(&done(&scene, &["explain", "1", "--json"])).unwrap();
+    let choice = &json["choices"][0];
+    assert_eq!((&choice["chosen"], &choice["reason"]), (&url.into(), &"only".into()));
 }
 
 #[test]

@@ -81,6 +81,7 @@ pub fn bound(plan: &Plan) -> (Bound, Controller, Arc<Metrics>) {
 /// Of a journal without a log, one for each worker.
 pub fn senders(plan: &Plan) -> Vec<journal::RecordSender> {
     let (_, senders) = Journal::start(journal::Options {
+        decisions: None,
         path: None,
         meta: None,
         routing_mode: String::new(),

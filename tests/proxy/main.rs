@@ -11,6 +11,7 @@ mod capacity;
 mod clients;
 mod command_line;
 mod configured;
+mod decisions;
 mod descriptors;
 mod listeners;
 mod log;

@@ -13,7 +13,11 @@ use support::origin::Origin;
 use support::process::{Process, Proxy};
 use support::unix;
 
-/// A proxy with a file, whose log and sockets are in folders of their own.
+/// Where its logs are at its start.
+const LOG: &str = "log/a.csv";
+const CHOICES: &str = "choices/a.jsonl";
+
+/// A proxy with a file, whose logs and sockets are in folders of their own.
 struct Confined {
     folder: TempDir,
     origin: Origin,
@@ -27,7 +31,7 @@ impl Confined {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         let file = folder.path().join("a.toml");
-        write(&folder, "log/a.csv", "", &origin);
+        write(&folder, [LOG, CHOICES, ""], &origin);
         let mut command = alone(&["--config", file.to_str().unwrap()]);
         let admin = unix::name(&folder.path().join("run/admin.sock"));
         let proxy = Proxy::spawn(command.args(["--admin", &admin]).args(flags));
@@ -38,9 +42,9 @@ impl Confined {
         self.folder.path().join(name)
     }
 
-    /// Reloads with this log, and a Unix socket if one is named: what is said of it.
-    fn reload(&mut self, log: &str, socket: &str) -> String {
-        write(&self.folder, log, socket, &self.origin);
+    /// Reloads with these logs, and a Unix socket if one is named: what is said of it.
+    fn reload(&mut self, names: [&str; 3]) -> String {
+        write(&self.folder, names, &self.origin);
         self.proxy.process.signal(Signal::HUP);
         self.proxy.process.line("reloaded")
     }
@@ -51,15 +55,15 @@ impl Confined {
     }
 }
 
-fn write(folder: &TempDir, log: &str, socket: &str, origin: &Origin) {
+fn write(folder: &TempDir, [log, decisions, socket]: [&str; 3], origin: &Origin) {
     let path = |name: &str| folder.path().join(name);
     let listen = match socket {
         "" => "'127.0.0.1:0'".to_owned(),
         socket => format!("['127.0.0.1:0', '{}']", unix::name(&path(socket))),
     };
-    let (log, at) = (path(log), origin.address);
-    let text =
-        format!("listen = {listen}\nlog = '{}'\n[[backend]]\nurl = 'http://{at}'", log.display());
+    let (log, decisions, at) = (path(log), path(decisions), origin.address);
+    let logs = format!("log = '{}'\ndecisions = '{}'", log.display(), decisions.display());
+    let text = format!("listen = {listen}\n{logs}\n[[backend]]\nurl = 'http://{at}'");
     fs::write(path("a.toml"), text).unwrap();
 }
 
@@ -73,11 +77,13 @@ fn a_plan_that_needs_other_folders_is_refused_and_says_what_to_do() {
     if confined.is_free() {
         return;
     }
-    for (log, socket, path) in
-        [("other/a.csv", "", "other/a.csv"), ("log/a.csv", "other/a.sock", "other/a.sock")]
-    {
-        let said = confined.reload(log, socket);
-        let path = confined.path(path);
+    for (names, refused) in [
+        (["other/a.csv", CHOICES, ""], "other/a.csv"),
+        ([LOG, "other/a.jsonl", ""], "other/a.jsonl"),
+        ([LOG, CHOICES, "other/a.sock"], "other/a.sock"),
+    ] {
+        let said = confined.reload(names);
+        let path = confined.path(refused);
         let expected = format!(
             "not reloaded, nothing has changed: this process can't write `{}`",
             path.display()
@@ -85,13 +91,15 @@ fn a_plan_that_needs_other_folders_is_refused_and_says_what_to_do() {
         assert!(said.contains(&expected) && said.contains("restart it"), "{said}");
         assert!(!path.exists());
     }
-    let said = confined.reload("log/b.csv", "run/web.sock");
+    let said = confined.reload(["log/b.csv", "choices/b.jsonl", "run/web.sock"]);
     assert!(said.contains("reloaded") && !said.contains("not reloaded"), "{said}");
     assert_eq!(unix::connect(&confined.path("run/web.sock")).get("/a").text(), "/a");
     confined.proxy.process.signal(Signal::TERM);
     assert!(confined.proxy.process.ended().success());
-    // The log follows within a moment.
-    assert!(confined.path("log/b.csv").exists());
+    // The logs follow within a moment.
+    for name in ["log/b.csv", "choices/b.jsonl"] {
+        assert!(confined.path(name).exists(), "{name}");
+    }
     let counts = ["log/a.csv", "log/b.csv"].map(|name| row_count(&confined.path(name)));
     assert_eq!(counts.iter().sum::<usize>(), 1);
     for name in ["run/web.sock", "run/admin.sock"] {
@@ -121,7 +129,7 @@ fn the_log_is_rotated_as_ever() {
 #[test]
 fn who_turns_it_off_may_write_everywhere() {
     let mut confined = Confined::start(&["--sandbox", "off"]);
-    let said = confined.reload("other/a.csv", "other/a.sock");
+    let said = confined.reload(["other/a.csv", "other/a.jsonl", "other/a.sock"]);
     assert!(said.contains("reloaded") && !said.contains("not reloaded"), "{said}");
     assert!(confined.path("other/a.sock").exists());
 }

@@ -1,8 +1,10 @@
 //! One process follows another at the same sockets and with the same log, while clients ask.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -14,6 +16,7 @@ use support::clock::{PATIENCE, until};
 use support::log::totals;
 use support::origin::Origin;
 use support::process::Process;
+use tidegate::decision::Logged;
 
 /// How often a process is replaced in each test.
 const UPGRADES: usize = 4;
@@ -34,8 +37,8 @@ impl Site {
         Self { socket, address, origin, folder }
     }
 
-    fn log(&self) -> String {
-        self.folder.path().join("log.csv").to_str().unwrap().to_owned()
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
     /// Starts a process that serves here, and waits until it does.
@@ -45,7 +48,9 @@ impl Site {
         let flags = [
             ["--listen", &listen],
             ["--upstream", &upstream],
-            ["--log", &self.log()],
+            ["--log", &self.file("log.csv")],
+            ["--decisions", &self.file("choices.jsonl")],
+            ["--decision-sample", "1"],
             ["--workers", "2"],
         ];
         let mut process = pass(&[&self.socket], flags.as_flattened(), &[]);
@@ -53,11 +58,21 @@ impl Site {
         process
     }
 
-    /// The rows of all logs, those that were moved aside included.
-    fn rows(&self) -> usize {
+    /// All logs of this kind, those that were moved aside included.
+    fn files(&self, extension: &str) -> impl Iterator<Item = PathBuf> {
         let files = fs::read_dir(self.folder.path()).unwrap().map(|it| it.unwrap().path());
-        let logs = files.filter(|path| path.extension().is_some_and(|it| it == "csv"));
-        logs.map(|path| support::log::rows(&path).len()).sum()
+        files.filter(move |path| path.extension().is_some_and(|it| it == extension))
+    }
+
+    fn rows(&self) -> usize {
+        self.files("csv").map(|path| support::log::rows(&path).len()).sum()
+    }
+
+    /// How many requests have a choice.
+    fn decided(&self) -> usize {
+        let texts: String = self.files("jsonl").map(|it| fs::read_to_string(it).unwrap()).collect();
+        let lines = texts.lines().map(|line| serde_json::from_str::<Logged<'_>>(line).expect(line));
+        lines.map(|line| line.request.into_owned()).collect::<HashSet<_>>().len()
     }
 
     /// Has clients ask, one after the other on new and on kept connections, until `act` is done:
@@ -136,7 +151,7 @@ fn more(answers: &AtomicUsize) {
     until("more answers", || (answers.load(Ordering::Relaxed) > before + 100).then_some(()));
 }
 
-fn stop(process: &mut Process) -> [usize; 4] {
+fn stop(process: &mut Process) -> [usize; 6] {
     process.signal(Signal::TERM);
     let status = process.ended();
     assert!(status.success(), "{status}: {}", process.stderr());
@@ -158,7 +173,9 @@ fn one_that_begins_before_the_other_stops_waits_for_its_log_and_for_nothing_else
             rows.push(stop(&mut process));
             process = next;
             more(answers);
-            process.line("an earlier log was moved to");
+            for _ in ["rows", "choices"] {
+                process.line("an earlier log was moved to");
+            }
         }
         process
     });
@@ -184,11 +201,12 @@ fn while_there_is_none_clients_wait_for_the_next() {
     check(&site, &rows, answers);
 }
 
-/// All answers have rows, and none is lost.
-fn check(site: &Site, totals: &[[usize; 4]], answers: usize) {
-    for [requests, errors, rows, lost] in totals {
-        assert_eq!((*errors, *rows, *lost), (0, *requests, 0));
+/// All answers have rows and choices, and none is lost.
+fn check(site: &Site, totals: &[[usize; 6]], answers: usize) {
+    for [requests, errors, rows, lost, choices, choices_lost] in totals {
+        assert_eq!([*errors, *rows, *lost, *choices_lost], [0, *requests, 0, 0]);
+        assert!(choices >= requests, "another attempt is another choice");
     }
     let requests: usize = totals.iter().map(|[requests, ..]| requests).sum();
-    assert_eq!((requests, site.rows()), (answers, answers));
+    assert_eq!([requests, site.rows(), site.decided()], [answers; 3]);
 }

@@ -66,6 +66,7 @@ fn run(flags: &Flags) -> Result<()> {
     let ids = names.iter().map(|name| membership.add(name)).collect::<Result<Vec<_>, _>>()?;
     let (loops, address) = listen(flags.listen, places.len())?;
     let (journal, senders) = Journal::start(journal::Options {
+        decisions: None,
         path: flags.log.0.clone(),
         meta: None,
         routing_mode: flags.choice.name().to_owned(),

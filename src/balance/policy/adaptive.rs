@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::fleet::{Answers, Fleet};
 use super::per_slot::PerSlot;
-use super::selector::{Ranking, Sample, View};
+use super::selector::{self, Ranking, Sample, View};
 use crate::balance::candidate::{Candidate, Lack};
 use crate::balance::clock::Nanos;
 use crate::balance::id::BackendId;
@@ -113,6 +113,11 @@ impl Estimate {
         if forgets { (-(idle as f64) / times.forgetting).exp() } else { 1.0 }
     }
 
+    /// The latency to expect when such a part of what is known is left.
+    fn expected(self, kept: f64, mean: f64) -> f64 {
+        if kept < 1.0 { mean + (self.latency - mean) * kept } else { self.latency }
+    }
+
     /// The first sample, which is averaged with what the fleet is like. A failure of a backend that
     /// is not measured says nothing while nothing is known of the fleet either.
     fn first(evidence: Evidence, mean: Option<f64>) -> Option<(Self, f64)> {
@@ -134,7 +139,7 @@ impl Estimate {
         let Evidence { outcome, took, in_flight, now } = evidence;
         let mean = mean.unwrap_or(self.latency);
         let kept = self.kept(times, mean, now);
-        let latency = if kept < 1.0 { mean + (self.latency - mean) * kept } else { self.latency };
+        let latency = self.expected(kept, mean);
         let before = self.weight * kept;
         let is_failure = matches!(outcome, Outcome::Failed | Outcome::Unreachable);
         let sample = match outcome {
@@ -290,9 +295,7 @@ impl Ranking for Adaptive {
                     && let Some(known) = learnt.estimate()
                 {
                     let kept = known.kept(self.times, mean, view.now);
-                    if kept < 1.0 {
-                        rate *= (mean + (known.latency - mean) * kept) / known.latency;
-                    }
+                    rate *= known.expected(kept, mean) / known.latency;
                 }
                 let queue = f64::from(candidate.load.in_flight() + 1);
                 candidate.score = rate * queue * candidate.handicap;
@@ -347,6 +350,16 @@ impl Ranking for Adaptive {
 
     fn observed_at(&self, backend: BackendId) -> Option<Nanos> {
         Some(self.learnt[backend].observed_at.load(Relaxed)).filter(|at| *at != NEVER)
+    }
+
+    fn learnt(&self, backend: BackendId, view: &View<'_>) -> Option<selector::Learnt> {
+        let known = self.learnt[backend].estimate()?;
+        let mean = view.answers.mean().unwrap_or(f64::INFINITY);
+        let expected = known.expected(known.kept(self.times, mean, view.now), mean);
+        // Latencies are positive, and at most a day.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let expected = (expected + 0.5) as Nanos;
+        Some(selector::Learnt { expected, at: known.at, usual: Some(known.usual) })
     }
 
     fn hedge_limit(&self, backend: BackendId, answers: &Answers) -> f64 {

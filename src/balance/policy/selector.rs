@@ -33,6 +33,17 @@ pub(in crate::balance) struct View<'a> {
     pub(in crate::balance) answers: &'a Answers,
 }
 
+/// What a policy knows of a backend.
+#[derive(Copy, Clone, Debug)]
+pub(in crate::balance) struct Learnt {
+    /// The latency to expect of it.
+    pub(in crate::balance) expected: Nanos,
+    /// When the last sample was taken in.
+    pub(in crate::balance) at: Nanos,
+    /// How many requests it usually has in flight, if the policy learns that.
+    pub(in crate::balance) usual: Option<f64>,
+}
+
 /// Decides which backend is best, by what it has learnt of each.
 ///
 /// All workers share it, so it learns through atomics. It keeps a table of its own of the backends,
@@ -65,6 +76,13 @@ pub(in crate::balance) trait Ranking: Debug + Send + Sync {
     /// When the last sample of `backend` was taken in; `None` before the first.
     fn observed_at(&self, _backend: BackendId) -> Option<Nanos> {
         None
+    }
+
+    /// What is known of `backend` as it counts in a choice now; `None` as with
+    /// [`Ranking::estimate`].
+    fn learnt(&self, backend: BackendId, _view: &View<'_>) -> Option<Learnt> {
+        let (expected, at) = (self.estimate(backend)?, self.observed_at(backend)?);
+        Some(Learnt { expected, at, usual: None })
     }
 
     /// The most requests that a backend may have in flight when it gets a second attempt, so that

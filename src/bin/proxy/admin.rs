@@ -14,7 +14,7 @@ use tidegate::control::scraper::Scraper;
 use tidegate::journal::{NextRun, Reopener};
 use tidegate::proxy::metrics::Metrics;
 
-/// The log, which follows the plan.
+/// The logs, which follow the plan.
 #[derive(Clone)]
 pub(crate) struct Log {
     reopener: Reopener,
@@ -31,18 +31,18 @@ impl Log {
         Self { reopener, started, controller, telling: Arc::default() }
     }
 
-    /// Rows are of the plan in force from now on, if there is a log.
+    /// Rows and choices are of the plan in force from now on, if they are logged.
     pub(crate) fn follow(&self) {
         let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = self.controller.plan();
-        if let Some(path) = plan.settings.log.clone() {
-            self.reopener.go_on_as(NextRun {
-                path,
-                meta: describe_run(&plan, self.started),
-                routing_mode: plan.settings.policy.to_string(),
-                connection: plan.settings.upstream_reuse.name().to_owned(),
-            });
-        }
+        let settings = &plan.settings;
+        self.reopener.go_on_as(NextRun {
+            path: settings.log.clone(),
+            decisions: settings.decisions.clone(),
+            meta: describe_run(&plan, self.started),
+            routing_mode: settings.policy.to_string(),
+            connection: settings.upstream_reuse.name().to_owned(),
+        });
     }
 }
 

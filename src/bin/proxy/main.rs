@@ -31,10 +31,11 @@ use tidegate::control::sources::{Planned, Sources};
 use tidegate::control::{describe, file, manager, watchdog};
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{
-    self, Journal, JournalError, Options, RecordSender, STANDARD_OUTPUT, Totals,
+    self, Form as LogForm, Journal, JournalError, Options, RecordSender, STANDARD_OUTPUT, Totals,
 };
 use tidegate::proxy::backends::Backends;
 use tidegate::proxy::locate::Located;
+use tidegate::proxy::metrics::Metrics;
 use tidegate::proxy::settings::{Backend, Plan, Settings};
 use tidegate::proxy::{Bound, HEALTH, StartError};
 use tidegate::reactor::{Inherited, descriptors};
@@ -87,7 +88,8 @@ fn serve(
 ) -> Result<(), u8> {
     let Planned { plan, hidden, .. } = planned;
     let settings = &plan.settings;
-    let is_log_on_stdout = settings.log.as_deref() == Some(Path::new(STANDARD_OUTPUT));
+    let mut logs = [&settings.log, &settings.decisions].into_iter().flatten();
+    let is_log_on_stdout = logs.any(|path| path == Path::new(STANDARD_OUTPUT));
     // Nothing but rows goes to standard output then.
     let console = if is_log_on_stdout { Console::on_stderr() } else { console };
     // Signals come first: one that arrives while starting must not be lost.
@@ -100,7 +102,7 @@ fn serve(
     let sandbox = service::confine(settings, console)?;
     watch.begins("opening the log");
     let started = Timestamp::now();
-    let (journal, senders) = start_journal(plan, started, inherited, console)
+    let (journal, senders) = open_logs(plan, started, inherited, console)
         .map_err(|error| fail(console, MISUSE, &error))?;
     let greeting = greeting(plan, bound.endpoints(), admin.endpoints());
     let metrics = backends.metrics();
@@ -112,6 +114,7 @@ fn serve(
     let scraper = Scraper {
         controller: controller.clone(),
         log: journal.watcher(),
+        decisions: journal.decisions_watcher(),
         reloads: sources.config().map(|_| reloads.clone()),
         started: SystemTime::now(),
     };
@@ -131,7 +134,7 @@ fn serve(
     if !unresolved.is_empty() {
         complain(console, &without_address(&unresolved, plan.backends.len()));
     }
-    if let Some(aside) = journal.moved_aside() {
+    for aside in journal.moved_aside() {
         console.say(&format!("an earlier log was moved to {}", aside.display()));
     }
     if journal.is_awaited() {
@@ -140,11 +143,42 @@ fn serve(
     manager::ready(&format!("serving with {} upstreams", plan.backends.len()));
     let outcome = server.join();
     drop(admin);
+    console.say(&totals(journal, &metrics));
+    outcome.map_err(|error| fail(console, 1, &error))
+}
+
+/// Begins what the plan says is logged. Where sockets were passed, another process may accept at
+/// them and write the logs still: it is about to end.
+fn open_logs(
+    plan: &Plan,
+    started: Timestamp,
+    inherited: &Inherited,
+    console: Console,
+) -> Result<(Journal, Vec<RecordSender>), JournalError> {
+    let settings = &plan.settings;
+    let options = Options {
+        path: settings.log.clone(),
+        decisions: settings.decisions.clone(),
+        meta: Some(describe_run(plan, started)),
+        routing_mode: settings.policy.to_string(),
+        connection: settings.upstream_reuse.name().to_owned(),
+        workers: settings.workers(),
+        verbose: settings.verbose,
+        console,
+    };
+    if inherited.is_empty() { Journal::start(options) } else { Journal::start_after(options) }
+}
+
+/// Ends the logs: what has become of all requests.
+fn totals(journal: Journal, metrics: &Metrics) -> String {
+    let decisions = journal.decisions_watcher();
     let Totals { rows, lost, .. } = journal.close();
     let traffic = metrics.snapshot().total.traffic;
     let (requests, errors) = (traffic.requests(), traffic.errors());
-    console.say(&format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost"));
-    outcome.map_err(|error| fail(console, 1, &error))
+    let decisions = decisions.map_or(String::new(), |log| {
+        format!(", {} choices, {} choices lost", log.rows(), log.lost())
+    });
+    format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost{decisions}")
 }
 
 /// Has all sockets listen, at those that were passed where they have the address.
@@ -162,27 +196,6 @@ fn bind(
     Ok((bound, backends, admin.map_err(|error| fail(console, 1, &error))?))
 }
 
-/// Opens the log. Where sockets were passed, another process may accept at them and write the log
-/// still: it is about to end.
-fn start_journal(
-    plan: &Plan,
-    started: Timestamp,
-    inherited: &Inherited,
-    console: Console,
-) -> Result<(Journal, Vec<RecordSender>), JournalError> {
-    let Plan { settings, .. } = plan;
-    let options = Options {
-        path: settings.log.clone(),
-        meta: Some(describe_run(plan, started)),
-        routing_mode: settings.policy.to_string(),
-        connection: settings.upstream_reuse.name().to_owned(),
-        workers: settings.workers(),
-        verbose: settings.verbose,
-        console,
-    };
-    if inherited.is_empty() { Journal::start(options) } else { Journal::start_after(options) }
-}
-
 /// Prints the plan, if a proxy could start with it.
 fn check(planned: &Planned, config: Option<&Path>, form: Form, console: Console) -> Result<(), u8> {
     let Planned { plan, hidden, .. } = planned;
@@ -194,8 +207,11 @@ fn check(planned: &Planned, config: Option<&Path>, form: Form, console: Console)
         let addresses = addresses.map_err(|error| fail(console, MISUSE, &error))?;
         found.push((backend, addresses));
     }
-    if let Some(Err(error)) = settings.log.as_deref().map(journal::check) {
-        return Err(fail(console, MISUSE, &error));
+    let logs = [(&settings.log, LogForm::Rows), (&settings.decisions, LogForm::Decisions)];
+    for (path, form) in logs {
+        if let Some(Err(error)) = path.as_deref().map(|path| journal::check(path, form)) {
+            return Err(fail(console, MISUSE, &error));
+        }
     }
     if let Some(hidden) = hidden {
         complain(console, &hidden.to_string());
@@ -278,9 +294,11 @@ fn greeting<'a>(
     }
     let log = settings.log.as_ref();
     let log = log.map_or("no log".to_owned(), |path| format!("log {}", path.display()));
+    let decisions = settings.decisions.as_ref();
+    let decisions = decisions.map_or(String::new(), |it| format!(", decisions {}", it.display()));
     let _ = writeln!(
         text,
-        "policy {}, {} connections, {} workers, {log}",
+        "policy {}, {} connections, {} workers, {log}{decisions}",
         settings.policy,
         settings.upstream_reuse.name(),
         settings.workers()

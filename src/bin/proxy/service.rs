@@ -8,7 +8,6 @@ use tidegate::control::manager;
 use tidegate::control::reloader::{ReloadError, Reloaded, Step};
 use tidegate::control::reloads::ReloadCounter;
 use tidegate::endpoint::Endpoint;
-use tidegate::journal::STANDARD_OUTPUT;
 use tidegate::proxy::settings::{Confinement, Settings};
 use tidegate::reactor::Inherited;
 use tidegate::sandbox::Sandbox;
@@ -37,8 +36,7 @@ pub(crate) fn confine(settings: &Settings, console: Console) -> Result<Sandbox, 
     if settings.confinement == Confinement::Off {
         return Ok(Sandbox::default());
     }
-    let log = settings.log.as_deref().filter(|path| *path != Path::new(STANDARD_OUTPUT));
-    if let Some(folder) = log.and_then(Path::parent) {
+    for folder in settings.logs().filter_map(|path| path.parent()) {
         // If it can't be made, the log can't be opened, which says so.
         let _ = fs::create_dir_all(folder);
     }

@@ -196,6 +196,7 @@ mod tests {
             let reloader = Reloader::start(sources, planned, controller.clone(), sandbox, tell);
             let reloader = reloader.expect("a thread");
             let (journal, _) = Journal::start(Options {
+                decisions: None,
                 path: None,
                 meta: None,
                 routing_mode: String::new(),

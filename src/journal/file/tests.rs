@@ -1,4 +1,5 @@
 use super::*;
+use crate::journal::header;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::fs::{CWD, FileType, Mode};
@@ -33,7 +34,7 @@ fn with_row(row: &str) -> String {
 fn folders_are_made_and_the_header_written() {
     let folder = folder();
     let path = folder.path().join("a/b/x.csv");
-    let mut log = LogFile::create(&path, None).expect("a log");
+    let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
     assert_eq!(log.moved_aside(), None);
     assert_eq!(text(&path), header());
 }
@@ -44,7 +45,7 @@ fn a_log_without_rows_is_used_again() {
     let path = folder.path().join("x.csv");
     for before in [String::new(), header()] {
         fs::write(&path, before).expect("written");
-        let mut log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
         assert_eq!(log.moved_aside(), None);
         assert_eq!(text(&path), header());
     }
@@ -55,7 +56,7 @@ fn a_log_without_rows_is_used_again() {
 fn readers_that_look_whether_a_log_is_locked_keep_no_writer_from_it() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    drop(LogFile::create(&path, None).expect("a log"));
+    drop(LogFile::create(&path, Form::Rows, None).expect("a log"));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -66,7 +67,8 @@ fn readers_that_look_whether_a_log_is_locked_keep_no_writer_from_it() {
                 thread::park_timeout(Duration::from_millis(1));
             }
         });
-        let opened: Vec<_> = (0..500).map(|_| LogFile::create(&path, None).map(drop)).collect();
+        let opened: Vec<_> =
+            (0..500).map(|_| LogFile::create(&path, Form::Rows, None).map(drop)).collect();
         is_over.store(true, Relaxed);
         assert!(opened.iter().all(Result::is_ok), "{opened:?}");
     });
@@ -87,7 +89,7 @@ fn a_log_with_rows_is_moved_aside_with_its_date_and_never_over_another() {
         let rows = with_row(&format!("row of run {run}"));
         fs::write(&path, &rows).expect("written");
         date(&path);
-        let mut log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
         let aside = folder.path().join(aside);
         assert_eq!(log.moved_aside(), Some(fs::canonicalize(&aside).expect("moved")));
         assert_eq!((text(&aside), text(&path)), (rows, header()));
@@ -100,7 +102,7 @@ fn what_stands_beside_a_log_moves_with_it() {
     let folder = folder();
     let path = folder.path().join("x.csv");
     for run in ["first", "second"] {
-        let mut log = LogFile::create(&path, Some(run.to_owned())).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, Some(run.to_owned())).expect("a log");
         log.write_all(b"row\n").expect("written");
         date(&path);
     }
@@ -109,7 +111,8 @@ fn what_stands_beside_a_log_moves_with_it() {
         (beside("x.csv").as_str(), beside("x.2026-11-23T10-11-12Z.csv").as_str()),
         ("second", "first")
     );
-    LogFile::create(Path::new("/dev/null"), Some("nowhere".to_owned())).expect("a device");
+    LogFile::create(Path::new("/dev/null"), Form::Rows, Some("nowhere".to_owned()))
+        .expect("a device");
     assert!(!Path::new("/dev/null.meta.json").exists());
 }
 
@@ -120,7 +123,7 @@ fn rows_of_other_tools_are_moved_aside_too() {
     let rows = "timestamp,backend_url,latency_ms,status_code,routing_mode\r\nrow\r\n";
     fs::write(&path, rows).expect("written");
     date(&path);
-    LogFile::create(&path, None).expect("a log");
+    LogFile::create(&path, Form::Rows, None).expect("a log");
     assert_eq!(names(folder.path()), ["x", "x.2026-11-23T10-11-12Z"]);
     assert_eq!(text(&folder.path().join("x.2026-11-23T10-11-12Z")), rows);
 }
@@ -132,7 +135,7 @@ fn a_link_stays_and_its_target_is_moved() {
     std::os::unix::fs::symlink(&target, &link).expect("a link");
     fs::create_dir(folder.path().join("disk")).expect("a folder");
     fs::write(&target, with_row("old")).expect("written");
-    let mut log = LogFile::create(&link, None).expect("a log");
+    let mut log = LogFile::create(&link, Form::Rows, None).expect("a log");
     assert_eq!(text(&log.moved_aside().expect("moved")), with_row("old"));
     assert_eq!(text(&target), header());
     assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
@@ -143,7 +146,7 @@ fn a_file_that_is_no_log_is_left_alone() {
     let folder = folder();
     let path = folder.path().join("thesis.txt");
     fs::write(&path, "years of work").expect("written");
-    let refused = LogFile::create(&path, None).expect_err("no log");
+    let refused = LogFile::create(&path, Form::Rows, None).expect_err("no log");
     assert!(matches!(refused, JournalError::NotALog { .. }));
     assert!(refused.to_string().contains("thesis.txt"));
     assert_eq!(text(&path), "years of work");
@@ -154,15 +157,15 @@ fn a_file_that_is_no_log_is_left_alone() {
 fn a_second_writer_is_refused_and_moves_nothing() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path, None).expect("a log");
+    let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
     log.write_all(b"row\n").expect("written");
-    let refused = LogFile::create(&path, None).expect_err("locked");
+    let refused = LogFile::create(&path, Form::Rows, None).expect_err("locked");
     assert!(matches!(refused, JournalError::Locked { .. }));
     assert!(refused.to_string().contains("x.csv"));
     assert_eq!((names(folder.path()), text(&path)), (vec!["x.csv".to_owned()], with_row("row")));
 
     drop(log);
-    LogFile::create(&path, None).expect("the first writer is gone");
+    LogFile::create(&path, Form::Rows, None).expect("the first writer is gone");
     assert_eq!(names(folder.path()).len(), 2);
 }
 
@@ -172,7 +175,7 @@ fn a_log_that_cannot_be_made_is_named_with_a_way_out() {
     let file = folder.path().join("file");
     fs::write(&file, "").expect("written");
     for path in [folder.path().to_owned(), file.join("x.csv"), PathBuf::from("/proc/x.csv")] {
-        let refused = LogFile::create(&path, None).expect_err("unwritable");
+        let refused = LogFile::create(&path, Form::Rows, None).expect_err("unwritable");
         assert!(matches!(refused, JournalError::Unwritable { .. }), "{refused}");
         let message = refused.to_string();
         assert!(message.contains(path.to_str().expect("text")) && message.contains("--log"));
@@ -181,7 +184,8 @@ fn a_log_that_cannot_be_made_is_named_with_a_way_out() {
 
 #[test]
 fn a_disk_that_is_full_at_start_takes_no_rows_and_is_no_error() {
-    let mut log = LogFile::create(Path::new("/dev/full"), None).expect("a log all the same");
+    let mut log =
+        LogFile::create(Path::new("/dev/full"), Form::Rows, None).expect("a log all the same");
     let refused = log.write_all(b"row\n").expect_err("full");
     assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
 }
@@ -190,10 +194,10 @@ fn a_disk_that_is_full_at_start_takes_no_rows_and_is_no_error() {
 fn a_log_for_which_there_was_no_room_is_made_later() {
     let folder = folder();
     let path = folder.path().join("a/x.csv");
-    let mut log = LogFile::new(&path, None, None, Kind::Regular);
+    let mut log = LogFile::new((&path, Form::Rows), None, None, Kind::Regular);
     log.write_all(b"row\n").expect("there is room now");
     assert_eq!(text(&path), with_row("row"));
-    assert!(LogFile::create(&path, None).is_err(), "it is locked");
+    assert!(LogFile::create(&path, Form::Rows, None).is_err(), "it is locked");
 }
 
 #[test]
@@ -203,8 +207,8 @@ fn rows_of_ours_without_a_header_are_a_log_and_so_is_a_torn_header() {
         let folder = folder();
         let path = folder.path().join("x.csv");
         fs::write(&path, before).expect("written");
-        check(&path).expect("a log");
-        let mut log = LogFile::create(&path, None).expect("a log");
+        check(&path, Form::Rows).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
         assert_eq!(text(&log.moved_aside().expect("moved")), before);
         assert_eq!(text(&path), header());
     }
@@ -212,11 +216,11 @@ fn rows_of_ours_without_a_header_are_a_log_and_so_is_a_torn_header() {
 
 #[test]
 fn a_device_is_written_as_it_is() {
-    let mut log = LogFile::create(Path::new("/dev/null"), None).expect("a device");
+    let mut log = LogFile::create(Path::new("/dev/null"), Form::Rows, None).expect("a device");
     log.write_all(b"row\n").expect("written");
     assert!(LogSink::truncate_tail(&mut log, 1).is_err());
     log.reopen(None).expect("nothing to do");
-    LogFile::create(Path::new("/dev/null"), None).expect("no lock on a device");
+    LogFile::create(Path::new("/dev/null"), Form::Rows, None).expect("no lock on a device");
 }
 
 #[test]
@@ -227,11 +231,11 @@ fn a_check_finds_what_stands_in_the_way_and_changes_nothing() {
     fs::write(path("letter.txt"), "Dear Sir\n").expect("written");
     let before = names(folder.path());
     for name in ["new.csv", "a/b/new.csv", "log.csv"] {
-        check(&path(name)).expect(name);
+        check(&path(name), Form::Rows).expect(name);
     }
-    check(Path::new("new.csv")).expect("the folder we are in");
-    check(Path::new("/dev/null")).expect("a device");
-    let refused = |path: &Path| check(path).expect_err("no log").to_string();
+    check(Path::new("new.csv"), Form::Rows).expect("the folder we are in");
+    check(Path::new("/dev/null"), Form::Rows).expect("a device");
+    let refused = |path: &Path| check(path, Form::Rows).expect_err("no log").to_string();
     assert!(refused(&path("letter.txt")).contains("is no log of this format"));
     assert!(refused(folder.path()).contains("Is a directory"));
     assert!(refused(&path("letter.txt/new.csv")).contains("Not a directory"));
@@ -247,7 +251,8 @@ fn pipe_in(folder: &Path) -> PathBuf {
 #[test]
 fn a_pipe_without_a_reader_is_refused_at_once() {
     let folder = folder();
-    let refused = LogFile::create(&pipe_in(folder.path()), None).expect_err("nobody reads");
+    let refused =
+        LogFile::create(&pipe_in(folder.path()), Form::Rows, None).expect_err("nobody reads");
     assert!(matches!(refused, JournalError::NoReader { .. }), "{refused}");
 }
 
@@ -260,7 +265,7 @@ fn a_pipe_with_a_reader_is_written_and_waited_for() {
         move || fs::read_to_string(path).expect("read")
     });
     let mut log = loop {
-        match LogFile::create(&path, None) {
+        match LogFile::create(&path, Form::Rows, None) {
             Err(JournalError::NoReader { .. }) => std::thread::yield_now(),
             log => break log.expect("a log"),
         }
@@ -276,7 +281,7 @@ fn a_pipe_with_a_reader_is_written_and_waited_for() {
 fn what_is_taken_back_is_gone_from_the_end() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path, None).expect("a log");
+    let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
     log.write_all(b"row\nro").expect("written");
     LogSink::truncate_tail(&mut log, 2).expect("cut");
     log.write_all(b"next\n").expect("written");
@@ -287,7 +292,7 @@ fn what_is_taken_back_is_gone_from_the_end() {
 fn a_file_emptied_by_others_is_not_filled_with_zeros() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path, None).expect("a log");
+    let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
     log.write_all(b"row\n").expect("written");
     File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
     log.write_all(b"row\nro").expect("written");
@@ -305,7 +310,7 @@ fn a_file_emptied_by_others_is_not_filled_with_zeros() {
 fn cut_to(left: &str) -> String {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path, None).expect("a log");
+    let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
     log.write_all("a row\n".repeat(30).as_bytes()).expect("written");
     let other = File::options().write(true).open(&path).expect("a file");
     other.set_len(0).expect("emptied");
@@ -327,7 +332,7 @@ fn a_file_that_was_cut_has_its_header_again() {
 fn the_header_is_there_before_the_next_row() {
     let folder = folder();
     let path = folder.path().join("x.csv");
-    let mut log = LogFile::create(&path, None).expect("a log");
+    let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
     File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
     LogSink::begin(&mut log).expect("begun");
     assert_eq!(text(&path), header());
@@ -339,7 +344,7 @@ mod reopening {
     /// A log with one row whose file was then renamed.
     fn rotated(folder: &Path) -> (LogFile, PathBuf, PathBuf) {
         let (path, old) = (folder.join("x.csv"), folder.join("old.csv"));
-        let mut log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
         log.write_all(b"first\n").expect("written");
         fs::rename(&path, &old).expect("renamed");
         (log, path, old)
@@ -352,8 +357,8 @@ mod reopening {
         log.reopen(None).expect("reopened");
         log.write_all(b"second\n").expect("written");
         assert_eq!((text(&old), text(&path)), (with_row("first"), with_row("second")));
-        assert!(LogFile::create(&path, None).is_err(), "the new file is locked");
-        assert!(LogFile::create(&old, None).is_ok(), "the old one is not");
+        assert!(LogFile::create(&path, Form::Rows, None).is_err(), "the new file is locked");
+        assert!(LogFile::create(&old, Form::Rows, None).is_ok(), "the old one is not");
     }
 
     #[test]
@@ -388,8 +393,9 @@ mod reopening {
     fn goes_on_at_another_place_or_where_it_was_if_there_is_none() {
         let folder = folder();
         let [first, second] = ["first.csv", "second.csv"].map(|name| folder.path().join(name));
-        let at = |path: &Path, meta: &str| Some(Place { path: path.into(), meta: meta.into() });
-        let mut log = LogFile::create(&first, Some("1".to_owned())).expect("a log");
+        let at =
+            |path: &Path, meta: &str| Some(Place { path: path.into(), meta: Some(meta.into()) });
+        let mut log = LogFile::create(&first, Form::Rows, Some("1".to_owned())).expect("a log");
         log.write_all(b"one\n").expect("written");
         log.reopen(at(&second, "2")).expect("another file");
         log.write_all(b"two\n").expect("written");
@@ -399,7 +405,10 @@ mod reopening {
         log.write_all(b"three\n").expect("written");
         assert_eq!(text(&second), with_row("two\nthree"));
         assert_eq!([&first, &second].map(|log| text(&crate::journal::meta_path(log))), ["1", "4"]);
-        assert!(LogFile::create(&first, None).is_ok(), "the first one is not locked any more");
+        assert!(
+            LogFile::create(&first, Form::Rows, None).is_ok(),
+            "the first one is not locked any more"
+        );
     }
 
     #[test]
@@ -407,9 +416,10 @@ mod reopening {
         let folder = folder();
         let [path, other] = ["x.csv", "other.csv"].map(|name| folder.path().join(name));
         std::os::unix::fs::symlink(&path, &other).expect("a link");
-        let mut log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
         log.write_all(b"one\n").expect("written");
-        log.reopen(Some(Place { path: other.clone(), meta: String::new() })).expect("the same");
+        log.reopen(Some(Place { path: other.clone(), meta: Some(String::new()) }))
+            .expect("the same");
         assert_eq!(LogSink::name(&log), other.display().to_string());
         log.write_all(b"two\n").expect("written");
         assert_eq!(text(&path), with_row("one\ntwo"));
@@ -419,18 +429,18 @@ mod reopening {
     fn does_nothing_if_the_file_is_still_the_same() {
         let folder = folder();
         let path = folder.path().join("x.csv");
-        let mut log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
         log.write_all(b"row\n").expect("written");
         log.reopen(None).expect("reopened");
         assert_eq!(text(&path), with_row("row"));
-        assert!(LogFile::create(&path, None).is_err(), "still locked");
+        assert!(LogFile::create(&path, Form::Rows, None).is_err(), "still locked");
     }
 
     #[test]
     fn writes_the_header_anew_if_the_same_file_was_emptied() {
         let folder = folder();
         let path = folder.path().join("x.csv");
-        let mut log = LogFile::create(&path, None).expect("a log");
+        let mut log = LogFile::create(&path, Form::Rows, None).expect("a log");
         log.write_all(b"row\n").expect("written");
         File::options().write(true).open(&path).expect("a file").set_len(0).expect("emptied");
         log.reopen(None).expect("reopened");
@@ -446,7 +456,7 @@ mod reopening {
         assert!(matches!(log.reopen(None), Err(JournalError::NotALog { .. })));
         fs::remove_file(&path).expect("removed");
 
-        let other = LogFile::create(&path, None).expect("another writer");
+        let other = LogFile::create(&path, Form::Rows, None).expect("another writer");
         assert!(matches!(log.reopen(None), Err(JournalError::Locked { .. })));
         drop(other);
 

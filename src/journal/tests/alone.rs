@@ -87,7 +87,7 @@ fn standard_output_can_be_the_log_and_nothing_in_it_is_overwritten() {
     let console = Console::on_stderr();
     let verbose = Options { verbose: true, console, ..options(Some(&path), 1) };
     let (journal, mut senders) = Journal::start(verbose).expect("started");
-    assert_eq!(journal.moved_aside(), None);
+    assert!(journal.moved_aside().is_empty());
     senders[0].record(&record(b"/stdout"));
     senders[0].log_line(format_args!("-v {}", "line"));
     journal.reopener().reopen();

@@ -8,6 +8,7 @@ use super::request_context::Persistence;
 use super::state::{Request, Response};
 use super::waits::{LINGER, LINGER_DRAINING};
 use crate::http::{Method, ReplyOptions, Version, reply};
+use crate::proxy::decisions::Decided;
 use crate::proxy::fault::Fault;
 use crate::proxy::pipe::Cursor;
 use crate::proxy::settings::UpstreamReuse;
@@ -17,6 +18,12 @@ use crate::proxy::settings::UpstreamReuse;
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 impl Exchange {
+    /// The choices that were recorded for the request that just ended, or is in flight.
+    #[must_use]
+    pub fn decisions(&self) -> &[Decided] {
+        self.record.decisions()
+    }
+
     /// No other request is waited for. The client may not have seen all of the last answer, so this
     /// end is as considerate as one behind an answer.
     pub fn close_idle(&mut self, context: &mut Context<'_>) {

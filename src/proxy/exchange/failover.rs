@@ -54,6 +54,9 @@ impl Exchange {
         };
         let name = context.balancer.name(backend).unwrap_or_default();
         self.record.attempt_begun(id, name, context.now);
+        if context.settings.decisions.is_some() {
+            self.record.decided(context.balancer);
+        }
         if role == Role::Hedge {
             self.record.hedged(id, HedgeEvent::Sent);
             self.actions.push_back(Action::CountHedge { backend, event: HedgeEvent::Sent });

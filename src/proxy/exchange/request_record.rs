@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::action::HedgeEvent;
 use super::attempt::{Attempt, AttemptId, MAX_ATTEMPTS};
-use crate::balance::{BackendId, Reason};
+use crate::balance::{BackendId, Balancer, Reason};
 use crate::endpoint::Client;
 use crate::journal::{Hedge, Record};
+use crate::proxy::decisions::{self, Decided};
 use crate::proxy::fault::Fault;
 
 /// Bytes of a request line that are kept of a head that could not be parsed.
@@ -52,6 +53,8 @@ pub(super) struct RequestRecord {
     first_byte: Option<Duration>,
     /// Connections asked for, those of hedges included.
     pub(super) attempts: u32,
+    /// The choices that are to be logged.
+    decisions: Vec<Decided>,
     /// What there is to say of hedges, if there was one.
     hedge: Option<Box<Hedged>>,
     pub(super) fault: Option<Fault>,
@@ -115,6 +118,16 @@ impl RequestRecord {
         own.push_str(name);
         self.left_queue(now);
         self.dispatched.get_or_insert(now);
+    }
+
+    /// A choice was made. It waits for the row, so that both tell the same times.
+    pub(super) fn decided(&mut self, balancer: &mut Balancer) {
+        self.decisions.extend(decisions::take(balancer));
+    }
+
+    /// The choices that were recorded.
+    pub(super) fn decisions(&self) -> &[Decided] {
+        &self.decisions
     }
 
     /// It is one beside another, or such a one has the answer.

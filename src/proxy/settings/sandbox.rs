@@ -18,11 +18,17 @@ pub enum Confinement {
 }
 
 impl Settings {
-    /// The files that are made, written and removed: the log, and those of Unix sockets.
+    /// The files that are made, written and removed: the logs, and those of Unix sockets.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let log = self.log.iter().filter(|path| *path != Path::new(STANDARD_OUTPUT)).cloned();
         let taken = self.taken();
-        log.chain(taken.iter().filter_map(|it| it.endpoint.path().map(Path::to_owned))).collect()
+        let sockets = taken.iter().filter_map(|it| it.endpoint.path());
+        self.logs().map(PathBuf::as_path).chain(sockets).map(Path::to_owned).collect()
+    }
+
+    /// The logs that are files.
+    pub fn logs(&self) -> impl Iterator<Item = &PathBuf> {
+        let named = self.log.iter().chain(&self.decisions);
+        named.filter(|path| *path != Path::new(STANDARD_OUTPUT))
     }
 }

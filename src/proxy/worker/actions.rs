@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::super::connection::Standing;
 use super::super::exchange::{Action, CloseMode, Side};
 use super::Worker;
+use crate::journal::Decided;
 use crate::reactor::Key;
 
 impl Worker {
@@ -62,6 +63,14 @@ impl Worker {
         let Some(in_flight) = &mut client.in_flight else { return };
         let exchange = &mut in_flight.exchange;
         let record = exchange.record(client.peer.client(), now);
+        for decided in exchange.decisions() {
+            self.context.sender.decide(&Decided {
+                at: decided.at,
+                started: record.dispatched.unwrap_or(decided.at),
+                client: record.client,
+                text: &decided.text,
+            });
+        }
         self.context.sender.record(&record);
         self.context.metrics.record(&record, exchange.backend());
         if let Some(fault) = exchange.fault().filter(|_| self.context.settings.verbose) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::connection::Target;
+use super::super::decisions;
 use super::super::exchange::Phase;
 use super::super::mailbox::Command;
 use super::super::settings::Settings;
@@ -24,7 +25,7 @@ impl Worker {
                 Command::Cut(backends) => self.cut(&backends, now),
                 Command::Explain(count, asker) => {
                     // Who asked may be gone by now.
-                    let _ = asker.send(self.context.balancer.explanations(count, now));
+                    let _ = asker.send(decisions::explain(&mut self.context.balancer, count, now));
                 }
                 Command::Capacity => self.make_room_for_others(now),
                 Command::Client(newcomer) => self.admit_all([newcomer], now),
@@ -40,6 +41,7 @@ impl Worker {
         for link in self.pool.set_limit(settings.limits.pool) {
             self.upstreams.remove(link);
         }
+        self.context.balancer.record(decisions::recording(&settings));
         self.context.settings = settings;
         for key in self.clients.keys().collect::<Vec<_>>() {
             self.set_client_timer(key);

@@ -28,6 +28,7 @@ use super::accept_balancer::AcceptBalancer;
 use super::backends::Backends;
 use super::budget::RetryBudget;
 use super::connection::{Client, InFlight, Links, Standing, Task};
+use super::decisions;
 use super::exchange::{Context, Exchange, Phase, Side, StreamEnd};
 use super::hedging::Hedger;
 use super::listeners::OwnListener;
@@ -198,9 +199,7 @@ impl Worker {
         poller: Poller,
     ) -> io::Result<Self> {
         let settings = shared.settings;
-        if !settings.admin.is_empty() {
-            balancer.keep_choices(CHOICES_KEPT);
-        }
+        balancer.record(decisions::recording(&settings));
         let metrics = shared.metrics.worker(index);
         let now = poller.now();
         Ok(Self {

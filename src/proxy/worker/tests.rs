@@ -85,6 +85,7 @@ impl Bench {
         let (shared, balancer) = (Shared::new(settings, &backends), backends.balancer());
         let (metrics, resolver) = (Arc::clone(&shared.metrics), Arc::clone(&shared.resolver));
         let (journal, mut senders) = Journal::start(journal::Options {
+            decisions: None,
             path: None,
             meta: None,
             routing_mode: String::new(),

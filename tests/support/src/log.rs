@@ -56,11 +56,12 @@ pub fn stop(proxy: &mut Proxy) -> String {
     proxy.process.stdout()
 }
 
-/// The numbers of a proxy's last line: requests, errors, rows, and rows lost.
-pub fn totals(said: &str) -> [usize; 4] {
+/// The numbers of a proxy's last line: requests, errors, rows, and rows lost; and, if there is a
+/// decision log, choices and choices lost.
+pub fn totals<const COUNT: usize>(said: &str) -> [usize; COUNT] {
     let line = said.lines().last().unwrap();
     let numbers: Vec<usize> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-    numbers.try_into().unwrap_or_else(|_| panic!("four numbers, not {said:?}"))
+    numbers.try_into().unwrap_or_else(|_| panic!("so many numbers, not {said:?}"))
 }
 
 /// A proxy with a log of its own.

@@ -3,6 +3,7 @@
 mod arena;
 mod backends;
 mod bench;
+mod explain;
 mod hedge;
 mod load;
 mod meter;
@@ -25,6 +26,7 @@ use arena::ArenaFlags;
 use backends::BackendsFlags;
 use bench::BenchFlags;
 use clap::{Parser, Subcommand};
+use explain::ExplainFlags;
 use load::LoadFlags;
 use relay::RelayFlags;
 use report::ReportFlags;
@@ -97,6 +99,9 @@ enum Task {
     /// Compare the logs of runs: throughput, latency, errors, the share of each backend
     #[command(after_help = report::EXAMPLES)]
     Report(ReportFlags),
+    /// Tell in sentences why a request went where it went, from the logs of a run
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(ExplainFlags),
     /// Measure the processor time per request of tidegate and other proxies
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchFlags),
@@ -142,6 +147,7 @@ fn run(task: Task) -> ExitCode {
         Task::Up(flags) => flags.run(),
         Task::Scenarios(flags) => flags.run(),
         Task::Report(flags) => flags.run(),
+        Task::Explain(flags) => flags.run(),
         Task::Bench(flags) => flags.run(),
         Task::Arena(flags) => flags.run(),
         Task::Load(flags) => flags.run(),

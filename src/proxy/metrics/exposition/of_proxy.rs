@@ -152,6 +152,18 @@ pub(super) static FAMILIES: &[Family] = &[
         |all, out| all.log.map_or(Ok(()), |log| out.count(&[], log.lost)),
     ),
     counter(
+        "tidegate_decision_log_rows",
+        &[],
+        "Choices that are in the log of choices.",
+        |all, out| all.decisions.map_or(Ok(()), |log| out.count(&[], log.rows)),
+    ),
+    counter(
+        "tidegate_decision_log_lost_rows",
+        &[],
+        "Choices that were to be logged and are not, because a disk is full or slow.",
+        |all, out| all.decisions.map_or(Ok(()), |log| out.count(&[], log.lost)),
+    ),
+    counter(
         "tidegate_config_reloads",
         &["result"],
         "How often the configuration file was read again: applied, or refused because it is wrong.",

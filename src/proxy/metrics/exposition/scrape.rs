@@ -19,6 +19,7 @@ pub struct Scrape {
     pub(super) queue: Occupancy,
     pub(super) snapshot: Snapshot,
     pub(super) log: Option<Log>,
+    pub(super) decisions: Option<Log>,
     pub(super) reloads: Option<Reloads>,
     pub(super) process: Process,
     pub(super) started: SystemTime,
@@ -102,12 +103,12 @@ impl State {
 }
 
 impl Scrape {
-    /// The figures of a proxy that runs since `started`. There is no log if none is written, and
-    /// there are no reloads without a configuration file.
+    /// The figures of a proxy that runs since `started`. There is no log, and none of choices, if
+    /// none is written, and there are no reloads without a configuration file.
     #[must_use]
     pub fn new(
         observed: Observed,
-        log: Option<Log>,
+        [log, decisions]: [Option<Log>; 2],
         reloads: Option<Reloads>,
         process: Process,
         started: SystemTime,
@@ -142,7 +143,7 @@ impl Scrape {
         for Unresolved { backend, .. } in unresolved {
             add(BackendFigures::unresolved(backend));
         }
-        Self { backends: figures, names, queue, snapshot, log, reloads, process, started }
+        Self { backends: figures, names, queue, snapshot, log, decisions, reloads, process, started }
     }
 }
 

@@ -90,8 +90,8 @@ impl Rig {
         let reloads =
             Reloads { applied: 1, refused: 2, is_last_applied: false, applied_at: started };
         let observed = self.backends.observe(self.now);
-        let log = Some(Log { rows: 5, lost: 1 });
-        text(Scrape::new(observed, log, Some(reloads), process, started), format)
+        let logs = [(5, 1), (7, 2)].map(|(rows, lost)| Some(Log { rows, lost }));
+        text(Scrape::new(observed, logs, Some(reloads), process, started), format)
     }
 
     fn read(&self) -> Read {
@@ -216,6 +216,8 @@ fn both_formats_are_valid_and_say_the_same() {
         ("tidegate_latency_seconds_sum", 0.063),
         ("tidegate_log_rows_total", 5.0),
         ("tidegate_log_lost_rows_total", 1.0),
+        ("tidegate_decision_log_rows_total", 7.0),
+        ("tidegate_decision_log_lost_rows_total", 2.0),
         ("tidegate_config_reloads_total{result=\"refused\"}", 2.0),
         ("tidegate_config_last_reload_successful", 0.0),
         ("tidegate_config_last_reload_success_timestamp_seconds", 1.5),

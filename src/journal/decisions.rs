@@ -1,0 +1,86 @@
+//! The log of choices: one JSON object a line. What a choice is comes as text; here it gets its
+//! time, its worker, and the name by which it is found beside the row of its request.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::batch::BLOCK_BYTES_MAX;
+use super::clock::Clock;
+use super::form::DECISION_BEGINS;
+use super::outlet::{BATCH_BYTES, Outlet};
+use super::sink::{LogSink, Place};
+use crate::endpoint::Client;
+
+/// A choice that was made for a request, as a worker knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided<'a> {
+    /// When.
+    pub at: Instant,
+    /// When the request was dispatched, as in its record.
+    pub started: Instant,
+    /// Where the request came from, as in its record.
+    pub client: Client,
+    /// A JSON object that tells of it, without a line end.
+    pub text: &'a str,
+}
+
+/// See the module. As the writer thread sees it.
+#[derive(Debug)]
+pub(super) struct DecisionLog<M> {
+    lines: Vec<u8>,
+    count: u64,
+    pub(super) outlet: Outlet<M>,
+}
+
+impl<M: LogSink> DecisionLog<M> {
+    pub(super) fn new(outlet: Outlet<M>) -> Self {
+        Self { lines: Vec::new(), count: 0, outlet }
+    }
+
+    /// Adds a choice, given its text.
+    pub(super) fn add(&mut self, worker: usize, it: &Decided<'static>, text: &[u8], clock: Clock) {
+        let [at, started] = [it.at, it.started].map(|instant| time(clock.timestamp_us(instant)));
+        let client = it.client;
+        let members = text.get(1..).unwrap_or(b"}");
+        // Writing to a Vec can't fail. Neither a time nor an address has a character to be escaped.
+        let _ = write!(self.lines, "{DECISION_BEGINS}{at}\",\"worker\":{worker},");
+        let _ = write!(self.lines, "\"request\":\"{started}/{worker}/{client}\",");
+        self.lines.extend_from_slice(members);
+        self.lines.push(b'\n');
+        self.count += 1;
+    }
+
+    /// Whether the batch should be written before more is added.
+    pub(super) fn is_batch_full(&self) -> bool {
+        self.lines.len() >= BATCH_BYTES
+    }
+
+    /// Whether lines are kept that are to be written as soon as another process has ended.
+    pub(super) fn keeps_lines(&self) -> bool {
+        self.count > 0 && self.outlet.is_kept(&self.lines)
+    }
+
+    /// Writes the batch, unless it is kept.
+    pub(super) fn write_batch(&mut self, now: Instant) {
+        if self.count > 0 && !self.outlet.is_kept(&self.lines) {
+            self.outlet.write(&self.lines, self.count, now);
+            self.lines.clear();
+            self.lines.shrink_to(BLOCK_BYTES_MAX);
+            self.count = 0;
+        }
+    }
+
+    /// Continues in the file that has the log's name now, or at another place.
+    pub(super) fn reopen(&mut self, place: Option<Place>) {
+        debug_assert!(self.count == 0, "a line must not be torn from its file");
+        self.outlet.reopen(place);
+    }
+}
+
+/// As in the rows.
+fn time(timestamp_us: i64) -> String {
+    let time = Timestamp::from_microsecond(timestamp_us).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
