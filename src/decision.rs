@@ -11,6 +11,7 @@ mod tests;
 pub use sentence::{tell, tell_reason};
 
 use std::borrow::Cow;
+use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,12 @@ pub struct Decision<'a> {
     pub candidates: Vec<Candidate<'a>>,
     /// How many more there were.
     pub more_candidates: usize,
+}
+
+/// A choice that is told later, on another thread.
+pub trait Told: Debug + Send {
+    /// What there is to tell.
+    fn decision(&self) -> Decision<'_>;
 }
 
 /// A line of the decision log.

@@ -35,7 +35,7 @@ pub(crate) fn count(flags: &[&str]) -> Option<u64> {
     Some((twice.checked_sub(once)? + requests / 2) / requests)
 }
 
-/// Those of the thread that needs most of them. The journal's needs far less than the worker.
+/// Those of the worker's thread: of the threads that run code of a worker, it needs most of them.
 fn instructions(flags: &[&str], times: u64) -> Option<u64> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let origins: Vec<_> = (0..BACKENDS).map(|_| Origin::serve(answer_all)).collect();
@@ -78,12 +78,13 @@ fn ask(proxy: SocketAddr, times: u64) {
     }
 }
 
-/// What the counter wrote of each thread.
+/// What the counter wrote of each thread that runs code of a worker, as the main one does.
 fn totals(folder: &Path) -> impl Iterator<Item = u64> {
     let files = fs::read_dir(folder).expect("the folder").flatten();
     let counts = files.filter(|file| file.file_name().as_encoded_bytes().starts_with(b"counts"));
     counts.filter_map(|file| {
         let text = fs::read_to_string(file.path()).ok()?;
+        text.contains("proxy::worker::").then_some(())?;
         text.lines().find_map(|line| line.strip_prefix("totals: ")?.parse().ok())
     })
 }

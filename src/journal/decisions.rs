@@ -1,29 +1,29 @@
-//! The log of choices: one JSON object a line. What a choice is comes as text; here it gets its
-//! time, its worker, and the name by which it is found beside the row of its request.
+//! The log of choices: one JSON object a line. A worker hands on what there is to tell. Here it
+//! becomes text, with its time, its worker and the name by which it is found beside the row of its
+//! request.
 
-use std::io::Write as _;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
 use super::batch::BLOCK_BYTES_MAX;
 use super::clock::Clock;
-use super::form::DECISION_BEGINS;
 use super::outlet::{BATCH_BYTES, Outlet};
 use super::sink::{LogSink, Place};
+use crate::decision::{Logged, Told};
 use crate::endpoint::Client;
 
 /// A choice that was made for a request, as a worker knows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Decided<'a> {
+#[derive(Debug)]
+pub struct Decided {
     /// When.
     pub at: Instant,
     /// When the request was dispatched, as in its record.
     pub started: Instant,
     /// Where the request came from, as in its record.
     pub client: Client,
-    /// A JSON object that tells of it, without a line end.
-    pub text: &'a str,
+    /// What there is to tell.
+    pub told: Box<dyn Told>,
 }
 
 /// See the module. As the writer thread sees it.
@@ -39,15 +39,13 @@ impl<M: LogSink> DecisionLog<M> {
         Self { lines: Vec::new(), count: 0, outlet }
     }
 
-    /// Adds a choice, given its text.
-    pub(super) fn add(&mut self, worker: usize, it: &Decided<'static>, text: &[u8], clock: Clock) {
+    /// Adds a choice.
+    pub(super) fn add(&mut self, worker: usize, it: &Decided, clock: Clock) {
         let [at, started] = [it.at, it.started].map(|instant| time(clock.timestamp_us(instant)));
-        let client = it.client;
-        let members = text.get(1..).unwrap_or(b"}");
-        // Writing to a Vec can't fail. Neither a time nor an address has a character to be escaped.
-        let _ = write!(self.lines, "{DECISION_BEGINS}{at}\",\"worker\":{worker},");
-        let _ = write!(self.lines, "\"request\":\"{started}/{worker}/{client}\",");
-        self.lines.extend_from_slice(members);
+        let request = format!("{started}/{worker}/{}", it.client).into();
+        let line = Logged { time: at.into(), worker, request, decision: it.told.decision() };
+        // Nothing in it can't be written, and writing to a Vec can't fail.
+        let _ = serde_json::to_writer(&mut self.lines, &line);
         self.lines.push(b'\n');
         self.count += 1;
     }

@@ -204,7 +204,7 @@ impl Journal {
         let Options { routing_mode, connection, workers, verbose, console, .. } = options;
         let says = Says { rows: sink.is_some(), decisions: decisions.is_some(), lines: verbose };
         let is_awaited = [&sink, &decisions].into_iter().flatten().any(LogSink::is_awaited);
-        let (senders, consumers): (Vec<_>, Vec<_>) =
+        let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| RecordSender::new(says, capacity)).unzip();
         let counters: Vec<_> = senders.iter().map(RecordSender::counters).collect();
         let control = Control { awaited: is_awaited.into(), ..Control::default() };
@@ -213,7 +213,7 @@ impl Journal {
         if says.any() {
             let run = Run::new(&routing_mode, &connection);
             let writer = Writer {
-                consumers: consumers.into_iter().flatten().collect(),
+                receivers: receivers.into_iter().flatten().collect(),
                 counters: journal.counters.clone(),
                 log: sink.map(|sink| Log::new(Outlet::new(sink, console), run)),
                 decisions: decisions.map(|sink| DecisionLog::new(Outlet::new(sink, console))),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
+use rtrb::RingBuffer;
 
 use super::columns::Record;
 use super::decisions::Decided;
@@ -17,13 +18,15 @@ pub const LINE_BYTES_MAX: usize = 1024;
 /// bytes of text each.
 pub(super) const CAPACITY: Capacity = Capacity { entries: 16 * 1024, text_bytes: 2 * 1024 * 1024 };
 
+/// How many choices wait for the writer thread at most, if there is a log of them.
+pub(super) const DECISIONS_MAX: usize = 2048;
+
 /// What travels to the writer thread. The texts go beside it.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are rows, and a ring has one size")]
 pub(super) enum Entry {
     /// A record without its texts.
     Row(Record<'static>),
-    /// A choice, its text being the first text.
-    Decision(Decided<'static>),
     /// A line for the console, as the first text.
     Line,
 }
@@ -53,7 +56,7 @@ impl Counters {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Choices that were dropped because the ring was half full.
+    /// Choices that were dropped because the ring was full.
     pub(super) fn decisions_dropped(&self) -> u64 {
         self.decisions_dropped.load(Ordering::Relaxed)
     }
@@ -81,8 +84,16 @@ pub struct RecordSender {
     /// Alone on its cache lines, so that workers do not slow each other down.
     counters: Arc<CachePadded<Counters>>,
     producer: Option<Producer<Entry>>,
+    decisions: Option<rtrb::Producer<Decided>>,
     says: Says,
     line: String,
+}
+
+/// The writer thread's end of a sender.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) entries: Consumer<Entry>,
+    pub(super) decisions: Option<rtrb::Consumer<Decided>>,
 }
 
 /// What a sender hands on.
@@ -94,11 +105,14 @@ pub(super) struct Says {
 }
 
 impl RecordSender {
-    /// Makes a sender and, if anything is to be written, the other end of its ring.
-    pub(super) fn new(says: Says, capacity: Capacity) -> (Self, Option<Consumer<Entry>>) {
+    /// Makes a sender and, if anything is to be written, the other end of its rings.
+    pub(super) fn new(says: Says, capacity: Capacity) -> (Self, Option<Receiver>) {
         let (producer, consumer) = says.any().then(|| ring::ring(capacity)).unzip();
+        let rings = says.decisions.then(|| RingBuffer::new(DECISIONS_MAX));
+        let (decisions, decided) = rings.unzip();
         let line = String::with_capacity(if says.lines { LINE_BYTES_MAX } else { 0 });
-        (Self { counters: Arc::default(), producer, says, line }, consumer)
+        let receiver = consumer.map(|entries| Receiver { entries, decisions: decided });
+        (Self { counters: Arc::default(), producer, decisions, says, line }, receiver)
     }
 
     /// The counts of this sender, which outlive it.
@@ -119,14 +133,11 @@ impl RecordSender {
         }
     }
 
-    /// Hands a choice to the writer thread, if there is a log of them. It is dropped if the ring is
-    /// half full, because rows matter more, and counted as lost.
-    pub fn decide(&mut self, decided: &Decided<'_>) {
-        let is_logged = self.says.decisions;
-        let Some(producer) = self.producer.as_mut().filter(|_| is_logged) else { return };
-        let entry = Entry::Decision(Decided { text: "", ..*decided });
-        let texts = [decided.text.as_bytes(), b"", b"", b""];
-        if producer.is_half_full() || !producer.push(entry, texts) {
+    /// Hands a choice to the writer thread, if there is a log of them. It is dropped and counted as
+    /// lost if too many wait.
+    pub fn decide(&mut self, decided: Decided) {
+        let Some(decisions) = &mut self.decisions else { return };
+        if decisions.push(decided).is_err() {
             increment(&self.counters.decisions_dropped);
         }
     }

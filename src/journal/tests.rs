@@ -456,7 +456,7 @@ fn a_line_is_cut_between_characters() {
     sender.log_line(format_args!("{}", 2));
     let mut consumer = consumer.expect("a verbose sender has one");
     let mut scratch = Vec::new();
-    let mut line = || consumer.take(&mut scratch, |_, [line, ..]| line.to_vec());
+    let mut line = || consumer.entries.take(&mut scratch, |_, [line, ..]| line.to_vec());
     let cut = format!("x{}", "ü".repeat(LINE_BYTES_MAX / 2 - 1));
     assert_eq!(line().map(String::from_utf8), Some(Ok(cut)));
     assert_eq!(line().map(String::from_utf8), Some(Ok("2".to_owned())));
@@ -470,11 +470,11 @@ fn lines_leave_half_of_the_ring_to_rows() {
     for _ in 0..8 {
         sender.log_line(format_args!("line"));
     }
-    let lines = consumer.as_ref().expect("another end").len();
+    let lines = consumer.as_ref().expect("another end").entries.len();
     for _ in 0..8 - lines {
         sender.record(&record(b"/"));
     }
     assert!((4..8).contains(&lines), "{lines}");
-    assert_eq!(consumer.expect("another end").len(), 8);
+    assert_eq!(consumer.expect("another end").entries.len(), 8);
     assert_eq!(sender.counters().dropped(), 0);
 }

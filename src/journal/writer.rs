@@ -12,8 +12,7 @@ use super::columns::Run;
 use super::decisions::DecisionLog;
 use super::log::Log;
 use super::outlet::Outlet;
-use super::ring::Consumer;
-use super::sender::{Counters, Entry};
+use super::sender::{Counters, Entry, Receiver};
 use super::sink::{LogSink, Place};
 use super::{Control, NextRun};
 use crate::console::Console;
@@ -22,10 +21,10 @@ use crate::console::Console;
 /// half of that is left for the round itself.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The writer thread's state. The index of a consumer is the number of its worker.
+/// The writer thread's state. The index of a receiver is the number of its worker.
 #[derive(Debug)]
 pub(super) struct Writer<M> {
-    pub(super) consumers: Vec<Consumer<Entry>>,
+    pub(super) receivers: Vec<Receiver>,
     pub(super) counters: Vec<Arc<CachePadded<Counters>>>,
     pub(super) log: Option<Log<M>>,
     pub(super) decisions: Option<DecisionLog<M>>,
@@ -120,17 +119,13 @@ impl<M: LogSink> Writer<M> {
     fn empty_rings(&mut self, clock: &Clock, control: &Control) {
         let mut scratch = Vec::new();
         let mut lines = Vec::new();
-        for (worker, consumer) in self.consumers.iter_mut().enumerate() {
-            for _ in 0..consumer.len() {
-                consumer.take(&mut scratch, |entry, texts| match entry {
+        for (worker, receiver) in self.receivers.iter_mut().enumerate() {
+            let entries = &mut receiver.entries;
+            for _ in 0..entries.len() {
+                entries.take(&mut scratch, |entry, texts| match entry {
                     Entry::Row(record) => {
                         if let Some(log) = &mut self.log {
                             log.add(worker, record, texts, *clock);
-                        }
-                    }
-                    Entry::Decision(decided) => {
-                        if let Some(log) = &mut self.decisions {
-                            log.add(worker, decided, texts[0], *clock);
                         }
                     }
                     Entry::Line => {
@@ -142,7 +137,14 @@ impl<M: LogSink> Writer<M> {
                     log.write_batch(clock.now);
                     control.rows.written.store(log.outlet.rows(), Ordering::Release);
                 }
-                if let Some(log) = self.decisions.as_mut().filter(|log| log.is_batch_full()) {
+            }
+            let (Some(log), Some(ring)) = (&mut self.decisions, &mut receiver.decisions) else {
+                continue;
+            };
+            for _ in 0..ring.slots() {
+                let Ok(decided) = ring.pop() else { break };
+                log.add(worker, &decided, *clock);
+                if log.is_batch_full() {
                     log.write_batch(clock.now);
                     control.decisions.written.store(log.outlet.rows(), Ordering::Release);
                 }

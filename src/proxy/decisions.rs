@@ -6,16 +6,37 @@ use std::time::{Duration, Instant};
 use super::settings::Settings;
 use super::worker::CHOICES_KEPT;
 use crate::balance::{self, BackendId, Balancer, Considered, Recording};
-use crate::decision::{Candidate, Decision};
+use crate::decision::{Candidate, Decision, Told};
 
 /// A choice that waits for the end of its request, to be written with its row.
 #[derive(Debug)]
 pub struct Decided {
     /// When it was made.
     pub at: Instant,
-    /// A JSON object that tells of it.
-    pub text: String,
+    /// What there is to tell.
+    pub told: Box<dyn Told>,
 }
+
+/// A choice with the names of its backends, which may be gone when it is written. It takes as few
+/// allocations as there can be, because the worker makes it.
+#[derive(Debug)]
+struct Named {
+    decision: balance::Decision,
+    /// A line for each backend.
+    names: String,
+}
+
+impl Told for Named {
+    fn decision(&self) -> Decision<'_> {
+        let backends = self.decision.backends.iter().zip(self.names.lines());
+        let names: Vec<_> = backends.map(|(it, name)| (it.id, name)).collect();
+        let name = |id| names.iter().find(|it| it.0 == id).map(|it| Cow::Borrowed(it.1));
+        describe(&self.decision, name)
+    }
+}
+
+/// Room for most names.
+const NAME_BYTES: usize = 64;
 
 /// A choice, for the admin.
 #[derive(Clone, Debug)]
@@ -37,10 +58,15 @@ pub(super) fn recording(settings: &Settings) -> Option<Recording> {
 #[cold]
 pub(super) fn take(balancer: &mut Balancer) -> Option<Decided> {
     let (decision, roster) = balancer.take_decision()?;
-    let name = |id| roster.member(id).map(|member| Cow::Borrowed(member.name()));
-    // Nothing in it can't be written.
-    let text = serde_json::to_string(&describe(decision, name)).ok()?;
-    Some(Decided { at: decision.at, text })
+    let mut names = String::with_capacity(NAME_BYTES * decision.backends.len());
+    for Considered { id, .. } in &decision.backends {
+        match roster.member(*id) {
+            Some(member) => names.push_str(member.name()),
+            None => names.push_str(&id.to_string()),
+        }
+        names.push('\n');
+    }
+    Some(Decided { at: decision.at, told: Box::new(Named { decision: decision.clone(), names }) })
 }
 
 /// The last choices, the newest first.

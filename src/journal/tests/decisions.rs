@@ -1,16 +1,29 @@
 //! The log of choices beside that of requests.
 
+use super::sender::DECISIONS_MAX;
 use super::*;
+use crate::decision::{Decision, Told};
 
-const TEXT: &str = r#"{"chosen":"http://b:2","reason":"best"}"#;
+const TEXT: &str = r#""chosen":"http://b:2","reason":"best""#;
 
 fn both(rows: &Path, decisions: &Path, workers: usize) -> Options {
     Options { decisions: Some(decisions.to_owned()), ..options(Some(rows), workers) }
 }
 
-fn decided(record: &Record<'_>) -> Decided<'static> {
+#[derive(Debug)]
+struct Known(Decision<'static>);
+
+impl Told for Known {
+    fn decision(&self) -> Decision<'_> {
+        self.0.clone()
+    }
+}
+
+fn decided(record: &Record<'_>) -> Decided {
     let started = record.dispatched.unwrap_or(record.ended);
-    Decided { at: started, started, client: record.client, text: TEXT }
+    let (chosen, reason) = ("http://b:2".into(), "best".into());
+    let told = Box::new(Known(Decision { chosen, reason, ..Decision::default() }));
+    Decided { at: started, started, client: record.client, told }
 }
 
 fn lines(path: &Path) -> Vec<serde_json::Value> {
@@ -31,7 +44,7 @@ fn a_choice_is_a_line_and_its_name_is_that_of_the_row() {
     let ended = now();
     let dispatched = ended.checked_sub(Duration::from_micros(1_600));
     let record = Record { ended, dispatched, ..record(b"/") };
-    senders[2].decide(&decided(&record));
+    senders[2].decide(decided(&record));
     senders[2].record(&record);
     let watcher = journal.decisions_watcher().expect("there is one");
     drop(senders);
@@ -54,12 +67,12 @@ fn without_a_log_of_choices_they_cost_nothing_and_without_rows_there_are_choices
     let folder = tempfile::tempdir().expect("a folder");
     let [rows, decisions] = places(&folder);
     let (journal, mut senders) = Journal::start(options(Some(&rows), 1)).expect("started");
-    senders[0].decide(&decided(&record(b"/")));
+    senders[0].decide(decided(&record(b"/")));
     assert!(journal.decisions_watcher().is_none());
     drop(journal);
     let none = Options { path: None, ..both(&rows, &decisions, 1) };
     let (journal, mut senders) = Journal::start(none).expect("started");
-    senders[0].decide(&decided(&record(b"/")));
+    senders[0].decide(decided(&record(b"/")));
     senders[0].record(&record(b"/"));
     let watcher = journal.decisions_watcher().expect("there is one");
     assert_eq!(journal.close(), Totals { requests: 1, errors: 0, rows: 0, lost: 0 });
@@ -72,7 +85,7 @@ fn both_logs_are_moved_aside_locked_and_never_taken_for_each_other() {
     let [rows, decisions] = places(&folder);
     for _ in 0..2 {
         let (journal, mut senders) = Journal::start(both(&rows, &decisions, 1)).expect("started");
-        senders[0].decide(&decided(&record(b"/")));
+        senders[0].decide(decided(&record(b"/")));
         senders[0].record(&record(b"/"));
         let locked = Journal::start(Options { path: None, ..both(&rows, &decisions, 1) });
         let refusal = locked.expect_err("it is being written").to_string();
@@ -101,7 +114,7 @@ fn a_rotation_and_another_run_move_both() {
     let [rows, decisions] = places(&folder);
     let (journal, mut senders) = Journal::start(both(&rows, &decisions, 1)).expect("started");
     let mut say = |count: u64| {
-        senders[0].decide(&decided(&record(b"/")));
+        senders[0].decide(decided(&record(b"/")));
         senders[0].record(&record(b"/"));
         let watcher = journal.decisions_watcher().expect("there is one");
         poll_until("the choice", || watcher.rows() == count);
@@ -136,23 +149,26 @@ fn a_slow_or_full_disk_loses_choices_and_each_is_counted() {
     let capacity = Capacity { entries: 100, text_bytes: 4096 };
     let (journal, mut senders) =
         Journal::start_on(None, Some(gated.clone()), options(None, 1), capacity).expect("started");
-    let mut say = || senders[0].decide(&decided(&record(b"/")));
+    let mut say = || senders[0].decide(decided(&record(b"/")));
     say();
     poll_until("the thread to be held up", || gated.is_waiting());
-    for _ in 0..250 {
+    for _ in 0..DECISIONS_MAX + 250 {
         say();
     }
     let watcher = journal.decisions_watcher().expect("there is one");
     gated.set_shut(false);
     drop(senders);
     drop(journal);
-    let written = gated.text().matches(TEXT.trim_start_matches('{')).count() as u64;
-    assert_eq!((watcher.rows(), watcher.rows() + watcher.lost()), (written, 251));
+    let written = gated.text().matches(TEXT).count() as u64;
+    assert_eq!(
+        (watcher.rows(), watcher.rows() + watcher.lost()),
+        (written, DECISIONS_MAX as u64 + 251)
+    );
     assert!(watcher.lost() > 0);
 
     let full = Options { decisions: Some("/dev/full".into()), ..options(None, 1) };
     let (journal, mut senders) = Journal::start(full).expect("started all the same");
-    senders[0].decide(&decided(&record(b"/")));
+    senders[0].decide(decided(&record(b"/")));
     let watcher = journal.decisions_watcher().expect("there is one");
     drop(senders);
     drop(journal);
@@ -170,8 +186,8 @@ fn rows_come_before_choices_where_both_do_not_fit() {
             .expect("started");
     senders[0].record(&record(b"/"));
     poll_until("the thread to be held up", || gated[0].is_waiting());
-    for _ in 0..90 {
-        senders[0].decide(&decided(&record(b"/")));
+    for _ in 0..DECISIONS_MAX + 90 {
+        senders[0].decide(decided(&record(b"/")));
     }
     for _ in 0..40 {
         senders[0].record(&record(b"/"));
@@ -192,7 +208,7 @@ fn what_follows_a_process_keeps_its_choices_as_well() {
         assert!(second.is_awaited() && !first.is_awaited());
         for (sender, count) in [(&mut old[0], 1), (&mut new[0], 2)] {
             for _ in 0..count {
-                sender.decide(&decided(&record(b"/")));
+                sender.decide(decided(&record(b"/")));
                 sender.record(&record(b"/"));
             }
         }

@@ -18,10 +18,11 @@ use crate::proxy::settings::UpstreamReuse;
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 impl Exchange {
-    /// The choices that were recorded for the request that just ended, or is in flight.
+    /// The choices that were recorded for the request that just ended, or is in flight; each is
+    /// given once.
     #[must_use]
-    pub fn decisions(&self) -> &[Decided] {
-        self.record.decisions()
+    pub fn take_decisions(&mut self) -> Vec<Decided> {
+        self.record.take_decisions()
     }
 
     /// No other request is waited for. The client may not have seen all of the last answer, so this

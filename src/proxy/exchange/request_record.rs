@@ -125,9 +125,9 @@ impl RequestRecord {
         self.decisions.extend(decisions::take(balancer));
     }
 
-    /// The choices that were recorded.
-    pub(super) fn decisions(&self) -> &[Decided] {
-        &self.decisions
+    /// The choices that were recorded; each is given once.
+    pub(super) fn take_decisions(&mut self) -> Vec<Decided> {
+        std::mem::take(&mut self.decisions)
     }
 
     /// It is one beside another, or such a one has the answer.

@@ -6,6 +6,7 @@ use super::super::connection::Standing;
 use super::super::exchange::{Action, CloseMode, Side};
 use super::Worker;
 use crate::journal::Decided;
+use crate::proxy::decisions::Decided as Waiting;
 use crate::reactor::Key;
 
 impl Worker {
@@ -62,14 +63,11 @@ impl Worker {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(in_flight) = &mut client.in_flight else { return };
         let exchange = &mut in_flight.exchange;
+        let decisions = exchange.take_decisions();
         let record = exchange.record(client.peer.client(), now);
-        for decided in exchange.decisions() {
-            self.context.sender.decide(&Decided {
-                at: decided.at,
-                started: record.dispatched.unwrap_or(decided.at),
-                client: record.client,
-                text: &decided.text,
-            });
+        for Waiting { at, told } in decisions {
+            let started = record.dispatched.unwrap_or(at);
+            self.context.sender.decide(Decided { at, started, client: record.client, told });
         }
         self.context.sender.record(&record);
         self.context.metrics.record(&record, exchange.backend());
