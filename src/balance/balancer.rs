@@ -162,7 +162,7 @@ impl Balancer {
         }
         if let Some(recorder) = self.recorder.as_mut().filter(|_| was_up && !slot.standing.is_up())
         {
-            recorder.note_ejection();
+            recorder.record_next();
         }
         self.yield_probe(lease);
     }
@@ -262,6 +262,13 @@ impl Balancer {
         match (&mut self.recorder, recording) {
             (Some(recorder), Some(recording)) => recorder.set(recording),
             (recorder, recording) => *recorder = recording.map(Recorder::new),
+        }
+    }
+
+    /// Has the next choice recorded, if any are: it is for a request that has waited in a queue.
+    pub fn record_next(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record_next();
         }
     }
 

@@ -156,8 +156,8 @@ pub(super) struct Recorder {
     left: u32,
     /// Until when all are.
     watched_until: Nanos,
-    /// This worker has ejected a backend since the last choice.
-    has_ejected: bool,
+    /// Something unusual came before: the next choice is recorded because of that.
+    is_due: bool,
     /// The last one was not taken yet.
     is_fresh: bool,
     decisions: VecDeque<Decision>,
@@ -166,14 +166,7 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(recording: Recording) -> Self {
         let decisions = VecDeque::new();
-        Self {
-            recording,
-            left: 1,
-            watched_until: 0,
-            has_ejected: false,
-            is_fresh: false,
-            decisions,
-        }
+        Self { recording, left: 1, watched_until: 0, is_due: false, is_fresh: false, decisions }
     }
 
     /// Goes on by another rule.
@@ -188,8 +181,9 @@ impl Recorder {
         self.watched_until = now.saturating_add(nanos(WATCH));
     }
 
-    pub(super) fn note_ejection(&mut self) {
-        self.has_ejected = true;
+    /// Has the next choice recorded, because what came before it is unusual.
+    pub(super) fn record_next(&mut self) {
+        self.is_due = true;
     }
 
     /// Whether a choice is to be recorded, and why. Asked once for each.
@@ -207,7 +201,7 @@ impl Recorder {
             return Some(Recorded::Sample);
         }
         // A retry after an ejection tells that its backend was tried, and the next choice the rest.
-        if is_unusual(reason, roster) || mem::take(&mut self.has_ejected) {
+        if is_unusual(reason, roster) || mem::take(&mut self.is_due) {
             return Some(Recorded::Unusual);
         }
         (now < self.watched_until).then_some(Recorded::Asked)

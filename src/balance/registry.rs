@@ -1,7 +1,7 @@
 //! The slots of all backends, shared by all workers.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 

@@ -149,8 +149,9 @@ static PROXYING: &[Setting] = &[
         name: "decision-sample",
         value: "N",
         help: "Every so many choices of a worker are recorded. Unusual ones always are: first \
-               measurements, probes, retries, hedges, the first choice after an ejection, and \
-               those while only one backend or none takes requests",
+               measurements, probes, retries, hedges, those of requests that waited in the \
+               queue, the first after an ejection, and those while only one backend or none \
+               takes requests",
         part: at!(settings.decision_sample, between(1, 1_000_000)),
         ..RUNNING
     },

@@ -38,7 +38,6 @@ pub fn tell_reason(policy: &str, chosen: &str, reason: &str, in_flight: Option<u
         "hedge" => "the first attempt was silent, and this one answered first",
         "retry" => "another backend had failed the request",
         "cooling" => "no backend took requests",
-        "queued" => "the request had waited until a backend had a place",
         other => &format!("of `{other}`"),
     };
     let load = in_flight.map_or(String::new(), |in_flight| {
@@ -74,10 +73,6 @@ fn chosen(decision: &Decision<'_>) -> String {
             };
             format!("{chosen}, because another backend had failed the request; {why}")
         }
-        "queued" => format!(
-            "{chosen}, because the request had waited until a backend had a place; {}",
-            by_policy(decision, own)
-        ),
         "first" => format!(
             "{chosen}, because it had not been measured yet, and this request measures it{}",
             instead(decision)

@@ -186,12 +186,6 @@ fn a_second_attempt_tells_what_was_before_it() {
          2 in flight, and chance decided between 2 that were as good; A's was 15.9 (10.3 ms, 3 in \
          flight)."
     );
-    assert_eq!(
-        told(&decision("adaptive", "queued", two())),
-        "B, because the request had waited until a backend had a place; its score 12.1 was the \
-         least: it usually answers in 8.2 ms and it had 2 in flight; A's was 15.9 (10.3 ms, 3 in \
-         flight)."
-    );
 }
 
 #[test]
@@ -244,7 +238,6 @@ fn what_a_row_knows_is_told_of_each_reason() {
         ("adaptive", "hedge", "the first attempt was silent, and this one answered first"),
         ("adaptive", "retry", "another backend had failed the request"),
         ("adaptive", "cooling", "no backend took requests"),
-        ("adaptive", "queued", "the request had waited until a backend had a place"),
         ("adaptive", "later", "of `later`"),
     ] {
         let sentence = format!("B, because {why}; it had 3 in flight, this request included.");

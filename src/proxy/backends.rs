@@ -26,9 +26,7 @@ use super::metrics::{Gone, Metrics};
 use super::queue::Queue;
 use super::resolver::Resolver;
 use super::settings::{Backend, Settings};
-use crate::balance::{
-    BackendId, Balancer, InvalidOptions, Membership, RegistryFull, Verdict,
-};
+use crate::balance::{BackendId, Balancer, InvalidOptions, Membership, RegistryFull, Verdict};
 use crate::endpoint::Endpoint;
 use crate::reactor::Waker;
 

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use support::clock::{hear, until};
 use support::http::{Answer, Connection};
-use support::log::{Logged, Row, rows};
+use support::log::{Logged, Row, rows, stop};
 use support::origin::{Origin, ok};
 
 /// A backend that takes one request at a time and has one, before a proxy with these flags.
@@ -86,6 +86,23 @@ fn a_request_waits_for_a_backend_at_its_limit_and_its_row_says_how_long() {
         let waited = served.iter().filter(|row| queued(row).is_some()).count();
         assert_eq!(waited, 3, "{rows:?}");
     }
+}
+
+#[test]
+fn the_choice_for_a_request_that_waited_is_in_the_decision_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let choices = folder.path().join("choices.jsonl");
+    let logged = ["--decisions", choices.to_str().unwrap(), "--decision-sample", "1000000"];
+    let mut busy = busy(&[&["--queue", "1", "--workers", "1"], &logged[..]].concat());
+    let (mut clients, _) = busy.fill(1);
+    busy.serving.send(last("first"));
+    hear(&busy.asked).send(last("next"));
+    assert_eq!(clients[0].answer().text(), "next");
+    stop(&mut busy.proxy.proxy);
+    let text = std::fs::read_to_string(&choices).unwrap();
+    let recorded: Vec<_> = text.lines().filter_map(|line| line.split_once("recorded")).collect();
+    let why = recorded.iter().filter_map(|(_, rest)| rest.split('"').nth(2)).collect::<Vec<_>>();
+    assert_eq!(why, ["sample", "unusual"], "the first choice and that after the wait: {text}");
 }
 
 #[test]

@@ -54,8 +54,10 @@ impl Told {
         let fault = row.fault.map(|fault| format!("({fault})"));
         let attempts = row.attempts.filter(|attempts| *attempts > 1);
         let attempts = attempts.map(|attempts| format!("after {attempts} attempts"));
+        let queue =
+            row.queue.map(|it| format!("after {:.3} ms in the queue", it.as_secs_f64() * 1e3));
         let hedge = row.hedge.map(|hedge| format!("with a hedge that {hedge}"));
-        let words = [Some(status), fault, latency, backend, attempts, hedge];
+        let words = [Some(status), fault, latency, backend, queue, attempts, hedge];
         Self {
             id,
             policy: row.routing_mode.to_owned(),

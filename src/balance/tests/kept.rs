@@ -103,6 +103,15 @@ fn all_that_is_unusual_is_recorded_and_so_is_the_first_choice_after_an_ejection(
 }
 
 #[test]
+fn the_choice_for_a_request_that_has_waited_is_recorded() {
+    let seldom = Recording { every: 1000, kept: 1 };
+    let mut scene = recording(Scene::measured(SMA, [10, 20, 30]), seldom);
+    assert_eq!(scene.recorded(2).len(), 1);
+    scene.balancer.record_next();
+    assert_eq!(scene.recorded(2), [(Reason::Best, Recorded::Unusual)]);
+}
+
+#[test]
 fn that_there_is_one_backend_is_not_unusual() {
     let mut scene = recording(Scene::of(1, SMA), Recording { every: 3, kept: 1 });
     assert_eq!(scene.recorded(1), [(Reason::First, Recorded::Sample)]);

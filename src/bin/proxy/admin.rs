@@ -106,6 +106,7 @@ mod tests {
         let controller = Controller::start(with(Policy::RoundRobin), backends).expect("a thread");
         let (journal, senders) = Journal::start(Options {
             path: Some(path.clone()),
+            decisions: None,
             meta: None,
             routing_mode: String::new(),
             connection: String::new(),

@@ -83,6 +83,7 @@ impl Exchange {
     /// Looks for a backend, as often as something is freed meanwhile.
     fn look(&mut self, context: &mut Context<'_>) {
         loop {
+            context.balancer.record_next();
             match self.choose(context) {
                 Choice::Go(lease) => {
                     if let Some(waiting) = self.states.waiting_mut() {

@@ -143,7 +143,17 @@ impl Scrape {
         for Unresolved { backend, .. } in unresolved {
             add(BackendFigures::unresolved(backend));
         }
-        Self { backends: figures, names, queue, snapshot, log, decisions, reloads, process, started }
+        Self {
+            backends: figures,
+            names,
+            queue,
+            snapshot,
+            log,
+            decisions,
+            reloads,
+            process,
+            started,
+        }
     }
 }
 
