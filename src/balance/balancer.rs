@@ -281,6 +281,13 @@ impl Balancer {
         recorder.last(count).cloned().collect()
     }
 
+    /// Whether the choice that was just made has a record that was not taken yet.
+    #[inline]
+    #[must_use]
+    pub fn has_decision(&self) -> bool {
+        self.recorder.as_ref().is_some_and(Recorder::is_fresh)
+    }
+
     /// The record of the choice that was just made, if it has one, and the backends that it was
     /// made from; each is given once.
     pub fn take_decision(&mut self) -> Option<(&Decision, &Roster)> {

@@ -72,10 +72,8 @@ impl Balancer {
                 Pick::Go(member, reason, probe) => {
                     let reason = if tried.is_empty() { reason } else { Reason::Retry };
                     if let Some(lease) = self.lease(member, reason, probe, now) {
-                        if let Some(recorder) = &mut self.recorder
-                            && let Some(why) = recorder.wants(reason, roster, now)
-                        {
-                            recorder.add(&chooser, &self.candidates, &lease, why);
+                        if self.recorder.is_some() {
+                            self.record_choice(tried, &lease);
                         }
                         return Choice::Go(lease);
                     }
@@ -103,15 +101,24 @@ impl Balancer {
                 let Some(lease) = self.lease(member, reason, probe, now) else {
                     return Choice::Wait;
                 };
-                if let Some(recorder) = &mut self.recorder
-                    && let Some(why) = recorder.wants(reason, roster, now)
-                {
-                    recorder.add(&chooser, &self.candidates, &lease, why);
-                }
+                self.record_choice(tried, &lease);
                 Choice::Go(lease)
             }
             Pick::Wait => Choice::Wait,
             Pick::Nobody => Choice::Nobody,
+        }
+    }
+
+    /// Records the choice that was just made, if it is one of those that are. Out of line, because
+    /// the choice itself needs its place in registers.
+    #[inline(never)]
+    fn record_choice(&mut self, tried: &Tried, lease: &Lease) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let (registry, roster, answers) = (&*self.registry, &*self.roster, &self.answers);
+        let now = lease.started;
+        if let Some(why) = recorder.wants(lease.reason, roster, now) {
+            let chooser = Chooser { registry, roster, answers, tried, now };
+            recorder.add(&chooser, &self.candidates, lease, why);
         }
     }
 

@@ -247,6 +247,12 @@ impl Recorder {
         });
     }
 
+    /// Whether the last choice was recorded and not taken yet.
+    #[inline]
+    pub(super) fn is_fresh(&self) -> bool {
+        self.is_fresh
+    }
+
     /// The last one, if it was not taken yet.
     pub(super) fn take(&mut self) -> Option<&Decision> {
         if mem::take(&mut self.is_fresh) { self.decisions.back() } else { None }

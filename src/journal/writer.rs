@@ -122,13 +122,10 @@ impl<M: LogSink> Writer<M> {
         for (worker, receiver) in self.receivers.iter_mut().enumerate() {
             let entries = &mut receiver.entries;
             for _ in 0..entries.len() {
-                entries.take(&mut scratch, |entry, texts| match entry {
-                    Entry::Row(record) => {
-                        if let Some(log) = &mut self.log {
-                            log.add(worker, record, texts, *clock);
-                        }
-                    }
-                    Entry::Line => {
+                entries.take(&mut scratch, |entry, texts| match (entry, &mut self.log) {
+                    (Entry::Row(record), Some(log)) => log.add(worker, record, texts, *clock),
+                    (Entry::Row(_), None) => {}
+                    (Entry::Line, _) => {
                         lines.extend_from_slice(texts[0]);
                         lines.push(b'\n');
                     }
@@ -138,26 +135,31 @@ impl<M: LogSink> Writer<M> {
                     control.rows.written.store(log.outlet.rows(), Ordering::Release);
                 }
             }
-            let (Some(log), Some(ring)) = (&mut self.decisions, &mut receiver.decisions) else {
-                continue;
-            };
-            for _ in 0..ring.slots() {
-                let Ok(decided) = ring.pop() else { break };
-                log.add(worker, &decided, *clock);
-                if log.is_batch_full() {
-                    log.write_batch(clock.now);
-                    control.decisions.written.store(log.outlet.rows(), Ordering::Release);
-                }
-            }
         }
         if let Some(log) = &mut self.log {
             log.write_batch(clock.now);
             control.rows.written.store(log.outlet.rows(), Ordering::Release);
         }
-        if let Some(log) = &mut self.decisions {
-            log.write_batch(clock.now);
-            control.decisions.written.store(log.outlet.rows(), Ordering::Release);
-        }
         self.console.offer(&lines);
+        self.take_choices(clock, control);
+    }
+
+    /// The same for the choices.
+    fn take_choices(&mut self, clock: &Clock, control: &Control) {
+        let Some(log) = &mut self.decisions else { return };
+        let written = &control.decisions.written;
+        for (worker, receiver) in self.receivers.iter_mut().enumerate() {
+            let Some(ring) = &mut receiver.decisions else { continue };
+            for _ in 0..ring.slots() {
+                let Ok(decided) = ring.pop() else { break };
+                log.add(worker, &decided, *clock);
+                if log.is_batch_full() {
+                    log.write_batch(clock.now);
+                    written.store(log.outlet.rows(), Ordering::Release);
+                }
+            }
+        }
+        log.write_batch(clock.now);
+        written.store(log.outlet.rows(), Ordering::Release);
     }
 }

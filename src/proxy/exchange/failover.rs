@@ -54,7 +54,7 @@ impl Exchange {
         };
         let name = context.balancer.name(backend).unwrap_or_default();
         self.record.attempt_begun(id, name, context.now);
-        if context.settings.decisions.is_some() {
+        if context.balancer.has_decision() && context.settings.decisions.is_some() {
             self.record.decided(context.balancer);
         }
         if role == Role::Hedge {

@@ -63,9 +63,10 @@ impl Worker {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(in_flight) = &mut client.in_flight else { return };
         let exchange = &mut in_flight.exchange;
-        let decisions = exchange.take_decisions();
+        let decisions = self.context.settings.decisions.is_some();
+        let decisions = decisions.then(|| exchange.take_decisions());
         let record = exchange.record(client.peer.client(), now);
-        for Waiting { at, told } in decisions {
+        for Waiting { at, told } in decisions.into_iter().flatten() {
             let started = record.dispatched.unwrap_or(at);
             self.context.sender.decide(Decided { at, started, client: record.client, told });
         }
