@@ -34,12 +34,12 @@ impl Answer {
         Self { allow: Some(methods), ..self }
     }
 
-    /// The whole message. One to `HEAD` is described and not sent.
-    pub(super) fn bytes(&self, head_only: bool, close: bool) -> Vec<u8> {
+    /// Becomes bytes behind those of `message`. A body for `HEAD` is described and not sent.
+    pub(super) fn follow(self, message: &mut Vec<u8>, head_only: bool, close: bool) {
         let Self { status, content_type, allow, body } = self;
         let date = httpdate::fmt_http_date(SystemTime::now());
         let mut lines = vec![
-            format!("HTTP/1.1 {status} {}", reason_phrase(*status)),
+            format!("HTTP/1.1 {status} {}", reason_phrase(status)),
             format!("Date: {date}"),
             format!("Content-Type: {content_type}"),
             format!("Content-Length: {}", body.len()),
@@ -48,10 +48,12 @@ impl Answer {
         ];
         lines.extend(allow.as_ref().map(|methods| format!("Allow: {methods}")));
         lines.extend(close.then(|| "Connection: close".to_owned()));
-        let mut bytes = (lines.join("\r\n") + "\r\n\r\n").into_bytes();
+        message.extend_from_slice((lines.join("\r\n") + "\r\n\r\n").as_bytes());
         if !head_only {
-            bytes.extend_from_slice(body.as_bytes());
+            // The head moves, because a body may have megabytes.
+            let mut bytes = body.into_bytes();
+            bytes.splice(..0, message.drain(..));
+            *message = bytes;
         }
-        bytes
     }
 }

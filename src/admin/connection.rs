@@ -151,28 +151,28 @@ impl Connection {
             }
             Ok(false) => None,
             Err(refusal) => {
-                self.refuse(&refusal, now);
+                self.refuse(refusal, now);
                 None
             }
         }
     }
 
     /// Answers the request that was given out last.
-    pub(super) fn answer(&mut self, answer: &Answer, now: Instant) {
+    pub(super) fn answer(&mut self, answer: Answer, now: Instant) {
         if let State::Asked { head_only, close } = self.state {
             self.begin(answer, head_only, close, now);
         }
     }
 
     /// What follows on the connection is not known, so it ends.
-    fn refuse(&mut self, refusal: &Answer, now: Instant) {
+    fn refuse(&mut self, refusal: Answer, now: Instant) {
         self.begin(refusal, false, true, now);
     }
 
-    fn begin(&mut self, answer: &Answer, head_only: bool, close: bool, now: Instant) {
+    fn begin(&mut self, answer: Answer, head_only: bool, close: bool, now: Instant) {
         // What is pending yet is an interim response.
         self.message.drain(..self.sent);
-        self.message.extend(answer.bytes(head_only, close));
+        answer.follow(&mut self.message, head_only, close);
         self.sent = 0;
         (self.state, self.since) = (State::Answering { close }, now);
     }
@@ -182,7 +182,7 @@ impl Connection {
             Ok(None) => return,
             Ok(Some(found)) => found,
             Err(error) => {
-                return self.refuse(&Answer::error(error.status(), error.explanation()), now);
+                return self.refuse(Answer::error(error.status(), error.explanation()), now);
             }
         };
         let head = &self.received[found.skip..found.end];
@@ -190,11 +190,11 @@ impl Connection {
         let parsed = match parse_request(head, &mut headers) {
             Ok(parsed) => parsed,
             Err(error) => {
-                return self.refuse(&Answer::error(error.status(), error.explanation()), now);
+                return self.refuse(Answer::error(error.status(), error.explanation()), now);
             }
         };
         match Request::of(head, &headers, &parsed, &self.access, self.local) {
-            Err(refusal) => self.refuse(&refusal, now),
+            Err(refusal) => self.refuse(refusal, now),
             Ok(request) => {
                 self.received.drain(..found.end);
                 self.search = HeadSearch::request();

@@ -266,7 +266,7 @@ impl Loop {
         while let Ok((key, answer)) = self.changer.answers.try_recv() {
             // A client that is gone by now is told nothing.
             if let Some(client) = self.clients.get_mut(key) {
-                client.connection.answer(&answer, now);
+                client.connection.answer(answer, now);
                 self.serve(key, now);
             }
         }
@@ -310,7 +310,7 @@ impl Loop {
             }
         };
         if let Some(client) = self.clients.get_mut(key) {
-            client.connection.answer(&answer, now);
+            client.connection.answer(answer, now);
         }
     }
 

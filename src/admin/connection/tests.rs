@@ -35,7 +35,7 @@ impl Scene {
         loop {
             if let Some(request) = self.connection.take_request(self.now) {
                 let answer = Answer::of(200, "text/plain", request.path.clone() + "\n");
-                self.connection.answer(&answer, self.now);
+                self.connection.answer(answer, self.now);
                 self.asked.push(request);
             }
             let pending = self.connection.pending().to_vec();
@@ -149,7 +149,7 @@ fn an_answer_that_takes_its_time_is_waited_for_and_nothing_is_read_meanwhile() {
     assert!(scene.connection.take_request(scene.now).is_some());
     assert_eq!((scene.waits(), scene.connection.takes_bytes()), (None, false));
     assert!(scene.connection.idle_since().is_none() && scene.connection.pending().is_empty());
-    scene.connection.answer(&Answer::error(409, "no"), scene.now);
+    scene.connection.answer(Answer::error(409, "no"), scene.now);
     assert_eq!(scene.waits(), Some(SEND_TIMEOUT));
     scene.receive(b"");
     assert_eq!(scene.statuses(), ["409"]);
