@@ -34,11 +34,11 @@ const PATIENCE: Duration = Duration::from_millis(250);
 static STDOUT: LazyLock<Printer> = LazyLock::new(|| Printer::start("stdout", io::stdout()));
 static STDERR: LazyLock<Printer> = LazyLock::new(|| Printer::start("stderr", io::stderr()));
 
-/// Where a program prints its messages.
+/// Where a program prints its messages. The threads start with the first one.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
-    notices: &'static Printer,
-    complaints: &'static Printer,
+    notices: &'static LazyLock<Printer>,
+    complaints: &'static LazyLock<Printer>,
 }
 
 impl Console {

@@ -1,22 +1,45 @@
 //! Keeps this program from writing anywhere but where it has to, and from starting programs, by
 //! Landlock (landlock(7)), where the kernel has that.
 //!
-//! It holds for the thread that asks for it and for those that this one starts later.
+//! It holds for the thread that asks for it and for those that this one starts later. So it comes
+//! before any other thread is started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, make_bitflags,
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, make_bitflags,
 };
 
-/// Where files can be written. As long as the program runs there is no way to more.
+/// Where files can be written. As long as the program runs it can't get more.
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
     /// `None` if that is everywhere.
-    writable: Option<Vec<PathBuf>>,
+    granted: Option<Granted>,
 }
+
+#[derive(Clone, Debug)]
+struct Granted {
+    /// What it was asked for. A socket that was passed may be in a folder that can't be opened, and
+    /// needs none.
+    files: Vec<PathBuf>,
+    /// The folders, pipes and devices that can be written.
+    places: Vec<PathBuf>,
+}
+
+/// How much of Landlock the kernel has to have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Demand {
+    /// As much as it has.
+    AsMuchAsThereIs,
+    /// All of [`NEEDED`], otherwise it is an error.
+    Needed,
+}
+
+/// The first version that refuses whatever changes a file: before it (Linux 6.2) files elsewhere can
+/// be truncated.
+const NEEDED: ABI = ABI::V3;
 
 /// What may be done in a folder: to write, make and remove files, and to make sockets and folders.
 const IN_FOLDERS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
@@ -31,29 +54,37 @@ impl Sandbox {
     /// have to exist. `None` if the kernel does not have Landlock.
     ///
     /// # Errors
-    /// When the kernel has it and refuses.
-    pub fn enter(files: &[PathBuf]) -> Result<Option<Self>, RulesetError> {
+    /// When the kernel refuses, or does not have what is demanded.
+    pub fn enter(files: &[PathBuf], demand: Demand) -> Result<Option<Self>, RulesetError> {
+        let level = match demand {
+            Demand::AsMuchAsThereIs => CompatLevel::BestEffort,
+            Demand::Needed => CompatLevel::HardRequirement,
+        };
+        let rules = Ruleset::default().set_compatibility(level);
+        let rules = rules.handle_access(AccessFs::from_write(NEEDED) | AccessFs::Execute)?;
         // What newer kernels know is refused as well, as far as this one knows it.
-        let handled = AccessFs::from_write(ABI::V5) | AccessFs::Execute;
-        let mut rules = Ruleset::default().handle_access(handled)?.create()?;
-        let writable: Vec<PathBuf> = files.iter().flat_map(|file| places(file)).collect();
-        for place in &writable {
-            // Where there is no folder nothing can be written.
-            let Ok(opened) = PathFd::new(place) else { continue };
+        let rules = rules.set_compatibility(CompatLevel::BestEffort);
+        let mut rules = rules.handle_access(AccessFs::from_write(ABI::V5))?.create()?;
+        let mut granted = Granted { files: files.to_owned(), places: Vec::new() };
+        for place in files.iter().flat_map(|file| places(file)) {
+            // What can't be opened can't be written.
+            let Ok(opened) = PathFd::new(&place) else { continue };
             let access = if place.is_dir() { IN_FOLDERS } else { WITH_FILES };
             rules = rules.add_rule(PathBeneath::new(opened, access))?;
+            granted.places.push(place);
         }
         let is_enforced = rules.restrict_self()?.ruleset != RulesetStatus::NotEnforced;
-        Ok(is_enforced.then_some(Self { writable: Some(writable) }))
+        Ok(is_enforced.then_some(Self { granted: Some(granted) }))
     }
 
-    /// The first of these files that could not be written.
+    /// The first of these files that could not be written. Those that it was entered for are not
+    /// tried again.
     #[must_use]
     pub fn refused<'a>(&self, files: &'a [PathBuf]) -> Option<&'a Path> {
-        let writable = self.writable.as_ref()?;
+        let Granted { files: known, places: writable } = self.granted.as_ref()?;
         let is_below = |place: &PathBuf| writable.iter().any(|folder| place.starts_with(folder));
-        let is_refused = |file: &&PathBuf| !places(file).iter().all(is_below);
-        files.iter().find(is_refused).map(PathBuf::as_path)
+        let mut new = files.iter().filter(|file| !known.contains(file));
+        new.find(|file| !places(file).iter().all(is_below)).map(PathBuf::as_path)
     }
 }
 
@@ -61,7 +92,8 @@ impl Sandbox {
 /// the file, if it is a pipe or a device. Paths are without links, as far as they exist.
 fn places(file: &Path) -> Vec<PathBuf> {
     if fs::metadata(file).is_ok_and(|found| is_special(&found)) {
-        return vec![real(file)];
+        // A pipe without a name, as `/dev/stderr` may be, is not restricted and has no rule.
+        return fs::canonicalize(file).into_iter().collect();
     }
     let mut places = vec![real(folder(file))];
     if let Ok(target) = fs::canonicalize(file) {
@@ -119,7 +151,7 @@ mod tests {
         // In a thread of its own, because there is no way back.
         let entered = thread::scope(|scope| {
             let within = scope.spawn(|| {
-                let sandbox = Sandbox::enter(&files).expect("no error")?;
+                let sandbox = Sandbox::enter(&files, Demand::AsMuchAsThereIs).expect("no error")?;
                 assert_eq!(sandbox.refused(&files), None);
                 let more = [path("in/b/c.csv"), path("out/a.csv"), path("in/d.csv")];
                 assert_eq!(sandbox.refused(&more), Some(&*more[1]));
@@ -149,6 +181,42 @@ mod tests {
     /// Whether a kernel as new as this one has it, unless it was turned off.
     fn has_landlock() -> bool {
         fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|text| text.contains("landlock"))
+    }
+
+    /// Does this in a thread that may write these files, because there is no way back.
+    fn within(files: &[PathBuf], act: impl FnOnce(Sandbox) + Send) {
+        thread::scope(|scope| {
+            let entered = scope.spawn(|| {
+                if let Some(sandbox) = Sandbox::enter(files, Demand::AsMuchAsThereIs).unwrap() {
+                    act(sandbox);
+                }
+            });
+            entered.join().expect("all holds");
+        });
+    }
+
+    #[test]
+    fn a_pipe_without_a_name_needs_no_rule() {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        within(&[(&path).into()], |sandbox| {
+            assert_eq!(sandbox.refused(&[(&path).into()]), None);
+            fs::OpenOptions::new().append(true).open(&path).expect("opened");
+            fs::write("/dev/null", "").expect_err("nothing else can be written");
+        });
+    }
+
+    #[test]
+    fn what_could_not_be_opened_is_refused_later_unless_it_was_asked_for_already() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = |name: &str| scratch.path().join(name);
+        fs::create_dir(path("in")).unwrap();
+        let files = [path("in/a.csv"), path("missing/a.sock")];
+        within(&files, |sandbox| {
+            assert_eq!(sandbox.refused(&files), None);
+            let more = [path("in/b.csv"), path("missing/b.sock")];
+            assert_eq!(sandbox.refused(&more), Some(&*more[1]));
+        });
     }
 
     #[test]

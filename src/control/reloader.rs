@@ -1,5 +1,5 @@
-//! Reads the configuration file again while the proxy runs, and has the proxy run by it. It does so
-//! on a thread of its own, because the names of new backends are resolved meanwhile.
+//! Reads the configuration file again while the proxy runs, and applies it. A thread of its own does
+//! that, because resolving the names of new backends takes time.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,37 +13,37 @@ use crate::journal::{self, Form, JournalError};
 use crate::proxy::settings::Plan;
 use crate::sandbox::Sandbox;
 
-/// Why nothing was changed.
+/// Why a reload changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// There is no plan.
+    /// The settings make no plan.
     #[error(transparent)]
     Sources(#[from] SourceError),
-    /// Its log can't be written.
+    /// A log of the new plan can't be written.
     #[error(transparent)]
     Log(#[from] JournalError),
-    /// A file of it could not be written.
+    /// The sandbox does not permit to write a file of the new plan.
     #[error(
         "this process can't write `{}` any more, because it is confined to the folders that it \
          needed at its start; restart it, or choose a path there (see --sandbox)", .0.display()
     )]
     Confined(PathBuf),
-    /// It can't be applied.
+    /// The new plan can't be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
 }
 
-/// A step of reading the file again.
+/// A step of a reload.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Step {
-    /// It is about to be read.
+    /// The file is about to be read.
     Begins,
-    /// This came of it.
+    /// The reload has ended, with this result.
     Ended(Result<Reloaded, ReloadError>),
 }
 
-/// What came of reading the file again.
+/// The result of a reload.
 #[derive(Debug)]
 pub struct Reloaded {
     /// The plan that is in force now.
@@ -52,17 +52,17 @@ pub struct Reloaded {
     pub changes: Changes,
 }
 
-/// A handle on the thread, which ends with the last one.
+/// A handle on the thread. The thread ends when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Reloader(SyncSender<Option<Answer>>);
 
-/// Where what came of it is awaited: the changes, or why there are none.
+/// Takes the result to the caller that waits for it: the changes, or why there are none.
 type Answer = Sender<Result<Changes, String>>;
 
 impl Reloader {
-    /// Starts the thread for a proxy that was started by the plan `start`; `None` if there is no
-    /// file. What has to be written for a new plan must be permitted by `sandbox`. It calls `tell`
-    /// before and after each time.
+    /// Starts the thread, for a proxy that was started with the plan `start`; `None` if there is no
+    /// file. A plan that needs files which `sandbox` refuses is refused. The thread calls `tell`
+    /// before and after each reload.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -83,13 +83,13 @@ impl Reloader {
         Ok(Some(Self(asking)))
     }
 
-    /// Has the file read again, soon.
+    /// Asks for a reload and returns at once.
     pub fn reload(&self) {
-        // If it is asked for already, it will be read after this, and once is enough.
+        // If the queue is full, a reload that has not begun was asked for already. One is enough.
         let _ = self.0.try_send(None);
     }
 
-    /// As [`Reloader::reload`], and waits for what comes of it.
+    /// Asks for a reload and waits for its result.
     ///
     /// # Errors
     /// Why nothing was changed.
@@ -125,13 +125,13 @@ impl Reading {
             };
             tell(config, Step::Ended(reloaded));
             if let Some(answer) = answer {
-                // Who asked may be gone by now.
+                // The caller may be gone by now.
                 let _ = answer.send(short);
             }
         }
     }
 
-    /// Reads the file again, and has the proxy run by it, which writes these logs now.
+    /// Reads the file again and applies it. The proxy writes `logs` now.
     fn reload(&self, logs: &Logs) -> Result<Reloaded, ReloadError> {
         let Planned { plan, hidden, .. } = self.sources.plan_after(&self.start)?;
         if let Some(file) = self.sandbox.refused(&plan.settings.files()) {
@@ -152,7 +152,7 @@ impl Logs {
         Self([(Form::Rows, settings.log.clone()), (Form::Decisions, settings.decisions.clone())])
     }
 
-    /// Whether it can be gone on in the logs of another plan.
+    /// Checks that the logs of the next plan can be written.
     fn check_next(&self, plan: &Plan) -> Result<(), JournalError> {
         let Self(next) = Self::of(plan);
         for ((form, now), (_, next)) in self.0.iter().zip(&next) {

@@ -1,5 +1,5 @@
-//! Tells the service manager that every worker's event loop turns, as often as it wants to be told.
-//! One that hangs has it stay silent, so that the manager ends the program and starts it again.
+//! Tells the service manager, as often as it wants to be told, that the event loop of every worker
+//! turns. While one hangs it says nothing, so the manager ends the program and starts it again.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use crate::proxy::metrics::{Metrics, Turns};
 
 /// An idle event loop turns once a second, so a shorter silence means nothing.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// No manager is told more often than this, because that would only use up a core.
+const LEAST_PERIOD: Duration = Duration::from_millis(1);
 
 /// Starts the thread, if the manager wants to be told. It ends with the program.
 ///
@@ -26,10 +29,15 @@ pub fn start(metrics: Arc<Metrics>, controller: Controller) -> io::Result<()> {
             if seen.all_turn(&metrics.turns(), controller.is_stopping(), read_clock()) {
                 manager::alive();
             }
-            thread::park_timeout(limit / 4);
+            thread::park_timeout(period(limit));
         }
     })?;
     Ok(())
+}
+
+/// The pause between two messages to a manager that waits `limit` for one.
+fn period(limit: Duration) -> Duration {
+    LEAST_PERIOD.max(limit / 4)
 }
 
 /// When each worker was last seen to have turned.
@@ -41,7 +49,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// For a manager that waits for so long.
+    /// For a manager that waits `limit` for a message.
     fn new(limit: Duration, start: Instant) -> Self {
         Self { patience: LEAST_PATIENCE.max(limit / 2), start, workers: Vec::new() }
     }
@@ -100,6 +108,14 @@ mod tests {
         assert_eq!(looked_at(one_ends, 3), [true; 20]);
         let alone = looked_at(one_ends, 99);
         assert_eq!((alone[8], alone[9]), (true, false));
+    }
+
+    #[test]
+    fn four_messages_go_out_within_the_limit_but_at_most_a_thousand_a_second() {
+        assert_eq!(period(LIMIT), LIMIT / 4);
+        for limit in [1, 3, 4, 1_000, 4_000] {
+            assert_eq!(period(Duration::from_micros(limit)), Duration::from_millis(1));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! becomes text, with its time, its worker and the name by which it is found beside the row of its
 //! request.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -41,6 +42,9 @@ impl<M: LogSink> DecisionLog<M> {
 
     /// Adds a choice.
     pub(super) fn add(&mut self, worker: usize, it: &Decided, clock: Clock) {
+        if self.outlet.is_row_lost(&self.lines, clock.now) {
+            return;
+        }
         let [at, started] = [it.at, it.started].map(|instant| time(clock.timestamp_us(instant)));
         let request = format!("{started}/{worker}/{}", it.client).into();
         let line = Logged { time: at.into(), worker, request, decision: it.told.decision() };
@@ -55,24 +59,26 @@ impl<M: LogSink> DecisionLog<M> {
         self.lines.len() >= BATCH_BYTES
     }
 
-    /// Whether lines are kept that are to be written as soon as another process has ended.
-    pub(super) fn keeps_lines(&self) -> bool {
-        self.count > 0 && self.outlet.is_kept(&self.lines)
+    /// Lines that are kept until another process has ended.
+    pub(super) fn kept(&self) -> u64 {
+        self.count
     }
 
-    /// Writes the batch, unless it is kept.
-    pub(super) fn write_batch(&mut self, now: Instant) {
-        if self.count > 0 && !self.outlet.is_kept(&self.lines) {
-            self.outlet.write(&self.lines, self.count, now);
+    /// Writes the batch, unless it is kept. `written` is told of the lines that are in the log.
+    pub(super) fn write_batch(&mut self, now: Instant, written: &AtomicU64) {
+        if self.count > 0 && !self.outlet.is_awaited() {
+            self.outlet.write(&self.lines, now, written);
             self.lines.clear();
             self.lines.shrink_to(BLOCK_BYTES_MAX);
             self.count = 0;
         }
     }
 
-    /// Continues in the file that has the log's name now, or at another place.
+    /// Continues in the file that has the log's name now, or at another place. Lines that are kept
+    /// have no file yet, and go to the new one.
     pub(super) fn reopen(&mut self, place: Option<Place>) {
-        debug_assert!(self.count == 0, "a line must not be torn from its file");
+        let is_written = self.count == 0 || self.outlet.is_awaited();
+        debug_assert!(is_written, "a line must not be torn from its file");
         self.outlet.reopen(place);
     }
 }

@@ -222,7 +222,8 @@ impl LogSink for LogFile {
             }
             (self.path, self.meta) = (path, meta);
         }
-        if self.kind == Kind::Stream {
+        // One that is awaited is opened by its path in the next round.
+        if matches!(self.kind, Kind::Stream | Kind::Awaited) {
             return Ok(());
         }
         // The lock that is held would prevent a second one on the same file.

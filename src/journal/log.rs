@@ -1,5 +1,6 @@
 //! Records become rows, rows become batches, and batches are appended to the log.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::batch::Batch;
@@ -29,6 +30,9 @@ impl<M: LogSink> Log<M> {
         [backend, hedge_backend, method, path]: [&[u8]; TEXTS],
         clock: Clock,
     ) {
+        if self.outlet.is_row_lost(self.batch.bytes(), clock.now) {
+            return;
+        }
         let backend = record.backend.map(|_| backend);
         let run = &self.run;
         let facts = Facts { record, backend, hedge_backend, method, path, worker, run, clock };
@@ -40,23 +44,25 @@ impl<M: LogSink> Log<M> {
         self.batch.bytes().len() >= BATCH_BYTES
     }
 
-    /// Whether rows are kept that are to be written as soon as another process has ended.
-    pub(super) fn keeps_rows(&self) -> bool {
-        self.batch.rows() > 0 && self.outlet.is_kept(self.batch.bytes())
+    /// Rows that are kept until another process has ended.
+    pub(super) fn kept(&self) -> u64 {
+        self.batch.rows()
     }
 
-    /// Writes the batch, unless it is kept.
-    pub(super) fn write_batch(&mut self, now: Instant) {
-        if self.batch.rows() > 0 && !self.outlet.is_kept(self.batch.bytes()) {
-            self.outlet.write(self.batch.bytes(), self.batch.rows(), now);
+    /// Writes the batch, unless it is kept. `written` is told of the rows that are in the log.
+    pub(super) fn write_batch(&mut self, now: Instant, written: &AtomicU64) {
+        if self.batch.rows() > 0 && !self.outlet.is_awaited() {
+            self.outlet.write(self.batch.bytes(), now, written);
             self.batch.clear();
         }
     }
 
     /// Continues in the file that has the log's name now, maybe as another run. What was recorded
-    /// before belongs in the old one, so the batch must have been written.
+    /// before belongs in the old one, so the batch must have been written. Only rows that are kept
+    /// have no file yet, and go to the new one.
     pub(super) fn reopen(&mut self, next: Option<(Run, Place)>) {
-        debug_assert!(self.batch.rows() == 0, "a row must not be torn from its file");
+        let is_written = self.batch.rows() == 0 || self.outlet.is_awaited();
+        debug_assert!(is_written, "a row must not be torn from its file");
         let place = next.map(|(run, place)| {
             self.run = run;
             place

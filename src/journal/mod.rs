@@ -155,6 +155,8 @@ struct Counted {
     written: AtomicU64,
     /// Those that never will be.
     lost: AtomicU64,
+    /// Those that wait for the end of another process.
+    kept: AtomicU64,
 }
 
 impl Journal {
@@ -168,7 +170,8 @@ impl Journal {
     }
 
     /// As [`Journal::start`], but in place of another process that may write the log still and is
-    /// about to end. Until then rows are kept, up to 64 MiB of each log; what is more is lost.
+    /// about to end. Until then, however long that takes, rows are kept, up to 64 MiB of each log.
+    /// Those that come later are lost and counted; those that are kept stay.
     ///
     /// # Errors
     /// When the log cannot be written, or the file is not a log.
@@ -328,6 +331,12 @@ impl Watcher {
         self.counted().lost.load(Ordering::Acquire)
     }
 
+    /// Rows that wait for the end of another process. After [`Journal::close`] they are lost.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.counted().kept.load(Ordering::Acquire)
+    }
+
     fn counted(&self) -> &Counted {
         match self.1 {
             Form::Rows => &self.0.rows,
@@ -352,6 +361,7 @@ impl Reopener {
 
     /// Goes on as another run, in the same log or in another one: rows of requests that end from
     /// now on are of it. A log that can't be opened is replaced by the one before, with a message.
+    /// Rows that are kept because another process writes the old log go to another one, too.
     pub fn go_on_as(&self, next: NextRun) {
         *self.0.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         self.reopen();

@@ -1,9 +1,11 @@
 //! Whole lines in, a log that has them or a count of those that are lost.
 
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::losses::LossReporter;
-use super::sink::{Appended, Appender, LogSink, Place};
+use super::sink::{Appended, Appender, LogSink, Place, lines};
 use crate::console::Console;
 
 /// A batch is written when it has about this size, or when the rings are empty.
@@ -19,12 +21,14 @@ pub(super) struct Outlet<M> {
     rows: u64,
     losses: LossReporter<Console>,
     console: Console,
+    kept_max: usize,
 }
 
 impl<M: LogSink> Outlet<M> {
     pub(super) fn new(sink: M, console: Console) -> Self {
         let losses = LossReporter::new(console, sink.name());
-        Self { appender: Appender::new(sink), rows: 0, losses, console }
+        let appender = Appender::new(sink);
+        Self { appender, rows: 0, losses, console, kept_max: KEPT_BYTES }
     }
 
     /// Rows that are whole in the log.
@@ -53,15 +57,32 @@ impl<M: LogSink> Outlet<M> {
         self.appender.is_awaited()
     }
 
-    /// Whether a batch is to be kept until another process has ended, and is not too long for that.
-    pub(super) fn is_kept(&self, batch: &[u8]) -> bool {
-        self.is_awaited() && batch.len() < KEPT_BYTES
+    /// Whether there is no space for another row behind those that are kept until another process
+    /// has ended. If so, that row is lost.
+    pub(super) fn is_row_lost(&mut self, kept: &[u8], now: Instant) -> bool {
+        let is_lost = self.is_awaited() && kept.len() >= self.kept_max;
+        if is_lost {
+            let why = io::Error::other("another process writes it, and too many rows are kept");
+            self.losses.failed(1, &why, now);
+        }
+        is_lost
     }
 
-    /// Writes a batch of so many rows. They are in the log or lost afterwards; none is written
-    /// again later.
-    pub(super) fn write(&mut self, batch: &[u8], rows: u64, now: Instant) {
-        let Appended { rows, lost, error } = self.appender.append(batch, rows);
+    /// Writes a batch of whole rows. They are in the log or lost afterwards; none is written again
+    /// later. `written` is told after each block, so that progress can be seen.
+    pub(super) fn write(&mut self, mut batch: &[u8], now: Instant, written: &AtomicU64) {
+        while !batch.is_empty() {
+            let end = memchr::memchr(b'\n', &batch[batch.len().min(BATCH_BYTES)..]);
+            let end = end.map_or(batch.len(), |end| batch.len().min(BATCH_BYTES) + end + 1);
+            let (block, rest) = batch.split_at(end);
+            self.write_block(block, now);
+            written.store(self.rows, Ordering::Release);
+            batch = rest;
+        }
+    }
+
+    fn write_block(&mut self, block: &[u8], now: Instant) {
+        let Appended { rows, lost, error } = self.appender.append(block, lines(block));
         self.rows += rows;
         match error {
             Some(error) => self.losses.failed(lost, &error, now),
@@ -88,6 +109,82 @@ impl<M: LogSink> Outlet<M> {
     fn tell_moved_aside(&mut self) {
         if let Some(aside) = self.appender.moved_aside() {
             self.console.say(&format!("an earlier log was moved to {}", aside.display()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// A log that another process writes, or does not, and the sizes of what was written.
+    #[derive(Debug)]
+    struct Log {
+        is_awaited: bool,
+        writes: Vec<usize>,
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes.push(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl LogSink for &mut Log {
+        fn name(&self) -> String {
+            "a log".to_owned()
+        }
+
+        fn is_awaited(&self) -> bool {
+            self.is_awaited
+        }
+
+        fn truncate_tail(&mut self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reopen(&mut self, _: Option<Place>) -> Result<(), super::super::JournalError> {
+            Ok(())
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn when_enough_is_kept_only_what_comes_later_is_lost() {
+        for (is_awaited, lost) in [(true, 2), (false, 0)] {
+            let mut log = Log { is_awaited, writes: Vec::new() };
+            let mut outlet = Outlet::new(&mut log, Console::standard());
+            outlet.kept_max = 8;
+            assert!(!outlet.is_row_lost(b"one\n", now()));
+            for _ in 0..2 {
+                assert_eq!(outlet.is_row_lost(b"one\ntwo\n", now()), is_awaited);
+            }
+            assert_eq!(outlet.lost(), lost);
+        }
+    }
+
+    #[test]
+    fn a_long_batch_is_written_in_blocks_so_that_its_progress_is_seen() {
+        const ROW: &[u8] = b"a row of some length\n";
+        let mut log = Log { is_awaited: false, writes: Vec::new() };
+        let written = AtomicU64::new(0);
+        let rows = 3 * BATCH_BYTES / ROW.len();
+        Outlet::new(&mut log, Console::standard()).write(&ROW.repeat(rows), now(), &written);
+        assert_eq!(written.into_inner(), rows as u64);
+        assert_eq!(log.writes.iter().sum::<usize>(), rows * ROW.len());
+        assert!(log.writes.len() >= 3, "{:?}", log.writes);
+        for size in log.writes {
+            assert!(size <= BATCH_BYTES + ROW.len() && size % ROW.len() == 0);
         }
     }
 }

@@ -142,7 +142,8 @@ pub(super) fn write_as_much(out: &mut impl Write, bytes: &[u8]) -> (usize, Optio
     (written, None)
 }
 
-fn lines(bytes: &[u8]) -> u64 {
+/// How many lines end in these bytes.
+pub(super) fn lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 

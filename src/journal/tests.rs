@@ -2,6 +2,7 @@
 
 mod after;
 mod alone;
+mod awaited;
 mod decisions;
 
 use super::*;

@@ -51,8 +51,7 @@ impl<M: LogSink> Writer<M> {
             }
             let is_awaited = self.outlets().any(|outlet| outlet.is_awaited());
             control.awaited.store(is_awaited, Ordering::Release);
-            // What is kept has to be written first. The path is opened anew then in any case.
-            let reopen = !is_awaited && control.reopen.swap(false, Ordering::AcqRel);
+            let reopen = control.reopen.swap(false, Ordering::AcqRel);
             self.empty_rings(&clock, control);
             let counters = self.counters.iter();
             let (lost, unsaid) = counters.fold((0, 0), |(lost, unsaid), counters| {
@@ -75,7 +74,10 @@ impl<M: LogSink> Writer<M> {
                 let next = control.next.lock().unwrap_or_else(PoisonError::into_inner).take();
                 self.reopen(next);
             }
-            if close && !self.keeps_lines() {
+            let [kept, kept_choices] = self.kept();
+            control.rows.kept.store(kept, Ordering::Release);
+            control.decisions.kept.store(kept_choices, Ordering::Release);
+            if close && kept + kept_choices == 0 {
                 let written =
                     |log: &Log<M>| Written { rows: log.outlet.rows(), lost: log.outlet.lost() };
                 return self.log.as_ref().map(written).unwrap_or_default();
@@ -84,10 +86,12 @@ impl<M: LogSink> Writer<M> {
         }
     }
 
-    /// Whether anything waits for the end of another process.
-    fn keeps_lines(&self) -> bool {
-        self.log.as_ref().is_some_and(Log::keeps_rows)
-            || self.decisions.as_ref().is_some_and(DecisionLog::keeps_lines)
+    /// Rows and choices that wait for the end of another process.
+    fn kept(&self) -> [u64; 2] {
+        [
+            self.log.as_ref().map_or(0, Log::kept),
+            self.decisions.as_ref().map_or(0, DecisionLog::kept),
+        ]
     }
 
     fn outlets(&mut self) -> impl Iterator<Item = &mut Outlet<M>> {
@@ -131,14 +135,12 @@ impl<M: LogSink> Writer<M> {
                     }
                 });
                 if let Some(log) = self.log.as_mut().filter(|log| log.is_batch_full()) {
-                    log.write_batch(clock.now);
-                    control.rows.written.store(log.outlet.rows(), Ordering::Release);
+                    log.write_batch(clock.now, &control.rows.written);
                 }
             }
         }
         if let Some(log) = &mut self.log {
-            log.write_batch(clock.now);
-            control.rows.written.store(log.outlet.rows(), Ordering::Release);
+            log.write_batch(clock.now, &control.rows.written);
         }
         self.console.offer(&lines);
         self.take_choices(clock, control);
@@ -154,12 +156,10 @@ impl<M: LogSink> Writer<M> {
                 let Ok(decided) = ring.pop() else { break };
                 log.add(worker, &decided, *clock);
                 if log.is_batch_full() {
-                    log.write_batch(clock.now);
-                    written.store(log.outlet.rows(), Ordering::Release);
+                    log.write_batch(clock.now, written);
                 }
             }
         }
-        log.write_batch(clock.now);
-        written.store(log.outlet.rows(), Ordering::Release);
+        log.write_batch(clock.now, written);
     }
 }

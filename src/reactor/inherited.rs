@@ -1,8 +1,8 @@
 //! Listening sockets that were open before this program started and were passed to it, as a service
 //! manager does (socket activation, `sd_listen_fds(3)`).
 //!
-//! Whoever passed a socket keeps it open. So while no process accepts, connections wait and none is
-//! refused, and one process after the other, or several at a time, can accept from it.
+//! The service manager keeps them open. While no process accepts, connections wait instead of being
+//! refused. Several processes can accept from a socket, one after the other or at the same time.
 
 use std::env;
 use std::ffi::OsStr;
@@ -20,18 +20,18 @@ use rustix::net::sockopt::socket_acceptconn;
 
 use crate::endpoint::{Endpoint, UnixName};
 
-/// The number of the first descriptor that is passed.
+/// The first descriptor that is passed has this number.
 const FIRST: usize = 3;
 
-/// The names of the descriptors, in their order.
+/// The names of the descriptors, with colons in between. Some may be empty.
 const NAMES: &str = "LISTEN_FDNAMES";
 
-/// See the module's description. All of them stay open, so that one that is not used now can be
-/// used later.
+/// All sockets that were passed. They stay open, because a reload may use one that is not used now.
 #[derive(Clone, Debug, Default)]
 pub struct Inherited(Arc<[InheritedSocket]>);
 
-/// A socket that was passed. As text it is told by its place, and by its name if it has one.
+/// A socket that was passed. Displayed, it is the number of its descriptor, and its name if it has
+/// one.
 #[derive(Debug)]
 pub struct InheritedSocket {
     descriptor: OwnedFd,
@@ -49,21 +49,18 @@ pub struct InheritedSocket {
 pub struct InheritError(String);
 
 impl Inherited {
-    /// Takes the sockets that the environment tells of. Only the first call gets any.
+    /// Takes the sockets that the environment names. Only the first call gets any.
     ///
-    /// To be called before there are threads, because the environment is changed.
+    /// Call it before any thread is started, because it changes the environment.
     ///
     /// # Errors
     /// See [`InheritError`].
     pub fn take() -> Result<Self, InheritError> {
         let names = env::var(NAMES).unwrap_or_default();
-        let mut names = names.split(':').filter(|name| !["", "unknown"].contains(name));
+        let mut names = names.split(':');
         let mut passed = ListenFd::from_env();
         let sockets = (0..passed.len()).map(|place| {
-            let called = match names.next() {
-                Some(name) => format!("descriptor {} ({name})", place + FIRST),
-                None => format!("descriptor {}", place + FIRST),
-            };
+            let called = called(place, names.next().unwrap_or_default());
             let taken = take(&mut passed, place);
             match taken.filter(|(socket, _)| socket_acceptconn(socket).unwrap_or(false)) {
                 Some((descriptor, endpoint)) => {
@@ -81,7 +78,7 @@ impl Inherited {
         self.0.is_empty()
     }
 
-    /// The socket that listens at this address.
+    /// The socket that listens at this address, if one was passed.
     pub(super) fn at(&self, endpoint: &Endpoint) -> Option<&OwnedFd> {
         let socket = self.0.iter().find(|socket| socket.endpoint == *endpoint);
         socket.map(|socket| &socket.descriptor)
@@ -107,7 +104,16 @@ impl fmt::Display for InheritedSocket {
     }
 }
 
-/// The socket at this place, and its address, if it is one for streams that has an address.
+/// What a message calls the descriptor at this place. systemd calls it `unknown` if it has no name.
+fn called(place: usize, name: &str) -> String {
+    let number = place + FIRST;
+    match name {
+        "" | "unknown" => format!("descriptor {number}"),
+        name => format!("descriptor {number} ({name})"),
+    }
+}
+
+/// The socket at this place and its address, if it is a stream socket that has an address.
 fn take(passed: &mut ListenFd, place: usize) -> Option<(OwnedFd, Endpoint)> {
     if let Ok(Some(socket)) = passed.take_tcp_listener(place) {
         let endpoint = tcp_endpoint(&socket).ok()?;

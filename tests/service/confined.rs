@@ -136,14 +136,28 @@ fn who_turns_it_off_may_write_everywhere() {
 
 #[test]
 fn a_pipe_and_a_device_can_be_the_log() {
-    for log in ["/dev/null", "/dev/stdout"] {
+    let is_free = Confined::start(&["--sandbox", "auto"]).is_free();
+    for log in ["/dev/null", "/dev/stdout", "/dev/stderr"] {
         let mut command = alone(&["--listen", "127.0.0.1:0", "--log", log]);
         let mut process = Process::spawn(command.args(["--upstream", "http://127.0.0.1:1"]));
         process.line("upstream ");
         process.signal(Signal::TERM);
         assert!(process.ended().success(), "{}", process.stderr());
         assert_eq!(process.stderr().matches("cannot be written").count(), 0);
+        let said = process.stdout() + &process.stderr();
+        assert_eq!(said.contains("not confined"), is_free, "{said}");
     }
+}
+
+#[test]
+fn where_it_is_required_no_thread_was_started_before_that_would_be_free() {
+    if Confined::start(&["--sandbox", "auto"]).is_free() {
+        return println!("skipped: this kernel has no Landlock");
+    }
+    let mut confined = Confined::start(&["--sandbox", "require"]);
+    assert_eq!(get(confined.proxy.address(), "/a").status, 200);
+    confined.proxy.process.signal(Signal::TERM);
+    assert!(confined.proxy.process.ended().success());
 }
 
 /// The proxy on a kernel without Landlock, as far as it can tell: the call is refused as unknown.

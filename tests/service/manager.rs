@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd};
 use tempfile::TempDir;
 
-use support::clock::PATIENCE;
+use support::clock::{PATIENCE, until};
 use support::process::Process;
 use support::programs::program;
 
@@ -38,6 +38,22 @@ impl Told {
         let count = self.socket.recv(&mut message).expect("a message");
         let text = std::str::from_utf8(&message[..count]).unwrap();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Sends to the socket until it takes no more.
+    pub(crate) fn fill(&self) {
+        let is_taken = || {
+            // A socket of its own for each, because what a socket may send is limited as well.
+            let sender = UnixDatagram::unbound().unwrap();
+            sender.set_nonblocking(true).unwrap();
+            sender.send_to(b"FILLER=1", self.folder.path().join("notify")).is_ok()
+        };
+        while is_taken() {}
+    }
+
+    /// The next message that [`Told::fill`] did not send.
+    pub(crate) fn next_behind(&self) -> Vec<String> {
+        until("another message", || Some(self.next()).filter(|it| it[0] != "FILLER=1"))
     }
 
     /// All that waits.

@@ -81,6 +81,37 @@ fn a_manager_that_is_gone_is_missed_by_nobody() {
     assert!(proxy.ended().success());
 }
 
+#[test]
+fn a_manager_that_does_not_read_delays_nothing_and_is_told_all_in_order_when_it_reads() {
+    let (told, folder) = (Told::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("a.toml");
+    fs::write(&file, "[[backend]]\nurl = 'http://127.0.0.1:1'").unwrap();
+    told.fill();
+    let mut command =
+        alone(&["--listen", "127.0.0.1:0", "--log", "none", "--shutdown-delay", "1m"]);
+    told.listens_to(&mut command);
+    command.args(["--config", file.to_str().unwrap()]).env("WATCHDOG_USEC", "4000");
+    let mut proxy = Process::spawn(&mut command);
+    proxy.line("upstream");
+    proxy.signal(Signal::HUP);
+    proxy.line("reloaded");
+    proxy.signal(Signal::TERM);
+    let next = || {
+        let is_other = |message: &Vec<String>| message[0] != "WATCHDOG=1";
+        until("a message", || Some(told.next_behind()).filter(is_other))
+    };
+    assert_eq!(next()[0], "READY=1");
+    assert_eq!(next()[0], "RELOADING=1");
+    assert_eq!(next()[0], "READY=1");
+    assert_eq!(next()[0], "STOPPING=1");
+    // It is full again, and the second signal ends the program nonetheless.
+    told.fill();
+    until("its end", || {
+        proxy.signal(Signal::TERM);
+        proxy.has_ended().then_some(())
+    });
+}
+
 /// Stops one thread of a process as a debugger does, until it is dropped.
 struct Held(#[expect(dead_code, reason = "its end lets the thread go")] Process);
 

@@ -132,12 +132,20 @@ fn what_can_t_be_accepted_from_is_refused_by_its_number_and_name() {
     let connected = TcpStream::connect(at).unwrap();
     let file = tempfile::tempfile().unwrap();
     for other in [&connected as &dyn AsFd, &file] {
-        let names = [("LISTEN_FDNAMES", Path::new("web:other"))];
         let flags = ["--upstream", "http://127.0.0.1:1", "--log", "none"];
-        let mut proxy = pass(&[&tcp, other], &flags, &names);
-        assert_eq!(proxy.ended().code(), Some(1));
-        let said = proxy.stderr();
-        assert!(said.starts_with("tidegate: descriptor 4 (other) was passed to"), "{said}");
+        for (names, called) in [
+            ("web:other", "descriptor 4 (other)"),
+            (":other", "descriptor 4 (other)"),
+            ("unknown:other", "descriptor 4 (other)"),
+            ("web:", "descriptor 4"),
+            ("web", "descriptor 4"),
+        ] {
+            let names = [("LISTEN_FDNAMES", Path::new(names))];
+            let mut proxy = pass(&[&tcp, other], &flags, &names);
+            assert_eq!(proxy.ended().code(), Some(1));
+            let said = proxy.stderr();
+            assert!(said.starts_with(&format!("tidegate: {called} was passed to")), "{said}");
+        }
     }
 }
 
@@ -158,6 +166,25 @@ fn an_admin_s_socket_that_everyone_may_use_is_refused() {
     assert_eq!(proxy.ended().code(), Some(1));
     let said = proxy.stderr();
     assert!(said.contains("SocketMode=0600"), "{said}");
+}
+
+#[test]
+fn a_process_that_overlaps_another_has_the_admin_s_port_too() {
+    let (admin, at) = listener();
+    let name = at.to_string();
+    let flags = [
+        ["--listen", "127.0.0.1:0"],
+        ["--admin", &name],
+        ["--upstream", "http://127.0.0.1:1"],
+        ["--log", "none"],
+    ];
+    let mut old = pass(&[&admin], flags.as_flattened(), &[]);
+    greeting(&mut old);
+    let mut new = pass(&[&admin], flags.as_flattened(), &[]);
+    greeting(&mut new);
+    ends_well(&mut old);
+    assert_eq!(get(at, "/health").status, 200);
+    ends_well(&mut new);
 }
 
 #[test]

@@ -28,6 +28,9 @@ fn the_service_is_exposed_as_little_as_systemd_can_tell() {
 fn the_sockets_are_those_of_the_default_configuration() {
     let text = std::fs::read_to_string(unit("tidegate.socket")).unwrap();
     let listed: Vec<_> = text.lines().filter_map(|it| it.strip_prefix("ListenStream=")).collect();
-    assert_eq!(listed, ["0.0.0.0:9090", "/run/tidegate/admin.sock"]);
+    assert_eq!(listed, ["0.0.0.0:9090", "/run/tidegate/admin.sock", "127.0.0.1:9091"]);
+    let configured = "\nadmin = [\"unix:/run/tidegate/admin.sock\", \"127.0.0.1:9091\"]\n";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/debian/tidegate.toml");
+    assert!(std::fs::read_to_string(file).unwrap().contains(configured));
     assert!(text.lines().any(|line| line == "SocketMode=0600"), "it is for the admin, too");
 }

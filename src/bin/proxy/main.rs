@@ -92,14 +92,15 @@ fn serve(
     let is_log_on_stdout = logs.any(|path| path == Path::new(STANDARD_OUTPUT));
     // Nothing but rows goes to standard output then.
     let console = if is_log_on_stdout { Console::on_stderr() } else { console };
-    // Signals come first: one that arrives while starting must not be lost.
+    // Before there are threads, because it would not hold for them.
+    let sandbox = service::confine(settings, console)?;
+    // Signals come before all that takes time: one that arrives meanwhile must not be lost.
     let watch = Watch::start(console)
         .map_err(|error| fail(console, 1, &format!("can't listen to signals: {error}")))?;
     raise_descriptors(settings, console);
     service::tell_unused(inherited, settings, console);
     watch.begins("resolving the names of the upstreams");
     let (bound, backends, admin) = bind(plan, inherited, console)?;
-    let sandbox = service::confine(settings, console)?;
     watch.begins("opening the log");
     let started = Timestamp::now();
     let (journal, senders) = open_logs(plan, started, inherited, console)
@@ -176,7 +177,7 @@ fn totals(journal: Journal, metrics: &Metrics) -> String {
     let traffic = metrics.snapshot().total.traffic;
     let (requests, errors) = (traffic.requests(), traffic.errors());
     let decisions = decisions.map_or(String::new(), |log| {
-        format!(", {} choices, {} choices lost", log.rows(), log.lost())
+        format!(", {} choices, {} choices lost", log.rows(), log.lost() + log.kept())
     });
     format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost{decisions}")
 }

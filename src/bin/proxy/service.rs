@@ -10,7 +10,7 @@ use tidegate::control::reloads::ReloadCounter;
 use tidegate::endpoint::Endpoint;
 use tidegate::proxy::settings::{Confinement, Settings};
 use tidegate::reactor::Inherited;
-use tidegate::sandbox::Sandbox;
+use tidegate::sandbox::{Demand, Sandbox};
 
 use super::admin::Log;
 use super::{complain, fail};
@@ -31,7 +31,9 @@ pub(crate) fn tell_unused(inherited: &Inherited, settings: &Settings, console: C
     }
 }
 
-/// From now on nothing can be written but the files of these settings and their neighbours.
+/// From now on nothing can be written but the files of these settings and their neighbours. It holds
+/// for this thread and those that it starts later, so there must be no other one. Nothing is said
+/// before it holds, because the console has threads of its own.
 pub(crate) fn confine(settings: &Settings, console: Console) -> Result<Sandbox, u8> {
     if settings.confinement == Confinement::Off {
         return Ok(Sandbox::default());
@@ -40,7 +42,15 @@ pub(crate) fn confine(settings: &Settings, console: Console) -> Result<Sandbox, 
         // If it can't be made, the log can't be opened, which says so.
         let _ = fs::create_dir_all(folder);
     }
-    let entered = Sandbox::enter(&settings.files());
+    let demand = match settings.confinement {
+        Confinement::Require => Demand::Needed,
+        _ => Demand::AsMuchAsThereIs,
+    };
+    if demand == Demand::Needed && has_other_threads() {
+        let error = "can't be confined by --sandbox require: threads were started before";
+        return Err(fail(console, 1, &error));
+    }
+    let entered = Sandbox::enter(&settings.files(), demand);
     let why = match entered {
         Ok(Some(sandbox)) => return Ok(sandbox),
         Ok(None) => "this kernel has no Landlock, or it is turned off".to_owned(),
@@ -52,6 +62,11 @@ pub(crate) fn confine(settings: &Settings, console: Console) -> Result<Sandbox, 
     }
     console.say(&format!("not confined to the folders of its files: {why}"));
     Ok(Sandbox::default())
+}
+
+/// Whether there is a thread beside this one, as far as the system tells.
+fn has_other_threads() -> bool {
+    fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1)
 }
 
 /// What is done when the file is read again, and after it.

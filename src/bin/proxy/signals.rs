@@ -1,5 +1,5 @@
-//! What signals mean to the proxy, from its first moment on: a name that is not resolved for
-//! minutes must not keep it from its end.
+//! What the proxy does at a signal. Signals are heard before names are resolved, which may take
+//! minutes: meanwhile it can be ended.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,23 +15,24 @@ use tidegate::control::manager;
 use tidegate::control::reloader::Reloader;
 use tidegate::journal::Reopener;
 
-/// A signal this soon after the first is its echo: `timeout` signals a program and then its group.
+/// A second signal this soon after the first one is ignored, because `timeout` signals the program
+/// and then its group, which is the program again.
 const ECHO: Duration = Duration::from_millis(250);
 
 /// How far the program has come.
 enum Stage {
-    /// It does not serve yet, and can be ended at once.
+    /// It does not serve yet. A signal ends it at once.
     Starting {
-        /// What it does.
+        /// The present step of the start.
         doing: &'static str,
-        /// What it was asked for meanwhile, and does when it serves: by then it may have opened a
-        /// log that was renamed, or read a file that has changed.
+        /// What signals have asked for. It is done when the proxy serves, because the start may
+        /// have opened a log that was renamed since, or read a file that has changed since.
         asked: Asked,
     },
     Serving(Serving),
 }
 
-/// What a signal that ends nothing asks for. Each includes those before it.
+/// What a signal asks for that does not end the program. Each includes those before it.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 enum Asked {
     Nothing,
@@ -45,7 +46,7 @@ enum Asked {
 pub(crate) struct Serving {
     pub(crate) controller: Controller,
     pub(crate) reopener: Reopener,
-    /// There is one if there is a configuration file.
+    /// `None` if there is no configuration file.
     pub(crate) reloader: Option<Reloader>,
 }
 
@@ -56,7 +57,7 @@ impl Serving {
         }
         match (asked, &self.reloader) {
             (Asked::Reload, Some(reloader)) => reloader.reload(),
-            // Who had the signal sent may wait for an answer.
+            // The service manager may wait for the end of the reload.
             (Asked::Reload, None) => {
                 manager::reloading();
                 manager::ready(&"the log was opened again; there is no file to read, see --config");
@@ -82,15 +83,16 @@ impl Watch {
         Ok(Self(stage))
     }
 
-    /// Notes what the program is about to do that may take long. If it is ended meanwhile, it says
-    /// that.
+    /// Notes a step of the start that may take long. A signal that ends the program during it prints
+    /// the step.
     pub(crate) fn begins(&self, what: &'static str) {
         if let Stage::Starting { doing, .. } = &mut *lock(&self.0) {
             *doing = what;
         }
     }
 
-    /// From now on the proxy ends in order. It does what it was asked for before.
+    /// From now on a signal ends the proxy gracefully. What was asked for during the start is done
+    /// now.
     pub(crate) fn serves(&self, serving: Serving) {
         let mut stage = lock(&self.0);
         if let Stage::Starting { asked, .. } = *stage {
@@ -127,7 +129,7 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, console: Console) {
     }
 }
 
-/// Has a proxy that serves do this, and one that does not yet do it then.
+/// Does this if the proxy serves, otherwise notes it until it does.
 fn ask(what: Asked, stage: &mut Stage) {
     match stage {
         Stage::Starting { asked, .. } => *asked = what.max(*asked),
@@ -135,7 +137,7 @@ fn ask(what: Asked, stage: &mut Stage) {
     }
 }
 
-/// Ends a proxy that serves in order, and one that does not at once.
+/// Ends the proxy: gracefully if it serves, otherwise at once.
 fn stop(signal: i32, stage: &Stage, console: Console) {
     match stage {
         Stage::Serving(serving) => {
