@@ -11,6 +11,7 @@ use tidegate::time::format_duration;
 
 use super::protocol;
 use crate::backend::Counts;
+use crate::bench::usage::Tree;
 use crate::process::Process;
 
 /// They listen from [`Backends::start`] on and do what their scripts say of the beginning, until
@@ -55,6 +56,14 @@ impl Backends {
     /// They have ended.
     pub fn begin(&mut self, at: SystemTime, seed: u64) -> io::Result<()> {
         self.input.write_all(protocol::begin(at, seed).as_bytes())
+    }
+
+    /// Processor time that they have used.
+    ///
+    /// # Errors
+    /// They have ended.
+    pub fn processor_time(&self) -> io::Result<Duration> {
+        Tree::of(self.process.id())?.processor_time()
     }
 
     /// Ends them.

@@ -46,6 +46,8 @@ pub struct Contender {
 pub enum Program {
     /// The proxy of this project, with a policy.
     Tidegate(Policy),
+    /// The same, with the policy `adaptive` and without the scenario's hedges.
+    Unhedged,
     /// The same proxy on hyper, with tower's balancing.
     Hyper,
     /// nginx.
@@ -123,12 +125,13 @@ struct Recipe {
 }
 
 /// All contenders, in the order in which they are shown.
-pub const ALL: [Contender; 24] = [
+pub const ALL: [Contender; 25] = [
     tidegate("tidegate-adaptive", Policy::Adaptive),
     tidegate("tidegate-least-conn", Policy::LeastConn),
     tidegate("tidegate-round-robin", Policy::RoundRobin),
     tidegate("tidegate-sma", SMA),
     tidegate("tidegate-ewma", EWMA),
+    alike("tidegate-unhedged", Program::Unhedged, Policy::Adaptive),
     known("nginx-least-time", nginx("least_time header", false), Kind::LeastTime),
     known("nginx-least-time-503", nginx("least_time header", true), Kind::LeastTime),
     alike("nginx-least-conn", nginx("least_conn", false), Policy::LeastConn),
@@ -281,7 +284,7 @@ impl Program {
     #[must_use]
     pub fn executable(self) -> &'static str {
         match self {
-            Self::Tidegate(_) => "tidegate",
+            Self::Tidegate(_) | Self::Unhedged => "tidegate",
             Self::Hyper => "rival-hyper",
             Self::Nginx { .. } => "nginx",
             Self::Haproxy { .. } => "haproxy",
@@ -296,16 +299,26 @@ impl Program {
     pub fn absence(self) -> String {
         let name = self.executable();
         match self {
-            Self::Tidegate(_) | Self::Hyper => {
+            Self::Tidegate(_) | Self::Unhedged | Self::Hyper => {
                 format!("{name} is not built: cargo build --release --workspace")
             }
             _ => format!("{name} is not installed: ./scripts/setup --arena"),
         }
     }
 
+    /// What the scenario says of proxies, as this one does it.
+    pub(super) fn adapted(self, proxies: &Proxies) -> Proxies {
+        let hedge = if self == Self::Unhedged { 0 } else { proxies.hedge };
+        Proxies { hedge, ..*proxies }
+    }
+
     fn recipe(self, job: &Job<'_>) -> Recipe {
         match self {
             Self::Tidegate(policy) => ours::tidegate(policy, job),
+            Self::Unhedged => {
+                let proxies = &self.adapted(job.proxies);
+                ours::tidegate(Policy::Adaptive, &Job { proxies, ..*job })
+            }
             Self::Hyper => ours::hyper(job),
             Self::Nginx { method, retry_503 } => nginx::recipe(method, retry_503, job),
             Self::Haproxy { balance, observe } => haproxy::recipe(balance, observe, job),
@@ -317,7 +330,7 @@ impl Program {
 
     fn choices(self) -> Vec<&'static str> {
         match self {
-            Self::Tidegate(_) => ours::TIDEGATE_CHOICES.to_vec(),
+            Self::Tidegate(_) | Self::Unhedged => ours::TIDEGATE_CHOICES.to_vec(),
             Self::Hyper => ours::HYPER_CHOICES.to_vec(),
             Self::Nginx { method, retry_503 } => nginx::choices(method, retry_503),
             Self::Haproxy { balance, observe } => haproxy::choices(balance, observe),

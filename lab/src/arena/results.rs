@@ -92,6 +92,9 @@ pub struct Round {
     /// Processor time of all the contender's threads and processes, per request, in µs.
     #[serde(deserialize_with = "number")]
     pub cpu_us_per_request: f64,
+    /// The same of the backends.
+    #[serde(default, deserialize_with = "number")]
+    pub backends_us_per_request: f64,
     /// How late the client sent, at the 99th percentile, in ms.
     #[serde(deserialize_with = "number")]
     pub lag_ms: f64,

@@ -64,9 +64,11 @@ struct Proxies {
     trees: Vec<Tree>,
 }
 
-/// Processor time of a contender so far, and what its cores did.
+/// Processor time of a contender so far, and of its backends, and what its cores did.
 struct Used {
     time: Duration,
+    /// That of the backends.
+    backends: Duration,
     cores: Cores,
     at: Instant,
 }
@@ -89,9 +91,9 @@ impl Turn<'_> {
         backends
             .begin(system_now + LEAD, self.seed)
             .map_err(system("tell the backends to begin"))?;
-        let before = proxies.used(self.place).map_err(&figures)?;
+        let before = proxies.used(&backends, self.place).map_err(&figures)?;
         let seen = self.put_under_load(&mut proxies, now + LEAD, &bins)?;
-        let after = proxies.used(self.place);
+        let after = proxies.used(&backends, self.place);
         let counts = backends.stop().map_err(system("stop the backends"))?;
         match seen {
             Err(failure) => Ok(Err(failure)),
@@ -226,6 +228,7 @@ impl Turn<'_> {
     ) -> Round {
         let Seen { all, focus, bins: seen_bins, lag, sent, total } = seen;
         let used = after.time.saturating_sub(before.time).as_secs_f64();
+        let backends = after.backends.saturating_sub(before.backends).as_secs_f64();
         let share = used / (after.at - before.at).as_secs_f64() / self.place.proxy.len() as f64;
         let for_others = after.cores.busy_since(before.cores) - share;
         let lag_ms = lag.value_at_quantile(0.99) as f64 / 1e3;
@@ -252,6 +255,7 @@ impl Turn<'_> {
             sent,
             received: received_in(bins.warm_up, bins.all),
             cpu_us_per_request: used * 1e6 / total.max(1) as f64,
+            backends_us_per_request: backends * 1e6 / total.max(1) as f64,
             lag_ms,
             others: for_others,
             is_disturbed: disturbance(lag_ms, for_others) > 1.0,
@@ -260,10 +264,11 @@ impl Turn<'_> {
 }
 
 impl Proxies {
-    fn used(&self, place: &Place) -> io::Result<Used> {
+    fn used(&self, backends: &Backends, place: &Place) -> io::Result<Used> {
         let times = self.trees.iter().map(Tree::processor_time);
         let time = times.sum::<io::Result<Duration>>()?;
-        Ok(Used { time, cores: Cores::now(&place.proxy)?, at: now() })
+        let backends = backends.processor_time()?;
+        Ok(Used { time, backends, cores: Cores::now(&place.proxy)?, at: now() })
     }
 }
 

@@ -94,8 +94,10 @@ impl Arena<'_> {
         fs::write(&file, scenario.to_string()).map_err(system("write a scenario"))?;
         let mut entries = Vec::new();
         for index in Plan::line_up(scenario, &self.contenders) {
-            let simulated = self.contenders[index].simulated;
-            let simulated = simulated.map(|policy| predict(name, scenario, policy)).transpose()?;
+            let Contender { program, simulated, .. } = self.contenders[index];
+            let proxies = program.adapted(&scenario.proxies);
+            let adapted = Scenario { proxies, ..scenario.clone() };
+            let simulated = simulated.map(|policy| predict(name, &adapted, policy)).transpose()?;
             entries.push(Entry { contender: index, rounds: Vec::new(), simulated, failure: None });
         }
         let place = Place::new(&self.allowed, scenario.proxies.workers);

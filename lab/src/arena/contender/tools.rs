@@ -28,7 +28,7 @@ impl Tools {
     pub fn program(&self, program: Program) -> Option<PathBuf> {
         let executable = program.executable();
         match program {
-            Program::Tidegate(_) | Program::Hyper => {
+            Program::Tidegate(_) | Program::Unhedged | Program::Hyper => {
                 let file = self.lab.with_file_name(executable);
                 file.is_file().then_some(file)
             }
@@ -44,7 +44,9 @@ impl Tools {
 /// What a program says of its version, with its name.
 pub(super) fn version(file: &Path, program: Program) -> String {
     let flag = match program {
-        Program::Tidegate(_) | Program::Hyper | Program::Envoy { .. } => "--version",
+        Program::Tidegate(_) | Program::Unhedged | Program::Hyper | Program::Envoy { .. } => {
+            "--version"
+        }
         Program::Nginx { .. } | Program::Haproxy { .. } => "-v",
         Program::Traefik(_) | Program::Caddy(_) => "version",
     };

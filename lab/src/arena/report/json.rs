@@ -11,7 +11,7 @@ use super::seen::{Quantile, Seen};
 use super::simulated::{deviation, pairs};
 use super::standing::{Place, Standing};
 use super::stats::Ratio;
-use super::tables::{cpu_us, disturbed, extra, lag_ms, per_second, shares};
+use super::tables::{backends_us, cpu_us, disturbed, extra, lag_ms, per_second, shares};
 
 /// Figures are not read back, because they follow from the results.
 #[derive(Deserialize)]
@@ -70,6 +70,7 @@ fn figures(results: &Results, measured: &Measured, entry: &Entry, place: &Place)
     figures["shares"] = json!(shares(measured, entry));
     figures["extra_requests"] = json!(extra(entry));
     figures["cpu_us_per_request"] = json!(cpu_us(entry));
+    figures["backends_us_per_request"] = json!(backends_us(entry));
     figures["client_lag_p99_ms"] = json!(lag_ms(entry));
     figures["rounds"] = json!(entry.rounds.len());
     figures["disturbed_rounds"] = json!(disturbed(entry));

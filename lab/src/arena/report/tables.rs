@@ -35,6 +35,10 @@ pub(super) fn cpu_us(entry: &Entry) -> Option<f64> {
     median(entry, |round| round.cpu_us_per_request)
 }
 
+pub(super) fn backends_us(entry: &Entry) -> Option<f64> {
+    median(entry, |round| round.backends_us_per_request)
+}
+
 pub(super) fn lag_ms(entry: &Entry) -> Option<f64> {
     median(entry, |round| round.lag_ms)
 }
@@ -66,7 +70,8 @@ pub(super) fn figures(contenders: &[Entrant], measured: &Measured, standing: &St
     let quantiles = Quantile::ALL.map(Quantile::name);
     let ratio = format!("{} × best", standing.quantile.name());
     let heads = ["contender", "requests/s", "mean ms"].into_iter().chain(quantiles);
-    let heads = heads.chain([&*ratio, "errors", "extra requests", "CPU µs", "lag ms"]);
+    let heads =
+        heads.chain([&*ratio, "errors", "extra requests", "CPU µs", "backends µs", "lag ms"]);
     let rows = measured.entries.iter().zip(&standing.places);
     Table {
         caption: String::new(),
@@ -88,6 +93,7 @@ fn row(contenders: &[Entrant], entry: &Entry, place: &Place) -> Row {
     cells.push(errors(&seen));
     cells.push(extra(entry).map_or(NOTHING.to_owned(), |it| thousands(it as f64)));
     cells.push(or_nothing(cpu_us(entry), |us| format!("{us:.0}")));
+    cells.push(or_nothing(backends_us(entry), |us| format!("{us:.0}")));
     let mark = if disturbed(entry) > 0 { " !" } else { "" };
     cells.push(or_nothing(lag_ms(entry), |ms| format!("{ms:.2}{mark}")));
     Row { cells, is_marked: entry.failure.is_some() }

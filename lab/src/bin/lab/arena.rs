@@ -11,8 +11,8 @@ use tidegate_lab::arena::{
 };
 
 use crate::hedge::HedgeFlags;
-use crate::meter::Meter;
 use crate::scratch::Scratch;
+use crate::turns::Turns;
 use crate::{MISUSE, fail, say, signal_code};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -101,8 +101,8 @@ impl ArenaFlags {
             Ok(scratch) => scratch,
             Err(error) => return fail(1, &format!("can't make a temporary folder: {error}")),
         };
-        let mut turns = Turns { out: &self.out, meter: None, taken: 0 };
-        match run(&plan, scratch.path(), &mut turns) {
+        let mut shown = Shown { out: &self.out, turns: Turns::default() };
+        match run(&plan, scratch.path(), &mut shown) {
             Ok(results) => self.tell(&results),
             Err(error) => {
                 let code = match error {
@@ -164,32 +164,28 @@ impl ArenaFlags {
 }
 
 /// Shows the turns, and each scenario's table as soon as it is known.
-struct Turns<'a> {
+struct Shown<'a> {
     /// Where the report is.
     out: &'a Path,
-    meter: Option<Meter>,
-    taken: u64,
+    turns: Turns,
 }
 
-impl Progress for Turns<'_> {
+impl Progress for Shown<'_> {
     fn announce(&mut self, turns: u64) {
-        /// How many lines the progress takes.
-        const LINES: u64 = 50;
-        let template = "{bar:30} {pos}/{len} {eta} {msg}";
-        self.meter = Some(Meter::new(turns, "turns", turns / LINES, template));
+        self.turns.announced(turns);
     }
 
     fn turn(&mut self, scenario: &str, contender: &str, again: bool) {
-        self.taken += u64::from(!again);
-        if let Some(meter) = &mut self.meter {
-            let again = if again { ", again because it was disturbed" } else { "" };
-            meter.at(self.taken, &format!("{scenario} {contender}{again}"));
+        if again {
+            self.turns.again(&format!("{scenario} {contender}, again because it was disturbed"));
+        } else {
+            self.turns.begin(&format!("{scenario} {contender}"));
         }
     }
 
     fn measured(&mut self, results: &Results) {
-        if let (Some(meter), Some(measured)) = (&self.meter, results.scenarios.last()) {
-            meter.say(&format!("\n{}", report::scenario(results, measured)));
+        if let Some(measured) = results.scenarios.last() {
+            self.turns.say(&format!("\n{}", report::scenario(results, measured)));
         }
         // What was measured is not lost if the run ends early. A failure is told at the end.
         let _ = report::write(results, self.out);

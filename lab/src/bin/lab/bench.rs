@@ -10,8 +10,8 @@ use tidegate_lab::bench::{
     bench, report,
 };
 
-use crate::meter::Meter;
 use crate::scratch::Scratch;
+use crate::turns::Turns;
 use crate::{MISUSE, fail, say, signal_code};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -124,31 +124,16 @@ impl BenchFlags {
     }
 }
 
-/// Shows the turns, and each table as soon as it is known.
-#[derive(Default)]
-struct Turns {
-    meter: Option<Meter>,
-    taken: u64,
-}
-
 impl Progress for Turns {
     fn announce(&mut self, turns: u64) {
-        /// How many lines the progress takes.
-        const LINES: u64 = 50;
-        let template = "{bar:30} {pos}/{len} {eta} {msg}";
-        self.meter = Some(Meter::new(turns, "turns", turns / LINES, template));
+        self.announced(turns);
     }
 
     fn turn(&mut self, workload: &Workload, contender: &Contender) {
-        self.taken += 1;
-        if let Some(meter) = &mut self.meter {
-            meter.at(self.taken, &format!("{} {}", workload.name, contender.name));
-        }
+        self.begin(&format!("{} {}", workload.name, contender.name));
     }
 
     fn measured(&mut self, measured: &Measured) {
-        if let Some(meter) = &self.meter {
-            meter.say(&format!("\n{}", report::table(measured)));
-        }
+        self.say(&format!("\n{}", report::table(measured)));
     }
 }

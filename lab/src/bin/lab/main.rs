@@ -15,6 +15,7 @@ mod scratch;
 mod setup;
 mod simulate;
 mod soak;
+mod turns;
 mod up;
 
 use std::ffi::OsString;

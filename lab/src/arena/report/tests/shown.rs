@@ -46,6 +46,7 @@ fn a_row_has_the_medians_of_the_rounds_and_the_interval_of_their_ratios() {
             "6 × 503, 3 × reset",
             "530",
             "25",
+            "15",
             "0.10 !",
         ],
         "{text}"
