@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 /// How much may wait to be written.
@@ -30,6 +30,10 @@ const CHUNK_BYTES: usize = 4096;
 
 /// How long a program that ends waits for each stream to accept the last messages.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How often it does so again while the stream would accept them: then its thread is what is late,
+/// because the machine is busy.
+const REPETITIONS: u32 = 40;
 
 static STDOUT: LazyLock<Printer> = LazyLock::new(|| Printer::start("stdout", io::stdout()));
 static STDERR: LazyLock<Printer> = LazyLock::new(|| Printer::start("stderr", io::stderr()));
@@ -70,8 +74,8 @@ impl Console {
         self.complaints.put(&lines(text), QUEUE_BYTES);
     }
 
-    /// Waits until everything is written, for at most half a second. To be called before the
-    /// program ends.
+    /// Waits until everything is written, for half a second at most where nobody reads. To be
+    /// called before the program ends.
     pub fn finish(&self) {
         self.notices.finish();
         self.complaints.finish();
@@ -155,23 +159,39 @@ impl Printer {
         }
     }
 
-    /// Waits until the queue is written, for at most [`PATIENCE`].
+    /// Waits until the queue is written, and no longer than [`PATIENCE`] for a stream that accepts
+    /// nothing.
     fn finish(&self) {
-        let queue = self.0.lock();
+        let mut queue = self.0.lock();
         if queue.printer == State::Missing {
             // A program that can't start a thread has to print why it ends.
             let _ = write_all(self.0.out.as_fd(), &queue.text);
             return;
         }
         let is_busy = |queue: &mut Queue| !queue.text.is_empty() || queue.printer == State::Writing;
-        // If it could not be written in time, nothing more can be done.
-        let _ = self.0.changed.wait_timeout_while(queue, PATIENCE, is_busy);
+        for _ in 0..=REPETITIONS {
+            let waited = self.0.changed.wait_timeout_while(queue, PATIENCE, is_busy);
+            let (still, result) = waited.unwrap_or_else(PoisonError::into_inner);
+            // If the stream does not accept it, nothing more can be done.
+            if !result.timed_out() || !self.0.accepts() {
+                return;
+            }
+            queue = still;
+        }
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a write would not block.
+    fn accepts(&self) -> bool {
+        let out = self.out.as_fd();
+        let mut polled = [PollFd::new(&out, PollFlags::OUT)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::OUT)
     }
 
     /// Writes what is queued, forever.
@@ -266,6 +286,29 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(take(&mut reader, lines.len()), lines, "from the first on");
         }
+    }
+
+    /// A pipe whose thread is slow to begin, as on a busy machine.
+    struct Late(io::PipeWriter);
+
+    impl AsFd for Late {
+        #[expect(clippy::disallowed_methods, reason = "being late takes time")]
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            if thread::current().name() == Some("late") {
+                thread::sleep(2 * PATIENCE);
+            }
+            self.0.as_fd()
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_late_is_waited_for_while_its_stream_would_take_the_messages() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let printer = Printer::start("late", Late(writer));
+        printer.put(b"the last message\n", QUEUE_BYTES);
+        printer.finish();
+        fcntl_setfl(&reader, OFlags::NONBLOCK).expect("flags");
+        assert_eq!(take(&mut reader, 17), b"the last message\n");
     }
 
     #[test]

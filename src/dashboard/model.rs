@@ -231,7 +231,7 @@ impl Model {
             latency_us: latency_us(row),
             is_error,
             is_retry: row.reason == Some(RETRY)
-                || row.hedge.is_none() && row.attempts.is_some_and(|it| it > 1),
+                || row.hedge_backend_url.is_none() && row.attempts.is_some_and(|it| it > 1),
             in_flight: row.in_flight,
             reason: row.reason.map(|reason| self.reason(reason)),
             hedge_won: row.hedge.map(|hedge| hedge == HEDGE_WON),

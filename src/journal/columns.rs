@@ -137,7 +137,8 @@ columns! {
     /// not. It is part of no other figure, unless it waited between two attempts.
     queue_ms("ms, three decimals") => queue: Option<Duration> = |of| of.record.queue;
     /// Of a request that got a second attempt while the first one was silent (`--hedge`): `won` if
-    /// that answered first, else `lost`; empty for others.
+    /// that answered first, `lost` if another one did or it failed; empty if it came to neither,
+    /// because the client left or the proxy stopped, and for others.
     hedge("") => hedge: Option<&'a str> = |of| of.record.hedge.map(Hedge::name);
     /// The backend of that attempt; of several, of the one that won or else of the last.
     hedge_backend_url("") => hedge_backend_url: Option<&'a str> = |of| of.hedge_backend;

@@ -54,7 +54,10 @@ impl<T: Copy> Producer<T> {
         }
         let Ok(mut chunk) = self.texts.write_chunk(text_bytes.iter().sum()) else { return false };
         let (mut front, mut back) = chunk.as_mut_slices();
-        for text in texts.into_iter().filter(|text| !text.is_empty()) {
+        for text in &texts {
+            if text.is_empty() {
+                continue;
+            }
             let (one, two) = text.split_at(text.len().min(front.len()));
             front = put(one, front);
             if !two.is_empty() {

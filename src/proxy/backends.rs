@@ -310,12 +310,6 @@ impl Backends {
         self.queue.freed();
     }
 
-    /// The requests that wait because all backends are at their limits.
-    #[must_use]
-    pub fn queue(&self) -> Arc<Queue> {
-        Arc::clone(&self.queue)
-    }
-
     /// What the workers count.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {

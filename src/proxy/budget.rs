@@ -15,6 +15,15 @@ const RESERVE_SECONDS: f64 = 10.0;
 /// Tokens that may be saved up: a pool of stale connections is replaced at once.
 const MOST_TOKENS: f64 = 1000.0;
 
+/// What one re-sending costs, and where it was taken from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RetryToken {
+    /// From what requests have earned.
+    Earned,
+    /// From the reserve.
+    Reserved,
+}
+
 /// One worker's budget.
 #[derive(Debug)]
 pub struct RetryBudget {
@@ -43,21 +52,38 @@ impl RetryBudget {
         self.earned = (self.earned + self.ratio).min(MOST_TOKENS);
     }
 
-    /// Takes what one re-sending costs; false if there is nothing left.
-    pub fn spend(&mut self, now: Instant) -> bool {
+    /// Takes what one re-sending costs; `None` if there is nothing left.
+    #[must_use]
+    pub fn spend(&mut self, now: Instant) -> Option<RetryToken> {
         if self.ratio <= 0.0 {
-            return false;
+            return None;
         }
         let seconds = now.saturating_duration_since(self.refilled).as_secs_f64();
         let most = RESERVE_PER_SECOND * RESERVE_SECONDS;
         self.reserve = (self.reserve + seconds * RESERVE_PER_SECOND).min(most);
         self.refilled = now;
-        let tokens = if self.earned >= 1.0 { &mut self.earned } else { &mut self.reserve };
-        let is_enough = *tokens >= 1.0;
-        if is_enough {
-            *tokens -= 1.0;
+        let (tokens, token) = if self.earned >= 1.0 {
+            (&mut self.earned, RetryToken::Earned)
+        } else {
+            (&mut self.reserve, RetryToken::Reserved)
+        };
+        if *tokens < 1.0 {
+            return None;
         }
-        is_enough
+        *tokens -= 1.0;
+        Some(token)
+    }
+
+    /// The request was not sent again after all.
+    pub fn refund(&mut self, token: Option<RetryToken>) {
+        match token {
+            None => {}
+            Some(RetryToken::Earned) => self.earned = (self.earned + 1.0).min(MOST_TOKENS),
+            Some(RetryToken::Reserved) => {
+                let most = RESERVE_PER_SECOND * RESERVE_SECONDS;
+                self.reserve = (self.reserve + 1.0).min(most);
+            }
+        }
     }
 }
 
@@ -78,7 +104,7 @@ mod tests {
 
     /// How many re-sendings in a row are allowed.
     fn spend_all(budget: &mut RetryBudget, now: Instant) -> usize {
-        (0..).take_while(|_| budget.spend(now)).take(10_000).count()
+        (0..).take_while(|_| budget.spend(now).is_some()).take(10_000).count()
     }
 
     #[test]
@@ -116,6 +142,23 @@ mod tests {
         budget.set_percent(50);
         (0..1000).for_each(|_| budget.earn());
         assert!((598..=600).contains(&spend_all(&mut budget, now)));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_spent_once_more_and_is_no_more_than_there_was() {
+        let now = start();
+        let mut budget = RetryBudget::new(100, now);
+        budget.earn();
+        for token in [RetryToken::Earned, RetryToken::Reserved].map(Some) {
+            assert_eq!(budget.spend(now), token);
+            budget.refund(token);
+            assert_eq!(budget.spend(now), token);
+        }
+        budget.refund(Some(RetryToken::Reserved));
+        assert_eq!(spend_all(&mut budget, now), 30);
+        (0..2000).for_each(|_| budget.refund(Some(RetryToken::Earned)));
+        (0..2000).for_each(|_| budget.refund(Some(RetryToken::Reserved)));
+        assert_eq!(spend_all(&mut budget, now), 1000 + 30);
     }
 
     #[test]

@@ -26,6 +26,13 @@ const LEAST_PART: f64 = 0.01;
 /// By how much a sample moves the quantile, in parts of itself.
 const STEP: f64 = 0.05;
 
+/// The same of the first samples, because the very first one may be far off: it is often of a
+/// connection that was new, at a backend that had just started.
+const FIRST_STEP: f64 = 0.5;
+
+/// How many of them there are, in samples per one that is above the quantile.
+const FIRST_SAMPLES: f64 = 10.0;
+
 /// While backends are busy, an attempt is looked at again when it has been silent for such a part
 /// longer: soon, and yet only tens of times until it times out.
 const LONGER: f64 = 0.25;
@@ -41,11 +48,14 @@ pub struct Hedger {
     won: Number,
     /// The delay that is learnt, in seconds; zero while nothing is known.
     quantile: Number,
+    /// How many samples it is learnt from, while these are few.
+    samples: Number,
 }
 
 impl Default for Hedger {
     fn default() -> Self {
-        Self { tokens: Number::new(0.0), won: Number::new(1.0), quantile: Number::new(0.0) }
+        let [tokens, quantile, samples] = [(); 3].map(|()| Number::new(0.0));
+        Self { tokens, won: Number::new(1.0), quantile, samples }
     }
 }
 
@@ -98,7 +108,10 @@ impl Hedger {
     pub fn answered(&self, hedging: &Hedging, took: Duration) {
         if hedging.percent.is_some() && hedging.delay.is_none() {
             let (took, above) = (took.as_secs_f64(), budget(hedging));
-            self.quantile.change(|quantile| Some(quantile_after(quantile, took, above)));
+            let is_early =
+                |samples: f64| (samples * above < FIRST_SAMPLES).then_some(samples + 1.0);
+            let step = if self.samples.change(is_early) { FIRST_STEP } else { STEP };
+            self.quantile.change(|quantile| Some(quantile_after(quantile, took, above, step)));
         }
     }
 
@@ -120,13 +133,13 @@ fn budget(hedging: &Hedging) -> f64 {
 /// A sample above it raises it, one below lowers it, in the proportion that leaves it where it is
 /// if the right part is above. It follows a change upwards within tens of samples, and downwards
 /// within hundreds, during which fewer are above.
-fn quantile_after(quantile: f64, sample: f64, above: f64) -> f64 {
+fn quantile_after(quantile: f64, sample: f64, above: f64, step: f64) -> f64 {
     if quantile <= 0.0 {
         sample
     } else if sample > quantile {
-        quantile * (1.0 + STEP * (1.0 - above))
+        quantile * (1.0 + step * (1.0 - above))
     } else {
-        quantile * (1.0 - STEP * above)
+        quantile * (1.0 - step * above)
     }
 }
 
@@ -257,6 +270,21 @@ mod tests {
     }
 
     #[test]
+    fn a_first_sample_that_is_far_off_is_forgotten_soon() {
+        for (part, samples) in [(1, 1_000), (5, 200), (33, 40)] {
+            let (hedger, hedging) = (Hedger::default(), percent(part));
+            let mut rng = fastrand::Rng::with_seed(7);
+            hedger.answered(&hedging, ms(2_000));
+            for _ in 0..samples {
+                hedger.answered(&hedging, Duration::from_secs_f64(-1e-2 * rng.f64().ln()));
+            }
+            let exact = Duration::from_secs_f64(-1e-2 * (f64::from(part) / 100.0).ln());
+            let delay = hedger.delay(&hedging).expect("a delay");
+            assert!((exact / 2..exact * 3).contains(&delay), "{part} %: {delay:?}, not {exact:?}");
+        }
+    }
+
+    #[test]
     fn what_was_given_up_only_raises_the_delay() {
         let (hedger, hedging) = (Hedger::default(), percent(5));
         assert_eq!(hedger.delay(&hedging), None, "nothing is known");
@@ -264,7 +292,7 @@ mod tests {
         hedger.given_up(&hedging, ms(99));
         assert_eq!(hedger.delay(&hedging), Some(ms(100)));
         hedger.given_up(&hedging, ms(101));
-        assert_eq!(hedger.delay(&hedging), Some(Duration::from_micros(104_750)));
+        assert_eq!(hedger.delay(&hedging), Some(Duration::from_micros(147_500)));
     }
 
     #[test]

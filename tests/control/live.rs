@@ -10,7 +10,6 @@ use tidegate::control::controller::Controller;
 use tidegate::endpoint::Endpoint;
 use tidegate::journal::{self, Journal};
 use tidegate::proxy::metrics::{Metrics, Snapshot};
-use tidegate::proxy::queue::Queue;
 use tidegate::proxy::settings::{Backend, Plan};
 use tidegate::proxy::{Bound, Server};
 
@@ -32,7 +31,6 @@ pub fn backend(address: &SocketAddr) -> Backend {
 pub struct Live {
     server: Option<Server>,
     metrics: Arc<Metrics>,
-    pub queue: Arc<Queue>,
     pub controller: Controller,
     pub address: SocketAddr,
 }
@@ -40,16 +38,21 @@ pub struct Live {
 impl Live {
     pub fn start(plan: &Plan) -> Self {
         let (bound, backends) = Bound::bind(plan).expect("the proxy starts");
-        let (metrics, queue) = (backends.metrics(), backends.queue());
+        let metrics = backends.metrics();
         let controller = Controller::start(plan.clone(), backends).expect("a controller");
         let Endpoint::Tcp(address) = bound.endpoints()[0] else { panic!("another kind") };
         let server = bound.start(senders(plan)).expect("workers");
-        Self { server: Some(server), metrics, queue, controller, address }
+        Self { server: Some(server), metrics, controller, address }
     }
 
     /// Has it run by another plan.
     pub fn apply(&self, plan: &Plan) {
         self.controller.apply(plan.clone()).expect("a plan that can be applied");
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.controller.queue().now
     }
 
     pub fn counted(&self) -> Snapshot {

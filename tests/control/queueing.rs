@@ -51,9 +51,9 @@ fn ask(proxy: &Live, target: &str) -> Connection {
 
 /// One more client, which waits.
 fn ask_in_vain(proxy: &Live, target: &str) -> Connection {
-    let before = proxy.queue.len();
+    let before = proxy.waiting();
     let client = ask(proxy, target);
-    until("its place in the queue", || (proxy.queue.len() > before).then_some(()));
+    until("its place in the queue", || (proxy.waiting() > before).then_some(()));
     client
 }
 
@@ -81,7 +81,7 @@ fn requests_are_served_in_the_order_in_which_they_came_whichever_worker_has_them
         for (client, target) in clients.iter_mut().zip(targets) {
             assert_eq!(client.answer().text(), target);
         }
-        assert!(proxy.queue.is_empty());
+        assert_eq!(proxy.waiting(), 0);
         let outstanding = || (proxy.counted().total.outstanding == 0).then_some(());
         until("the end of the last lease", outstanding);
     }
@@ -104,7 +104,7 @@ fn a_backend_that_joins_and_a_limit_that_is_raised_take_who_waits() {
             }
             proxy.apply(&plan);
             serving.push(hear(&asked));
-            assert_eq!((serving[1].1.as_str(), proxy.queue.len()), ("/1", 1), "{workers}");
+            assert_eq!((serving[1].1.as_str(), proxy.waiting()), ("/1", 1), "{workers}");
             serving[1].0.send(last("/1"));
             serving.push(hear(&asked));
             serving[2].0.send(last("/2"));
@@ -127,11 +127,11 @@ fn many_places_at_once_are_taken_by_as_many() {
     limited.plan.backends[0].role = limit(5);
     proxy.apply(&limited.plan);
     serving.extend([(); 4].map(|()| hear(&limited.asked)));
-    assert_eq!(proxy.queue.len(), 2);
+    assert_eq!(proxy.waiting(), 2);
     limited.plan.backends[0].role = Role::default();
     proxy.apply(&limited.plan);
     serving.extend([(); 2].map(|()| hear(&limited.asked)));
-    assert!(proxy.queue.is_empty());
+    assert_eq!(proxy.waiting(), 0);
     for (connection, _) in &mut serving {
         connection.send(last("ok"));
     }
@@ -150,13 +150,13 @@ fn when_the_backend_that_is_waited_for_is_removed_nobody_waits_for_it() {
         let mut waiting = [ask_in_vain(&proxy, "/2"), ask_in_vain(&proxy, "/3")];
         plan.backends.remove(0);
         proxy.apply(&plan);
-        assert_eq!(proxy.queue.len(), 2, "the other one is full");
+        assert_eq!(proxy.waiting(), 2, "the other one is full");
         plan.backends.clear();
         proxy.apply(&plan);
         for client in &mut waiting {
             assert_eq!(client.answer().status, 503);
         }
-        assert!(proxy.queue.is_empty());
+        assert_eq!(proxy.waiting(), 0);
         for (connection, target) in &mut serving {
             connection.send(last(target));
         }
@@ -178,9 +178,7 @@ fn a_queue_that_is_turned_off_lets_those_wait_that_wait() {
     proxy.apply(&limited.plan);
     let mut refused = until("a refusal", || {
         let client = ask(&proxy, "/2");
-        until("an answer or a place", || {
-            (client.has_bytes() || proxy.queue.len() > 1).then_some(())
-        });
+        until("an answer or a place", || (client.has_bytes() || proxy.waiting() > 1).then_some(()));
         client.has_bytes().then_some(client)
     });
     assert_eq!(refused.answer().status, 503);
@@ -218,7 +216,7 @@ fn both_backends_of_a_hedged_request_are_freed_for_those_that_wait_when_it_ends(
             for (client, target) in waiting.iter_mut().zip(["/1", "/2"]) {
                 assert_eq!(client.answer().text(), target);
             }
-            assert!(proxy.queue.is_empty());
+            assert_eq!(proxy.waiting(), 0);
             let counted = until("the end of all", || {
                 let all = proxy.counted();
                 (all.total.traffic.requests() == 3 && all.total.outstanding == 0).then_some(all)

@@ -211,6 +211,58 @@ fn a_request_that_failed_is_refused_if_the_queue_is_full() {
     rig.give_back(leases.remove(0));
 }
 
+/// A request that failed at one of two backends and is to be sent again, which the budget allows
+/// once, before a queue with so many places; and the lease of the other backend.
+fn failed(places: usize) -> (ExchangeHarness, Lease) {
+    let (mut rig, mut leases) = full(2);
+    rig.settings.limits.queue = places;
+    while rig.budget.spend(rig.now).is_some() {}
+    (0..5).for_each(|_| rig.budget.earn());
+    rig.give_back(leases.remove(0));
+    rig.client(GET);
+    let _place = (places > 0).then(|| other(&rig));
+    rig.upstream_ends(StreamEnd::Reset);
+    (rig, leases.remove(0))
+}
+
+/// How many requests may be sent again.
+fn budget(rig: &mut ExchangeHarness) -> usize {
+    (0..1_000).take_while(|_| rig.budget.spend(rig.now).is_some()).count()
+}
+
+#[test]
+fn one_that_failed_and_is_not_sent_again_after_all_costs_nothing_of_the_budget() {
+    for places in [0, 1] {
+        let (mut rig, lease) = failed(places);
+        assert_reply(&rig.client_got(), 503, false);
+        assert_eq!(budget(&mut rig), 1, "{places} places");
+        rig.give_back(lease);
+    }
+    let ends: [fn(&mut ExchangeHarness); 4] = [
+        // In this time, 15 more are allowed.
+        |rig| rig.advance_ms(5_000),
+        |rig| rig.client_ends(StreamEnd::Reset),
+        |rig| rig.act(Exchange::stop),
+        |rig| rig.act(Exchange::abort),
+    ];
+    for (ends, expected) in ends.into_iter().zip([16, 1, 1, 1]) {
+        let (mut rig, lease) = failed(3);
+        assert!(is_waiting(&rig));
+        ends(&mut rig);
+        assert!(rig.queues[0].is_empty());
+        assert_eq!(budget(&mut rig), expected);
+        rig.give_back(lease);
+    }
+}
+
+#[test]
+fn one_that_failed_and_is_sent_again_after_a_wait_has_its_price() {
+    let (mut rig, lease) = failed(3);
+    rig.give_back(lease);
+    rig.upstream(OK);
+    assert_eq!((rig.row().attempts, budget(&mut rig)), (2, 0));
+}
+
 #[test]
 fn who_waits_while_the_proxy_drains_keeps_its_place() {
     let (mut rig, mut leases) = full(1);

@@ -100,7 +100,7 @@ fn when_a_hedge_fails_another_one_may_follow_after_the_delay() {
 
 #[test]
 fn the_delay_is_learnt_from_each_first_attempt_once_and_from_no_failure() {
-    // The first sample is the delay; each later one that is longer adds 4.75 % to it.
+    // The first sample is the delay; of those that follow, each longer one adds 47.5 % to it.
     let first = |rig: &mut ExchangeHarness| {
         rig.settings.hedging = Hedging { percent: Some(5), ..Hedging::default() };
         rig.client(GET);
@@ -110,7 +110,7 @@ fn the_delay_is_learnt_from_each_first_attempt_once_and_from_no_failure() {
     };
     let once = |rig: &ExchangeHarness| {
         let delay = rig.hedger.delay(&rig.settings.hedging).unwrap();
-        delay == Duration::from_micros(10_475)
+        delay == Duration::from_micros(14_750)
     };
     let mut rig = in_turn(2);
     first(&mut rig);
@@ -434,4 +434,44 @@ fn a_client_bound_to_a_backend_is_served_by_no_other() {
     assert!(!rig.hedge());
     rig.upstream(OK);
     assert_eq!(rig.rows().iter().map(|row| row.backend).collect::<Vec<_>>(), [Some(0); 2]);
+}
+
+#[test]
+fn a_hedge_that_nobody_waits_for_any_more_says_nothing_of_what_hedges_bring() {
+    /// What ends the request, and whether its hedge has lost.
+    type Case = (fn(&mut ExchangeHarness), bool);
+    let cases: [Case; 5] = [
+        (|rig| rig.client_ends(StreamEnd::Reset), false),
+        (|rig| rig.act(Exchange::stop), false),
+        (|rig| rig.act(Exchange::abort), false),
+        (|rig| rig.sends(FIRST, OK), true),
+        (|rig| rig.ends(SECOND, StreamEnd::Reset), true),
+    ];
+    for (place, (ends, has_lost)) in cases.into_iter().enumerate() {
+        let mut rig = in_turn(2);
+        rig.client(GET);
+        assert!(rig.hedge());
+        (0..140).for_each(|_| rig.hedger.ended(false));
+        let before = requests_for_a_hedge(&mut rig);
+        ends(&mut rig);
+        let after = requests_for_a_hedge(&mut rig);
+        // One more that has lost lowers the share of those that won by a fiftieth.
+        assert_eq!(after > before + before / 100, has_lost, "{place}: {before}, {after}");
+    }
+}
+
+/// How many of them earn one, where few have won.
+fn requests_for_a_hedge(rig: &mut ExchangeHarness) -> usize {
+    rig.settings.hedging.percent = Some(1);
+    while rig.hedger.spend() {}
+    let earn = || {
+        let earned = |_: &usize| {
+            rig.hedger.earn(&rig.settings.hedging);
+            rig.hedger.spend()
+        };
+        (1..10_000).find(earned).expect("a hedge")
+    };
+    // The first one has what was left.
+    earn();
+    earn()
 }

@@ -117,7 +117,7 @@ fn a_client_that_leaves_leaves_both_backends() {
     for mut connection in asked {
         assert!(connection.is_closed());
     }
-    assert_eq!(told(&proxy.rows()[0]), ["499", "client_gone", "lost", "2"]);
+    assert_eq!(told(&proxy.rows()[0]), ["499", "client_gone", "", "2"]);
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl Exchange {
     pub(super) fn fail(&mut self, fault: Fault, context: &mut Context<'_>) {
         self.name_unparsed();
         self.record.fault.get_or_insert(fault);
-        self.record.left_queue(context.now);
+        self.stop_waiting(context);
         let is_tunnel = self.states.is_tunnel();
         self.end_attempts(self.breaking(), context);
         match self.states.response() {
@@ -225,7 +225,7 @@ impl Exchange {
             return self.hang_up(CloseMode::Close);
         }
         self.name_unparsed();
-        self.record.left_queue(context.now);
+        self.stop_waiting(context);
         let fault = *self.record.fault.get_or_insert(fault);
         // Where it was the proxy that ended it, what the client got of its answer stands.
         let is_ours = matches!(fault, Fault::Stopped | Fault::BackendRemoved);
@@ -255,7 +255,7 @@ impl Exchange {
             return self.hang_up(CloseMode::Reset);
         }
         self.name_unparsed();
-        self.record.left_queue(context.now);
+        self.stop_waiting(context);
         self.record.fault = Some(Fault::Internal);
         if !self.record.is_answer_begun() {
             self.record.status = Fault::Internal.status();

@@ -11,19 +11,23 @@ use super::attempt::{Answer, Attempt, AttemptId, Link, Role};
 use super::request_context::Serves;
 use super::state::Response;
 use crate::balance::{BackendId, Choice, Lease, Outcome};
+use crate::proxy::budget::RetryToken;
 use crate::proxy::fault::Fault;
 
 impl Exchange {
     /// Sends the request to a backend that was not tried yet, or where the client is bound to, or
-    /// has it wait for one.
-    pub(super) fn dispatch(&mut self, context: &mut Context<'_>) {
+    /// has it wait for one. What was `paid` for sending it again is given back if it is not.
+    pub(super) fn dispatch(&mut self, paid: Option<RetryToken>, context: &mut Context<'_>) {
         if self.is_behind_others(context) {
-            return self.join_queue(context);
+            return self.join_queue(paid, context);
         }
         match self.choose(context) {
             Choice::Go(lease) => self.begin_attempt(lease, Role::Own, context),
-            Choice::Wait => self.join_queue(context),
-            Choice::Nobody => self.fail(Fault::ConnectRefused, context),
+            Choice::Wait => self.join_queue(paid, context),
+            Choice::Nobody => {
+                context.budget.refund(paid);
+                self.fail(Fault::ConnectRefused, context);
+            }
         }
     }
 
@@ -58,7 +62,7 @@ impl Exchange {
             self.record.decided(context.balancer);
         }
         if role == Role::Hedge {
-            self.record.hedged(id, HedgeEvent::Sent);
+            self.record.hedge_sent(id);
             self.actions.push_back(Action::CountHedge { backend, event: HedgeEvent::Sent });
         }
         if matches!(self.states.response(), Response::Idle | Response::Queued(_)) {
@@ -115,7 +119,7 @@ impl Exchange {
             self.actions.push_back(Action::Refresh { backend: attempt.lease.backend() });
         }
         if self.may_try_another(context) {
-            self.try_another(id, fault, context);
+            self.try_another(id, fault, None, context);
         } else {
             self.attempt_fails(id, fault, context);
         }
@@ -139,7 +143,11 @@ impl Exchange {
         let unsent = self.up.is_untouched(attempt.sent);
         let has_place =
             if is_stale { self.may_retry(context) } else { self.may_try_another(context) };
-        if !has_place || !(unsent || harmless && context.budget.spend(context.now)) {
+        if !has_place || !(unsent || harmless) {
+            return false;
+        }
+        let paid = if unsent { None } else { context.budget.spend(context.now) };
+        if !unsent && paid.is_none() {
             return false;
         }
         let Some(attempt) = self.attempts.get_mut(id) else { return false };
@@ -149,7 +157,7 @@ impl Exchange {
             self.connect(id, Source::Fresh, context);
         } else {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
-            self.try_another(id, Fault::UpstreamClosed, context);
+            self.try_another(id, Fault::UpstreamClosed, paid, context);
         }
         true
     }
@@ -167,10 +175,17 @@ impl Exchange {
     }
 
     /// Goes to a backend that was not tried yet.
-    fn try_another(&mut self, id: AttemptId, fault: Fault, context: &mut Context<'_>) {
+    fn try_another(
+        &mut self,
+        id: AttemptId,
+        fault: Fault,
+        paid: Option<RetryToken>,
+        context: &mut Context<'_>,
+    ) {
         self.count_failure(id, fault);
+        self.hedge_lost(id, context);
         self.end_attempt(id, close(id, CloseMode::Close), context);
-        self.dispatch(context);
+        self.dispatch(paid, context);
     }
 
     fn count_failure(&mut self, id: AttemptId, fault: Fault) {
@@ -204,6 +219,7 @@ impl Exchange {
         if fault.blames_upstream() {
             context.balancer.observe(&mut attempt.lease, Outcome::Failed, context.now);
         }
+        self.hedge_lost(id, context);
         if self.attempts.len() > 1 {
             self.count_failure(id, fault);
             self.end_attempt(id, close(id, CloseMode::Close), context);
@@ -244,9 +260,6 @@ impl Exchange {
     pub(super) fn end_attempt(&mut self, id: AttemptId, action: Action, context: &mut Context<'_>) {
         let Some(mut attempt) = self.attempts.remove(id) else { return };
         self.record.attempt_ended(id, &attempt, context.now);
-        if attempt.role == Role::Hedge && !matches!(attempt.answer, Answer::Won) {
-            context.hedger.ended(false);
-        }
         attempt.buffer.clear();
         attempt.buffer.release_block(context.free);
         context.balancer.release(attempt.lease);

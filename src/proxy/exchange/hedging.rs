@@ -13,6 +13,7 @@ use super::failover::close;
 use super::request_context::Serves;
 use super::state::{Request, Response};
 use crate::balance::{Choice, Outcome, Tried};
+use crate::journal::Hedge;
 use crate::proxy::hedging::Hedger;
 use crate::proxy::settings::UpstreamReuse;
 
@@ -147,6 +148,7 @@ impl Exchange {
     #[cold]
     pub(super) fn cancel(&mut self, id: AttemptId, context: &mut Context<'_>) {
         self.observe_given_up(id, context);
+        self.hedge_lost(id, context);
         let action = self.after_cancelling(id, context);
         self.end_attempt(id, action, context);
     }
@@ -170,10 +172,21 @@ impl Exchange {
     #[cold]
     pub(super) fn hedge_won(&mut self, id: AttemptId, context: &mut Context<'_>) {
         context.hedger.ended(true);
-        self.record.hedged(id, HedgeEvent::Won);
+        self.record.hedge_decided(id, Hedge::Won);
         if let Some(attempt) = self.attempts.get(id) {
             let (backend, event) = (attempt.lease.backend(), HedgeEvent::Won);
             self.actions.push_back(Action::CountHedge { backend, event });
+        }
+    }
+
+    /// An attempt has failed, or another one is answered first. If it is a hedge, it has lost. One
+    /// that ends because the client left or the proxy stops has neither won nor lost.
+    #[cold]
+    pub(super) fn hedge_lost(&mut self, id: AttemptId, context: &Context<'_>) {
+        let is_hedge = |it: &Attempt| it.role == Role::Hedge && !matches!(it.answer, Answer::Won);
+        if self.attempts.get(id).is_some_and(is_hedge) {
+            context.hedger.ended(false);
+            self.record.hedge_decided(id, Hedge::Lost);
         }
     }
 }

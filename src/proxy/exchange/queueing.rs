@@ -10,6 +10,7 @@ use super::action::Context;
 use super::attempt::Role;
 use super::state::Response;
 use crate::balance::Choice;
+use crate::proxy::budget::RetryToken;
 use crate::proxy::fault::Fault;
 use crate::proxy::queue::{Call, Class, Scope, Ticket, Turn};
 use crate::proxy::settings::Timeouts;
@@ -21,6 +22,8 @@ pub(super) struct Waiting {
     /// When the first in line has those called that wait, because a backend may take a request
     /// then.
     chance: Option<Instant>,
+    /// What was paid for sending the request again, which is given back if it is not.
+    paid: Option<RetryToken>,
 }
 
 #[cfg(test)]
@@ -35,7 +38,7 @@ impl Waiting {
         let queue = crate::proxy::queue::Queue::new(1, std::sync::Arc::new(Nobody));
         let queue = crate::proxy::queue::WorkerQueue::new(std::sync::Arc::new(queue), 0);
         let (ticket, _) = queue.join(0, Class::First, Scope::All, 1).expect("a place");
-        Self { ticket, chance: None }
+        Self { ticket, chance: None, paid: None }
     }
 }
 
@@ -53,21 +56,31 @@ impl Exchange {
 
     /// Waits for a backend, if there is a queue that is not full.
     #[cold]
-    pub(super) fn join_queue(&mut self, context: &mut Context<'_>) {
+    pub(super) fn join_queue(&mut self, paid: Option<RetryToken>, context: &mut Context<'_>) {
         let limit = context.settings.limits.queue;
         if limit == 0 {
+            context.budget.refund(paid);
             return self.fail(Fault::BackendsFull, context);
         }
         let class = if self.record.attempts == 0 { Class::First } else { Class::Again };
         let is_free = self.bound.is_none() && self.tried.is_empty();
         let scope = if is_free { Scope::All } else { Scope::Some };
         let Some((ticket, turn)) = context.queue.join(self.client, class, scope, limit) else {
+            context.budget.refund(paid);
             return self.fail(Fault::QueueFull, context);
         };
         self.record.joined_queue(context.now);
-        self.response_becomes(Response::Queued(Waiting { ticket, chance: None }), context);
+        self.response_becomes(Response::Queued(Waiting { ticket, chance: None, paid }), context);
         if turn == Turn::Called {
             self.look(context);
+        }
+    }
+
+    /// The request waits for no backend any more. If it was to be sent again, it is not.
+    pub(super) fn stop_waiting(&mut self, context: &mut Context<'_>) {
+        self.record.left_queue(context.now);
+        if let Some(waiting) = self.states.waiting_mut() {
+            context.budget.refund(waiting.paid.take());
         }
     }
 
@@ -106,8 +119,8 @@ impl Exchange {
     }
 
     /// When a request that waits has waited long enough, or may find a backend.
-    pub(super) fn queue_deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
-        let Response::Queued(waiting) = self.states.response() else { return None };
+    #[cold]
+    pub(super) fn queue_deadline(&self, waiting: &Waiting, timeouts: &Timeouts) -> Option<Instant> {
         let end = self.record.queue_end(timeouts.queue);
         end.into_iter().chain(waiting.chance).min()
     }

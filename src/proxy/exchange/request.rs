@@ -177,7 +177,7 @@ impl Exchange {
             let whole = matches!(self.states.request(), Request::Done);
             self.up.coalesce(whole && self.about.method.is_idempotent());
             context.budget.earn();
-            self.dispatch(context);
+            self.dispatch(None, context);
         }
     }
 

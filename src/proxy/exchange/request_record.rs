@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::action::HedgeEvent;
 use super::attempt::{Attempt, AttemptId, MAX_ATTEMPTS};
 use crate::balance::{BackendId, Balancer, Reason};
 use crate::endpoint::Client;
@@ -66,9 +65,11 @@ pub(super) struct RequestRecord {
 #[derive(Debug)]
 struct Hedged {
     count: u32,
-    /// What became of them.
-    event: HedgeEvent,
-    /// The name of the backend of the one that won, else of the last one.
+    /// The one that won, else the last one.
+    id: AttemptId,
+    /// What became of it, if it came to that.
+    outcome: Option<Hedge>,
+    /// The name of its backend.
     name: String,
 }
 
@@ -130,11 +131,19 @@ impl RequestRecord {
         std::mem::take(&mut self.decisions)
     }
 
-    /// It is one beside another, or such a one has the answer.
-    pub(super) fn hedged(&mut self, id: AttemptId, event: HedgeEvent) {
-        let count = self.hedges() + u32::from(event == HedgeEvent::Sent);
-        let name = self.names[id.index()].clone();
-        self.hedge = Some(Box::new(Hedged { count, event, name }));
+    /// It is one beside another.
+    pub(super) fn hedge_sent(&mut self, id: AttemptId) {
+        let (count, name) = (self.hedges() + 1, self.names[id.index()].clone());
+        self.hedge = Some(Box::new(Hedged { count, id, outcome: None, name }));
+    }
+
+    /// Such a one has the answer, or won't have it.
+    pub(super) fn hedge_decided(&mut self, id: AttemptId, outcome: Hedge) {
+        let Some(hedged) = &mut self.hedge else { return };
+        if hedged.id == id || outcome == Hedge::Won {
+            hedged.name.clone_from(&self.names[id.index()]);
+            (hedged.id, hedged.outcome) = (id, Some(outcome));
+        }
     }
 
     /// How many attempts were begun beside another one.
@@ -189,10 +198,7 @@ impl RequestRecord {
             in_flight: self.choice.map(|(in_flight, _)| in_flight),
             reason: self.choice.map(|(_, reason)| reason.name()),
             queue: self.queued,
-            hedge: self.hedge.as_deref().map(|hedged| match hedged.event {
-                HedgeEvent::Sent => Hedge::Lost,
-                HedgeEvent::Won => Hedge::Won,
-            }),
+            hedge: self.hedge.as_deref().and_then(|hedged| hedged.outcome),
             hedge_backend: self.hedge.as_deref().map_or("", |hedged| &hedged.name),
         }
     }

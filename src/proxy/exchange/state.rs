@@ -25,6 +25,7 @@
 //!
 //! [`States`] alone makes transitions, and refuses what the table does not hold.
 
+use std::mem::{forget, replace};
 use std::time::Instant;
 
 use super::action::CloseMode;
@@ -195,7 +196,7 @@ impl States {
     #[inline]
     pub(super) fn enter_response(&mut self, response: Response, attempts: Standing) -> bool {
         let before = self.places();
-        self.response = response;
+        self.replace_response(response);
         self.is_legal_after(before, attempts)
     }
 
@@ -208,8 +209,24 @@ impl States {
         attempts: Standing,
     ) -> bool {
         let before = self.places();
-        *self = Self { request, response };
+        self.request = request;
+        self.replace_response(response);
         self.is_legal_after(before, attempts)
+    }
+
+    /// What the state before owned is given back: a body's codec at once, a place in the queue out
+    /// of line, because few requests wait. Other states own nothing.
+    #[inline]
+    fn replace_response(&mut self, response: Response) {
+        match replace(&mut self.response, response) {
+            Response::Queued(waiting) => leave(waiting),
+            Response::Body(codec) => drop(codec),
+            idle @ (Response::Idle | Response::Awaited | Response::Done | Response::Reply) => {
+                forget(idle);
+            }
+            tunnel @ (Response::Tunnel | Response::TunnelEnding) => forget(tunnel),
+            end @ (Response::Aborted(_) | Response::Reporting(_) | Response::Over) => forget(end),
+        }
     }
 
     fn places(&self) -> (u8, u8) {
@@ -220,9 +237,7 @@ impl States {
     fn is_legal_after(&self, before: (u8, u8), attempts: Standing) -> bool {
         let after = self.places();
         let is_forward = after.0 >= before.0 && after.1 >= before.1 && after != before;
-        let is_another = before == WHOLE && after == FIRST;
-        let is_again = before == (after.0, FAILED) && after.1 == QUEUED;
-        (is_forward || is_another || is_again) && self.is_in_table(attempts)
+        (is_forward || is_back(before, after)) && is_in_table(after, attempts)
     }
 
     /// What follows a bug: the connection is about to be cut.
@@ -232,8 +247,7 @@ impl States {
 
     /// Whether the table holds the states and these attempts.
     pub(super) fn is_in_table(&self, attempts: Standing) -> bool {
-        let (request, response) = self.places();
-        TABLE[usize::from(response)][attempts as usize] & 1 << request != 0
+        is_in_table(self.places(), attempts)
     }
 
     /// The request's head, while that is waited for.
@@ -289,6 +303,23 @@ impl States {
         matches!(self.request, Request::Tunnel | Request::TunnelEnding)
             || matches!(self.response, Response::Tunnel | Response::TunnelEnding)
     }
+}
+
+fn is_in_table((request, response): (u8, u8), attempts: Standing) -> bool {
+    TABLE[usize::from(response)][attempts as usize] & 1 << request != 0
+}
+
+/// Whether it is one of the two ways back.
+fn is_back(before: (u8, u8), after: (u8, u8)) -> bool {
+    let is_another = before == WHOLE && after == FIRST;
+    let is_again = before == (after.0, FAILED) && after.1 == QUEUED;
+    is_another || is_again
+}
+
+/// Out of line, because few requests wait.
+#[cold]
+fn leave(waiting: Waiting) {
+    drop(waiting);
 }
 
 #[cfg(test)]

@@ -66,9 +66,14 @@ impl Exchange {
     pub fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let client = self.awaited.client.and_then(|wait| self.client_deadline(wait, timeouts));
         let reads = self.reads_deadline(timeouts);
-        let upstreams = self.attempts.all().filter_map(|attempt| deadline_of(attempt, timeouts));
-        let queue = self.queue_deadline(timeouts);
-        client.into_iter().chain(reads).chain(upstreams).chain(queue).min()
+        let mut due = earlier(client, reads);
+        for attempt in self.attempts.all() {
+            due = earlier(due, deadline_of(attempt, timeouts));
+        }
+        if let Response::Queued(waiting) = self.states.response() {
+            due = earlier(due, self.queue_deadline(waiting, timeouts));
+        }
+        due
     }
 
     fn client_deadline(&self, wait: ClientWait, timeouts: &Timeouts) -> Option<Instant> {

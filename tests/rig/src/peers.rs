@@ -197,7 +197,7 @@ impl Row {
             is_probe: record.is_probe,
             queue: record.queue,
             hedge: record.hedge.map(Hedge::name),
-            hedge_backend: record.hedge.map(|_| place(record.hedge_backend)),
+            hedge_backend: Some(record.hedge_backend).filter(|it| !it.is_empty()).map(place),
         }
     }
 }

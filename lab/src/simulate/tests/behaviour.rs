@@ -262,3 +262,20 @@ fn who_waits_is_taken_by_a_backend_that_joins_or_comes_back() {
         assert!(measured.all.error_part() < 0.01 && p99 < 2_200.0, "{script}: {p99}");
     }
 }
+
+#[test]
+fn a_request_whose_first_backend_refuses_it_earns_a_hedge_as_well() {
+    // Some requests are refused first. Later ones are slow, and half as many hedges are allowed as
+    // there were requests.
+    let serves = "service = \"fixed:100us\"\nslots = 8\nscript = [\"150ms.. slow 10000\"]";
+    let closed = backend("service = \"fixed:100us\"\nslots = 8\nscript = [\"0s.. refuse\"]");
+    let backends = (closed + &backend(serves)).repeat(10) + &backend(serves).repeat(30);
+    let hedges = "[proxies]\nhedge = 50\nhedge-delay = \"1ms\"\nhedge-attempts = 3\n";
+    let mut scenario = scenario(&backends, "rate = 100\narrivals = \"even\"", 1, hedges);
+    scenario.run = short(0, 200, 1);
+    let all = run(&scenario, "round-robin").all;
+    assert_eq!(all.error_part(), 0.0);
+    let refused: u64 = all.sent[..20].iter().step_by(2).sum();
+    let hedges = all.sent.iter().sum::<u64>() - refused - all.requests();
+    assert!(refused > 5 && hedges >= 7, "{hedges}: {:?}", all.sent);
+}

@@ -82,6 +82,9 @@ impl World<'_> {
         let backend = proxy.backend(&lease);
         request.attempts += 1;
         request.hedges += u8::from(is_hedge);
+        if request.attempts == 1 {
+            proxy.earn_hedge();
+        }
         if (self.begin..self.end).contains(&now) {
             self.measured.sent(backend, drawn.focus);
         }
@@ -126,9 +129,6 @@ impl World<'_> {
             self.timeouts.push_back((timeout, job));
         }
         let proxy = &mut self.proxies[drawn.proxy];
-        if request.attempts == 1 {
-            proxy.earn_hedge();
-        }
         let may_hedge = !is_probe && request.hedges < proxy.hedging.attempts;
         if let Some(delay) = proxy.hedge_delay().filter(|_| may_hedge) {
             self.events.push(now + delay, Event::Overdue(job));

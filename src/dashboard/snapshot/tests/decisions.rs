@@ -15,9 +15,10 @@ fn told<'a>(second: i64, backend: &'a str, reason: &'a str) -> Row<'a> {
 
 #[test]
 fn each_slot_tells_why_requests_went_where_and_what_became_of_second_attempts() {
-    let hedged = |outcome| Row { hedge: Some(outcome), attempts: Some(2), ..told(5, "a", "best") };
+    let undecided = Row { hedge_backend_url: Some("b"), attempts: Some(2), ..told(5, "a", "best") };
+    let hedged = |outcome| Row { hedge: Some(outcome), ..undecided };
     let again = Row { attempts: Some(2), ..told(5, "b", "retry") };
-    let rows = [told(5, "a", "best"), hedged("won"), hedged("lost"), again, told(6, "b", "trial")];
+    let rows = [undecided, hedged("won"), hedged("lost"), again, told(6, "b", "trial")];
     let figures = snapshot(rows, Window::Minute);
     let series = &figures["series"];
     let reasons = json!([
