@@ -1,8 +1,8 @@
 //! What the service manager that started this program is told, as `sd_notify(3)` of systemd says.
 //! The environment names its socket; if there is none, nothing is told.
 //!
-//! A manager that does not read delays nothing: what its socket does not take at once is sent later,
-//! in order, by a thread that waits for it.
+//! A manager that does not read delays nothing: what its socket does not take at once is sent
+//! later, in order, by a thread that waits for it.
 
 use std::collections::VecDeque;
 use std::env;

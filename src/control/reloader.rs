@@ -1,5 +1,5 @@
-//! Reads the configuration file again while the proxy runs, and applies it. A thread of its own does
-//! that, because resolving the names of new backends takes time.
+//! Reads the configuration file again while the proxy runs, and applies it. A thread of its own
+//! does that, because resolving the names of new backends takes time.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -107,6 +107,27 @@ fn a_plan_that_needs_other_folders_is_refused_and_says_what_to_do() {
     }
 }
 
+/// The plan's paths are those that were permitted, so it is the kernel that refuses to write them.
+#[test]
+fn the_thread_that_reloads_is_confined_itself() {
+    let mut confined = Confined::start(&["--sandbox", "auto"]);
+    if confined.is_free() {
+        return println!("skipped: this kernel has no Landlock");
+    }
+    fs::rename(confined.path("log"), confined.path("log.old")).unwrap();
+    fs::create_dir(confined.path("log")).unwrap();
+    // It is there, so the reload opens it.
+    fs::write(confined.path("log/b.csv"), "").unwrap();
+    let said = confined.reload(["log/b.csv", CHOICES, ""]);
+    assert!(said.contains("not reloaded") && said.contains("Permission denied"), "{said}");
+    assert_eq!(fs::read(confined.path("log/b.csv")).unwrap(), b"");
+    // It goes on where it was.
+    assert_eq!(get(confined.proxy.address(), "/a").status, 200);
+    confined.proxy.process.signal(Signal::TERM);
+    assert!(confined.proxy.process.ended().success());
+    assert_eq!(row_count(&confined.path("log.old/a.csv")), 1);
+}
+
 #[test]
 fn the_log_is_rotated_as_ever() {
     let mut confined = Confined::start(&["--sandbox", "auto"]);

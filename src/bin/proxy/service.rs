@@ -31,9 +31,9 @@ pub(crate) fn tell_unused(inherited: &Inherited, settings: &Settings, console: C
     }
 }
 
-/// From now on nothing can be written but the files of these settings and their neighbours. It holds
-/// for this thread and those that it starts later, so there must be no other one. Nothing is said
-/// before it holds, because the console has threads of its own.
+/// From now on nothing can be written but the files of these settings and their neighbours. It
+/// holds for this thread and those that it starts later, so there must be no other one. Nothing is
+/// printed before it holds, because the console has threads of its own.
 pub(crate) fn confine(settings: &Settings, console: Console) -> Result<Sandbox, u8> {
     if settings.confinement == Confinement::Off {
         return Ok(Sandbox::default());

@@ -83,8 +83,8 @@ impl Watch {
         Ok(Self(stage))
     }
 
-    /// Notes a step of the start that may take long. A signal that ends the program during it prints
-    /// the step.
+    /// Notes a step of the start that may take long. A signal that ends the program during it
+    /// prints the step.
     pub(crate) fn begins(&self, what: &'static str) {
         if let Stage::Starting { doing, .. } = &mut *lock(&self.0) {
             *doing = what;
@@ -141,8 +141,9 @@ fn ask(what: Asked, stage: &mut Stage) {
 fn stop(signal: i32, stage: &Stage, console: Console) {
     match stage {
         Stage::Serving(serving) => {
-            serving.controller.stop();
+            // First, because a proxy with nothing in flight ends at once.
             manager::stopping(&"stopping; what is in flight may finish");
+            serving.controller.stop();
         }
         Stage::Starting { doing, .. } => {
             let name = signal_name(signal).unwrap_or("a signal");
