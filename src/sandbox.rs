@@ -21,9 +21,9 @@ pub struct Sandbox {
 
 #[derive(Clone, Debug)]
 struct Granted {
-    /// What it was asked for. A socket that was passed may be in a folder that can't be opened, and
-    /// needs none.
-    files: Vec<PathBuf>,
+    /// The files whose folder could not be opened. A socket that was passed may be in such a folder
+    /// and works without it, so these are not refused later. Opening another one of them fails.
+    unopened: Vec<PathBuf>,
     /// The folders, pipes and devices that can be written.
     places: Vec<PathBuf>,
 }
@@ -33,12 +33,11 @@ struct Granted {
 pub enum Demand {
     /// As much as it has.
     AsMuchAsThereIs,
-    /// All of [`NEEDED`], otherwise it is an error.
+    /// All that refuses whatever changes a file (Linux 6.2), otherwise it is an error.
     Needed,
 }
 
-/// The first version that refuses whatever changes a file: before it (Linux 6.2) files elsewhere can
-/// be truncated.
+/// The version of Linux 6.2. Before it, files elsewhere could be truncated.
 const NEEDED: ABI = ABI::V3;
 
 /// What may be done in a folder: to write, make and remove files, and to make sockets and folders.
@@ -65,10 +64,14 @@ impl Sandbox {
         // What newer kernels know is refused as well, as far as this one knows it.
         let rules = rules.set_compatibility(CompatLevel::BestEffort);
         let mut rules = rules.handle_access(AccessFs::from_write(ABI::V5))?.create()?;
-        let mut granted = Granted { files: files.to_owned(), places: Vec::new() };
-        for place in files.iter().flat_map(|file| places(file)) {
-            // What can't be opened can't be written.
-            let Ok(opened) = PathFd::new(&place) else { continue };
+        let mut granted = Granted { unopened: Vec::new(), places: Vec::new() };
+        let places =
+            files.iter().flat_map(|file| places(file).into_iter().map(move |at| (file, at)));
+        for (file, place) in places {
+            let Ok(opened) = PathFd::new(&place) else {
+                granted.unopened.push(file.clone());
+                continue;
+            };
             let access = if place.is_dir() { IN_FOLDERS } else { WITH_FILES };
             rules = rules.add_rule(PathBeneath::new(opened, access))?;
             granted.places.push(place);
@@ -77,14 +80,13 @@ impl Sandbox {
         Ok(is_enforced.then_some(Self { granted: Some(granted) }))
     }
 
-    /// The first of these files that could not be written. Those that it was entered for are not
-    /// tried again.
+    /// The first of these files that could not be written.
     #[must_use]
     pub fn refused<'a>(&self, files: &'a [PathBuf]) -> Option<&'a Path> {
-        let Granted { files: known, places: writable } = self.granted.as_ref()?;
+        let Granted { unopened, places: writable } = self.granted.as_ref()?;
         let is_below = |place: &PathBuf| writable.iter().any(|folder| place.starts_with(folder));
-        let mut new = files.iter().filter(|file| !known.contains(file));
-        new.find(|file| !places(file).iter().all(is_below)).map(PathBuf::as_path)
+        let mut tried = files.iter().filter(|file| !unopened.contains(file));
+        tried.find(|file| !places(file).iter().all(is_below)).map(PathBuf::as_path)
     }
 }
 
@@ -217,6 +219,24 @@ mod tests {
             let more = [path("in/b.csv"), path("missing/b.sock")];
             assert_eq!(sandbox.refused(&more), Some(&*more[1]));
         });
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_since_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = |name: &str| scratch.path().join(name);
+        for folder in ["in", "out"] {
+            fs::create_dir(path(folder)).unwrap();
+            fs::write(path(folder).join("a.csv"), "").unwrap();
+        }
+        symlink(path("in/a.csv"), path("in/link.csv")).unwrap();
+        let (files, mut entered) = ([path("in/link.csv")], None);
+        within(&files, |sandbox| entered = Some(sandbox));
+        let Some(sandbox) = entered else { return };
+        assert_eq!(sandbox.refused(&files), None);
+        fs::remove_file(&files[0]).unwrap();
+        symlink(path("out/a.csv"), &files[0]).unwrap();
+        assert_eq!(sandbox.refused(&files), Some(&*files[0]));
     }
 
     #[test]
