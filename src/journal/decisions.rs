@@ -2,11 +2,11 @@
 //! becomes text, with its time, its worker and the name by which it is found beside the row of its
 //! request.
 
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::Counted;
 use super::batch::BLOCK_BYTES_MAX;
 use super::clock::Clock;
 use super::outlet::{BATCH_BYTES, Outlet};
@@ -64,10 +64,10 @@ impl<M: LogSink> DecisionLog<M> {
         self.count
     }
 
-    /// Writes the batch, unless it is kept. `written` is told of the lines that are in the log.
-    pub(super) fn write_batch(&mut self, now: Instant, written: &AtomicU64) {
+    /// Writes the batch, unless it is kept. `counted` follows.
+    pub(super) fn write_batch(&mut self, now: Instant, counted: &Counted) {
         if self.count > 0 && !self.outlet.is_awaited() {
-            self.outlet.write(&self.lines, now, written);
+            self.outlet.write(&self.lines, now, counted);
             self.lines.clear();
             self.lines.shrink_to(BLOCK_BYTES_MAX);
             self.count = 0;

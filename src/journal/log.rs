@@ -1,8 +1,8 @@
 //! Records become rows, rows become batches, and batches are appended to the log.
 
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use super::Counted;
 use super::batch::Batch;
 use super::clock::Clock;
 use super::columns::{Facts, Record, Run, TEXTS};
@@ -49,10 +49,10 @@ impl<M: LogSink> Log<M> {
         self.batch.rows()
     }
 
-    /// Writes the batch, unless it is kept. `written` is told of the rows that are in the log.
-    pub(super) fn write_batch(&mut self, now: Instant, written: &AtomicU64) {
+    /// Writes the batch, unless it is kept. `counted` follows.
+    pub(super) fn write_batch(&mut self, now: Instant, counted: &Counted) {
         if self.batch.rows() > 0 && !self.outlet.is_awaited() {
-            self.outlet.write(self.batch.bytes(), now, written);
+            self.outlet.write(self.batch.bytes(), now, counted);
             self.batch.clear();
         }
     }

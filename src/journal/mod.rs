@@ -26,6 +26,7 @@ mod line;
 mod log;
 mod losses;
 mod outlet;
+mod patience;
 mod ring;
 mod sender;
 mod sink;
@@ -69,6 +70,7 @@ use decisions::DecisionLog;
 use file::LogFile;
 use log::Log;
 use outlet::Outlet;
+use patience::Patience;
 use ring::Capacity;
 use sender::{Counters, Says};
 use sink::LogSink;
@@ -95,13 +97,9 @@ pub struct Options {
     pub console: Console,
 }
 
-/// How long [`Journal::close`] waits for a log that takes no bytes, such as a pipe whose reader has
-/// stalled. As long as it takes some, it is waited for.
-const STALL_LIMIT: Duration = Duration::from_secs(1);
-
-/// How many times that it waits for another process that writes the log: longer than such a process
-/// takes that was told to end earlier, by default.
-const AWAITED_STALLS: u32 = 10;
+/// How often [`Journal::close`] looks whether a log still takes rows, see [`Patience`]. One that
+/// does not may be a pipe whose reader has stalled.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The handle on the writer thread.
 ///
@@ -155,7 +153,8 @@ struct Counted {
     written: AtomicU64,
     /// Those that never will be.
     lost: AtomicU64,
-    /// Those that wait for the end of another process.
+    /// Those of the last batch that are not written yet, because another process writes the log or
+    /// the log is slow.
     kept: AtomicU64,
 }
 
@@ -250,8 +249,8 @@ impl Journal {
     /// Writes out all that was recorded, ends the thread and returns the totals.
     ///
     /// The senders have to be dropped or idle: a record made meanwhile may be in neither count. A
-    /// log that is a pipe is waited for as long as it takes some bytes every second, and another
-    /// process that writes the log for ten seconds; the rows that were not taken are lost.
+    /// slow log, such as a pipe, is waited for as long as it takes a block of 256 KiB every second,
+    /// and another process that writes the log for ten seconds. Rows that were not taken are lost.
     #[must_use]
     pub fn close(mut self) -> Totals {
         self.end()
@@ -271,19 +270,16 @@ impl Journal {
     fn await_end(&self, ended: &Receiver<Written>, requests: u64) -> Written {
         let Control { rows: of_rows, decisions, .. } = &*self.control;
         let written = |of: &Counted| of.written.load(Ordering::Acquire);
-        let mut progress = written(of_rows) + written(decisions);
-        let mut stalls = 0;
+        let all = || written(of_rows) + written(decisions);
+        let mut patience = Patience::new(all(), self.is_awaited());
         loop {
-            match ended.recv_timeout(STALL_LIMIT) {
+            match ended.recv_timeout(LOOK_INTERVAL) {
                 Ok(written) => return written,
                 Err(RecvTimeoutError::Disconnected) => return Written::default(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let (before, rows) = (progress, written(of_rows));
-            progress = rows + written(decisions);
-            stalls = if progress == before { stalls + 1 } else { 0 };
-            let patience = if self.is_awaited() { AWAITED_STALLS } else { 1 };
-            if stalls >= patience {
+            if patience.ends(all(), self.is_awaited()) {
+                let rows = written(of_rows);
                 return Written { rows, lost: requests.saturating_sub(rows) };
             }
         }
@@ -331,7 +327,8 @@ impl Watcher {
         self.counted().lost.load(Ordering::Acquire)
     }
 
-    /// Rows that wait for the end of another process. After [`Journal::close`] they are lost.
+    /// Rows that are kept in memory, because another process writes the log or the log is slow.
+    /// After [`Journal::close`] they are lost.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.counted().kept.load(Ordering::Acquire)

@@ -1,9 +1,10 @@
 //! Whole lines in, a log that has them or a count of those that are lost.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::Counted;
 use super::losses::LossReporter;
 use super::sink::{Appended, Appender, LogSink, Place, lines};
 use crate::console::Console;
@@ -69,16 +70,21 @@ impl<M: LogSink> Outlet<M> {
     }
 
     /// Writes a batch of whole rows. They are in the log or lost afterwards; none is written again
-    /// later. `written` is told after each block, so that progress can be seen.
-    pub(super) fn write(&mut self, mut batch: &[u8], now: Instant, written: &AtomicU64) {
+    /// later. `counted` follows after each block, so that progress can be seen.
+    pub(super) fn write(&mut self, mut batch: &[u8], now: Instant, counted: &Counted) {
+        let mut left = lines(batch);
         while !batch.is_empty() {
+            counted.kept.store(left, Ordering::Release);
             let end = memchr::memchr(b'\n', &batch[batch.len().min(BATCH_BYTES)..]);
             let end = end.map_or(batch.len(), |end| batch.len().min(BATCH_BYTES) + end + 1);
             let (block, rest) = batch.split_at(end);
             self.write_block(block, now);
-            written.store(self.rows, Ordering::Release);
+            counted.written.store(self.rows, Ordering::Release);
+            counted.lost.store(self.lost(), Ordering::Release);
+            left -= lines(block);
             batch = rest;
         }
+        counted.kept.store(0, Ordering::Release);
     }
 
     fn write_block(&mut self, block: &[u8], now: Instant) {
@@ -117,6 +123,7 @@ impl<M: LogSink> Outlet<M> {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::sync::atomic::AtomicU64;
 
     /// A log that another process writes, or does not, and the sizes of what was written.
     #[derive(Debug)]
@@ -173,14 +180,60 @@ mod tests {
         }
     }
 
+    /// A log that compares, at each write, what is told of the rows with what it has.
+    struct Comparing<'a> {
+        counted: &'a Counted,
+        rows: u64,
+        all: u64,
+    }
+
+    impl Write for Comparing<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let Counted { written, kept, .. } = self.counted;
+            assert_eq!(written.load(Ordering::Acquire), self.rows);
+            assert_eq!(kept.load(Ordering::Acquire), self.all - self.rows);
+            self.rows += lines(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl LogSink for Comparing<'_> {
+        fn name(&self) -> String {
+            "a log".to_owned()
+        }
+
+        fn truncate_tail(&mut self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reopen(&mut self, _: Option<Place>) -> Result<(), super::super::JournalError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_row_is_either_written_or_kept_whenever_it_is_given_up() {
+        let (counted, all) = (Counted::default(), BATCH_BYTES as u64);
+        let log = Comparing { counted: &counted, rows: 0, all };
+        let text = b"row\n".repeat(BATCH_BYTES);
+        Outlet::new(log, Console::standard()).write(&text, now(), &counted);
+        let Counted { written, kept, lost } = counted;
+        assert_eq!([written, kept, lost].map(AtomicU64::into_inner), [all, 0, 0]);
+    }
+
     #[test]
     fn a_long_batch_is_written_in_blocks_so_that_its_progress_is_seen() {
         const ROW: &[u8] = b"a row of some length\n";
         let mut log = Log { is_awaited: false, writes: Vec::new() };
-        let written = AtomicU64::new(0);
+        let counted = Counted::default();
         let rows = 3 * BATCH_BYTES / ROW.len();
-        Outlet::new(&mut log, Console::standard()).write(&ROW.repeat(rows), now(), &written);
-        assert_eq!(written.into_inner(), rows as u64);
+        Outlet::new(&mut log, Console::standard()).write(&ROW.repeat(rows), now(), &counted);
+        assert_eq!(counted.written.into_inner(), rows as u64);
+        assert_eq!(counted.kept.into_inner(), 0);
         assert_eq!(log.writes.iter().sum::<usize>(), rows * ROW.len());
         assert!(log.writes.len() >= 3, "{:?}", log.writes);
         for size in log.writes {

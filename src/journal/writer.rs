@@ -135,12 +135,12 @@ impl<M: LogSink> Writer<M> {
                     }
                 });
                 if let Some(log) = self.log.as_mut().filter(|log| log.is_batch_full()) {
-                    log.write_batch(clock.now, &control.rows.written);
+                    log.write_batch(clock.now, &control.rows);
                 }
             }
         }
         if let Some(log) = &mut self.log {
-            log.write_batch(clock.now, &control.rows.written);
+            log.write_batch(clock.now, &control.rows);
         }
         self.console.offer(&lines);
         self.take_choices(clock, control);
@@ -149,17 +149,17 @@ impl<M: LogSink> Writer<M> {
     /// The same for the choices.
     fn take_choices(&mut self, clock: &Clock, control: &Control) {
         let Some(log) = &mut self.decisions else { return };
-        let written = &control.decisions.written;
+        let counted = &control.decisions;
         for (worker, receiver) in self.receivers.iter_mut().enumerate() {
             let Some(ring) = &mut receiver.decisions else { continue };
             for _ in 0..ring.slots() {
                 let Ok(decided) = ring.pop() else { break };
                 log.add(worker, &decided, *clock);
                 if log.is_batch_full() {
-                    log.write_batch(clock.now, written);
+                    log.write_batch(clock.now, counted);
                 }
             }
         }
-        log.write_batch(clock.now, written);
+        log.write_batch(clock.now, counted);
     }
 }
