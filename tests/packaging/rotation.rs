@@ -113,19 +113,49 @@ fn the_log_is_rotated_under_load_without_losing_a_row() {
 }
 
 #[test]
+fn the_log_of_choices_is_rotated_with_that_of_requests() {
+    let origin = Origin::echoing_targets();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (log, choices) = (path("access.csv"), path("decisions.jsonl"));
+    let flags = ["--decisions", choices.to_str().unwrap(), "--decision-sample", "1"];
+    let mut proxy = logging(&origin, &log, &flags);
+    let rotation = Rotation::of(proxy.process.id(), folder.path());
+    let lines = |path: &Path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
+    let address = proxy.address();
+    for turn in ["first", "second"] {
+        assert_eq!(Connection::connect(address).get(&format!("/{turn}")).status, 200);
+        until("a row and a choice", || (lines(&log) == 2 && lines(&choices) == 1).then_some(()));
+        rotation.rotate();
+        until("new logs", || (log.exists() && choices.exists()).then_some(()));
+    }
+    assert_eq!(totals(&stop(&mut proxy)), [2, 0, 2, 0, 2, 0]);
+    for (name, count) in [("access.csv.1", 2), ("decisions.jsonl.1", 1)] {
+        assert_eq!(lines(&path(name)), count, "{name}");
+        assert!(path(&name.replace(".1", ".2.gz")).exists(), "the one before is packed");
+    }
+}
+
+#[test]
 fn logs_of_earlier_runs_are_removed_after_a_fortnight() {
     let folder = tempfile::tempdir().unwrap();
-    let names =
-        ["access.csv", "access.2026-01-01T00-00-00Z.csv", "access.2026-02-01T00-00-00Z.csv"];
-    let [log, old, new] = names.map(|name| folder.path().join(name));
-    for path in [&log, &old, &new] {
+    let path = |name: &str| folder.path().join(name);
+    let log = path("access.csv");
+    let [old, new] = ["2026-01-01", "2026-02-01"].map(|day| {
+        [".csv", ".jsonl"].map(|end| {
+            let log = if end == ".csv" { "access" } else { "decisions" };
+            path(&format!("{log}.{day}T00-00-00Z{end}"))
+        })
+    });
+    for path in [&log].into_iter().chain(&old).chain(&new) {
         fs::write(path, "timestamp\n").unwrap();
     }
     let mut touch = Command::new("touch");
-    assert!(touch.args(["-d", "16 days ago"]).arg(&old).status().unwrap().success());
+    assert!(touch.args(["-d", "16 days ago"]).args(&old).status().unwrap().success());
     // It ends by the signal.
     let mut signalled = Command::new("sleep").arg("60").spawn().unwrap();
     Rotation::of(signalled.id(), folder.path()).rotate();
     assert!(!signalled.wait().unwrap().success());
-    assert!(!old.exists() && new.exists() && folder.path().join("access.csv.1").exists());
+    assert!(old.iter().all(|path| !path.exists()) && new.iter().all(|path| path.exists()));
+    assert!(path("access.csv.1").exists());
 }
