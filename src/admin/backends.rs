@@ -5,20 +5,33 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::recent::{Counted, Lately};
-use crate::balance::{Admission, Cause, Known, Tier};
+use crate::balance::{Admission, Availability, Cause, Known, Tier};
 use crate::proxy::backends::{BackendNow, Unresolved};
 use crate::proxy::decisions::Explained;
-use crate::proxy::metrics::{BackendSnapshot, Snapshot};
+use crate::proxy::metrics::BackendSnapshot;
+use crate::proxy::observed::Observed;
 use crate::proxy::settings::Backend;
 
+/// The state and the reason of one that is configured as drained.
+const DRAINED: (&str, &str) = ("drained", "configured");
+
 /// The backends with what is known and was counted of each.
-pub(super) fn describe(backends: &[BackendNow], snapshot: &Snapshot, lately: &Lately) -> Vec<Json> {
+pub(super) fn describe(observed: &Observed, lately: &Lately) -> Vec<Json> {
+    let Observed { backends, unresolved, snapshot, .. } = observed;
     let none = BackendSnapshot::default();
     let one = |backend: &BackendNow| {
         let counted = snapshot.backends.get(&backend.id).unwrap_or(&none);
         one(backend, counted, lately)
     };
-    backends.iter().map(one).collect()
+    let without_address = |it: &Unresolved| self::unresolved(it, lately);
+    backends.iter().map(one).chain(unresolved.iter().map(without_address)).collect()
+}
+
+/// The backend of a name, which is its id or its URL. One that was removed has its URL no longer if
+/// another one has it.
+pub(super) fn find<'a>(backends: &'a [Json], name: &str) -> Option<&'a Json> {
+    let is_it = |it: &&Json| [&it["id"], &it["url"]].iter().any(|own| *own == name);
+    backends.iter().filter(is_it).min_by_key(|it| it["state"] == Cause::Removed.name())
 }
 
 fn one(backend: &BackendNow, counted: &BackendSnapshot, lately: &Lately) -> Json {
@@ -36,15 +49,19 @@ fn one(backend: &BackendNow, counted: &BackendSnapshot, lately: &Lately) -> Json
         "estimate_ms": known.estimate.map(millis),
         "estimate_age_seconds": known.estimate_age.map(seconds),
     });
-    with(told, backend, counted, &figures(&lately.of(*id), Some(lately)))
+    with(told, backend, counted, &figures(&lately.of(*id), lately))
 }
 
 /// One whose name has no address, and which has no id therefore.
-pub(super) fn unresolved(unresolved: &Unresolved) -> Json {
+fn unresolved(unresolved: &Unresolved, lately: &Lately) -> Json {
     let Unresolved { backend, reason, age } = unresolved;
+    let (state, reason) = match backend.role.admission {
+        Admission::Drained => DRAINED,
+        Admission::Open => (Availability::Down.name(), *reason),
+    };
     let told = json!({
         "id": null,
-        "state": "down",
+        "state": state,
         "reason": reason,
         "since_seconds": seconds(*age),
         "ejected_for_seconds": null,
@@ -54,7 +71,7 @@ pub(super) fn unresolved(unresolved: &Unresolved) -> Json {
         "estimate_ms": null,
         "estimate_age_seconds": null,
     });
-    with(told, backend, &BackendSnapshot::default(), &figures(&Counted::default(), None))
+    with(told, backend, &BackendSnapshot::default(), &figures(&Counted::default(), lately))
 }
 
 /// The same with how a backend is configured and what was counted of it.
@@ -87,12 +104,12 @@ pub(super) fn explain(explained: &Explained) -> Json {
 }
 
 /// What was counted in the last seconds, if anything could be.
-fn figures(recent: &Counted, lately: Option<&Lately>) -> Json {
+fn figures(recent: &Counted, lately: &Lately) -> Json {
     let quantile = |share| recent.latencies.quantile(share).map(millis);
-    let of = |whole: fn(&Lately) -> f64| ratio(recent.requests as f64, lately.map_or(0.0, whole));
+    let of = |whole: f64| ratio(recent.requests as f64, whole);
     json!({
-        "share": of(|lately| lately.requests() as f64),
-        "requests_per_second": of(|lately| lately.time.as_secs_f64()),
+        "share": of(lately.requests() as f64),
+        "requests_per_second": of(lately.time.as_secs_f64()),
         "errors": recent.errors,
         "p50_ms": quantile(0.5),
         "p99_ms": quantile(0.99),
@@ -104,7 +121,7 @@ fn state(admission: Admission, known: &Known) -> (&'static str, &'static str) {
     match (known.cause, admission) {
         (Cause::Removed, _) => ("removed", Cause::Removed.name()),
         (Cause::Admitted, Admission::Drained) => ("drained", Cause::Admitted.name()),
-        (_, Admission::Drained) => ("drained", "configured"),
+        (_, Admission::Drained) => DRAINED,
         (cause, Admission::Open) => (known.availability.name(), cause.name()),
     }
 }
@@ -120,4 +137,19 @@ pub(super) fn seconds(duration: Duration) -> f64 {
 
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_was_removed_does_not_hide_the_one_that_has_its_url_now() {
+        let one = |id, state| json!({ "id": id, "url": "http://app:80", "state": state });
+        let told = [one(Some("0.0"), "removed"), one(None, "down")];
+        assert_eq!(find(&told, "http://app:80"), Some(&told[1]));
+        assert_eq!(find(&told, "0.0"), Some(&told[0]));
+        assert_eq!(find(&told[..1], "http://app:80"), Some(&told[0]));
+        assert_eq!(find(&told, "1.0"), None);
+    }
 }

@@ -60,6 +60,7 @@ fn refuse(error: &EditError) -> Answer {
         EditError::Unknown(_) => 404,
         EditError::Twice(_)
         | EditError::Ambiguous { .. }
+        | EditError::Nameless(_)
         | EditError::OneOfSeveral(_)
         | EditError::Last(_)
         | EditError::Apply(

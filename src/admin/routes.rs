@@ -1,7 +1,7 @@
 //! What there is: each path and method, and how it is answered.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value as Json, json};
@@ -16,14 +16,13 @@ use crate::control::scraper::Scraper;
 use crate::control::{describe, file};
 use crate::http::Method;
 use crate::proxy::CHOICES_KEPT;
-use crate::proxy::metrics::Metrics;
 use crate::proxy::metrics::exposition::Format;
+use crate::proxy::observed::Occupancy;
 use crate::usage::or_nearest;
 
 /// What requests are answered from.
 pub struct Service {
     pub(super) controller: Controller,
-    metrics: Arc<Metrics>,
     scraper: Scraper,
     pub(super) reload: Reload,
     pub(super) changed: Changed,
@@ -47,7 +46,6 @@ impl Service {
     #[must_use]
     pub fn new(
         scraper: Scraper,
-        metrics: Arc<Metrics>,
         reload: impl Fn() -> Result<Changes, String> + Send + Sync + 'static,
         changed: impl Fn(&Changes) + Send + Sync + 'static,
         started: Instant,
@@ -55,18 +53,25 @@ impl Service {
         let recent = Mutex::new(Recent::new(started));
         let (reload, changed) = (Box::new(reload), Box::new(changed));
         let controller = scraper.controller.clone();
-        Self { controller, metrics, scraper, reload, changed, recent }
+        Self { controller, scraper, reload, changed, recent }
     }
 
-    /// The backends as they are now, and how many seconds "lately" is.
-    fn look(&self, now: Instant) -> (f64, Vec<Json>) {
-        let (present, snapshot) = (self.controller.backends(now), self.metrics.snapshot());
+    /// The backends as they are now.
+    fn look(&self, now: Instant) -> Looked {
+        let observed = self.controller.observe();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = recent.ask(&snapshot, now);
-        let mut told = backends::describe(&present, &snapshot, &lately);
-        told.extend(self.controller.unresolved(now).iter().map(backends::unresolved));
-        (backends::seconds(lately.time), told)
+        let lately = recent.ask(&observed.snapshot, now);
+        let told = backends::describe(&observed, &lately);
+        Looked { queue: observed.queue, window: backends::seconds(lately.time), backends: told }
     }
+}
+
+/// What there is at one moment.
+struct Looked {
+    queue: Occupancy,
+    /// How many seconds "lately" is.
+    window: f64,
+    backends: Vec<Json>,
 }
 
 /// A request, and what it is answered from.
@@ -191,9 +196,8 @@ fn listing() -> String {
 }
 
 fn list(asked: &Asked<'_>) -> Answer {
-    let (window, backends) = asked.service.look(asked.now);
+    let Looked { queue, window, backends } = asked.service.look(asked.now);
     let policy = asked.service.controller.plan().settings.policy.name();
-    let queue = asked.service.controller.queue();
     let list = json!({
         "policy": policy,
         "queue": { "length": queue.now, "limit": queue.most },
@@ -204,9 +208,8 @@ fn list(asked: &Asked<'_>) -> Answer {
 }
 
 fn one(asked: &Asked<'_>) -> Answer {
-    let (_, backends) = asked.service.look(asked.now);
-    let is_it = |it: &&Json| [&it["id"], &it["url"]].iter().any(|own| *own == asked.name);
-    if let Some(backend) = backends.iter().find(is_it) {
+    let Looked { backends, .. } = asked.service.look(asked.now);
+    if let Some(backend) = backends::find(&backends, asked.name) {
         return Answer::json(200, backend);
     }
     let known = backends.iter().filter_map(|backend| backend["url"].as_str());

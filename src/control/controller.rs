@@ -18,7 +18,7 @@ use super::edit::{Edit, EditError, Ejection, find};
 use super::plan::{changed, needs_restart};
 use super::setting;
 use crate::balance::BackendId;
-use crate::proxy::backends::{BackendNow, Backends, Change, ChangeError, Unresolved};
+use crate::proxy::backends::{Backends, Change, ChangeError};
 use crate::proxy::decisions::Explained;
 use crate::proxy::listeners::{ListenError, Relistened};
 use crate::proxy::locate::{LocateError, Located};
@@ -130,8 +130,8 @@ impl Controller {
             return Err(EditError::Stopping);
         }
         let plan = self.plan();
-        let (active, unresolved) = self.present();
-        let backends = edit.apply(&plan.backends, &active, &unresolved)?;
+        let (active, reached) = self.present();
+        let backends = edit.apply(&plan.backends, &active, &reached)?;
         // They are found before anything changes.
         let ejected = match edit {
             Edit::Set { name, ejection: Some(ejection), .. } => {
@@ -178,10 +178,10 @@ impl Controller {
         }
     }
 
-    /// The backends that get requests, and those whose names have no address.
+    /// The backends that get requests, and those of the plan for which they stand.
     fn present(&self) -> (Vec<(BackendId, Backend)>, Vec<Backend>) {
         let backends = lock(&self.0.backends);
-        (backends.active().cloned().collect(), backends.unresolved().cloned().collect())
+        (backends.active().cloned().collect(), backends.reached().cloned().collect())
     }
 
     /// Of several backends that are configured in the same way, `meant` is removed or adjusted.
@@ -250,18 +250,6 @@ impl Controller {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         lock(&self.0.backends).is_stopping()
-    }
-
-    /// All backends as they are now, those included that were removed and are not gone yet.
-    #[must_use]
-    pub fn backends(&self, now: Instant) -> Vec<BackendNow> {
-        lock(&self.0.backends).now(now)
-    }
-
-    /// Backends that can't be reached, because their names have no address.
-    #[must_use]
-    pub fn unresolved(&self, now: Instant) -> Vec<Unresolved> {
-        lock(&self.0.backends).unresolved_now(now)
     }
 
     /// So many of the last choices of all workers, the newest first. This waits for the workers,

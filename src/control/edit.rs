@@ -65,6 +65,12 @@ pub enum EditError {
         /// What tells them apart.
         ids: Vec<String>,
     },
+    /// Several backends have the name, and none of them an id.
+    #[error(
+        "{0} is the URL of several backends without an address, which differ; change them in the \
+         configuration file and reload"
+    )]
+    Nameless(String),
     /// The plan has its name, and not its address.
     #[error(
         "{0} is an address of a name with `resolve=all`; only the backend of that name can change"
@@ -116,24 +122,34 @@ impl Edit {
         }
     }
 
-    /// The backends that result, of which `active` tells the names. Those that are `unresolved`
-    /// can't be sent a request.
+    /// The backends that result, of which `active` tells the names. Requests can be sent to those
+    /// that are `reached`.
     pub(super) fn apply(
         &self,
         backends: &[Backend],
         active: &[(BackendId, Backend)],
-        unresolved: &[Backend],
+        reached: &[Backend],
     ) -> Result<Vec<Backend>, EditError> {
         let mut edited = backends.to_vec();
         let place = |name: &str| {
             // One whose name has no address, or several, is known by its URL alone.
-            let mut named = (0..edited.len()).filter(|at| edited[*at].url == name);
-            if let (Some(place), None) = (named.next(), named.next()) {
+            let named: Vec<_> = (0..edited.len()).filter(|at| edited[*at].url == name).collect();
+            if let [place] = named[..] {
                 return Ok(place);
             }
-            let (_, found) = find(active, name)?;
-            let place = edited.iter().position(|backend| backend == found);
-            place.ok_or_else(|| EditError::OneOfSeveral(found.url.clone()))
+            match (find(active, name), named.first()) {
+                (Ok((_, found)), _) => {
+                    let place = edited.iter().position(|backend| backend == found);
+                    place.ok_or_else(|| EditError::OneOfSeveral(found.url.clone()))
+                }
+                // They have no ids, and if they are alike none are needed.
+                (Err(EditError::Unknown(_)), Some(first)) => {
+                    let is_alike = |at: &usize| edited[*at] == edited[*first];
+                    let place = named.iter().all(is_alike).then_some(*first);
+                    place.ok_or_else(|| EditError::Nameless(name.to_owned()))
+                }
+                (Err(error), _) => Err(error),
+            }
         };
         let url = match self {
             Self::Add(backend) => {
@@ -155,11 +171,14 @@ impl Edit {
                 edited[place].url.clone()
             }
         };
-        let gets_requests = |it: &Backend| {
-            let is_reached = !unresolved.iter().any(|other| other.is_same_server(it));
-            is_reached && it.role.admission == Admission::Open
+        let is_open = |it: &Backend| it.role.admission == Admission::Open;
+        let gets_requests =
+            |it: &Backend| is_open(it) && reached.iter().any(|other| other.is_same_server(it));
+        let was_last = |is_one: &dyn Fn(&Backend) -> bool| {
+            backends.iter().any(is_one) && !edited.iter().any(is_one)
         };
-        if backends.iter().any(gets_requests) && !edited.iter().any(gets_requests) {
+        // While none is reached, the last one that will get requests stays.
+        if was_last(&gets_requests) || was_last(&is_open) {
             return Err(EditError::Last(url));
         }
         Ok(edited)
@@ -227,7 +246,7 @@ mod tests {
 
     fn edited(now: &[&str], edit: &Edit) -> Result<Vec<Backend>, String> {
         let now = backends(now);
-        edit.apply(&now, &active(&now), &[]).map_err(|error| error.to_string())
+        edit.apply(&now, &active(&now), &now).map_err(|error| error.to_string())
     }
 
     fn set(name: &str, fields: &Json) -> Result<Edit, String> {
@@ -285,15 +304,38 @@ mod tests {
     #[test]
     fn one_without_an_address_gets_no_requests_and_is_not_the_last_one_that_does() {
         let now = backends(&["http://a:1", "http://nowhere:1"]);
-        let (reached, unresolved) = now.split_at(1);
+        let reached = &now[..1];
         let drain = |name: &str| set(name, &json!({ "drained": true })).expect("an edit");
         for edit in [Edit::Remove("http://a:1".to_owned()), drain("http://a:1")] {
-            let refused = edit.apply(&now, &active(reached), unresolved).expect_err("the last one");
+            let refused = edit.apply(&now, &active(reached), reached).expect_err("the last one");
             assert!(matches!(&refused, EditError::Last(url) if url == "http://a:1"), "{refused}");
         }
         let gone = Edit::Remove("http://nowhere:1".to_owned());
-        let left = gone.apply(&now, &active(reached), unresolved);
+        let left = gone.apply(&now, &active(reached), reached);
         assert_eq!(left.expect("nothing is lost"), reached);
+    }
+
+    #[test]
+    fn the_last_one_that_is_not_drained_stays_although_none_has_an_address() {
+        let now = backends(&["http://a:1 drained", "http://nowhere:1"]);
+        let drain = set("http://nowhere:1", &json!({ "drained": true })).expect("an edit");
+        for edit in [Edit::Remove("http://nowhere:1".to_owned()), drain] {
+            let refused = edit.apply(&now, &[], &[]).expect_err("the last one");
+            assert!(matches!(&refused, EditError::Last(url) if url == "http://nowhere:1"));
+        }
+    }
+
+    #[test]
+    fn of_alike_backends_without_an_address_one_is_meant_and_others_are_told_apart_elsewhere() {
+        let alike = backends(&["http://nowhere:1", "http://b:1", "http://nowhere:1"]);
+        let edit = Edit::Remove("http://nowhere:1".to_owned());
+        let left = edit.apply(&alike, &active(&alike[1..2]), &alike[1..2]);
+        assert_eq!(left.expect("one is removed"), alike[1..]);
+        let mut other = alike.clone();
+        other[0].role.weight += 1;
+        let refused = edit.apply(&other, &active(&alike[1..2]), &alike[1..2]);
+        let why = refused.expect_err("two").to_string();
+        assert!(why.contains("in the configuration file"), "{why}");
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl AcceptBalancer {
         self.fewest().1 < limit
     }
 
+    /// Whether this worker has more clients than each may have.
+    pub(super) fn is_over(&self, worker: usize, limit: usize) -> bool {
+        self.clients(worker) > limit
+    }
+
     /// Counts a client in that `worker` accepted, or sends it to one that has fewer; what comes
     /// back is for `worker` itself.
     pub(super) fn assign(

@@ -4,10 +4,14 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use super::allowance::Allowance;
 use super::locate::{Located, endpoints};
 use super::settings::{Address, Backend, Resolve};
-use crate::balance::BackendId;
+use crate::balance::{BackendId, MAX_BACKENDS};
 use crate::endpoint::Endpoint;
+
+/// Addresses that are used of a name, so that no name server can take the slots of all others.
+const MOST_ADDRESSES: usize = MAX_BACKENDS / 2;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,14 +23,17 @@ pub(super) struct Configured {
     pub(super) moved_at: Instant,
     /// What stands for it.
     pub(super) members: Vec<(BackendId, Backend)>,
+    /// Of lines about its addresses.
+    pub(super) allowance: Allowance,
 }
 
 impl Configured {
     /// One for which nothing stands yet.
     pub(super) fn new(located: Located, now: Instant) -> Self {
         let Located { backend, addresses } = located;
-        let addresses = addresses.unwrap_or_default();
-        Self { backend, addresses, moved_at: now, members: Vec::new() }
+        let addresses = addresses.unwrap_or_default().into_iter().take(MOST_ADDRESSES).collect();
+        let (members, allowance) = (Vec::new(), Allowance::default());
+        Self { backend, addresses, moved_at: now, members, allowance }
     }
 
     /// What is to stand for it, each with its addresses.
@@ -83,12 +90,19 @@ impl Configured {
         }
     }
 
+    /// Leaves out of these addresses what is more than one name may have, those in use last.
+    pub(super) fn leave_out(&self, addresses: &mut Vec<Endpoint>) {
+        if addresses.len() > MOST_ADDRESSES {
+            addresses.sort_by_cached_key(|address| !self.addresses.contains(address));
+            addresses.truncate(MOST_ADDRESSES);
+        }
+    }
+
     /// It is reached at these addresses from now on; what that changes, in a line for people.
     pub(super) fn relocate(&mut self, addresses: Vec<Endpoint>, now: Instant) -> Option<String> {
         let earlier = std::mem::replace(&mut self.addresses, addresses);
         let only = |some: &[Endpoint], others: &[Endpoint]| {
-            let only = some.iter().filter(|address| !others.contains(address));
-            only.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            listed(some.iter().filter(|address| !others.contains(address)))
         };
         let parts = [
             ("added", only(&self.addresses, &earlier)),
@@ -101,6 +115,18 @@ impl Configured {
         }
         self.moved_at = now;
         Some(format!("{}: {}", self.backend.url, parts.join("; ")))
+    }
+}
+
+/// Addresses for people. There may be thousands, because name servers choose them.
+pub(super) fn listed<'a>(addresses: impl Iterator<Item = &'a Endpoint>) -> String {
+    const LISTED: usize = 4;
+    let all: Vec<_> = addresses.collect();
+    let (first, others) = all.split_at(all.len().min(LISTED));
+    let first = first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match others.len() {
+        0 => first,
+        count => format!("{first} and {count} more"),
     }
 }
 
@@ -133,6 +159,18 @@ mod tests {
         for resolve in [Resolve::One, Resolve::All] {
             assert_eq!(urls(&configured(resolve, &[])), [""; 0]);
         }
+    }
+
+    #[test]
+    fn of_many_addresses_the_first_ones_are_told_and_how_many_there_are() {
+        let mut configured = configured(Resolve::One, &[]);
+        let many: Vec<String> =
+            (1..=1000).map(|n| format!("10.0.{}.{}:80", n / 256, n % 256)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let line = configured.relocate(some(&many), epoch());
+        let first = "10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80, 10.0.0.4:80";
+        let expected = format!("http://app:80: added {first} and 996 more");
+        assert_eq!(line.as_deref(), Some(&expected[..]));
     }
 
     #[test]

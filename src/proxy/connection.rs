@@ -104,9 +104,9 @@ pub(super) enum Target {
     Ip(SocketAddr),
     /// To a Unix socket, which has no other address.
     Unix,
-    /// To an address that the backend does not have any more: it is closed once it has done what it
-    /// does, or at this instant.
-    Former { until: Instant },
+    /// To an address that the backend does not have any more: unless that comes back, it is closed
+    /// once it has done what it does, or at this instant.
+    Former { address: SocketAddr, until: Instant },
 }
 
 impl Target {

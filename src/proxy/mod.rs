@@ -5,6 +5,7 @@
 //! [`settings`].
 
 mod accept_balancer;
+mod allowance;
 pub mod backends;
 pub mod budget;
 pub mod checks;

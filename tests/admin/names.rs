@@ -66,7 +66,10 @@ fn one_whose_name_has_no_address_is_told_of_as_down() {
 fn a_name_that_is_found_is_counted() {
     let origin = answering("x");
     let name = format!("http://localhost:{}", origin.address.port());
-    let scene = Scene::start(&[], &["--upstream", &name, "--resolve-every", "10ms"]);
+    // It is found without a name server.
+    let [resolver, address, ..] = &no_resolver();
+    let flags = [resolver, address, "--upstream", &name, "--resolve-every", "10ms"];
+    let scene = Scene::start(&[], &flags);
     until("a look-up", || {
         let metrics = scene.ask("GET", "/metrics", "").text();
         let is_found = |sample: &str| {
@@ -85,13 +88,37 @@ fn a_name_that_is_found_is_counted() {
 #[test]
 fn the_last_one_that_is_reached_stays_although_another_one_has_a_name() {
     let origin = answering("x");
-    let scene = Scene::start(&[origin.address], &["--upstream", NOWHERE]);
+    let flags = no_resolver();
+    let flags = flags.each_ref().map(String::as_str);
+    let scene = Scene::start(&[origin.address], &[&flags[..], &["--upstream", NOWHERE]].concat());
     for (method, body) in [("DELETE", ""), ("PATCH", r#"{ "drained": true }"#)] {
         let refused = scene.ask(method, "/backends/0.0", body);
         assert_eq!(refused.status, 409, "{}", refused.text());
         assert!(refused.text().contains("is the last backend"), "{}", refused.text());
     }
     scene.change("DELETE", &format!("/backends/{NOWHERE}"), "");
+}
+
+#[test]
+fn one_that_is_drained_is_told_of_as_drained_whether_its_name_has_an_address_or_none() {
+    let origin = answering("x");
+    let flags = no_resolver();
+    let flags = flags.each_ref().map(String::as_str);
+    let drained = format!("{NOWHERE} drained");
+    let scene = Scene::start(&[origin.address], &[&flags[..], &["--upstream", &drained]].concat());
+    let told = scene.get(&format!("/backends/{NOWHERE}"));
+    assert_eq!((&told["state"], &told["reason"]), (&json!("drained"), &json!("configured")));
+}
+
+#[test]
+fn without_any_address_the_last_one_that_is_not_drained_stays() {
+    let flags = no_resolver();
+    let flags = flags.each_ref().map(String::as_str);
+    let scene = Scene::start(&[], &[&flags[..], &["--upstream", NOWHERE]].concat());
+    for (method, body) in [("DELETE", ""), ("PATCH", r#"{ "drained": true }"#)] {
+        let refused = scene.ask(method, &format!("/backends/{NOWHERE}"), body);
+        assert_eq!(refused.status, 409, "{}", refused.text());
+    }
 }
 
 #[test]

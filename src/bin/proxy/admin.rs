@@ -12,7 +12,6 @@ use tidegate::control::meta::describe_run;
 use tidegate::control::reloader::Reloader;
 use tidegate::control::scraper::Scraper;
 use tidegate::journal::{NextRun, Reopener};
-use tidegate::proxy::metrics::Metrics;
 
 /// The logs, which follow the plan.
 #[derive(Clone)]
@@ -52,7 +51,6 @@ pub(crate) struct Answering {
     pub(crate) scraper: Scraper,
     /// There is one if there is a configuration file.
     pub(crate) reloader: Option<Reloader>,
-    pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Log,
 }
 
@@ -65,7 +63,7 @@ pub(crate) fn start(
     if bound.endpoints().next().is_none() {
         return Ok(None);
     }
-    let Answering { scraper, reloader, metrics, log } = answering;
+    let Answering { scraper, reloader, log } = answering;
     let reopener = log.reopener.clone();
     // As SIGHUP does.
     let reload = move || {
@@ -78,7 +76,7 @@ pub(crate) fn start(
         log.follow();
         console.say(&format!("by the admin: {changes}"));
     };
-    let service = |now| Service::new(scraper, metrics, reload, changed, now);
+    let service = |now| Service::new(scraper, reload, changed, now);
     Server::start(bound, service).map(Some)
 }
 

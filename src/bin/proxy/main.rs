@@ -122,7 +122,7 @@ fn serve(
     let tell = service::around_reload(log.clone(), reloads, console);
     let reloader = Reloader::start(sources, planned.clone(), controller.clone(), sandbox, tell);
     let reloader = reloader.map_err(can_t_start)?;
-    let answering = Answering { scraper, reloader, metrics: Arc::clone(&metrics), log };
+    let answering = Answering { scraper, reloader, log };
     let admin = admin::start(admin, answering.clone(), console).map_err(can_t_start)?;
     let reloader = answering.reloader;
     watchdog::start(Arc::clone(&metrics), controller.clone()).map_err(can_t_start)?;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::super::circle::refuse_circle;
+use super::super::configured::{Configured, listed};
 use super::super::mailbox::Command;
 use super::super::settings::Backend;
 use super::Backends;
@@ -43,8 +44,18 @@ impl Backends {
 
     /// Backends that get no requests, because their names have no address.
     pub fn unresolved(&self) -> impl Iterator<Item = &Backend> {
-        let unresolved = self.configured.iter().filter(|configured| configured.members.is_empty());
-        unresolved.map(|configured| &configured.backend)
+        self.without_members().map(|configured| &configured.backend)
+    }
+
+    /// Those of the plan for which nothing stands.
+    pub(super) fn without_members(&self) -> impl Iterator<Item = &Configured> {
+        self.configured.iter().filter(|configured| configured.members.is_empty())
+    }
+
+    /// Backends that get requests, as configured.
+    pub fn reached(&self) -> impl Iterator<Item = &Backend> {
+        let reached = self.configured.iter().filter(|configured| !configured.members.is_empty());
+        reached.map(|configured| &configured.backend)
     }
 
     /// A name has these addresses now: its backends are reached there from now on, and nowhere
@@ -78,17 +89,25 @@ impl Backends {
             let address = std::slice::from_ref(address);
             refuse_circle(&configured.backend, address, listen).is_err()
         };
-        let (own, found): (Vec<_>, Vec<_>) =
+        let (own, mut found): (Vec<_>, Vec<_>) =
             configured.endpoints(ips).into_iter().partition(is_own);
+        let all = found.len();
+        configured.leave_out(&mut found);
+        let left_out = all - found.len();
         let line = configured.relocate(found, now);
         let (is_new, wanted) = (line.is_some(), configured.wanted());
         if !is_new && configured.members.len() == wanted.len() {
             return;
         }
-        effects.lines.extend(line);
-        effects.lines.extend(own.iter().map(|address| {
-            format!("{}: {address} is this proxy itself and is left out", configured.backend.url)
-        }));
+        let url = &configured.backend.url;
+        let mut lines: Vec<String> = line.into_iter().collect();
+        if is_new && !own.is_empty() {
+            let own = listed(own.iter());
+            lines.push(format!("{url}: {own} is this proxy itself and is left out"));
+        }
+        if is_new && left_out > 0 {
+            lines.push(format!("{url}: {left_out} of {all} addresses are more than are used"));
+        }
         let is_old = |(_, member): &mut (BackendId, Backend)| {
             !wanted.iter().any(|(backend, _)| backend == member)
         };
@@ -105,13 +124,14 @@ impl Backends {
                 Ok(id) => self.configured[place].members.push((id, backend)),
                 // It is tried again with the next answer.
                 Err(full) if is_new => {
-                    effects.lines.push(format!("{} gets no requests: {full}", backend.url));
+                    lines.push(format!("{} gets no requests: {full}", backend.url));
                     break;
                 }
                 Err(_) => break,
             }
             effects.has_changed = true;
         }
+        effects.lines.extend(self.configured[place].allowance.take(lines, now));
     }
 }
 
@@ -119,6 +139,7 @@ impl Backends {
 mod tests {
     use super::*;
     use crate::balance::{Balancer, Choice, Tried};
+    use crate::proxy::backends::Change;
     use crate::proxy::locate::Located;
     use crate::proxy::settings::{Resolve, Settings};
     use crate::proxy::worker::tests::settings;
@@ -219,19 +240,51 @@ mod tests {
     #[test]
     fn more_addresses_than_there_can_be_backends_are_used_when_there_is_room() {
         let mut rig = Rig::new(Resolve::All, &settings());
-        let many: Vec<String> =
-            (0..1100).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+        let add = |port| {
+            let backend = Backend { resolve: Resolve::All, ..Backend::tcp("app", port) };
+            Located { backend, addresses: Ok(Vec::new()) }
+        };
+        let change = Change { added: [81, 82].map(add).into(), ..Change::default() };
+        rig.backends.change(&settings().into(), change, rig.poller.now()).expect("a change");
+        let many: Vec<String> = (0..400).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let told = rig.found(&many);
-        assert_eq!(told.lines().count(), 2, "once");
+        assert_eq!(told.lines().count(), 4, "once");
         assert!(told.lines().last().is_some_and(|line| line.contains("exceed the limit of 1024")));
         assert_eq!(rig.active().0.len(), 1024);
         assert_eq!(rig.found(&many), "");
         rig.found(&many[..10]);
-        assert_eq!(
-            rig.active(),
-            (many[..10].iter().map(|ip| format!("http://{ip}:80")).collect(), 0)
-        );
+        let urls = |port: u16| many[..10].iter().map(move |ip| format!("http://{ip}:{port}"));
+        let mut expected: Vec<String> = [80, 81, 82].into_iter().flat_map(urls).collect();
+        let (mut active, draining) = rig.active();
+        expected.sort();
+        active.sort();
+        assert_eq!((active, draining), (expected, 0));
+    }
+
+    #[test]
+    fn one_name_leaves_slots_for_others_and_keeps_to_the_addresses_that_it_uses() {
+        let mut rig = Rig::new(Resolve::All, &settings());
+        let many: Vec<String> =
+            (0..1100).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+        let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let told = rig.found(&many);
+        assert!(told.ends_with("588 of 1100 addresses are more than are used"), "{told}");
+        assert_eq!(rig.active().0.len(), 512);
+        many.reverse();
+        assert_eq!(rig.found(&many), "", "they are the same in another order");
+        assert_eq!(rig.active().0.len(), 512);
+    }
+
+    #[test]
+    fn what_moves_all_the_time_is_told_now_and_then() {
+        let mut rig = Rig::new(Resolve::One, &settings());
+        let told = (0..100).map(|n| rig.found(&[["10.0.0.1"], ["10.0.0.2"]][n % 2]));
+        assert_eq!(told.filter(|line| !line.is_empty()).count(), 10);
+        let later = rig.poller.now() + std::time::Duration::from_secs(60);
+        let lines = rig.backends.found("app", &ips(&["10.0.0.3"]), later);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines[1], "90 lines like it before were left out");
     }
 
     #[test]

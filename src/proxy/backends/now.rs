@@ -43,7 +43,6 @@ impl Backends {
     /// The others.
     #[must_use]
     pub fn unresolved_now(&self, now: Instant) -> Vec<Unresolved> {
-        let unresolved = self.configured.iter().filter(|configured| configured.members.is_empty());
         let one = |configured: &super::Configured| {
             let backend = configured.backend.clone();
             let known = backend.host_name().and_then(|name| self.lookups.of(name));
@@ -55,7 +54,7 @@ impl Backends {
             let age = now.saturating_duration_since(configured.moved_at);
             Unresolved { backend, reason, age }
         };
-        unresolved.map(one).collect()
+        self.without_members().map(one).collect()
     }
 
     /// The names of backends, with what came of looking them up.

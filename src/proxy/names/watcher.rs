@@ -133,12 +133,12 @@ impl Watcher {
         // It may be the name of no backend any more.
         let Some(watched) = self.watched.get_mut(name) else { return };
         let Some(backends) = self.backends.upgrade() else { return };
-        lock(&backends).lookups.count(name, &outcome, SystemTime::now());
-        if let Some(line) = watched.take(outcome, &self.settings, fastrand::f64(), now) {
-            say(&format!("{name} {line}"));
-        }
-        let lines = lock(&backends).found(name, watched.addresses(), now);
-        for line in lines {
+        let mut owned = lock(&backends);
+        owned.lookups.count(name, &outcome, SystemTime::now());
+        let line = watched.take(outcome, &self.settings, fastrand::f64(), now);
+        let lines = owned.found(name, watched.addresses(), now);
+        drop(owned);
+        for line in line.map(|line| format!("{name} {line}")).into_iter().chain(lines) {
             say(&line);
         }
     }

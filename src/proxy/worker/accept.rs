@@ -4,14 +4,16 @@
 //! remembered, and tried again when a slot is free, when a timer fires, or in the next turn.
 
 use std::io;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use super::super::connection::{Client, Standing};
+use super::super::exchange::Phase;
 use super::super::listeners::{Listening, OwnListener};
 use super::super::mailbox::{Command, Newcomer};
 use super::super::peer::Peer;
 use super::room::SETTLED;
-use super::{IDLE, LISTENER, Worker};
+use super::{IDLE, LISTENER, QUIET, Worker};
 use crate::console::Console;
 use crate::reactor::descriptors::are_exhausted;
 use crate::reactor::{Key, LazyTimers, Lists, Poller, Slots, Stream, Timers};
@@ -19,9 +21,9 @@ use crate::reactor::{Key, LazyTimers, Lists, Poller, Slots, Stream, Timers};
 /// Connections accepted at one listener in one turn, so that clients already here are served, too.
 pub(super) const ACCEPTS_PER_TURN: usize = 64;
 
-/// How often as many are accepted at a listener that is closed: as often as the system lets
-/// connections wait.
-const LAST_ACCEPTS: usize = 64;
+/// Turns in which as many are accepted at a listener that is closed: together as many connections
+/// as the system lets wait.
+pub(super) const LAST_TURNS: usize = 64;
 
 /// How long accepting pauses when connection slots, descriptors or memory have run out.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,10 +40,21 @@ const WAITING: usize = 1;
 pub(super) struct Listeners {
     sockets: Slots<OwnListener>,
     order: Lists,
+    /// Those that are closed once no connection waits at them.
+    closing: Vec<Closing>,
+    /// Dropped when these are closed.
+    done: Vec<Sender<()>>,
     /// When to try again after an error: one entry per listener, however often it is tried
     /// meanwhile.
     retries: LazyTimers,
     warned: Option<Instant>,
+}
+
+/// A listener at which only those are accepted that wait already.
+struct Closing {
+    listener: Key,
+    /// Its system may let others wait meanwhile, and so it has an end.
+    turns_left: usize,
 }
 
 impl Listeners {
@@ -49,7 +62,9 @@ impl Listeners {
     /// When the system can't watch a listener.
     pub(super) fn open(listeners: Vec<OwnListener>, poller: &Poller) -> io::Result<Self> {
         let (sockets, retries) = (Slots::new(LISTENER), LazyTimers::default());
-        let mut opened = Self { sockets, order: Lists::new(2), retries, warned: None };
+        let order = Lists::new(2);
+        let (closing, done) = (Vec::new(), Vec::new());
+        let mut opened = Self { sockets, order, closing, done, retries, warned: None };
         for listener in listeners {
             opened.add(listener, poller)?;
         }
@@ -70,16 +85,35 @@ impl Listeners {
         }
     }
 
-    /// A connection may wait at a listener, unless it is closed by now.
+    /// A connection may wait at a listener, unless it is closed by now, or being closed.
     pub(super) fn mark_pending(&mut self, listener: Key) {
-        if self.sockets.get(listener).is_some() {
+        if self.sockets.get(listener).is_some() && !self.is_closing(listener) {
             self.order.push(PENDING, listener);
         }
     }
 
+    fn is_closing(&self, listener: Key) -> bool {
+        self.closing.iter().any(|closing| closing.listener == listener)
+    }
+
     /// Whether there is a listener to be tried in the next turn.
     pub(super) fn has_pending(&self) -> bool {
-        !self.order.is_empty(PENDING)
+        !self.order.is_empty(PENDING) || self.has_closing()
+    }
+
+    /// Whether there is a listener at which connections may wait that are accepted before it is
+    /// closed.
+    pub(super) fn has_closing(&self) -> bool {
+        !self.closing.is_empty()
+    }
+
+    /// Closes those at which connections may wait still.
+    pub(super) fn end_closing(&mut self) {
+        for Closing { listener, .. } in self.closing.drain(..) {
+            self.order.remove(listener);
+            self.sockets.remove(listener);
+        }
+        self.done.clear();
     }
 
     /// A wait that began at the place of this listener is over. It may be time to try again the one
@@ -126,6 +160,33 @@ impl Worker {
                 self.listeners.mark_pending(listener);
             }
         }
+        self.accept_last(now);
+    }
+
+    /// Accepts clients that wait at listeners that are being closed, even if there are more then
+    /// than there may be, because they would be reset otherwise. One that is too many is closed
+    /// after its answer.
+    fn accept_last(&mut self, now: Instant) {
+        for Closing { listener, turns_left } in std::mem::take(&mut self.listeners.closing) {
+            let has_more = self.accept_some(listener, usize::MAX, now);
+            self.listeners.order.remove(listener);
+            if has_more && turns_left > 1 {
+                let turns_left = turns_left - 1;
+                self.listeners.closing.push(Closing { listener, turns_left });
+            } else {
+                self.listeners.sockets.remove(listener);
+            }
+        }
+        if !self.listeners.has_closing() {
+            self.listeners.done.clear();
+        }
+    }
+
+    /// Whether a client that has had its answer is one too many, so that its connection is closed
+    /// instead of kept.
+    pub(super) fn is_over_limit(&self) -> bool {
+        let limit = self.context.settings.limits.connections;
+        self.accept_balancer.is_over(self.index, limit)
     }
 
     /// Whether there may be more to accept at once.
@@ -182,7 +243,11 @@ impl Worker {
     /// Makes clients of connections that were accepted and are counted as this worker's.
     pub(super) fn admit_all(&mut self, all: impl IntoIterator<Item = Newcomer>, now: Instant) {
         // A head's time begins with the connection, because one without a byte of it is idle, too.
-        let idle_until = now + self.context.settings.timeouts.header;
+        let timeouts = &self.context.settings.timeouts;
+        let idle_until = match self.context.phase {
+            Phase::Draining => now + QUIET.min(timeouts.drain),
+            _ => now + timeouts.header,
+        };
         for (transport, client) in all {
             if self.clients.len() >= self.context.settings.limits.connections {
                 self.drop_leaving();
@@ -213,11 +278,11 @@ impl Worker {
         }
     }
 
-    /// Accepts the connections that wait already, here or left by another worker, then closes the
-    /// listeners for good.
+    /// Accepts the connections that were left here by another worker, and closes the listeners for
+    /// good.
     pub(super) fn close_listeners(&mut self, now: Instant) {
         self.obey(self.mailboxes.refuse_clients(self.index), now);
-        self.close(&self.listeners.keys(), now);
+        self.close(&self.listeners.keys());
     }
 
     /// Listens on what is new, and closes what is not to stay.
@@ -231,20 +296,21 @@ impl Worker {
         let sockets = &self.listeners.sockets;
         let stays = |key: &Key| sockets.get(*key).is_some_and(|(id, _)| all.contains(id));
         let closed: Vec<Key> = sockets.keys().filter(|key| !stays(key)).collect();
-        self.close(&closed, now);
-        drop(done);
+        self.listeners.done.extend(done);
+        self.close(&closed);
     }
 
-    /// Closes listeners, behind the connections that wait at them. These are accepted even if there
-    /// are more then than there may be, because they would be reset otherwise.
-    fn close(&mut self, listeners: &[Key], now: Instant) {
-        for (_, socket) in listeners.iter().filter_map(|key| self.listeners.sockets.get(*key)) {
-            socket.withdraw(&self.poller);
-        }
-        for key in listeners {
-            let _all = (0..LAST_ACCEPTS).all(|_| self.accept_some(*key, usize::MAX, now));
-            self.listeners.order.remove(*key);
-            self.listeners.sockets.remove(*key);
+    /// Closes listeners behind the connections that wait at them, which this and the next turns
+    /// accept.
+    fn close(&mut self, listeners: &[Key]) {
+        let own = &mut self.listeners;
+        for listener in listeners.iter().copied() {
+            let Some((_, socket)) = own.sockets.get(listener) else { continue };
+            if !own.is_closing(listener) {
+                socket.withdraw(&self.poller);
+                own.order.remove(listener);
+                own.closing.push(Closing { listener, turns_left: LAST_TURNS });
+            }
         }
     }
 }

@@ -69,21 +69,35 @@ impl Worker {
 
     /// Closes idle connections to addresses that their backends do not have any more. Those in use
     /// are closed after it, and no later than those of a backend that was removed. A connection
-    /// that is opened later leads to an address of then.
+    /// that is opened later leads to an address of then. One whose address is there again is like
+    /// any other.
     fn leave_former_addresses(&mut self, now: Instant) {
-        let until = now + self.context.settings.timeouts.backend_drain;
-        self.poller.timers().wake_at(FORMER_END, until);
+        let limit = now + self.context.settings.timeouts.backend_drain;
         for link in self.upstreams.keys().collect::<Vec<_>>() {
             let Some(upstream) = self.upstreams.get_mut(link) else { continue };
-            let Target::Ip(address) = upstream.target else { continue };
-            if self.resolver.leads_to(upstream.backend, address) {
-                continue;
-            }
-            upstream.target = Target::Former { until };
-            if upstream.client().is_none() {
+            let (address, until) = match upstream.target {
+                Target::Ip(address) => (address, limit),
+                Target::Former { address, until } => (address, until),
+                Target::Unix => continue,
+            };
+            let is_left = !self.resolver.leads_to(upstream.backend, address);
+            upstream.target =
+                if is_left { Target::Former { address, until } } else { Target::Ip(address) };
+            if is_left && upstream.client().is_none() {
                 self.drop_resting(link);
             }
         }
+        self.await_former_end();
+    }
+
+    /// Has the worker woken when the next connection to a former address is to be cut.
+    fn await_former_end(&mut self) {
+        let upstreams = self.upstreams.keys().filter_map(|link| self.upstreams.get(link));
+        let ends = upstreams.filter_map(|upstream| match upstream.target {
+            Target::Former { until, .. } => Some(until),
+            _ => None,
+        });
+        self.former_timer.set(ends.min(), FORMER_END, self.poller.timers());
     }
 
     /// Ends what has been in flight for too long at addresses that their backends do not have any
@@ -93,7 +107,7 @@ impl Worker {
             let Some(client) = self.clients.get_mut(key) else { continue };
             let Some(in_flight) = &mut client.in_flight else { continue };
             let is_over = |link| match self.upstreams.get(link).map(|upstream| upstream.target) {
-                Some(Target::Former { until }) => until <= now,
+                Some(Target::Former { until, .. }) => until <= now,
                 _ => false,
             };
             let links = in_flight.links.iter().filter(|(_, link)| is_over(*link));
@@ -105,6 +119,7 @@ impl Worker {
                 self.serve_one(key, now);
             }
         }
+        self.await_former_end();
     }
 
     /// Ends what is in flight at these backends.
@@ -150,6 +165,7 @@ impl Worker {
 
     /// Draining has lasted long enough.
     pub(super) fn stop_all(&mut self, now: Instant) {
+        self.listeners.end_closing();
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(key) else { continue };
             if let Some(in_flight) = &mut client.in_flight {

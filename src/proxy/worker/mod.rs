@@ -43,7 +43,7 @@ use crate::balance::Balancer;
 use crate::buffer::FreeList;
 use crate::http::Headers;
 use crate::journal::RecordSender;
-use crate::reactor::{Event, Key, LazyTimers, Lists, Poller, Slots};
+use crate::reactor::{Event, Key, LazyTimer, LazyTimers, Lists, Poller, Slots};
 
 /// Kinds of keys.
 const LISTENER: u8 = 1;
@@ -173,6 +173,7 @@ pub(super) struct Worker {
     upstreams: Upstreams,
     client_timers: LazyTimers,
     upstream_timers: LazyTimers,
+    former_timer: LazyTimer,
     pool: Pool,
     resolver: LocalResolver,
     #[expect(clippy::vec_box, reason = "they move between here and the clients")]
@@ -209,6 +210,7 @@ impl Worker {
             upstreams: Upstreams::new(UPSTREAM, metrics.clone()),
             client_timers: LazyTimers::default(),
             upstream_timers: LazyTimers::default(),
+            former_timer: LazyTimer::default(),
             pool: Pool::new(settings.limits.pool),
             resolver: LocalResolver::new(shared.resolver),
             spare: Vec::new(),
@@ -241,10 +243,16 @@ impl Worker {
     pub(super) fn run(mut self) -> io::Result<()> {
         let now = self.poller.now();
         self.poller.timers().wake_at(HEARTBEAT, now + HEARTBEAT_INTERVAL);
-        while !(self.context.phase == Phase::Draining && self.clients.is_empty()) {
+        while !self.has_ended() {
             self.turn()?;
         }
         Ok(())
+    }
+
+    /// Whether everything is done, those included who waited at a listener that is closed.
+    fn has_ended(&self) -> bool {
+        let is_draining = self.context.phase == Phase::Draining;
+        is_draining && self.clients.is_empty() && !self.listeners.has_closing()
     }
 
     fn turn(&mut self) -> io::Result<()> {
@@ -331,11 +339,11 @@ impl Worker {
             }
             LISTENER => self.listeners.expired(key, at),
             CLOCK if key == DELAY_END => self.drain(now),
-            CLOCK if key == FORMER_END => self.cut_former(now),
+            CLOCK if key == FORMER_END && self.former_timer.fired(at) => self.cut_former(now),
             CLOCK if key == HEARTBEAT => {
                 self.poller.timers().wake_at(HEARTBEAT, now + HEARTBEAT_INTERVAL);
             }
-            CLOCK => self.stop_all(now),
+            CLOCK if key == DRAIN_END => self.stop_all(now),
             _ => {}
         }
     }

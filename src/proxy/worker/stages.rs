@@ -171,12 +171,17 @@ impl Worker {
 
     /// Gives back what a client does not need while it waits, and sets its timer.
     fn settle(&mut self, key: Key, now: Instant) {
+        let is_over = self.is_over_limit();
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(mut in_flight) = client.in_flight.take() else {
             return self.order.push(IDLE, key);
         };
         let exchange = &mut in_flight.exchange;
         if exchange.is_idle() {
+            if is_over && client.standing == Standing::Served {
+                client.in_flight = Some(in_flight);
+                return self.dismiss(key, now);
+            }
             if self.context.phase == Phase::Draining {
                 client.idle_until = client.idle_until.min(now + QUIET);
             }
