@@ -19,7 +19,7 @@ pub struct NameNow {
     pub absent: u64,
     /// Those to which no server gave an answer that can be used.
     pub failed: u64,
-    /// When addresses were found last, at the start or in a reload included.
+    /// When addresses were found last, the first ones at the start or in a reload included.
     pub found_at: Option<SystemTime>,
     /// Whether the last look-up failed.
     pub is_failing: bool,
@@ -34,11 +34,11 @@ impl Lookups {
     pub(super) fn follow(&mut self, names: &HashMap<String, Vec<IpAddr>>, now: SystemTime) {
         self.0.retain(|name, _| names.contains_key(name));
         for (name, addresses) in names {
-            self.0.entry(name.clone()).or_insert_with(|| NameNow {
-                name: name.clone(),
-                found_at: (!addresses.is_empty()).then_some(now),
-                ..NameNow::default()
-            });
+            let new = || NameNow { name: name.clone(), ..NameNow::default() };
+            let known = self.0.entry(name.clone()).or_insert_with(new);
+            if known.found_at.is_none() && !addresses.is_empty() {
+                known.found_at = Some(now);
+            }
         }
     }
 
@@ -103,7 +103,11 @@ mod tests {
         let a = lookups.of("a").expect("known");
         assert_eq!((a.found, a.absent, a.failed, a.found_at), (1, 1, 1, Some(at(2))));
         assert!(a.is_failing);
-        lookups.follow(&HashMap::new(), at(6));
+        let both = HashMap::from([("a".to_owned(), vec![ip]), ("b".to_owned(), vec![ip])]);
+        lookups.follow(&both, at(6));
+        let found_at = |name| lookups.of(name).and_then(|name| name.found_at);
+        assert_eq!((found_at("a"), found_at("b")), (Some(at(2)), Some(at(6))), "by a reload");
+        lookups.follow(&HashMap::new(), at(7));
         assert_eq!(lookups.now(&both), []);
     }
 }
