@@ -1,5 +1,4 @@
-//! Packs the dashboard's page: every file of `web/`, and Plotly.js from the crate that contains it.
-//! They are compressed once here instead of for every browser.
+//! Packs the dashboard's page: every file of `web/`, once here instead of for every browser.
 
 use std::env;
 use std::error::Error;
@@ -18,8 +17,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         let file = file?;
         pack(&fs::read(file.path())?, &out.join(file.file_name()))?;
     }
-    #[cfg(feature = "charts")]
-    pack(plotly()?.as_bytes(), &out.join("plotly.js"))?;
     Ok(())
 }
 
@@ -31,15 +28,4 @@ fn pack(bytes: &[u8], path: &Path) -> Result<(), Box<dyn Error>> {
     encoder.write_all(bytes)?;
     encoder.finish()?;
     Ok(())
-}
-
-/// The crate has its scripts as HTML elements; the first of them is Plotly.js.
-#[cfg(feature = "charts")]
-fn plotly() -> Result<String, Box<dyn Error>> {
-    let page = plotly::Plot::offline_js_sources();
-    let begin = page.find('>').ok_or("no script element")? + 1;
-    let length = page[begin..].find("</script>").ok_or("no end of the script element")?;
-    let script = &page[begin..begin + length];
-    let is_plotly = script.trim_start().starts_with("/**") && script.contains("plotly.js v");
-    if is_plotly { Ok(script.to_owned()) } else { Err("the first script is not Plotly.js".into()) }
 }

@@ -1,186 +1,167 @@
-// The charts. They show the same figures as the tables, so the page is complete without them.
+// All charts over time, on one axis, with one legend.
 
-import { millis, percent, count } from "./format.js";
+import { colourOf } from "./cells.js";
+import { add, find, resize, say, setAttribute, setText } from "./dom.js";
+import { millis, percent, time } from "./format.js";
+import { latencyChart } from "./latency.js";
+import { lineChart } from "./lines.js";
+import { stackChart } from "./stacks.js";
+import { Stage } from "./stage.js";
+import { Strips } from "./strips.js";
+import { number, setRows } from "./tables.js";
+import { inOrder, reasonColour } from "./words.js";
 
-/** Further backends begin again with the first colour. */
-export const COLOURS = 8;
+const TABLE_SLOTS = 30;
 
-/** Without a pointer that hovers, the buttons would always cover the chart. */
-const CONFIG = {
-  displaylogo: false,
-  displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
-  modeBarButtonsToRemove: ["select2d", "lasso2d"],
-  responsive: true,
-};
+/** The names of the backends whose lines are hidden. */
+const hidden = new Set();
 
-/** Narrower charts have fewer marks on their axes. */
-const NARROW_PX = 520;
+/** What is drawn: the newest figures that were not held back. */
+const drawn = { lines: [], layers: [], reasons: [], hedges: [], queue: [], switches: [], scale: "linear" };
 
-let loading = null;
+let figures = null;
+let stage = null;
+let strips = null;
 
-/** Loads the charts' script once. Resolves to false if it is not available. */
-export function load() {
-  loading ??= new Promise((resolve) => {
-    const script = document.createElement("script");
-    script.src = "plotly.js";
-    script.onload = () => resolve(true);
-    script.onerror = () => resolve(false);
-    document.head.append(script);
+/** Makes the charts. `onRange` gets the two ends of a range that someone selected. */
+export function makeCharts(onRange) {
+  stage = new Stage({ onRange, onHeld: showHeld });
+  strips = new Strips(stage);
+  const shown = () => drawn;
+  const layers = (name) => () => ({ layers: drawn[name], switches: drawn.switches });
+  latencyChart(find("latency-chart"), stage, shown);
+  stackChart(find("share-chart"), stage, { height: 112, isShare: true }, layers("layers"));
+  stackChart(find("queue-chart"), stage, { height: 96 }, layers("queue"));
+  stackChart(find("hedges-chart"), stage, { height: 96 }, layers("hedges"));
+  stackChart(find("reasons-chart"), stage, { height: 128, hasTimes: false }, layers("reasons"));
+  const bytes = { part: "first_byte_ms", unit: "ms", hasTimes: false };
+  lineChart(find("first-byte-chart"), stage, bytes, shown);
+  const inFlight = { part: "in_flight", unit: "requests", hasTimes: true };
+  lineChart(find("in-flight-chart"), stage, inFlight, shown);
+  find("latency-details").addEventListener("toggle", () => {
+    if (figures !== null) showLatencyTable();
   });
-  return loading;
 }
 
-let colours = null;
-
-/** Reads the colours again for the next drawing, because the theme may have changed. */
-export function repaint() {
-  colours = null;
+function showHeld(isHeld) {
+  find("held").hidden = !isHeld;
+  if (!isHeld && figures !== null) showCharts(figures, drawn.scale);
 }
 
-/** The colours of the page in its present theme. */
-function palette() {
-  const probe = document.createElement("i");
-  document.body.append(probe);
-  const of = (name) => {
-    probe.style.color = `var(--${name})`;
-    return getComputedStyle(probe).color;
-  };
-  const backends = Array.from({ length: COLOURS }, (_, index) => of(`backend-${index}`));
-  const [text, quiet, line, card] = ["text", "quiet", "line", "card"].map(of);
-  probe.remove();
-  return { backends, text, quiet, line, card };
+/** Shows new figures, unless someone looks at a chart: then its lines stand still. */
+export function showCharts(next, scale) {
+  figures = next;
+  showLegend();
+  const step = figures.series.step_ms / 1000;
+  say("latency-step", step === 1 ? "per second" : `per ${step} seconds`);
+  const [lines, backends] = [charted().length, figures.backends.length];
+  say("latency-choice", lines < backends ? `the busiest ${lines} of ${backends}, ` : "");
+  showLatencyTable();
+  if (stage.isHeld && scale === drawn.scale) return;
+  const { series } = figures;
+  const all = charted();
+  drawn.lines = all.filter(({ name }) => !hidden.has(name));
+  drawn.layers = drawn.lines.map(({ label, colour, requests }) => ({ label, colour, values: requests }));
+  drawn.reasons = inOrder(series.reasons, ({ reason }) => reason).map(({ reason, requests }) =>
+    ({ label: reason, colour: reasonColour(reason), values: finished(requests) }));
+  drawn.hedges = layersOf(series.hedges, [["won", "won"], ["lost", "lost"]]);
+  drawn.queue = layersOf(series.queue, [["requests", "queue"]]);
+  drawn.switches = figures.switches;
+  drawn.scale = scale;
+  stage.take(figures);
+  strips.show(all, figures.switches);
+  showReasonLegend(series.reasons);
+  const has = (part) => all.some((backend) => backend[part].some((value) => value !== null));
+  find("choices").hidden = series.reasons.length === 0 && !has("in_flight");
+  find("first-byte").hidden = !has("first_byte_ms");
+  find("in-flight").hidden = !has("in_flight");
+  stage.draw();
 }
 
-function layout(more) {
-  const axis = { gridcolor: colours.line, linecolor: colours.line, zerolinecolor: colours.line };
-  const font = { family: "system-ui, sans-serif", size: 12, color: colours.quiet };
-  const { xaxis, yaxis, ...rest } = more;
-  return {
-    font,
-    paper_bgcolor: colours.card,
-    plot_bgcolor: colours.card,
-    hoverlabel: {
-      bgcolor: colours.card,
-      bordercolor: colours.line,
-      font: { ...font, color: colours.text },
-    },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: colours.quiet, activecolor: colours.text },
-    xaxis: { ...axis, fixedrange: false, ...xaxis },
-    yaxis: { ...axis, ...yaxis },
-    ...rest,
-  };
+function layersOf(parts, names) {
+  if (parts === null) return [];
+  const labels = { won: "answered first", lost: "did not", requests: "waited" };
+  return names.map(([part, colour]) =>
+    ({ label: labels[part], colour, values: finished(parts[part]) }));
 }
 
-/**
- * Draws the latency of these backends except the hidden ones; `numbers` has their colours. A zoom is
- * kept as long as the window is the same.
- */
-export function drawLatency(element, figures, backends, numbers, hidden) {
-  colours ??= palette();
-  const { series, window } = figures;
-  const times = series.requests.map((_, index) => series.start_ms + index * series.step_ms);
-  const labels = new Map(backends.map((backend) => [backend.name, backend.label]));
-  const traces = series.backends.flatMap((backend) => {
-    const color = colours.backends[numbers.get(backend.name)];
-    const label = asText(labels.get(backend.name) ?? backend.name);
-    const line = (values, name, dash, width) => ({
-      type: "scatter",
-      mode: "lines+markers",
-      x: times,
-      y: values,
-      visible: !hidden.has(backend.name),
-      opacity: dash === "solid" ? 1 : 0.8,
-      line: { color, dash, width },
-      marker: { color, size: values.map((_, at) => (isAlone(values, at) ? 5 : 0)) },
-      text: values.map((ms) => millis(ms)),
-      hovertemplate: `${label} ${name}: <b>%{text} ms</b><extra></extra>`,
+/** Counts without those of the newest slot, if that is not over. */
+function finished(counts) {
+  return figures.window.end === "now" && counts.length > 1 ? [...counts.slice(0, -1), 0] : counts;
+}
+
+/** The backends that have lines: all, or those with the most requests. */
+function charted() {
+  const known = new Map(figures.backends.map((backend) => [backend.name, backend]));
+  return figures.series.backends.map((line) => {
+    const { label, share } = known.get(line.name);
+    return { ...line, label, share, colour: colourOf(line.name) };
+  });
+}
+
+/** A button for each backend, which shows or hides its lines, with its share of the window. */
+function showLegend() {
+  const legend = find("legend");
+  const backends = charted();
+  resize(legend, backends.length, () => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "backend";
+    add(button, "span");
+    add(button, "small");
+    button.addEventListener("click", () => {
+      if (!hidden.delete(button.title)) hidden.add(button.title);
+      stage.hold("legend", false);
+      showCharts(figures, drawn.scale);
     });
-    return [
-      line(backend.p50_ms, "p50", "solid", 2),
-      line(backend.p95_ms, "p95", "dot", 1.5),
-    ];
+    return button;
   });
-  const isNarrow = element.clientWidth < NARROW_PX;
-  const end = times.at(-1) ?? 0;
-  const length = { "1m": 59_000, "5m": 299_000 }[window.name] ?? end - series.start_ms;
-  // Beyond some hours the date matters, too; the default format shows it.
-  const tickformat = length < 4 * 3_600_000 ? "%H:%M:%S" : undefined;
-  const shape = layout({
-    height: 320,
-    margin: { t: 8, r: 16, b: 28, l: 56 },
-    hovermode: "x unified",
-    showlegend: false,
-    uirevision: window.name,
-    xaxis: {
-      type: "date",
-      range: [end - length - series.step_ms / 2, end + series.step_ms / 2],
-      autorange: false,
-      hoverformat: "%H:%M:%S",
-      tickformat,
-      tickangle: 0,
-      nticks: isNarrow ? 3 : 8,
-      showgrid: false,
-      spikecolor: colours.quiet,
-      spikethickness: 1,
-    },
-    yaxis: { rangemode: "tozero", ticksuffix: " ms", nticks: 6 },
+  backends.forEach(({ name, label, share, colour }, at) => {
+    const button = legend.children[at];
+    setText(button.children[0], label);
+    setText(button.children[1], percent(share));
+    setAttribute(button, "title", name);
+    setAttribute(button, "data-colour", String(colour));
+    setAttribute(button, "aria-pressed", String(!hidden.has(name)));
   });
-  return Plotly.react(element, traces, shape, CONFIG);
 }
 
-/** Draws the share of the requests of each of these backends. */
-export function drawDistribution(element, charted, numbers) {
-  colours ??= palette();
-  const backends = [...charted].reverse();
-  const paint = backends.map(({ name }) => colours.backends[numbers.get(name)]);
-  const bars = (name, share, requests, opacity) => ({
-    type: "bar",
-    orientation: "h",
-    y: backends.map((backend) => backend.name),
-    x: backends.map((backend) => backend[share] * 100),
-    text: backends.map((backend) => percent(backend[share])),
-    customdata: backends.map((backend) => count(backend[requests])),
-    textposition: "auto",
-    textangle: 0,
-    cliponaxis: false,
-    insidetextfont: { color: opacity === 1 ? colours.card : colours.text },
-    outsidetextfont: { color: colours.text },
-    hovertemplate: `%{text} ${name}: <b>%{customdata}</b> requests<extra></extra>`,
-    marker: { color: paint, opacity },
+function showReasonLegend(reasons) {
+  const legend = find("reasons-legend");
+  const all = inOrder(reasons, ({ reason }) => reason);
+  const total = all.flatMap(({ requests }) => requests).reduce((sum, count) => sum + count, 0);
+  resize(legend, all.length, () => {
+    const item = document.createElement("span");
+    add(item, "span", "state-key");
+    add(item, "small");
+    return item;
   });
-  const shape = layout({
-    height: Math.max(320, backends.length * 48 + 40),
-    margin: { t: 8, r: 56, b: 36, l: 8 },
-    barmode: "group",
-    bargap: 0.35,
-    bargroupgap: 0.08,
-    showlegend: false,
-    xaxis: { range: [0, 100], ticksuffix: " %", fixedrange: true, nticks: 5 },
-    yaxis: {
-      automargin: true,
-      fixedrange: true,
-      showgrid: false,
-      tickmode: "array",
-      tickvals: backends.map((backend) => backend.name),
-      ticktext: backends.map((backend) => asText(backend.label)),
-      tickfont: { color: colours.text },
-    },
+  all.forEach(({ reason, requests }, at) => {
+    const [name, share] = legend.children[at].children;
+    setText(name, reason);
+    setAttribute(name, "data-colour", reasonColour(reason));
+    setText(share, percent(requests.reduce((sum, count) => sum + count, 0) / total));
   });
-  const traces = [
-    bars("since reading began", "share_since", "requests_since", 0.4),
-    bars("in the window", "share", "requests", 1),
-  ];
-  return Plotly.react(element, traces, shape, CONFIG);
 }
 
-/** A single value without neighbours makes no line, so it gets a marker. */
-function isAlone(values, at) {
-  const empty = (value) => value === null || value === undefined;
-  return !empty(values[at]) && empty(values[at - 1]) && empty(values[at + 1]);
-}
-
-/** Text from the log as a label: the charts would interpret markup in it. */
-function asText(text) {
-  const short = text.length > 28 ? `${text.slice(0, 27)}…` : text;
-  return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "% {");
+/** The newest values of the chart, as a table; only while that is open. */
+function showLatencyTable() {
+  if (!find("latency-details").open) return;
+  const { series } = figures;
+  const parts = [["mean", "mean_ms"], ["p50", "p50_ms"], ["p95", "p95_ms"]];
+  const backends = charted();
+  const head = backends.flatMap(({ label }) => [
+    ...parts.map(([name]) => number(`${label} ${name}`)),
+    number(`${label} share`),
+  ]);
+  setRows(find("latency-table").tHead, [["Time (UTC)", ...head]]);
+  const slots = series.requests.map((_, index) => index).reverse().slice(0, TABLE_SLOTS);
+  const rows = slots.map((slot) => [
+    { text: time(series.start_ms + slot * series.step_ms), kind: "time", heads: true },
+    ...backends.flatMap((line) => [
+      ...parts.map(([, part]) => number(millis(line[part][slot]))),
+      number(percent(series.requests[slot] === 0 ? null : line.requests[slot] / series.requests[slot])),
+    ]),
+  ]);
+  setRows(find("latency-table").tBodies[0], rows);
 }

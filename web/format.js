@@ -23,6 +23,7 @@ export function millis(ms) {
 /** A rate: whole, unless it is small. */
 export function rate(perSecond) {
   if (perSecond === null || perSecond === undefined) return DASH;
+  if (perSecond > 0 && perSecond < 0.05) return "< 0.1";
   return digits[perSecond > 0 && perSecond < 10 ? 1 : 0].format(perSecond);
 }
 
@@ -52,4 +53,21 @@ export function bytes(size) {
   if (size < 1e6) return `${digits[0].format(Math.ceil(size / 1e3))} kB`;
   if (size < 1e9) return `${digits[1].format(size / 1e6)} MB`;
   return `${digits[2].format(size / 1e9)} GB`;
+}
+
+/** A time of a chart's axis or of a sentence, in the unit that suits it. */
+export function span(ms) {
+  if (ms === null || ms === undefined) return DASH;
+  if (ms >= 60_000) return `${trimmed(ms / 60_000)} min`;
+  return ms >= 1000 ? `${trimmed(ms / 1000)} s` : `${trimmed(ms)} ms`;
+}
+
+/** At most three significant digits, and no zeros behind the point. */
+function trimmed(number) {
+  return String(Number(number.toPrecision(3)));
+}
+
+/** A number with its noun: `1 request`, `2 requests`. */
+export function many(number, noun) {
+  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -7,11 +7,12 @@ const EVERY_MS = 1000;
 const PATIENCE_MS = 5000;
 
 /**
- * Follows the figures of one time window at a time. `onFigures` gets each new set of figures, and
- * `onLink` whether the dashboard can be reached.
+ * Follows the figures of one time window at a time, and the requests of one filter. `onFigures` gets
+ * each new set of both, and `onLink` whether the dashboard can be reached.
  */
 export class Poll {
-  #window = "1m";
+  #time = "";
+  #list = null;
   #asked = new AbortController();
   #next = null;
   #onFigures;
@@ -23,9 +24,10 @@ export class Poll {
     document.addEventListener("visibilitychange", () => this.#begin());
   }
 
-  /** Changes to another time window. */
-  follow(window) {
-    this.#window = window;
+  /** Changes to another query for figures, and for requests, which is null if none is wanted. */
+  follow(time, list) {
+    this.#time = time;
+    this.#list = list;
     this.#begin();
   }
 
@@ -41,10 +43,17 @@ export class Poll {
     this.#asked = asked;
     const begun = performance.now();
     const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(PATIENCE_MS)]);
-    let figures = null;
+    const json = async (target) => {
+      const answer = await fetch(target, { signal });
+      return answer.ok ? answer.json() : null;
+    };
+    let [figures, listed] = [null, null];
     try {
-      const answer = await fetch(`data?window=${this.#window}`, { signal });
-      if (answer.ok) figures = await answer.json();
+      const list = this.#list;
+      [figures, listed] = await Promise.all([
+        json(`data?${this.#time}`),
+        list === null ? null : json(`requests?${list}`),
+      ]);
     } catch {
       // Reported below, unless the request was aborted.
     }
@@ -52,6 +61,6 @@ export class Poll {
     const spent = performance.now() - begun;
     this.#next = setTimeout(() => this.#ask(), Math.max(EVERY_MS - spent, 0));
     this.#onLink(figures !== null);
-    if (figures !== null) this.#onFigures(figures);
+    if (figures !== null) this.#onFigures(figures, listed);
   }
 }

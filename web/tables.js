@@ -1,21 +1,12 @@
-// Tables that change without flicker: rows are kept, and only text that differs is set. Everything from
-// the log is inserted as text and never as markup.
+// Tables that change without flicker: rows are kept, and only text that differs is set.
 
-/** Sets an element's text if it differs. */
-export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-/** Sets an attribute if it differs; null removes it. */
-export function setAttribute(element, name, value) {
-  if (value === null) element.removeAttribute(name);
-  else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
-}
+import { setAttribute, setText } from "./dom.js";
 
 /**
  * Makes a table body show these rows. A row is a list of cells, and a cell its text or an object
- * of `text`, `kind` (its class), `colour` (the number of a backend's colour), `title` and `heads`
- * (whether it heads its row).
+ * of `text`, `kind` (its class), `colour` (the number of a backend's colour), `title`, `heads`
+ * (whether it heads its row), `fill` (a share that is shown as a bar) and `press` (what a button in
+ * it says to assistive technology; the button has the text).
  */
 export function setRows(body, rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
@@ -26,7 +17,7 @@ export function setRows(body, rows) {
 function setRow(row, cells) {
   while (row.cells.length > cells.length) row.deleteCell(-1);
   cells.forEach((cell, index) => {
-    const { text, kind = "", colour = null, title = null, heads = false } =
+    const { text, kind = "", colour = null, title = null, heads = false, fill = null, press } =
       typeof cell === "string" ? { text: cell } : cell;
     let element = row.cells[index];
     if (!element) {
@@ -34,11 +25,23 @@ function setRow(row, cells) {
       if (heads) element.scope = "row";
       row.append(element);
     }
-    setText(element, text);
+    setText(press === undefined ? element : buttonIn(element, press), text);
     setAttribute(element, "class", kind);
     setAttribute(element, "title", title);
     setAttribute(element, "data-colour", colour === null ? null : String(colour));
+    if (fill !== null) element.style.setProperty("--fill", `${fill * 100}%`);
   });
+}
+
+function buttonIn(cell, label) {
+  let button = cell.firstElementChild;
+  if (!button) {
+    button = document.createElement("button");
+    button.type = "button";
+    cell.replaceChildren(button);
+  }
+  setAttribute(button, "aria-label", label);
+  return button;
 }
 
 /** The cell of a number. */

@@ -11,11 +11,9 @@ use super::window::Window;
 use crate::health::Question;
 use crate::http::{Framing, Headers, Method, RequestHead, Version, reason_phrase};
 
-/// The page loads nothing from elsewhere, and only scripts of its own may run. Inline styles are
-/// allowed because the charts set them.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+/// The page loads nothing from elsewhere, and has no scripts and styles but those of its files.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The answer to `/health`, by which `--health` recognises the program.
 const HEALTHY: &str = "tidegate-dashboard\n";
@@ -63,6 +61,8 @@ pub(super) enum Resource {
     Data(Window),
     Stream(Window),
     Requests(Filter),
+    /// The name of a request.
+    Explain(String),
     Health,
     /// The status and the reason of the refusal.
     Refused(u16, String),
@@ -137,6 +137,10 @@ impl PageRequest {
                 let json = Body::Figures(cache.requests(filter));
                 self.message(200, json, &[("Content-Type", "application/json")])
             }
+            Resource::Explain(request) => {
+                let json = Body::Figures(cache.explain(request));
+                self.message(200, json, &[("Content-Type", "application/json")])
+            }
             Resource::Health => self.text(200, HEALTHY.to_owned()),
             Resource::Refused(status, reason) => self.text(*status, format!("{reason}\n")),
             Resource::Stream(_) => {
@@ -155,14 +159,11 @@ impl PageRequest {
         let kind = ("Content-Type", asset.content_type);
         let vary = ("Vary", "Accept-Encoding");
         let [etag, cache] = caching;
-        match asset.plain {
-            _ if self.takes_gzip => {
-                let gzip = ("Content-Encoding", "gzip");
-                self.message(200, Body::File(asset.gzip), &[kind, gzip, vary, etag, cache])
-            }
-            Some(plain) => self.message(200, Body::File(plain), &[kind, vary, etag, cache]),
-            None => self.text(406, "this file is only to be had with gzip\n".to_owned()),
+        if self.takes_gzip {
+            let gzip = ("Content-Encoding", "gzip");
+            return self.message(200, Body::File(asset.gzip), &[kind, gzip, vary, etag, cache]);
         }
+        self.message(200, Body::File(asset.plain), &[kind, vary, etag, cache])
     }
 
     fn text(&self, status: u16, text: String) -> Response {
@@ -206,6 +207,12 @@ impl Resource {
             "/data" => Self::Data,
             "/events" => Self::Stream,
             "/health" => return Self::Health,
+            "/explain" => {
+                return match listed::request(query) {
+                    Some(request) => Self::Explain(request),
+                    None => Self::Refused(400, "ask for request=NAME, from /requests".to_owned()),
+                };
+            }
             "/requests" => {
                 return match listed::filter(query) {
                     Ok(filter) => Self::Requests(filter),

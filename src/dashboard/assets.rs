@@ -7,8 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(super) struct Asset {
     pub(super) path: &'static str,
     pub(super) content_type: &'static str,
-    /// For clients that do not accept gzip; `None` for a file that no such client needs.
-    pub(super) plain: Option<&'static [u8]>,
+    /// For clients that do not accept gzip.
+    pub(super) plain: &'static [u8],
     pub(super) gzip: &'static [u8],
 }
 
@@ -22,7 +22,7 @@ macro_rules! web {
         Asset {
             path: $path,
             content_type: $content_type,
-            plain: Some(include_bytes!(concat!("../../web/", $file))),
+            plain: include_bytes!(concat!("../../web/", $file)),
             gzip: include_bytes!(concat!(env!("OUT_DIR"), "/", $file, ".gz")),
         }
     };
@@ -31,24 +31,38 @@ macro_rules! web {
 /// All files there are.
 static ASSETS: &[Asset] = &[
     web!("/", "index.html", HTML),
-    web!("/colours.css", "colours.css", CSS),
-    web!("/frame.css", "frame.css", CSS),
-    web!("/figures.css", "figures.css", CSS),
-    web!("/small.css", "small.css", CSS),
-    web!("/theme.js", "theme.js", JAVASCRIPT),
+    web!("/address.js", "address.js", JAVASCRIPT),
     web!("/app.js", "app.js", JAVASCRIPT),
+    web!("/axis.js", "axis.js", JAVASCRIPT),
+    web!("/backends.js", "backends.js", JAVASCRIPT),
+    web!("/cells.js", "cells.js", JAVASCRIPT),
+    web!("/chart.js", "chart.js", JAVASCRIPT),
+    web!("/charts.css", "charts.css", CSS),
     web!("/charts.js", "charts.js", JAVASCRIPT),
+    web!("/choices.js", "choices.js", JAVASCRIPT),
+    web!("/colours.css", "colours.css", CSS),
+    web!("/dom.js", "dom.js", JAVASCRIPT),
+    web!("/figures.css", "figures.css", CSS),
     web!("/format.js", "format.js", JAVASCRIPT),
-    web!("/poll.js", "poll.js", JAVASCRIPT),
-    web!("/tables.js", "tables.js", JAVASCRIPT),
+    web!("/frame.css", "frame.css", CSS),
+    web!("/health.js", "health.js", JAVASCRIPT),
     web!("/icon.svg", "icon.svg", SVG),
-    #[cfg(feature = "charts")]
-    Asset {
-        path: "/plotly.js",
-        content_type: JAVASCRIPT,
-        plain: None,
-        gzip: include_bytes!(concat!(env!("OUT_DIR"), "/plotly.js.gz")),
-    },
+    web!("/latency.js", "latency.js", JAVASCRIPT),
+    web!("/lines.js", "lines.js", JAVASCRIPT),
+    web!("/poll.js", "poll.js", JAVASCRIPT),
+    web!("/requests.js", "requests.js", JAVASCRIPT),
+    web!("/shapes.js", "shapes.js", JAVASCRIPT),
+    web!("/small.css", "small.css", CSS),
+    web!("/stacks.js", "stacks.js", JAVASCRIPT),
+    web!("/stage.js", "stage.js", JAVASCRIPT),
+    web!("/status.js", "status.js", JAVASCRIPT),
+    web!("/strips.js", "strips.js", JAVASCRIPT),
+    web!("/tables.css", "tables.css", CSS),
+    web!("/tables.js", "tables.js", JAVASCRIPT),
+    web!("/theme.js", "theme.js", JAVASCRIPT),
+    web!("/time.js", "time.js", JAVASCRIPT),
+    web!("/why.js", "why.js", JAVASCRIPT),
+    web!("/words.js", "words.js", JAVASCRIPT),
 ];
 
 impl Asset {
@@ -82,7 +96,7 @@ mod tests {
     #[test]
     fn nothing_is_fetched_from_elsewhere() {
         for asset in ASSETS {
-            let text = String::from_utf8_lossy(asset.plain.unwrap_or_default());
+            let text = String::from_utf8_lossy(asset.plain);
             let foreign = text.replace("http://www.w3.org/2000/svg", "");
             assert!(!foreign.contains("://"), "{}", asset.path);
         }
@@ -92,7 +106,7 @@ mod tests {
     #[test]
     fn everything_is_named_relative_to_the_page() {
         for asset in ASSETS {
-            let text = String::from_utf8_lossy(asset.plain.unwrap_or_default());
+            let text = String::from_utf8_lossy(asset.plain);
             let names = text.match_indices(['"', '\'', '`', '(']).filter_map(|(at, _)| {
                 let mut rest = text[at + 1..].strip_prefix('/')?.chars();
                 rest.next().is_some_and(char::is_alphabetic).then(|| &text[at..])
@@ -100,6 +114,12 @@ mod tests {
             let shown: Vec<String> = names.map(|name| name.chars().take(20).collect()).collect();
             assert!(shown.is_empty(), "{}: {shown:?}", asset.path);
         }
+    }
+
+    #[test]
+    fn the_whole_page_is_small() {
+        let bytes: usize = ASSETS.iter().map(|asset| asset.gzip.len()).sum();
+        assert!(bytes < 60_000, "{bytes}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,20 @@ pub(super) struct Description {
     pub(super) resample_after_ms: Option<u64>,
     pub(super) connections: String,
     pub(super) backends: Vec<Upstream>,
+    #[serde(skip_serializing)]
+    settings: Settings,
+    /// The log of choices, and whether there is one.
+    #[serde(skip)]
+    pub(super) decisions: Option<PathBuf>,
+    #[serde(skip_deserializing)]
+    has_decisions: bool,
+}
+
+/// Of all settings, those that readers of the log need.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Settings {
+    decisions: Option<PathBuf>,
 }
 
 /// Those that the policy has.
@@ -55,6 +69,8 @@ impl Description {
         let mut read: Self = serde_json::from_str(&text).ok()?;
         read.backends.retain(|backend| backend.resolve.is_none());
         read.backends.truncate(MAX_BACKENDS);
+        read.decisions = read.settings.decisions.take().and_then(|named| beside(log, named));
+        read.has_decisions = read.decisions.is_some();
         Some(read).filter(|read| !read.policy.is_empty())
     }
 
@@ -65,6 +81,12 @@ impl Description {
         self.policy == routing_mode
             || policy(&self.policy).is_ok_and(|name| policy(routing_mode) == Ok(name))
     }
+}
+
+/// The log of choices as it was named, or beside `log` if both were moved together.
+fn beside(log: &Path, named: PathBuf) -> Option<PathBuf> {
+    let moved = log.with_file_name(named.file_name()?);
+    [named, moved].into_iter().find(|path| path.is_file())
 }
 
 #[cfg(test)]
@@ -92,6 +114,25 @@ mod tests {
         assert_eq!((known.parameters.window, known.failure_sample_ms), (Some(10), Some(7000)));
         assert!(known.is_of("adaptive_sma") && known.is_of("adaptive-sma"));
         assert!(!known.is_of("adaptive_ewma") && !known.is_of("") && !known.is_of("magic"));
+    }
+
+    #[test]
+    fn the_log_of_choices_is_found_where_it_was_or_beside_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let found = |named: &str| {
+            let text =
+                serde_json::json!({ "policy": "adaptive", "settings": { "decisions": named } });
+            std::fs::write(path("x.csv.meta.json"), text.to_string()).unwrap();
+            Description::of(&path("x.csv")).unwrap()
+        };
+        assert_eq!(found("/nowhere/x.jsonl").decisions, None);
+        assert_eq!(found("-").decisions, None);
+        std::fs::write(path("x.jsonl"), "").unwrap();
+        let moved = found("/nowhere/x.jsonl");
+        assert_eq!((moved.decisions, moved.has_decisions), (Some(path("x.jsonl")), true));
+        let named = path("x.jsonl");
+        assert_eq!(found(named.to_str().unwrap()).decisions, Some(named));
     }
 
     #[test]

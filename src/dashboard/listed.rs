@@ -1,5 +1,6 @@
 //! The answer to `/requests`: those of the remembered requests that are asked for.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::estimate::Averages;
@@ -37,6 +38,11 @@ pub(super) struct Entry {
     latency_ms: Option<f64>,
     connect_ms: Option<f64>,
     first_byte_ms: Option<f64>,
+    /// How long it waited because all backends were full; null if it did not.
+    queue_ms: Option<f64>,
+    started_ms: Option<f64>,
+    /// What it is called in the decision log; null if the row does not tell.
+    name: Option<String>,
     attempts: Option<u32>,
     worker: Option<usize>,
     /// Why its backend was chosen; null if the log does not say.
@@ -64,6 +70,9 @@ impl Entry {
             latency_ms: ms(request.latency_us),
             connect_ms: ms(request.connect_us),
             first_byte_ms: ms(request.first_byte_us),
+            queue_ms: ms(request.queue_us),
+            started_ms: request.started_us.map(|us| millis(us as f64)),
+            name: name(request),
             attempts: request.attempts,
             worker: request.worker,
             reason: told(&request.reason),
@@ -87,8 +96,20 @@ impl Listed {
     }
 }
 
-/// Reads the query: `errors=1`, `slower=MS`, `backend=NAME`, `from=MS` and `to=MS`, of which each
-/// may be missing.
+/// Its name in the decision log: the cells `started`, `worker` and `client` of its row.
+fn name(request: &Request) -> Option<String> {
+    let started = Timestamp::from_microsecond(request.started_us?).ok()?;
+    let started = started.strftime("%Y-%m-%dT%H:%M:%S.%6fZ");
+    Some(format!("{started}/{}/{}", request.worker?, request.client?))
+}
+
+/// Reads the query of `/explain`: `request=NAME`.
+pub(super) fn request(query: &str) -> Option<String> {
+    query.strip_prefix("request=").and_then(decoded).filter(|name| !name.is_empty())
+}
+
+/// Reads the query: `errors=1`, `slower=MS`, `backend=NAME`, `status=N`, `fault=WORD`,
+/// `reason=WORD`, `from=MS` and `to=MS`, of which each may be missing.
 pub(super) fn filter(query: &str) -> Result<Filter, UnknownFilter> {
     let mut filter = Filter::default();
     for field in query.split('&').filter(|field| !field.is_empty()) {
@@ -102,6 +123,9 @@ pub(super) fn filter(query: &str) -> Result<Filter, UnknownFilter> {
             "errors" => filter.is_error = value == "1",
             "slower" => filter.slow_us = Some(u64::from(number()?) * 1_000),
             "backend" => filter.backend = Some(decoded(value).ok_or(UnknownFilter)?),
+            "status" => filter.status = Some(value.parse().map_err(|_| UnknownFilter)?),
+            "fault" => filter.fault = Some(decoded(value).ok_or(UnknownFilter)?),
+            "reason" => filter.reason = Some(decoded(value).ok_or(UnknownFilter)?),
             "from" => filter.from_us = Some(micros()?),
             // To the end of that millisecond.
             "to" => filter.to_us = Some(micros()?.saturating_add(999)),
@@ -133,7 +157,10 @@ fn decoded(text: &str) -> Option<String> {
 
 /// A filter that there is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such filter; ask for errors=1, slower=MS, backend=NAME, from=MS and to=MS")]
+#[error(
+    "no such filter; ask for errors=1, slower=MS, backend=NAME, status=N, fault=WORD, \
+     reason=WORD, from=MS and to=MS"
+)]
 pub(super) struct UnknownFilter;
 
 #[cfg(test)]
@@ -148,17 +175,23 @@ mod tests {
 
     #[test]
     fn a_query_is_a_filter() {
-        let all = "errors=1&slower=250&backend=http%3A%2F%2Fa%3A1&from=5&to=7";
+        let all = "errors=1&slower=250&backend=http%3A%2F%2Fa%3A1&status=504&fault=reset\
+            &reason=best&from=5&to=7";
         let expected = Filter {
             is_error: true,
             slow_us: Some(250_000),
             backend: Some("http://a:1".to_owned()),
+            status: Some(504),
+            fault: Some("reset".to_owned()),
+            reason: Some("best".to_owned()),
             from_us: Some(5_000),
             to_us: Some(7_999),
         };
         assert_eq!(filter(all), Ok(expected));
         assert_eq!(filter(""), Ok(Filter::default()));
-        for wrong in ["x=1", "slower=-1", "slower=x", "backend=%2", "backend=%FF", "from=", "to"] {
+        for wrong in
+            ["x=1", "status=x", "slower=-1", "slower=x", "backend=%2", "backend=%FF", "from=", "to"]
+        {
             assert_eq!(filter(wrong), Err(UnknownFilter), "{wrong}");
         }
         let long = format!("backend={}", "x".repeat(9_999));

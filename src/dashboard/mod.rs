@@ -11,9 +11,12 @@
 
 mod answer;
 mod assets;
+mod availability;
+mod cell;
 mod connection;
 mod description;
 mod estimate;
+mod explained;
 mod histogram;
 mod incidents;
 mod listed;
@@ -26,6 +29,7 @@ mod server;
 mod snapshot;
 mod snapshot_cache;
 mod source;
+mod switches;
 mod timeline;
 mod window;
 

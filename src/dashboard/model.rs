@@ -4,15 +4,18 @@
 //! knows neither files nor clocks: times are those of the rows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use crate::balance::MAX_BACKENDS;
 use crate::journal::{Days, LineError, Row, Span};
 
+use super::cell::{Cell, Counted};
 use super::description::Description;
 use super::estimate::{Averages, Estimator};
 use super::incidents::Incidents;
 use super::requests::Requests;
-use super::timeline::{Cell, Counted, Timeline, WhenFull};
+use super::switches::Switches;
+use super::timeline::{Timeline, WhenFull};
 
 /// The longest window that is shown second by second.
 pub(super) const RECENT_SECONDS: i64 = 300;
@@ -62,6 +65,8 @@ pub(super) struct Model {
     /// The reasons for choices in the order in which they first appeared, which is their number.
     pub(super) reasons: Vec<String>,
     pub(super) routing_mode: String,
+    /// When another one began.
+    pub(super) switches: Switches,
     pub(super) connection: Option<String>,
     /// What the proxy wrote beside the log, unless its policy is not that of the rows.
     pub(super) description: Option<Description>,
@@ -143,6 +148,7 @@ impl Model {
             incidents: Incidents::default(),
             reasons: Vec::new(),
             routing_mode: String::new(),
+            switches: Switches::default(),
             connection: None,
             description: None,
             is_ours: false,
@@ -190,6 +196,7 @@ impl Model {
         let averages = backend.map(|index| self.backends[index].averages()).unwrap_or_default();
         self.each.add(row, backend, averages);
         if row.routing_mode != self.routing_mode {
+            self.switches.add(row.timestamp_us, &self.routing_mode, row.routing_mode);
             copy(&mut self.routing_mode, row.routing_mode);
         }
         if row.connection != self.connection.as_deref() {
@@ -228,13 +235,17 @@ impl Model {
         let second = second(row.timestamp_us);
         let lane = backend.map_or(NOT_DISPATCHED, |index| index + 1);
         let counted = Counted {
-            latency_us: latency_us(row),
+            latency_us: row.latency.map(micros),
             is_error,
+            has_failed: has_failed(row),
             is_retry: row.reason == Some(RETRY)
                 || row.hedge_backend_url.is_none() && row.attempts.is_some_and(|it| it > 1),
             in_flight: row.in_flight,
             reason: row.reason.map(|reason| self.reason(reason)),
             hedge_won: row.hedge.map(|hedge| hedge == HEDGE_WON),
+            queue_us: row.queue.map(micros),
+            connect_us: row.connect.map(micros),
+            first_byte_us: row.first_byte.map(micros),
         };
         self.recent.add(second, lane, counted);
         self.whole.add(second, lane, counted);
@@ -332,8 +343,8 @@ fn second(timestamp_us: i64) -> i64 {
     timestamp_us.div_euclid(1_000_000)
 }
 
-fn latency_us(row: &Row<'_>) -> Option<u64> {
-    row.latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX))
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Whether the request failed because of its backend, and not of its client.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::estimate::Averages;
-use super::model::copy;
+use super::model::{copy, micros};
+use crate::endpoint::Client;
 use crate::journal::Row;
 
 /// How many of the latest are remembered.
@@ -30,6 +31,10 @@ pub(super) struct Request {
     pub(super) latency_us: Option<u64>,
     pub(super) connect_us: Option<u64>,
     pub(super) first_byte_us: Option<u64>,
+    /// How long it waited because all backends were full.
+    pub(super) queue_us: Option<u64>,
+    pub(super) started_us: Option<i64>,
+    pub(super) client: Option<Client>,
     pub(super) status: Option<u16>,
     pub(super) attempts: Option<u32>,
     pub(super) worker: Option<usize>,
@@ -56,6 +61,10 @@ pub(super) struct Filter {
     pub(super) slow_us: Option<u64>,
     /// The name of a backend.
     pub(super) backend: Option<String>,
+    pub(super) status: Option<u16>,
+    pub(super) fault: Option<String>,
+    /// Why its backend was chosen.
+    pub(super) reason: Option<String>,
     /// Those that ended from here to there.
     pub(super) from_us: Option<i64>,
     pub(super) to_us: Option<i64>,
@@ -83,16 +92,16 @@ impl Requests {
 
     /// Remembers the request of a row.
     pub(super) fn add(&mut self, row: &Row<'_>, backend: Option<usize>, averages: Averages) {
-        let micros = |time: Option<std::time::Duration>| {
-            time.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
-        };
         // An entry that is forgotten is used again, because its texts have memory already.
         let mut request = self.make_room().unwrap_or_default();
         request.timestamp_us = row.timestamp_us;
         request.backend = backend;
-        request.latency_us = micros(row.latency);
-        request.connect_us = micros(row.connect);
-        request.first_byte_us = micros(row.first_byte);
+        request.latency_us = row.latency.map(micros);
+        request.connect_us = row.connect.map(micros);
+        request.first_byte_us = row.first_byte.map(micros);
+        request.queue_us = row.queue.map(micros);
+        request.started_us = row.started_us;
+        request.client = row.client;
         request.status = row.status;
         request.attempts = row.attempts;
         request.worker = row.worker;
@@ -127,6 +136,9 @@ impl Filter {
         (request.is_error || !self.is_error)
             && self.slow_us.is_none_or(|slow| request.latency_us.is_some_and(|it| it >= slow))
             && (self.backend.is_none() || request.backend.is_some_and(is_backend))
+            && self.status.is_none_or(|status| request.status == Some(status))
+            && self.fault.as_ref().is_none_or(|fault| request.fault == *fault)
+            && self.reason.as_ref().is_none_or(|reason| request.reason == *reason)
             && self.from_us.is_none_or(|from| time >= from)
             && self.to_us.is_none_or(|to| time <= to)
     }

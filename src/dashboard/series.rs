@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
+use super::availability::{Seen, Stretch, stretches};
+use super::cell::Cell;
 use super::model::Model;
-use super::rounding::round;
-use super::timeline::{Cell, Slot};
+use super::rounding::{millis, round};
+use super::timeline::Slot;
 
 /// How many backends have lines: those with the most requests in the window. More lines could not
 /// be told apart.
@@ -27,6 +29,8 @@ pub(super) struct Series {
     reasons: Vec<ReasonLine>,
     /// How many second attempts answered first, and how many did not; null if there were none.
     hedges: Option<Hedges>,
+    /// Requests that waited because all backends were full; null if there were none.
+    queue: Option<Queue>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,8 +46,16 @@ struct Hedges {
 }
 
 #[derive(Debug, Serialize)]
+struct Queue {
+    requests: Vec<u64>,
+    mean_ms: Vec<Option<f64>>,
+    max_ms: Vec<Option<f64>>,
+}
+
+#[derive(Debug, Serialize)]
 struct Line {
     name: String,
+    mean_ms: Vec<Option<f64>>,
     p50_ms: Vec<Option<f64>>,
     p95_ms: Vec<Option<f64>>,
     max_ms: Vec<Option<f64>>,
@@ -52,6 +64,10 @@ struct Line {
     /// Requests to see whether it is back.
     trials: Vec<u64>,
     in_flight: Vec<Option<f64>>,
+    /// The mean time to the first byte of answers, from which policies learn.
+    first_byte_ms: Vec<Option<f64>>,
+    /// What it was, from the first slot to the last.
+    states: Vec<Stretch>,
 }
 
 impl Series {
@@ -59,18 +75,27 @@ impl Series {
     /// `backends` those that have a line.
     pub(super) fn new(
         model: &Model,
-        [start, slot_seconds]: [i64; 2],
+        times: [i64; 2],
         slots: &[Option<&Slot>],
         backends: impl Iterator<Item = usize>,
     ) -> Self {
+        let [start_ms, step_ms] = times.map(|seconds| seconds * 1000);
+        let requests = sums(model, slots, |cell| cell.requests);
+        let retries = sums(model, slots, |cell| cell.retries);
+        let line = |at| Line {
+            states: states(model, at, slots, [start_ms, step_ms], [&requests, &retries]),
+            ..line(model, at, slots)
+        };
+        let backends = backends.map(line).collect();
         Self {
-            start_ms: start * 1000,
-            step_ms: slot_seconds * 1000,
-            requests: sums(model, slots, |cell| cell.requests),
+            start_ms,
+            step_ms,
+            requests,
             errors: sums(model, slots, |cell| cell.errors),
-            backends: backends.map(|at| line(model, at, slots)).collect(),
+            backends,
             reasons: reasons(model, slots),
             hedges: hedges(model, slots),
+            queue: queue(model, slots),
         }
     }
 }
@@ -112,6 +137,51 @@ fn hedges(model: &Model, slots: &[Option<&Slot>]) -> Option<Hedges> {
     won.iter().chain(&lost).any(|count| *count > 0).then_some(Hedges { won, lost })
 }
 
+fn queue(model: &Model, slots: &[Option<&Slot>]) -> Option<Queue> {
+    let sum = |slot: Option<&Slot>| {
+        let cells = model.lanes().filter_map(|lane| slot.and_then(|slot| slot.cell(lane)));
+        cells.map(Cell::queued).fold([0; 3], |[requests, sum, longest], of| {
+            [requests + of[0], sum + of[1], longest.max(of[2])]
+        })
+    };
+    let sums: Vec<_> = slots.iter().copied().map(sum).collect();
+    sums.iter().any(|[requests, ..]| *requests > 0).then(|| Queue {
+        requests: sums.iter().map(|[requests, ..]| *requests).collect(),
+        mean_ms: (sums.iter())
+            .map(|[count, sum, _]| (*count > 0).then(|| millis(*sum as f64 / *count as f64)))
+            .collect(),
+        max_ms: (sums.iter())
+            .map(|[count, _, longest]| (*count > 0).then(|| millis(*longest as f64)))
+            .collect(),
+    })
+}
+
+/// What the backend was over time; `requests` and `retries` are those of all backends.
+fn states(
+    model: &Model,
+    backend: usize,
+    slots: &[Option<&Slot>],
+    times: [i64; 2],
+    [requests, retries]: [&[u64]; 2],
+) -> Vec<Stretch> {
+    let trial = model.reasons.iter().position(|reason| reason == TRIAL);
+    let seen = |at: usize| {
+        let none = Seen { others: requests[at], others_retries: retries[at], ..Seen::default() };
+        let Some(cell) = slots[at].and_then(|slot| slot.cell(backend + 1)) else { return none };
+        Seen {
+            requests: cell.requests,
+            failures: cell.failures,
+            trials: trial.map_or(0, |number| cell.of_reason(number)),
+            others: none.others - cell.requests,
+            others_retries: none.others_retries - cell.retries,
+        }
+    };
+    let seen: Vec<_> = (0..slots.len()).map(seen).collect();
+    let [start_ms, _] = times;
+    let before = model.backends[backend].last.filter(|it| it.at_us < start_ms * 1000);
+    stretches(times, &seen, before.is_some_and(|last| last.has_failed))
+}
+
 fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
     let cells = || slots.iter().map(|slot| slot.and_then(|slot| slot.cell(backend + 1)));
     let quantiles = |share| cells().map(|cell| cell.and_then(|cell| cell.ms(share))).collect();
@@ -119,6 +189,7 @@ fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
     let trial = model.reasons.iter().position(|reason| reason == TRIAL);
     Line {
         name: model.backends[backend].name.clone(),
+        mean_ms: cells().map(|it| it.and_then(Cell::mean_us).map(millis)).collect(),
         p50_ms: quantiles(0.50),
         p95_ms: quantiles(0.95),
         max_ms: cells().map(|cell| cell.and_then(Cell::longest_ms)).collect(),
@@ -126,5 +197,7 @@ fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
         errors: counts(&|cell| cell.errors),
         trials: counts(&|cell| trial.map_or(0, |number| cell.of_reason(number))),
         in_flight: cells().map(|cell| cell.and_then(Cell::in_flight).map(round)).collect(),
+        first_byte_ms: cells().map(|it| it.and_then(Cell::first_byte_us).map(millis)).collect(),
+        states: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::cell::{Cell, Parts};
 use super::description::Description;
 use super::estimate::{ALPHA, Averages, WINDOW};
 use super::incidents::Incident;
@@ -16,7 +17,8 @@ use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED};
 use super::rounding::{millis, round, rounded, share};
 use super::series::{Series, busiest, requests};
 use super::source::{State, Status};
-use super::timeline::{Cell, Slot};
+use super::switches::Switch;
+use super::timeline::Slot;
 use super::window::Window;
 
 /// How many of the latest requests are listed.
@@ -57,13 +59,13 @@ pub(super) struct Snapshot {
     series: Series,
     /// Errors of the window, those of one kind that followed each other as one; the newest first.
     incidents: Vec<Errors>,
+    /// When the policy changed within the window.
+    switches: Vec<Change>,
     latest: Vec<Entry>,
     /// Rows that are in no window and on no axis, because their times are outliers.
     outlier_rows: u64,
     broken_rows: u64,
     last_broken_row: Option<String>,
-    /// Whether this program was built with the charts' script.
-    charts: bool,
 }
 
 /// The latest requests, however old.
@@ -86,6 +88,8 @@ struct Figures {
     error_share: f64,
     #[serde(flatten)]
     latency: Latency,
+    /// Null if the log does not tell.
+    parts: Option<MeanParts>,
 }
 
 /// What a window ends with.
@@ -118,6 +122,27 @@ struct Errors {
     requests: u64,
 }
 
+/// Another policy than before.
+#[derive(Debug, Serialize)]
+struct Change {
+    at_ms: i64,
+    from: String,
+    to: String,
+}
+
+/// Where the time of requests went on average, one part after the other, in milliseconds.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "a field's name is its name in JSON")]
+struct MeanParts {
+    /// Waiting for a backend that is not full.
+    queue_ms: f64,
+    connect_ms: f64,
+    /// From there to the first byte of the answer.
+    wait_ms: f64,
+    /// Earlier attempts, sending the request, and the body of the answer.
+    rest_ms: f64,
+}
+
 /// All since reading began.
 #[derive(Debug, Serialize)]
 struct Since {
@@ -148,6 +173,8 @@ struct Backend {
     in_flight: Option<f64>,
     #[serde(flatten)]
     latency: Latency,
+    /// Null if the log does not tell.
+    parts: Option<MeanParts>,
     /// What its newest requests tell of it.
     state: BackendState,
     /// Since when they do; null without one.
@@ -223,6 +250,7 @@ impl Snapshot {
                 mean_ms: model.latest_mean_us().map(millis),
             },
             incidents: incidents(model, &window_figures),
+            switches: switches(model, &window_figures),
             window: window_figures,
             since: Since {
                 from_ms: model.span_us().map(|(first_us, _)| first_us.div_euclid(1000)),
@@ -242,7 +270,6 @@ impl Snapshot {
             outlier_rows: model.outlier_rows(),
             broken_rows: model.broken_lines,
             last_broken_row: model.last_broken.as_ref().map(ToString::to_string),
-            charts: cfg!(feature = "charts"),
             source,
         }
     }
@@ -267,6 +294,17 @@ fn incidents(model: &Model, window: &Figures) -> Vec<Errors> {
     };
     let found = model.incidents.between(from_ms * 1_000, to_ms.saturating_add(1) * 1_000);
     found.take(LISTED_INCIDENTS).map(told).collect()
+}
+
+fn switches(model: &Model, window: &Figures) -> Vec<Change> {
+    let (Some(from_ms), Some(to_ms)) = (window.from_ms, window.to_ms) else { return Vec::new() };
+    let told = |it: &Switch| Change {
+        at_ms: it.at_us.div_euclid(1_000),
+        from: it.from.clone(),
+        to: it.to.clone(),
+    };
+    let found = model.switches.between(from_ms * 1_000, to_ms.saturating_add(1) * 1_000);
+    found.map(told).collect()
 }
 
 /// All that happened in a lane.
@@ -320,6 +358,7 @@ fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell])
         errors: all.errors,
         error_share: share(all.errors, all.requests),
         latency: all.latency(),
+        parts: all.parts().means(),
     }
 }
 
@@ -363,6 +402,7 @@ fn backend(model: &Model, at: usize, cells: &[Cell], seconds: f64) -> Backend {
         retries: cell.retries,
         in_flight: cell.in_flight().map(round),
         latency: cell.latency(),
+        parts: cell.parts().means(),
         state,
         state_since_ms,
         requests_since: known.requests,
@@ -408,6 +448,19 @@ impl Cell {
             p99_ms: self.ms(0.99),
             max_ms: self.longest_ms(),
         }
+    }
+}
+
+impl Parts {
+    /// `None` of no requests.
+    fn means(self) -> Option<MeanParts> {
+        let mean = |total: u64| millis(total as f64 / self.requests as f64);
+        (self.requests > 0).then(|| MeanParts {
+            queue_ms: mean(self.queue),
+            connect_ms: mean(self.connect),
+            wait_ms: mean(self.wait),
+            rest_ms: mean(self.rest),
+        })
     }
 }
 

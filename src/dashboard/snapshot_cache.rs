@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::explained::Explained;
 use super::listed::Listed;
 use super::model::Model;
 use super::requests::Filter;
@@ -82,6 +83,13 @@ impl SnapshotCache {
     /// The requests that are asked for, as JSON.
     pub(super) fn requests(&self, filter: &Filter) -> Arc<str> {
         as_json(&Listed::new(&self.lock().model, filter))
+    }
+
+    /// What is recorded of the choices for a request, as JSON.
+    pub(super) fn explain(&self, request: &str) -> Arc<str> {
+        // The reader does not wait for the file.
+        let file = self.lock().model.description.as_ref().and_then(|known| known.decisions.clone());
+        as_json(&file.map(|file| Explained::of(&file, request)).unwrap_or_default())
     }
 
     /// What was published last.

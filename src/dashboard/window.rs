@@ -94,9 +94,9 @@ impl Window {
         let slot = |second: i64| second.div_euclid(length);
         let (first, newest) =
             (slot(first_us.div_euclid(SECOND)), slot(newest_us.div_euclid(SECOND)));
-        let (from, to) = (slot(from).max(first), slot(to).min(newest));
         // One that lies before the first row, or behind the newest, keeps a single slot.
-        let to = to.max(from);
+        let from = slot(from).max(first).min(slot(to));
+        let to = slot(to).min(newest).max(from);
         Self::Between(from * length, (to + 1) * length - 1)
     }
 }

@@ -108,16 +108,14 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Makes requests for this file fail.
-    pub(crate) async fn block(&self, path: &str) {
-        self.devtools("Network.enable", json!({})).await;
-        let urls = json!({ "urls": [format!("*{path}")] });
-        self.devtools("Network.setBlockedURLs", urls).await;
-    }
-
     /// Makes the system prefer `light` or `dark`.
     pub(crate) async fn prefer_colours(&self, scheme: &str) {
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.prefer("prefers-color-scheme", scheme).await;
+    }
+
+    /// Makes the system have a preference.
+    pub(crate) async fn prefer(&self, name: &str, value: &str) {
+        let media = json!({ "features": [{ "name": name, "value": value }] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
@@ -153,6 +151,32 @@ impl Browser {
     pub(crate) async fn point_at(&self, x: f64, y: f64) {
         let event = json!({ "type": "mouseMoved", "x": x, "y": y });
         self.devtools("Input.dispatchMouseEvent", event).await;
+    }
+
+    /// A point in an element, by its shares of the width and the height, once it is in view.
+    pub(crate) async fn place(&self, selector: &str, shares: [f64; 2]) -> [f64; 2] {
+        let element = format!("document.querySelector('{selector}')");
+        self.value(&format!("({element}.scrollIntoView({{ block: 'center' }}), true)")).await;
+        let rect = self.value(&format!("{element}.getBoundingClientRect()")).await;
+        let at = |begin: &str, length: &str, share: f64| {
+            rect[begin].as_f64().unwrap() + rect[length].as_f64().unwrap() * share
+        };
+        [at("x", "width", shares[0]), at("y", "height", shares[1])]
+    }
+
+    /// Presses the button of the pointer in one point and lets it go in another.
+    pub(crate) async fn drag(&self, from: [f64; 2], to: [f64; 2]) {
+        let steps = [
+            ("mouseMoved", from),
+            ("mousePressed", from),
+            ("mouseMoved", to),
+            ("mouseReleased", to),
+        ];
+        for (kind, [x, y]) in steps {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1,
+                "clickCount": 1 });
+            self.devtools("Input.dispatchMouseEvent", event).await;
+        }
     }
 
     /// Writes a screenshot of the page to `target/screenshots/`.

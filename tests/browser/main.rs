@@ -13,7 +13,9 @@ mod front;
 mod log;
 mod page;
 mod picture;
+mod questions;
 mod site;
+mod story;
 mod truth;
 
 use browser::Browser;

@@ -20,13 +20,17 @@ pub(crate) fn state(state: &str) -> String {
 }
 
 pub(crate) const CHARTS_DRAWN: &str =
-    "document.querySelectorAll('#latency-chart .scatterlayer .trace').length > 0
-    && document.querySelectorAll('#distribution-chart .bars .point').length > 0";
+    "document.querySelectorAll('#latency-chart path.mean').length > 0
+    && document.querySelectorAll('#share-chart path.stack').length > 0";
 
 /// The colour of the first backend's line, which depends on the theme.
-const FIRST_LINE: &str = "document.getElementById('latency-chart').data[0].line.color";
+const FIRST_LINE: &str =
+    "getComputedStyle(document.querySelector('#latency-chart path.mean')).stroke";
 const BLUE_ON_LIGHT: &str = "rgb(11, 108, 184)";
 const BLUE_ON_DARK: &str = "rgb(88, 174, 240)";
+
+/// The number of the last slot of the charts.
+const SLOTS: &str = "Number(document.getElementById('latency-chart').ariaValueMax)";
 
 /// Opens the page over a log with 90 s of traffic and its description, and waits for the charts.
 pub(crate) async fn busy(browser: &Browser, site: &Site) -> Traffic {
@@ -45,8 +49,9 @@ async fn busy_for(seconds: i64, browser: &Browser, site: &Site) -> Traffic {
     browser.until(&state("live")).await;
     browser.until(CHARTS_DRAWN).await;
     // The first charts may show the log while it was still being read.
-    let newest = "document.getElementById('latency-chart').data[0].x.at(-1)";
-    browser.until(&format!("Date.now() - {newest} < 5000")).await;
+    let newest =
+        "Date.parse(`1970-01-01T${document.querySelector('#latest-table td').textContent}Z`)";
+    browser.until(&format!("(Date.now() - {newest}) % 86400000 < 5000")).await;
     traffic
 }
 
@@ -60,7 +65,10 @@ fn numbers_move_while_rows_are_appended() {
         browser.until(&format!("{} !== {rows}", text("facts"))).await;
         browser.until("parseFloat(document.getElementById('rate').textContent) > 50").await;
         let names = browser
-            .value("[...document.querySelectorAll('tbody th.backend')].map(e => e.textContent)")
+            .value(
+                "[...document.querySelectorAll('#backends-table th.backend')]
+                    .map(e => e.textContent)",
+            )
             .await;
         assert_eq!(names, json!(["localhost:8081", "localhost:8082", "localhost:8083"]));
         let latest =
@@ -92,24 +100,24 @@ fn rows_of_the_tables_are_kept_while_their_text_changes() {
 fn the_pointer_shows_values_and_holds_the_lines_still() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
-        let rect = browser
-            .value("document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect()")
-            .await;
-        let at = |name: &str| rect[name].as_f64().unwrap();
-        let (x, y) = (at("x") + at("width") * 0.6, at("y") + at("height") * 0.5);
+        let [x, y] = browser.place("#latency-chart", [0.6, 0.5]).await;
         browser.point_at(x - 5.0, y).await;
         browser.point_at(x, y).await;
-        browser
-            .until(
-                "document.querySelectorAll('#latency-chart .hoverlayer .legend text').length >= 6",
-            )
-            .await;
-        let said =
-            browser.value("document.querySelector('#latency-chart .hoverlayer').textContent").await;
-        for word in ["localhost:8081 p50: ", "localhost:8083 p95: ", " ms"] {
-            assert!(said.as_str().unwrap().contains(word), "{said}");
-        }
+        browser.until("document.querySelector('#latency-chart .tip').checkVisibility()").await;
+        let said = "[...document.querySelectorAll('#latency-chart .tip tr')]
+            .map((row) => [...row.cells].map((cell) => cell.textContent))";
+        let said = browser.value(said).await;
+        assert_eq!(said[0], json!(["", "mean", "p50", "p95", "max", "requests"]));
+        let names: Vec<_> = (1..4).map(|row| said[row][0].as_str().unwrap()).collect();
+        assert_eq!(names, ["localhost:8081", "localhost:8082", "localhost:8083"]);
+        // The other charts have the cursor, too, and nothing moves below it.
+        let cursors = "document.querySelectorAll('main .chart .cursor line').length";
+        assert!(browser.value(cursors).await.as_u64().unwrap() >= 5);
         assert_eq!(browser.value("document.getElementById('held').hidden").await, false);
+        let line = "document.querySelector('#latency-chart path.mean').getAttribute('d')";
+        let (was, facts) = (browser.value(line).await, browser.value(&text("facts")).await);
+        browser.until(&format!("{} !== {facts}", text("facts"))).await;
+        assert_eq!(browser.value(line).await, was);
         browser.shoot("hover").await;
         browser.point_at(5.0, 5.0).await;
         browser.until("document.getElementById('held').hidden").await;
@@ -131,14 +139,16 @@ fn the_window_is_switched_by_pointer_and_by_keyboard() {
         browser.until(&format!("!({})", requests(15_000))).await;
         browser.click("#windows label:nth-of-type(2)").await;
         browser.until(&requests(50_000)).await;
-        browser.until("document.getElementById('latency-chart').layout.uirevision === '5m'").await;
+        browser.until(&format!("{SLOTS} > 250")).await;
+        assert_eq!(browser.value("location.search").await, "?window=5m");
         let note = browser.value(&text("rate-note")).await;
         assert!(note.as_str().unwrap().contains("5 minutes"), "{note}");
         browser.shoot("five-minutes").await;
         // Arrow keys move within the group.
         browser.press("\u{e014}").await;
         browser.until("document.querySelector('input[value=all]').checked").await;
-        browser.until("document.getElementById('latency-chart').layout.uirevision === 'all'").await;
+        assert_eq!(browser.value("location.search").await, "?window=all");
+        browser.until(&format!("{}.includes('whole time')", text("rate-note"))).await;
         browser.expect_clean_console(&[]).await;
         browser
     });
@@ -177,9 +187,11 @@ fn a_narrow_page_has_all_its_figures_and_is_not_wider_than_the_screen() {
         let _traffic = busy(&browser, &site).await;
         browser.resize(390, 2600).await;
         browser.until("document.documentElement.scrollWidth <= 390").await;
-        browser.until("document.querySelector('#latency-chart .main-svg').clientWidth < 380").await;
+        browser.until("document.querySelector('#latency-chart svg').clientWidth < 380").await;
         // A narrow chart has fewer marks on its axis.
-        browser.until("document.getElementById('latency-chart').layout.xaxis.nticks === 3").await;
+        let marks =
+            "document.querySelectorAll('#share-chart .grid text[text-anchor=middle]').length";
+        browser.until(&format!("{marks} > 0 && {marks} <= 4")).await;
         for (scheme, blue) in [("light", BLUE_ON_LIGHT), ("dark", BLUE_ON_DARK)] {
             browser.prefer_colours(scheme).await;
             browser.until(&format!("{FIRST_LINE} === '{blue}'")).await;
@@ -268,22 +280,6 @@ fn a_dashboard_that_ended_differs_from_a_silent_log() {
 }
 
 #[test]
-fn a_page_without_the_script_of_the_charts_shows_their_table() {
-    in_browser(|browser, site| async move {
-        browser.block("/plotly.js").await;
-        Log::create(&site.log("round-robin_persistent.csv"), "round-robin").append(400);
-        browser.resize(1440, 1320).await;
-        browser.open(site.url()).await;
-        browser.until("document.querySelectorAll('#latency-table tbody tr').length >= 2").await;
-        let chart = "document.getElementById('latency-chart').checkVisibility()";
-        assert_eq!(browser.value(chart).await, false);
-        browser.shoot("tables").await;
-        browser.expect_clean_console(&["/plotly.js"]).await;
-        browser
-    });
-}
-
-#[test]
 fn markup_in_the_log_is_shown_as_text_and_does_nothing() {
     in_browser(|browser, site| async move {
         let hostile =
@@ -301,11 +297,12 @@ fn markup_in_the_log_is_shown_as_text_and_does_nothing() {
         for window in [1, 2, 3] {
             browser.click(&format!("#windows label:nth-of-type({window})")).await;
         }
-        browser.until("document.getElementById('latency-chart').layout.uirevision === 'all'").await;
+        browser.until(&format!("{}.includes('time up to')", text("rate-note"))).await;
         assert_eq!(browser.value(&text("mode")).await, hostile);
         let shown = "document.querySelector('#latest-table td.path').textContent";
         assert_eq!(browser.value(shown).await, format!("GET {hostile}"));
-        let alien = "document.querySelectorAll('script:not([src]), main img, td *, th *').length";
+        let alien = "document.querySelectorAll('script:not([src]), main img, td *:not(button), \
+            th *, button :not(span, small)').length";
         assert_eq!(browser.value(alien).await, 0);
         assert_eq!(browser.value("window.owned ?? null").await, Value::Null);
         browser.shoot("hostile").await;
@@ -319,7 +316,7 @@ fn the_page_is_accessible_to_screen_readers() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let nameless =
-            "[...document.querySelectorAll('button, input, section, [role=region], [role=img], a')]
+            "[...document.querySelectorAll('button, input, select, section, a, main [role]')]
             .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label')
                 || e.getAttribute('aria-labelledby') || e.labels?.length))
             .map(e => e.outerHTML)";
@@ -346,7 +343,8 @@ fn a_backend_is_hidden_in_the_chart_and_shown_again() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let lines = |count: u32| {
-            format!("document.querySelectorAll('#latency-chart .trace').length === {count}")
+            let lines = "document.querySelectorAll('#latency-chart :is(path.mean, path.p95)')";
+            format!("{lines}.length === {count}")
         };
         browser.until(&lines(6)).await;
         let pressed = "document.querySelector('#legend button').getAttribute('aria-pressed')";
@@ -373,6 +371,7 @@ fn numbers_are_formatted() {
             ("millis(12345.6)", "12,346"),
             ("count(1234567)", "1,234,567"),
             ("rate(0)", "0"),
+            ("rate(0.01)", "< 0.1"),
             ("rate(4.25)", "4.3"),
             ("rate(41203.4)", "41,203"),
             ("percent(0)", "0 %"),
@@ -384,6 +383,11 @@ fn numbers_are_formatted() {
             ("since(0)", "1970-01-01 00:00:00"),
             ("bytes(999)", "1 kB"),
             ("bytes(2115098112)", "2.12 GB"),
+            ("span(0)", "0 ms"),
+            ("span(9876.5)", "9.88 s"),
+            ("span(90000)", "1.5 min"),
+            ("many(1, 'row')", "1 row"),
+            ("many(2000, 'row')", "2,000 rows"),
         ] {
             let told = browser.value(&format!("import('./format.js').then(f => f.{call})")).await;
             assert_eq!(told, text, "{call}");

@@ -34,7 +34,7 @@ fn the_page_that_the_readme_leads_to() {
         let mut stack = start(&demo[0], folder.path());
         stack.line(" is up at ");
         let _load = start(&load, folder.path());
-        browser.resize(1440, 1320).await;
+        browser.resize(1440, 1400).await;
         browser.prefer_colours("light").await;
         browser.open("http://localhost:5002").await;
         browser.until(CHARTS_DRAWN).await;

@@ -43,17 +43,14 @@ fn the_table_and_the_chart_show_the_same_shares() {
     in_browser(|browser, site| async move {
         let _traffic = busy(&browser, &site).await;
         let shares = "(() => {
-            const cells = [...document.querySelectorAll('#backends-table tbody tr')];
-            const column = (at) => cells.map((row) => row.cells[at].textContent).reverse();
-            const [all, window] = document.getElementById('distribution-chart').data;
-            const isSame = `${column(2)} ${column(3)}` === `${window.text} ${all.text}`;
-            return isSame ? column(2).join() : 'not the same';
+            const texts = (selector) =>
+                [...document.querySelectorAll(selector)].map((it) => it.textContent).join();
+            const column = texts('#backends-table tbody td.share');
+            return column === texts('#legend small') ? column : 'not the same';
         })()";
         // The pointer stops the lines, but nothing else.
-        let lines = "document.querySelector('#latency-chart .nsewdrag').getBoundingClientRect()";
-        let rect = browser.value(lines).await;
-        let at = |name: &str| rect[name].as_f64().unwrap() + 20.0;
-        browser.point_at(at("x"), at("y")).await;
+        let [x, y] = browser.place("#latency-chart", [0.5, 0.5]).await;
+        browser.point_at(x, y).await;
         browser.until("!document.getElementById('held').hidden").await;
         let mut seen = browser.value(shares).await;
         for _ in 0..5 {
@@ -83,7 +80,7 @@ fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_else() {
         browser.until(&format!("{}.includes('last 10 response times')", text("policy"))).await;
         let last = "document.querySelector('#backends-table tbody tr:last-child')";
         browser.until(&format!("{last}.cells[0].textContent === 'localhost:8084'")).await;
-        assert_eq!(browser.value(&format!("{last}.cells[1].textContent")).await, "0");
+        assert_eq!(browser.value(&format!("{last}.cells[2].textContent")).await, "0");
         browser.until(CHARTS_DRAWN).await;
         // Averages would be a second opinion of what the rows tell.
         assert_eq!(browser.value(&is_shown("#latest-table .estimate")).await, false);
@@ -93,9 +90,12 @@ fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_else() {
         let (why, title) = (why.as_str().unwrap(), title.as_str().unwrap());
         assert!(["best", "tie", "trial"].contains(&why), "{why}");
         assert!(title.starts_with("It was ") && title.contains("In flight there"), "{title}");
-        let counts = "document.querySelector('#backends-table tbody td.why').textContent";
-        let counts = browser.value(counts).await;
-        assert!(counts.as_str().unwrap().contains("best "), "{counts}");
+        let heads = "[...document.querySelector('#reasons-table thead tr').cells]
+            .map((cell) => cell.textContent)";
+        assert_eq!(browser.value(heads).await, json!(["Backend", "best", "tie", "trial"]));
+        let count =
+            "parseInt(document.querySelector('#reasons-table tbody tr').cells[1].textContent)";
+        assert!(browser.value(count).await.as_u64().unwrap() > 0);
         browser.prefer_colours("light").await;
         browser.shoot("described").await;
         browser.expect_clean_console(&[]).await;

@@ -191,6 +191,31 @@ fn requests_are_listed_by_what_is_asked_for() {
 }
 
 #[test]
+fn recorded_choices_are_told_if_their_log_lies_beside_that_of_requests() {
+    let name = "2026-11-23T10:00:00.000000Z/0/127.0.0.1:40000";
+    let choice = json!({ "time": "2026-11-23T10:00:00.000000Z", "worker": 0, "request": name,
+        "policy": "adaptive_ewma", "chosen": "http://localhost:8081", "reason": "turn",
+        "recorded": "sample", "runner_up": null, "probability": null, "candidates": [],
+        "more_candidates": 0 });
+    let description = json!({ "policy": "adaptive_ewma",
+        "settings": { "decisions": "/elsewhere/choices.jsonl" } });
+    let scene = Scene::new();
+    scene.write("choices.jsonl", format!("{choice}\n"));
+    scene.write(&format!("{OURS}.meta.json"), description.to_string());
+    scene.write(OURS, header() + &row(0, 8081, 10.0, 200));
+    let scene = scene.start(&[]);
+    let figures = scene.until_rows(1);
+    assert_eq!(figures["description"]["has_decisions"], true);
+    assert_eq!(figures["latest"][0]["name"], name);
+    let explained = scene.json(&format!("/explain?request={}", name.replace('/', "%2F")));
+    assert_eq!(explained["choices"][0]["chosen"], "http://localhost:8081");
+    let told = explained["choices"][0]["told"].as_str().unwrap();
+    assert!(told.starts_with("http://localhost:8081, because"), "{told}");
+    assert_eq!(scene.json("/explain?request=another"), json!({ "choices": [] }));
+    assert_eq!(scene.get("/explain").status, 400);
+}
+
+#[test]
 fn a_log_that_is_cut_rotated_or_deleted_is_followed_on() {
     let scene = Scene::new();
     scene.write(OURS, header() + &row(0, 8081, 1.0, 200).repeat(5));

@@ -33,25 +33,6 @@ fn a_file_that_the_browser_has_is_not_sent_again() {
     assert_eq!(other.status, 200);
 }
 
-#[cfg(feature = "charts")]
-#[test]
-fn the_script_of_the_charts_is_in_the_program() {
-    let scene = Scene::started();
-    let script = ask(&scene, "GET /plotly.js", "Accept-Encoding: gzip\r\n");
-    assert_eq!((script.status, script.header("Content-Encoding")), (200, Some("gzip")));
-    assert!(script.body.len() > 500_000);
-    assert_eq!(ask(&scene, "GET /plotly.js", "").status, 406);
-    assert_eq!(scene.data("")["charts"], true);
-}
-
-#[cfg(not(feature = "charts"))]
-#[test]
-fn without_charts_there_is_no_script_and_the_page_is_told_so() {
-    let scene = Scene::started();
-    assert_eq!(ask(&scene, "GET /plotly.js", "Accept-Encoding: gzip\r\n").status, 404);
-    assert_eq!(scene.data("")["charts"], false);
-}
-
 #[test]
 fn what_is_not_there_or_not_meant_is_refused_with_the_reason() {
     let scene = Scene::started();
@@ -88,6 +69,7 @@ fn every_answer_forbids_what_the_page_does_not_need() {
         let policy = answer.header("Content-Security-Policy").unwrap();
         assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
         assert!(!policy.contains("://") && !policy.contains('*'), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
     }
     assert_eq!(scene.get("/data").header("Cache-Control"), Some("no-store"));

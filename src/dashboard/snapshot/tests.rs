@@ -357,12 +357,12 @@ fn the_latest_requests_come_newest_first_with_what_they_were() {
           "error": true, "fault": "no_backend", "latency_ms": null, "connect_ms": null,
           "first_byte_ms": null, "attempts": null, "worker": null, "reason": null,
           "in_flight": null, "hedge": null, "hedge_backend": null,
-          "sma_ms": null, "ewma_ms": null },
+          "queue_ms": null, "started_ms": null, "name": null, "sma_ms": null, "ewma_ms": null },
         { "time_ms": 1.5, "backend": "http://a", "method": "", "path": "", "status": 200,
           "error": false, "fault": "", "latency_ms": 10.0, "connect_ms": null,
           "first_byte_ms": null, "attempts": null, "worker": null, "reason": null,
           "in_flight": null, "hedge": null, "hedge_backend": null,
-          "sma_ms": 10.0, "ewma_ms": 10.0 },
+          "queue_ms": null, "started_ms": null, "name": null, "sma_ms": 10.0, "ewma_ms": 10.0 },
     ]);
     assert_eq!(figures["latest"], expected);
     assert_eq!(figures["not_dispatched"], json!({ "requests": 1, "requests_since": 1 }));

@@ -111,6 +111,8 @@ fn a_range_has_the_figures_of_its_seconds() {
     assert_eq!(of(500, 8_000_000_000), (100, 1.0, 1_000, 100), "as far as there are rows");
     assert_eq!(of(0, 10_000), (600, 1.0, 2_000, 300));
     assert_eq!(of(700, 800).0, 0);
+    let before = snapshot([told(1_000, "a", "best")], Window::Between(5, 9));
+    assert_eq!(before["window"]["requests"], 0, "nothing before the first row");
     let window = &snapshot(rows.clone(), Window::Between(500, 519))["window"];
     assert_eq!((&window["name"], &window["end"]), (&json!("range"), &json!("last_row")));
     assert_eq!((&window["from_ms"], &window["to_ms"]), (&json!(500_000), &json!(519_999)));

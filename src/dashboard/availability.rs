@@ -1,0 +1,216 @@
+//! What a backend was over time, as far as rows tell it: that it answered, failed, or got no
+//! requests, and whether failures were the cause of that.
+//!
+//! A row names the backend that answered last. If that took a second attempt, the failure of the
+//! first is seen only by the row's reason, so a backend that fails at once gets no rows, and others
+//! have requests that were sent again. What a log cannot tell is not told: a backend that drains,
+//! is down by its checks, or is not wanted by the policy has no requests, and that is all.
+
+use serde::Serialize;
+
+/// Without requests for less than this, a backend is what it was before.
+const QUIET_SECONDS: i64 = 5;
+
+/// What is known of a backend in one slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) requests: u64,
+    pub(super) failures: u64,
+    /// Requests to see whether it is back.
+    pub(super) trials: u64,
+    /// Requests to other backends, and those of them that had been sent elsewhere before.
+    pub(super) others: u64,
+    pub(super) others_retries: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Availability {
+    Up,
+    /// Some of its requests failed.
+    Degraded,
+    /// All of them failed.
+    Failing,
+    /// It got none, after failures of its own or while others were sent what had failed.
+    Ejected,
+    /// It got those to see whether it is back.
+    Probing,
+    /// It got none, and nothing failed.
+    Quiet,
+    /// No backend got any.
+    Idle,
+}
+
+/// Slots in which a backend was the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Stretch {
+    pub(super) state: Availability,
+    pub(super) from_ms: i64,
+    pub(super) to_ms: i64,
+    requests: u64,
+    failures: u64,
+    trials: u64,
+    /// Requests that others got because an attempt elsewhere had failed.
+    others_retries: u64,
+}
+
+/// What a backend was, from the first slot on. `had_failed` tells whether its last request before
+/// these slots failed.
+pub(super) fn stretches(
+    [start_ms, step_ms]: [i64; 2],
+    slots: &[Seen],
+    had_failed: bool,
+) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    let mut failed = had_failed;
+    let mut at = 0;
+    while let Some(seen) = slots.get(at) {
+        let length = length_of_gap(&slots[at..]).max(1);
+        let here = &slots[at..at + length];
+        let before = all.last().map(|it| it.state);
+        let state = if seen.requests == 0 {
+            let next = slots.get(at + length);
+            gap(here, next, step_ms, failed).or(before).unwrap_or(Availability::Quiet)
+        } else {
+            busy(*seen, failed)
+        };
+        if seen.requests > 0 {
+            failed = seen.failures == seen.requests;
+        }
+        let from_ms = start_ms + step_ms * i64::try_from(at).unwrap_or(0);
+        let to_ms = from_ms + step_ms * i64::try_from(length).unwrap_or(0);
+        if before != Some(state) {
+            all.push(Stretch::new(state, from_ms));
+        }
+        if let Some(stretch) = all.last_mut() {
+            stretch.add(here, to_ms);
+        }
+        at += length;
+    }
+    all
+}
+
+fn length_of_gap(slots: &[Seen]) -> usize {
+    let is_alike =
+        |seen: &&Seen| seen.requests == 0 && (seen.others == 0) == (slots[0].others == 0);
+    slots.iter().take_while(is_alike).count()
+}
+
+fn busy(seen: Seen, had_failed: bool) -> Availability {
+    match (seen.failures, seen.trials) {
+        (_, trials) if trials == seen.requests && (had_failed || seen.failures > 0) => {
+            Availability::Probing
+        }
+        (0, _) => Availability::Up,
+        (failures, _) if failures == seen.requests => Availability::Failing,
+        _ => Availability::Degraded,
+    }
+}
+
+/// What slots without requests mean; `None` if nothing.
+fn gap(
+    slots: &[Seen],
+    next: Option<&Seen>,
+    step_ms: i64,
+    had_failed: bool,
+) -> Option<Availability> {
+    let seconds = i64::try_from(slots.len()).unwrap_or(0) * step_ms / 1000;
+    let is_long = seconds >= QUIET_SECONDS;
+    if slots[0].others == 0 {
+        return is_long.then_some(Availability::Idle);
+    }
+    let is_tried_next = next.is_some_and(|next| next.trials > 0);
+    let has_cause = had_failed || slots.iter().any(|seen| seen.others_retries > 0);
+    match (is_long, has_cause) {
+        (_, true) if is_long || is_tried_next => Some(Availability::Ejected),
+        (true, _) => Some(Availability::Quiet),
+        _ => None,
+    }
+}
+
+impl Stretch {
+    fn new(state: Availability, from_ms: i64) -> Self {
+        let [requests, failures, trials, others_retries] = [0; 4];
+        Self { state, from_ms, to_ms: from_ms, requests, failures, trials, others_retries }
+    }
+
+    fn add(&mut self, slots: &[Seen], to_ms: i64) {
+        self.to_ms = to_ms;
+        for seen in slots {
+            self.requests += seen.requests;
+            self.failures += seen.failures;
+            self.trials += seen.trials;
+            self.others_retries += seen.others_retries;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Availability::{Degraded, Ejected, Failing, Idle, Probing, Quiet, Up};
+    use super::*;
+
+    /// A slot of a second: requests, failures and trials of the backend, while others got ten.
+    fn seen([requests, failures, trials]: [u64; 3]) -> Seen {
+        Seen { requests, failures, trials, others: 10, others_retries: 0 }
+    }
+
+    fn told(slots: &[Seen], had_failed: bool) -> Vec<(Availability, i64, i64)> {
+        let all = stretches([0, 1000], slots, had_failed);
+        all.iter().map(|it| (it.state, it.from_ms / 1000, it.to_ms / 1000)).collect()
+    }
+
+    const GOOD: [u64; 3] = [5, 0, 0];
+    const NONE: [u64; 3] = [0, 0, 0];
+
+    fn slots(parts: &[([u64; 3], usize)]) -> Vec<Seen> {
+        parts.iter().flat_map(|(slot, count)| vec![seen(*slot); *count]).collect()
+    }
+
+    #[test]
+    fn a_backend_that_answers_is_up_and_a_short_silence_changes_nothing() {
+        assert_eq!(told(&slots(&[(GOOD, 3), (NONE, 4), (GOOD, 2)]), false), [(Up, 0, 9)]);
+        assert_eq!(told(&slots(&[(NONE, 2), (GOOD, 2)]), false), [(Quiet, 0, 2), (Up, 2, 4)]);
+        assert_eq!(told(&[], false), []);
+    }
+
+    #[test]
+    fn one_that_fails_is_ejected_probed_and_up_again() {
+        let life = [(GOOD, 5), ([3, 3, 0], 1), (NONE, 2), ([1, 1, 1], 1), (NONE, 4)];
+        let life = [&life[..], &[([1, 0, 1], 1), (GOOD, 3)]].concat();
+        let expected = [
+            (Up, 0, 5),
+            (Failing, 5, 6),
+            (Ejected, 6, 8),
+            (Probing, 8, 9),
+            (Ejected, 9, 13),
+            (Probing, 13, 14),
+            (Up, 14, 17),
+        ];
+        assert_eq!(told(&slots(&life), false), expected);
+        let some = told(&slots(&[(GOOD, 1), ([5, 1, 0], 2), (GOOD, 1)]), false);
+        assert_eq!(some, [(Up, 0, 1), (Degraded, 1, 3), (Up, 3, 4)]);
+    }
+
+    #[test]
+    fn failures_that_others_made_good_are_known_by_their_retries() {
+        let mut gap = slots(&[(GOOD, 2), (NONE, 6), (GOOD, 1)]);
+        assert_eq!(told(&gap, false), [(Up, 0, 2), (Quiet, 2, 8), (Up, 8, 9)]);
+        gap[2].others_retries = 3;
+        assert_eq!(told(&gap, false), [(Up, 0, 2), (Ejected, 2, 8), (Up, 8, 9)]);
+        assert_eq!(stretches([0, 1000], &gap, false)[1].others_retries, 3);
+    }
+
+    #[test]
+    fn what_was_before_is_known_and_one_that_is_measured_anew_is_up() {
+        assert_eq!(told(&slots(&[(NONE, 9)]), true), [(Ejected, 0, 9)]);
+        assert_eq!(told(&slots(&[([1, 0, 1], 1), (GOOD, 1)]), false), [(Up, 0, 2)]);
+    }
+
+    #[test]
+    fn when_nobody_asks_nobody_is_ejected() {
+        let mut all = slots(&[(GOOD, 1), (NONE, 6), (GOOD, 1)]);
+        all[1..7].iter_mut().for_each(|seen| seen.others = 0);
+        assert_eq!(told(&all, true), [(Up, 0, 1), (Idle, 1, 7), (Up, 7, 8)]);
+    }
+}

@@ -1,0 +1,150 @@
+// Is it healthy? The answer in a sentence, the figures, and what went wrong.
+
+import { add, find, resize, say, setAttribute, setText } from "./dom.js";
+import { count, many, millis, percent, rate, since, time } from "./format.js";
+
+/** From this share on, the number of errors is red. */
+const MANY_ERRORS = 0.01;
+
+/** States of a backend that are no good news, and what they are called. */
+const TROUBLE = {
+  failing: "fails",
+  degraded: "fails in part",
+  ejected: "is ejected",
+  probing: "is being probed",
+};
+
+/** After so long without an error, it is healthy again. */
+const OVER_MS = 10_000;
+
+/** How many troubled backends the answer names. */
+const NAMED = 3;
+
+/** What a backend is now: its last stretch of time, unless that says less than its newest request. */
+export function stateNow(backend, series) {
+  const states = series.backends.find(({ name }) => name === backend.name)?.states ?? [];
+  const last = states.at(-1);
+  if (last !== undefined && last.state in TROUBLE) return { state: last.state, since_ms: last.from_ms };
+  const state = { answers: "up", fails: "failing", quiet: "quiet", unused: "unused" }[backend.state];
+  return { state, since_ms: backend.state_since_ms };
+}
+
+/** Shows the answer, the tiles and the errors; `name` is the window in words. */
+export function showHealth(figures, name) {
+  showVerdict(figures, name);
+  showTiles(figures, name);
+  showIncidents(figures);
+}
+
+function showVerdict(figures, name) {
+  const { window, backends, series } = figures;
+  const states = backends.map((backend) => ({ ...stateNow(backend, series), label: backend.label }));
+  const troubled = states.filter(({ state }) => state in TROUBLE);
+  const last = Math.max(...figures.incidents.map(({ to_ms: to }) => to));
+  const isOver = troubled.length === 0 && window.to_ms - last > OVER_MS;
+  const isBad = window.error_share >= MANY_ERRORS || troubled.length === backends.length;
+  const isPast = window.end !== "now";
+  const [tone, word] = window.requests === 0 ? ["none", "No requests"]
+    : window.errors === 0 && troubled.length === 0 ? ["good", isPast ? "It was" : "Yes"]
+    : isOver ? ["warn", isPast ? "Mostly" : "Yes, again"]
+    : isBad ? ["bad", isPast ? "It was not" : "No"] : ["warn", "Mostly"];
+  setAttribute(find("verdict"), "data-tone", tone);
+  say("verdict-word", word);
+  say("verdict-text", tone === "none"
+    ? `There were none over the ${name}.`
+    : [errorsText(figures, last), troubleText(troubled, states, isPast)].join(" "));
+}
+
+function errorsText({ window, incidents }, last) {
+  const fast = `95 % took ${millis(window.p95_ms)} ms or less.`;
+  if (window.errors === 0) return `No request failed, and ${fast}`;
+  const [worst] = [...incidents].sort((one, other) => other.requests - one.requests);
+  const cause = worst === undefined ? "" : `, most of them ${kindOf(worst)}`;
+  return `${percent(window.error_share)} of requests failed${cause}, the last at ${time(last)}. ${fast}`;
+}
+
+function troubleText(troubled, states, isPast) {
+  if (troubled.length === 0) {
+    const [all, up] = [states.length, states.filter(({ state }) => state === "up").length];
+    const answer = isPast ? "answered" : `answer${up === 1 ? "s" : ""}`;
+    if (up < all) return `${up} of ${all} backends ${answer}; the rest had no requests lately.`;
+    if (all === 1) return `The backend ${answer}.`;
+    return all === 2 ? `Both backends ${answer}.` : `All ${all} backends ${answer}.`;
+  }
+  const named = troubled.slice(0, NAMED).map(({ label, state }) => `${label} ${TROUBLE[state]}`);
+  const more = troubled.length - named.length;
+  return `${named.join(", ")}${more > 0 ? `, and ${more} more have trouble` : ""}.`;
+}
+
+function kindOf({ status, fault }) {
+  return `${status ?? "no status"}${fault === "" ? "" : ` ${fault}`}`;
+}
+
+function showTiles(figures, name) {
+  const { window, recent } = figures;
+  const isPast = window.name === "range";
+  say("rate", rate(isPast ? window.requests_per_s : figures.requests_per_s));
+  say("rate-note", `${isPast ? "" : `${rate(window.requests_per_s)} `}over the ${name}`);
+  say("mean", millis(window.mean_ms));
+  say("mean-note", `${millis(recent.mean_ms)} over the last ${recent.requests}`);
+  for (const quantile of ["p50", "p95", "p99"]) say(quantile, millis(window[`${quantile}_ms`]));
+  say("errors", percent(window.error_share));
+  say("errors-note", `${count(window.errors)} of ${count(window.requests)}`);
+  const level = window.errors === 0 ? "none" : window.error_share < MANY_ERRORS ? "some" : "many";
+  setAttribute(find("error-tile"), "data-errors", level);
+  find("errors-open").hidden = window.errors === 0;
+  showSpark(figures.series.requests.slice(0, -1));
+}
+
+/** A line of the request rate, without an axis. The newest slot is not over, so it is left out. */
+function showSpark(requests) {
+  const highest = Math.max(...requests, 1);
+  const step = 120 / Math.max(requests.length - 1, 1);
+  const height = (value) => 30 - (value / highest) * 28;
+  const points = requests.map((value, index) => `${index * step},${height(value)}`).join(" ");
+  setAttribute(find("spark").firstElementChild, "points", points);
+}
+
+let shown = [];
+let open = () => {};
+
+/** `onOpen` gets the errors of which someone wants to see the requests. */
+export function listenToIncidents(onOpen) {
+  open = onOpen;
+  find("errors-open").addEventListener("click", () => {
+    showList(find("incidents").hidden);
+    if (!find("incidents").hidden) find("incidents-list").querySelector("button")?.focus();
+  });
+}
+
+function showList(isShown) {
+  find("incidents").hidden = !isShown;
+  setAttribute(find("errors-open"), "aria-expanded", String(isShown));
+}
+
+function showIncidents({ incidents, backends }) {
+  if (incidents.length === 0) showList(false);
+  shown = [...incidents].sort((one, other) => other.requests - one.requests);
+  const labels = new Map(backends.map(({ name, label }) => [name, label]));
+  const list = find("incidents-list");
+  resize(list, incidents.length, (at) => {
+    const item = document.createElement("li");
+    const button = add(item, "button");
+    button.type = "button";
+    for (const kind of ["what", "times", "where", "when"]) add(button, "span", kind);
+    button.addEventListener("click", () => open(shown[at]));
+    return item;
+  });
+  shown.forEach((incident, at) => {
+    const [what, times, where, when] = list.children[at].firstElementChild.children;
+    const { backend, requests, from_ms: from, to_ms: to } = incident;
+    setText(what, kindOf(incident));
+    setText(times, ` × ${count(requests)} `);
+    setText(where, backend === null ? "no backend" : labels.get(backend) ?? backend);
+    const isShort = time(from) === time(to);
+    setText(when, ` ${since(from)}${isShort ? "" : ` – ${time(to)}`}`);
+  });
+  const [all, groups] = [incidents.reduce((sum, { requests }) => sum + requests, 0), incidents.length];
+  say("incidents-note", `${many(all, "error")} in ${many(groups, "group")}, the largest first. ` +
+    "Each opens its time and its requests.");
+}
