@@ -16,6 +16,7 @@ pub mod ports;
 mod process;
 pub mod relay;
 mod render;
+pub mod replay;
 pub mod report;
 pub mod scenario;
 pub mod scenarios;

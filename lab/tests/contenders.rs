@@ -43,6 +43,7 @@ impl Running {
             folder: folder.path(),
             cores: &[tidegate::reactor::cores::allowed().unwrap()[0]],
             proxies: &Proxies::default(),
+            log: None,
         };
         let command = contender.command(tools, &job).unwrap();
         let mut process = Process::spawn_group(Command::new(command.program).args(command.args));

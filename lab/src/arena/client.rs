@@ -77,7 +77,9 @@ pub(super) struct Clients<'a> {
     bin: Duration,
     /// When clients of a closed loop send their next requests.
     ready: BinaryHeap<Reverse<Instant>>,
-    /// What follows the seed in a request of each class, and the head for each target.
+    /// What comes before the seed in a request of each class, what follows it, and the head for
+    /// each target.
+    paths: Vec<String>,
     classes: Vec<String>,
     heads: Vec<String>,
     /// Requests that are measured and under way.
@@ -117,6 +119,7 @@ impl<'a> Clients<'a> {
             bin,
             ready: std::iter::repeat_n(Reverse(begin), clients).collect(),
             classes: scenario.classes.iter().map(query).collect(),
+            paths: paths(&scenario.classes),
             heads: targets.iter().map(|to| format!(" HTTP/1.1\r\nHost: {to}\r\n\r\n")).collect(),
             open: 0,
             seen: Seen {
@@ -146,6 +149,19 @@ impl<'a> Clients<'a> {
     fn is_poll(&self, ticket: &Ticket) -> bool {
         self.scenario.classes[ticket.request.class].wait.is_some()
     }
+}
+
+/// How a request of each class begins. Classes have paths of their own, so that logs tell them from
+/// each other.
+fn paths(classes: &[Class]) -> Vec<String> {
+    let path = |class: &Class| {
+        if classes.len() == 1 {
+            return "GET /?seed=".to_owned();
+        }
+        let name = class.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        format!("GET /{name}?seed=")
+    };
+    classes.iter().map(path).collect()
 }
 
 /// The part of a query that makes a request one of this class.
@@ -204,8 +220,8 @@ impl Traffic for Clients<'_> {
             let _ = self.seen.lag.record(micros(now - ticket.start));
         }
         let Request { class, proxy, seed, .. } = ticket.request;
-        let seed = format!("GET /?seed={seed}");
-        for part in [&seed, &self.classes[class], &self.heads[proxy]] {
+        let seed = seed.to_string();
+        for part in [&self.paths[class], &seed, &self.classes[class], &self.heads[proxy]] {
             bytes.extend_from_slice(part.as_bytes());
         }
     }

@@ -90,6 +90,8 @@ pub struct Job<'a> {
     pub cores: &'a [usize],
     /// What the scenario says of proxies: workers, response timeout, attempts.
     pub proxies: &'a Proxies,
+    /// Where its log goes, if it is ours: a folder, and its number among the proxies there, from 1.
+    pub log: Option<(&'a Path, usize)>,
 }
 
 /// A backend, as a proxy knows it.
@@ -269,6 +271,7 @@ impl Contender {
             folder: Path::new("arena"),
             cores: &[1],
             proxies: &Proxies::default(),
+            log: None,
         });
         Some(Entrant {
             name: self.name.to_owned(),

@@ -1,5 +1,6 @@
 //! What an arena runs.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::contender::Contender;
@@ -42,6 +43,8 @@ pub struct Plan {
     pub contenders: Vec<Contender>,
     /// Rounds per scenario, in each of which every contender has one turn.
     pub rounds: u32,
+    /// A folder in which the logs of tidegate in the first round are kept, by scenario.
+    pub logs: Option<PathBuf>,
 }
 
 impl Plan {

@@ -56,6 +56,8 @@ pub(super) struct Turn<'a> {
     /// A folder for the contender's files.
     pub(super) folder: &'a Path,
     pub(super) place: &'a Place,
+    /// Where logs go, if they are kept.
+    pub(super) logs: Option<&'a Path>,
 }
 
 /// The processes of a contender, with the address of each.
@@ -120,6 +122,7 @@ impl Turn<'_> {
                 folder: &folder,
                 cores: &self.place.proxy,
                 proxies: &self.scenario.proxies,
+                log: self.logs.map(|folder| (folder, index + 1)),
             };
             let command = match self.contender.command(self.tools, &job) {
                 Ok(command) => command,

@@ -49,7 +49,8 @@ pub fn run(plan: &Plan, folder: &Path, progress: &mut dyn Progress) -> Result<Re
         left_out,
         scenarios: Vec::new(),
     };
-    let arena = Arena { rounds: plan.rounds, contenders, tools, lab, signals, folder, allowed };
+    let (rounds, logs) = (plan.rounds, plan.logs.as_deref());
+    let arena = Arena { rounds, contenders, tools, lab, signals, folder, allowed, logs };
     for (name, scenario) in &plan.scenarios {
         let measured = arena.measure(name, scenario, progress)?;
         results.scenarios.push(measured);
@@ -79,6 +80,8 @@ struct Arena<'a> {
     signals: Signals,
     folder: &'a Path,
     allowed: Vec<usize>,
+    /// Where logs of the first round go, if they are kept.
+    logs: Option<&'a Path>,
 }
 
 impl Arena<'_> {
@@ -92,6 +95,10 @@ impl Arena<'_> {
         fs::create_dir_all(&folder).map_err(system("make a folder"))?;
         let file = folder.join("scenario.toml");
         fs::write(&file, scenario.to_string()).map_err(system("write a scenario"))?;
+        let logs = self.logs.map(|logs| logs.join(name.replace('/', "-")));
+        if let Some(logs) = &logs {
+            fs::create_dir_all(logs).map_err(system("make a folder for logs"))?;
+        }
         let mut entries = Vec::new();
         for index in Plan::line_up(scenario, &self.contenders) {
             let Contender { program, simulated, .. } = self.contenders[index];
@@ -122,6 +129,7 @@ impl Arena<'_> {
                     signals: &self.signals,
                     folder: &folder.join(contender.name),
                     place: &place,
+                    logs: logs.as_deref().filter(|_| round == 0),
                 };
                 let mut outcome = turn.run()?;
                 if outcome.as_ref().is_ok_and(|round| round.is_disturbed) {

@@ -15,6 +15,7 @@ pub(crate) mod time;
 mod watch;
 mod work;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -76,6 +77,13 @@ pub(crate) struct Ask {
     pub(crate) seed: u64,
 }
 
+/// How long a backend takes for requests, if a log says it.
+pub(crate) trait Recorded: std::fmt::Debug + Send + Sync {
+    /// How long a request takes on which the work begins now, and which has this place (the cost
+    /// that was [asked](Ask)) in the log.
+    fn time(&self, place: f64, now: Time) -> f64;
+}
+
 /// What its caller has to do something about.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome<T> {
@@ -119,6 +127,12 @@ impl<T> Fleet<T> {
     pub(crate) fn new<'a>(groups: impl Iterator<Item = &'a Group>) -> Self {
         let servers = groups.map(Server::new).collect();
         Self { servers, jobs: Jobs::default(), rng: Rng::with_seed(0) }
+    }
+
+    /// Backends take their times from a log: one for each of them.
+    pub(crate) fn replay(&mut self, recorded: Vec<Arc<dyn Recorded>>) {
+        let pairs = self.servers.iter_mut().zip(recorded);
+        pairs.for_each(|(server, recorded)| server.replay(recorded));
     }
 
     /// Scripts begin at `zero`, and speeds drift by `rng` from now on.
@@ -271,18 +285,17 @@ impl<T> Fleet<T> {
     /// A backend gets so much work.
     fn enter(&mut self, backend: usize, key: Key, work: f64, now: Time, agenda: &mut impl Agenda) {
         let server = &mut self.servers[backend];
-        let (slowness, read) = (server.slowness(), server.watch.read(now));
-        match &mut server.work {
-            Work::Slots(slots) => {
-                let has_slot = slots.enter(key);
-                if has_slot {
-                    self.serve(key, now, agenda);
-                }
+        let read = server.watch.read(now);
+        if let Work::Slots(slots) = &mut server.work {
+            if slots.enter(key) {
+                self.serve(key, now, agenda);
             }
-            Work::Cores(cores) => {
-                cores.enter(key, work * slowness, read);
-                self.await_share(backend, now, agenda);
-            }
+            return;
+        }
+        let time = server.time(work, now);
+        if let Work::Cores(cores) = &mut server.work {
+            cores.enter(key, time, read);
+            self.await_share(backend, now, agenda);
         }
     }
 
@@ -291,7 +304,7 @@ impl<T> Fleet<T> {
         let Some(job) = self.jobs.get(key) else { return false };
         let Stage::Queued(work) = job.stage else { return false };
         let server = &self.servers[job.backend];
-        let due = server.watch.read(now) + whole(work * server.slowness());
+        let due = server.watch.read(now) + whole(server.time(work, now));
         (job.stage, job.since) = (Stage::Served(due), now);
         agenda.add(server.watch.at(due, now), Event::Finish(key));
         true

@@ -1,5 +1,6 @@
 //! A backend: what it does with requests, and what its script does with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -7,7 +8,7 @@ use fastrand::Rng;
 use super::time::{MILLISECOND, Time, duration, nanos};
 use super::watch::Watch;
 use super::work::Work;
-use super::{Change, OK};
+use super::{Change, OK, Recorded};
 use crate::scenario::{Conduct, Drift, Group, normal};
 
 /// How often a speed that drifts changes.
@@ -29,6 +30,8 @@ pub(super) struct Server {
     /// How many times as long everything takes by its script.
     slow: f64,
     drift: Option<Drifting>,
+    /// How long requests take if a log says it.
+    recorded: Option<Arc<dyn Recorded>>,
     /// The number of requests that it was to work on.
     turn: usize,
 }
@@ -51,10 +54,16 @@ impl Server {
             conduct: None,
             slow: 1.0,
             drift: group.drift.map(|drift| Drifting { drift, deviation: 0.0 }),
+            recorded: None,
             turn: 0,
         };
         server.follow_script(0);
         server
+    }
+
+    /// Takes times from a log instead of drawing them.
+    pub(super) fn replay(&mut self, recorded: Arc<dyn Recorded>) {
+        self.recorded = Some(recorded);
     }
 
     /// Its script begins at `zero`, and its speed is drawn.
@@ -71,17 +80,27 @@ impl Server {
         !matches!(self.conduct, Some(Conduct::Refuse | Conduct::Restart | Conduct::Absent))
     }
 
-    /// How long the next request takes at normal speed, and the status of its answer.
+    /// How long the next request takes at normal speed, and the status of its answer. Where a log
+    /// says how long, its place there stands instead of the time.
     pub(super) fn draw(&mut self, cost: f64, noise: u64) -> (f64, u16) {
         let mut rng = Rng::with_seed(noise);
-        let work = self.group.service.draw(self.turn, &mut rng) * cost;
+        let drawn = self.group.service.draw(self.turn, &mut rng) * cost;
+        let work = if self.recorded.is_some() { cost } else { drawn };
         self.turn += 1;
         let is_error = self.group.errors > 0.0 && rng.f64() < self.group.errors;
         (work, if is_error { UNAVAILABLE } else { OK })
     }
 
+    /// How long what was [drawn](Self::draw) takes if the work on it begins now.
+    pub(super) fn time(&self, work: f64, now: Time) -> f64 {
+        match &self.recorded {
+            Some(recorded) => recorded.time(work, now),
+            None => work * self.slowness(),
+        }
+    }
+
     /// How many times as long everything takes now.
-    pub(super) fn slowness(&self) -> f64 {
+    fn slowness(&self) -> f64 {
         let Some(Drifting { drift, deviation }) = &self.drift else { return self.slow };
         // So that the mean speed is 1.
         self.slow * (0.5 * drift.sigma * drift.sigma - deviation).exp()

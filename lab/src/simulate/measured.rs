@@ -12,19 +12,19 @@ pub struct Tally {
     sum: f64,
     errors: u64,
     /// Attempts by backend.
-    pub(super) sent: Vec<u64>,
+    pub(crate) sent: Vec<u64>,
 }
 
 /// Values are exact to a thousandth.
 const DIGITS: u8 = 3;
 
 impl Tally {
-    fn new(backends: usize) -> Result<Self, hdrhistogram::CreationError> {
+    pub(crate) fn new(backends: usize) -> Result<Self, hdrhistogram::CreationError> {
         let latencies = Histogram::new(DIGITS)?;
         Ok(Self { latencies, sum: 0.0, errors: 0, sent: vec![0; backends] })
     }
 
-    fn record(&mut self, latency: Time, is_error: bool) {
+    pub(crate) fn record(&mut self, latency: Time, is_error: bool) {
         let _ = self.latencies.record(latency);
         self.sum += latency as f64;
         self.errors += u64::from(is_error);

@@ -5,6 +5,7 @@
 
 mod baseline;
 mod contender;
+mod log;
 mod matrix;
 mod measured;
 mod proxy;
@@ -13,15 +14,18 @@ pub mod targets;
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "runs are the same each time, and none is exactly 0")]
 mod tests;
+pub(crate) mod workload;
 mod world;
 
 use tidegate::balance::{InvalidOptions, RegistryFull};
 
 use crate::scenario::Scenario;
+use workload::{Drawn, Workload};
 use world::World;
 
 pub use baseline::Kind;
 pub use contender::Contender;
+pub use log::{LogError, simulate_log};
 pub use matrix::Matrix;
 pub use measured::{Measured, Tally};
 pub use report::Report;
@@ -48,7 +52,19 @@ pub fn simulate(scenario: &Scenario, contender: Contender) -> Result<Measured, S
     let backends = scenario.each_backend().count();
     let mut measured = Measured::new(backends, scenario.focus.len())?;
     for seed in 1..=scenario.run.seeds {
-        measured.add(&World::new(scenario, contender, seed)?.run()?);
+        let workload = Drawn::new(scenario, seed);
+        measured.add(&run(scenario, workload, contender, seed)?.0);
     }
     Ok(measured)
+}
+
+/// One run of a scenario's backends and proxies under this workload; what was measured, and the
+/// workload as it is then.
+pub(crate) fn run<W: Workload>(
+    scenario: &Scenario,
+    workload: W,
+    contender: Contender,
+    seed: u64,
+) -> Result<(Measured, W), SimulateError> {
+    World::new(scenario, workload, contender, seed)?.run()
 }

@@ -14,9 +14,16 @@ use super::SimulateError;
 use super::contender::Contender;
 use super::measured::Measured;
 use super::proxy::Proxy;
-use crate::fleet::time::{Time, duration, nanos};
+use super::workload::{Ended, Workload};
+use crate::fleet::time::{Time, nanos};
 use crate::fleet::{self, Change, Events, Fleet, Key, Outcome, Table};
-use crate::scenario::{Conduct, Load, PATIENCE, Requests, Scenario, Streams};
+use crate::scenario::{Conduct, Scenario, Streams};
+
+/// The status of a request that no backend takes, of one whose attempts all failed, and of one that
+/// was not answered in time.
+const NO_BACKEND: u16 = 503;
+const NO_CONNECTION: u16 = 502;
+const NO_ANSWER: u16 = 504;
 
 /// Something that happens at an instant.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -38,7 +45,7 @@ impl From<fleet::Event> for Event {
     }
 }
 
-pub(super) struct World<'a> {
+pub(super) struct World<'a, W> {
     scenario: &'a Scenario,
     now: Time,
     begin: Time,
@@ -48,7 +55,7 @@ pub(super) struct World<'a> {
     timeouts: VecDeque<(Time, Key)>,
     /// When each attempt may be parked next. Each is looked at once in a second.
     parks: VecDeque<(Time, Key)>,
-    requests: Requests<'a>,
+    workload: W,
     drift: Rng,
     /// What it has are attempts of requests.
     fleet: Fleet<Attempt>,
@@ -60,14 +67,16 @@ pub(super) struct World<'a> {
     open: u64,
 }
 
-impl<'a> World<'a> {
+impl<'a, W: Workload> World<'a, W> {
     pub(super) fn new(
         scenario: &'a Scenario,
+        workload: W,
         contender: Contender,
         seed: u64,
     ) -> Result<Self, SimulateError> {
-        let Streams { arrivals, requests, drift, mut policies } = Streams::new(seed);
-        let fleet = Fleet::new(scenario.each_backend());
+        let Streams { drift, mut policies, .. } = Streams::new(seed);
+        let mut fleet = Fleet::new(scenario.each_backend());
+        fleet.replay(workload.recorded());
         let mut proxies = Vec::new();
         for _ in 0..scenario.proxies.count {
             let rng = policies.fork();
@@ -88,7 +97,7 @@ impl<'a> World<'a> {
             events: Events::default(),
             timeouts: VecDeque::new(),
             parks: VecDeque::new(),
-            requests: Requests::new(scenario, arrivals, requests),
+            workload,
             drift,
             measured: Measured::new(fleet.len(), scenario.focus.len())?,
             fleet,
@@ -98,9 +107,10 @@ impl<'a> World<'a> {
         })
     }
 
-    pub(super) fn run(mut self) -> Result<Measured, SimulateError> {
+    /// What was measured, and the workload as it is then.
+    pub(super) fn run(mut self) -> Result<(Measured, W), SimulateError> {
         self.start();
-        let last = self.end + nanos(PATIENCE);
+        let last = self.end + nanos(self.workload.patience());
         while let Some(at) = self.next_at()
             && (at <= self.end || self.open > 0 && at <= last)
         {
@@ -120,15 +130,15 @@ impl<'a> World<'a> {
             }
         }
         for request in std::mem::take(&mut self.pending).into_values() {
-            self.count(&request, true);
+            self.count(&request, NO_ANSWER);
         }
         self.measured.seconds = self.scenario.run.length.as_secs_f64();
-        Ok(self.measured)
+        Ok((self.measured, self.workload))
     }
 
     fn start(&mut self) {
-        if let Load::Closed { clients } = self.scenario.load {
-            (0..clients).for_each(|_| self.events.push(0, Event::Arrive));
+        for at in self.workload.opening() {
+            self.events.push(at, Event::Arrive);
         }
         self.await_arrival();
         self.fleet.begin(0, self.drift.clone(), 0, &mut self.events);
@@ -167,18 +177,18 @@ impl<'a> World<'a> {
     }
 
     fn await_arrival(&mut self) {
-        if let Some(at) = self.requests.next_at() {
-            self.events.push(nanos(at), Event::Arrive);
+        if let Some(at) = self.workload.next_at() {
+            self.events.push(at, Event::Arrive);
         }
     }
 
     fn arrive(&mut self) {
-        let drawn = self.requests.take(duration(self.now));
+        let drawn = self.workload.take(self.now);
         self.await_arrival();
-        let (came, tried) = (self.now, Tried::default());
+        let (came, tried, last) = (self.now, Tried::default(), None);
         let (out, waits) = (Vec::new(), None);
         let (attempts, hedges) = (0, 0);
-        let request = Request { came, drawn, tried, attempts, hedges, out, waits, waited: 0 };
+        let request = Request { came, drawn, tried, attempts, hedges, last, out, waits, waited: 0 };
         self.open += u64::from(self.is_counted(&request));
         let key = self.pending.insert(request);
         self.dispatch(key);

@@ -57,8 +57,9 @@ fn requests_come_when_and_as_the_simulator_has_them() {
     for (start, text) in &sent {
         assert_eq!(expected.next_at(), Some(*start));
         let Request { class, proxy, seed, .. } = expected.take(*start);
-        let (cost, host) = (["1", "20.5"][class], TARGETS[proxy]);
-        let line = format!("GET /?seed={seed}&cost={cost} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let (path, host) = (["small", "large"][class], TARGETS[proxy]);
+        let query = format!("seed={seed}&cost={}", ["1", "20.5"][class]);
+        let line = format!("GET /{path}?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         assert_eq!(*text, line);
     }
     assert!(sent.len() > 300, "{}", sent.len());

@@ -39,6 +39,13 @@ pub(super) fn tidegate(policy: Policy, job: &Job<'_>) -> Recipe {
     ];
     args.extend(settings.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
     args.extend(hedging(proxies));
+    if let Some((folder, number)) = job.log {
+        let number = if number == 1 { String::new() } else { format!(".{number}") };
+        let log = folder.join(format!("{}{number}.csv", policy.name()));
+        args.extend(["--log".to_owned(), log.display().to_string()]);
+    } else {
+        args.extend(["--log", "none"].map(str::to_owned));
+    }
     Recipe { files: vec![], variables: vec![], args }
 }
 
@@ -61,7 +68,7 @@ pub(super) fn hyper(job: &Job<'_>) -> Recipe {
     let upstreams = job.backends.iter().map(|backend| format!("http://{}", backend.address));
     let mut args = common("p2c-peak-ewma", job, upstreams);
     let timeout = format!("{}ms", job.proxies.response_timeout.as_millis());
-    let words = ["--client", "own-pool", "--response-timeout", &timeout];
+    let words = ["--client", "own-pool", "--response-timeout", &timeout, "--log", "none"];
     args.extend(words.map(str::to_owned));
     Recipe { files: vec![], variables: vec![], args }
 }
@@ -72,8 +79,7 @@ fn common(policy: &str, job: &Job<'_>, upstreams: impl Iterator<Item = String>) 
     // Several workers share a core if there are too few.
     let cores: Vec<usize> = job.cores.iter().copied().cycle().take(job.proxies.workers).collect();
     let pin = process::list(&cores);
-    let words =
-        [policy, "--listen", &listen, "--log", "none", "--workers", &workers, "--pin", &pin];
+    let words = [policy, "--listen", &listen, "--workers", &workers, "--pin", &pin];
     let upstreams = upstreams.flat_map(|upstream| ["--upstream".to_owned(), upstream]);
     words.into_iter().map(str::to_owned).chain(upstreams).collect()
 }
@@ -85,7 +91,7 @@ pub(super) const TIDEGATE_CHOICES: [&str; 5] = [
     "--hedge and its delay, attempts and --hedge-same: those of the scenario, off unless it says \
      otherwise",
     "weights, limits and backups are options of the upstreams",
-    "--log none: no contender logs requests",
+    "--log none: no contender logs requests, unless --logs asks for it",
 ];
 
 pub(super) const HYPER_CHOICES: [&str; 5] = [

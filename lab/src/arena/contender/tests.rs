@@ -24,6 +24,7 @@ fn text_for(name: &str, backends: &[BackendSpec], proxies: &Proxies) -> String {
         folder: Path::new("/folder"),
         cores: &[0, 3],
         proxies,
+        log: None,
     });
     recipe.text(contender.program.executable())
 }
@@ -200,6 +201,7 @@ fn what_is_not_there_is_named_with_what_installs_it() {
         folder: folder.path(),
         cores: &[0],
         proxies: &Proxies::default(),
+        log: None,
     };
     for (name, absence) in [
         ("nginx-least-time", "nginx is not installed: ./scripts/setup --arena"),

@@ -64,7 +64,7 @@ pub(crate) struct ArenaFlags {
     #[arg(
         long, value_name = "FILE",
         conflicts_with_all = [
-            "scenario", "contender", "rounds", "seconds", "quick", "workers", "hedge",
+            "scenario", "contender", "rounds", "seconds", "quick", "workers", "logs", "hedge",
             "hedge_delay", "hedge_attempts", "hedge_same",
         ],
     )]
@@ -72,6 +72,11 @@ pub(crate) struct ArenaFlags {
 
     #[command(flatten)]
     hedging: HedgeFlags,
+
+    /// Keep the logs of tidegate's first rounds in this folder: `<scenario>/<policy>.csv`; else
+    /// it writes none
+    #[arg(long, value_name = "FOLDER")]
+    logs: Option<PathBuf>,
 
     /// Folder for arena.json and arena.html
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
@@ -140,6 +145,12 @@ impl ArenaFlags {
             scenarios: names.into_iter().map(read).collect::<Result<_, _>>()?,
             contenders,
             rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }),
+            logs: self
+                .logs
+                .as_deref()
+                .map(std::path::absolute)
+                .transpose()
+                .map_err(|it| it.to_string())?,
         })
     }
 

@@ -9,6 +9,7 @@ mod load;
 mod meter;
 mod places;
 mod relay;
+mod replay;
 mod report;
 mod scenarios;
 mod scratch;
@@ -30,6 +31,7 @@ use clap::{Parser, Subcommand};
 use explain::ExplainFlags;
 use load::LoadFlags;
 use relay::RelayFlags;
+use replay::ReplayFlags;
 use report::ReportFlags;
 use scenarios::ScenariosFlags;
 use setup::SetupFlags;
@@ -117,6 +119,9 @@ enum Task {
     /// Compare policies in simulated time, in scenarios written as files
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(SimulateFlags),
+    /// Predict from a log what other policies would have made of the same requests
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(ReplayFlags),
     /// Run clients and backends that misbehave, and account for every request
     #[command(after_help = soak::EXAMPLES)]
     Soak(SoakFlags),
@@ -154,6 +159,7 @@ fn run(task: Task) -> ExitCode {
         Task::Load(flags) => flags.run(),
         Task::Relay(flags) => flags.run(),
         Task::Simulate(flags) => flags.run(),
+        Task::Replay(flags) => flags.run(),
         Task::Soak(flags) => flags.run(),
         Task::Origin(flags) => flags.run(),
         Task::Backends(flags) => flags.run(),

@@ -1,5 +1,6 @@
 //! `simulate` on the command line.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::{Args, value_parser};
 use serde_json::{Map, Value};
 use tidegate_lab::scenario::{BUILTIN, Load, ReadError, Scenario};
 use tidegate_lab::simulate::targets::{self, Judge, TARGETS};
-use tidegate_lab::simulate::{Contender, Matrix, Report, simulate};
+use tidegate_lab::simulate::{Contender, Matrix, Report, simulate, simulate_log};
 
 use crate::hedge::HedgeFlags;
 use crate::meter::Meter;
@@ -69,6 +70,11 @@ pub(crate) struct SimulateFlags {
     #[command(flatten)]
     hedging: HedgeFlags,
 
+    /// Also write the requests of one run with each policy as logs of the proxy to this folder:
+    /// `<policy>.csv`, warm-up included
+    #[arg(long, value_name = "FOLDER")]
+    logs: Option<PathBuf>,
+
     /// Print JSON in place of tables
     #[arg(long)]
     json: bool,
@@ -108,6 +114,15 @@ impl SimulateFlags {
         let mut report = Report::new(&scenario);
         for (position, contender) in (0..).zip(contenders) {
             meter.at(position, contender.name());
+            if let Some(folder) = &self.logs {
+                let path = folder.join(format!("{contender}.csv"));
+                if let Err(error) = std::fs::create_dir_all(folder) {
+                    return fail(1, &format!("can't make {}: {error}", folder.display()));
+                }
+                if let Err(error) = simulate_log(&scenario, contender, 1, &path) {
+                    return fail(1, &format!("{}: {error}", path.display()));
+                }
+            }
             match simulate(&scenario, contender) {
                 Ok(measured) => report.add(contender, measured),
                 Err(error) => return fail(1, &error),

@@ -4,14 +4,11 @@ use tidegate::balance::{Choice, Lease, Outcome, Tried};
 use tidegate::proxy::hedging::Hedger;
 use tidegate::proxy::queue::Ticket;
 
-use super::{Event, World};
-use crate::fleet::time::{MILLISECOND, SECOND, Time, duration, nanos};
-use crate::fleet::{Answer, Ask, Key};
+use super::{Ended, Event, NO_ANSWER, NO_BACKEND, NO_CONNECTION, Workload, World};
+use crate::fleet::time::{SECOND, Time, duration, nanos};
+use crate::fleet::{Answer, Key};
 use crate::scenario::Request as Drawn;
-
-/// A client whose request failed at once sends the next one after this time, because without any
-/// time would stand still.
-const RETRY_PAUSE: Time = MILLISECOND;
+use crate::simulate::workload::Dispatch;
 
 /// One request of a client.
 #[derive(Debug)]
@@ -24,6 +21,8 @@ pub(super) struct Request {
     pub(super) attempts: usize,
     /// Those of them that were begun beside others.
     pub(super) hedges: u8,
+    /// The one begun last.
+    pub(super) last: Option<Dispatch>,
     /// Those that are waited for, by their keys in the fleet; the one begun last is the last.
     pub(super) out: Vec<Key>,
     /// Its place in the queue, while it waits there.
@@ -52,7 +51,7 @@ pub(super) struct Attempt {
     sent: Time,
 }
 
-impl World<'_> {
+impl<W: Workload> World<'_, W> {
     /// Sends a request to a backend, and to another one if that refuses it, or has it wait for one.
     pub(super) fn dispatch(&mut self, key: Key) {
         loop {
@@ -65,7 +64,7 @@ impl World<'_> {
             let lease = match proxy.acquire(worker, &request.tried, self.now) {
                 Choice::Go(lease) => lease,
                 Choice::Wait => return self.join_queue(key),
-                Choice::Nobody => return self.complete(key, true),
+                Choice::Nobody => return self.complete(key, NO_BACKEND),
             };
             if self.try_backend(key, lease, false) || !self.may_retry(key) {
                 return;
@@ -89,15 +88,18 @@ impl World<'_> {
             self.measured.sent(backend, drawn.focus);
         }
         request.tried.insert(lease.backend());
+        let (attempt, in_flight) = (request.attempts, lease.in_flight());
+        let to = Dispatch { backend, attempt, in_flight, at: now };
+        request.last = Some(to);
         if self.fleet.listens(backend) {
-            self.send(key, backend, Attempt { request: key, lease, is_hedge, sent: now });
+            self.send(key, to, Attempt { request: key, lease, is_hedge, sent: now });
             return true;
         }
         proxy.end(drawn.worker, lease, Outcome::Unreachable, 0, now);
         if is_hedge {
             proxy.hedge_ended(false);
         } else if !self.may_retry(key) {
-            self.complete(key, true);
+            self.complete(key, NO_CONNECTION);
         }
         false
     }
@@ -112,12 +114,10 @@ impl World<'_> {
     }
 
     /// An attempt reaches its backend, which takes connections.
-    fn send(&mut self, key: Key, backend: usize, attempt: Attempt) {
+    fn send(&mut self, key: Key, to: Dispatch, attempt: Attempt) {
         let Some(request) = self.pending.get(key) else { return };
-        let (now, drawn) = (self.now, request.drawn);
-        let class = &self.scenario.classes[drawn.class];
-        let seed = drawn.seed.wrapping_add(request.attempts as u64 - 1);
-        let ask = Ask { cost: class.cost, wait: class.wait, seed };
+        let (now, drawn, backend) = (self.now, request.drawn, to.backend);
+        let ask = self.workload.ask(&drawn, to);
         let timeout = now + nanos(self.scenario.proxies.response_timeout);
         let is_special = self.fleet.conduct(backend).is_some();
         let is_probe = attempt.lease.is_probe();
@@ -125,7 +125,7 @@ impl World<'_> {
         request.out.push(job);
         self.parks.push_back((now + SECOND, job));
         // A long poll is not slow: it has no timeout.
-        if is_special || class.wait.is_none() {
+        if is_special || ask.wait.is_none() {
             self.timeouts.push_back((timeout, job));
         }
         let proxy = &mut self.proxies[drawn.proxy];
@@ -168,7 +168,7 @@ impl World<'_> {
         self.end(attempt, outcome, status < 500);
         let is_last = self.pending.get(key).is_some_and(|request| request.out.is_empty());
         if status < 500 || is_last {
-            self.complete(key, status >= 400);
+            self.complete(key, status);
         }
     }
 
@@ -195,7 +195,7 @@ impl World<'_> {
             let key = attempt.request;
             self.end(attempt, Outcome::Failed, false);
             if self.pending.get(key).is_some_and(|request| request.out.is_empty()) {
-                self.complete(key, true);
+                self.complete(key, NO_ANSWER);
             }
         }
     }
@@ -211,7 +211,7 @@ impl World<'_> {
 
     /// A request has ended. Its other attempts are cancelled: the proxy reads their answers and
     /// drops them, so their backends notice nothing.
-    pub(super) fn complete(&mut self, key: Key, is_error: bool) {
+    pub(super) fn complete(&mut self, key: Key, status: u16) {
         let Some(request) = self.pending.get(key) else { return };
         for job in std::mem::take(&mut request.out) {
             if let Some(attempt) = self.fleet.disown(job) {
@@ -219,18 +219,19 @@ impl World<'_> {
             }
         }
         let Some(request) = self.pending.remove(key) else { return };
-        self.count(&request, is_error);
-        if self.requests.next_at().is_none() {
-            let pause = if self.now == request.came { RETRY_PAUSE } else { 0 };
-            self.events.push(self.now + pause, Event::Arrive);
+        self.count(&request, status);
+        let Request { drawn, came, last, .. } = request;
+        let ended = Ended { request: drawn, came, at: self.now, status, last };
+        if let Some(at) = self.workload.ended(&ended) {
+            self.events.push(at, Event::Arrive);
         }
     }
 
     /// Counts a request as ended now.
-    pub(super) fn count(&mut self, request: &Request, is_error: bool) {
+    pub(super) fn count(&mut self, request: &Request, status: u16) {
         if self.is_counted(request) {
             self.open -= 1;
-            self.measured.ended(self.now - request.came, is_error, request.drawn.focus);
+            self.measured.ended(self.now - request.came, status >= 400, request.drawn.focus);
         }
     }
 
@@ -249,7 +250,7 @@ impl World<'_> {
             if self.may_retry(key) {
                 self.dispatch(key);
             } else if self.pending.get(key).is_some_and(|request| request.out.is_empty()) {
-                self.complete(key, true);
+                self.complete(key, NO_CONNECTION);
             }
         }
     }

@@ -4,18 +4,18 @@ use tidegate::balance::Choice;
 use tidegate::proxy::queue::Turn;
 
 use super::attempt::Wait;
-use super::{Event, World};
+use super::{Event, NO_BACKEND, Workload, World};
 use crate::fleet::Key;
 use crate::scenario::Request as Drawn;
 
-impl World<'_> {
+impl<W: Workload> World<'_, W> {
     /// A request waits, or is refused.
     pub(super) fn join_queue(&mut self, key: Key) {
         let Some(request) = self.pending.get(key) else { return };
         let Drawn { proxy, worker, .. } = request.drawn;
         let proxy = &self.proxies[proxy];
         let Some((ticket, turn)) = proxy.join_queue(worker, key.number(), &request.tried) else {
-            return self.complete(key, true);
+            return self.complete(key, NO_BACKEND);
         };
         let end = self.now + proxy.queue_timeout.saturating_sub(request.waited);
         self.events.push(end, Event::Waited(key));
@@ -62,7 +62,7 @@ impl World<'_> {
                     }
                     return;
                 }
-                Choice::Nobody => return self.complete(key, true),
+                Choice::Nobody => return self.complete(key, NO_BACKEND),
                 Choice::Wait => {
                     let Some(Wait { ticket, .. }) = &request.waits else { return };
                     let chance = match ticket.stays() {
@@ -84,7 +84,7 @@ impl World<'_> {
         let Some(request) = self.pending.get(key) else { return };
         let Some(Wait { end, .. }) = &request.waits else { return };
         if *end <= self.now {
-            return self.complete(key, true);
+            return self.complete(key, NO_BACKEND);
         }
         self.proxies[request.drawn.proxy].freed(request.drawn.worker, self.now);
     }
