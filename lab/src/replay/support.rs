@@ -14,6 +14,9 @@ pub(super) const LEAST_SAMPLES: usize = 30;
 /// A prediction of which a larger part is guessed is none.
 const MOST_GUESSED: f64 = 0.05;
 
+/// How many times as many requests as it had a backend may get whose limit the log does not show.
+const MOST_TIMES: u64 = 2;
+
 /// By what parts the replay of the policy that was used may miss the p50, the p95 and the p99.
 pub(super) const NEAR: [f64; 3] = [0.1, 0.1, 0.2];
 
@@ -51,6 +54,18 @@ pub enum Refusal {
         /// See `needed`.
         seen: usize,
     },
+    /// A policy would give a backend many times the requests of the log, which does not show its
+    /// limit.
+    Times {
+        /// Its URL.
+        backend: String,
+        /// The part of all requests that is guessed there.
+        guessed: f64,
+        /// The requests that it would get, and those that it had.
+        needed: u64,
+        /// See `needed`.
+        seen: usize,
+    },
     /// A policy would give a backend more at once than it was seen with.
     Beyond {
         /// Its URL.
@@ -69,6 +84,7 @@ impl Refusal {
             Self::Unseen { .. } => "unseen",
             Self::Missed { .. } => "missed",
             Self::Few { .. } => "few",
+            Self::Times { .. } => "times",
             Self::Beyond { .. } => "beyond",
         }
     }
@@ -99,6 +115,14 @@ impl fmt::Display for Refusal {
                 "{:.0} % of its requests would be guesses: {backend} would get {needed}, and had \
                  {seen} in the log, with more than ten standing for one at times. Run `tidegate \
                  round-robin --log FILE` with the same backends for a while, and replay that log",
+                100.0 * guessed
+            ),
+            Self::Times { backend, guessed, needed, seen } => write!(
+                f,
+                "{:.0} % of its requests would be guesses: {backend} would get {needed}, more than \
+                 {MOST_TIMES} times the {seen} that it had in the log, where its limit does not \
+                 show. Run `tidegate round-robin --log FILE` at a higher rate for a while, and \
+                 replay that log",
                 100.0 * guessed
             ),
             Self::Beyond { backend, guessed, seen } => write!(
@@ -164,15 +188,18 @@ fn of_backend(
     [needed, overused]: [u64; 2],
     part: &impl Fn(u64) -> f64,
 ) -> (f64, Refusal) {
-    let url = member.url.clone();
+    let (url, seen) = (member.url.clone(), backend.samples);
     let [_, most, _] = backend.levels;
     let is_limited = backend.division != Division::Unlimited;
-    let beyond: u64 = levels.iter().skip(most as usize + 1).sum();
-    let beyond = if is_limited { 0.0 } else { part(beyond) };
-    let few = part(if backend.samples == 0 { needed } else { overused });
-    if beyond > few {
+    let unless_limited = |count: u64| if is_limited { 0.0 } else { part(count) };
+    let beyond = unless_limited(levels.iter().skip(most as usize + 1).sum());
+    let times = unless_limited(needed.saturating_sub(MOST_TIMES * seen as u64));
+    let few = part(if seen == 0 { needed } else { overused });
+    if few >= beyond.max(times) {
+        (few, Refusal::Few { backend: url, guessed: few, needed, seen })
+    } else if beyond >= times {
         (beyond, Refusal::Beyond { backend: url, guessed: beyond, seen: most })
     } else {
-        (few, Refusal::Few { backend: url, guessed: few, needed, seen: backend.samples })
+        (times, Refusal::Times { backend: url, guessed: times, needed, seen })
     }
 }

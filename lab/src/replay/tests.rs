@@ -222,6 +222,17 @@ fn a_policy_that_would_do_what_was_never_seen_is_refused() {
 }
 
 #[test]
+fn a_policy_that_would_give_a_backend_many_times_what_it_had_is_refused_unless_its_limit_shows() {
+    // One request at a time, so it is never seen with more at once.
+    let rows = five_columns(&"abbbb".repeat(100), "least-conn", |it| 10_000 * it + 5001);
+    let (_folder, path) = written(&rows);
+    let (replay, prediction) = predict(&path, "round-robin");
+    let refusal = prediction.policies[0].refusal.as_ref().expect("a refusal").to_string();
+    assert!(refusal.contains("http://a would get 250, more than 2 times the 100"), "{refusal}");
+    assert!(text_of(&replay, &prediction).contains("where its limit does not show"), "{refusal}");
+}
+
+#[test]
 fn a_log_of_the_original_is_read_and_its_limits_are_told() {
     let rows = five_columns(&"ab".repeat(200), "adaptive_ewma", |it| 10_000 * it + 5001);
     let (_folder, path) = written(&rows);
