@@ -120,6 +120,7 @@ impl Terminals {
                 let one = if command.contains("--scenario") { "" } else { one };
                 format!("{adapted} {one} --seconds 1 --out {logs}")
             }
+            "./scripts/hedging" => "./scripts/hedging workload 1 1".to_owned(),
             "./scripts/bench" => {
                 let one = "small-64 --contender tidegate";
                 format!("{adapted} --rounds 1 --workload {one} --reports {logs}")

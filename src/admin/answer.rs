@@ -50,7 +50,7 @@ impl Answer {
         lines.extend(close.then(|| "Connection: close".to_owned()));
         message.extend_from_slice((lines.join("\r\n") + "\r\n\r\n").as_bytes());
         if !head_only {
-            // The head moves, because a body may have megabytes.
+            // A body of megabytes is moved where it is, because a copy in new memory takes longer.
             let mut bytes = body.into_bytes();
             bytes.splice(..0, message.drain(..));
             *message = bytes;

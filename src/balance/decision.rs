@@ -158,7 +158,7 @@ pub(super) struct Recorder {
     watched_until: Nanos,
     /// Something unusual came before: the next choice is recorded because of that.
     is_due: bool,
-    /// The last one was not taken yet.
+    /// The last one is for the log, and was not taken yet.
     is_fresh: bool,
     decisions: VecDeque<Decision>,
 }
@@ -198,9 +198,11 @@ impl Recorder {
         self.is_fresh = false;
         if self.left == 0 {
             self.left = self.recording.every.max(1);
+            self.is_due = false;
             return Some(Recorded::Sample);
         }
-        // A retry after an ejection tells that its backend was tried, and the next choice the rest.
+        // A retry does not show that a backend was ejected, because that was tried. So it leaves
+        // the mark to the next choice.
         if is_unusual(reason, roster) || mem::take(&mut self.is_due) {
             return Some(Recorded::Unusual);
         }
@@ -233,7 +235,7 @@ impl Recorder {
             let candidate = candidates.iter().find(|candidate| candidate.id == member.id);
             chooser.consider(member, candidate, lease)
         }));
-        self.is_fresh = true;
+        self.is_fresh = recorded != Recorded::Asked;
         self.decisions.push_back(Decision {
             at: registry.instant(lease.started),
             policy: roster.options.policy,
@@ -247,13 +249,13 @@ impl Recorder {
         });
     }
 
-    /// Whether the last choice was recorded and not taken yet.
+    /// Whether the last choice was recorded for the log, and not taken yet.
     #[inline]
     pub(super) fn is_fresh(&self) -> bool {
         self.is_fresh
     }
 
-    /// The last one, if it was not taken yet.
+    /// The last one, if it is for the log and was not taken yet.
     pub(super) fn take(&mut self) -> Option<&Decision> {
         if mem::take(&mut self.is_fresh) { self.decisions.back() } else { None }
     }
@@ -310,7 +312,12 @@ impl Chooser<'_> {
         let is_claimed = candidate.is_none() && id == lease.backend;
         let learnt = roster.selector.ranking.learnt(id, &self.view());
         let (since, left) = slot.standing.times(roster.rules, now);
-        let part = if candidate.is_some() { Part::Up } else { self.part(member, lease) };
+        let part = match self.part(member, lease) {
+            // If all are down, they are candidates.
+            part @ Part::Out(..) => part,
+            _ if candidate.is_some() => Part::Up,
+            part => part,
+        };
         let is_ejected = matches!(part, Part::Out(Availability::Ejected, _));
         Considered {
             id,

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// One reading of both clocks. Read anew in each round, so that it follows a clock that is set
-/// while we run.
+/// As long as the two clocks differ by no more than this from how they did, they go together.
+const DRIFT_US: u64 = 1_000;
+
+/// One reading of both clocks, and when it is now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     pub(super) now: Instant,
-    now_us: i64,
+    read: Instant,
+    read_us: i64,
 }
 
 impl Clock {
@@ -17,22 +20,33 @@ impl Clock {
     )]
     pub(super) fn read() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { now: Instant::now(), now_us: micros(since_epoch) }
+        Self::at(Instant::now(), micros(since_epoch))
     }
 
-    /// A clock that said this once.
-    #[cfg(test)]
+    /// The clock in the next round. It follows one that is set while we run. Otherwise an instant
+    /// has the same time in all rounds, to the microsecond, because what is written of a request in
+    /// two of them is found by it.
+    pub(super) fn next(self) -> Self {
+        self.unless_it_drifts(Self::read())
+    }
+
+    fn unless_it_drifts(self, next: Self) -> Self {
+        let drift = next.read_us.abs_diff(self.timestamp_us(next.read));
+        if drift <= DRIFT_US { Self { now: next.now, ..self } } else { next }
+    }
+
+    /// A clock that says this.
     pub(super) fn at(now: Instant, now_us: i64) -> Self {
-        Self { now, now_us }
+        Self { now, read: now, read_us: now_us }
     }
 
     /// Microseconds since 1970 UTC.
     pub(super) fn timestamp_us(&self, instant: Instant) -> i64 {
         // Compared first, because a subtraction that would be negative is made twice.
-        if instant <= self.now {
-            self.now_us.saturating_sub(micros(self.now.duration_since(instant)))
+        if instant <= self.read {
+            self.read_us.saturating_sub(micros(self.read.duration_since(instant)))
         } else {
-            self.now_us.saturating_add(micros(instant.duration_since(self.now)))
+            self.read_us.saturating_add(micros(instant.duration_since(self.read)))
         }
     }
 }
@@ -56,10 +70,25 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_has_one_time_in_all_rounds_until_the_system_s_clock_is_set() {
+        let start = Clock::read().now;
+        let at = |ns, us| Clock::at(start + Duration::from_nanos(ns), us);
+        let (first, instant) = (at(0, 10_000_000), start + Duration::from_nanos(700));
+        // Read with another part of a microsecond, and a little late.
+        let second = first.unless_it_drifts(at(50_000_300, 10_050_999));
+        assert_eq!(second.now, start + Duration::from_nanos(50_000_300));
+        assert_eq!(second.timestamp_us(instant), first.timestamp_us(instant));
+        for set in [10_052_000, 9_000_000] {
+            let third = second.unless_it_drifts(at(50_000_300, set));
+            assert_eq!(third.timestamp_us(third.now), set);
+        }
+    }
+
+    #[test]
     fn the_clock_is_the_systems() {
         let since_epoch = || SystemTime::now().duration_since(UNIX_EPOCH).map(micros);
         let before = since_epoch().expect("after 1970");
-        let read = Clock::read().now_us;
+        let read = Clock::read().read_us;
         assert!((before..=since_epoch().expect("after 1970")).contains(&read));
     }
 }

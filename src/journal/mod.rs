@@ -280,6 +280,7 @@ impl Journal {
             }
             if patience.ends(all(), self.is_awaited()) {
                 let rows = written(of_rows);
+                let requests = if self.says.rows { requests } else { 0 };
                 return Written { rows, lost: requests.saturating_sub(rows) };
             }
         }

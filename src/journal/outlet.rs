@@ -12,7 +12,7 @@ use crate::console::Console;
 /// A batch is written when it has about this size, or when the rings are empty.
 pub(super) const BATCH_BYTES: usize = 256 * 1024;
 
-/// How much is kept while another process writes the log: ten seconds of 30,000 rows each.
+/// How much is kept while another process writes the log: 30,000 rows a second for ten seconds.
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
 /// One log as the writer thread sees it, whatever its lines are.

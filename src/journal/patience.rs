@@ -3,8 +3,7 @@
 /// How often in a row a log may be found to have taken nothing.
 const STALLS_MAX: u32 = 1;
 
-/// The same while another process writes the log, which is longer than such a process takes that
-/// was told to end earlier, by default.
+/// The same while another process writes the log: longer than one takes by default that is ending.
 const AWAITED_STALLS_MAX: u32 = 10;
 
 /// Looks at the thread now and then, and gives up when there is no progress.

@@ -42,10 +42,11 @@ impl<M: LogSink> Writer<M> {
     /// Works until [`Control`] says to close and everything recorded before that is written.
     pub(super) fn run(mut self, control: &Control) -> Written {
         let (mut dropped, mut undecided) = (0, 0);
+        let mut clock = Clock::read();
         loop {
             // Read before the round, so that the last round sees all that was recorded before.
             let close = control.close.load(Ordering::Acquire);
-            let clock = Clock::read();
+            clock = clock.next();
             for outlet in self.outlets() {
                 outlet.begin(clock.now);
             }

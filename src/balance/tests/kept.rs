@@ -76,8 +76,10 @@ fn every_so_many_are_recorded_and_after_a_question_all_for_a_minute() {
     let best = |recorded| (Reason::Best, recorded);
     assert_eq!(scene.recorded(9), [best(Recorded::Sample); 3]);
     assert_eq!(scene.decisions().len(), 1);
-    assert_eq!(scene.recorded(3), [best(Recorded::Asked); 3]);
-    assert_eq!(scene.recorded(2), [Recorded::Sample, Recorded::Asked].map(best));
+    // Those are for who asks, and not for the log.
+    assert_eq!(scene.recorded(3), []);
+    assert_eq!(scene.last().recorded, Recorded::Asked);
+    assert_eq!(scene.recorded(2), [best(Recorded::Sample)]);
     scene.pass(60_000);
     assert!(scene.recorded(2).is_empty());
     scene.balancer.record(Some(Recording { every: 1, kept: 1 }));
@@ -252,4 +254,21 @@ fn chance_is_told_where_it_decides_between_equal_backends_for_a_hedge() {
     let equal = scores.iter().filter(|score| **score <= scores[0]).count();
     assert_eq!(decision.probability, (equal > 1 && scores[1] <= scores[0]).then_some(0.5));
     scene.release_all(vec![first, hedge]);
+}
+
+#[test]
+fn a_backend_that_is_down_is_told_so_although_it_could_be_chosen_in_need() {
+    for ejected in [0, 1] {
+        let mut scene = recording(Scene::of(3, Policy::RoundRobin), ALL);
+        (0..ejected).for_each(|slot| scene.refuse(slot));
+        for id in &scene.ids()[ejected..] {
+            scene.membership.checked(*id, Verdict::Fails, scene.now);
+        }
+        let lease = scene.acquire();
+        let decision = scene.last();
+        assert_eq!(decision.reason, Reason::Cooling);
+        let is_out = |part: &Part| matches!(part, Part::Out(..));
+        assert!(parts(&decision).iter().all(is_out), "{:?}", parts(&decision));
+        scene.finish(lease, Outcome::Answered);
+    }
 }

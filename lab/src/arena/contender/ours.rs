@@ -41,8 +41,10 @@ pub(super) fn tidegate(policy: Policy, job: &Job<'_>) -> Recipe {
     args.extend(hedging(proxies));
     if let Some((folder, number)) = job.log {
         let number = if number == 1 { String::new() } else { format!(".{number}") };
-        let log = folder.join(format!("{}{number}.csv", policy.name()));
-        args.extend(["--log".to_owned(), log.display().to_string()]);
+        let file = |end| folder.join(format!("{}{number}.{end}", policy.name()));
+        let [log, choices] = ["csv", "jsonl"].map(|end| file(end).display().to_string());
+        let words = ["--log", &log, "--decisions", &choices, "--decision-sample", "10"];
+        args.extend(words.map(str::to_owned));
     } else {
         args.extend(["--log", "none"].map(str::to_owned));
     }

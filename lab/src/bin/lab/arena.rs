@@ -73,8 +73,8 @@ pub(crate) struct ArenaFlags {
     #[command(flatten)]
     hedging: HedgeFlags,
 
-    /// Keep the logs of tidegate's first rounds in this folder: `<scenario>/<policy>.csv`; else
-    /// it writes none
+    /// Keep the logs of tidegate's first rounds in this folder: `<scenario>/<policy>.csv` and, with
+    /// every tenth choice, `<policy>.jsonl`; else it writes none
     #[arg(long, value_name = "FOLDER")]
     logs: Option<PathBuf>,
 
