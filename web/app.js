@@ -4,7 +4,7 @@ import { listQuery, read, timeQuery, write } from "./address.js";
 import { showBackends, showReasons } from "./backends.js";
 import { makeCharts, showCharts } from "./charts.js";
 import { find, say, setAttribute } from "./dom.js";
-import { percent, rate, since, time } from "./format.js";
+import { fromTo, percent, rate, since } from "./format.js";
 import { listenToIncidents, showHealth } from "./health.js";
 import { Poll } from "./poll.js";
 import { listenToRequests, showRequests } from "./requests.js";
@@ -23,6 +23,9 @@ const AROUND_MS = 10_000;
 let view = read();
 let figures = null;
 let listed = null;
+
+/** The figures that are on the page: not the newest ones while it is paused. */
+let shown = null;
 let isReachable = true;
 let isPaused = false;
 
@@ -44,6 +47,7 @@ const poll = new Poll({
 });
 
 function show() {
+  shown = figures;
   const isEmpty = figures.since.requests === 0;
   setAttribute(find("figures"), "data-view", isEmpty ? "empty" : "figures");
   // Only logs of our proxy say why a backend was chosen; the tables show averages for others.
@@ -64,13 +68,13 @@ function show() {
   showReasons(figures);
   say("policy", policy(figures));
   say("why-there-text", whyText());
-  showCharts(figures, view.scale);
-  showRequests(figures, listed, view.filters);
+  showCharts(figures, view.scale, isChanged);
+  showRequests(figures, listed, view.filters, isChanged);
 }
 
 /** The window in words: up to now, or up to the last row if that is long past. */
 function windowName({ name, end, from_ms, to_ms }) {
-  if (name === "range") return `range ${since(from_ms)} – ${time(to_ms)}`;
+  if (name === "range") return `range ${fromTo(from_ms, to_ms)}`;
   const words = WINDOWS[end][name];
   return end === "now" || to_ms === null ? words : `${words} ${since(to_ms)}`;
 }
@@ -103,7 +107,7 @@ function showRange() {
     input.checked = input.value === view.scale;
   }
   find("range").hidden = view.window !== null;
-  if (view.window === null) say("range-text", `${since(view.from)} – ${time(view.to)}`);
+  if (view.window === null) say("range-text", fromTo(view.from, view.to));
   const isNothing = figures !== null && figures.window.requests === 0 && view.window === null;
   find("nothing").hidden = !isNothing;
 }
@@ -162,7 +166,7 @@ find("wider").addEventListener("click", () => {
 });
 
 find("link").addEventListener("click", async () => {
-  const { from_ms: from, to_ms: to } = figures?.window ?? {};
+  const { from_ms: from, to_ms: to } = shown?.window ?? {};
   if (view.window !== null && from !== undefined && from !== null) goToRange(from, to);
   try {
     await navigator.clipboard.writeText(location.href);

@@ -41,7 +41,16 @@ export function linearAxis(values, steps = 5) {
   const highest = sorted.at(-1) ?? 0;
   const usual = sorted[Math.floor((sorted.length - 1) * USUAL)] ?? 0;
   const isStretched = usual > 0 && highest > usual * OUTLIER;
-  const { step, top } = rounded(isStretched ? usual * 1.5 : highest, steps);
+  return upTo(isStretched ? usual * 1.5 : highest, steps);
+}
+
+/** The same up to the highest value, however far above the others that is. */
+export function wholeAxis(values, steps) {
+  return upTo(Math.max(...values, 0), steps);
+}
+
+function upTo(highest, steps) {
+  const { step, top } = rounded(highest, steps);
   const marks = [];
   for (let at = 0; at <= top + step / 2; at += step) marks.push(Number(at.toPrecision(12)));
   return { top, marks, share: (value) => Math.max(value, 0) / top };

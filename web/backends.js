@@ -14,10 +14,10 @@ const STATES = { degraded: "fails in part", failing: "fails", quiet: "no request
 
 /** `name` is the window in words. */
 export function showBackends(figures, name) {
-  const { backends, not_dispatched: none, estimates, series } = figures;
+  const { backends, not_dispatched: none, estimates } = figures;
   const rows = backends.map((backend) => [
     { ...backendCell(backend), heads: true },
-    stateCell(stateNow(backend, series)),
+    stateCell(stateNow(backend, figures)),
     number(count(backend.requests)),
     number(rate(backend.requests_per_s)),
     { ...number(percent(backend.share), "share"), fill: backend.share },

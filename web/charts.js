@@ -17,7 +17,7 @@ const TABLE_SLOTS = 30;
 const hidden = new Set();
 
 /** What is drawn: the newest figures that were not held back. */
-const drawn = { lines: [], layers: [], reasons: [], hedges: [], queue: [], switches: [], scale: "linear" };
+const drawn = { requests: [], lines: [], layers: [], reasons: [], hedges: [], queue: [], switches: [], scale: "linear" };
 
 let figures = null;
 let stage = null;
@@ -30,7 +30,9 @@ export function makeCharts(onRange) {
   const shown = () => drawn;
   const layers = (name) => () => ({ layers: drawn[name], switches: drawn.switches });
   latencyChart(find("latency-chart"), stage, shown);
-  stackChart(find("share-chart"), stage, { height: 112, isShare: true }, layers("layers"));
+  // Shares are of all requests, those of hidden backends included.
+  const shares = () => ({ ...layers("layers")(), whole: drawn.requests });
+  stackChart(find("share-chart"), stage, { height: 112, isShare: true }, shares);
   stackChart(find("queue-chart"), stage, { height: 96 }, layers("queue"));
   stackChart(find("hedges-chart"), stage, { height: 96 }, layers("hedges"));
   stackChart(find("reasons-chart"), stage, { height: 128, hasTimes: false }, layers("reasons"));
@@ -48,8 +50,8 @@ function showHeld(isHeld) {
   if (!isHeld && figures !== null) showCharts(figures, drawn.scale);
 }
 
-/** Shows new figures, unless someone looks at a chart: then its lines stand still. */
-export function showCharts(next, scale) {
+/** Shows new figures, unless someone looks at a chart and did not ask for others: it stands still. */
+export function showCharts(next, scale, isAsked = false) {
   figures = next;
   showLegend();
   const step = figures.series.step_ms / 1000;
@@ -57,9 +59,10 @@ export function showCharts(next, scale) {
   const [lines, backends] = [charted().length, figures.backends.length];
   say("latency-choice", lines < backends ? `the busiest ${lines} of ${backends}, ` : "");
   showLatencyTable();
-  if (stage.isHeld && scale === drawn.scale) return;
+  if (stage.isHeld && scale === drawn.scale && !isAsked) return;
   const { series } = figures;
   const all = charted();
+  drawn.requests = series.requests;
   drawn.lines = all.filter(({ name }) => !hidden.has(name));
   drawn.layers = drawn.lines.map(({ label, colour, requests }) => ({ label, colour, values: requests }));
   drawn.reasons = inOrder(series.reasons, ({ reason }) => reason).map(({ reason, requests }) =>
@@ -111,8 +114,7 @@ function showLegend() {
     add(button, "small");
     button.addEventListener("click", () => {
       if (!hidden.delete(button.title)) hidden.add(button.title);
-      stage.hold("legend", false);
-      showCharts(figures, drawn.scale);
+      showCharts(figures, drawn.scale, true);
     });
     return button;
   });

@@ -16,7 +16,7 @@ export async function showChoices(request, figures) {
   find("choices-area").hidden = true;
   note.hidden = true;
   if (!figures.description?.has_decisions || request.name === null) return;
-  let choices = [];
+  let choices = null;
   try {
     const answer = await fetch(`explain?request=${encodeURIComponent(request.name)}`);
     if (answer.ok) ({ choices } = await answer.json());
@@ -25,9 +25,13 @@ export async function showChoices(request, figures) {
   }
   if (asked !== request) return;
   note.hidden = false;
+  if (choices === null) {
+    say("choices-note", "The dashboard did not answer what the decision log has of this request.");
+    return;
+  }
   if (choices.length === 0) {
-    say("choices-note", "The decision log has no choice of this request: it records a sample, and " +
-      "what is unusual.");
+    say("choices-note", "The last 16 MiB of the decision log have no choice of this request: it " +
+      "records a sample, and what is unusual.");
     return;
   }
   say("choices-note", `As recorded: ${choices.map(({ told }) => told).join(" Then ")}`);

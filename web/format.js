@@ -48,6 +48,12 @@ export function since(ms) {
   return iso.startsWith(today) ? iso.slice(11, 19) : `${iso.slice(0, 10)} ${iso.slice(11, 19)}`;
 }
 
+/** Two times; the second with its date only if that is another one. */
+export function fromTo(from, to) {
+  const isOneDay = since(from).slice(0, -8) === since(to).slice(0, -8);
+  return `${since(from)} – ${isOneDay ? time(to) : since(to)}`;
+}
+
 /** A number of bytes. */
 export function bytes(size) {
   if (size < 1e6) return `${digits[0].format(Math.ceil(size / 1e3))} kB`;

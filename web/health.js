@@ -1,7 +1,7 @@
 // Is it healthy? The answer in a sentence, the figures, and what went wrong.
 
 import { add, find, resize, say, setAttribute, setText } from "./dom.js";
-import { count, many, millis, percent, rate, since, time } from "./format.js";
+import { count, fromTo, many, millis, percent, rate, since, time } from "./format.js";
 
 /** From this share on, the number of errors is red. */
 const MANY_ERRORS = 0.01;
@@ -21,10 +21,11 @@ const OVER_MS = 10_000;
 const NAMED = 3;
 
 /** What a backend is now: its last stretch of time, unless that says less than its newest request. */
-export function stateNow(backend, series) {
+export function stateNow(backend, { series, window }) {
   const states = series.backends.find(({ name }) => name === backend.name)?.states ?? [];
   const last = states.at(-1);
-  if (last !== undefined && last.state in TROUBLE) return { state: last.state, since_ms: last.from_ms };
+  const isTold = window.name === "range" || last?.state in TROUBLE;
+  if (last !== undefined && isTold) return { state: last.state, since_ms: last.from_ms };
   const state = { answers: "up", fails: "failing", quiet: "quiet", unused: "unused" }[backend.state];
   return { state, since_ms: backend.state_since_ms };
 }
@@ -37,11 +38,13 @@ export function showHealth(figures, name) {
 }
 
 function showVerdict(figures, name) {
-  const { window, backends, series } = figures;
-  const states = backends.map((backend) => ({ ...stateNow(backend, series), label: backend.label }));
+  const { window, backends } = figures;
+  const states = backends.map((backend) => ({ ...stateNow(backend, figures), label: backend.label }));
   const troubled = states.filter(({ state }) => state in TROUBLE);
-  const last = Math.max(...figures.incidents.map(({ to_ms: to }) => to));
-  const isOver = troubled.length === 0 && window.to_ms - last > OVER_MS;
+  const ends = figures.incidents.map(({ to_ms: to }) => Math.min(to, window.to_ms));
+  // Of errors long ago only the number is known.
+  const last = ends.length === 0 ? null : Math.max(...ends);
+  const isOver = troubled.length === 0 && last !== null && window.to_ms - last > OVER_MS;
   const isBad = window.error_share >= MANY_ERRORS || troubled.length === backends.length;
   const isPast = window.end !== "now";
   const [tone, word] = window.requests === 0 ? ["none", "No requests"]
@@ -59,8 +62,10 @@ function errorsText({ window, incidents }, last) {
   const fast = `95 % took ${millis(window.p95_ms)} ms or less.`;
   if (window.errors === 0) return `No request failed, and ${fast}`;
   const [worst] = [...incidents].sort((one, other) => other.requests - one.requests);
-  const cause = worst === undefined ? "" : `, most of them ${kindOf(worst)}`;
-  return `${percent(window.error_share)} of requests failed${cause}, the last at ${time(last)}. ${fast}`;
+  const isMost = worst?.requests > window.errors / 2;
+  const cause = worst === undefined ? ""
+    : `, ${isMost ? "most of them" : "most often"} ${kindOf(worst)}, the last at ${time(last)}`;
+  return `${percent(window.error_share)} of requests failed${cause}. ${fast}`;
 }
 
 function troubleText(troubled, states, isPast) {
@@ -122,7 +127,7 @@ function showList(isShown) {
   setAttribute(find("errors-open"), "aria-expanded", String(isShown));
 }
 
-function showIncidents({ incidents, backends }) {
+function showIncidents({ incidents, backends, window }) {
   if (incidents.length === 0) showList(false);
   shown = [...incidents].sort((one, other) => other.requests - one.requests);
   const labels = new Map(backends.map(({ name, label }) => [name, label]));
@@ -141,10 +146,8 @@ function showIncidents({ incidents, backends }) {
     setText(what, kindOf(incident));
     setText(times, ` × ${count(requests)} `);
     setText(where, backend === null ? "no backend" : labels.get(backend) ?? backend);
-    const isShort = time(from) === time(to);
-    setText(when, ` ${since(from)}${isShort ? "" : ` – ${time(to)}`}`);
+    setText(when, ` ${since(from) === since(to) ? since(from) : fromTo(from, to)}`);
   });
-  const [all, groups] = [incidents.reduce((sum, { requests }) => sum + requests, 0), incidents.length];
-  say("incidents-note", `${many(all, "error")} in ${many(groups, "group")}, the largest first. ` +
-    "Each opens its time and its requests.");
+  say("incidents-note", `${many(window.errors, "error")} in ${many(incidents.length, "group")}, the ` +
+    "largest first. A group is told whole, even if it began before. Each opens its time and its requests.");
 }

@@ -45,7 +45,12 @@ export function listenToRequests(change) {
     const row = target.closest("tr");
     if (row && getSelection().isCollapsed) choose(shown[row.sectionRowIndex]);
   });
-  find("why-close").addEventListener("click", () => choose(null));
+  find("why-close").addEventListener("click", () => {
+    const at = shown.findIndex((request) => isSame(chosen, request));
+    choose(null);
+    // The focus was on what is hidden now.
+    body.rows[at]?.querySelector("button")?.focus();
+  });
   const area = find("latest-area");
   const hold = (held) => {
     isHeld = held;
@@ -62,12 +67,12 @@ export function listenToRequests(change) {
 
 let listed = null;
 
-/** Shows the latest requests, or those that `asked` lists. */
-export function showRequests(next, asked, wanted) {
+/** Shows the latest requests, or those that `asked` lists; others than before with `isChanged`. */
+export function showRequests(next, asked, wanted, isChanged = false) {
   [figures, listed, filters] = [next, asked, wanted];
   showFilters();
   // Rows stand still while someone reads them.
-  if (isHeld) return;
+  if (isHeld && !isChanged) return;
   const backends = new Map(figures.backends.map((backend) => [backend.name, backend]));
   const of = (name) => backends.get(name) ?? { name, label: name };
   const all = asked?.requests ?? figures.latest;

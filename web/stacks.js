@@ -1,7 +1,7 @@
 // Charts of stacked bars: whose share the requests were, why they went there, what became of second
 // attempts, and how many waited.
 
-import { linearAxis } from "./axis.js";
+import { wholeAxis } from "./axis.js";
 import { Chart, slotName } from "./chart.js";
 import { DASH, count, percent, rate } from "./format.js";
 import { switchLines } from "./latency.js";
@@ -12,7 +12,7 @@ const WHOLE = { top: 1, marks: [0, 0.5, 1], share: (value) => value };
 
 /**
  * `known` tells the layers, the lowest first: a `label`, a `colour`, and `values`, one per slot; and the
- * `switches` of policies. With `isShare`, all slots are equally high.
+ * `switches` of policies. With `isShare`, heights are shares of the `whole`.
  */
 export function stackChart(element, stage, { height, isShare = false, hasTimes = true }, known) {
   const perSecond = () => 1000 / stage.step;
@@ -25,14 +25,14 @@ export function stackChart(element, stage, { height, isShare = false, hasTimes =
     height,
     hasTimes,
     unit: isShare ? (at) => `${at * 100} %` : (at) => `${rateText(at)}/s`,
-    axis: () => (isShare ? WHOLE : linearAxis(totals().map((total) => total * perSecond()), 3)),
+    axis: () => (isShare ? WHOLE : wholeAxis(totals().map((total) => total * perSecond()), 3)),
     paint(pen, frame) {
-      const whole = totals();
+      const whole = known().whole ?? totals();
       const scale = (value, slot) => {
         if (!isShare) return value * perSecond();
-        return whole[slot] === 0 ? 0 : value / whole[slot];
+        return value === 0 ? 0 : value / whole[slot];
       };
-      let bottoms = whole.map(() => 0);
+      let bottoms = Array.from({ length: stage.count }, () => 0);
       for (const { values, colour } of known().layers) {
         const tops = bottoms.map((bottom, slot) => bottom + scale(values[slot] ?? 0, slot));
         pen.put("path", { class: "stack", "data-colour": colour, d: bars(bottoms, tops, stage, frame) });
@@ -43,7 +43,7 @@ export function stackChart(element, stage, { height, isShare = false, hasTimes =
       switchLines(pen, frame, known().switches, false);
     },
     readout(slot) {
-      const whole = totals()[slot];
+      const whole = (known().whole ?? totals())[slot];
       const there = known().layers.filter(({ values }) => values[slot] > 0).reverse();
       const rows = there.map(({ label, colour, values }) => ({
         colour,

@@ -2,9 +2,9 @@
 
 import { Chart } from "./chart.js";
 import { add, find, resize, say, setAttribute, setText } from "./dom.js";
-import { count, many, since, span, time } from "./format.js";
+import { count, fromTo, many, span } from "./format.js";
 
-/** Unless all are asked for, those that were up all the time are named and not drawn. */
+/** Unless all are asked for, those that had no trouble are counted and not drawn. */
 const SHOWN = 6;
 
 const NAMES = {
@@ -14,7 +14,7 @@ const NAMES = {
   ejected: "ejected",
   probing: "probing",
   quiet: "no requests",
-  idle: "nobody asked",
+  idle: "no traffic",
 };
 
 /** Why a stretch is told to be what it is, from its counts. */
@@ -59,13 +59,12 @@ export class Strips {
     const isDull = ({ states }) => states.every(({ state }) => state === "up" || state === "idle");
     const troubled = lines.filter((backend) => !isDull(backend));
     const isShort = lines.length <= SHOWN || this.#isWhole;
-    const shown = isShort ? lines : troubled.slice(0, Math.max(SHOWN, 1));
-    const rest = lines.length - shown.length;
+    const shown = isShort ? lines : troubled.slice(0, SHOWN);
     const more = find("strips-more");
     more.hidden = lines.length <= SHOWN;
     setText(more, this.#isWhole ? "Show fewer" : `Show all ${lines.length}`);
     setAttribute(more, "aria-expanded", String(this.#isWhole));
-    say("strips-note", note(lines, troubled.length, rest));
+    say("strips-note", note(lines, troubled.length, shown.length));
     const list = find("strips");
     const rows = shown.map((backend) => this.#strip(backend));
     if (rows.length !== list.children.length || rows.some((row, at) => row !== list.children[at])) {
@@ -147,14 +146,16 @@ function told(backend, at) {
   const { state, from_ms: from, to_ms: to } = stretch;
   const cause = CAUSES[state](stretch, backend.states[at - 1]);
   const title = `${backend.label}: ${NAMES[state]}`;
-  const when = `${since(from)} – ${time(to)} (${span(to - from)})`;
+  const when = `${fromTo(from, to)} (${span(to - from)})`;
   const rows = [{ cells: [when], kind: "prose" }, { cells: [cause], kind: "prose" }];
   return { title, rows, words: `${title}, ${when}. ${cause}` };
 }
 
-function note(lines, troubled, rest) {
-  if (troubled === 0) return lines.length === 1 ? "It was up all the time" : "All were up all the time";
-  if (rest === 0) return "";
+function note(lines, troubled, shown) {
+  if (lines.length === 0) return "";
+  if (troubled === 0) return lines.length === 1 ? "It had no trouble" : "None had trouble";
+  if (shown === lines.length) return "";
+  if (shown < troubled) return `${shown} of ${troubled} that had trouble are shown`;
   const others = lines.length - troubled;
-  return others > 0 ? `${others} of ${lines.length} were up all the time` : "";
+  return `${others} of ${lines.length} had no trouble`;
 }

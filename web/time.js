@@ -31,12 +31,12 @@ function timeText({ window, backends }) {
   const said = [];
   const { parts } = window;
   if (parts === null) {
-    said.push(`A request takes ${millis(window.mean_ms)} ms on average.`);
+    said.push(`An answered request takes ${millis(window.mean_ms)} ms on average.`);
   } else {
     const all = PARTS.reduce((sum, [part]) => sum + parts[part], 0);
     const [part, , name] = PARTS.reduce((most, it) => (parts[it[0]] > parts[most[0]] ? it : most));
     const share = all === 0 ? 1 : parts[part] / all;
-    said.push(`A request takes ${millis(all)} ms on average, ${percent(share)} of it ${name}.`);
+    said.push(`An answered request takes ${millis(all)} ms on average, ${percent(share)} of it ${name}.`);
   }
   const used = backends.filter(({ mean_ms: mean }) => mean !== null);
   const slowest = used.reduce((most, it) => (it.mean_ms > most.mean_ms ? it : most), used[0]);
@@ -84,6 +84,6 @@ function queueText(queue, requests) {
   const waited = sum(queue.requests);
   const total = queue.mean_ms.reduce((all, mean, slot) => all + (mean ?? 0) * queue.requests[slot], 0);
   const longest = Math.max(...queue.max_ms.filter((ms) => ms !== null));
-  return `${many(waited, "request")} waited for a place (${percent(waited / requests)}), ` +
+  return `${many(waited, "request")} waited in the queue (${percent(waited / requests)}), ` +
     `${millis(total / waited)} ms on average and ${millis(longest)} ms at most.`;
 }

@@ -3,7 +3,7 @@
 import { DASH, count } from "./format.js";
 
 const POLICIES = {
-  adaptive: () => "prefers the least response time to expect, by its last ones and what is in flight",
+  adaptive: () => "prefers the lowest expected response time, from recent ones and the requests in flight",
   "least-conn": () => "prefers the fewest requests and tunnels",
   "round-robin": () => "takes the backends in turn",
   adaptive_sma: ({ window }) => `prefers the lowest mean of the last ${window} response times`,

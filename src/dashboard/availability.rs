@@ -31,7 +31,7 @@ pub(super) enum Availability {
     Degraded,
     /// All of them failed.
     Failing,
-    /// It got none, after failures of its own or while others were sent what had failed.
+    /// It got none, after failures of its own, or from when others were sent what had failed.
     Ejected,
     /// It got those to see whether it is back.
     Probing,
@@ -54,28 +54,28 @@ pub(super) struct Stretch {
     others_retries: u64,
 }
 
-/// What a backend was, from the first slot on. `had_failed` tells whether its last request before
-/// these slots failed.
+/// What a backend was, from the first slot on. `has_failed` tells whether its last request before
+/// these slots failed, if there was one.
 pub(super) fn stretches(
     [start_ms, step_ms]: [i64; 2],
     slots: &[Seen],
-    had_failed: bool,
+    has_failed: Option<bool>,
 ) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
-    let mut failed = had_failed;
+    let mut failed = has_failed;
     let mut at = 0;
     while let Some(seen) = slots.get(at) {
         let length = length_of_gap(&slots[at..]).max(1);
         let here = &slots[at..at + length];
         let before = all.last().map(|it| it.state);
         let state = if seen.requests == 0 {
-            let next = slots.get(at + length);
-            gap(here, next, step_ms, failed).or(before).unwrap_or(Availability::Quiet)
+            let around = [at.checked_sub(1).and_then(|at| slots.get(at)), slots.get(at + length)];
+            gap(here, around, step_ms, failed).or(before).unwrap_or(Availability::Quiet)
         } else {
-            busy(*seen, failed)
+            busy(*seen, failed == Some(true))
         };
         if seen.requests > 0 {
-            failed = seen.failures == seen.requests;
+            failed = Some(seen.failures == seen.requests);
         }
         let from_ms = start_ms + step_ms * i64::try_from(at).unwrap_or(0);
         let to_ms = from_ms + step_ms * i64::try_from(length).unwrap_or(0);
@@ -107,12 +107,15 @@ fn busy(seen: Seen, had_failed: bool) -> Availability {
     }
 }
 
-/// What slots without requests mean; `None` if nothing.
+/// What slots without requests mean, between these two; `None` if nothing.
+///
+/// What had to be sent again elsewhere had failed here only if this backend got requests before,
+/// and got none from then on.
 fn gap(
     slots: &[Seen],
-    next: Option<&Seen>,
+    [previous, next]: [Option<&Seen>; 2],
     step_ms: i64,
-    had_failed: bool,
+    has_failed: Option<bool>,
 ) -> Option<Availability> {
     let seconds = i64::try_from(slots.len()).unwrap_or(0) * step_ms / 1000;
     let is_long = seconds >= QUIET_SECONDS;
@@ -120,7 +123,8 @@ fn gap(
         return is_long.then_some(Availability::Idle);
     }
     let is_tried_next = next.is_some_and(|next| next.trials > 0);
-    let has_cause = had_failed || slots.iter().any(|seen| seen.others_retries > 0);
+    let mut begin = previous.into_iter().chain(&slots[..1]);
+    let has_cause = has_failed.is_some_and(|it| it || begin.any(|seen| seen.others_retries > 0));
     match (is_long, has_cause) {
         (_, true) if is_long || is_tried_next => Some(Availability::Ejected),
         (true, _) => Some(Availability::Quiet),
@@ -156,7 +160,7 @@ mod tests {
     }
 
     fn told(slots: &[Seen], had_failed: bool) -> Vec<(Availability, i64, i64)> {
-        let all = stretches([0, 1000], slots, had_failed);
+        let all = stretches([0, 1000], slots, Some(had_failed));
         all.iter().map(|it| (it.state, it.from_ms / 1000, it.to_ms / 1000)).collect()
     }
 
@@ -196,9 +200,24 @@ mod tests {
     fn failures_that_others_made_good_are_known_by_their_retries() {
         let mut gap = slots(&[(GOOD, 2), (NONE, 6), (GOOD, 1)]);
         assert_eq!(told(&gap, false), [(Up, 0, 2), (Quiet, 2, 8), (Up, 8, 9)]);
+        for first in [1, 2] {
+            let mut gap = gap.clone();
+            gap[first].others_retries = 3;
+            assert_eq!(told(&gap, false), [(Up, 0, 2), (Ejected, 2, 8), (Up, 8, 9)]);
+        }
         gap[2].others_retries = 3;
-        assert_eq!(told(&gap, false), [(Up, 0, 2), (Ejected, 2, 8), (Up, 8, 9)]);
-        assert_eq!(stretches([0, 1000], &gap, false)[1].others_retries, 3);
+        assert_eq!(stretches([0, 1000], &gap, Some(false))[1].others_retries, 3);
+    }
+
+    #[test]
+    fn what_failed_elsewhere_is_not_laid_to_a_backend_that_got_nothing_before_or_for_long() {
+        let mut all = slots(&[(GOOD, 1), (NONE, 9)]);
+        all[5].others_retries = 3;
+        assert_eq!(told(&all, false), [(Up, 0, 1), (Quiet, 1, 10)]);
+        let mut never = slots(&[(NONE, 9)]);
+        never[0].others_retries = 3;
+        let states = stretches([0, 1000], &never, None);
+        assert_eq!(states.iter().map(|it| it.state).collect::<Vec<_>>(), [Quiet]);
     }
 
     #[test]

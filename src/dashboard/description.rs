@@ -29,9 +29,9 @@ pub(super) struct Description {
     pub(super) backends: Vec<Upstream>,
     #[serde(skip_serializing)]
     settings: Settings,
-    /// The log of choices, and whether there is one.
+    /// Where the log of choices may be, and whether there is one.
     #[serde(skip)]
-    pub(super) decisions: Option<PathBuf>,
+    decisions: Vec<PathBuf>,
     #[serde(skip_deserializing)]
     has_decisions: bool,
 }
@@ -69,9 +69,15 @@ impl Description {
         let mut read: Self = serde_json::from_str(&text).ok()?;
         read.backends.retain(|backend| backend.resolve.is_none());
         read.backends.truncate(MAX_BACKENDS);
-        read.decisions = read.settings.decisions.take().and_then(|named| beside(log, named));
-        read.has_decisions = read.decisions.is_some();
+        let named = read.settings.decisions.take();
+        read.decisions = named.map_or_else(Vec::new, |named| places(log, named));
+        read.has_decisions = !read.decisions.is_empty();
         Some(read).filter(|read| !read.policy.is_empty())
+    }
+
+    /// The log of choices, if it is there. It may come and go while the description stays.
+    pub(super) fn decisions(&self) -> Option<&Path> {
+        self.decisions.iter().map(PathBuf::as_path).find(|path| path.is_file())
     }
 
     /// Whether it can belong to a log with this routing mode. A file may be left over from another
@@ -83,10 +89,10 @@ impl Description {
     }
 }
 
-/// The log of choices as it was named, or beside `log` if both were moved together.
-fn beside(log: &Path, named: PathBuf) -> Option<PathBuf> {
-    let moved = log.with_file_name(named.file_name()?);
-    [named, moved].into_iter().find(|path| path.is_file())
+/// The log of choices beside `log`, if both were moved together, or as it was named.
+fn places(log: &Path, named: PathBuf) -> Vec<PathBuf> {
+    let moved = named.file_name().map(|name| log.with_file_name(name));
+    moved.into_iter().chain([named]).collect()
 }
 
 #[cfg(test)]
@@ -126,13 +132,14 @@ mod tests {
             std::fs::write(path("x.csv.meta.json"), text.to_string()).unwrap();
             Description::of(&path("x.csv")).unwrap()
         };
-        assert_eq!(found("/nowhere/x.jsonl").decisions, None);
-        assert_eq!(found("-").decisions, None);
-        std::fs::write(path("x.jsonl"), "").unwrap();
         let moved = found("/nowhere/x.jsonl");
-        assert_eq!((moved.decisions, moved.has_decisions), (Some(path("x.jsonl")), true));
-        let named = path("x.jsonl");
-        assert_eq!(found(named.to_str().unwrap()).decisions, Some(named));
+        assert_eq!((moved.decisions(), moved.has_decisions), (None, true));
+        assert_eq!(found("-").decisions(), None);
+        std::fs::write(path("x.jsonl"), "").unwrap();
+        assert_eq!(moved, found("/nowhere/x.jsonl"), "that it came changes no description");
+        assert_eq!(moved.decisions(), Some(&*path("x.jsonl")));
+        let other = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(found(other.path().to_str().unwrap()).decisions(), Some(other.path()));
     }
 
     #[test]

@@ -50,12 +50,13 @@ fn end_of(file: &Path) -> io::Result<Vec<u8>> {
 
 /// Lines that are cut off, or no choices, are passed over.
 fn choices(bytes: &[u8], request: &str) -> Vec<Choice> {
-    // A name has no character that is escaped.
+    // A name has no character that is escaped; what is found of another one is left out.
     let mark = format!("\"request\":\"{request}\"");
     let lines = memmem::find_iter(bytes, &mark).filter_map(|at| {
         let begin = memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1);
         let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
-        serde_json::from_slice::<Logged<'static>>(&bytes[begin..end]).ok()
+        let logged = serde_json::from_slice::<Logged<'static>>(&bytes[begin..end]).ok()?;
+        Some(logged).filter(|logged| logged.request == request)
     });
     let told = |logged: Logged<'static>| {
         let at = logged.time.parse::<Timestamp>().ok();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::availability::{Seen, Stretch, stretches};
 use super::cell::Cell;
-use super::model::Model;
+use super::model::{Model, NOT_DISPATCHED};
 use super::rounding::{millis, round};
 use super::timeline::Slot;
 
@@ -81,9 +81,15 @@ impl Series {
     ) -> Self {
         let [start_ms, step_ms] = times.map(|seconds| seconds * 1000);
         let requests = sums(model, slots, |cell| cell.requests);
+        // Those that no backend got are nobody's.
+        let sent = requests.iter().zip(slots).map(|(all, slot)| {
+            let none = slot.and_then(|slot| slot.cell(NOT_DISPATCHED));
+            all - none.map_or(0, |cell| cell.requests)
+        });
+        let sent: Vec<_> = sent.collect();
         let retries = sums(model, slots, |cell| cell.retries);
         let line = |at| Line {
-            states: states(model, at, slots, [start_ms, step_ms], [&requests, &retries]),
+            states: states(model, at, slots, [start_ms, step_ms], [&sent, &retries]),
             ..line(model, at, slots)
         };
         let backends = backends.map(line).collect();
@@ -179,7 +185,7 @@ fn states(
     let seen: Vec<_> = (0..slots.len()).map(seen).collect();
     let [start_ms, _] = times;
     let before = model.backends[backend].last.filter(|it| it.at_us < start_ms * 1000);
-    stretches(times, &seen, before.is_some_and(|last| last.has_failed))
+    stretches(times, &seen, before.map(|last| last.has_failed))
 }
 
 fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {

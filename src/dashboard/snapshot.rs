@@ -318,6 +318,9 @@ fn sum(slots: &[Option<&Slot>], lane: usize) -> Cell {
 
 fn end(model: &Model, status: &Status, window: Window, now_us: i64) -> End {
     let Some((_, newest_us)) = model.span_us() else { return End::LastRow };
+    if matches!(window, Window::Between(..)) {
+        return End::LastRow;
+    }
     let age_s = second(now_us) - second(newest_us);
     // While a log is read up to the present, its newest row so far is old.
     let is_read = status.state != State::Reading;

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::description::Description;
 use super::explained::Explained;
 use super::listed::Listed;
 use super::model::Model;
@@ -88,8 +89,9 @@ impl SnapshotCache {
     /// What is recorded of the choices for a request, as JSON.
     pub(super) fn explain(&self, request: &str) -> Arc<str> {
         // The reader does not wait for the file.
-        let file = self.lock().model.description.as_ref().and_then(|known| known.decisions.clone());
-        as_json(&file.map(|file| Explained::of(&file, request)).unwrap_or_default())
+        let description = self.lock().model.description.clone();
+        let file = description.as_ref().and_then(Description::decisions);
+        as_json(&file.map(|file| Explained::of(file, request)).unwrap_or_default())
     }
 
     /// What was published last.

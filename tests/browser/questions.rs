@@ -79,6 +79,32 @@ fn a_link_that_is_wrong_or_leads_to_nothing_is_no_dead_end() {
 }
 
 #[test]
+fn errors_that_are_too_long_ago_to_be_told_apart_are_counted() {
+    in_browser(|browser, site| async move {
+        let mut log = tidegate::journal::header();
+        for minute in 0..300 {
+            let time = format!("2026-11-23T{}:{:02}:00.000000Z", 10 + minute / 60, minute % 60);
+            let row = format!(
+                "{time},http://a:8080,10,404,adaptive,persistent,0,127.0.0.1:4000,GET,/,78,203,,9,\
+                 1,,,{time},1,best,,,\n"
+            );
+            log.push_str(&row);
+        }
+        fs::write(site.log("adaptive_persistent.csv"), log).unwrap();
+        let (from, to) = (BEGIN_MS, BEGIN_MS + 599_999);
+        browser.open(&format!("{}/?from={from}&to={to}", site.url())).await;
+        // A range is of whole slots.
+        browser.until(&format!("{} === '11 of 11'", text("errors-note"))).await;
+        let verdict = browser.value(&text("verdict-text")).await;
+        let verdict = verdict.as_str().unwrap();
+        assert!(verdict.starts_with("100 % of requests failed. 95 % took"), "{verdict}");
+        browser.until(CHARTS_DRAWN).await;
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
 fn a_range_is_selected_by_pointer_and_by_keyboard() {
     in_browser(|browser, site| async move {
         open(&browser, &site, "").await;
@@ -90,6 +116,9 @@ fn a_range_is_selected_by_pointer_and_by_keyboard() {
             .map((name) => Number(new URLSearchParams(location.search).get(name))))";
         let dragged = browser.value(length).await.as_i64().unwrap();
         assert!(dragged % 1000 == 0 && (8_000..18_000).contains(&dragged), "{dragged}");
+        // The charts show it, although the pointer is over one of them.
+        let chart = "document.getElementById('share-chart').textContent";
+        browser.until(&format!("!{chart}.includes('10:00:55')")).await;
         browser.click("#live").await;
         browser.until(&format!("{} === '10 of 864'", text("errors-note"))).await;
         // The last second and the two before it, of which one has an outlier.
@@ -243,7 +272,10 @@ fn what_a_decision_log_recorded_of_a_request_is_told_too() {
         browser.click("#filter-none").await;
         browser.until(&format!("{LISTED} === 30")).await;
         browser.click("#latest-table tbody td.path").await;
-        let note = format!("{}.startsWith('The decision log has no choice')", text("choices-note"));
+        let note = format!(
+            "{}.startsWith('The last 16 MiB of the decision log have no')",
+            text("choices-note")
+        );
         browser.until(&note).await;
         assert_eq!(browser.value(&is_shown("choices-area")).await, false);
         browser.expect_clean_console(&[]).await;
@@ -338,7 +370,7 @@ fn switches_second_attempts_the_queue_and_the_parts_of_the_time_are_told() {
         );
         assert_eq!(
             browser.value(&text("queue-text")).await,
-            "3 requests waited for a place (0.3 %), 25.0 ms on average and 25.0 ms at most."
+            "3 requests waited in the queue (0.3 %), 25.0 ms on average and 25.0 ms at most."
         );
         let parts = browser.value(&texts("#parts-legend b")).await;
         assert_eq!((&parts[1], &parts[3]), (&json!("0 ms"), &json!("1 ms")));
