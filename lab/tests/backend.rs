@@ -74,8 +74,8 @@ fn a_thousand_requests_wait_on_one_thread_and_none_holds_up_the_next() {
     assert_eq!(greeting(&backend), "Hello from A – simulated 0ms");
     assert_eq!(
         backend.process.status().threads,
-        4,
-        "the loop, one that waits for signals, two that print"
+        3,
+        "the loop, one that waits for signals, one that prints"
     );
     assert!(backend.process.status().vmhwm.unwrap() < 32 * 1024);
 }
