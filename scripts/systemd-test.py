@@ -90,7 +90,7 @@ class Load:
 
 def rows():
     count = 0
-    for path in glob.glob("/var/log/tidegate/requests*.csv"):
+    for path in glob.glob("/var/log/tidegate/access*.csv"):
         with open(path, newline="") as file:
             count += sum(1 for _ in csv.DictReader(file))
     return count
