@@ -16,7 +16,7 @@ use crate::proxy::fault::Fault;
 
 impl Exchange {
     /// Sends the request to a backend that was not tried yet, or where the client is bound to, or
-    /// has it wait for one. What was `paid` for sending it again is given back if it is not.
+    /// has it wait for one. What was `paid` for sending it again is given back if none is found.
     pub(super) fn dispatch(&mut self, paid: Option<RetryToken>, context: &mut Context<'_>) {
         if self.is_behind_others(context) {
             return self.join_queue(paid, context);
