@@ -196,6 +196,7 @@ fn a_client_that_pipelines_has_its_share_of_a_turn_and_no_more() {
 fn a_fast_download_has_its_share_of_a_turn_and_no_more() {
     /// More than any machine sends in the time of the test.
     const LENGTH: u64 = 1 << 40;
+    const ENOUGH: u64 = 1 << 29;
     const SHARE: u64 = (ROUNDS_PER_TURN * BLOCK_BYTES + 1024) as u64;
     /// By then a request has been looked at because it takes long, which is no reason for more.
     const LONG: Duration = Duration::from_millis(1100);
@@ -219,7 +220,8 @@ fn a_fast_download_has_its_share_of_a_turn_and_no_more() {
         busy += usize::from(bench.worker.order.len(READY) > 0);
         assert!(bench.worker.order.len(READY) <= 1, "a key is there once");
         let is_long = bench.worker.poller.now() >= start + LONG;
-        busy >= TURNS && is_long
+        // Where the system's buffers hold less than a share, none is ever used up.
+        busy >= TURNS && is_long || total >= ENOUGH
     });
 }
 
