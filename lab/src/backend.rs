@@ -273,6 +273,7 @@ impl Backends {
     /// A client's request is complete. One that comes to a closed port, over a connection that was
     /// open, gets no answer.
     fn ask(&mut self, key: Key, asked: Asked, now: Time) -> io::Result<()> {
+        let others = asked.query.seed.map_or(0, |seed| self.working_with(seed));
         let Some(client) = self.clients.get_mut(key) else { return Ok(()) };
         let backend = client.backend;
         if !self.fleet.listens(backend) || self.fleet.requests() >= MOST_REQUESTS {
@@ -284,8 +285,9 @@ impl Backends {
         let ask = Ask {
             cost: asked.query.cost.unwrap_or(1.0),
             wait: asked.query.wait,
-            seed: asked.query.seed.unwrap_or_else(|| self.rng.u64(..)),
+            seed: asked.query.seed.map_or_else(|| self.rng.u64(..), |it| it.wrapping_add(others)),
         };
+        client.seed = asked.query.seed;
         client.stage =
             Stage::Working(self.fleet.receive(backend, ask, owner, now, &mut self.agenda));
         if client.stream.read_closed() {
@@ -293,6 +295,15 @@ impl Backends {
         }
         // What takes no time is answered now.
         self.work(now)
+    }
+
+    /// How many requests with this seed are in work, at whichever backend. One that comes then is a
+    /// hedge, and has a service time of its own, as in the simulator.
+    fn working_with(&self, seed: u64) -> u64 {
+        let clients = self.clients.keys().filter_map(|key| self.clients.get(key));
+        let is_one =
+            |it: &&Client| it.seed == Some(seed) && matches!(it.stage, Stage::Working(_));
+        clients.filter(is_one).count() as u64
     }
 
     /// A client has ended its stream. It has left, unless the answer costs nothing: then it gets

@@ -181,11 +181,13 @@ impl Browser {
 
     /// Writes a screenshot of the page to `target/screenshots/`.
     pub(crate) async fn shoot(&self, name: &str) {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
-        let picture = self.client.screenshot().await.unwrap();
-        let path: PathBuf = folder.join(name).with_extension("png");
-        std::fs::write(path, picture).unwrap();
+        keep(&self.client.screenshot().await.unwrap(), name);
+    }
+
+    /// Writes a screenshot of one element to `target/screenshots/`.
+    pub(crate) async fn shoot_part(&self, selector: &str, name: &str) {
+        let part = self.client.find(Locator::Css(selector)).await.unwrap();
+        keep(&part.screenshot().await.unwrap(), name);
     }
 
     /// Fails if the console has an error or a warning that `tolerated` does not name.
@@ -208,6 +210,13 @@ impl Browser {
     async fn issue(&self, path: &'static str, body: Value) -> Value {
         self.client.issue_cmd(Own { path, body }).await.unwrap()
     }
+}
+
+fn keep(picture: &[u8], name: &str) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path: PathBuf = folder.join(name).with_extension("png");
+    std::fs::write(path, picture).unwrap();
 }
 
 fn capabilities(chromium: &str, profile: &Path) -> Capabilities {

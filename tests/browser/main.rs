@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 mod browser;
 mod front;
+mod incidents;
 mod log;
 mod page;
 mod picture;

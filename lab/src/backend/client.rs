@@ -18,6 +18,8 @@ pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) conversation: Conversation,
     pub(super) stage: Stage,
+    /// The seed that its last request named.
+    pub(super) seed: Option<u64>,
 }
 
 /// What is waited for.
@@ -46,7 +48,7 @@ pub(super) enum Turn {
 
 impl Client {
     pub(super) fn new(backend: usize, stream: Stream) -> Self {
-        Self { backend, stream, conversation: Conversation::new(), stage: Stage::Open }
+        Self { backend, stream, conversation: Conversation::new(), stage: Stage::Open, seed: None }
     }
 
     /// Does what can be done now, one system call per step. What is read is in `buffer` meanwhile.
