@@ -301,8 +301,7 @@ impl Backends {
     /// hedge, and has a service time of its own, as in the simulator.
     fn working_with(&self, seed: u64) -> u64 {
         let clients = self.clients.keys().filter_map(|key| self.clients.get(key));
-        let is_one =
-            |it: &&Client| it.seed == Some(seed) && matches!(it.stage, Stage::Working(_));
+        let is_one = |it: &&Client| it.seed == Some(seed) && matches!(it.stage, Stage::Working(_));
         clients.filter(is_one).count() as u64
     }
 
