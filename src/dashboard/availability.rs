@@ -70,7 +70,8 @@ pub(super) fn stretches(
         let before = all.last().map(|it| it.state);
         let state = if seen.requests == 0 {
             let around = [at.checked_sub(1).and_then(|at| slots.get(at)), slots.get(at + length)];
-            gap(here, around, step_ms, failed).or(before).unwrap_or(Availability::Quiet)
+            let first = if seen.others > 0 { Availability::Quiet } else { Availability::Idle };
+            gap(here, around, step_ms, failed).or(before).unwrap_or(first)
         } else {
             busy(*seen, failed == Some(true))
         };
@@ -224,6 +225,12 @@ mod tests {
     fn what_was_before_is_known_and_one_that_is_measured_anew_is_up() {
         assert_eq!(told(&slots(&[(NONE, 9)]), true), [(Ejected, 0, 9)]);
         assert_eq!(told(&slots(&[([1, 0, 1], 1), (GOOD, 1)]), false), [(Up, 0, 2)]);
+    }
+
+    #[test]
+    fn a_short_gap_at_the_beginning_is_told_as_what_it_is() {
+        assert_eq!(told(&slots(&[(NONE, 4)]), false), [(Quiet, 0, 4)]);
+        assert_eq!(told(&[Seen::default(); 4], false), [(Idle, 0, 4)]);
     }
 
     #[test]

@@ -161,26 +161,23 @@ impl Timeline {
         self.until(*self.shown.end(), count)
     }
 
-    /// The `count` slot lengths of which the last is that of `second`: the time at which the first
-    /// slot in them begins, and for each length from there on its slot, if anything happened in it.
+    /// The `count` slot lengths of which the last is that of `second`, without those before the
+    /// range that is shown: when the first of them begins, and of each its slot, if anything
+    /// happened in it.
     pub(super) fn until(&self, second: i64, count: i64) -> (i64, Vec<Option<&Slot>>) {
         if self.slots.is_empty() {
             return (0, Vec::new());
         }
         let last = second.div_euclid(self.slot_seconds);
-        let slots = || {
-            let inside = self.slots.range(self.inside());
-            let begun = inside.skip_while(|slot| last - slot.index >= count);
-            begun.take_while(|slot| slot.index <= last)
-        };
-        let start = slots().next().map_or(last, |slot| slot.index);
+        let (first, _) = self.shown();
+        let start = (last - count.min(self.span) + 1).max(first).min(last);
         let length = |index: i64| usize::try_from(index - start).unwrap_or(0);
-        let mut row = Vec::new();
-        for slot in slots() {
-            row.resize(length(slot.index), None);
-            row.push(Some(slot));
+        let mut row = vec![None; length(last + 1)];
+        for slot in self.slots.range(self.inside()) {
+            if (start..=last).contains(&slot.index) {
+                row[length(slot.index)] = Some(slot);
+            }
         }
-        row.resize(length(last + 1), None);
         (start * self.slot_seconds, row)
     }
 }

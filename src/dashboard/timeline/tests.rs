@@ -71,10 +71,10 @@ fn what_is_looked_at_may_end_after_the_newest_slot_or_before_it() {
         (start, slots.iter().map(Option::is_some).collect::<Vec<_>>())
     };
     assert_eq!(until(15, 6), (10, vec![true, false, false, true, false, false]));
-    assert_eq!(until(15, 5), (13, vec![true, false, false]));
+    assert_eq!(until(15, 5), (11, vec![false, false, true, false, false]));
     assert_eq!(until(12, 5), (10, vec![true, false, false]));
-    assert_eq!(until(99, 5), (99, vec![false]));
-    assert_eq!(until(3, 5), (3, vec![false]));
+    assert_eq!(until(99, 5), (95, vec![false; 5]), "a silence is seen");
+    assert_eq!(until(3, 5), (3, vec![false]), "before the first row there is none");
 }
 
 #[test]
@@ -84,7 +84,8 @@ fn the_oldest_slots_are_forgotten() {
     // What is older than that is not counted, and a jump ahead forgets all.
     let line = timeline(3, WhenFull::Forget, &[1, 2, 3, 4, 1]);
     assert_eq!(requests(&line, 100), (2, vec![1, 1, 1]));
-    assert_eq!(requests(&timeline(3, WhenFull::Forget, &[1, 2, 1000]), 9), (1000, vec![1]));
+    let jumped = timeline(3, WhenFull::Forget, &[1, 2, 1000]);
+    assert_eq!(requests(&jumped, 9), (998, vec![0, 0, 1]));
 }
 
 #[test]
