@@ -7,6 +7,10 @@ const WINDOWS = ["1m", "5m", "all"];
 /** Those parts of an address that choose requests, as the list of requests knows them. */
 const FILTERS = ["errors", "slower", "backend", "status", "fault", "reason"];
 
+/** What the dashboard takes: a time until the year 9999, milliseconds, and a status. */
+const LAST_MS = 253_402_300_799_999;
+const MOST = { slower: 2 ** 32 - 1, status: 2 ** 16 - 1 };
+
 /**
  * What the page shows: `window`, or `from` and `to` in milliseconds since 1970; `filters`; and
  * `scale`, the axis of latencies. What an address has wrong is left out.
@@ -15,19 +19,20 @@ export function read(search = location.search) {
   const fields = new URLSearchParams(search);
   const view = { window: "1m", from: null, to: null, filters: {}, scale: "linear" };
   if (WINDOWS.includes(fields.get("window"))) view.window = fields.get("window");
-  const [from, to] = ["from", "to"].map((name) => whole(fields.get(name)));
+  const [from, to] = ["from", "to"].map((name) => whole(fields.get(name), LAST_MS));
   if (from !== null && to !== null && from <= to) Object.assign(view, { window: null, from, to });
   for (const name of FILTERS) {
     const value = fields.get(name);
-    const isNumber = name === "slower" || name === "status";
-    if (value && (!isNumber || whole(value) !== null)) view.filters[name] = value;
+    const isRight = name in MOST ? whole(value, MOST[name]) !== null : value;
+    if (isRight) view.filters[name] = value;
   }
   if (fields.get("scale") === "log") view.scale = "log";
   return view;
 }
 
-function whole(text) {
-  return /^\d{1,15}$/.test(text ?? "") ? Number(text) : null;
+/** A whole number up to `most`, or null. */
+function whole(text, most) {
+  return /^\d{1,15}$/.test(text ?? "") && Number(text) <= most ? Number(text) : null;
 }
 
 /** The part of the query for figures that chooses the time. */

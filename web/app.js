@@ -10,7 +10,7 @@ import { Poll } from "./poll.js";
 import { listenToRequests, showRequests } from "./requests.js";
 import { showStatus } from "./status.js";
 import { showTime } from "./time.js";
-import { REASONS, policy, sentence } from "./words.js";
+import { REASONS, policy, sentence, whatFailed } from "./words.js";
 
 const WINDOWS = {
   now: { "1m": "last minute", "5m": "last 5 minutes", all: "whole time" },
@@ -26,7 +26,9 @@ let listed = null;
 
 /** The figures that are on the page: not the newest ones while it is paused. */
 let shown = null;
-let isReachable = true;
+
+/** Why there are no new figures, or null. */
+let problem = null;
 let isPaused = false;
 
 /** Whether something else was asked for than what is shown. */
@@ -38,11 +40,11 @@ const poll = new Poll({
     if (!isPaused || isChanged) show();
     isChanged = false;
   },
-  onLink(isUp) {
-    if (isReachable === isUp) return;
-    isReachable = isUp;
-    if (figures === null && !isUp) say("welcome-message", "The dashboard cannot be reached.");
-    showStatus(figures, isReachable, isPaused);
+  onLink(next) {
+    if (problem === null && next === null) return;
+    problem = next;
+    if (figures === null && problem !== null) say("welcome-message", whatFailed(problem));
+    showStatus(figures, problem, isPaused);
   },
 });
 
@@ -53,7 +55,7 @@ function show() {
   // Only logs of our proxy say why a backend was chosen; the tables show averages for others.
   const choices = figures.estimates === null ? "told" : "unknown";
   setAttribute(find("figures"), "data-choices", choices);
-  showStatus(figures, isReachable, isPaused);
+  showStatus(figures, problem, isPaused);
   showMode();
   if (isEmpty) {
     say("welcome-message", `${sentence(figures.source.message)}.`);
@@ -184,7 +186,7 @@ find("pause").addEventListener("click", () => {
   setAttribute(find("pause"), "aria-pressed", String(isPaused));
   say("pause", isPaused ? "Resume" : "Pause");
   if (figures === null) return;
-  if (isPaused) showStatus(figures, isReachable, isPaused);
+  if (isPaused) showStatus(figures, problem, isPaused);
   else show();
 });
 

@@ -6,9 +6,34 @@ const EVERY_MS = 1000;
 /** The timeout of a request. */
 const PATIENCE_MS = 5000;
 
+/** An explanation is shown up to this length. */
+const TOLD_CHARS = 300;
+
+/**
+ * What a request brought: its JSON, or the `problem`, which is the status, if there was an answer, and
+ * what that `told`.
+ */
+async function ask(target, signal) {
+  let status = null;
+  try {
+    const answer = await fetch(target, { signal });
+    if (answer.ok) {
+      // What cannot be read after that is no JSON.
+      const text = await answer.text();
+      ({ status } = answer);
+      return JSON.parse(text);
+    }
+    const isText = answer.headers.get("Content-Type")?.startsWith("text/plain");
+    const told = isText ? (await answer.text()).trim().slice(0, TOLD_CHARS) : "";
+    return { problem: { status: answer.status, told } };
+  } catch {
+    return { problem: { status, told: "" } };
+  }
+}
+
 /**
  * Follows the figures of one time window at a time, and the requests of one filter. `onFigures` gets
- * each new set of both, and `onLink` whether the dashboard can be reached.
+ * each new set of both, and `onLink` the problem, or null, each time.
  */
 export class Poll {
   #time = "";
@@ -43,24 +68,15 @@ export class Poll {
     this.#asked = asked;
     const begun = performance.now();
     const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(PATIENCE_MS)]);
-    const json = async (target) => {
-      const answer = await fetch(target, { signal });
-      return answer.ok ? answer.json() : null;
-    };
-    let [figures, listed] = [null, null];
-    try {
-      const list = this.#list;
-      [figures, listed] = await Promise.all([
-        json(`data?${this.#time}`),
-        list === null ? null : json(`requests?${list}`),
-      ]);
-    } catch {
-      // Reported below, unless the request was aborted.
-    }
+    const list = this.#list;
+    const [figures, listed] = await Promise.all([
+      ask(`data?${this.#time}`, signal),
+      list === null ? null : ask(`requests?${list}`, signal),
+    ]);
     if (asked.signal.aborted) return;
     const spent = performance.now() - begun;
     this.#next = setTimeout(() => this.#ask(), Math.max(EVERY_MS - spent, 0));
-    this.#onLink(figures !== null);
-    if (figures !== null) this.#onFigures(figures, listed);
+    this.#onLink(figures.problem ?? null);
+    if (!figures.problem) this.#onFigures(figures, listed);
   }
 }

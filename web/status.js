@@ -2,7 +2,7 @@
 
 import { find, say, setAttribute } from "./dom.js";
 import { bytes, count, many, since } from "./format.js";
-import { sentence } from "./words.js";
+import { sentence, whatFailed } from "./words.js";
 
 const WORDS = {
   waiting: "Waiting",
@@ -15,6 +15,7 @@ const WORDS = {
   deleted: "Deleted",
   unreadable: "Unreadable",
   lost: "Connection lost",
+  refused: "No figures",
   paused: "Paused",
   connecting: "Connecting",
 };
@@ -25,22 +26,24 @@ const BEGINNINGS = {
   newer: " (a newer run)",
 };
 
-/** Shows the state of the source; figures are null before there are any. */
-export function showStatus(figures, isReachable, isPaused) {
+/** Shows the state of the source; figures are null before there are any, and so is a `problem`. */
+export function showStatus(figures, problem, isPaused) {
   const own = figures?.source.state ?? "connecting";
-  const state = !isReachable ? "lost" : isPaused ? "paused" : own;
+  const failed = problem?.status === null ? "lost" : "refused";
+  const state = problem !== null ? failed : isPaused ? "paused" : own;
+  const text = problem !== null ? whatFailed(problem) : message(state, figures);
   const bar = find("status");
   if (bar.dataset.state !== state) {
     bar.dataset.state = state;
     // For screen readers: changes of the state, not each second that passes.
-    say("announcer", `${WORDS[state]}. ${state === "lost" ? "" : (figures?.source.message ?? "")}`);
+    say("announcer", `${WORDS[state]}. ${text}`);
   }
   say("state", WORDS[state]);
-  say("message", message(state, figures));
+  say("message", text);
   if (figures === null) return;
   const { source, since: all, outlier_rows, broken_rows, last_broken_row } = figures;
   const facts = [];
-  if (all.requests > 0) facts.push(`${many(all.requests, "row")} since ${since(all.from_ms)}`);
+  if (all.requests > 0) facts.push(`${many(all.requests, "row")} since ${since(all.from_ms)} UTC`);
   if (source.skipped_bytes > 0) facts.push(`${bytes(source.skipped_bytes)} before it left out`);
   if (outlier_rows > 0) facts.push(`${count(outlier_rows)} more than a day off, not shown`);
   if (broken_rows > 0) facts.push(`${count(broken_rows)} broken`);
@@ -50,7 +53,6 @@ export function showStatus(figures, isReachable, isPaused) {
 }
 
 function message(state, figures) {
-  if (state === "lost") return "The dashboard does not answer. Trying again.";
   if (figures === null) return "";
   const { source } = figures;
   if (state === "paused") return "The figures do not change until you resume.";
