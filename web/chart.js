@@ -133,6 +133,8 @@ export class Chart {
     const { cursor, anchor, count } = this.#stage;
     pen.begin();
     const isShown = cursor !== null && cursor < count;
+    // Without a cursor, a screen reader gets the newest values.
+    if (count > 0 && !isShown) this.#tell(count - 1);
     if (isShown) {
       const { left: begin, width, height, top } = this.#inner;
       const middle = (slot) => begin + this.#stage.share(this.#stage.time(slot)) * width;
@@ -152,11 +154,17 @@ export class Chart {
     return this.#element.matches(":hover, :focus-visible");
   }
 
+  /** Tells assistive technology the values of a slot, and returns them. */
+  #tell(slot) {
+    const values = this.#options.readout(slot);
+    setAttribute(this.#element, "aria-valuenow", String(slot));
+    setAttribute(this.#element, "aria-valuetext", values.words);
+    return values;
+  }
+
   #showTip(slot, x) {
     if (!this.#isLookedAt()) return;
-    const { title, heads = [], rows, words } = this.#options.readout(slot);
-    setAttribute(this.#element, "aria-valuenow", String(slot));
-    setAttribute(this.#element, "aria-valuetext", words);
+    const { title, heads = [], rows } = this.#tell(slot);
     const tip = this.#tip;
     tip.hidden = false;
     if (!tip.firstElementChild) {

@@ -6,10 +6,13 @@ import { DASH, count, many, millis, time } from "./format.js";
 import { number, setRows } from "./tables.js";
 import { showChoices } from "./choices.js";
 import { nameOf, whyRequest } from "./why.js";
-import { REASONS, inOrder } from "./words.js";
+import { REASONS, inOrder, whatFailed } from "./words.js";
 
 const LATEST_SHOWN = 30;
 const LISTED_SHOWN = 100;
+
+const NONE = "No request that is remembered matches: the last 5,000 are, and the last 1,000 failed ones " +
+  "before those.";
 
 /** What `slower` may be. */
 const SLOWER_MS = [10, 25, 50, 100, 250, 500, 1000, 5000];
@@ -67,7 +70,10 @@ export function listenToRequests(change) {
 
 let listed = null;
 
-/** Shows the latest requests, or those that `asked` lists; others than before with `isChanged`. */
+/**
+ * Shows the latest requests, or those that `asked` lists, unless it has the `problem` why there is no
+ * list; others than before with `isChanged`.
+ */
 export function showRequests(next, asked, wanted, isChanged = false) {
   [figures, listed, filters] = [next, asked, wanted];
   showFilters();
@@ -75,19 +81,25 @@ export function showRequests(next, asked, wanted, isChanged = false) {
   if (isHeld && !isChanged) return;
   const backends = new Map(figures.backends.map((backend) => [backend.name, backend]));
   const of = (name) => backends.get(name) ?? { name, label: name };
-  const all = asked?.requests ?? figures.latest;
+  const all = asked === null ? figures.latest : asked.requests ?? [];
   shown = all.slice(0, asked ? LISTED_SHOWN : LATEST_SHOWN);
   setRows(find("latest-table").tBodies[0], shown.map((request) => rowOf(request, of)));
   markChosen();
   say("latest-note", note(asked, shown.length));
   find("latest-none").hidden = shown.length > 0;
+  say("latest-none", asked?.problem ? whatFailed(asked.problem, "Clear the filters.") : NONE);
   say("latest-title", asked ? "Requests" : "Latest requests");
 }
 
 function rowOf(request, of) {
   const { backend, status, error, latency_ms, reason, sma_ms, ewma_ms, method, path, fault } = request;
   return [
-    { text: time(request.time_ms, true), kind: "time", press: `Why ${nameOf(request)} went there` },
+    {
+      text: time(request.time_ms, true),
+      kind: "time",
+      heads: true,
+      press: `Why ${nameOf(request)} went there`,
+    },
     backend === null ? NO_BACKEND : backendCell(of(backend)),
     number(String(status ?? DASH), error ? "bad" : ""),
     number(millis(latency_ms)),
@@ -109,6 +121,7 @@ function whyTitle({ reason, in_flight, hedge, hedge_backend }) {
 
 function note(asked, rows) {
   if (asked === null) return `${many(rows, "request")}, the newest first`;
+  if (asked.problem) return "not listed";
   const { matching, remembered } = asked;
   return `${count(rows)} of ${count(matching)} that match, of ${count(remembered)} remembered`;
 }
@@ -132,7 +145,9 @@ const isSame = (one, other) =>
 function markChosen() {
   const rows = find("latest-table").tBodies[0].rows;
   shown.forEach((request, at) => {
-    setAttribute(rows[at], "aria-selected", isSame(chosen, request) ? "true" : null);
+    const button = rows[at].querySelector("button");
+    setAttribute(button, "aria-expanded", String(isSame(chosen, request)));
+    setAttribute(button, "aria-controls", "why");
   });
 }
 

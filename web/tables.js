@@ -3,10 +3,10 @@
 import { setAttribute, setText } from "./dom.js";
 
 /**
- * Makes a table body show these rows. A row is a list of cells, and a cell its text or an object
- * of `text`, `kind` (its class), `colour` (the number of a backend's colour), `title`, `heads`
- * (whether it heads its row), `fill` (a share that is shown as a bar) and `press` (what a button in
- * it says to assistive technology; the button has the text).
+ * Makes the head or a body of a table show these rows; the cells of a head are those of columns. A row is
+ * a list of cells, and a cell its text or an object of `text`, `kind` (its class), `colour` (the number of
+ * a backend's colour), `title`, `heads` (whether it heads its row), `fill` (a share that is shown as a bar)
+ * and `press` (what a button in it says to assistive technology; the button has the text).
  */
 export function setRows(body, rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
@@ -19,12 +19,13 @@ function setRow(row, cells) {
   cells.forEach((cell, index) => {
     const { text, kind = "", colour = null, title = null, heads = false, fill = null, press } =
       typeof cell === "string" ? { text: cell } : cell;
+    const scope = row.parentElement.tagName === "THEAD" ? "col" : heads ? "row" : null;
     let element = row.cells[index];
     if (!element) {
-      element = document.createElement(heads ? "th" : "td");
-      if (heads) element.scope = "row";
+      element = document.createElement(scope === null ? "td" : "th");
       row.append(element);
     }
+    setAttribute(element, "scope", scope);
     setText(press === undefined ? element : buttonIn(element, press), text);
     setAttribute(element, "class", kind);
     setAttribute(element, "title", title);

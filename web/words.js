@@ -38,8 +38,12 @@ export function reasonColour(reason) {
 }
 
 /** What is known of the policy. */
-export function policy({ description, estimates, mode }) {
+export function policy({ description, other_policy: other, estimates, mode }) {
   if (estimates !== null) return `${mode ?? DASH}. The log does not tell why a backend was chosen.`;
+  if (other !== null) {
+    return `${mode ?? DASH}. Its parameters are not known, because the .meta.json beside the log is of ` +
+      `${other}, of which the newest request is not.`;
+  }
   if (description === null) {
     return `${mode ?? DASH}. Its parameters are not known, because no .meta.json is beside the log.`;
   }
@@ -49,6 +53,19 @@ export function policy({ description, estimates, mode }) {
     ? ""
     : `; a failure counts as ${count(failure_sample_ms / 1000)} s`;
   return says ? `${name} ${says(parameters)}${failure}.` : `${name}.`;
+}
+
+/** Why the dashboard did not give what it was asked for, and what to do. */
+export function whatFailed({ status, told }, ifRefused = "Choose another time.") {
+  if (status === null) return "The dashboard does not answer. Trying again.";
+  if (status === 200) {
+    return "What answers is not the dashboard. Trying again; if that does not help, reload the page.";
+  }
+  const says = told === "" ? "." : `: ${told.replace(/\.$/, "")}.`;
+  const advice = status === 400 ? ifRefused
+    : status === 421 ? "Or open the page as localhost."
+    : "Trying again.";
+  return `The dashboard’s answer is ${status}${says} ${advice}`;
 }
 
 /** The first letter of a text in upper case. */

@@ -1,7 +1,8 @@
 //! What the page answers: is it healthy, where does the time go, and why there? And that a link to
 //! an answer shows the same to others.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 
 use serde_json::json;
 
@@ -47,6 +48,9 @@ fn a_link_to_a_range_shows_that_range_and_the_way_back() {
             json!(null)
         );
         assert_eq!(browser.value(&text("rate")).await, "15");
+        // It was so before the range, too.
+        let states = browser.value(&texts("#backends-table td.state-cell")).await;
+        assert_eq!(states[0], "up since before 2026-11-23 10:00:10");
         // Twice as long, from 5 s on: five seconds of failures are in it.
         browser.click("#wider").await;
         browser.until(&format!("{} === '10 of 288'", text("errors-note"))).await;
@@ -78,18 +82,76 @@ fn a_link_that_is_wrong_or_leads_to_nothing_is_no_dead_end() {
     });
 }
 
+/// Rows of these seconds and statuses.
+fn rows_of(rows: impl IntoIterator<Item = (i64, u16)>) -> String {
+    let row = |(second, status)| {
+        let (hour, minute, second) = (10 + second / 3600, second / 60 % 60, second % 60);
+        let time = format!("2026-11-23T{hour}:{minute:02}:{second:02}.000000Z");
+        format!(
+            "{time},http://a:8080,10,{status},adaptive,persistent,0,127.0.0.1:4000,GET,/,78,203,,9,\
+             1,,,{time},1,best,,,\n"
+        )
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn log_of(rows: impl IntoIterator<Item = (i64, u16)>) -> String {
+    tidegate::journal::header() + &rows_of(rows)
+}
+
+#[test]
+fn errors_of_clients_are_told_apart_and_are_no_sign_of_an_unhealthy_proxy() {
+    in_browser(|browser, site| async move {
+        let path = site.log("adaptive_persistent.csv");
+        let rows = (0..50).flat_map(|second| [(second, 200), (second, 404)]);
+        fs::write(&path, log_of(rows)).unwrap();
+        browser.resize(1440, 1320).await;
+        browser.open(site.url()).await;
+        browser.until(&format!("{} === '50 of 100, all by clients'", text("errors-note"))).await;
+        let tone = "document.getElementById('verdict').dataset.tone";
+        assert_eq!(browser.value(tone).await, "good");
+        let told = "No request failed because of the proxy or its backends. 50 requests (50.0 %) \
+            ended in client errors, most of them 404. 95 % took 10.0 ms or less. The backend \
+            answered.";
+        assert_eq!(browser.value(&text("verdict-text")).await, told);
+        let failed = (0..50).flat_map(|second| [(second, 502), (second, 502)]);
+        let mut log = OpenOptions::new().append(true).open(&path).unwrap();
+        log.write_all(rows_of(failed).as_bytes()).unwrap();
+        browser.until(&format!("{} === '150 of 200, 50 by clients'", text("errors-note"))).await;
+        let verdict = browser.value(&text("verdict-text")).await;
+        let told = "50.0 % of requests failed, most of them 502, the last at 10:00:49 UTC. 50 others \
+            (25.0 %) ended in client errors, most of them 404. 95 % took 10.0 ms or less.";
+        assert!(verdict.as_str().unwrap().starts_with(told), "{verdict}");
+        assert_eq!(browser.value(tone).await, "bad");
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
+#[test]
+fn a_range_begins_where_it_was_asked_to_although_nothing_happened_there() {
+    in_browser(|browser, site| async move {
+        fs::write(site.log("adaptive_persistent.csv"), log_of([(0, 200), (50, 200)])).unwrap();
+        browser.resize(1440, 1320).await;
+        browser.open(&format!("{}/?{}", site.url(), range(20, 59))).await;
+        browser.until(CHARTS_DRAWN).await;
+        let marks = texts("#share-chart .grid text[text-anchor=middle]");
+        let marks = browser.value(&marks).await;
+        assert_eq!((&marks[0], &marks[1]), (&json!("10:00:25"), &json!("10:00:30")));
+        let states = "[...document.querySelectorAll('#strips rect.state')]
+            .map((it) => it.dataset.colour)";
+        assert_eq!(browser.value(states).await, json!(["idle", "up"]));
+        let since = browser.value(&texts("#backends-table td.state-cell")).await;
+        assert_eq!(since, json!(["up since 2026-11-23 10:00:50"]));
+        browser.expect_clean_console(&[]).await;
+        browser
+    });
+}
+
 #[test]
 fn errors_that_are_too_long_ago_to_be_told_apart_are_counted() {
     in_browser(|browser, site| async move {
-        let mut log = tidegate::journal::header();
-        for minute in 0..300 {
-            let time = format!("2026-11-23T{}:{:02}:00.000000Z", 10 + minute / 60, minute % 60);
-            let row = format!(
-                "{time},http://a:8080,10,404,adaptive,persistent,0,127.0.0.1:4000,GET,/,78,203,,9,\
-                 1,,,{time},1,best,,,\n"
-            );
-            log.push_str(&row);
-        }
+        let log = log_of((0..300).map(|minute| (minute * 60, 502)));
         fs::write(site.log("adaptive_persistent.csv"), log).unwrap();
         let (from, to) = (BEGIN_MS, BEGIN_MS + 599_999);
         browser.open(&format!("{}/?from={from}&to={to}", site.url())).await;
@@ -212,7 +274,7 @@ fn a_request_tells_why_it_went_there_in_sentences() {
     in_browser(|browser, site| async move {
         open(&browser, &site, "?slower=5000").await;
         browser.until(&format!("{LISTED} === 1")).await;
-        browser.value("(document.querySelector('#latest-table td button').focus(), true)").await;
+        browser.value("(document.querySelector('#latest-table tbody button').focus(), true)").await;
         browser.press("\u{e007}").await;
         browser.until(&is_shown("why")).await;
         assert_eq!(browser.value(&text("why-title")).await, "GET / at 10:00:55.000");

@@ -76,7 +76,11 @@ fn what_the_proxy_wrote_beside_its_log_is_shown_and_nothing_else() {
         browser.open(site.url()).await;
         browser.until(&state("live")).await;
         browser.until(&format!("{}.includes('are not known')", text("policy"))).await;
-        fs::write(site.log(&format!("{name}.meta.json")), description.to_string()).unwrap();
+        let beside = site.log(&format!("{name}.meta.json"));
+        // After a reload it may be of a policy that has no request yet.
+        fs::write(&beside, json!({ "policy": "round-robin" }).to_string()).unwrap();
+        browser.until(&format!("{}.includes('is of round-robin')", text("policy"))).await;
+        fs::write(&beside, description.to_string()).unwrap();
         browser.until(&format!("{}.includes('last 10 response times')", text("policy"))).await;
         let last = "document.querySelector('#backends-table tbody tr:last-child')";
         browser.until(&format!("{last}.cells[0].textContent === 'localhost:8084'")).await;
