@@ -22,7 +22,7 @@ export function showBackends(figures, name) {
     number(rate(backend.requests_per_s)),
     { ...number(percent(backend.share), "share"), fill: backend.share },
     number(percent(backend.share_since)),
-    number(count(backend.errors), backend.errors > 0 ? "bad" : ""),
+    errorsCell(backend),
     number(count(backend.retries)),
     number(backend.in_flight === null ? "–" : rate(backend.in_flight)),
     number(millis(backend.mean_ms)),
@@ -50,10 +50,16 @@ export function showBackends(figures, name) {
   }
 }
 
-function stateCell({ state, since_ms: from }) {
+function errorsCell({ errors, failures }) {
+  const clients = errors - failures;
+  const title = clients > 0 ? `${count(clients)} of them by clients: 4xx, or the client left` : null;
+  return { ...number(count(errors), failures > 0 ? "bad" : ""), title };
+}
+
+function stateCell({ state, since_ms: from, is_older }) {
   const text = STATES[state] ?? state;
   return {
-    text: from === null ? text : `${text} since ${since(from)}`,
+    text: from === null ? text : `${text} since ${is_older ? "before " : ""}${since(from)}`,
     kind: "state-cell",
     colour: state,
   };

@@ -3,8 +3,8 @@
 import { add, find, resize, say, setAttribute, setText } from "./dom.js";
 import { count, fromTo, many, millis, percent, rate, since, time } from "./format.js";
 
-/** From this share on, the number of errors is red. */
-const MANY_ERRORS = 0.01;
+/** From this share of failures on, the answer is no, and the number of errors is red. */
+const MANY_FAILURES = 0.01;
 
 /** States of a backend that are no good news, and what they are called. */
 const TROUBLE = {
@@ -20,14 +20,26 @@ const OVER_MS = 10_000;
 /** How many troubled backends the answer names. */
 const NAMED = 3;
 
-/** What a backend is now: its last stretch of time, unless that says less than its newest request. */
-export function stateNow(backend, { series, window }) {
+/**
+ * What a backend is now: its last stretch of time, unless that says less than its newest request; since
+ * when; and whether it was so before that, too (`is_older`).
+ */
+export function stateNow(backend, { series, window, since: all, source }) {
   const states = series.backends.find(({ name }) => name === backend.name)?.states ?? [];
   const last = states.at(-1);
   const isTold = window.name === "range" || last?.state in TROUBLE;
-  if (last !== undefined && isTold) return { state: last.state, since_ms: last.from_ms };
+  const { state_since_ms: own, state_is_older: is_older } = backend;
+  if (last !== undefined && isTold) {
+    const from = last.from_ms;
+    if (from > series.start_ms) return { state: last.state, since_ms: from, is_older: false };
+    // It began before what is shown, which the newest requests may tell.
+    const isKnown = window.name !== "range" && own !== null && own < from;
+    if (isKnown) return { state: last.state, since_ms: own, is_older };
+    const isBegin = source.skipped_bytes === 0 && all.from_ms >= series.start_ms;
+    return { state: last.state, since_ms: from, is_older: !isBegin };
+  }
   const state = { answers: "up", fails: "failing", quiet: "quiet", unused: "unused" }[backend.state];
-  return { state, since_ms: backend.state_since_ms };
+  return { state, since_ms: own, is_older };
 }
 
 /** Shows the answer, the tiles and the errors; `name` is the window in words. */
@@ -41,14 +53,15 @@ function showVerdict(figures, name) {
   const { window, backends } = figures;
   const states = backends.map((backend) => ({ ...stateNow(backend, figures), label: backend.label }));
   const troubled = states.filter(({ state }) => state in TROUBLE);
-  const ends = figures.incidents.map(({ to_ms: to }) => Math.min(to, window.to_ms));
+  const failures = figures.incidents.filter(({ by_client }) => !by_client);
+  const ends = failures.map(({ to_ms: to }) => Math.min(to, window.to_ms));
   // Of errors long ago only the number is known.
   const last = ends.length === 0 ? null : Math.max(...ends);
   const isOver = troubled.length === 0 && last !== null && window.to_ms - last > OVER_MS;
-  const isBad = window.error_share >= MANY_ERRORS || troubled.length === backends.length;
+  const isBad = window.failure_share >= MANY_FAILURES || troubled.length === backends.length;
   const isPast = window.end !== "now";
   const [tone, word] = window.requests === 0 ? ["none", "No requests"]
-    : window.errors === 0 && troubled.length === 0 ? ["good", isPast ? "It was" : "Yes"]
+    : window.failures === 0 && troubled.length === 0 ? ["good", isPast ? "It was" : "Yes"]
     : isOver ? ["warn", isPast ? "Mostly" : "Yes, again"]
     : isBad ? ["bad", isPast ? "It was not" : "No"] : ["warn", "Mostly"];
   setAttribute(find("verdict"), "data-tone", tone);
@@ -59,13 +72,31 @@ function showVerdict(figures, name) {
 }
 
 function errorsText({ window, incidents }, last) {
-  const fast = `95 % took ${millis(window.p95_ms)} ms or less.`;
-  if (window.errors === 0) return `No request failed, and ${fast}`;
-  const [worst] = [...incidents].sort((one, other) => other.requests - one.requests);
-  const isMost = worst?.requests > window.errors / 2;
-  const cause = worst === undefined ? ""
-    : `, ${isMost ? "most of them" : "most often"} ${kindOf(worst)}, the last at ${time(last)}`;
-  return `${percent(window.error_share)} of requests failed${cause}. ${fast}`;
+  const { requests, errors, failures } = window;
+  const clients = errors - failures;
+  // Without a backend there is no latency.
+  const fast = window.p95_ms === null ? null : `95 % took ${millis(window.p95_ms)} ms or less`;
+  if (errors === 0) return `No request failed${fast === null ? "" : `, and ${fast}`}.`;
+  const told = ["No request failed because of the proxy or its backends"];
+  if (failures > 0) {
+    const cause = causeOf(incidents, false, failures);
+    const when = last === null ? "" : `, the last at ${time(last)} UTC`;
+    told[0] = `${percent(window.failure_share)} of requests failed${cause}${when}`;
+  }
+  if (clients > 0) {
+    const which = many(clients, failures > 0 ? "other" : "request");
+    const cause = causeOf(incidents, true, clients);
+    told.push(`${which} (${percent(clients / requests)}) ended in client errors${cause}`);
+  }
+  return `${[...told, fast].filter((it) => it !== null).join(". ")}.`;
+}
+
+/** What most errors of clients, or most others, were. */
+function causeOf(incidents, isByClient, all) {
+  const of = incidents.filter(({ by_client }) => by_client === isByClient);
+  const [worst] = of.sort((one, other) => other.requests - one.requests);
+  if (worst === undefined) return "";
+  return `, ${worst.requests > all / 2 ? "most of them" : "most often"} ${kindOf(worst)}`;
 }
 
 function troubleText(troubled, states, isPast) {
@@ -91,11 +122,13 @@ function showTiles(figures, name) {
   say("rate", rate(isPast ? window.requests_per_s : figures.requests_per_s));
   say("rate-note", `${isPast ? "" : `${rate(window.requests_per_s)} `}over the ${name}`);
   say("mean", millis(window.mean_ms));
-  say("mean-note", `${millis(recent.mean_ms)} over the last ${recent.requests}`);
+  say("mean-note", `${millis(recent.mean_ms)} over the last ${many(recent.requests, "request")}`);
   for (const quantile of ["p50", "p95", "p99"]) say(quantile, millis(window[`${quantile}_ms`]));
   say("errors", percent(window.error_share));
-  say("errors-note", `${count(window.errors)} of ${count(window.requests)}`);
-  const level = window.errors === 0 ? "none" : window.error_share < MANY_ERRORS ? "some" : "many";
+  const clients = window.errors - window.failures;
+  say("errors-note", `${count(window.errors)} of ${count(window.requests)}` +
+    (clients > 0 ? `, ${clients === window.errors ? "all" : count(clients)} by clients` : ""));
+  const level = window.failure_share >= MANY_FAILURES ? "many" : window.errors > 0 ? "some" : "none";
   setAttribute(find("error-tile"), "data-errors", level);
   find("errors-open").hidden = window.errors === 0;
   showSpark(figures.series.requests.slice(0, -1));

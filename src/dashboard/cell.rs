@@ -8,7 +8,7 @@ use super::rounding::millis;
 pub(super) struct Counted {
     pub(super) latency_us: Option<u64>,
     pub(super) is_error: bool,
-    /// Whether it failed because of its backend or the way there, and not because of its client.
+    /// Whether it failed, and not because of its client.
     pub(super) has_failed: bool,
     /// Whether an attempt of it had failed.
     pub(super) is_retry: bool,

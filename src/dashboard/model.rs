@@ -68,8 +68,10 @@ pub(super) struct Model {
     /// When another one began.
     pub(super) switches: Switches,
     pub(super) connection: Option<String>,
-    /// What the proxy wrote beside the log, unless its policy is not that of the rows.
+    /// What the proxy wrote beside the log, from the first row with its policy on.
     pub(super) description: Option<Description>,
+    /// The same before that row. It may be of a policy that has no row yet, or of an earlier run.
+    pending: Option<Description>,
     /// Whether a row had a worker, as only rows of our proxy do.
     is_ours: bool,
     days: Days,
@@ -103,6 +105,8 @@ pub(super) struct Ended {
     pub(super) has_failed: bool,
     /// When the first of those ended that ended like it, one after the other.
     pub(super) since_us: i64,
+    /// Whether that is the first request that is known.
+    pub(super) is_first: bool,
 }
 
 impl Backend {
@@ -110,7 +114,8 @@ impl Backend {
         let (at_us, has_failed) = (row.timestamp_us, has_failed(row));
         let same = self.last.filter(|last| last.has_failed == has_failed);
         let since_us = same.map_or(at_us, |last| last.since_us);
-        self.last = Some(Ended { at_us, has_failed, since_us });
+        let is_first = self.last.is_none_or(|last| last.is_first && same.is_some());
+        self.last = Some(Ended { at_us, has_failed, since_us, is_first });
         if let Some(reason) = row.reason {
             self.count_reason(reason);
         }
@@ -137,7 +142,7 @@ impl Backend {
 impl Model {
     /// A model of a log before its first row.
     pub(super) fn new(description: Option<Description>) -> Self {
-        let mut model = Self {
+        Self {
             backends: Vec::new(),
             lanes: HashMap::new(),
             recent: Timeline::new(RECENT_SECONDS, WhenFull::Forget),
@@ -151,20 +156,14 @@ impl Model {
             switches: Switches::default(),
             connection: None,
             description: None,
+            pending: description,
             is_ours: false,
             days: Days::default(),
             span: None,
             present_us: None,
             broken_lines: 0,
             last_broken: None,
-        };
-        if let Some(description) = description {
-            for backend in &description.backends {
-                model.backend(&backend.url);
-            }
-            model.description = Some(description);
         }
-        model
     }
 
     pub(super) fn feed(&mut self, row: Result<Row<'_>, LineError>) {
@@ -179,11 +178,8 @@ impl Model {
     }
 
     fn row(&mut self, row: &Row<'_>) {
-        let is_other = |known: &Description| !known.is_of(row.routing_mode);
-        if self.requests == 0 && self.description.as_ref().is_some_and(is_other) {
-            let broken_lines = self.broken_lines;
-            let last_broken = self.last_broken.take();
-            *self = Self { broken_lines, last_broken, ..Self::new(None) };
+        if row.routing_mode != self.routing_mode {
+            self.describe(row.routing_mode);
         }
         let backend = row.backend_url.map(|url| self.backend(url));
         self.is_ours |= row.worker.is_some();
@@ -203,6 +199,21 @@ impl Model {
             self.connection =
                 row.connection.map(|text| text.chars().take(TEXT_CHARS_MAX).collect());
         }
+    }
+
+    /// Uses what is beside the log, if it is of this policy.
+    fn describe(&mut self, routing_mode: &str) {
+        let Some(known) = self.pending.take_if(|known| known.is_of(routing_mode)) else { return };
+        for backend in &known.backends {
+            self.backend(&backend.url);
+        }
+        self.description = Some(known);
+    }
+
+    /// The policy of what is beside the log, if the newest row has another one.
+    pub(super) fn other_policy(&self) -> Option<&str> {
+        let known = self.pending.as_ref().or(self.description.as_ref())?;
+        (self.requests > 0 && !known.is_of(&self.routing_mode)).then_some(&*known.policy)
     }
 
     /// The index of a backend, which is added when it is first named.
@@ -347,9 +358,17 @@ pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Whether the request failed because of its backend, and not of its client.
+/// Whether the request failed, and not because of its client.
 fn has_failed(row: &Row<'_>) -> bool {
-    row.is_error() && row.status.is_none_or(|status| status >= 500)
+    row.is_error() && !is_by_client(row.status, row.fault.unwrap_or_default())
+}
+
+/// Whether an error is its client's. Once an answer has begun, the status does not tell; a tunnel
+/// in which nobody sends anything is no failure, either.
+pub(super) fn is_by_client(status: Option<u16>, fault: &str) -> bool {
+    const FAULTS: [&str; 5] =
+        ["client_gone", "client_stalled", "request_incomplete", "body_timeout", "tunnel_timeout"];
+    status.is_some_and(|status| (400..500).contains(&status)) || FAULTS.contains(&fault)
 }
 
 /// Replaces `kept` by the beginning of `text`, in the memory it has.

@@ -13,7 +13,7 @@ use super::description::Description;
 use super::estimate::{ALPHA, Averages, WINDOW};
 use super::incidents::Incident;
 use super::listed::Entry;
-use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED};
+use super::model::{LATEST_REQUESTS, Model, NOT_DISPATCHED, is_by_client};
 use super::rounding::{millis, round, rounded, share};
 use super::series::{Series, busiest, requests};
 use super::source::{State, Status};
@@ -54,6 +54,8 @@ pub(super) struct Snapshot {
     estimates: Option<Estimates>,
     /// What the proxy wrote beside the log, if anything.
     description: Option<Description>,
+    /// The policy of that, if it is not the one of the newest row.
+    other_policy: Option<String>,
     backends: Vec<Backend>,
     not_dispatched: NotDispatched,
     series: Series,
@@ -84,8 +86,12 @@ struct Figures {
     to_ms: Option<i64>,
     requests: u64,
     requests_per_s: f64,
+    /// 4xx, 5xx and faults.
     errors: u64,
     error_share: f64,
+    /// Those of them that are not their clients'.
+    failures: u64,
+    failure_share: f64,
     #[serde(flatten)]
     latency: Latency,
     /// Null if the log does not tell.
@@ -120,6 +126,7 @@ struct Errors {
     from_ms: i64,
     to_ms: i64,
     requests: u64,
+    by_client: bool,
 }
 
 /// Another policy than before.
@@ -167,6 +174,7 @@ struct Backend {
     requests: u64,
     share: f64,
     errors: u64,
+    failures: u64,
     requests_per_s: f64,
     retries: u64,
     /// What its requests found in flight there, on average; null if the log does not say.
@@ -179,6 +187,9 @@ struct Backend {
     state: BackendState,
     /// Since when they do; null without one.
     state_since_ms: Option<i64>,
+    /// Whether that is only since when anything is known of it, because the log's begin was left
+    /// out.
+    state_is_older: bool,
     requests_since: u64,
     share_since: f64,
     errors_since: u64,
@@ -263,7 +274,10 @@ impl Snapshot {
                 ewma_alpha: ALPHA,
             }),
             description: model.description.clone(),
-            backends: order.iter().map(|&at| backend(model, at, &cells, seconds)).collect(),
+            other_policy: model.other_policy().map(str::to_owned),
+            backends: (order.iter())
+                .map(|&at| backend(model, &source, at, &cells, seconds))
+                .collect(),
             not_dispatched: not_dispatched(model, &cells),
             series,
             latest: latest(model),
@@ -291,6 +305,7 @@ fn incidents(model: &Model, window: &Figures) -> Vec<Errors> {
         from_ms: it.first_us.div_euclid(1_000),
         to_ms: it.last_us.div_euclid(1_000),
         requests: it.requests,
+        by_client: is_by_client(it.status, &it.fault),
     };
     let found = model.incidents.between(from_ms * 1_000, to_ms.saturating_add(1) * 1_000);
     found.take(LISTED_INCIDENTS).map(told).collect()
@@ -360,6 +375,8 @@ fn figures(model: &Model, window: Window, end: End, now_us: i64, cells: &[Cell])
         requests_per_s: round(all.requests as f64 / seconds),
         errors: all.errors,
         error_share: share(all.errors, all.requests),
+        failures: all.failures,
+        failure_share: share(all.failures, all.requests),
         latency: all.latency(),
         parts: all.parts().means(),
     }
@@ -389,9 +406,11 @@ fn rate(model: &Model, status: &Status, now_us: i64) -> f64 {
     round(rows as f64 / seconds as f64)
 }
 
-fn backend(model: &Model, at: usize, cells: &[Cell], seconds: f64) -> Backend {
+fn backend(model: &Model, log: &Status, at: usize, cells: &[Cell], seconds: f64) -> Backend {
     let (state, state_since_ms) = state(model, at);
     let known = &model.backends[at];
+    let is_first = known.last.is_some_and(|last| last.is_first);
+    let is_ongoing = matches!(state, BackendState::Answers | BackendState::Fails);
     let cell = &cells[at + 1];
     let in_window: u64 = cells.iter().skip(1).map(|cell| cell.requests).sum();
     let since: u64 = model.backends.iter().map(|backend| backend.requests).sum();
@@ -401,6 +420,7 @@ fn backend(model: &Model, at: usize, cells: &[Cell], seconds: f64) -> Backend {
         requests: cell.requests,
         share: share(cell.requests, in_window),
         errors: cell.errors,
+        failures: cell.failures,
         requests_per_s: round(cell.requests as f64 / seconds),
         retries: cell.retries,
         in_flight: cell.in_flight().map(round),
@@ -408,6 +428,7 @@ fn backend(model: &Model, at: usize, cells: &[Cell], seconds: f64) -> Backend {
         parts: cell.parts().means(),
         state,
         state_since_ms,
+        state_is_older: is_first && is_ongoing && log.skipped_bytes > 0,
         requests_since: known.requests,
         share_since: share(known.requests, since),
         errors_since: known.errors,

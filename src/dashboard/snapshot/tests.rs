@@ -198,7 +198,7 @@ fn the_windows_of_a_proxy_that_runs_end_now_however_long_it_is_idle() {
     assert_eq!((&window["requests_per_s"], &window["mean_ms"]), (&json!(0.0), &Value::Null));
     assert_eq!(
         (&minute["series"]["requests"], &minute["backends"][0]["requests"]),
-        (&json!([0]), &json!(0))
+        (&json!(vec![0; 60]), &json!(0))
     );
     assert_eq!(
         (&minute["since"]["requests"], &minute["backends"][0]["share_since"]),
@@ -323,7 +323,27 @@ fn what_was_written_beside_a_log_of_another_policy_is_not() {
     model.feed(Ok(row(0, "http://a", ms(1))));
     let figures = of(&model, &live(), Window::Minute);
     assert_eq!(figures["description"], Value::Null);
+    assert_eq!(figures["other_policy"], "round-robin");
     assert_eq!(figures["backends"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_was_written_at_a_change_of_the_policy_is_used_from_its_first_row_on() {
+    let mut model = Model::new(Some(description("round-robin")));
+    let other = Row { routing_mode: "round_robin", ..row(0, "http://a", ms(1)) };
+    let told = |model: &Model| {
+        let figures = of(model, &live(), Window::Minute);
+        let backends = figures["backends"].as_array().unwrap().len();
+        (backends, figures["description"]["policy"].clone(), figures["other_policy"].clone())
+    };
+    assert_eq!(told(&model), (0, Value::Null, Value::Null));
+    for row in [row(0, "http://a", ms(1)), other] {
+        model.feed(Ok(row));
+    }
+    assert_eq!(told(&model), (3, json!("round-robin"), Value::Null));
+    // The next one was not written.
+    model.feed(Ok(row(0, "http://a", ms(1))));
+    assert_eq!(told(&model), (3, json!("round-robin"), json!("round-robin")));
 }
 
 #[test]

@@ -85,11 +85,87 @@ fn errors_are_told_in_groups_and_counted_over_time() {
         [told(0, "http://b", "best"), failed(1), failed(3), failed(3), told(4, "http://b", "best")];
     let figures = snapshot(rows, Window::Minute);
     let group = json!([{ "status": 504, "fault": "response_timeout", "backend": "http://b",
-        "from_ms": 1_000, "to_ms": 3_000, "requests": 3 }]);
+        "from_ms": 1_000, "to_ms": 3_000, "requests": 3, "by_client": false }]);
     assert_eq!(figures["incidents"], group);
     assert_eq!(figures["series"]["errors"], json!([0, 1, 0, 2, 0]));
     let range = snapshot(rows, Window::Between(4, 4));
     assert_eq!(range["incidents"], json!([]), "they are over");
+}
+
+#[test]
+fn errors_that_are_their_clients_are_no_failures() {
+    let ended = |status, fault| Row { status, fault, ..told(1, "http://a", "best") };
+    let (clients, others) = (
+        [
+            ended(Some(404), None),
+            ended(Some(400), Some("bad_field")),
+            ended(Some(499), Some("client_gone")),
+            ended(Some(200), Some("client_gone")),
+            ended(Some(101), Some("tunnel_timeout")),
+        ],
+        [
+            ended(Some(500), None),
+            ended(Some(504), Some("response_timeout")),
+            ended(Some(200), Some("response_truncated")),
+            ended(None, None),
+        ],
+    );
+    let told = |rows: &[Row<'static>]| {
+        let figures = snapshot(rows.iter().copied(), Window::Minute);
+        let incidents = figures["incidents"].as_array().unwrap();
+        let by_client = incidents.iter().filter(|it| it["by_client"] == true).count();
+        let (window, backend) = (&figures["window"], &figures["backends"][0]);
+        assert_eq!(
+            (&window["errors"], &window["failures"]),
+            (&backend["errors"], &backend["failures"])
+        );
+        let state = figures["series"]["backends"][0]["states"][0]["state"].clone();
+        (window["errors"].clone(), window["failure_share"].clone(), by_client, state)
+    };
+    assert_eq!(told(&clients), (json!(5), json!(0.0), 5, json!("up")));
+    assert_eq!(told(&others), (json!(4), json!(1.0), 0, json!("failing")));
+    let both = [&clients[..], &others[..1]].concat();
+    assert_eq!(told(&both), (json!(6), json!(0.166_667), 5, json!("degraded")));
+}
+
+#[test]
+fn since_when_a_backend_is_what_it_is_may_not_be_known_of_a_log_whose_begin_was_left_out() {
+    let failed = |second| Row { status: Some(502), ..told(second, "bad", "best") };
+    let mut model = Model::new(None);
+    for row in [told(0, "bad", "best"), told(1, "good", "best"), failed(2), told(0, "old", "best")]
+    {
+        model.feed(Ok(row));
+    }
+    model.feed(Ok(told(9, "good", "best")));
+    model.feed(Ok(failed(9)));
+    let older = |skipped_bytes| {
+        let figures = of(&model, &Status { skipped_bytes, ..live() }, Window::Minute);
+        let backends = figures["backends"].as_array().unwrap().iter();
+        backends.map(|it| it["state_is_older"].clone()).collect::<Value>()
+    };
+    assert_eq!(older(0), json!([false, false, false]));
+    // What changed, or ended with the last request, is known.
+    assert_eq!(older(1), json!([false, true, false]));
+}
+
+#[test]
+fn a_window_begins_where_it_begins_although_nothing_happened_there() {
+    let rows = || [0, 100, 130].map(|second| told(second, "a", "best"));
+    let of = |window| {
+        let figures = snapshot(rows(), window);
+        let series = &figures["series"];
+        let states = series["backends"][0]["states"].as_array().unwrap();
+        let states: Vec<_> = states.iter().map(|it| it["state"].clone()).collect();
+        let slots = series["requests"].as_array().unwrap().len();
+        (series["start_ms"].clone(), slots, json!(states))
+    };
+    let (idle, up) = (json!("idle"), json!("up"));
+    let idle_up = json!([&idle, &up, &idle, &up]);
+    assert_eq!(of(Window::Minute), (json!(71_000), 60, idle_up.clone()));
+    assert_eq!(of(Window::Between(90, 140)), (json!(90_000), 41, idle_up));
+    assert_eq!(of(Window::Between(40, 60)), (json!(40_000), 21, json!([idle])));
+    // Before the first row nothing is known.
+    assert_eq!(of(Window::FiveMinutes).0, 0);
 }
 
 #[test]
