@@ -5,6 +5,7 @@
 //! before any other thread is started.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -24,8 +25,9 @@ struct Granted {
     /// The files whose folder could not be opened. A socket that was passed may be in such a folder
     /// and works without it, so these are not refused later. Opening another one of them fails.
     unopened: Vec<PathBuf>,
-    /// The folders, pipes and devices that can be written.
-    places: Vec<PathBuf>,
+    /// The folders, pipes and devices that can be written, by device and inode: a folder that is
+    /// deleted and made anew is another one.
+    places: Vec<(u64, u64)>,
 }
 
 /// How much of Landlock the kernel has to have.
@@ -74,7 +76,7 @@ impl Sandbox {
             };
             let access = if place.is_dir() { IN_FOLDERS } else { WITH_FILES };
             rules = rules.add_rule(PathBeneath::new(opened, access))?;
-            granted.places.push(place);
+            granted.places.extend(id(&place));
         }
         let is_enforced = rules.restrict_self()?.ruleset != RulesetStatus::NotEnforced;
         Ok(is_enforced.then_some(Self { granted: Some(granted) }))
@@ -84,10 +86,16 @@ impl Sandbox {
     #[must_use]
     pub fn refused<'a>(&self, files: &'a [PathBuf]) -> Option<&'a Path> {
         let Granted { unopened, places: writable } = self.granted.as_ref()?;
-        let is_below = |place: &PathBuf| writable.iter().any(|folder| place.starts_with(folder));
+        let is_writable = |place: &Path| id(place).is_some_and(|id| writable.contains(&id));
+        let is_below = |place: &PathBuf| place.ancestors().any(is_writable);
         let mut tried = files.iter().filter(|file| !unopened.contains(file));
         tried.find(|file| !places(file).iter().all(is_below)).map(PathBuf::as_path)
     }
+}
+
+/// What the kernel knows a file or folder by.
+fn id(place: &Path) -> Option<(u64, u64)> {
+    fs::metadata(place).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// What has to be writable for this file: its folder, and that of the file a link leads to; or only
@@ -121,7 +129,7 @@ fn folder(file: &Path) -> &Path {
 }
 
 /// The path without links. What does not exist is taken as it is.
-fn real(path: &Path) -> PathBuf {
+pub(crate) fn real(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     for ancestor in path.ancestors() {
         let there = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
@@ -237,6 +245,30 @@ mod tests {
         fs::remove_file(&files[0]).unwrap();
         symlink(path("out/a.csv"), &files[0]).unwrap();
         assert_eq!(sandbox.refused(&files), Some(&*files[0]));
+    }
+
+    #[test]
+    fn a_folder_that_was_made_anew_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("in");
+        let remake = || {
+            fs::remove_dir_all(&folder).ok();
+            fs::create_dir(&folder).unwrap();
+        };
+        remake();
+        let files = [folder.join("a.csv"), folder.join("b/c.csv")];
+        let mut entered = None;
+        within(&files[..1], |sandbox| entered = Some(sandbox));
+        let Some(sandbox) = entered.take() else { return };
+        assert_eq!(sandbox.refused(&files), None);
+        fs::remove_dir(&folder).unwrap();
+        assert_eq!(sandbox.refused(&files), Some(&*files[0]), "it could not be made");
+        remake();
+        assert_eq!(sandbox.refused(&files), Some(&*files[0]));
+        within(&[scratch.path().join("x")], |sandbox| entered = Some(sandbox));
+        remake();
+        let around = entered.expect("as before");
+        assert_eq!(around.refused(&files), None, "the folder around it is the same");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::changes::Changes;
 use super::controller::{ApplyError, Controller};
 use super::sources::{Planned, SourceError, Sources};
 use crate::journal::{self, Form, JournalError};
-use crate::proxy::settings::Plan;
+use crate::proxy::settings::{Plan, Settings};
 use crate::sandbox::Sandbox;
 
 /// Why a reload changed nothing.
@@ -25,7 +25,8 @@ pub enum ReloadError {
     /// The sandbox does not permit to write a file of the new plan.
     #[error(
         "this process can't write `{}` any more, because it is confined to the folders that it \
-         needed at its start; restart it, or choose a path there (see --sandbox)", .0.display()
+         needed at its start, and one that was made anew is another one; restart it, or choose a \
+         path in one that is still there (see --sandbox)", .0.display()
     )]
     Confined(PathBuf),
     /// The new plan can't be applied.
@@ -160,6 +161,7 @@ impl Logs {
                 journal::check_next(now, next, *form)?;
             }
         }
-        Ok(())
+        let Settings { log, decisions, .. } = &plan.settings;
+        journal::check_distinct(log.as_deref(), decisions.as_deref())
     }
 }

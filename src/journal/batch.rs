@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::columns::{BACKEND_BYTES_MAX, Facts, METHOD_BYTES_MAX, PATH_BYTES_MAX};
 use super::escape::{PLAIN, escape, is_plain, needs_mark};
@@ -20,7 +21,7 @@ const ROW_BYTES_MAX: usize =
 const WORDS_BYTES_MAX: usize = 4096;
 
 /// A longer block is given back when its rows are written.
-pub(super) const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
+const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Shorter texts are written without a call.
 const SHORT_BYTES: usize = 8;
@@ -48,6 +49,16 @@ impl Batch {
         self.length = cells.at;
         // In place of the comma behind the last cell.
         self.block[self.length - 1] = b'\n';
+        self.rows += 1;
+    }
+
+    /// Adds a line of JSON.
+    pub(super) fn add_json(&mut self, line: &impl Serialize) {
+        self.block.truncate(self.length);
+        // Nothing in it can't be written, and writing to a Vec can't fail.
+        let _ = serde_json::to_writer(&mut self.block, line);
+        self.block.push(b'\n');
+        self.length = self.block.len();
         self.rows += 1;
     }
 

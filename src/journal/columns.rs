@@ -182,6 +182,19 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
+    /// The facts of a record, given its texts.
+    #[inline]
+    pub(super) fn new(
+        record: &'a Record<'static>,
+        [backend, hedge_backend, method, path]: [&'a [u8]; TEXTS],
+        worker: usize,
+        run: &'a Run,
+        clock: Clock,
+    ) -> Self {
+        let backend = record.backend.map(|_| backend);
+        Self { record, backend, hedge_backend, method, path, worker, run, clock }
+    }
+
     fn fact<T: ToCell>(&'a self, fact: impl FnOnce(&'a Self) -> T) -> T {
         fact(self)
     }

@@ -6,11 +6,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::Counted;
-use super::batch::BLOCK_BYTES_MAX;
+use super::batch::Batch;
 use super::clock::Clock;
-use super::outlet::{BATCH_BYTES, Outlet};
-use super::sink::{LogSink, Place};
 use crate::decision::{Logged, Told};
 use crate::endpoint::Client;
 
@@ -27,60 +24,11 @@ pub struct Decided {
     pub told: Box<dyn Told>,
 }
 
-/// See the module. As the writer thread sees it.
-#[derive(Debug)]
-pub(super) struct DecisionLog<M> {
-    lines: Vec<u8>,
-    count: u64,
-    pub(super) outlet: Outlet<M>,
-}
-
-impl<M: LogSink> DecisionLog<M> {
-    pub(super) fn new(outlet: Outlet<M>) -> Self {
-        Self { lines: Vec::new(), count: 0, outlet }
-    }
-
-    /// Adds a choice.
-    pub(super) fn add(&mut self, worker: usize, it: &Decided, clock: Clock) {
-        if self.outlet.is_row_lost(&self.lines, clock.now) {
-            return;
-        }
-        let [at, started] = [it.at, it.started].map(|instant| time(clock.timestamp_us(instant)));
-        let request = format!("{started}/{worker}/{}", it.client).into();
-        let line = Logged { time: at.into(), worker, request, decision: it.told.decision() };
-        // Nothing in it can't be written, and writing to a Vec can't fail.
-        let _ = serde_json::to_writer(&mut self.lines, &line);
-        self.lines.push(b'\n');
-        self.count += 1;
-    }
-
-    /// Whether the batch should be written before more is added.
-    pub(super) fn is_batch_full(&self) -> bool {
-        self.lines.len() >= BATCH_BYTES
-    }
-
-    /// Lines that are kept until another process has ended.
-    pub(super) fn kept(&self) -> u64 {
-        self.count
-    }
-
-    /// Writes the batch, unless it is kept. `counted` follows.
-    pub(super) fn write_batch(&mut self, now: Instant, counted: &Counted) {
-        if self.count > 0 && !self.outlet.is_awaited() {
-            self.outlet.write(&self.lines, now, counted);
-            self.lines.clear();
-            self.lines.shrink_to(BLOCK_BYTES_MAX);
-            self.count = 0;
-        }
-    }
-
-    /// Continues in the file that has the log's name now, or at another place. Lines that are kept
-    /// have no file yet, and go to the new one.
-    pub(super) fn reopen(&mut self, place: Option<Place>) {
-        let is_written = self.count == 0 || self.outlet.is_awaited();
-        debug_assert!(is_written, "a line must not be torn from its file");
-        self.outlet.reopen(place);
-    }
+/// Adds a choice of a worker to the log's batch.
+pub(super) fn add(batch: &mut Batch, worker: usize, it: &Decided, clock: Clock) {
+    let [at, started] = [it.at, it.started].map(|instant| time(clock.timestamp_us(instant)));
+    let request = format!("{started}/{worker}/{}", it.client).into();
+    batch.add_json(&Logged { time: at.into(), worker, request, decision: it.told.decision() });
 }
 
 /// As in the rows.

@@ -54,6 +54,17 @@ pub enum JournalError {
         /// Which log that is.
         form: Form,
     },
+    /// Rows and choices would be in one file.
+    #[error(
+        "--log `{}` and --decisions `{}` are the same file; name two files",
+        log.display(), decisions.display()
+    )]
+    OneFile {
+        /// The log of requests as it was named.
+        log: PathBuf,
+        /// The log of choices as it was named.
+        decisions: PathBuf,
+    },
     /// The thread could not be started.
     #[error("cannot start the thread that writes the log: {0}")]
     Thread(#[source] io::Error),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Access, FlockOperation, OFlags, access};
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::beside;
@@ -31,10 +31,7 @@ pub const STANDARD_OUTPUT: &str = "/dev/stdout";
 /// How often the lock is tried, and the pause in between. A dashboard that checks whether the log
 /// has a writer holds it for a moment.
 const LOCK_TRIES: u32 = 5;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
-
-/// How often it is tried before a running proxy refuses to go on in another log.
-const NEXT_TRIES: u32 = 50;
+pub(super) const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A log that this process writes.
 #[derive(Debug)]
@@ -71,51 +68,64 @@ impl Kind {
 }
 
 impl LogFile {
-    /// Opens the log of a new run, makes its folders and writes its header. If the disk is full,
-    /// that is done later.
+    /// Opens the log of a new run, makes its folders and locks it, or finds that this can't be
+    /// done. What is in it stays until [`LogFile::start`]. If the disk is full, it is opened later.
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub(super) fn create(
+    pub(super) fn open(
         path: &Path,
         form: Form,
         meta: Option<String>,
     ) -> Result<Self, JournalError> {
-        let mut log = if path == Path::new(STANDARD_OUTPUT) {
+        let (kind, opened) = if path == Path::new(STANDARD_OUTPUT) {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let file = File::from(stdout.map_err(|source| unwritable(path, form, source))?);
-            Self::new((path, form), meta, Some(file), Kind::Stream)
+            (Kind::Stream, stdout.map(File::from).map_err(|source| unwritable(path, form, source)))
         } else if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            Self::new((path, form), meta, Some(open_stream(path, form)?), Kind::Stream)
+            (Kind::Stream, open_stream(path, form))
         } else {
-            Self::new((path, form), meta, None, Kind::Regular)
+            (Kind::Regular, open_log(path, form, LOCK_TRIES))
         };
-        // A stream may have a slow reader. Only the writer thread may wait for it.
-        if log.kind == Kind::Stream {
-            return Ok(log);
-        }
-        match log.try_to_begin() {
-            Err(JournalError::Unwritable { source, .. }) if is_full(&source) => Ok(log),
-            begun => begun.map(|()| log),
-        }
+        Ok(Self::new((path, form), meta, or_later(opened)?, kind))
     }
 
-    /// As [`LogFile::create`], but if another process writes the log, waits for its end. Until then
+    /// As [`LogFile::open`], but if another process writes the log, waits for its end. Until then
     /// nothing can be written.
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub(super) fn create_after(
+    pub(super) fn open_after(
         path: &Path,
         form: Form,
         meta: Option<String>,
     ) -> Result<Self, JournalError> {
-        match Self::create(path, form, meta.clone()) {
+        match Self::open(path, form, meta.clone()) {
             Err(JournalError::Locked { .. }) => {
                 Ok(Self::new((path, form), meta, None, Kind::Awaited))
             }
-            created => created,
+            opened => opened,
         }
+    }
+
+    /// Moves an earlier log aside, and writes the header.
+    ///
+    /// # Errors
+    /// See [`JournalError`]. If the disk is full, that is done later.
+    pub(super) fn start(&mut self) -> Result<(), JournalError> {
+        // A stream may have a slow reader. Only the writer thread may wait for it.
+        if self.kind != Kind::Regular {
+            return Ok(());
+        }
+        if let Some(file) = self.file.take() {
+            self.file = or_later(self.without_rows(file))?;
+        }
+        or_later(self.try_to_begin()).map(drop)
+    }
+
+    /// Both in one.
+    fn create(path: &Path, form: Form, meta: Option<String>) -> Result<Self, JournalError> {
+        let mut log = Self::open(path, form, meta)?;
+        log.start().map(|()| log)
     }
 
     fn new(
@@ -128,12 +138,30 @@ impl LogFile {
         Self { path, form, meta, warning: None, file, kind, length, moved_aside }
     }
 
+    /// The log itself if it has no rows, else a new one in its place.
+    fn without_rows(&mut self, file: File) -> Result<File, JournalError> {
+        let (path, form) = (&self.path, self.form);
+        let failed = |source| unwritable(path, form, source);
+        match contents(&file, form).map_err(failed)? {
+            Contents::Nothing | Contents::OurHeader | Contents::SomethingElse => Ok(file),
+            Contents::OurRows | Contents::OtherRows => {
+                // The old file stays locked until the new one is.
+                let aside = move_aside(&file, path).map_err(failed)?;
+                beside::move_aside(path, &aside);
+                self.moved_aside = Some(aside);
+                open_log(path, form, self.kind.lock_tries())
+            }
+        }
+    }
+
     /// Opens the file if necessary, and begins it unless it is as long as it was left.
     fn try_to_begin(&mut self) -> Result<(), JournalError> {
-        let tries = self.kind.lock_tries();
         let file = match self.file.take() {
             Some(file) => file,
-            None => open_fresh(&self.path, self.form, tries, &mut self.moved_aside)?,
+            None => {
+                let file = open_log(&self.path, self.form, self.kind.lock_tries())?;
+                self.without_rows(file)?
+            }
         };
         let file = self.file.insert(file);
         let begun = match (self.kind, self.length) {
@@ -222,9 +250,15 @@ impl LogSink for LogFile {
             }
             (self.path, self.meta) = (path, meta);
         }
-        // One that is awaited is opened by its path in the next round.
-        if matches!(self.kind, Kind::Stream | Kind::Awaited) {
-            return Ok(());
+        match self.kind {
+            Kind::Stream => return Ok(()),
+            // It is opened by its path in the next round. If it was opened already and the disk was
+            // full, that file may have been renamed.
+            Kind::Awaited => {
+                self.file = None;
+                return Ok(());
+            }
+            Kind::Regular => {}
         }
         // The lock that is held would prevent a second one on the same file.
         if self.file.as_ref().is_none_or(|file| is_at(file, &self.path)) {
@@ -279,78 +313,20 @@ fn begin(file: &mut File, header: &str, left: Option<u64>) -> io::Result<u64> {
     }
 }
 
-/// Whether nothing was written because there was no space, which may change.
-fn is_full(error: &io::Error) -> bool {
+/// Nothing if there was no space, because that may change.
+fn or_later<T>(done: Result<T, JournalError>) -> Result<Option<T>, JournalError> {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-/// Checks whether a log could be written at `path`, without changing anything.
-///
-/// # Errors
-/// See [`JournalError`]. What only an attempt would show, such as a full disk, is not found. A log
-/// that another process is writing is not an error, because that process may end before this run
-/// begins.
-pub fn check(path: &Path, form: Form) -> Result<(), JournalError> {
-    if path == Path::new(STANDARD_OUTPUT) {
-        return Ok(());
-    }
-    let failed = |source| unwritable(path, form, source);
-    let denied = |errno: Errno| failed(errno.into());
-    match fs::metadata(path) {
-        Ok(found) if found.is_file() => {
-            let file = OpenOptions::new().read(true).append(true).open(path).map_err(failed)?;
-            match contents(&file, form).map_err(failed)? {
-                Contents::SomethingElse => {
-                    Err(JournalError::NotALog { path: path.to_owned(), form })
-                }
-                _ => Ok(()),
-            }
+    match done {
+        Err(JournalError::Unwritable { source, .. })
+            if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) =>
+        {
+            Ok(None)
         }
-        Ok(found) if found.is_dir() => Err(denied(Errno::ISDIR)),
-        Ok(_) => access(path, Access::WRITE_OK).map_err(denied),
-        Err(_) => {
-            // The folders between the last one that exists and the file would be made.
-            let folders = path.ancestors().skip(1).map(|folder| match folder.as_os_str().len() {
-                0 => Path::new("."),
-                _ => folder,
-            });
-            let there =
-                folders.into_iter().find_map(|folder| Some((folder, fs::metadata(folder).ok()?)));
-            let (folder, found) = there.ok_or_else(|| denied(Errno::NOENT))?;
-            if !found.is_dir() {
-                return Err(denied(Errno::NOTDIR));
-            }
-            access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(denied)
-        }
+        done => done.map(Some),
     }
 }
 
-/// As [`check`], for a log that is to follow the one at `now`, which this process writes. Unless it
-/// is the same file, no other process may write it; if one does, that is waited for a little,
-/// because this process may itself still be about to leave the file.
-///
-/// # Errors
-/// See [`JournalError`].
-pub fn check_next(now: &Path, next: &Path, form: Form) -> Result<(), JournalError> {
-    check(next, form)?;
-    // Neither a pipe nor a device is locked.
-    let regular = |path| fs::metadata(path).ok().filter(Metadata::is_file);
-    let Some(found) = regular(next) else { return Ok(()) };
-    let is_same = |own: Metadata| (own.dev(), own.ino()) == (found.dev(), found.ino());
-    if now == next || regular(now).is_some_and(is_same) {
-        return Ok(());
-    }
-    for _ in 0..NEXT_TRIES {
-        if is_held(next) != Some(true) {
-            return Ok(());
-        }
-        thread::park_timeout(LOCK_PAUSE);
-    }
-    Err(JournalError::Locked { path: next.to_owned(), form })
-}
-
-fn unwritable(path: &Path, form: Form, source: io::Error) -> JournalError {
+pub(super) fn unwritable(path: &Path, form: Form, source: io::Error) -> JournalError {
     JournalError::Unwritable { path: path.to_owned(), form, source }
 }
 
@@ -374,25 +350,12 @@ fn open_stream(path: &Path, form: Form) -> Result<File, JournalError> {
     Ok(file)
 }
 
-/// Opens a log without rows, moving one that has rows aside.
-fn open_fresh(
-    path: &Path,
-    form: Form,
-    lock_tries: u32,
-    moved_aside: &mut Option<PathBuf>,
-) -> Result<File, JournalError> {
-    let failed = |source| unwritable(path, form, source);
+/// Opens and locks a log, which may have rows.
+fn open_log(path: &Path, form: Form, lock_tries: u32) -> Result<File, JournalError> {
     let file = open_locked(path, form, lock_tries)?;
-    match contents(&file, form).map_err(failed)? {
-        Contents::Nothing | Contents::OurHeader => Ok(file),
+    match contents(&file, form).map_err(|source| unwritable(path, form, source))? {
         Contents::SomethingElse => Err(JournalError::NotALog { path: path.to_owned(), form }),
-        Contents::OurRows | Contents::OtherRows => {
-            // The old file stays locked until the new one is.
-            let aside = move_aside(&file, path).map_err(failed)?;
-            beside::move_aside(path, &aside);
-            *moved_aside = Some(aside);
-            open_locked(path, form, lock_tries)
-        }
+        _ => Ok(file),
     }
 }
 
@@ -441,10 +404,14 @@ fn open_locked(path: &Path, form: Form, lock_tries: u32) -> Result<File, Journal
 /// Whether `path` still names the open file.
 fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
-    (open.dev(), open.ino()) == (named.dev(), named.ino())
+    are_one(&open, &named)
 }
 
-fn contents(file: &File, form: Form) -> io::Result<Contents> {
+pub(super) fn are_one(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+pub(super) fn contents(file: &File, form: Form) -> io::Result<Contents> {
     let mut start = vec![0; BLOCK_BYTES];
     let length = read_start(file, &mut start)?;
     Ok(form.contents(&start[..length]))

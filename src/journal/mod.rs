@@ -10,6 +10,7 @@
 
 mod batch;
 mod beside;
+mod check;
 mod clock;
 mod columns;
 mod days;
@@ -23,7 +24,6 @@ mod from_cell;
 mod input;
 mod layout;
 mod line;
-mod log;
 mod losses;
 mod outlet;
 mod patience;
@@ -40,6 +40,7 @@ mod writer;
 mod tests;
 
 pub use beside::meta_path;
+pub use check::{check, check_distinct, check_next};
 pub use columns::{
     COLUMNS, CONTRACT_COLUMNS, Column, HEALTH_PROBE, Hedge, METHOD_BYTES_MAX, PATH_BYTES_MAX,
     Record, Row, header,
@@ -49,14 +50,14 @@ pub use decisions::Decided;
 pub use dialect::NotALog;
 pub use error::{JournalError, RowError};
 pub use escape::marked;
-pub use file::{STANDARD_OUTPUT, check, check_next, is_held};
+pub use file::{STANDARD_OUTPUT, is_held};
 pub use form::Form;
 pub use line::LineError;
 pub use sender::{LINE_BYTES_MAX, RecordSender};
 pub use tail::{FileState, FileStatus, Tail, TailError};
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
@@ -66,15 +67,13 @@ use crossbeam_utils::CachePadded;
 
 use crate::console::Console;
 use columns::Run;
-use decisions::DecisionLog;
 use file::LogFile;
-use log::Log;
-use outlet::Outlet;
+use outlet::{Counted, Outlet};
 use patience::Patience;
 use ring::Capacity;
 use sender::{Counters, Says};
 use sink::LogSink;
-use writer::{Writer, Written};
+use writer::Writer;
 
 /// What the journal has to know before the first request.
 #[derive(Clone, Debug)]
@@ -110,14 +109,16 @@ pub struct Journal {
     counters: Vec<Arc<CachePadded<Counters>>>,
     thread: Option<WriterThread>,
     moved_aside: Vec<PathBuf>,
-    says: Says,
+    /// What has become of the rows, if there is a log of them, and of the choices.
+    rows: Option<Arc<Counted>>,
+    decisions: Option<Arc<Counted>>,
 }
 
-/// The thread, and the channel on which it sends what it has written when it ends.
+/// The thread, and the channel on which it says that everything is written.
 #[derive(Debug)]
 struct WriterThread {
     handle: Thread,
-    ended: Receiver<Written>,
+    ended: Receiver<()>,
 }
 
 /// Counts of all requests; `rows + lost == requests` unless there is no log.
@@ -142,20 +143,6 @@ struct Control {
     close: AtomicBool,
     /// Whether another process writes a log still.
     awaited: AtomicBool,
-    rows: Counted,
-    decisions: Counted,
-}
-
-/// What has become of the rows of one log.
-#[derive(Debug, Default)]
-struct Counted {
-    /// Those that are whole in the log so far.
-    written: AtomicU64,
-    /// Those that never will be.
-    lost: AtomicU64,
-    /// Those of the last batch that are not written yet, because another process writes the log or
-    /// the log is slow.
-    kept: AtomicU64,
 }
 
 impl Journal {
@@ -165,7 +152,7 @@ impl Journal {
     /// # Errors
     /// When the log cannot be written, another process writes it, or the file is not a log.
     pub fn start(options: Options) -> Result<(Self, Vec<RecordSender>), JournalError> {
-        Self::start_by(LogFile::create, options)
+        Self::start_by(LogFile::open, options)
     }
 
     /// As [`Journal::start`], but in place of another process that may write the log still and is
@@ -175,20 +162,24 @@ impl Journal {
     /// # Errors
     /// When the log cannot be written, or the file is not a log.
     pub fn start_after(options: Options) -> Result<(Self, Vec<RecordSender>), JournalError> {
-        Self::start_by(LogFile::create_after, options)
+        Self::start_by(LogFile::open_after, options)
     }
 
+    /// Nothing is moved before both logs are open, because either may be refused.
     fn start_by(
-        create: impl Fn(&Path, Form, Option<String>) -> Result<LogFile, JournalError>,
+        open: impl Fn(&Path, Form, Option<String>) -> Result<LogFile, JournalError>,
         options: Options,
     ) -> Result<(Self, Vec<RecordSender>), JournalError> {
-        let log = options.path.as_deref();
-        let mut log = log.map(|path| create(path, Form::Rows, options.meta.clone())).transpose()?;
-        let decisions = options.decisions.as_deref();
-        let mut decisions =
-            decisions.map(|path| create(path, Form::Decisions, None)).transpose()?;
-        let logs = [&mut log, &mut decisions].into_iter().flatten();
-        let moved_aside = logs.filter_map(LogFile::moved_aside).collect();
+        let (rows, choices) = (options.path.as_deref(), options.decisions.as_deref());
+        let mut log = rows.map(|path| open(path, Form::Rows, options.meta.clone())).transpose()?;
+        // The first one exists now, so another name of it is recognised.
+        check_distinct(rows, choices)?;
+        let mut decisions = choices.map(|path| open(path, Form::Decisions, None)).transpose()?;
+        let mut moved_aside = Vec::new();
+        for log in [&mut log, &mut decisions].into_iter().flatten() {
+            log.start()?;
+            moved_aside.extend(log.moved_aside());
+        }
         let (mut journal, senders) = Self::start_on(log, decisions, options, sender::CAPACITY)?;
         journal.moved_aside = moved_aside;
         Ok((journal, senders))
@@ -205,28 +196,32 @@ impl Journal {
     {
         let Options { routing_mode, connection, workers, verbose, console, .. } = options;
         let says = Says { rows: sink.is_some(), decisions: decisions.is_some(), lines: verbose };
-        let is_awaited = [&sink, &decisions].into_iter().flatten().any(LogSink::is_awaited);
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| RecordSender::new(says, capacity)).unzip();
         let counters: Vec<_> = senders.iter().map(RecordSender::counters).collect();
-        let control = Control { awaited: is_awaited.into(), ..Control::default() };
-        let control = Arc::new(control);
-        let mut journal = Self { control, counters, thread: None, moved_aside: Vec::new(), says };
+        let [log, decisions] = [sink, decisions].map(|it| it.map(|it| Outlet::new(it, console)));
+        let is_awaited = [&log, &decisions].into_iter().flatten().any(Outlet::is_awaited);
+        let [rows, choices] = [&log, &decisions].map(|log| log.as_ref().map(Outlet::counted));
+        let control = Arc::new(Control { awaited: is_awaited.into(), ..Control::default() });
+        let moved_aside = Vec::new();
+        let mut journal =
+            Self { control, counters, thread: None, moved_aside, rows, decisions: choices };
         if says.any() {
-            let run = Run::new(&routing_mode, &connection);
             let writer = Writer {
                 receivers: receivers.into_iter().flatten().collect(),
                 counters: journal.counters.clone(),
-                log: sink.map(|sink| Log::new(Outlet::new(sink, console), run)),
-                decisions: decisions.map(|sink| DecisionLog::new(Outlet::new(sink, console))),
+                run: Run::new(&routing_mode, &connection),
+                log,
+                decisions,
                 console,
             };
             let control = Arc::clone(&journal.control);
             let (end, ended) = sync_channel(1);
             let thread = thread::Builder::new().name("journal".to_owned());
             let spawned = thread.spawn(move || {
+                writer.run(&control);
                 // The receiver is gone if it took too long.
-                let _ = end.send(writer.run(&control));
+                let _ = end.send(());
             });
             let handle = spawned.map_err(JournalError::Thread)?.thread().clone();
             journal.thread = Some(WriterThread { handle, ended });
@@ -259,29 +254,35 @@ impl Journal {
     fn end(&mut self) -> Totals {
         self.control.close.store(true, Ordering::Release);
         self.wake();
-        let requests = self.counters.iter().map(|counters| counters.requests()).sum();
-        let errors = self.counters.iter().map(|counters| counters.errors()).sum();
-        let written = self.thread.take().map(|thread| self.await_end(&thread.ended, requests));
-        let Written { rows, lost } = written.unwrap_or_default();
+        let sum = |of: fn(&Counters) -> u64| self.counters.iter().map(|it| of(it)).sum::<u64>();
+        let (requests, errors) = (sum(Counters::requests), sum(Counters::errors));
+        let recorded = [requests, sum(Counters::decisions)];
+        if let Some(WriterThread { ended, .. }) = self.thread.take()
+            && !self.has_ended(&ended)
+        {
+            for (log, recorded) in [&self.rows, &self.decisions].into_iter().zip(recorded) {
+                log.iter().for_each(|log| log.give_up(recorded));
+            }
+        }
+        let rows = self.rows.as_ref();
+        let [rows, lost] = rows.map_or([0, 0], |rows| [rows.written(), rows.lost()]);
         Totals { requests, errors, rows, lost }
     }
 
-    /// Waits for the end of the thread as long as it makes progress.
-    fn await_end(&self, ended: &Receiver<Written>, requests: u64) -> Written {
-        let Control { rows: of_rows, decisions, .. } = &*self.control;
-        let written = |of: &Counted| of.written.load(Ordering::Acquire);
-        let all = || written(of_rows) + written(decisions);
-        let mut patience = Patience::new(all(), self.is_awaited());
+    /// Waits for the end of the thread as long as it makes progress; whether it has written
+    /// everything.
+    fn has_ended(&self, ended: &Receiver<()>) -> bool {
+        let logs = || [&self.rows, &self.decisions].into_iter().flatten();
+        let written = || logs().map(|log| log.written()).sum();
+        let mut patience = Patience::new(written(), self.is_awaited());
         loop {
             match ended.recv_timeout(LOOK_INTERVAL) {
-                Ok(written) => return written,
-                Err(RecvTimeoutError::Disconnected) => return Written::default(),
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if patience.ends(all(), self.is_awaited()) {
-                let rows = written(of_rows);
-                let requests = if self.says.rows { requests } else { 0 };
-                return Written { rows, lost: requests.saturating_sub(rows) };
+            if patience.ends(written(), self.is_awaited()) {
+                return false;
             }
         }
     }
@@ -289,13 +290,13 @@ impl Journal {
     /// A handle for those who watch; `None` if there is no log.
     #[must_use]
     pub fn watcher(&self) -> Option<Watcher> {
-        self.says.rows.then(|| Watcher(Arc::clone(&self.control), Form::Rows))
+        self.rows.clone().map(Watcher)
     }
 
     /// The same for the log of choices.
     #[must_use]
     pub fn decisions_watcher(&self) -> Option<Watcher> {
-        self.says.decisions.then(|| Watcher(Arc::clone(&self.control), Form::Decisions))
+        self.decisions.clone().map(Watcher)
     }
 
     fn wake(&self) {
@@ -313,33 +314,20 @@ impl Journal {
 
 /// Tells what has become of the rows of a log so far.
 #[derive(Clone, Debug)]
-pub struct Watcher(Arc<Control>, Form);
+pub struct Watcher(Arc<Counted>);
 
 impl Watcher {
     /// Rows that are whole in the log.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.counted().written.load(Ordering::Acquire)
+        self.0.written()
     }
 
-    /// Rows that never will be.
+    /// Rows that never will be. After [`Journal::close`] these are all that were recorded and are
+    /// not in the log.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.counted().lost.load(Ordering::Acquire)
-    }
-
-    /// Rows that are kept in memory, because another process writes the log or the log is slow.
-    /// After [`Journal::close`] they are lost.
-    #[must_use]
-    pub fn kept(&self) -> u64 {
-        self.counted().kept.load(Ordering::Acquire)
-    }
-
-    fn counted(&self) -> &Counted {
-        match self.1 {
-            Form::Rows => &self.0.rows,
-            Form::Decisions => &self.0.decisions,
-        }
+        self.0.lost()
     }
 }
 

@@ -1,25 +1,55 @@
-//! Whole lines in, a log that has them or a count of those that are lost.
+//! A log as the writer thread sees it: lines are put into a batch, and the batch is written to the
+//! log. Lines that the log does not take are counted as lost.
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::Counted;
+use super::batch::Batch;
 use super::losses::LossReporter;
 use super::sink::{Appended, Appender, LogSink, Place, lines};
 use crate::console::Console;
 
 /// A batch is written when it has about this size, or when the rings are empty.
-pub(super) const BATCH_BYTES: usize = 256 * 1024;
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// How much is kept while another process writes the log: 30,000 rows a second for ten seconds.
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
-/// One log as the writer thread sees it, whatever its lines are.
+/// What has become of the rows of one log. The writer thread counts, others read.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    written: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Counted {
+    /// Rows that are whole in the log.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Rows that never will be.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// All rows that were recorded and are not in the log by now are lost.
+    pub(super) fn give_up(&self, recorded: u64) {
+        self.lost.fetch_max(recorded.saturating_sub(self.written()), Ordering::AcqRel);
+    }
+}
+
+/// One log, whatever its lines are.
 #[derive(Debug)]
 pub(super) struct Outlet<M> {
     appender: Appender<M>,
-    rows: u64,
+    batch: Batch,
+    counted: Arc<Counted>,
+    /// Rows that were dropped because a ring was full.
+    dropped: u64,
     losses: LossReporter<Console>,
     console: Console,
     kept_max: usize,
@@ -28,18 +58,20 @@ pub(super) struct Outlet<M> {
 impl<M: LogSink> Outlet<M> {
     pub(super) fn new(sink: M, console: Console) -> Self {
         let losses = LossReporter::new(console, sink.name());
-        let appender = Appender::new(sink);
-        Self { appender, rows: 0, losses, console, kept_max: KEPT_BYTES }
+        Self {
+            appender: Appender::new(sink),
+            batch: Batch::default(),
+            counted: Arc::default(),
+            dropped: 0,
+            losses,
+            console,
+            kept_max: KEPT_BYTES,
+        }
     }
 
-    /// Rows that are whole in the log.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Rows that never will be.
-    pub(super) fn lost(&self) -> u64 {
-        self.losses.lost()
+    /// What has become of its rows, for other threads.
+    pub(super) fn counted(&self) -> Arc<Counted> {
+        Arc::clone(&self.counted)
     }
 
     /// Begins the log before there are rows, so that what is wrong with it is reported early.
@@ -53,56 +85,77 @@ impl<M: LogSink> Outlet<M> {
         self.tell_moved_aside();
     }
 
-    /// Whether another process writes the log still.
+    /// Whether another process writes the log still. Rows are kept as long as it does.
     pub(super) fn is_awaited(&self) -> bool {
         self.appender.is_awaited()
     }
 
-    /// Whether there is no space for another row behind those that are kept until another process
-    /// has ended. If so, that row is lost.
-    pub(super) fn is_row_lost(&mut self, kept: &[u8], now: Instant) -> bool {
-        let is_lost = self.is_awaited() && kept.len() >= self.kept_max;
-        if is_lost {
-            let why = io::Error::other("another process writes it, and too many rows are kept");
-            self.losses.failed(1, &why, now);
-        }
-        is_lost
+    /// Whether no row is kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.rows() == 0
     }
 
-    /// Writes a batch of whole rows. They are in the log or lost afterwards; none is written again
-    /// later. `counted` follows after each block, so that progress can be seen.
-    pub(super) fn write(&mut self, mut batch: &[u8], now: Instant, counted: &Counted) {
-        let mut left = lines(batch);
+    /// Has `add` put one row into the batch. If another process writes the log and there is no
+    /// space for more rows, the row is lost.
+    pub(super) fn add(&mut self, now: Instant, add: impl FnOnce(&mut Batch)) {
+        let bytes = self.batch.bytes().len();
+        if bytes >= self.kept_max && self.is_awaited() {
+            let why = io::Error::other("another process writes it, and too many rows are kept");
+            self.losses.failed(1, &why, now);
+            return;
+        }
+        if bytes >= BATCH_BYTES {
+            self.write(now);
+        }
+        add(&mut self.batch);
+    }
+
+    /// Writes the batch, unless another process writes the log. Its rows are in the log or lost
+    /// afterwards; none is written again later.
+    pub(super) fn write(&mut self, now: Instant) {
+        if !self.is_empty() && !self.is_awaited() {
+            let mut batch = mem::take(&mut self.batch);
+            self.append(batch.bytes(), now);
+            batch.clear();
+            self.batch = batch;
+        }
+    }
+
+    /// A long batch is written in blocks, so that its progress can be seen.
+    fn append(&mut self, mut batch: &[u8], now: Instant) {
         while !batch.is_empty() {
-            counted.kept.store(left, Ordering::Release);
             let end = memchr::memchr(b'\n', &batch[batch.len().min(BATCH_BYTES)..]);
             let end = end.map_or(batch.len(), |end| batch.len().min(BATCH_BYTES) + end + 1);
             let (block, rest) = batch.split_at(end);
-            self.write_block(block, now);
-            counted.written.store(self.rows, Ordering::Release);
-            counted.lost.store(self.lost(), Ordering::Release);
-            left -= lines(block);
+            let Appended { rows, lost, error } = self.appender.append(block, lines(block));
+            self.counted.written.fetch_add(rows, Ordering::AcqRel);
+            match error {
+                Some(error) => self.losses.failed(lost, &error, now),
+                None => self.losses.written(),
+            }
+            self.count_lost();
             batch = rest;
         }
-        counted.kept.store(0, Ordering::Release);
     }
 
-    fn write_block(&mut self, block: &[u8], now: Instant) {
-        let Appended { rows, lost, error } = self.appender.append(block, lines(block));
-        self.rows += rows;
-        match error {
-            Some(error) => self.losses.failed(lost, &error, now),
-            None => self.losses.written(),
+    /// So many rows were dropped so far because a ring was full.
+    pub(super) fn overrun(&mut self, dropped: u64, now: Instant) {
+        let more = dropped - mem::replace(&mut self.dropped, dropped);
+        if more > 0 {
+            self.losses.overrun(more, now);
         }
+        self.count_lost();
     }
 
-    /// Counts rows that were dropped because a ring was full.
-    pub(super) fn overrun(&mut self, rows: u64, now: Instant) {
-        self.losses.overrun(rows, now);
+    fn count_lost(&self) {
+        self.counted.lost.fetch_max(self.losses.lost(), Ordering::AcqRel);
     }
 
-    /// Continues in the file that has the log's name now, or at another place.
+    /// Continues in the file that has the log's name now, or at another place. What was recorded
+    /// before belongs in the old one, so the batch must have been written. Only rows that are kept
+    /// have no file yet, and go to the new one.
     pub(super) fn reopen(&mut self, place: Option<Place>) {
+        debug_assert!(self.is_empty() || self.is_awaited(), "a row must not leave its file");
         match self.appender.reopen(place) {
             Ok(()) => {
                 self.losses.rename(self.appender.name());
@@ -123,7 +176,6 @@ impl<M: LogSink> Outlet<M> {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::sync::atomic::AtomicU64;
 
     /// A log that another process writes, or does not, and the sizes of what was written.
     #[derive(Debug)]
@@ -166,74 +218,49 @@ mod tests {
         Instant::now()
     }
 
+    /// Rows of choices, because they need nothing else.
+    fn add(outlet: &mut Outlet<&mut Log>, row: &str) {
+        outlet.add(now(), |batch| batch.add_json(&row));
+    }
+
     #[test]
     fn when_enough_is_kept_only_what_comes_later_is_lost() {
         for (is_awaited, lost) in [(true, 2), (false, 0)] {
             let mut log = Log { is_awaited, writes: Vec::new() };
             let mut outlet = Outlet::new(&mut log, Console::standard());
             outlet.kept_max = 8;
-            assert!(!outlet.is_row_lost(b"one\n", now()));
-            for _ in 0..2 {
-                assert_eq!(outlet.is_row_lost(b"one\ntwo\n", now()), is_awaited);
+            for row in ["one", "two", "three", "four"] {
+                add(&mut outlet, row);
             }
-            assert_eq!(outlet.lost(), lost);
-        }
-    }
-
-    /// A log that compares, at each write, what is told of the rows with what it has.
-    struct Comparing<'a> {
-        counted: &'a Counted,
-        rows: u64,
-        all: u64,
-    }
-
-    impl Write for Comparing<'_> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let Counted { written, kept, .. } = self.counted;
-            assert_eq!(written.load(Ordering::Acquire), self.rows);
-            assert_eq!(kept.load(Ordering::Acquire), self.all - self.rows);
-            self.rows += lines(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl LogSink for Comparing<'_> {
-        fn name(&self) -> String {
-            "a log".to_owned()
-        }
-
-        fn truncate_tail(&mut self, _: u64) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn reopen(&mut self, _: Option<Place>) -> Result<(), super::super::JournalError> {
-            Ok(())
+            outlet.write(now());
+            outlet.overrun(0, now());
+            let counted = outlet.counted();
+            assert_eq!((counted.lost(), outlet.is_empty()), (lost, !is_awaited));
+            assert_eq!(counted.written(), if is_awaited { 0 } else { 4 });
         }
     }
 
     #[test]
-    fn a_row_is_either_written_or_kept_whenever_it_is_given_up() {
-        let (counted, all) = (Counted::default(), BATCH_BYTES as u64);
-        let log = Comparing { counted: &counted, rows: 0, all };
-        let text = b"row\n".repeat(BATCH_BYTES);
-        Outlet::new(log, Console::standard()).write(&text, now(), &counted);
-        let Counted { written, kept, lost } = counted;
-        assert_eq!([written, kept, lost].map(AtomicU64::into_inner), [all, 0, 0]);
+    fn what_is_given_up_is_lost_unless_it_was_written() {
+        let mut log = Log { is_awaited: false, writes: Vec::new() };
+        let mut outlet = Outlet::new(&mut log, Console::standard());
+        add(&mut outlet, "one");
+        outlet.write(now());
+        let counted = outlet.counted();
+        counted.give_up(5);
+        assert_eq!((counted.written(), counted.lost()), (1, 4));
+        outlet.overrun(2, now());
+        assert_eq!(counted.lost(), 4, "these two are among them");
     }
 
     #[test]
     fn a_long_batch_is_written_in_blocks_so_that_its_progress_is_seen() {
         const ROW: &[u8] = b"a row of some length\n";
         let mut log = Log { is_awaited: false, writes: Vec::new() };
-        let counted = Counted::default();
         let rows = 3 * BATCH_BYTES / ROW.len();
-        Outlet::new(&mut log, Console::standard()).write(&ROW.repeat(rows), now(), &counted);
-        assert_eq!(counted.written.into_inner(), rows as u64);
-        assert_eq!(counted.kept.into_inner(), 0);
+        let mut outlet = Outlet::new(&mut log, Console::standard());
+        outlet.append(&ROW.repeat(rows), now());
+        assert_eq!(outlet.counted().written(), rows as u64);
         assert_eq!(log.writes.iter().sum::<usize>(), rows * ROW.len());
         assert!(log.writes.len() >= 3, "{:?}", log.writes);
         for size in log.writes {

@@ -37,6 +37,7 @@ pub(super) struct Counters {
     requests: AtomicU64,
     errors: AtomicU64,
     dropped: AtomicU64,
+    decisions: AtomicU64,
     decisions_dropped: AtomicU64,
 }
 
@@ -54,6 +55,11 @@ impl Counters {
     /// Records that were dropped because the ring was full.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Choices for which there is a log.
+    pub(super) fn decisions(&self) -> u64 {
+        self.decisions.load(Ordering::Relaxed)
     }
 
     /// Choices that were dropped because the ring was full.
@@ -137,6 +143,7 @@ impl RecordSender {
     /// lost if too many wait.
     pub fn decide(&mut self, decided: Decided) {
         let Some(decisions) = &mut self.decisions else { return };
+        increment(&self.counters.decisions);
         if decisions.push(decided).is_err() {
             increment(&self.counters.decisions_dropped);
         }

@@ -8,9 +8,8 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::clock::Clock;
-use super::columns::Run;
-use super::decisions::DecisionLog;
-use super::log::Log;
+use super::columns::{Facts, Run};
+use super::decisions;
 use super::outlet::Outlet;
 use super::sender::{Counters, Entry, Receiver};
 use super::sink::{LogSink, Place};
@@ -26,78 +25,48 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Writer<M> {
     pub(super) receivers: Vec<Receiver>,
     pub(super) counters: Vec<Arc<CachePadded<Counters>>>,
-    pub(super) log: Option<Log<M>>,
-    pub(super) decisions: Option<DecisionLog<M>>,
+    pub(super) run: Run,
+    pub(super) log: Option<Outlet<M>>,
+    pub(super) decisions: Option<Outlet<M>>,
     pub(super) console: Console,
-}
-
-/// Rows in the log, and rows that never will be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Written {
-    pub(super) rows: u64,
-    pub(super) lost: u64,
 }
 
 impl<M: LogSink> Writer<M> {
     /// Works until [`Control`] says to close and everything recorded before that is written.
-    pub(super) fn run(mut self, control: &Control) -> Written {
-        let (mut dropped, mut undecided) = (0, 0);
+    pub(super) fn run(mut self, control: &Control) {
         let mut clock = Clock::read();
         loop {
             // Read before the round, so that the last round sees all that was recorded before.
             let close = control.close.load(Ordering::Acquire);
             clock = clock.next();
-            for outlet in self.outlets() {
-                outlet.begin(clock.now);
+            for log in self.logs() {
+                log.begin(clock.now);
             }
-            let is_awaited = self.outlets().any(|outlet| outlet.is_awaited());
+            let is_awaited = self.logs().any(|log| log.is_awaited());
             control.awaited.store(is_awaited, Ordering::Release);
             let reopen = control.reopen.swap(false, Ordering::AcqRel);
-            self.empty_rings(&clock, control);
-            let counters = self.counters.iter();
-            let (lost, unsaid) = counters.fold((0, 0), |(lost, unsaid), counters| {
-                (lost + counters.dropped(), unsaid + counters.decisions_dropped())
-            });
-            let log = self.log.as_mut().map(|log| &mut log.outlet);
-            let decisions = self.decisions.as_mut().map(|log| &mut log.outlet);
-            for (outlet, lost, before, counted) in [
-                (log, lost, &mut dropped, &control.rows),
-                (decisions, unsaid, &mut undecided, &control.decisions),
-            ] {
-                let Some(outlet) = outlet else { continue };
-                if lost > *before {
-                    outlet.overrun(lost - *before, clock.now);
-                    *before = lost;
+            self.take_entries(clock);
+            self.take_choices(clock);
+            let sum = |of: fn(&Counters) -> u64| self.counters.iter().map(|it| of(it)).sum::<u64>();
+            let dropped = [sum(Counters::dropped), sum(Counters::decisions_dropped)];
+            for (log, dropped) in [&mut self.log, &mut self.decisions].into_iter().zip(dropped) {
+                if let Some(log) = log {
+                    log.overrun(dropped, clock.now);
                 }
-                counted.lost.store(outlet.lost(), Ordering::Release);
             }
             if reopen {
                 let next = control.next.lock().unwrap_or_else(PoisonError::into_inner).take();
                 self.reopen(next);
             }
-            let [kept, kept_choices] = self.kept();
-            control.rows.kept.store(kept, Ordering::Release);
-            control.decisions.kept.store(kept_choices, Ordering::Release);
-            if close && kept + kept_choices == 0 {
-                let written =
-                    |log: &Log<M>| Written { rows: log.outlet.rows(), lost: log.outlet.lost() };
-                return self.log.as_ref().map(written).unwrap_or_default();
+            if close && self.logs().all(|log| log.is_empty()) {
+                return;
             }
             thread::park_timeout(PAUSE);
         }
     }
 
-    /// Rows and choices that wait for the end of another process.
-    fn kept(&self) -> [u64; 2] {
-        [
-            self.log.as_ref().map_or(0, Log::kept),
-            self.decisions.as_ref().map_or(0, DecisionLog::kept),
-        ]
-    }
-
-    fn outlets(&mut self) -> impl Iterator<Item = &mut Outlet<M>> {
-        let log = self.log.as_mut().map(|log| &mut log.outlet);
-        log.into_iter().chain(self.decisions.as_mut().map(|log| &mut log.outlet))
+    fn logs(&mut self) -> impl Iterator<Item = &mut Outlet<M>> {
+        self.log.iter_mut().chain(&mut self.decisions)
     }
 
     /// Goes on in the files that have the logs' names now, maybe as another run.
@@ -105,10 +74,9 @@ impl<M: LogSink> Writer<M> {
         let (rows, decisions) = match next {
             None => (None, None),
             Some(NextRun { path, decisions, meta, routing_mode, connection }) => {
-                let run = Run::new(&routing_mode, &connection);
+                self.run = Run::new(&routing_mode, &connection);
                 let place = |path| Place { path, meta: None };
-                let rows = path.map(|path| (run, Place { meta: Some(meta), ..place(path) }));
-                (rows, decisions.map(place))
+                (path.map(|path| Place { meta: Some(meta), ..place(path) }), decisions.map(place))
             }
         };
         if let Some(log) = &mut self.log {
@@ -121,46 +89,41 @@ impl<M: LogSink> Writer<M> {
 
     /// Takes what is in the rings now. What is pushed meanwhile waits for the next round, otherwise
     /// one busy worker could keep the thread from the others.
-    fn empty_rings(&mut self, clock: &Clock, control: &Control) {
+    fn take_entries(&mut self, clock: Clock) {
+        let Self { receivers, run, log, console, .. } = self;
+        let run = &*run;
         let mut scratch = Vec::new();
         let mut lines = Vec::new();
-        for (worker, receiver) in self.receivers.iter_mut().enumerate() {
-            let entries = &mut receiver.entries;
+        for (worker, Receiver { entries, .. }) in receivers.iter_mut().enumerate() {
             for _ in 0..entries.len() {
-                entries.take(&mut scratch, |entry, texts| match (entry, &mut self.log) {
-                    (Entry::Row(record), Some(log)) => log.add(worker, record, texts, *clock),
+                entries.take(&mut scratch, |entry, texts| match (entry, &mut *log) {
+                    (Entry::Row(record), Some(log)) => log.add(clock.now, |batch| {
+                        batch.add(&Facts::new(record, texts, worker, run, clock));
+                    }),
                     (Entry::Row(_), None) => {}
                     (Entry::Line, _) => {
                         lines.extend_from_slice(texts[0]);
                         lines.push(b'\n');
                     }
                 });
-                if let Some(log) = self.log.as_mut().filter(|log| log.is_batch_full()) {
-                    log.write_batch(clock.now, &control.rows);
-                }
             }
         }
-        if let Some(log) = &mut self.log {
-            log.write_batch(clock.now, &control.rows);
+        if let Some(log) = log {
+            log.write(clock.now);
         }
-        self.console.offer(&lines);
-        self.take_choices(clock, control);
+        console.offer(&lines);
     }
 
     /// The same for the choices.
-    fn take_choices(&mut self, clock: &Clock, control: &Control) {
+    fn take_choices(&mut self, clock: Clock) {
         let Some(log) = &mut self.decisions else { return };
-        let counted = &control.decisions;
         for (worker, receiver) in self.receivers.iter_mut().enumerate() {
             let Some(ring) = &mut receiver.decisions else { continue };
             for _ in 0..ring.slots() {
                 let Ok(decided) = ring.pop() else { break };
-                log.add(worker, &decided, *clock);
-                if log.is_batch_full() {
-                    log.write_batch(clock.now, counted);
-                }
+                log.add(clock.now, |batch| decisions::add(batch, worker, &decided, clock));
             }
         }
-        log.write_batch(clock.now, counted);
+        log.write(clock.now);
     }
 }

@@ -177,7 +177,7 @@ fn totals(journal: Journal, metrics: &Metrics) -> String {
     let traffic = metrics.snapshot().total.traffic;
     let (requests, errors) = (traffic.requests(), traffic.errors());
     let decisions = decisions.map_or(String::new(), |log| {
-        format!(", {} choices, {} choices lost", log.rows(), log.lost() + log.kept())
+        format!(", {} choices, {} choices lost", log.rows(), log.lost())
     });
     format!("{requests} requests, {errors} errors, {rows} rows, {lost} rows lost{decisions}")
 }
@@ -208,12 +208,12 @@ fn check(planned: &Planned, config: Option<&Path>, form: Form, console: Console)
         let addresses = addresses.map_err(|error| fail(console, MISUSE, &error))?;
         found.push((backend, addresses));
     }
-    let logs = [(&settings.log, LogForm::Rows), (&settings.decisions, LogForm::Decisions)];
-    for (path, form) in logs {
-        if let Some(Err(error)) = path.as_deref().map(|path| journal::check(path, form)) {
-            return Err(fail(console, MISUSE, &error));
-        }
-    }
+    let [log, decisions] = [&settings.log, &settings.decisions].map(Option::as_deref);
+    let logs = [(log, LogForm::Rows), (decisions, LogForm::Decisions)];
+    let mut logs = logs.into_iter().filter_map(|(path, form)| Some((path?, form)));
+    logs.try_for_each(|(path, form)| journal::check(path, form))
+        .and_then(|()| journal::check_distinct(log, decisions))
+        .map_err(|error| fail(console, MISUSE, &error))?;
     if let Some(hidden) = hidden {
         complain(console, &hidden.to_string());
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::header;
+use crate::journal::{check, header};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::fs::{CWD, FileType, Mode};
@@ -359,6 +359,22 @@ mod reopening {
         assert_eq!((text(&old), text(&path)), (with_row("first"), with_row("second")));
         assert!(LogFile::create(&path, Form::Rows, None).is_err(), "the new file is locked");
         assert!(LogFile::create(&old, Form::Rows, None).is_ok(), "the old one is not");
+    }
+
+    #[test]
+    fn takes_no_renamed_file_after_another_process_has_left_it_while_the_disk_was_full() {
+        let folder = folder();
+        let [path, old] = ["x.csv", "old.csv"].map(|name| folder.path().join(name));
+        // Opened when the other process had ended, but there was no space for the header.
+        let file = open_log(&path, Form::Rows, 1).expect("a log");
+        let mut log = LogFile::new((&path, Form::Rows), None, Some(file), Kind::Awaited);
+        fs::rename(&path, &old).expect("renamed");
+        log.reopen(None).expect("reopened");
+        assert!(log.is_awaited(), "rows are kept");
+        LogSink::begin(&mut log).expect("there is space now");
+        assert!(!log.is_awaited());
+        log.write_all(b"row\n").expect("written");
+        assert_eq!((text(&path), text(&old)), (with_row("row"), String::new()));
     }
 
     #[test]

@@ -223,3 +223,91 @@ fn what_follows_a_process_keeps_its_choices_as_well() {
         assert_eq!(lines(&decisions).len(), 2);
     }
 }
+
+#[test]
+fn choices_of_a_log_that_takes_nothing_any_more_are_lost_wherever_they_wait() {
+    let gated = Gated::default();
+    gated.set_shut(true);
+    let (journal, mut senders) =
+        Journal::start_on(None, Some(gated.clone()), options(None, 1), sender::CAPACITY)
+            .expect("started");
+    senders[0].decide(decided(&record(b"/")));
+    poll_until("the thread to be held up", || gated.is_waiting());
+    for _ in 0..5 {
+        senders[0].decide(decided(&record(b"/")));
+    }
+    let watcher = journal.decisions_watcher().expect("there is one");
+    drop(journal);
+    assert_eq!((watcher.rows(), watcher.lost()), (0, 6));
+    gated.set_shut(false);
+}
+
+#[test]
+fn a_log_that_is_refused_leaves_the_other_one_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [rows, decisions] = places(&folder);
+    let (journal, mut senders) = Journal::start(both(&rows, &decisions, 1)).expect("started");
+    senders[0].record(&record(b"/"));
+    assert_eq!(journal.close().rows, 1);
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("letter.txt"), "Dear Sir\n").expect("written");
+    fs::create_dir(path("folder")).expect("made");
+    let (pipe, mode) = (path("pipe"), rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0)
+        .expect("a pipe");
+    let locked = Options { decisions: Some(path("locked.jsonl")), ..options(None, 1) };
+    let (_other, _) = Journal::start(locked).expect("started");
+    let count = || fs::read_dir(folder.path()).expect("a folder").count();
+    let before = count();
+    for name in ["letter.txt", "folder", "pipe", "locked.jsonl"] {
+        Journal::start(both(&rows, &path(name), 1)).expect_err(name);
+        assert_eq!(count(), before, "{name}: nothing was moved");
+    }
+    assert_eq!(logged_in(&rows), ["/"]);
+    let (journal, _) = Journal::start(both(&rows, &decisions, 1)).expect("started");
+    assert_eq!(journal.moved_aside().len(), 1);
+}
+
+#[test]
+fn one_file_under_two_names_is_not_both_logs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let there = path("there.csv");
+    fs::write(&there, "").expect("written");
+    fs::hard_link(&there, path("hard.csv")).expect("a link");
+    std::os::unix::fs::symlink(&there, path("soft.csv")).expect("a link");
+    std::os::unix::fs::symlink(path("other.csv"), path("dangling.csv")).expect("a link");
+    fs::create_dir(path("folder")).expect("made");
+    for (log, decisions) in [
+        ("there.csv", "hard.csv"),
+        ("soft.csv", "there.csv"),
+        ("new.csv", "folder/../new.csv"),
+        ("dangling.csv", "other.csv"),
+    ] {
+        let (log, decisions) = (path(log), path(decisions));
+        for start in [Journal::start, Journal::start_after] {
+            let refusal = start(both(&log, &decisions, 1)).expect_err("one file").to_string();
+            let named = format!(
+                "--log `{}` and --decisions `{}` are the same file; name two files",
+                log.display(),
+                decisions.display()
+            );
+            assert_eq!(refusal, named);
+        }
+    }
+    let device = Path::new("/dev/null");
+    Journal::start(both(device, device, 1)).expect("what goes nowhere may go there together");
+}
+
+#[test]
+fn names_of_one_file_are_recognised_before_there_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink(folder.path(), path("here")).expect("a link");
+    let check =
+        |log: &str, decisions: &str| check_distinct(Some(&path(log)), Some(&path(decisions)));
+    check("here/a/x", "a/x").expect_err("one file");
+    check("./x", "x").expect_err("one file");
+    check("x", "y").expect("two files");
+    check_distinct(Some(&path("x")), None).expect("one log");
+}
