@@ -17,23 +17,21 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// What may be told of these lines, and how many were left out before.
-    pub(super) fn take(&mut self, mut lines: Vec<String>, now: Instant) -> Vec<String> {
-        if lines.is_empty() {
-            return lines;
-        }
+    /// What may be told of these lines, and how many were left out before. To be called now and
+    /// then without lines, so that those that were left out are told of.
+    pub(super) fn take(&mut self, mut lines: Vec<String>, now: Instant) -> (Vec<String>, usize) {
         let is_over = |began| now.saturating_duration_since(began) >= SPAN;
         let mut left_out = 0;
-        if self.began.is_none_or(is_over) {
+        if self.began.is_some_and(is_over) {
             left_out = self.lines.saturating_sub(MOST);
-            *self = Self { began: Some(now), lines: 0 };
+            *self = Self::default();
+        }
+        if !lines.is_empty() {
+            self.began.get_or_insert(now);
         }
         let told = MOST.saturating_sub(self.lines);
         self.lines += lines.len();
         lines.truncate(told);
-        if left_out > 0 {
-            lines.push(format!("{left_out} lines like it before were left out"));
-        }
-        lines
+        (lines, left_out)
     }
 }

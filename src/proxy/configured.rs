@@ -19,21 +19,30 @@ pub(super) struct Configured {
     /// As it is in the plan.
     pub(super) backend: Backend,
     addresses: Vec<Endpoint>,
+    /// How many more its name has than are used of one.
+    pub(super) left_out: usize,
     /// When it came to have these addresses, or to have none.
     pub(super) moved_at: Instant,
     /// What stands for it.
     pub(super) members: Vec<(BackendId, Backend)>,
     /// Of lines about its addresses.
-    pub(super) allowance: Allowance,
+    allowance: Allowance,
 }
 
 impl Configured {
     /// One for which nothing stands yet.
     pub(super) fn new(located: Located, now: Instant) -> Self {
         let Located { backend, addresses } = located;
-        let addresses = addresses.unwrap_or_default().into_iter().take(MOST_ADDRESSES).collect();
-        let (members, allowance) = (Vec::new(), Allowance::default());
-        Self { backend, addresses, moved_at: now, members, allowance }
+        let mut configured = Self {
+            backend,
+            addresses: Vec::new(),
+            left_out: 0,
+            moved_at: now,
+            members: Vec::new(),
+            allowance: Allowance::default(),
+        };
+        configured.addresses = configured.used(addresses.unwrap_or_default());
+        configured
     }
 
     /// What is to stand for it, each with its addresses.
@@ -58,6 +67,17 @@ impl Configured {
             }
             Endpoint::Unix(_) => self.backend.clone(),
         }
+    }
+
+    /// What may be told of these lines about its addresses, below what was left out before. Called
+    /// after each look-up.
+    pub(super) fn tell(&mut self, lines: Vec<String>, now: Instant) -> Vec<String> {
+        let (mut lines, left_out) = self.allowance.take(lines, now);
+        if left_out > 0 {
+            let url = &self.backend.url;
+            lines.insert(0, format!("{url}: {left_out} lines like those before were left out"));
+        }
+        lines
     }
 
     /// The ids of what stands for it.
@@ -90,12 +110,15 @@ impl Configured {
         }
     }
 
-    /// Leaves out of these addresses what is more than one name may have, those in use last.
-    pub(super) fn leave_out(&self, addresses: &mut Vec<Endpoint>) {
-        if addresses.len() > MOST_ADDRESSES {
+    /// Those of these addresses that are used. If there are more than one name may have, those in
+    /// use stay.
+    pub(super) fn used(&mut self, mut addresses: Vec<Endpoint>) -> Vec<Endpoint> {
+        self.left_out = addresses.len().saturating_sub(MOST_ADDRESSES);
+        if self.left_out > 0 {
             addresses.sort_by_cached_key(|address| !self.addresses.contains(address));
             addresses.truncate(MOST_ADDRESSES);
         }
+        addresses
     }
 
     /// It is reached at these addresses from now on; what that changes, in a line for people.

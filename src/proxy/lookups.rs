@@ -13,6 +13,8 @@ pub struct NameNow {
     pub name: String,
     /// How many addresses of it are in use.
     pub addresses: usize,
+    /// How many more there are than may be used of one name.
+    pub left_out: usize,
     /// Look-ups that found addresses, since a backend has the name and the proxy serves.
     pub found: u64,
     /// Those that were told that there is no such name, or that it has no address.

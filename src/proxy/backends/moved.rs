@@ -69,7 +69,8 @@ impl Backends {
         let mut effects = Effects::default();
         for place in 0..self.configured.len() {
             if self.configured[place].backend.host_name() == Some(name) {
-                self.relocate(place, ips, now, &mut effects);
+                let lines = self.relocate(place, ips, now, &mut effects);
+                effects.lines.extend(self.configured[place].tell(lines, now));
             }
         }
         if effects.has_moved {
@@ -82,22 +83,28 @@ impl Backends {
         effects.lines
     }
 
-    fn relocate(&mut self, place: usize, ips: &[IpAddr], now: Instant, effects: &mut Effects) {
+    fn relocate(
+        &mut self,
+        place: usize,
+        ips: &[IpAddr],
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Vec<String> {
         let configured = &mut self.configured[place];
         let listen = &self.settings.taken();
         let is_own = |address: &Endpoint| {
             let address = std::slice::from_ref(address);
             refuse_circle(&configured.backend, address, listen).is_err()
         };
-        let (own, mut found): (Vec<_>, Vec<_>) =
+        let (own, found): (Vec<_>, Vec<_>) =
             configured.endpoints(ips).into_iter().partition(is_own);
         let all = found.len();
-        configured.leave_out(&mut found);
-        let left_out = all - found.len();
-        let line = configured.relocate(found, now);
+        let used = configured.used(found);
+        let left_out = configured.left_out;
+        let line = configured.relocate(used, now);
         let (is_new, wanted) = (line.is_some(), configured.wanted());
         if !is_new && configured.members.len() == wanted.len() {
-            return;
+            return Vec::new();
         }
         let url = &configured.backend.url;
         let mut lines: Vec<String> = line.into_iter().collect();
@@ -131,7 +138,7 @@ impl Backends {
             }
             effects.has_changed = true;
         }
-        effects.lines.extend(self.configured[place].allowance.take(lines, now));
+        lines
     }
 }
 
@@ -271,9 +278,12 @@ mod tests {
         let told = rig.found(&many);
         assert!(told.ends_with("588 of 1100 addresses are more than are used"), "{told}");
         assert_eq!(rig.active().0.len(), 512);
+        assert_eq!(rig.backends.names_now()[0].left_out, 588);
         many.reverse();
         assert_eq!(rig.found(&many), "", "they are the same in another order");
         assert_eq!(rig.active().0.len(), 512);
+        rig.found(&many[..3]);
+        assert_eq!(rig.backends.names_now()[0].left_out, 0);
     }
 
     #[test]
@@ -282,9 +292,11 @@ mod tests {
         let told = (0..100).map(|n| rig.found(&[["10.0.0.1"], ["10.0.0.2"]][n % 2]));
         assert_eq!(told.filter(|line| !line.is_empty()).count(), 10);
         let later = rig.poller.now() + std::time::Duration::from_secs(60);
-        let lines = rig.backends.found("app", &ips(&["10.0.0.3"]), later);
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        assert_eq!(lines[1], "90 lines like it before were left out");
+        let mut found = |address: &str| rig.backends.found("app", &ips(&[address]), later);
+        let left_out = "http://app:80: 90 lines like those before were left out";
+        assert_eq!(found("10.0.0.2"), [left_out], "although nothing is new");
+        assert_eq!(found("10.0.0.2"), [""; 0]);
+        assert_eq!(found("10.0.0.3").len(), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The backends as they are now, for people and for metrics.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::super::lookups::NameNow;
@@ -60,6 +61,16 @@ impl Backends {
     /// The names of backends, with what came of looking them up.
     #[must_use]
     pub fn names_now(&self) -> Vec<NameNow> {
-        self.lookups.now(&self.names())
+        let mut left_out: HashMap<&str, usize> = HashMap::new();
+        for configured in &self.configured {
+            let name = configured.backend.host_name().unwrap_or_default();
+            let most = left_out.entry(name).or_default();
+            *most = configured.left_out.max(*most);
+        }
+        let mut names = self.lookups.now(&self.names());
+        for name in &mut names {
+            name.left_out = left_out.get(&*name.name).copied().unwrap_or_default();
+        }
+        names
     }
 }

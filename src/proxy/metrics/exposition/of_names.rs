@@ -22,6 +22,12 @@ pub(super) static FAMILIES: &[Family] = &[
     gauge("tidegate_name_addresses", NAME, "Addresses of the name that are in use.", |all, out| {
         all.names.iter().try_for_each(|it| out.level(&[&it.name], it.addresses as u64))
     }),
+    gauge(
+        "tidegate_name_left_out_addresses",
+        NAME,
+        "Addresses of the name that are not used, because there are more than 512.",
+        |all, out| all.names.iter().try_for_each(|it| out.level(&[&it.name], it.left_out as u64)),
+    ),
     seconds(gauge(
         "tidegate_name_last_success_timestamp_seconds",
         NAME,
