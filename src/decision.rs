@@ -8,7 +8,8 @@ mod sentence;
 #[cfg(test)]
 mod tests;
 
-pub use sentence::{tell, tell_reason};
+pub(crate) use sentence::seconds;
+pub use sentence::{plain, tell, tell_reason};
 
 use std::borrow::Cow;
 use std::fmt::Debug;

@@ -1,7 +1,7 @@
 //! The backends as a table for people.
 
 use super::backend::{Backend, Choice, Choices, List, Queue};
-use crate::decision::tell;
+use crate::decision::{plain, seconds, tell};
 
 const HEADINGS: [&str; 10] = [
     "BACKEND",
@@ -41,7 +41,7 @@ pub(super) fn lines(list: &List) -> Vec<String> {
 pub(super) fn choices(choices: &Choices) -> Vec<String> {
     let line = |choice: &Choice| {
         let Choice { age_seconds, decision } = choice;
-        format!("{} ago: {}", short(*age_seconds), tell(decision, None))
+        format!("{} ago: {}", seconds(*age_seconds), tell(decision, None))
     };
     choices.choices.iter().map(line).collect()
 }
@@ -91,26 +91,11 @@ fn state(backend: &Backend) -> String {
     }
     let reason = if reason == state { String::new() } else { format!(" ({})", plain(reason)) };
     let time = match (ejected_for_seconds, since_seconds) {
-        (Some(left), _) => format!(", {} left", short(*left)),
-        (None, Some(since)) => format!(", {}", short(*since)),
+        (Some(left), _) => format!(", {} left", seconds(*left)),
+        (None, Some(since)) => format!(", {}", seconds(*since)),
         (None, None) => String::new(),
     };
     plain(state) + &reason + &time
-}
-
-/// A time in its largest unit.
-fn short(seconds: f64) -> String {
-    match seconds {
-        s if s < 10.0 => format!("{s:.1} s"),
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.0} h", s / 3600.0),
-    }
-}
-
-/// A text without what a terminal would obey.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -226,7 +226,8 @@ fn figure(number: f64) -> String {
     }
 }
 
-fn seconds(seconds: f64) -> String {
+/// A time in its largest unit.
+pub(crate) fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 10.0 => format!("{s:.1} s"),
         s if s < 120.0 => format!("{s:.0} s"),
@@ -236,6 +237,7 @@ fn seconds(seconds: f64) -> String {
 }
 
 /// A text without what a terminal would obey.
-fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

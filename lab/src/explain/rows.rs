@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use tidegate::decision::plain;
 use tidegate::journal::{Row, Tail, meta_path};
 
 use super::{ExplainError, TOLD_MAX};
@@ -72,8 +73,7 @@ impl Told {
     /// The request and what became of it.
     pub(super) fn line(&self) -> String {
         let name = self.id.as_deref().unwrap_or("(no name)");
-        let line = format!("{name}  {}: {}", self.asked, self.came_to);
-        line.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+        plain(&format!("{name}  {}: {}", self.asked, self.came_to))
     }
 }
 
