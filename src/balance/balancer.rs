@@ -266,9 +266,16 @@ impl Balancer {
     }
 
     /// Has the next choice recorded, if any are: it is for a request that has waited in a queue.
-    pub fn record_next(&mut self) {
+    /// Whether it would be anyway. [`Balancer::keep_due`] has to follow the choice.
+    pub fn record_next(&mut self) -> bool {
+        self.recorder.as_mut().is_some_and(Recorder::record_next)
+    }
+
+    /// No other choice is recorded because of [`Balancer::record_next`], if none was made or it was
+    /// recorded for another reason.
+    pub fn keep_due(&mut self, was_due: bool) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.record_next();
+            recorder.keep_due(was_due);
         }
     }
 

@@ -181,9 +181,15 @@ impl Recorder {
         self.watched_until = now.saturating_add(nanos(WATCH));
     }
 
-    /// Has the next choice recorded, because what came before it is unusual.
-    pub(super) fn record_next(&mut self) {
-        self.is_due = true;
+    /// Has the next choice recorded, because what came before it is unusual; whether it would be
+    /// anyway.
+    pub(super) fn record_next(&mut self) -> bool {
+        mem::replace(&mut self.is_due, true)
+    }
+
+    /// The next choice is recorded only if that was due before as well.
+    pub(super) fn keep_due(&mut self, was_due: bool) {
+        self.is_due &= was_due;
     }
 
     /// Whether a choice is to be recorded, and why. Asked once for each.

@@ -12,7 +12,8 @@ const RESERVE_PER_SECOND: f64 = 3.0;
 /// Seconds of reserve that may be saved up.
 const RESERVE_SECONDS: f64 = 10.0;
 
-/// Tokens that may be saved up: a pool of stale connections is replaced at once.
+/// Tokens that may be saved up: enough to send the requests on a whole pool of stale connections
+/// again at once.
 const MOST_TOKENS: f64 = 1000.0;
 
 /// What one re-sending costs, and where it was taken from.

@@ -3,6 +3,7 @@
 use tidegate::balance::Lease;
 use tidegate::proxy::queue::{Class, Scope, Ticket, Turn};
 
+use super::retries::{allow_one, budget};
 use super::*;
 
 /// So many backends that take one request at a time and have one, before a queue.
@@ -216,18 +217,12 @@ fn a_request_that_failed_is_refused_if_the_queue_is_full() {
 fn failed(places: usize) -> (ExchangeHarness, Lease) {
     let (mut rig, mut leases) = full(2);
     rig.settings.limits.queue = places;
-    while rig.budget.spend(rig.now).is_some() {}
-    (0..5).for_each(|_| rig.budget.earn());
+    allow_one(&mut rig);
     rig.give_back(leases.remove(0));
     rig.client(GET);
     let _place = (places > 0).then(|| other(&rig));
     rig.upstream_ends(StreamEnd::Reset);
     (rig, leases.remove(0))
-}
-
-/// How many requests may be sent again.
-fn budget(rig: &mut ExchangeHarness) -> usize {
-    (0..1_000).take_while(|_| rig.budget.spend(rig.now).is_some()).count()
 }
 
 #[test]
@@ -256,11 +251,16 @@ fn one_that_failed_and_is_not_sent_again_after_all_costs_nothing_of_the_budget()
 }
 
 #[test]
-fn one_that_failed_and_is_sent_again_after_a_wait_has_its_price() {
-    let (mut rig, lease) = failed(3);
-    rig.give_back(lease);
-    rig.upstream(OK);
-    assert_eq!((rig.row().attempts, budget(&mut rig)), (2, 0));
+fn one_that_failed_has_its_price_if_it_is_sent_again_after_a_wait() {
+    for (dial, left) in [(Dial::Answers, 0), (Dial::Refuses, 1)] {
+        let (mut rig, lease) = failed(3);
+        rig.servers[1].dials = vec![dial];
+        rig.give_back(lease);
+        if rig.attached().is_some() {
+            rig.upstream(OK);
+        }
+        assert_eq!((rig.row().attempts, budget(&mut rig)), (2, left));
+    }
 }
 
 #[test]

@@ -12,6 +12,17 @@ fn put_forwarded(body: &str) -> String {
     forwarded("PUT / HTTP/1.1", "", "Content-Length: 3\r\n", body)
 }
 
+/// Has the budget allow one more re-sending, behind the requests of a test.
+pub(super) fn allow_one(rig: &mut ExchangeHarness) {
+    while rig.budget.spend(rig.now).is_some() {}
+    (0..5).for_each(|_| rig.budget.earn());
+}
+
+/// How many requests may be sent again.
+pub(super) fn budget(rig: &mut ExchangeHarness) -> usize {
+    (0..1_000).take_while(|_| rig.budget.spend(rig.now).is_some()).count()
+}
+
 fn pooled() -> ExchangeHarness {
     let mut rig = ExchangeHarness::new();
     rig.pool(0);
@@ -196,4 +207,48 @@ fn replacing_a_stale_connection_is_an_attempt() {
     rig.upstream_ends(StreamEnd::Finished);
     assert_reply(&rig.client_got(), 502, false);
     assert_eq!(rig.row().attempts, 1);
+}
+
+/// Two backends, of which the second one answers connects so, and a request that was lost by the
+/// first one, which the budget allows to send once more.
+fn lost_by_one_of_two(second: Dial) -> ExchangeHarness {
+    let mut rig = ExchangeHarness::with(2, Policy::RoundRobin);
+    rig.servers[1].dials = vec![second];
+    allow_one(&mut rig);
+    rig.client(GET);
+    rig.upstream_ends(StreamEnd::Reset);
+    rig
+}
+
+#[test]
+fn what_could_not_be_sent_again_costs_nothing_of_the_budget() {
+    let mut stale = pooled();
+    allow_one(&mut stale);
+    stale.servers[0].dials = vec![Dial::Refuses];
+    stale.client(GET);
+    stale.upstream_ends(StreamEnd::Reset);
+    let refused = lost_by_one_of_two(Dial::Refuses);
+    let mut left = lost_by_one_of_two(Dial::Hangs);
+    left.client_ends(StreamEnd::Reset);
+    for (mut rig, status) in [(stale, 503), (refused, 503), (left, 499)] {
+        let row = rig.row();
+        assert_eq!((row.status, row.attempts), (status, 2));
+        assert_eq!(budget(&mut rig), 1);
+    }
+}
+
+#[test]
+fn what_was_sent_again_has_its_price_whichever_backend_got_it() {
+    for dial in [Dial::Answers, Dial::Refuses] {
+        let mut rig = ExchangeHarness::with(3, Policy::RoundRobin);
+        rig.settings.limits.attempts = 3;
+        rig.servers[1].dials = vec![dial];
+        allow_one(&mut rig);
+        rig.client(GET);
+        rig.upstream_ends(StreamEnd::Reset);
+        rig.upstream(OK);
+        assert_eq!(rig.client_got(), OK_FORWARDED);
+        rig.row();
+        assert_eq!(budget(&mut rig), 0);
+    }
 }

@@ -109,8 +109,27 @@ fn the_choice_for_a_request_that_has_waited_is_recorded() {
     let seldom = Recording { every: 1000, kept: 1 };
     let mut scene = recording(Scene::measured(SMA, [10, 20, 30]), seldom);
     assert_eq!(scene.recorded(2).len(), 1);
-    scene.balancer.record_next();
-    assert_eq!(scene.recorded(2), [(Reason::Best, Recorded::Unusual)]);
+    let was_due = scene.balancer.record_next();
+    assert_eq!(scene.recorded(1), [(Reason::Best, Recorded::Unusual)]);
+    scene.balancer.keep_due(was_due);
+    assert_eq!(scene.recorded(2), []);
+}
+
+#[test]
+fn that_a_request_has_waited_is_no_reason_to_record_the_choice_for_another_one() {
+    let seldom = Recording { every: 1000, kept: 1 };
+    let mut scene = recording(Scene::measured(SMA, [10, 20, 30]), seldom);
+    scene.recorded(1);
+    // Both look for a backend in vain. The second one does so after an ejection.
+    let was_due = scene.balancer.record_next();
+    scene.balancer.keep_due(was_due);
+    assert_eq!(scene.recorded(2), []);
+    scene.refuse(0);
+    scene.balancer.take_decision();
+    let was_due = scene.balancer.record_next();
+    scene.balancer.keep_due(was_due);
+    let next = scene.recorded(3);
+    assert_eq!((next.len(), next[0].1), (1, Recorded::Unusual), "{next:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::waits::UpstreamWait;
 use crate::balance::{Lease, PARKED_AFTER};
 use crate::buffer::Buffer;
 use crate::http::HeadSearch;
+use crate::proxy::budget::RetryToken;
 use crate::proxy::pipe::Cursor;
 use crate::proxy::resolver::AddressCursor;
 
@@ -42,6 +43,8 @@ pub(super) struct Attempt {
     /// How much of the request it has sent.
     pub(super) sent: Cursor,
     pub(super) reuse: Reuse,
+    /// What was paid for sending the request again, in this attempt.
+    pub(super) paid: Option<RetryToken>,
     /// How its upstream's stream ended, until that is worked on.
     pub(super) end: Option<StreamEnd>,
     /// When it last made progress, or began to be waited for.
@@ -122,7 +125,7 @@ pub(super) enum Reuse {
 }
 
 impl Attempt {
-    pub(super) fn new(lease: Lease, role: Role, now: Instant) -> Self {
+    fn new(lease: Lease, role: Role, paid: Option<RetryToken>, now: Instant) -> Self {
         Self {
             lease,
             role,
@@ -132,6 +135,7 @@ impl Attempt {
             buffer: Buffer::default(),
             sent: Cursor::default(),
             reuse: Reuse::No,
+            paid,
             end: None,
             moved: now,
             awaited: None,
@@ -280,10 +284,11 @@ impl Attempts {
         &mut self,
         lease: Lease,
         role: Role,
+        paid: Option<RetryToken>,
         now: Instant,
     ) -> Result<AttemptId, Lease> {
         let Some(id) = AttemptIds::ALL.minus(self.out).next() else { return Err(lease) };
-        self.slots[id.index()] = Some(Attempt::new(lease, role, now));
+        self.slots[id.index()] = Some(Attempt::new(lease, role, paid, now));
         self.out.insert(id);
         Ok(id)
     }

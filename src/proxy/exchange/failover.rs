@@ -22,7 +22,7 @@ impl Exchange {
             return self.join_queue(paid, context);
         }
         match self.choose(context) {
-            Choice::Go(lease) => self.begin_attempt(lease, Role::Own, context),
+            Choice::Go(lease) => self.begin_attempt(lease, Role::Own, paid, context),
             Choice::Wait => self.join_queue(paid, context),
             Choice::Nobody => {
                 context.budget.refund(paid);
@@ -46,12 +46,19 @@ impl Exchange {
         context.balancer.acquire(&self.tried, context.now)
     }
 
-    pub(super) fn begin_attempt(&mut self, lease: Lease, role: Role, context: &mut Context<'_>) {
+    pub(super) fn begin_attempt(
+        &mut self,
+        lease: Lease,
+        role: Role,
+        paid: Option<RetryToken>,
+        context: &mut Context<'_>,
+    ) {
         let backend = lease.backend();
         self.tried.insert(backend);
-        let id = match self.attempts.insert(lease, role, context.now) {
+        let id = match self.attempts.insert(lease, role, paid, context.now) {
             Ok(id) => id,
             Err(lease) => {
+                context.budget.refund(paid);
                 context.balancer.release(lease);
                 return self.break_down(context);
             }
@@ -152,6 +159,7 @@ impl Exchange {
         }
         let Some(attempt) = self.attempts.get_mut(id) else { return false };
         if is_stale {
+            attempt.paid = paid.or(attempt.paid);
             // That is no failure of the backend.
             context.balancer.restart(&mut attempt.lease, context.now);
             self.connect(id, Source::Fresh, context);
@@ -174,7 +182,8 @@ impl Exchange {
             && context.balancer.has_untried(&self.tried)
     }
 
-    /// Goes to a backend that was not tried yet.
+    /// Goes to a backend that was not tried yet. If nothing was sent for what was paid before, that
+    /// still counts.
     fn try_another(
         &mut self,
         id: AttemptId,
@@ -182,6 +191,7 @@ impl Exchange {
         paid: Option<RetryToken>,
         context: &mut Context<'_>,
     ) {
+        let paid = paid.or_else(|| self.take_unspent(id));
         self.count_failure(id, fault);
         self.hedge_lost(id, context);
         self.end_attempt(id, close(id, CloseMode::Close), context);
@@ -222,7 +232,7 @@ impl Exchange {
         self.hedge_lost(id, context);
         if self.attempts.len() > 1 {
             self.count_failure(id, fault);
-            self.end_attempt(id, close(id, CloseMode::Close), context);
+            self.give_up(id, close(id, CloseMode::Close), context);
             if context.settings.hedging.percent.is_some() {
                 self.await_rest(context);
             }
@@ -251,8 +261,20 @@ impl Exchange {
     /// Ends all attempts.
     pub(super) fn end_attempts(&mut self, how: CloseMode, context: &mut Context<'_>) {
         for id in self.attempts.ids() {
-            self.end_attempt(id, close(id, how), context);
+            self.give_up(id, close(id, how), context);
         }
+    }
+
+    /// Ends an attempt without a response. What was paid for it is given back if nothing was sent.
+    pub(super) fn give_up(&mut self, id: AttemptId, action: Action, context: &mut Context<'_>) {
+        context.budget.refund(self.take_unspent(id));
+        self.end_attempt(id, action, context);
+    }
+
+    /// What was paid for sending the request again, if nothing of it was sent in this attempt.
+    fn take_unspent(&mut self, id: AttemptId) -> Option<RetryToken> {
+        let attempt = self.attempts.get_mut(id)?;
+        attempt.paid.take().filter(|_| self.up.is_untouched(attempt.sent))
     }
 
     /// Ends an attempt, if there is one of this name: its lease and its block are given back, and

@@ -107,7 +107,7 @@ impl Exchange {
         let is_calm = context.queue.is_empty();
         let choice = is_calm.then(|| context.balancer.acquire_hedge(tried, context.now));
         match choice.unwrap_or(Choice::Wait) {
-            Choice::Go(lease) => return self.begin_attempt(lease, Role::Hedge, context),
+            Choice::Go(lease) => return self.begin_attempt(lease, Role::Hedge, None, context),
             Choice::Wait => {
                 if let Some(attempt) = self.attempts.get_mut(beside) {
                     let silent = attempt.timing.elapsed(context.now);
@@ -150,7 +150,7 @@ impl Exchange {
         self.observe_given_up(id, context);
         self.hedge_lost(id, context);
         let action = self.after_cancelling(id, context);
-        self.end_attempt(id, action, context);
+        self.give_up(id, action, context);
     }
 
     /// What becomes of the connection of an attempt that is cancelled: if all of the request was

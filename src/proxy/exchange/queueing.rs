@@ -1,7 +1,8 @@
 //! Requests that wait because all backends that may have them are at their limits.
 //!
-//! Who is next, the queue decides ([`crate::proxy::queue`]). Which backend that gets, the balancer
-//! does, when it is called. What is called only for requests that wait is cold.
+//! The queue ([`crate::proxy::queue`]) decides which request is next. It calls that request, for
+//! which the balancer then chooses a backend. Functions that only requests that wait need are
+//! `cold`.
 
 use std::time::Instant;
 
@@ -96,13 +97,17 @@ impl Exchange {
     /// Looks for a backend, as often as something is freed meanwhile.
     fn look(&mut self, context: &mut Context<'_>) {
         loop {
-            context.balancer.record_next();
-            match self.choose(context) {
+            let was_due = context.balancer.record_next();
+            let choice = self.choose(context);
+            context.balancer.keep_due(was_due);
+            match choice {
                 Choice::Go(lease) => {
-                    if let Some(waiting) = self.states.waiting_mut() {
+                    let waiting = self.states.waiting_mut();
+                    let paid = waiting.and_then(|waiting| {
                         context.goes(&waiting.ticket);
-                    }
-                    return self.begin_attempt(lease, Role::Own, context);
+                        waiting.paid.take()
+                    });
+                    return self.begin_attempt(lease, Role::Own, paid, context);
                 }
                 Choice::Nobody => return self.fail(Fault::ConnectRefused, context),
                 Choice::Wait => {
