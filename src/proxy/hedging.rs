@@ -82,8 +82,9 @@ impl Hedger {
         self.add(budget(hedging) * part);
     }
 
-    /// Takes a token for a hedge; whether there is one. Who finds none should not ask again: a late
-    /// hedge costs as much as one in time, which then finds no token, and gains less.
+    /// Takes a token for a hedge; whether there is one. A request that gets none should not ask
+    /// again, because a hedge that begins late costs as much as one that begins in time, and gains
+    /// less.
     #[must_use]
     pub fn spend(&self) -> bool {
         self.tokens.change(|tokens| (tokens >= 1.0).then_some(tokens - 1.0))

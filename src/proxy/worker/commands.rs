@@ -24,7 +24,7 @@ impl Worker {
                 Command::Moved => self.leave_former_addresses(now),
                 Command::Cut(backends) => self.cut(&backends, now),
                 Command::Explain(count, asker) => {
-                    // Who asked may be gone by now.
+                    // The thread that asked may not wait for the answer any more.
                     let _ = asker.send(decisions::explain(&mut self.context.balancer, count, now));
                 }
                 Command::Capacity => self.make_room_for_others(now),

@@ -249,7 +249,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether everything is done, those included who waited at a listener that is closed.
+    /// Whether this worker drains, and has served all clients: also those that had connected to a
+    /// listener before it was closed.
     fn has_ended(&self) -> bool {
         let is_draining = self.context.phase == Phase::Draining;
         is_draining && self.clients.is_empty() && !self.listeners.has_closing()
