@@ -187,8 +187,7 @@ struct Backend {
     state: BackendState,
     /// Since when they do; null without one.
     state_since_ms: Option<i64>,
-    /// Whether that is only since when anything is known of it, because the log's begin was left
-    /// out.
+    /// Whether it was so before, too, in what was left out of the log.
     state_is_older: bool,
     requests_since: u64,
     share_since: f64,
@@ -250,7 +249,7 @@ impl Snapshot {
         let times = [start, timeline.slot_seconds()];
         let series = Series::new(model, times, &slots, busiest(&order, &cells));
         let window_figures = figures(model, window, end, now_us, &cells);
-        let seconds = window_figures.seconds();
+        let (seconds, skips) = (window_figures.seconds(), source.skipped_bytes > 0);
         Self {
             message,
             mode: Some(model.routing_mode.clone()).filter(|mode| !mode.is_empty()),
@@ -275,9 +274,7 @@ impl Snapshot {
             }),
             description: model.description.clone(),
             other_policy: model.other_policy().map(str::to_owned),
-            backends: (order.iter())
-                .map(|&at| backend(model, &source, at, &cells, seconds))
-                .collect(),
+            backends: order.iter().map(|&at| backend(model, skips, at, &cells, seconds)).collect(),
             not_dispatched: not_dispatched(model, &cells),
             series,
             latest: latest(model),
@@ -406,11 +403,10 @@ fn rate(model: &Model, status: &Status, now_us: i64) -> f64 {
     round(rows as f64 / seconds as f64)
 }
 
-fn backend(model: &Model, log: &Status, at: usize, cells: &[Cell], seconds: f64) -> Backend {
+fn backend(model: &Model, skips: bool, at: usize, cells: &[Cell], seconds: f64) -> Backend {
     let (state, state_since_ms) = state(model, at);
     let known = &model.backends[at];
-    let is_first = known.last.is_some_and(|last| last.is_first);
-    let is_ongoing = matches!(state, BackendState::Answers | BackendState::Fails);
+    let is_older = state != BackendState::Quiet && known.last.is_some_and(|last| last.is_first);
     let cell = &cells[at + 1];
     let in_window: u64 = cells.iter().skip(1).map(|cell| cell.requests).sum();
     let since: u64 = model.backends.iter().map(|backend| backend.requests).sum();
@@ -428,7 +424,7 @@ fn backend(model: &Model, log: &Status, at: usize, cells: &[Cell], seconds: f64)
         parts: cell.parts().means(),
         state,
         state_since_ms,
-        state_is_older: is_first && is_ongoing && log.skipped_bytes > 0,
+        state_is_older: skips && is_older,
         requests_since: known.requests,
         share_since: share(known.requests, since),
         errors_since: known.errors,

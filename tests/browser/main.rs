@@ -15,6 +15,7 @@ mod log;
 mod page;
 mod picture;
 mod questions;
+mod refused;
 mod site;
 mod story;
 mod truth;

@@ -119,8 +119,8 @@ fn errors_of_clients_are_told_apart_and_are_no_sign_of_an_unhealthy_proxy() {
         log.write_all(rows_of(failed).as_bytes()).unwrap();
         browser.until(&format!("{} === '150 of 200, 50 by clients'", text("errors-note"))).await;
         let verdict = browser.value(&text("verdict-text")).await;
-        let told = "50.0 % of requests failed, most of them 502, the last at 10:00:49 UTC. 50 others \
-            (25.0 %) ended in client errors, most of them 404. 95 % took 10.0 ms or less.";
+        let told = "50.0 % of requests failed, most of them 502, the last at 10:00:49 UTC. 50 \
+            others (25.0 %) ended in client errors, most of them 404. 95 % took 10.0 ms or less.";
         assert!(verdict.as_str().unwrap().starts_with(told), "{verdict}");
         assert_eq!(browser.value(tone).await, "bad");
         browser.expect_clean_console(&[]).await;
