@@ -265,14 +265,14 @@ impl Balancer {
         }
     }
 
-    /// Has the next choice recorded, if any are: it is for a request that has waited in a queue.
-    /// Whether it would be anyway. [`Balancer::keep_due`] has to follow the choice.
+    /// Marks the next choice to be recorded, if any are: it is for a request that has waited in a
+    /// queue. Returns whether it was marked before, for [`Balancer::keep_due`] after the choice.
     pub fn record_next(&mut self) -> bool {
         self.recorder.as_mut().is_some_and(Recorder::record_next)
     }
 
-    /// No other choice is recorded because of [`Balancer::record_next`], if none was made or it was
-    /// recorded for another reason.
+    /// Removes the mark of [`Balancer::record_next`], unless it was set before. It is still there if no
+    /// choice was made.
     pub fn keep_due(&mut self, was_due: bool) {
         if let Some(recorder) = &mut self.recorder {
             recorder.keep_due(was_due);

@@ -181,13 +181,13 @@ impl Recorder {
         self.watched_until = now.saturating_add(nanos(WATCH));
     }
 
-    /// Has the next choice recorded, because what came before it is unusual; whether it would be
-    /// anyway.
+    /// Marks the next choice to be recorded, because what came before it is unusual. Returns whether
+    /// it was marked before.
     pub(super) fn record_next(&mut self) -> bool {
         mem::replace(&mut self.is_due, true)
     }
 
-    /// The next choice is recorded only if that was due before as well.
+    /// Removes the mark, unless it was set before.
     pub(super) fn keep_due(&mut self, was_due: bool) {
         self.is_due &= was_due;
     }

@@ -24,9 +24,10 @@ pub enum ReloadError {
     Log(#[from] JournalError),
     /// The sandbox does not permit to write a file of the new plan.
     #[error(
-        "this process can't write `{}` any more, because it is confined to the folders that it \
-         needed at its start, and one that was made anew is another one; restart it, or choose a \
-         path in one that is still there (see --sandbox)", .0.display()
+        "the sandbox does not permit this process to write `{}`: it may write only in the folders \
+         that it used at its start, and a folder that was deleted and made again is not one of \
+         them; restart the proxy, or choose a path in a folder that is permitted (see --sandbox)",
+        .0.display()
     )]
     Confined(PathBuf),
     /// The new plan can't be applied.

@@ -35,7 +35,13 @@ pub fn check(path: &Path, form: Form) -> Result<(), JournalError> {
                 Contents::SomethingElse => {
                     Err(JournalError::NotALog { path: path.to_owned(), form })
                 }
-                _ => Ok(()),
+                Contents::Nothing | Contents::OurHeader => Ok(()),
+                // It would be moved aside in its folder.
+                Contents::OurRows | Contents::OtherRows => {
+                    let real = real(path);
+                    let folder = real.parent().unwrap_or(Path::new("/"));
+                    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(denied)
+                }
             }
         }
         Ok(found) if found.is_dir() => Err(denied(Errno::ISDIR)),
@@ -87,7 +93,7 @@ pub fn check_next(now: &Path, next: &Path, form: Form) -> Result<(), JournalErro
 pub fn check_distinct(log: Option<&Path>, decisions: Option<&Path>) -> Result<(), JournalError> {
     let (Some(log), Some(decisions)) = (log, decisions) else { return Ok(()) };
     let is_one = match (fs::metadata(log), fs::metadata(decisions)) {
-        // What a device gets is not mixed up, or it does not matter.
+        // Both may go to one character device, such as /dev/null or a terminal.
         (Ok(one), Ok(_)) if one.file_type().is_char_device() => false,
         (Ok(one), Ok(other)) => are_one(&one, &other),
         _ => real(log) == real(decisions),

@@ -40,11 +40,14 @@ impl Clock {
         Self { now, read: now, read_us: now_us }
     }
 
-    /// Microseconds since 1970 UTC.
+    /// Whole microseconds since 1970 UTC, rounded down on both sides of the reading, so that times
+    /// differ by as much as their instants do.
     pub(super) fn timestamp_us(&self, instant: Instant) -> i64 {
         // Compared first, because a subtraction that would be negative is made twice.
         if instant <= self.read {
-            self.read_us.saturating_sub(micros(self.read.duration_since(instant)))
+            let before = self.read.duration_since(instant);
+            let rest = i64::from(!before.subsec_nanos().is_multiple_of(1_000));
+            self.read_us.saturating_sub(micros(before)).saturating_sub(rest)
         } else {
             self.read_us.saturating_add(micros(instant.duration_since(self.read)))
         }
@@ -67,6 +70,17 @@ mod tests {
         assert_eq!(clock.timestamp_us(before), 9_998_500);
         assert_eq!(clock.timestamp_us(clock.now), 10_000_000);
         assert_eq!(clock.timestamp_us(clock.now + Duration::from_secs(1)), 11_000_000);
+    }
+
+    #[test]
+    fn times_differ_by_as_much_as_their_instants_also_around_the_reading() {
+        let start = Clock::read().now;
+        let at = |ns| start + Duration::from_nanos(ns);
+        let clock = Clock::at(at(2_000_000), 10_000_000);
+        for after in [0, 1, 400, 999, 1_000, 1_599_999, 1_600_000, 1_600_001] {
+            let times = [400_000, 2_000_000].map(|ns| clock.timestamp_us(at(ns + after)));
+            assert_eq!(times[1] - times[0], 1_600, "{after} ns after it");
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl LogFile {
         or_later(self.try_to_begin()).map(drop)
     }
 
-    /// Both in one.
+    /// [`LogFile::open`], then [`LogFile::start`].
     fn create(path: &Path, form: Form, meta: Option<String>) -> Result<Self, JournalError> {
         let mut log = Self::open(path, form, meta)?;
         log.start().map(|()| log)
@@ -156,12 +156,11 @@ impl LogFile {
 
     /// Opens the file if necessary, and begins it unless it is as long as it was left.
     fn try_to_begin(&mut self) -> Result<(), JournalError> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let file = open_log(&self.path, self.form, self.kind.lock_tries())?;
-                self.without_rows(file)?
-            }
+        let file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            let file = open_log(&self.path, self.form, self.kind.lock_tries())?;
+            self.without_rows(file)?
         };
         let file = self.file.insert(file);
         let begun = match (self.kind, self.length) {

@@ -175,6 +175,9 @@ impl Journal {
         // The first one exists now, so another name of it is recognised.
         check_distinct(rows, choices)?;
         let mut decisions = choices.map(|path| open(path, Form::Decisions, None)).transpose()?;
+        for (path, form) in [(rows, Form::Rows), (choices, Form::Decisions)] {
+            path.map_or(Ok(()), |path| check(path, form))?;
+        }
         let mut moved_aside = Vec::new();
         for log in [&mut log, &mut decisions].into_iter().flatten() {
             log.start()?;
@@ -261,7 +264,9 @@ impl Journal {
             && !self.has_ended(&ended)
         {
             for (log, recorded) in [&self.rows, &self.decisions].into_iter().zip(recorded) {
-                log.iter().for_each(|log| log.give_up(recorded));
+                if let Some(log) = log {
+                    log.give_up(recorded);
+                }
             }
         }
         let rows = self.rows.as_ref();

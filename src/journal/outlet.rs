@@ -19,16 +19,25 @@ const BATCH_BYTES: usize = 256 * 1024;
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
 /// What has become of the rows of one log. The writer thread counts, others read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counted {
     written: AtomicU64,
     lost: AtomicU64,
+    /// As many were written when the rest was given up.
+    most: AtomicU64,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        let (written, lost) = (AtomicU64::default(), AtomicU64::default());
+        Self { written, lost, most: AtomicU64::new(u64::MAX) }
+    }
 }
 
 impl Counted {
-    /// Rows that are whole in the log.
+    /// Rows that are whole in the log. Those that are written although they were given up are lost.
     pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Acquire)
+        self.written.load(Ordering::Acquire).min(self.most.load(Ordering::Acquire))
     }
 
     /// Rows that never will be.
@@ -38,7 +47,9 @@ impl Counted {
 
     /// All rows that were recorded and are not in the log by now are lost.
     pub(super) fn give_up(&self, recorded: u64) {
-        self.lost.fetch_max(recorded.saturating_sub(self.written()), Ordering::AcqRel);
+        let written = self.written();
+        self.most.store(written, Ordering::Release);
+        self.lost.fetch_max(recorded.saturating_sub(written), Ordering::AcqRel);
     }
 }
 
@@ -250,7 +261,9 @@ mod tests {
         counted.give_up(5);
         assert_eq!((counted.written(), counted.lost()), (1, 4));
         outlet.overrun(2, now());
-        assert_eq!(counted.lost(), 4, "these two are among them");
+        add(&mut outlet, "two");
+        outlet.write(now());
+        assert_eq!((counted.written(), counted.lost()), (1, 4), "these three are among them");
     }
 
     #[test]

@@ -69,8 +69,8 @@ impl Configured {
         }
     }
 
-    /// What may be told of these lines about its addresses, below what was left out before. Called
-    /// after each look-up.
+    /// Those of these lines about its addresses that may be printed. Before them: how many were left
+    /// out in the last minute that is over. Called after each look-up.
     pub(super) fn tell(&mut self, lines: Vec<String>, now: Instant) -> Vec<String> {
         let (mut lines, left_out) = self.allowance.take(lines, now);
         if left_out > 0 {
@@ -113,8 +113,11 @@ impl Configured {
     /// Those of these addresses that are used. If there are more than one name may have, those in
     /// use stay.
     pub(super) fn used(&mut self, mut addresses: Vec<Endpoint>) -> Vec<Endpoint> {
-        self.left_out = addresses.len().saturating_sub(MOST_ADDRESSES);
-        if self.left_out > 0 {
+        // Those in use are what is left after a look-up that failed.
+        if addresses != self.addresses {
+            self.left_out = addresses.len().saturating_sub(MOST_ADDRESSES);
+        }
+        if addresses.len() > MOST_ADDRESSES {
             addresses.sort_by_cached_key(|address| !self.addresses.contains(address));
             addresses.truncate(MOST_ADDRESSES);
         }

@@ -63,9 +63,10 @@ impl Backends {
     pub fn names_now(&self) -> Vec<NameNow> {
         let mut left_out: HashMap<&str, usize> = HashMap::new();
         for configured in &self.configured {
-            let name = configured.backend.host_name().unwrap_or_default();
-            let most = left_out.entry(name).or_default();
-            *most = configured.left_out.max(*most);
+            if let Some(name) = configured.backend.host_name() {
+                let most = left_out.entry(name).or_default();
+                *most = configured.left_out.max(*most);
+            }
         }
         let mut names = self.lookups.now(&self.names());
         for name in &mut names {

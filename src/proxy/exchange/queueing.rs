@@ -1,8 +1,7 @@
 //! Requests that wait because all backends that may have them are at their limits.
 //!
 //! The queue ([`crate::proxy::queue`]) decides which request is next. It calls that request, for
-//! which the balancer then chooses a backend. Functions that only requests that wait need are
-//! `cold`.
+//! which the balancer then chooses a backend.
 
 use std::time::Instant;
 
