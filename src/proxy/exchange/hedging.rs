@@ -1,8 +1,7 @@
 //! Hedges, which are attempts beside one that is silent: when they begin, and what is learnt from
 //! how they end.
 //!
-//! Hedging is off by default, and most requests need no hedge. So what only hedges need is `cold`,
-//! and costs other requests nothing.
+//! Hedging is off by default, and most requests need no hedge. So what only hedges need is `cold`.
 
 use std::time::Duration;
 
