@@ -35,6 +35,7 @@ export class Chart {
   #overlay;
   #tip;
   #clip;
+  #observer;
   #isDragging = false;
 
   /**
@@ -61,7 +62,15 @@ export class Chart {
     setAttribute(this.#tip, "aria-hidden", "true");
     this.#listen();
     stage.join(this);
-    new ResizeObserver(() => this.draw()).observe(element);
+    this.#observer = new ResizeObserver(() => this.draw());
+    this.#observer.observe(element);
+  }
+
+  /** Ends it, for an element that is gone. */
+  end() {
+    this.#observer.disconnect();
+    this.#stage.hold(this.#element, false);
+    this.#stage.leave(this);
   }
 
   get #inner() {

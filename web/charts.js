@@ -3,6 +3,7 @@
 import { colourOf } from "./cells.js";
 import { add, find, resize, say, setAttribute, setText } from "./dom.js";
 import { millis, percent, time } from "./format.js";
+import { EXPECTED, expected, expectedChart } from "./expected.js";
 import { latencyChart } from "./latency.js";
 import { lineChart } from "./lines.js";
 import { stackChart } from "./stacks.js";
@@ -36,13 +37,16 @@ export function makeCharts(onRange) {
   stackChart(find("queue-chart"), stage, { height: 96 }, layers("queue"));
   stackChart(find("hedges-chart"), stage, { height: 96 }, layers("hedges"));
   stackChart(find("reasons-chart"), stage, { height: 128, hasTimes: false }, layers("reasons"));
+  expectedChart(find("expected-chart"), stage, shown);
   const bytes = { part: "first_byte_ms", unit: "ms", hasTimes: false };
   lineChart(find("first-byte-chart"), stage, bytes, shown);
   const inFlight = { part: "in_flight", unit: "requests", hasTimes: true };
   lineChart(find("in-flight-chart"), stage, inFlight, shown);
-  find("latency-details").addEventListener("toggle", () => {
-    if (figures !== null) showLatencyTable();
-  });
+  for (const id of ["latency-details", "expected-details"]) {
+    find(id).addEventListener("toggle", () => {
+      if (figures !== null) showTables();
+    });
+  }
 }
 
 function showHeld(isHeld) {
@@ -58,7 +62,7 @@ export function showCharts(next, scale, isAsked = false) {
   say("latency-step", step === 1 ? "per second" : `per ${step} seconds`);
   const [lines, backends] = [charted().length, figures.backends.length];
   say("latency-choice", lines < backends ? `the busiest ${lines} of ${backends}, ` : "");
-  showLatencyTable();
+  showTables();
   if (stage.isHeld && scale === drawn.scale && !isAsked) return;
   const { series } = figures;
   const all = charted();
@@ -76,7 +80,10 @@ export function showCharts(next, scale, isAsked = false) {
   showReasonLegend(series.reasons);
   const has = (part) => all.some((backend) => backend[part].some((value) => value !== null));
   find("choices").hidden = series.reasons.length === 0 && !has("in_flight");
-  find("first-byte").hidden = !has("first_byte_ms");
+  // With a decision log, the chart of what was expected has the time to the first byte, too.
+  const isExpected = expected(all).some(({ known }) => known.estimate_ms.some((value) => value !== null));
+  find("expected").hidden = !isExpected;
+  find("first-byte").hidden = isExpected || !has("first_byte_ms");
   find("in-flight").hidden = !has("in_flight");
   stage.draw();
 }
@@ -146,24 +153,28 @@ function showReasonLegend(reasons) {
   });
 }
 
-/** The newest values of the chart, as a table; only while that is open. */
-function showLatencyTable() {
-  if (!find("latency-details").open) return;
+/** The newest values of charts, as tables; only while these are open. */
+function showTables() {
   const { series } = figures;
-  const parts = [["mean", "mean_ms"], ["p50", "p50_ms"], ["p95", "p95_ms"]];
-  const backends = charted();
-  const head = backends.flatMap(({ label }) => [
-    ...parts.map(([name]) => number(`${label} ${name}`)),
-    number(`${label} share`),
-  ]);
-  setRows(find("latency-table").tHead, [["Time (UTC)", ...head]]);
+  const share = (line, slot) =>
+    percent(series.requests[slot] === 0 ? null : line.requests[slot] / series.requests[slot]);
+  const parts = [["mean", "mean_ms"], ["p50", "p50_ms"], ["p95", "p95_ms"]].map(([name, part]) =>
+    [name, (line, slot) => millis(line[part][slot])]);
+  showTable("latency", charted(), [...parts, ["share", share]]);
+  showTable("expected", expected(charted()), EXPECTED);
+}
+
+/** `columns` are what each backend has: a name, and the text for a slot. */
+function showTable(name, backends, columns) {
+  if (!find(`${name}-details`).open) return;
+  const { series } = figures;
+  const table = find(`${name}-table`);
+  const head = backends.flatMap(({ label }) => columns.map(([column]) => number(`${label} ${column}`)));
+  setRows(table.tHead, [["Time (UTC)", ...head]]);
   const slots = series.requests.map((_, index) => index).reverse().slice(0, TABLE_SLOTS);
   const rows = slots.map((slot) => [
     { text: time(series.start_ms + slot * series.step_ms), kind: "time", heads: true },
-    ...backends.flatMap((line) => [
-      ...parts.map(([, part]) => number(millis(line[part][slot]))),
-      number(percent(series.requests[slot] === 0 ? null : line.requests[slot] / series.requests[slot])),
-    ]),
+    ...backends.flatMap((line) => columns.map(([, of]) => number(of(line, slot)))),
   ]);
-  setRows(find("latency-table").tBodies[0], rows);
+  setRows(table.tBodies[0], rows);
 }

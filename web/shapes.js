@@ -1,6 +1,6 @@
 // Shapes in a chart's frame, each as one path, whatever the number of its values.
 
-/** A line goes on over so many slots without a value. */
+/** Slots without a value that are no gap. */
 const BRIDGED = 3;
 
 /** The radius of markers, in pixels. */
@@ -12,15 +12,15 @@ const near = (number) => Math.round(number * 10) / 10;
 /** The middle of a slot. Charts mark a slot at its begin, as the axis does. */
 const at = (stage, frame, slot) => near(frame.x(stage.time(slot)));
 
-/** A line through the values that there are. */
-export function line(values, stage, frame) {
+/** A line through the values that there are. It goes on over so many slots without one. */
+export function line(values, stage, frame, bridged = BRIDGED) {
   let path = "";
   let last = -Infinity;
   values.forEach((value, slot) => {
     if (value === null) return;
     const place = `${at(stage, frame, slot)},${near(frame.y(value))}`;
     // A line begins with a dot, which is all of it if no other value is near.
-    path += slot - last > BRIDGED ? `M${place}h.1` : `L${place}`;
+    path += slot - last > bridged ? `M${place}h.1` : `L${place}`;
     last = slot;
   });
   return path;

@@ -27,6 +27,10 @@ export class Stage {
     this.#charts.push(chart);
   }
 
+  leave(chart) {
+    this.#charts = this.#charts.filter((it) => it !== chart);
+  }
+
   /** Takes the axis of new figures. */
   take({ series, window }) {
     this.start = series.start_ms;

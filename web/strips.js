@@ -1,4 +1,5 @@
-// What each backend was over time, as a strip: up, failing, ejected, probing, or without requests.
+// What each backend was over time, as a strip: up, failing, ejected, probing, or without requests; and
+// what recorded choices tell of it, if there are some.
 
 import { Chart } from "./chart.js";
 import { add, find, resize, say, setAttribute, setText } from "./dom.js";
@@ -7,19 +8,44 @@ import { count, fromTo, many, span } from "./format.js";
 /** Unless all are asked for, those that had no trouble are counted and not drawn. */
 const SHOWN = 6;
 
+/** What is no trouble. */
+const DULL = new Set(["up", "idle", "backup"]);
+
 const NAMES = {
   up: "up",
   degraded: "some requests fail",
   failing: "failing",
   ejected: "ejected",
   probing: "probing",
+  down: "down",
+  drained: "drained",
+  full: "full",
+  backup: "backup",
   quiet: "no requests",
   idle: "no traffic",
 };
 
+/** The causes that choices record, in words. */
+const RECORDED = {
+  refused: ", because it could not be reached",
+  failures: ", because it failed several times in a row",
+  "check failed": ", because its check failed",
+  admin: " by the admin",
+  removed: ", because it was removed",
+};
+
+/** What it means to be what only choices record. */
+const MEANS = {
+  down: "",
+  drained: "It got no new requests. ",
+  full: "It had as many requests as it may have. ",
+  backup: "It gets requests only while no other backend takes some. ",
+};
+
 /** Why a stretch is told to be what it is, from its counts. */
 const CAUSES = {
-  up: ({ requests }) => `${many(requests, "request")} and no failure.`,
+  up: ({ requests }) =>
+    requests > 0 ? `${many(requests, "request")} and no failure.` : "It could be chosen, and others were.",
   degraded: ({ failures, requests }) => `${count(failures)} of ${many(requests, "request")} failed.`,
   failing: ({ requests }) => `All of ${many(requests, "request")} failed.`,
   ejected: ({ others_retries: retries }, before) =>
@@ -56,7 +82,7 @@ export class Strips {
   show(lines, switches) {
     this.#lines = lines;
     this.#switches = switches;
-    const isDull = ({ states }) => states.every(({ state }) => state === "up" || state === "idle");
+    const isDull = ({ states }) => states.every(({ state }) => DULL.has(state));
     const troubled = lines.filter((backend) => !isDull(backend));
     const isShort = lines.length <= SHOWN || this.#isWhole;
     const shown = isShort ? lines : troubled.slice(0, SHOWN);
@@ -65,6 +91,7 @@ export class Strips {
     setText(more, this.#isWhole ? "Show fewer" : `Show all ${lines.length}`);
     setAttribute(more, "aria-expanded", String(this.#isWhole));
     say("strips-note", note(lines, troubled.length, shown.length));
+    this.#forget(lines);
     const list = find("strips");
     const rows = shown.map((backend) => this.#strip(backend));
     if (rows.length !== list.children.length || rows.some((row, at) => row !== list.children[at])) {
@@ -78,6 +105,16 @@ export class Strips {
       setText(legend.children[at], NAMES[state]);
       setAttribute(legend.children[at], "data-colour", state);
     });
+  }
+
+  /** Drops the rows of backends that are gone. */
+  #forget(lines) {
+    const names = new Set(lines.map(({ name }) => name));
+    for (const [name, row] of this.#strips) {
+      if (names.has(name)) continue;
+      row.chart.end();
+      this.#strips.delete(name);
+    }
   }
 
   /** The row of a backend, which is made once. */
@@ -112,7 +149,7 @@ export class Strips {
       const { states } = row.backend;
       return states.findIndex(({ to_ms: to }) => stage.time(slot) < to);
     };
-    new Chart(element, stage, {
+    row.chart = new Chart(element, stage, {
       height: 18,
       top: 2,
       bottom: 2,
@@ -143,12 +180,20 @@ export class Strips {
 function told(backend, at) {
   const stretch = backend.states[at];
   if (stretch === undefined) return { title: backend.label, rows: [], words: backend.label };
-  const { state, from_ms: from, to_ms: to } = stretch;
-  const cause = CAUSES[state](stretch, backend.states[at - 1]);
-  const title = `${backend.label}: ${NAMES[state]}`;
+  const { state, cause: recorded, from_ms: from, to_ms: to } = stretch;
+  const cause = causeOf(stretch, backend.states[at - 1]);
+  const title = `${backend.label}: ${NAMES[state]}${RECORDED[recorded] ?? ""}`;
   const when = `${fromTo(from, to)} (${span(to - from)})`;
   const rows = [{ cells: [when], kind: "prose" }, { cells: [cause], kind: "prose" }];
   return { title, rows, words: `${title}, ${when}. ${cause}` };
+}
+
+function causeOf(stretch, before) {
+  const { state, choices, trials } = stretch;
+  // Of one that got requests, rows tell more.
+  const isIdle = state === "ejected" || (state === "probing" && trials === 0);
+  if (!(state in MEANS) && !(isIdle && choices > 0)) return CAUSES[state](stretch, before);
+  return `${MEANS[state] ?? ""}${many(choices, "recorded choice")} found it so.`;
 }
 
 function note(lines, troubled, shown) {

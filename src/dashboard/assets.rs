@@ -43,6 +43,7 @@ static ASSETS: &[Asset] = &[
     web!("/colours.css", "colours.css", CSS),
     web!("/dom.js", "dom.js", JAVASCRIPT),
     web!("/figures.css", "figures.css", CSS),
+    web!("/expected.js", "expected.js", JAVASCRIPT),
     web!("/format.js", "format.js", JAVASCRIPT),
     web!("/frame.css", "frame.css", CSS),
     web!("/health.js", "health.js", JAVASCRIPT),

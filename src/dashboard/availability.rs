@@ -1,15 +1,21 @@
-//! What a backend was over time, as far as rows tell it: that it answered, failed, or got no
-//! requests, and whether failures were the cause of that.
+//! What a backend was over time.
+//!
+//! Recorded choices tell it, and why. They are a sample, so what one of them tells holds for a
+//! while, unless rows show that it is over. For the rest there are the rows: they tell that a
+//! backend answered, failed, or got no requests, and whether failures were the cause of that.
 //!
 //! A row names the backend that answered last. If that took a second attempt, the failure of the
 //! first is seen only by the row's reason, so a backend that fails at once gets no rows, and others
-//! have requests that were sent again. What a log cannot tell is not told: a backend that drains,
-//! is down by its checks, or is not wanted by the policy has no requests, and that is all.
+//! have requests that were sent again. What rows cannot tell is not told: a backend that drains, is
+//! down by its checks, or is not wanted by the policy has no requests, and that is all.
 
 use serde::Serialize;
 
 /// Without requests for less than this, a backend is what it was before.
 const QUIET_SECONDS: i64 = 5;
+
+/// What a recorded choice tells holds for so long without another one.
+const HELD_MS: i64 = 15_000;
 
 /// What is known of a backend in one slot.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +27,28 @@ pub(super) struct Seen {
     /// Requests to other backends, and those of them that had been sent elsewhere before.
     pub(super) others: u64,
     pub(super) others_retries: u64,
+    /// What recorded choices tell of it, and how many do.
+    pub(super) standing: Option<Standing>,
+    pub(super) choices: u64,
+}
+
+/// What a recorded choice tells of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) state: Availability,
+    pub(super) cause: Option<Cause>,
+}
+
+/// Why a backend takes no requests, in the words of the decision log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Cause {
+    Refused,
+    Failures,
+    #[serde(rename = "check failed")]
+    CheckFailed,
+    Admin,
+    Removed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,12 +67,23 @@ pub(super) enum Availability {
     Quiet,
     /// No backend got any.
     Idle,
+    /// This and what follows is known from recorded choices only.
+    Down,
+    Drained,
+    /// It had as many requests as it may have.
+    Full,
+    /// It gets none as long as others take some.
+    Backup,
 }
 
 /// Slots in which a backend was the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Stretch {
     pub(super) state: Availability,
+    /// Why, if that was recorded.
+    cause: Option<Cause>,
+    /// How many recorded choices tell of it.
+    choices: u64,
     pub(super) from_ms: i64,
     pub(super) to_ms: i64,
     requests: u64,
@@ -61,6 +100,7 @@ pub(super) fn stretches(
     slots: &[Seen],
     has_failed: Option<bool>,
 ) -> Vec<Stretch> {
+    let slots = &held(slots, step_ms)[..];
     let mut all: Vec<Stretch> = Vec::new();
     let mut failed = has_failed;
     let mut at = 0;
@@ -68,7 +108,10 @@ pub(super) fn stretches(
         let length = length_of_gap(&slots[at..]).max(1);
         let here = &slots[at..at + length];
         let before = all.last().map(|it| it.state);
-        let state = if seen.requests == 0 {
+        let cause = seen.standing.and_then(|it| it.cause);
+        let state = if let Some(recorded) = seen.standing.filter(|it| it.tells_more(*seen)) {
+            recorded.state
+        } else if seen.requests == 0 {
             let around = [at.checked_sub(1).and_then(|at| slots.get(at)), slots.get(at + length)];
             let first = if seen.others > 0 { Availability::Quiet } else { Availability::Idle };
             gap(here, around, step_ms, failed).or(before).unwrap_or(first)
@@ -80,20 +123,52 @@ pub(super) fn stretches(
         }
         let from_ms = start_ms + step_ms * i64::try_from(at).unwrap_or(0);
         let to_ms = from_ms + step_ms * i64::try_from(length).unwrap_or(0);
-        if before != Some(state) {
+        if all.last().is_none_or(|last| !last.goes_on(state, cause)) {
             all.push(Stretch::new(state, from_ms));
         }
         if let Some(stretch) = all.last_mut() {
             stretch.add(here, to_ms);
+            stretch.cause = stretch.cause.or(cause);
         }
         at += length;
     }
     all
 }
 
+/// The slots, of which each is told what was recorded a while before it.
+fn held(slots: &[Seen], step_ms: i64) -> Vec<Seen> {
+    let longest = (HELD_MS / step_ms).max(1);
+    let mut last: Option<(Standing, i64)> = None;
+    let told = |seen: &Seen| {
+        last = match (seen.standing, last) {
+            (Some(standing), _) => Some((standing, 0)),
+            (None, Some((standing, slots))) => Some((standing, slots + 1)),
+            (None, None) => None,
+        };
+        last = last.filter(|(standing, slots)| {
+            // It got requests, so this is over.
+            let is_over = *slots > 0 && seen.requests > 0 && standing.state != Availability::Up;
+            *slots <= longest && !is_over
+        });
+        let is_idle = seen.requests + seen.others == 0;
+        let held = last.map(|(standing, _)| standing).filter(|_| !is_idle);
+        Seen { standing: seen.standing.or(held), ..*seen }
+    };
+    slots.iter().map(told).collect()
+}
+
+impl Standing {
+    /// Whether it says more than the rows of a slot: they tell of failures before it is ejected.
+    fn tells_more(self, seen: Seen) -> bool {
+        self.state != Availability::Up || seen.requests == 0
+    }
+}
+
 fn length_of_gap(slots: &[Seen]) -> usize {
-    let is_alike =
-        |seen: &&Seen| seen.requests == 0 && (seen.others == 0) == (slots[0].others == 0);
+    let is_alike = |seen: &&Seen| {
+        let is_empty = seen.requests == 0 && seen.standing.is_none();
+        is_empty && (seen.others == 0) == (slots[0].others == 0)
+    };
     slots.iter().take_while(is_alike).count()
 }
 
@@ -135,8 +210,16 @@ fn gap(
 
 impl Stretch {
     fn new(state: Availability, from_ms: i64) -> Self {
-        let [requests, failures, trials, others_retries] = [0; 4];
-        Self { state, from_ms, to_ms: from_ms, requests, failures, trials, others_retries }
+        let [choices, requests, failures, trials, others_retries] = [0; 5];
+        let to_ms = from_ms;
+        let cause = None;
+        Self { state, cause, choices, from_ms, to_ms, requests, failures, trials, others_retries }
+    }
+
+    /// Whether a slot is a part of it. Rows tell no cause.
+    fn goes_on(&self, state: Availability, cause: Option<Cause>) -> bool {
+        let is_same = self.cause.is_none() || cause.is_none() || self.cause == cause;
+        self.state == state && is_same
     }
 
     fn add(&mut self, slots: &[Seen], to_ms: i64) {
@@ -146,18 +229,24 @@ impl Stretch {
             self.failures += seen.failures;
             self.trials += seen.trials;
             self.others_retries += seen.others_retries;
+            self.choices += seen.choices;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Availability::{Degraded, Ejected, Failing, Idle, Probing, Quiet, Up};
+    use super::Availability::{Degraded, Drained, Ejected, Failing, Idle, Probing, Quiet, Up};
     use super::*;
 
     /// A slot of a second: requests, failures and trials of the backend, while others got ten.
     fn seen([requests, failures, trials]: [u64; 3]) -> Seen {
-        Seen { requests, failures, trials, others: 10, others_retries: 0 }
+        Seen { requests, failures, trials, others: 10, ..Seen::default() }
+    }
+
+    /// The same with two choices that tell this of it.
+    fn recorded(of: [u64; 3], state: Availability, cause: Option<Cause>) -> Seen {
+        Seen { standing: Some(Standing { state, cause }), choices: 2, ..seen(of) }
     }
 
     fn told(slots: &[Seen], had_failed: bool) -> Vec<(Availability, i64, i64)> {
@@ -238,5 +327,52 @@ mod tests {
         let mut all = slots(&[(GOOD, 1), (NONE, 6), (GOOD, 1)]);
         all[1..7].iter_mut().for_each(|seen| seen.others = 0);
         assert_eq!(told(&all, true), [(Up, 0, 1), (Idle, 1, 7), (Up, 7, 8)]);
+    }
+
+    #[test]
+    fn recorded_choices_tell_why_a_backend_gets_no_requests() {
+        let all = [
+            seen(GOOD),
+            recorded([3, 3, 0], Up, None),
+            recorded(NONE, Ejected, Some(Cause::Failures)),
+            seen(NONE),
+            recorded([1, 0, 1], Probing, Some(Cause::Failures)),
+            recorded(GOOD, Up, None),
+            recorded(NONE, Drained, None),
+        ];
+        let expected = [
+            (Up, 0, 1),
+            (Failing, 1, 2),
+            (Ejected, 2, 4),
+            (Probing, 4, 5),
+            (Up, 5, 6),
+            (Drained, 6, 7),
+        ];
+        assert_eq!(told(&all, false), expected);
+        let ejected = &stretches([0, 1000], &all, None)[2];
+        assert_eq!((ejected.cause, ejected.choices), (Some(Cause::Failures), 2));
+    }
+
+    #[test]
+    fn what_was_recorded_holds_for_a_while_unless_rows_show_that_it_is_over() {
+        let mut all = vec![recorded(NONE, Drained, None)];
+        all.extend(slots(&[(NONE, 40)]));
+        assert_eq!(told(&all, false), [(Drained, 0, 16), (Quiet, 16, 41)]);
+        all[5] = seen(GOOD);
+        assert_eq!(told(&all, false), [(Drained, 0, 5), (Up, 5, 6), (Quiet, 6, 41)]);
+        // Others were preferred to one that could be chosen.
+        let unwanted: Vec<_> = (0..20).map(|_| recorded(NONE, Up, None)).collect();
+        assert_eq!(told(&unwanted, false), [(Up, 0, 20)]);
+        // What is recorded of the time in which nobody asks is nothing.
+        all[5] = seen(NONE);
+        all[1..].iter_mut().for_each(|seen| seen.others = 0);
+        assert_eq!(told(&all, false), [(Drained, 0, 1), (Idle, 1, 41)]);
+    }
+
+    #[test]
+    fn another_cause_is_another_stretch_and_rows_that_tell_none_are_not() {
+        let by = |cause| recorded(NONE, Ejected, cause);
+        let all = [by(None), by(Some(Cause::Refused)), by(None), by(Some(Cause::Admin))];
+        assert_eq!(told(&all, true), [(Ejected, 0, 3), (Ejected, 3, 4)]);
     }
 }

@@ -51,24 +51,24 @@ pub(super) struct Cell {
 
 /// A sum of so many values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sum {
+pub(super) struct Sum {
     count: u64,
     total: u64,
 }
 
 impl Sum {
-    fn add(&mut self, value: u64) {
+    pub(super) fn add(&mut self, value: u64) {
         self.count += 1;
         self.total = self.total.saturating_add(value);
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.total = self.total.saturating_add(other.total);
     }
 
     /// `None` of no values.
-    fn mean(self) -> Option<f64> {
+    pub(super) fn mean(self) -> Option<f64> {
         (self.count > 0).then(|| self.total as f64 / self.count as f64)
     }
 }

@@ -6,13 +6,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::balance::MAX_BACKENDS;
+use crate::decision::Logged;
 use crate::journal::{Days, LineError, Row, Span};
 
 use super::cell::{Cell, Counted};
 use super::description::Description;
 use super::estimate::{Averages, Estimator};
 use super::incidents::Incidents;
+use super::recorded::Recorded;
 use super::requests::Requests;
 use super::switches::Switches;
 use super::timeline::{Timeline, WhenFull};
@@ -62,6 +66,8 @@ pub(super) struct Model {
     pub(super) errors: u64,
     pub(super) each: Requests,
     pub(super) incidents: Incidents,
+    /// The newest lines of the decision log.
+    pub(super) recorded: Recorded,
     /// The reasons for choices in the order in which they first appeared, which is their number.
     pub(super) reasons: Vec<String>,
     pub(super) routing_mode: String,
@@ -151,6 +157,7 @@ impl Model {
             errors: 0,
             each: Requests::default(),
             incidents: Incidents::default(),
+            recorded: Recorded::default(),
             reasons: Vec::new(),
             routing_mode: String::new(),
             switches: Switches::default(),
@@ -214,6 +221,35 @@ impl Model {
     pub(super) fn other_policy(&self) -> Option<&str> {
         let known = self.pending.as_ref().or(self.description.as_ref())?;
         (self.requests > 0 && !known.is_of(&self.routing_mode)).then_some(&*known.policy)
+    }
+
+    /// Whether lines of the decision log can be taken in. Before the first row it is not known
+    /// whether that is of this log, and which time is shown.
+    pub(super) fn takes_choices(&self) -> bool {
+        self.requests > 0 && self.description.is_some()
+    }
+
+    /// Takes in a line of the decision log. What is none is passed over.
+    pub(super) fn choice(&mut self, line: &[u8]) {
+        let Ok(choice) = serde_json::from_slice::<Logged<'static>>(line) else { return };
+        self.recorded.add(&choice.request, line);
+        let Ok(time) = choice.time.parse::<Timestamp>() else { return };
+        let second = second(time.as_microsecond());
+        if !self.may_be_shown(second) {
+            return;
+        }
+        for candidate in &choice.decision.candidates {
+            let backend = self.backend(&candidate.url);
+            let is_chosen = candidate.url == choice.decision.chosen;
+            self.recent.note(second, backend + 1, candidate, is_chosen);
+            self.whole.note(second, backend + 1, candidate, is_chosen);
+        }
+    }
+
+    /// Whether this second is shown, or may be soon: a row may come after the choice for it.
+    fn may_be_shown(&self, at: i64) -> bool {
+        let shown = |span: Span| second(span.first_us)..=second(span.last_us) + RECENT_SECONDS;
+        self.span.is_some_and(|span| shown(span).contains(&at))
     }
 
     /// The index of a backend, which is added when it is first named.

@@ -1,8 +1,10 @@
-//! The thread that reads the log into the model and publishes what it knows.
+//! The thread that reads the log, and the decision log beside it, into the model, and publishes
+//! what it knows.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::decisions::Decisions;
 use super::snapshot_cache::SnapshotCache;
 use super::source::Source;
 use crate::reactor::Waker;
@@ -15,12 +17,15 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
 /// Reads for ever, and wakes `server` after each publication.
 pub(super) fn run(mut source: Source, cache: &SnapshotCache, server: &Waker) {
+    let mut decisions = Decisions::default();
     let mut published: Option<Instant> = None;
     loop {
         if source.look(SystemTime::now()) {
             cache.begin(&source, SystemTime::now());
+            decisions = Decisions::new(source.description());
         }
-        let read_all = !read_block(&mut source, cache);
+        // Rows come first, because they tell which time is shown.
+        let read_all = !read_block(&mut source, cache) && !read_choices(&mut decisions, cache);
         let now = now();
         if published.is_none_or(|at| now.duration_since(at) >= PUBLISH_EVERY) {
             cache.publish(&source, SystemTime::now());
@@ -45,6 +50,20 @@ fn read_block(source: &mut Source, cache: &SnapshotCache) -> bool {
         }
     });
     more
+}
+
+/// The same of the decision log.
+fn read_choices(decisions: &mut Decisions, cache: &SnapshotCache) -> bool {
+    let now = SystemTime::now();
+    if !cache.with_model(now, |model| model.takes_choices()) || !decisions.read_on() {
+        return false;
+    }
+    cache.with_model(now, |model| {
+        while let Some(line) = decisions.next_line() {
+            model.choice(line);
+        }
+    });
+    true
 }
 
 #[expect(clippy::disallowed_methods, reason = "this loop is the dashboard's clock")]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::availability::{Seen, Stretch, stretches};
 use super::cell::Cell;
+use super::known::Known;
 use super::model::{Model, NOT_DISPATCHED};
 use super::rounding::{millis, round};
 use super::timeline::Slot;
@@ -66,8 +67,21 @@ struct Line {
     in_flight: Vec<Option<f64>>,
     /// The mean time to the first byte of answers, from which policies learn.
     first_byte_ms: Vec<Option<f64>>,
+    /// What the policy knew of it; null if no choice was recorded.
+    known: Option<KnownLine>,
     /// What it was, from the first slot to the last.
     states: Vec<Stretch>,
+}
+
+/// Means over the recorded choices of each slot.
+#[derive(Debug, Serialize)]
+struct KnownLine {
+    estimate_ms: Vec<Option<f64>>,
+    score: Vec<Option<f64>>,
+    /// Without the request that was to be sent.
+    in_flight: Vec<Option<f64>>,
+    /// How many fell on it.
+    chosen: Vec<u64>,
 }
 
 impl Series {
@@ -173,6 +187,12 @@ fn states(
     let trial = model.reasons.iter().position(|reason| reason == TRIAL);
     let seen = |at: usize| {
         let none = Seen { others: requests[at], others_retries: retries[at], ..Seen::default() };
+        let known = slots[at].and_then(|slot| slot.known(backend + 1));
+        let none = Seen {
+            standing: known.and_then(Known::standing),
+            choices: known.map_or(0, Known::choices),
+            ..none
+        };
         let Some(cell) = slots[at].and_then(|slot| slot.cell(backend + 1)) else { return none };
         Seen {
             requests: cell.requests,
@@ -180,6 +200,7 @@ fn states(
             trials: trial.map_or(0, |number| cell.of_reason(number)),
             others: none.others - cell.requests,
             others_retries: none.others_retries - cell.retries,
+            ..none
         }
     };
     let seen: Vec<_> = (0..slots.len()).map(seen).collect();
@@ -204,6 +225,18 @@ fn line(model: &Model, backend: usize, slots: &[Option<&Slot>]) -> Line {
         trials: counts(&|cell| trial.map_or(0, |number| cell.of_reason(number))),
         in_flight: cells().map(|cell| cell.and_then(Cell::in_flight).map(round)).collect(),
         first_byte_ms: cells().map(|it| it.and_then(Cell::first_byte_us).map(millis)).collect(),
+        known: known(backend, slots),
         states: Vec::new(),
     }
+}
+
+fn known(backend: usize, slots: &[Option<&Slot>]) -> Option<KnownLine> {
+    let all = || slots.iter().map(|slot| slot.and_then(|slot| slot.known(backend + 1)));
+    let line = |of: &dyn Fn(&Known) -> Option<f64>| all().map(|it| it.and_then(of)).collect();
+    all().any(|it| it.is_some()).then(|| KnownLine {
+        estimate_ms: line(&Known::estimate_ms),
+        score: line(&Known::score),
+        in_flight: line(&Known::in_flight),
+        chosen: all().map(|it| it.map_or(0, |known| known.chosen)).collect(),
+    })
 }

@@ -7,8 +7,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::description::Description;
-use super::explained::Explained;
 use super::listed::Listed;
 use super::model::Model;
 use super::requests::Filter;
@@ -88,10 +86,7 @@ impl SnapshotCache {
 
     /// What is recorded of the choices for a request, as JSON.
     pub(super) fn explain(&self, request: &str) -> Arc<str> {
-        // The reader does not wait for the file.
-        let description = self.lock().model.description.clone();
-        let file = description.as_ref().and_then(Description::decisions);
-        as_json(&file.map(|file| Explained::of(file, request)).unwrap_or_default())
+        as_json(&self.lock().model.recorded.of(request))
     }
 
     /// What was published last.

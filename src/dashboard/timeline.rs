@@ -6,10 +6,12 @@
 //! outlier displaces no other row. Slots outside of it are kept for a while, because that range may
 //! become the one that is shown.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Range, RangeInclusive};
 
 use super::cell::{Cell, Counted};
+use super::known::Known;
+use crate::decision::Candidate;
 
 /// A span of time with requests.
 #[derive(Clone, Debug)]
@@ -17,12 +19,19 @@ pub(super) struct Slot {
     /// Its start, in slot lengths since 1970.
     index: i64,
     lanes: Vec<Cell>,
+    /// By lane, of those that a recorded choice tells of.
+    known: BTreeMap<usize, Known>,
 }
 
 impl Slot {
     /// A lane's cell; `None` without requests.
     pub(super) fn cell(&self, lane: usize) -> Option<&Cell> {
         self.lanes.get(lane).filter(|cell| cell.requests > 0)
+    }
+
+    /// What recorded choices tell of a lane.
+    pub(super) fn known(&self, lane: usize) -> Option<&Known> {
+        self.known.get(&lane)
     }
 
     fn lane(&mut self, lane: usize) -> &mut Cell {
@@ -70,19 +79,35 @@ impl Timeline {
     /// Counts a request in a lane, at a time in seconds since 1970. With [`WhenFull::Forget`], what
     /// is too old is dropped at once.
     pub(super) fn add(&mut self, second: i64, lane: usize, request: Counted) {
+        self.count(second, |slot| slot.lane(lane).add(request));
+    }
+
+    /// The same of what a recorded choice tells of a backend.
+    pub(super) fn note(
+        &mut self,
+        second: i64,
+        lane: usize,
+        candidate: &Candidate<'_>,
+        is_chosen: bool,
+    ) {
+        let known = |slot: &mut Slot| slot.known.entry(lane).or_default().add(candidate, is_chosen);
+        self.count(second, known);
+    }
+
+    fn count(&mut self, second: i64, count: impl FnOnce(&mut Slot)) {
         let index = second.div_euclid(self.slot_seconds);
         let at = self.slots.partition_point(|slot| slot.index <= index).checked_sub(1);
         let at = match at {
             Some(at) if self.slots[at].index == index => at,
             before => {
                 let at = before.map_or(0, |at| at + 1);
-                let mut slot = Slot { index, lanes: Vec::new() };
-                slot.lane(lane).add(request);
+                let mut slot = Slot { index, lanes: Vec::new(), known: BTreeMap::new() };
+                count(&mut slot);
                 self.slots.insert(at, slot);
                 return self.limit();
             }
         };
-        self.slots[at].lane(lane).add(request);
+        count(&mut self.slots[at]);
     }
 
     /// The first and the last slot length that is shown.
@@ -143,6 +168,9 @@ impl Timeline {
                 Some(last) => {
                     for (lane, cell) in slot.lanes.iter().enumerate() {
                         last.lane(lane).merge(cell);
+                    }
+                    for (lane, known) in &slot.known {
+                        last.known.entry(*lane).or_default().merge(known);
                     }
                 }
                 None => joined.push_back(slot),

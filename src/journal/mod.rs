@@ -24,6 +24,7 @@ mod from_cell;
 mod input;
 mod layout;
 mod line;
+mod lines;
 mod losses;
 mod outlet;
 mod patience;
@@ -53,8 +54,9 @@ pub use escape::marked;
 pub use file::{STANDARD_OUTPUT, is_held};
 pub use form::Form;
 pub use line::LineError;
+pub use lines::{FileState, FileStatus, Lines};
 pub use sender::{LINE_BYTES_MAX, RecordSender};
-pub use tail::{FileState, FileStatus, Tail, TailError};
+pub use tail::{Tail, TailError};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -119,6 +119,11 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
+    /// Has the memory freed of what the page does not refer to any more.
+    pub(crate) async fn collect_garbage(&self) {
+        self.devtools("HeapProfiler.collectGarbage", json!({})).await;
+    }
+
     /// The value of a JavaScript expression.
     pub(crate) async fn value(&self, expression: &str) -> Value {
         self.client.execute(&format!("return {expression};"), Vec::new()).await.unwrap()

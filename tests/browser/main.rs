@@ -9,6 +9,7 @@
 use std::sync::{Mutex, PoisonError};
 
 mod browser;
+mod decisions;
 mod front;
 mod incidents;
 mod log;

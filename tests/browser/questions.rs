@@ -8,15 +8,23 @@ use serde_json::json;
 
 use super::browser::Browser;
 use super::page::{CHARTS_DRAWN, text};
-use super::story::{BEGIN_MS, minute};
+use super::story::{BEGIN_MS, choices, minute};
 use super::{Site, in_browser};
 
 /// Opens the page over the log of the minute.
-async fn open(browser: &Browser, site: &Site, query: &str) {
+pub(crate) async fn open(browser: &Browser, site: &Site, query: &str) {
     fs::write(site.log("adaptive_persistent.csv"), minute()).unwrap();
     browser.resize(1440, 1320).await;
     browser.open(&format!("{}/{query}", site.url())).await;
     browser.until(CHARTS_DRAWN).await;
+}
+
+/// Puts the decision log of the minute beside its log, and the description that names it.
+pub(crate) fn with_choices(site: &Site) {
+    let settings = json!({ "decisions": "/elsewhere/choices.jsonl" });
+    let description = json!({ "policy": "adaptive", "settings": settings });
+    fs::write(site.log("choices.jsonl"), choices()).unwrap();
+    fs::write(site.log("adaptive_persistent.csv.meta.json"), description.to_string()).unwrap();
 }
 
 /// The query of a range from one second of the minute to the end of another.
@@ -28,11 +36,11 @@ fn range(from: i64, to: i64) -> String {
 const LISTED: &str = "document.querySelectorAll('#latest-table tbody tr').length";
 
 /// The texts of the elements of this selector.
-fn texts(selector: &str) -> String {
+pub(crate) fn texts(selector: &str) -> String {
     format!("[...document.querySelectorAll('{selector}')].map((it) => it.textContent)")
 }
 
-fn is_shown(id: &str) -> String {
+pub(crate) fn is_shown(id: &str) -> String {
     format!("document.getElementById('{id}').checkVisibility()")
 }
 
@@ -305,35 +313,23 @@ fn a_request_tells_why_it_went_there_in_sentences() {
 #[test]
 fn what_a_decision_log_recorded_of_a_request_is_told_too() {
     in_browser(|browser, site| async move {
-        let candidate = |url: &str, state: &str, score: f64| {
-            json!({ "url": url, "state": state, "cause": null, "since_seconds": 9.0,
-                "ejected_for_seconds": null, "estimate_ms": 10.0, "estimate_age_ms": 3.0,
-                "in_flight": 1, "usual_in_flight": 2.0, "weight": 1.0, "score": score })
-        };
-        let choice = json!({ "time": "2026-11-23T10:00:55.000000Z", "worker": 0,
-            "request": "2026-11-23T10:00:55.000000Z/0/127.0.0.1:4000", "policy": "adaptive",
-            "chosen": "http://a:8080", "reason": "best", "recorded": "sample",
-            "runner_up": "http://b:8080", "probability": null, "more_candidates": 0,
-            "candidates": [candidate("http://a:8080", "up", 12.1),
-                candidate("http://b:8080", "up", 15.9)] });
-        let description = json!({ "policy": "adaptive",
-            "settings": { "decisions": "/elsewhere/choices.jsonl" } });
-        fs::write(site.log("choices.jsonl"), format!("{choice}\n")).unwrap();
-        fs::write(site.log("adaptive_persistent.csv.meta.json"), description.to_string()).unwrap();
-        open(&browser, &site, "?slower=5000").await;
-        browser.until(&format!("{LISTED} === 1")).await;
+        with_choices(&site);
+        open(&browser, &site, "?backend=http://b:8080").await;
+        browser.until(&format!("{LISTED} === 100")).await;
         browser.click("#latest-table tbody td.path").await;
         browser.until(&is_shown("choices-area")).await;
         let table = "[...document.querySelectorAll('#choices-table tbody tr')]
             .map((row) => [...row.cells].slice(0, 3).map((cell) => cell.textContent))";
-        let expected = json!([["a:8080, chosen", "up", "12.1"], ["b:8080, next", "up", "15.9"]]);
+        let expected = json!([
+            ["a:8080", "up", "12.1"],
+            ["b:8080, chosen", "up", "22.1"],
+            ["c:8080", "down: check failed", "–"],
+        ]);
         assert_eq!(browser.value(table).await, expected);
         let note = browser.value(&text("choices-note")).await;
-        assert!(note.as_str().unwrap().contains("its score 12.1 was the least"), "{note}");
+        assert!(note.as_str().unwrap().contains("c:8080 is down since"), "{note}");
         // Of another request nothing was recorded, and the page says so.
-        browser.click("#filter-none").await;
-        browser.until(&format!("{LISTED} === 30")).await;
-        browser.click("#latest-table tbody td.path").await;
+        browser.click("#latest-table tbody tr:nth-child(2) td.path").await;
         let note = format!(
             "{}.startsWith('The last 16 MiB of the decision log have no')",
             text("choices-note")

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::columns::header;
+use super::super::lines::FileState;
 use super::*;
 
 /// A log in a folder of its own.

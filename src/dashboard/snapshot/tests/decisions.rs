@@ -193,3 +193,99 @@ fn a_range_has_the_figures_of_its_seconds() {
     assert_eq!((&window["name"], &window["end"]), (&json!("range"), &json!("last_row")));
     assert_eq!((&window["from_ms"], &window["to_ms"]), (&json!(500_000), &json!(519_999)));
 }
+
+/// A model of rows of a second to the other, with a description, and lines of a decision log.
+fn decided(seconds: std::ops::Range<i64>, lines: &[Value]) -> Model {
+    let description = json!({ "policy": "adaptive_sma" });
+    let mut model = Model::new(serde_json::from_value(description).unwrap());
+    for second in seconds {
+        model.feed(Ok(told(second, "http://a", "best")));
+    }
+    assert!(model.takes_choices());
+    for line in lines {
+        model.choice(line.to_string().as_bytes());
+    }
+    model
+}
+
+/// A recorded choice in a second of 1970, of `a`, with these states of `a` and `b`.
+fn choice(second: i64, [a, b]: [&str; 2]) -> Value {
+    let time = format!("1970-01-01T00:{:02}:{:02}.5Z", second / 60, second % 60);
+    super::super::super::tests::choice(&time, "http://a", &[("http://a", a), ("http://b", b)])
+}
+
+#[test]
+fn each_slot_tells_what_the_policy_knew_in_its_recorded_choices() {
+    let mut second = choice(1, ["up", "ejected"]);
+    second["candidates"][0]["estimate_ms"] = json!(9.5);
+    second["candidates"][1]["score"] = Value::Null;
+    let lines = [choice(0, ["up", "up"]), choice(1, ["up", "ejected"]), second];
+    let model = decided(0..3, &lines);
+    let backends = &of(&model, &live(), Window::Minute)["series"]["backends"];
+    let a = json!({ "estimate_ms": [8.0, 8.75, null], "score": [12.0, 12.0, null],
+        "in_flight": [2.0, 2.0, null], "chosen": [1, 2, 0] });
+    assert_eq!(backends[0]["known"], a);
+    // It has no request, and is known from choices only.
+    assert_eq!(
+        (&backends[1]["name"], &backends[1]["known"]["chosen"][1]),
+        (&json!("http://b"), &json!(0))
+    );
+    let states = backends[1]["states"].as_array().unwrap();
+    let states: Vec<_> =
+        states.iter().map(|it| (&it["state"], &it["cause"], &it["choices"])).collect();
+    let expected = [
+        (&json!("up"), &Value::Null, &json!(1)),
+        (&json!("ejected"), &json!("failures"), &json!(2)),
+    ];
+    assert_eq!(states, expected);
+    let without = of(&decided(0..3, &[]), &live(), Window::Minute);
+    assert_eq!(without["series"]["backends"][0]["known"], Value::Null);
+}
+
+#[test]
+fn longer_slots_have_the_means_of_shorter_ones() {
+    let lines: Vec<_> = (0..600).map(|second| choice(second, ["up", "drained"])).collect();
+    let model = decided(0..600, &lines);
+    let series = &of(&model, &live(), Window::All)["series"];
+    assert_eq!(series["step_ms"], 2_000);
+    let known = &series["backends"][0]["known"];
+    assert_eq!((&known["estimate_ms"][0], &known["chosen"][0]), (&json!(8.0), &json!(2)));
+    let states = &series["backends"][1]["states"];
+    assert_eq!((&states[0]["state"], &states[0]["choices"]), (&json!("drained"), &json!(600)));
+}
+
+#[test]
+fn choices_of_another_time_than_the_rows_are_on_no_axis() {
+    let lines = [choice(5, ["up", "up"]), choice(99, ["up", "up"]), choice(500, ["up", "up"])];
+    let mut model = decided(60..70, &lines);
+    for second in 70..120 {
+        model.feed(Ok(told(second, "http://a", "best")));
+    }
+    let known = &of(&model, &live(), Window::All)["series"]["backends"][0]["known"]["chosen"];
+    let fell: Vec<_> = known.as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect();
+    // A row may be read after the choice for it.
+    assert_eq!((fell.len(), fell[39], fell.iter().sum::<u64>()), (60, 1, 1));
+}
+
+#[test]
+fn what_is_no_choice_is_passed_over() {
+    let mut model = decided(0..3, &[]);
+    let mut old = choice(0, ["up", "up"]);
+    old["time"] = json!("yesterday");
+    let broken = [
+        "",
+        "\n",
+        "{",
+        "[]",
+        "null",
+        "\u{0}",
+        "{\"time\":1}",
+        &choice(0, ["", ""]).to_string()[..99],
+    ];
+    for line in broken.into_iter().chain([&*old.to_string()]) {
+        model.choice(line.as_bytes());
+        model.choice(&[line.as_bytes(), b"\xff\xfe"].concat());
+    }
+    assert_eq!(of(&model, &live(), Window::Minute)["series"]["backends"][0]["known"], Value::Null);
+    assert_eq!(model.backends.len(), 1);
+}
