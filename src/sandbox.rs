@@ -261,8 +261,8 @@ mod tests {
         within(&files[..1], |sandbox| entered = Some(sandbox));
         let Some(sandbox) = entered.take() else { return };
         assert_eq!(sandbox.refused(&files), None);
-        // The kernel keeps the folder for a process that is confined to it, so that another one gets
-        // another number. Here the thread has ended.
+        // The kernel keeps the folder for a process that is confined to it, so that another one
+        // gets another number. Here the thread has ended.
         let _kept = fs::File::open(&folder).unwrap();
         fs::remove_dir(&folder).unwrap();
         assert_eq!(sandbox.refused(&files), Some(&*files[0]), "it could not be made");

@@ -181,8 +181,8 @@ impl Recorder {
         self.watched_until = now.saturating_add(nanos(WATCH));
     }
 
-    /// Marks the next choice to be recorded, because what came before it is unusual. Returns whether
-    /// it was marked before.
+    /// Marks the next choice to be recorded, because what came before it is unusual. Returns
+    /// whether it was marked before.
     pub(super) fn record_next(&mut self) -> bool {
         mem::replace(&mut self.is_due, true)
     }

@@ -69,8 +69,8 @@ impl Configured {
         }
     }
 
-    /// Those of these lines about its addresses that may be printed. Before them: how many were left
-    /// out in the last minute that is over. Called after each look-up.
+    /// Those of these lines about its addresses that may be printed. Before them: how many were
+    /// left out in the last minute that is over. Called after each look-up.
     pub(super) fn tell(&mut self, lines: Vec<String>, now: Instant) -> Vec<String> {
         let (mut lines, left_out) = self.allowance.take(lines, now);
         if left_out > 0 {
