@@ -271,8 +271,8 @@ impl Balancer {
         self.recorder.as_mut().is_some_and(Recorder::record_next)
     }
 
-    /// Removes the mark of [`Balancer::record_next`], unless it was set before. It is still there if
-    /// no choice was made.
+    /// Removes the mark of [`Balancer::record_next`], unless it was set before. It is still there
+    /// if no choice was made.
     pub fn keep_due(&mut self, was_due: bool) {
         if let Some(recorder) = &mut self.recorder {
             recorder.keep_due(was_due);
