@@ -201,6 +201,22 @@ impl<T> Fleet<T> {
         key
     }
 
+    /// An answer is on its way until then.
+    pub(crate) fn hold(
+        &mut self,
+        backend: usize,
+        status: u16,
+        owner: T,
+        now: Time,
+        until: Time,
+        agenda: &mut impl Agenda,
+    ) -> Key {
+        let owner = Some(owner);
+        let key = self.jobs.insert(Job { owner, backend, status, stage: Stage::Aside, since: now });
+        agenda.add(until, Event::Finish(key));
+        key
+    }
+
     /// An event is due.
     pub(crate) fn happen(
         &mut self,

@@ -14,8 +14,10 @@ const LEAST_BUSY: f64 = 0.7;
 /// The variance of the requests in flight in a closed loop, as a part of their mean, at most.
 const MOST_VARIANCE: f64 = 0.5;
 
-/// So many requests in a row are looked at together.
+/// So many requests in a row are looked at together, or so many times as many as are in flight. In
+/// fewer, those in flight hardly change, and vary less than by chance for that.
 const BLOCK: usize = 500;
+const TIMES_IN_FLIGHT: usize = 8;
 
 /// A connection that has fewer requests says nothing.
 const LEAST_REQUESTS: u32 = 4;
@@ -75,15 +77,17 @@ fn variance(rows: &[Row]) -> f64 {
         while ends.get(ended).is_some_and(|end| *end <= row.start_us) {
             ended += 1;
         }
-        (index + 1 - ended) as f64
+        index + 1 - ended
     };
-    let levels: Vec<f64> = rows.iter().enumerate().map(in_flight).collect();
-    let of_block = |block: &[f64]| {
-        let mean = block.iter().sum::<f64>() / block.len() as f64;
-        let squares: f64 = block.iter().map(|level| (level - mean).powi(2)).sum();
+    let levels: Vec<usize> = rows.iter().enumerate().map(in_flight).collect();
+    let of_block = |block: &[usize]| {
+        let mean = block.iter().sum::<usize>() as f64 / block.len() as f64;
+        let squares: f64 = block.iter().map(|level| (*level as f64 - mean).powi(2)).sum();
         squares / block.len() as f64 / mean
     };
-    let mut variances: Vec<f64> = levels.chunks(BLOCK).map(of_block).collect();
+    let mean: usize = levels.iter().sum::<usize>() / levels.len();
+    let block = BLOCK.max(TIMES_IN_FLIGHT * mean);
+    let mut variances: Vec<f64> = levels.chunks(block).map(of_block).collect();
     let middle = variances.len() / 2;
     *variances.select_nth_unstable_by(middle, f64::total_cmp).1
 }

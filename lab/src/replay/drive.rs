@@ -205,6 +205,13 @@ impl Workload for Requests<'_> {
         Some(at)
     }
 
+    fn sees_at(&self, proxy: usize, now: Time) -> Time {
+        let Model { pauses, period_us, .. } = self.plan.model;
+        let repeats_us = now / 1000 / period_us * period_us;
+        let end_us = pauses.end(proxy, now / 1000 - repeats_us);
+        end_us.map_or(now, |end_us| time(repeats_us + end_us))
+    }
+
     fn patience(&self) -> Duration {
         let longest = self.plan.trace.rows.iter().map(|row| row.latency_us).max().unwrap_or(0);
         PATIENCE.max(2 * Duration::from_micros(longest.into()))

@@ -17,6 +17,7 @@ mod figures;
 mod judge;
 mod model;
 mod outages;
+mod pauses;
 mod predict;
 mod read;
 mod report;

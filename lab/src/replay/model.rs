@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::division;
 use super::outages::{self, Outage, Outages};
+use super::pauses::Pauses;
 use super::stalls::{self, Stall, Watch};
 use super::trace::{End, Member, Row, Trace, UNKNOWN_BACKEND};
 use super::turns;
@@ -42,6 +43,8 @@ pub(crate) struct Model {
     pub(crate) waits: Vec<Option<Duration>>,
     /// Where each request is among those around it, 0 to 1; not a number if that is unknown.
     pub(crate) ranks: Vec<f32>,
+    /// When the proxies stood still.
+    pub(super) pauses: Pauses,
     /// What is known repeats after so many microseconds.
     pub(super) period_us: u64,
 }
@@ -62,6 +65,10 @@ impl Model {
                 by_backend[usize::from(row.backend)].push(visit(index, row));
             }
         }
+        let pauses = Pauses::find(rows, trace.proxies.count);
+        for visits in &mut by_backend {
+            pauses.correct(visits, rows);
+        }
         let mut ranks = vec![f32::NAN; trace.rows.len()];
         let usual = usual(&by_backend, trace.classes.len());
         let outages = outages::find(rows, trace.backends.len());
@@ -76,7 +83,7 @@ impl Model {
         for backend in backends.iter_mut().filter(|backend| backend.samples == 0) {
             backend.works = Arc::clone(&works);
         }
-        Self { backends, waits, ranks, period_us: until_us }
+        Self { backends, waits, ranks, pauses, period_us: until_us }
     }
 
     /// The works of each backend, none of which is taken yet.

@@ -20,7 +20,7 @@ const OTHERS: &str = "others";
 const MOST_ROWS: usize = 50_000_000;
 
 /// Of the end of a log no more than this part is left out.
-const LAST_PART: u64 = 4;
+const LAST_PART: u64 = 2;
 
 const SECOND_US: i64 = 1_000_000;
 

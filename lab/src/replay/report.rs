@@ -161,6 +161,7 @@ fn remarks(replay: &Replay, prediction: &Prediction) -> String {
                 .to_owned(),
         );
     }
+    remarks.extend(of_pauses(replay));
     remarks.extend(of_left_out(&trace.left_out));
     if remarks.is_empty() {
         return String::new();
@@ -199,6 +200,20 @@ fn of_clock(clock: Clock) -> Option<String> {
         }
     };
     Some(text.to_owned())
+}
+
+/// When the proxies stood still, if that was long enough to matter.
+fn of_pauses(replay: &Replay) -> Option<String> {
+    let (count, us) = replay.model.pauses.total();
+    let all_us = replay.trace.length_us() * replay.trace.proxies.count as u64;
+    let part = us / all_us.max(1) as f64;
+    (part > 0.01).then(|| {
+        format!(
+            "The proxy stood still {count} times, for {:.0} % of the time: its machine was busy. \
+             It does so in each replay, too.",
+            100.0 * part
+        )
+    })
 }
 
 fn of_left_out(left_out: &LeftOut) -> Option<String> {

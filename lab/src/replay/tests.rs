@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::read::ReadError;
 use super::visits::Division;
 use super::*;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, exponential};
 use crate::simulate::{Contender, simulate_log};
 
 const UNEVEN: &str = "about = \"x\"\n[[backend]]\nservice = \"exp:10ms\"\nslots = 4\n\
@@ -266,4 +266,73 @@ fn broken_rows_are_counted_and_what_is_no_run_is_refused() {
 #[test]
 fn a_row_takes_little_memory() {
     assert!(size_of::<super::trace::Row>() <= 32);
+}
+
+/// The log of a round-robin proxy before two backends of four slots, which gets a request a
+/// millisecond for 8 s. Its machine stops it for a while every 50 ms: it sees requests and answers
+/// after that. What has not ended when the requests do is missing.
+fn of_a_proxy(mean_us: f64, pause_us: f64) -> String {
+    let seen = |at_us: f64| at_us + (pause_us - at_us % 50_000.0).max(0.0);
+    let (mut rng, mut now) = (fastrand::Rng::with_seed(3), 0.0);
+    let mut free = [[0.0f64; 4]; 2];
+    let mut rows = Vec::new();
+    for index in 0..8000 {
+        now += 1000.0 * exponential(&mut rng);
+        let (backend, start) = (index % 2, seen(now));
+        let slots = &mut free[backend];
+        slots.sort_by(f64::total_cmp);
+        slots[0] = slots[0].max(start) + mean_us * exponential(&mut rng);
+        rows.push((seen(slots[0]), start, backend));
+    }
+    rows.retain(|(end, ..)| *end < now);
+    let line = |(end, start, backend): (f64, f64, usize)| {
+        let (second, ms) = (end / 1e6, (end - start) / 1e3);
+        format!("2025-01-01 00:00:{second:09.6},http://{backend},{ms:.3},200,round-robin\n")
+    };
+    let head = "timestamp,backend_url,latency_ms,status_code,routing_mode\n".to_owned();
+    rows.into_iter().fold(head, |text, row| text + &line(row))
+}
+
+#[test]
+fn what_a_proxy_sees_late_because_its_machine_stopped_it_is_not_taken_for_work() {
+    let (_folder, path) = written(&of_a_proxy(6400.0, 20_000.0));
+    let (replay, prediction) = predict(&path, "least-conn");
+    let (count, us) = replay.model.pauses.total();
+    assert!((150..=165).contains(&count), "{count}");
+    assert!((us / count as f64 - 20_000.0).abs() < 1000.0, "{us}");
+    for backend in &replay.model.backends {
+        assert_eq!(backend.division, Division::Slots(4));
+        assert!((backend.mean_ms() / 6.4 - 1.0).abs() < 0.05, "{}", backend.mean_ms());
+    }
+    assert_near("round-robin", &prediction.used, &prediction.real, 0.1);
+    let shown = text_of(&replay, &prediction);
+    assert!(shown.contains("The proxy stood still"), "{shown}");
+}
+
+#[test]
+fn a_proxy_that_is_never_stopped_has_no_pauses() {
+    let (_folder, path) = written(&of_a_proxy(6400.0, 0.0));
+    assert_eq!(read(&path).expect("a log").model.pauses.total().0, 0);
+}
+
+#[test]
+fn requests_of_which_others_of_their_time_had_not_ended_are_left_out() {
+    // The queue grows by five requests in eight, so two fifths of the log lack the longest.
+    let (_folder, path) = written(&of_a_proxy(13_000.0, 0.0));
+    let (replay, prediction) = predict(&path, "least-conn");
+    let seconds = replay.trace.length_us() as f64 / 1e6;
+    assert!((4.5..5.3).contains(&seconds), "{seconds}");
+    assert_near("round-robin", &prediction.used, &prediction.real, 0.05);
+}
+
+#[test]
+fn many_requests_in_flight_are_no_clients_that_wait_for_answers() {
+    // They hardly change while 500 requests come.
+    let slow = "[[backend]]\ncount = 7\nservice = \"exp:20ms\"\nslots = 2\n";
+    let scenario = format!(
+        "about = \"x\"\n[[backend]]\nservice = \"exp:5ms\"\nslots = 16\n{slow}[load]\nload = 0.8\n\
+         [run]\nwarm-up = \"0s\"\nlength = \"5s\"\nseeds = 1\n"
+    );
+    let (_folder, path) = logged(&scenario, "least-conn");
+    assert_eq!(read(&path).expect("a log").clients, Loop::Open);
 }

@@ -40,6 +40,13 @@ pub(super) struct Visit {
     pub(super) is_whole: bool,
 }
 
+impl Visit {
+    #[expect(clippy::cast_sign_loss, reason = "no time is negative")]
+    pub(super) fn leave_at(&mut self, us: f64) {
+        (self.to, self.ended_us) = (us, us as u64);
+    }
+}
+
 /// The requests of a backend in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Visits {

@@ -58,6 +58,11 @@ pub(crate) trait Workload {
     /// A request has ended: when another one comes because of it.
     fn ended(&mut self, ended: &Ended) -> Option<Time>;
 
+    /// When a proxy sees an answer that comes now: later if it stands still.
+    fn sees_at(&self, _proxy: usize, now: Time) -> Time {
+        now
+    }
+
     /// How long what came in the measured time is waited for after its end.
     fn patience(&self) -> Duration {
         PATIENCE

@@ -159,6 +159,16 @@ impl<W: Workload> World<'_, W> {
     /// no other attempt is out.
     pub(super) fn answered(&mut self, answer: Answer<Attempt>) {
         let Answer { owner: Some(attempt), status, .. } = answer else { return };
+        let Some(request) = self.pending.get(attempt.request) else { return };
+        let seen = self.workload.sees_at(request.drawn.proxy, self.now);
+        if seen > self.now {
+            let backend = self.proxies[request.drawn.proxy].backend(&attempt.lease);
+            let job = self.fleet.hold(backend, status, attempt, self.now, seen, &mut self.events);
+            // The answer takes the place of the work on it.
+            request.out.retain(|job| self.fleet.owner(*job).is_some());
+            request.out.push(job);
+            return;
+        }
         let outcome = match status {
             502..=504 | 508 => Outcome::Failed,
             429 | 500.. => Outcome::Declined,
