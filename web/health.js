@@ -11,8 +11,12 @@ const TROUBLE = {
   failing: "fails",
   degraded: "fails in part",
   ejected: "is ejected",
+  down: "is down",
   probing: "is being probed",
 };
+
+/** States that only recorded choices tell, and that are no trouble. */
+const RECORDED = new Set(["drained", "full", "backup"]);
 
 /** After so long without an error, it is healthy again. */
 const OVER_MS = 10_000;
@@ -27,7 +31,7 @@ const NAMED = 3;
 export function stateNow(backend, { series, window, since: all, source }) {
   const states = series.backends.find(({ name }) => name === backend.name)?.states ?? [];
   const last = states.at(-1);
-  const isTold = window.name === "range" || last?.state in TROUBLE;
+  const isTold = window.name === "range" || last?.state in TROUBLE || RECORDED.has(last?.state);
   const { state_since_ms: own, state_is_older: is_older } = backend;
   if (last !== undefined && isTold) {
     const from = last.from_ms;
@@ -71,7 +75,8 @@ function showVerdict(figures, name) {
     : [errorsText(figures, last), troubleText(troubled, states, isPast)].join(" "));
 }
 
-function errorsText({ window, incidents }, last) {
+function errorsText(figures, last) {
+  const { window } = figures;
   const { requests, errors, failures } = window;
   const clients = errors - failures;
   // Without a backend there is no latency.
@@ -79,24 +84,28 @@ function errorsText({ window, incidents }, last) {
   if (errors === 0) return `No request failed${fast === null ? "" : `, and ${fast}`}.`;
   const told = ["No request failed because of the proxy or its backends"];
   if (failures > 0) {
-    const cause = causeOf(incidents, false, failures);
+    const cause = causeOf(figures, false, failures);
     const when = last === null ? "" : `, the last at ${time(last)} UTC`;
     told[0] = `${percent(window.failure_share)} of requests failed${cause}${when}`;
   }
   if (clients > 0) {
     const which = many(clients, failures > 0 ? "other" : "request");
-    const cause = causeOf(incidents, true, clients);
+    const cause = causeOf(figures, true, clients);
     told.push(`${which} (${percent(clients / requests)}) ended in client errors${cause}`);
   }
   return `${[...told, fast].filter((it) => it !== null).join(". ")}.`;
 }
 
 /** What most errors of clients, or most others, were. */
-function causeOf(incidents, isByClient, all) {
+function causeOf({ incidents, window }, isByClient, all) {
   const of = incidents.filter(({ by_client }) => by_client === isByClient);
-  const [worst] = of.sort((one, other) => other.requests - one.requests);
+  // Of a group that began before the window it is not known how many are in it.
+  const isWithin = ({ from_ms: from }) => from >= window.from_ms;
+  const order = (one, other) => isWithin(other) - isWithin(one) || other.requests - one.requests;
+  const [worst] = of.sort(order);
   if (worst === undefined) return "";
-  return `, ${worst.requests > all / 2 ? "most of them" : "most often"} ${kindOf(worst)}`;
+  const isMost = isWithin(worst) && worst.requests > all / 2;
+  return `, ${isMost ? "most of them" : isWithin(worst) ? "most often" : "among them"} ${kindOf(worst)}`;
 }
 
 function troubleText(troubled, states, isPast) {

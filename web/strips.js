@@ -193,7 +193,8 @@ function causeOf(stretch, before) {
   // Of one that got requests, rows tell more.
   const isIdle = state === "ejected" || (state === "probing" && trials === 0);
   if (!(state in MEANS) && !(isIdle && choices > 0)) return CAUSES[state](stretch, before);
-  return `${MEANS[state] ?? ""}${many(choices, "recorded choice")} found it so.`;
+  const told = choices === 0 ? "An earlier choice" : many(choices, "recorded choice");
+  return `${MEANS[state] ?? ""}${told} found it so.`;
 }
 
 function note(lines, troubled, shown) {

@@ -108,8 +108,9 @@ pub(super) fn stretches(
         let length = length_of_gap(&slots[at..]).max(1);
         let here = &slots[at..at + length];
         let before = all.last().map(|it| it.state);
-        let cause = seen.standing.and_then(|it| it.cause);
-        let state = if let Some(recorded) = seen.standing.filter(|it| it.tells_more(*seen)) {
+        let recorded = seen.standing.filter(|it| it.tells_more(*seen));
+        let cause = recorded.and_then(|it| it.cause);
+        let state = if let Some(recorded) = recorded {
             recorded.state
         } else if seen.requests == 0 {
             let around = [at.checked_sub(1).and_then(|at| slots.get(at)), slots.get(at + length)];
@@ -137,7 +138,7 @@ pub(super) fn stretches(
 
 /// The slots, of which each is told what was recorded a while before it.
 fn held(slots: &[Seen], step_ms: i64) -> Vec<Seen> {
-    let longest = (HELD_MS / step_ms).max(1);
+    let longest = HELD_MS / step_ms;
     let mut last: Option<(Standing, i64)> = None;
     let told = |seen: &Seen| {
         last = match (seen.standing, last) {
@@ -152,15 +153,23 @@ fn held(slots: &[Seen], step_ms: i64) -> Vec<Seen> {
         });
         let is_idle = seen.requests + seen.others == 0;
         let held = last.map(|(standing, _)| standing).filter(|_| !is_idle);
+        // It may be ejected from now on.
+        last =
+            last.filter(|(standing, _)| seen.failures == 0 || standing.state != Availability::Up);
         Seen { standing: seen.standing.or(held), ..*seen }
     };
     slots.iter().map(told).collect()
 }
 
 impl Standing {
-    /// Whether it says more than the rows of a slot: they tell of failures before it is ejected.
+    /// Whether it says more than the rows of a slot. Requests that succeeded tell that it was up
+    /// for a part of it, at least; a backend that is full has some, too.
     fn tells_more(self, seen: Seen) -> bool {
-        self.state != Availability::Up || seen.requests == 0
+        match self.state {
+            Availability::Full => true,
+            Availability::Up => seen.requests == 0,
+            _ => seen.requests <= seen.failures + seen.trials,
+        }
     }
 }
 
@@ -236,7 +245,9 @@ impl Stretch {
 
 #[cfg(test)]
 mod tests {
-    use super::Availability::{Degraded, Drained, Ejected, Failing, Idle, Probing, Quiet, Up};
+    use super::Availability::{
+        Degraded, Drained, Ejected, Failing, Full, Idle, Probing, Quiet, Up,
+    };
     use super::*;
 
     /// A slot of a second: requests, failures and trials of the backend, while others got ten.
@@ -351,6 +362,23 @@ mod tests {
         assert_eq!(told(&all, false), expected);
         let ejected = &stretches([0, 1000], &all, None)[2];
         assert_eq!((ejected.cause, ejected.choices), (Some(Cause::Failures), 2));
+    }
+
+    #[test]
+    fn what_succeeded_and_what_failed_since_tell_more_than_what_was_recorded() {
+        let failures = Some(Cause::Failures);
+        // A long slot, in which it was ejected for a moment.
+        let all = [recorded([90, 3, 1], Ejected, failures), recorded(GOOD, Full, None)];
+        assert_eq!(told(&all, false), [(Degraded, 0, 1), (Full, 1, 2)]);
+        assert_eq!(stretches([0, 1000], &all, None)[0].cause, None);
+        // It failed after it was found up, and no later choice tells of it.
+        let mut all = vec![recorded([3, 3, 0], Up, None)];
+        all.extend(slots(&[(NONE, 9)]));
+        assert_eq!(told(&all, false), [(Failing, 0, 1), (Ejected, 1, 10)]);
+        // What a slot is longer than holds for that slot only.
+        let all = [recorded(NONE, Drained, None), seen(NONE)];
+        let states = stretches([0, 16_000], &all, Some(false));
+        assert_eq!(states.iter().map(|it| it.state).collect::<Vec<_>>(), [Drained, Quiet]);
     }
 
     #[test]

@@ -55,14 +55,9 @@ impl Known {
         }
     }
 
-    /// What it was in most choices.
-    pub(super) fn standing(&self) -> Option<Standing> {
-        self.standings.iter().max_by_key(|(_, choices)| *choices).map(|(standing, _)| *standing)
-    }
-
-    /// In how many choices it was so, or anything else.
-    pub(super) fn choices(&self) -> u64 {
-        self.standings.iter().map(|(_, choices)| choices).sum()
+    /// What it was in most choices, and in how many.
+    pub(super) fn standing(&self) -> Option<(Standing, u64)> {
+        self.standings.iter().copied().max_by_key(|(_, choices)| *choices)
     }
 
     /// The mean number of its requests in flight, the one to be sent not counted.
@@ -137,10 +132,10 @@ mod tests {
         known.add(&candidate("up", Some(9.25)), false);
         known.add(&candidate("up", None), true);
         assert_eq!((known.estimate_ms(), known.score()), (Some(8.75), Some(17.5)));
-        assert_eq!((known.in_flight(), known.chosen, known.choices()), (Some(3.0), 2, 3));
+        assert_eq!((known.in_flight(), known.chosen), (Some(3.0), 2));
         let mut both = known.clone();
         both.merge(&known);
-        assert_eq!((both.estimate_ms(), both.chosen, both.choices()), (Some(8.75), 4, 6));
+        assert_eq!((both.estimate_ms(), both.chosen), (Some(8.75), 4));
     }
 
     #[test]
@@ -148,12 +143,15 @@ mod tests {
         let mut known = Known::default();
         known.add(&candidate("tried", None), false);
         known.add(&candidate("something new", None), false);
-        assert_eq!((known.standing(), known.choices()), (None, 0));
+        assert_eq!(known.standing(), None);
         known.add(&candidate("up", None), false);
         known.add(&candidate("ejected", None), false);
         known.add(&candidate("ejected", None), false);
         let ejected = Standing { state: Availability::Ejected, cause: Some(Cause::Failures) };
-        assert_eq!((known.standing(), known.choices()), (Some(ejected), 3));
+        assert_eq!(known.standing(), Some((ejected, 2)));
+        let mut both = known.clone();
+        both.merge(&known);
+        assert_eq!(both.standing(), Some((ejected, 4)));
     }
 
     #[test]

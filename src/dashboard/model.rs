@@ -226,16 +226,18 @@ impl Model {
     /// Whether lines of the decision log can be taken in. Before the first row it is not known
     /// whether that is of this log, and which time is shown.
     pub(super) fn takes_choices(&self) -> bool {
-        self.requests > 0 && self.description.is_some()
+        let has_description = self.description.is_some() || self.pending.is_some();
+        self.requests > 0 && has_description
     }
 
-    /// Takes in a line of the decision log. What is none is passed over.
-    pub(super) fn choice(&mut self, line: &[u8]) {
+    /// Takes in a line of the decision log. What is none is passed over. Call [`Model::settle`]
+    /// before, because only choices of the time that is shown are counted.
+    pub(super) fn choice(&mut self, line: &[u8], now_us: i64) {
         let Ok(choice) = serde_json::from_slice::<Logged<'static>>(line) else { return };
         self.recorded.add(&choice.request, line);
         let Ok(time) = choice.time.parse::<Timestamp>() else { return };
         let second = second(time.as_microsecond());
-        if !self.may_be_shown(second) {
+        if !self.may_be_shown(second, now_us) {
             return;
         }
         for candidate in &choice.decision.candidates {
@@ -246,9 +248,13 @@ impl Model {
         }
     }
 
-    /// Whether this second is shown, or may be soon: a row may come after the choice for it.
-    fn may_be_shown(&self, at: i64) -> bool {
-        let shown = |span: Span| second(span.first_us)..=second(span.last_us) + RECENT_SECONDS;
+    /// Whether this second is shown, or may be soon: a row comes after the choice for it.
+    fn may_be_shown(&self, at: i64, now_us: i64) -> bool {
+        let soon = |span: Span| match self.present_us {
+            Some(_) => second(now_us.max(span.last_us)),
+            None => second(span.last_us),
+        };
+        let shown = |span: Span| second(span.first_us)..=soon(span) + RECENT_SECONDS;
         self.span.is_some_and(|span| shown(span).contains(&at))
     }
 
@@ -404,7 +410,9 @@ fn has_failed(row: &Row<'_>) -> bool {
 pub(super) fn is_by_client(status: Option<u16>, fault: &str) -> bool {
     const FAULTS: [&str; 5] =
         ["client_gone", "client_stalled", "request_incomplete", "body_timeout", "tunnel_timeout"];
-    status.is_some_and(|status| (400..500).contains(&status)) || FAULTS.contains(&fault)
+    let is_backends = ["response_", "upstream_"].iter().any(|side| fault.starts_with(side));
+    let is_4xx = status.is_some_and(|status| (400..500).contains(&status));
+    !is_backends && (is_4xx || FAULTS.contains(&fault))
 }
 
 /// Replaces `kept` by the beginning of `text`, in the memory it has.

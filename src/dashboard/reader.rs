@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::decisions::Decisions;
-use super::snapshot_cache::SnapshotCache;
+use super::snapshot_cache::{SnapshotCache, micros};
 use super::source::Source;
 use crate::reactor::Waker;
 
@@ -58,9 +58,11 @@ fn read_choices(decisions: &mut Decisions, cache: &SnapshotCache) -> bool {
     if !cache.with_model(now, |model| model.takes_choices()) || !decisions.read_on() {
         return false;
     }
+    let now_us = micros(now);
     cache.with_model(now, |model| {
+        model.settle(now_us);
         while let Some(line) = decisions.next_line() {
-            model.choice(line);
+            model.choice(line, now_us);
         }
     });
     true

@@ -188,9 +188,10 @@ fn states(
     let seen = |at: usize| {
         let none = Seen { others: requests[at], others_retries: retries[at], ..Seen::default() };
         let known = slots[at].and_then(|slot| slot.known(backend + 1));
+        let standing = known.and_then(Known::standing);
         let none = Seen {
-            standing: known.and_then(Known::standing),
-            choices: known.map_or(0, Known::choices),
+            standing: standing.map(|(standing, _)| standing),
+            choices: standing.map_or(0, |(_, choices)| choices),
             ..none
         };
         let Some(cell) = slots[at].and_then(|slot| slot.cell(backend + 1)) else { return none };

@@ -103,6 +103,9 @@ impl Look {
             browser.until(&format!("document.querySelector('{selector}') !== null")).await;
             browser.click(selector).await;
         }
+        let is_told = "document.getElementById('why').hidden
+            || !document.getElementById('choices-note').hidden";
+        browser.until(is_told).await;
         // All of it fits, so that nothing scrolls.
         let height = browser.value("document.documentElement.scrollHeight").await;
         browser.resize(WIDTH, height.as_u64().unwrap().try_into().unwrap()).await;

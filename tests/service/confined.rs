@@ -85,10 +85,10 @@ fn a_plan_that_needs_other_folders_is_refused_and_says_what_to_do() {
         let said = confined.reload(names);
         let path = confined.path(refused);
         let expected = format!(
-            "not reloaded, nothing has changed: this process can't write `{}`",
+            "nothing has changed: the sandbox does not permit this process to write `{}`",
             path.display()
         );
-        assert!(said.contains(&expected) && said.contains("restart it"), "{said}");
+        assert!(said.contains(&expected) && said.contains("restart the proxy"), "{said}");
         assert!(!path.exists());
     }
     let said = confined.reload(["log/b.csv", "choices/b.jsonl", "run/web.sock"]);
@@ -107,20 +107,22 @@ fn a_plan_that_needs_other_folders_is_refused_and_says_what_to_do() {
     }
 }
 
-/// The plan's paths are those that were permitted, so it is the kernel that refuses to write them.
+/// The path is one that was permitted, and the folder is another one.
 #[test]
-fn the_thread_that_reloads_is_confined_itself() {
+fn a_plan_whose_folder_was_made_anew_is_refused_whether_its_log_is_there_or_not() {
     let mut confined = Confined::start(&["--sandbox", "auto"]);
     if confined.is_free() {
         return println!("skipped: this kernel has no Landlock");
     }
     fs::rename(confined.path("log"), confined.path("log.old")).unwrap();
     fs::create_dir(confined.path("log")).unwrap();
-    // It is there, so the reload opens it.
     fs::write(confined.path("log/b.csv"), "").unwrap();
-    let said = confined.reload(["log/b.csv", CHOICES, ""]);
-    assert!(said.contains("not reloaded") && said.contains("Permission denied"), "{said}");
+    for name in ["log/b.csv", "log/c.csv"] {
+        let said = confined.reload([name, CHOICES, ""]);
+        assert!(said.contains("not reloaded") && said.contains("deleted and made again"), "{said}");
+    }
     assert_eq!(fs::read(confined.path("log/b.csv")).unwrap(), b"");
+    assert!(!confined.path("log/c.csv").exists());
     // It goes on where it was.
     assert_eq!(get(confined.proxy.address(), "/a").status, 200);
     confined.proxy.process.signal(Signal::TERM);

@@ -107,6 +107,7 @@ fn errors_that_are_their_clients_are_no_failures() {
             ended(Some(500), None),
             ended(Some(504), Some("response_timeout")),
             ended(Some(200), Some("response_truncated")),
+            ended(Some(404), Some("response_truncated")),
             ended(None, None),
         ],
     );
@@ -123,7 +124,7 @@ fn errors_that_are_their_clients_are_no_failures() {
         (window["errors"].clone(), window["failure_share"].clone(), by_client, state)
     };
     assert_eq!(told(&clients), (json!(5), json!(0.0), 5, json!("up")));
-    assert_eq!(told(&others), (json!(4), json!(1.0), 0, json!("failing")));
+    assert_eq!(told(&others), (json!(5), json!(1.0), 0, json!("failing")));
     let both = [&clients[..], &others[..1]].concat();
     assert_eq!(told(&both), (json!(6), json!(0.166_667), 5, json!("degraded")));
 }
@@ -203,7 +204,7 @@ fn decided(seconds: std::ops::Range<i64>, lines: &[Value]) -> Model {
     }
     assert!(model.takes_choices());
     for line in lines {
-        model.choice(line.to_string().as_bytes());
+        model.choice(line.to_string().as_bytes(), 0);
     }
     model
 }
@@ -283,8 +284,8 @@ fn what_is_no_choice_is_passed_over() {
         &choice(0, ["", ""]).to_string()[..99],
     ];
     for line in broken.into_iter().chain([&*old.to_string()]) {
-        model.choice(line.as_bytes());
-        model.choice(&[line.as_bytes(), b"\xff\xfe"].concat());
+        model.choice(line.as_bytes(), 0);
+        model.choice(&[line.as_bytes(), b"\xff\xfe"].concat(), 0);
     }
     assert_eq!(of(&model, &live(), Window::Minute)["series"]["backends"][0]["known"], Value::Null);
     assert_eq!(model.backends.len(), 1);
