@@ -54,18 +54,21 @@ impl Pauses {
         Self(events.into_iter().map(of_proxy).collect())
     }
 
-    /// If a proxy stands still at this instant, the end of that.
+    /// If a proxy stands still at this instant, the end of that. It has seen what happened at the
+    /// beginning.
     pub(super) fn end(&self, proxy: usize, at_us: u64) -> Option<u64> {
         let pauses = self.0.get(proxy)?;
         let pause = pauses.get(pauses.partition_point(|pause| pause.to_us <= at_us))?;
-        (pause.from_us <= at_us).then_some(pause.to_us)
+        (pause.from_us < at_us).then_some(pause.to_us)
     }
 
     /// Has the requests of a backend leave when its answers came instead of when they were seen.
     pub(super) fn correct(&self, visits: &mut [Visit], rows: &[Row]) {
         visits.sort_by(|a, b| a.to.total_cmp(&b.to));
-        let seen: Vec<f64> = visits.iter().map(|visit| visit.to).collect();
         for (proxy, pauses) in self.0.iter().enumerate() {
+            let is_own = |visit: &&mut Visit| usize::from(rows[visit.row as usize].proxy) == proxy;
+            let mut own: Vec<&mut Visit> = visits.iter_mut().filter(is_own).collect();
+            let seen: Vec<f64> = own.iter().map(|visit| visit.to).collect();
             for pause in pauses {
                 let [from, to, until] =
                     [pause.from_us as f64, pause.to_us as f64, pause.caught_up()];
@@ -75,11 +78,8 @@ impl Pauses {
                     continue;
                 }
                 let usual = usual(first..last, seen.len(), |place| seen[place]);
-                let is_late = |visit: &&mut Visit| {
-                    usize::from(rows[visit.row as usize].proxy) == proxy && visit.from <= from
-                };
-                let mut late: Vec<&mut Visit> =
-                    visits[first..last].iter_mut().filter(is_late).collect();
+                let late = own[first..last].iter_mut().filter(|visit| visit.from <= from);
+                let mut late: Vec<_> = late.collect();
                 let each = usual.min((until - from) / late.len() as f64);
                 for (place, visit) in late.iter_mut().enumerate() {
                     visit.leave_at(visit.to.min(from + (place as f64 + 0.5) * each));
@@ -117,4 +117,55 @@ fn usual(places: Range<usize>, count: usize, at: impl Fn(usize) -> f64) -> f64 {
     let before = places.start.saturating_sub(AROUND);
     let after = (places.end + AROUND).min(count).saturating_sub(1);
     (at(after) - at(before)) / after.saturating_sub(before).max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::trace::End;
+
+    #[test]
+    fn what_ends_with_the_last_event_before_a_pause_is_seen_then() {
+        let pauses = [(10, 20), (20, 30)].map(|(from_us, to_us)| Pause { from_us, to_us });
+        let pauses = Pauses(vec![pauses.to_vec()]);
+        let ends = [9, 10, 11, 19, 20, 21, 30].map(|at_us| pauses.end(0, at_us));
+        assert_eq!(ends, [None, None, Some(20), Some(20), None, Some(30), None]);
+    }
+
+    #[test]
+    fn late_answers_are_put_at_the_pace_of_the_proxy_that_saw_them_late() {
+        // One proxy sees an answer of the backend every 100 us, the other one every 10 us.
+        let at = |proxy: u8, end_us: u64| Row {
+            start_us: 0,
+            latency_us: u32::try_from(end_us).expect("a short log"),
+            attempt_us: 0,
+            client: 0,
+            backend: 0,
+            status: 200,
+            class: 0,
+            attempts: 1,
+            proxy,
+            worker: 0,
+            end: End::Answered,
+        };
+        let stopped = Pause { from_us: 10_000, to_us: 12_000 };
+        let seen = |at_us| if (10_001..12_000).contains(&at_us) { stopped.to_us } else { at_us };
+        let slow = (1..=200).map(|place| at(0, seen(place * 100)));
+        let fast = (1..=2000).map(|place| at(1, place * 10));
+        let rows: Vec<Row> = slow.chain(fast).collect();
+        let visit = |(row, it): (usize, &Row)| Visit {
+            from: 0.0,
+            to: it.end_us() as f64,
+            ended_us: it.end_us(),
+            row: u32::try_from(row).expect("a short log"),
+            class: 0,
+            is_whole: true,
+        };
+        let mut visits: Vec<Visit> = rows.iter().enumerate().map(visit).collect();
+        Pauses(vec![vec![stopped], Vec::new()]).correct(&mut visits, &rows);
+        for (row, visit) in visits.iter().take(200).enumerate() {
+            let came_us = 100.0 * (row + 1) as f64;
+            assert!((visit.to - came_us).abs() <= 100.0, "{} instead of {came_us}", visit.to);
+        }
+    }
 }
