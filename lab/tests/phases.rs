@@ -79,7 +79,7 @@ fn a_seed_says_how_long_requests_take_one_after_the_other_but_a_hedge_is_drawn_a
     let seed = (0..1000).find(|&seed| (status(seed), status(seed + 1)) == (200, 503)).expect("one");
     let first = asking(&backend, &format!("?seed={seed}&cost=1e6"));
     assert_eq!(status(seed), 503, "as the next seed");
-    drop(first);
+    first.reset();
     until("the first has left", || (status(seed) == 200).then_some(()));
 }
 
