@@ -23,6 +23,11 @@ const NEXT_TRIES: u32 = 50;
 /// that another process is writing is not an error, because that process may end before this run
 /// begins.
 pub fn check(path: &Path, form: Form) -> Result<(), JournalError> {
+    check_writable(path, form, false)
+}
+
+/// `is_own`: this process writes the log and goes on, so that nothing is moved.
+fn check_writable(path: &Path, form: Form, is_own: bool) -> Result<(), JournalError> {
     if path == Path::new(STANDARD_OUTPUT) {
         return Ok(());
     }
@@ -36,6 +41,7 @@ pub fn check(path: &Path, form: Form) -> Result<(), JournalError> {
                     Err(JournalError::NotALog { path: path.to_owned(), form })
                 }
                 Contents::Nothing | Contents::OurHeader => Ok(()),
+                _ if is_own => Ok(()),
                 // It would be moved aside in its folder.
                 Contents::OurRows | Contents::OtherRows => {
                     let real = real(path);
@@ -70,11 +76,13 @@ pub fn check(path: &Path, form: Form) -> Result<(), JournalError> {
 /// # Errors
 /// See [`JournalError`].
 pub fn check_next(now: &Path, next: &Path, form: Form) -> Result<(), JournalError> {
-    check(next, form)?;
     // Neither a pipe nor a device is locked.
     let regular = |path| fs::metadata(path).ok().filter(Metadata::is_file);
-    let Some(found) = regular(next) else { return Ok(()) };
-    if now == next || regular(now).is_some_and(|own| are_one(&own, &found)) {
+    let [own, found] = [now, next].map(regular);
+    let is_one = own.zip(found.as_ref()).is_some_and(|(own, found)| are_one(&own, found));
+    let is_own = now == next || is_one;
+    check_writable(next, form, is_own)?;
+    if is_own || found.is_none() {
         return Ok(());
     }
     for _ in 0..NEXT_TRIES {
